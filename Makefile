@@ -1,0 +1,83 @@
+# scalewatch needs Python 3.11 or newer, make and pip, and nothing else: `make help`.
+#
+#   PYTHON=python3.12    the Python that the environment is made with
+#   TORCH_ARGS=...       more options for the pip call that installs PyTorch, such as another index
+#   DEMO_ARGS=--quick    options for the demo
+#   PYTEST_ARGS=-x       options for pytest
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_ARGS ?=
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
+CREATED := $(VENV)/.stamp-created
+TORCH := $(VENV)/.stamp-torch
+DEMO := $(VENV)/.stamp-demo
+DEV := $(VENV)/.stamp-dev
+# The full environment holds all that the demo needs: where it is there, the demo uses it.
+DEMO_READY := $(if $(wildcard $(DEV)),$(DEV),$(DEMO))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint format bench soak clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(DEV) ## .venv with everything that the targets below need
+
+demo: $(DEMO_READY) ## train a small model, watch it against its law, sabotage it (five minutes)
+	$(BIN)/python examples/tiny_gpt.py $(DEMO_ARGS)
+
+test: $(DEV) ## all tests and doctests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV) ## ruff, formatting, mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV) ## put the code into its form
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(DEV) ## the benchmarks, with their tables
+	$(BIN)/python -m pytest tests -m benchmark -s $(PYTEST_ARGS)
+
+soak: $(DEV) ## the long tests: millions of steps, flat memory
+	$(BIN)/python -m pytest tests -m soak --timeout 0 $(PYTEST_ARGS)
+
+clean: ## delete what the tools left (keeps .venv and demo_runs)
+	rm -rf build dist .benchmarks .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find scalewatch integrations tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and delete .venv too
+	rm -rf $(VENV)
+
+$(CREATED):
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "scalewatch needs Python 3.11 or newer, and there is no '$(PYTHON)' here." >&2; \
+	  echo "Name yours: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "scalewatch needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# PyTorch goes first and alone, at the pinned version: installed as somebody's dependency it would be
+# the newest build. hatchling is what builds scalewatch itself, also pinned (hence no build isolation).
+$(TORCH): $(CREATED) constraints.txt
+	@echo "Installing PyTorch and the rest into $(VENV): some minutes, once."
+	$(PIP) $(TORCH_ARGS) torch hatchling
+	@touch $@
+
+$(DEMO): $(TORCH) pyproject.toml constraints.txt
+	$(PIP) --no-build-isolation -e '.[lightning,tensorboard,charts]'
+	@touch $@
+
+$(DEV): $(TORCH) pyproject.toml constraints.txt
+	$(PIP) --no-build-isolation -e '.[all,dev]'
+	@touch $@

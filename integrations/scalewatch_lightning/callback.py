@@ -1,0 +1,318 @@
+"""`ScaleWatch`, the Lightning callback: its hooks carry what a step measured to the monitor.
+
+It watches on the process of global rank 0 and does nothing at all on the others, unless it may act. Every
+hook runs through the guard: a fault of ours costs one warning and the part that failed, never the training.
+
+Why hooks and not `self.log`: what is logged is averaged, thinned to every fiftieth step and may never be
+logged at all; and logging from a callback costs the loop 340 us a step.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from scalewatch.errors import ConfigError
+from scalewatch.guard import Guard
+from scalewatch_lightning.base import LightningCallback
+from scalewatch_lightning.begin import STATE_VERSION, readable_state, start
+from scalewatch_lightning.discover import Sizes, count_sizes, validation_loss
+from scalewatch_lightning.gauges import Gauges, why_no_norm
+from scalewatch_lightning.options import checked
+from scalewatch_lightning.plan import pack_rates
+from scalewatch_lightning.session import Session
+from scalewatch_lightning.tensorboard import tensorboard_writers
+from scalewatch_lightning.terminal import Terminal
+
+if TYPE_CHECKING:
+    from scalewatch.laws import CurveLaw
+
+__all__ = ["ScaleWatch"]
+
+_log = logging.getLogger("scalewatch")
+
+#: Batches between two votes on stopping where there are several processes: a collective of 0.6 ms over
+#: gloo, 0.04 ms a batch.
+VOTE_EVERY_BATCHES = 16
+#: How long a checkpoint waits for losses that are still on the device [s]; it waits for the weights anyway.
+CHECKPOINT_SECONDS = 10.0
+#: How long the end of a run waits for them [s]: a device that hangs must not hold the exit.
+END_SECONDS = 0.5
+
+
+@final
+class ScaleWatch(LightningCallback):
+    """Watches a training run: is it healthy, is it on its law, what should be done now.
+
+    Args:
+        law: Law to hold the run against, as `scalewatch fit` writes it: a path, or a CurveLaw. None for a
+            forecast from the run itself.
+        act: What the callback may do by itself: `stop` ends a run that is lost. Empty, it changes nothing.
+        directory: Folder of the journal. None for `scalewatch` in the trainer's log directory.
+        tokens_per_step: Tokens of one optimizer step over all devices. None to count them in the batch.
+        grad_norm_every: Optimizer steps between two gradient norms. 0 for none.
+        name: Name of the run, and of a folder of its own for the journal. Two ScaleWatch callbacks on one
+            trainer need different names.
+        quiet: Print nothing to the terminal.
+
+    Raises:
+        ConfigError: If an option is not what it may be.
+        LawFileError: If no law can be read from `law`.
+    """
+
+    def __init__(
+        self,
+        law: str | os.PathLike[str] | CurveLaw | None = None,
+        act: Sequence[Literal["stop"]] = (),
+        directory: str | os.PathLike[str] | None = None,
+        tokens_per_step: int | None = None,
+        grad_norm_every: int = 10,
+        name: str | None = None,
+        quiet: bool = False,
+    ) -> None:
+        super().__init__()
+        self._options = checked(law, act, directory, tokens_per_step, grad_norm_every, name, quiet)
+        self._state: dict[str, Any] | None = None
+        self._trainer_id: int | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._guard = Guard()
+        # votes must go on where everything else is off: the other processes wait for this one's
+        self._voting = Guard()
+        self._begun = False
+        self._session: Session | None = None
+        self._gauges: Gauges | None = None
+        self._folder: Path | None = None
+        self._sizes = Sizes(None, None)
+        self._norm_every = self._options.grad_norm_every
+        self._plan: dict[str, Any] | None = None
+        self._batches = 0
+        self._stopping = False
+        self._cost_seconds = 0.0
+        self._began_at = 0.0
+        self._first_step = 0
+
+    @property
+    def state_key(self) -> str:
+        """What this callback's state is filed under: Lightning wants one for each instance."""
+        return self._generate_state_key(name=self._options.name)
+
+    # --- before the first step --------------------------------------------------------------------
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Find out where the journal goes, on every process: the trainer broadcasts its folder.
+
+        Raises:
+            ConfigError: if another ScaleWatch on this trainer has the same name.
+        """
+        if stage != "fit":
+            return
+        # Lightning checks the list that a trainer is built with, but not what a module adds to it. Not
+        # told apart by number instead: a checkpoint has to find its callback whatever their order.
+        twins = [c for c in trainer.callbacks if getattr(c, "state_key", None) == self.state_key]
+        if len(twins) > 1:
+            raise ConfigError(
+                f"Two ScaleWatch callbacks of one trainer must have different names (got {len(twins)}"
+                f" with `name={self._options.name!r}`): they keep a journal and a state each."
+            )
+        self._reset()
+        if self._trainer_id not in (None, id(trainer)):
+            self._state = None  # of a run of another trainer
+        self._trainer_id = id(trainer)
+        self._folder = self._guard.call("journal", self._where, trainer)
+        self._sizes = self._guard.call("parameter count", count_sizes, pl_module) or self._sizes
+
+    def _where(self, trainer: Any) -> Path | None:
+        log_dir = trainer.log_dir  # a broadcast: read on every process, whether it is needed or not
+        if trainer.fast_dev_run:
+            return None
+        if self._options.directory is not None:
+            folder = self._options.directory
+        elif "://" in (base := str(log_dir or trainer.default_root_dir)):
+            folder = Path("scalewatch").absolute()
+            if trainer.is_global_zero:
+                _log.warning(
+                    "scalewatch: the log directory %s is not on a local disk: the journal is kept in %s.",
+                    base,
+                    folder,
+                )
+        else:
+            folder = Path(base) / "scalewatch"
+        return folder / self._options.name if self._options.name else folder
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what a checkpoint holds; it is used when training goes on."""
+        self._state = self._guard.call("checkpoint", readable_state, state_dict)
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Begin to watch, at the first batch."""
+        if self._begun:
+            return
+        self._begun = True
+        if trainer.is_global_zero:
+            self._guard.call("start", self._begin, trainer, batch, batch_idx)
+
+    def _begin(self, trainer: Any, batch: Any, batch_idx: int) -> None:
+        state = self._state if trainer.global_step else None
+        started = start(trainer, batch, batch_idx, self._options, self._sizes, state)
+        if started is None:
+            return
+        session = Session(
+            started.run,
+            law=self._options.law,
+            guard=self._guard,
+            terminal=Terminal(trainer.progress_bar_callback, quiet=self._options.quiet),
+            folder=self._folder,
+            writers=self._guard.call("tensorboard", tensorboard_writers, trainer) or [],
+            resumed=started.resumed,
+        )
+        session.begin()
+        self._first_step = started.gauges.step
+        self._began_at = perf_counter()
+        self._gauges, self._session = started.gauges, session
+
+    # --- each step --------------------------------------------------------------------------------
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        """Read the learning rate of the step, and every so often its gradient norm."""
+        gauges = self._gauges
+        if gauges is None or not gauges.is_main(optimizer):
+            return
+        began = perf_counter()
+        self._guard.call("learning rate", gauges.before_step)
+        if self._norm_every and (gauges.step + 1) % self._norm_every == 0:
+            self._guard.call("gradient norm", self._norm, trainer, optimizer, gauges)
+        self._cost_seconds += perf_counter() - began
+
+    def _norm(self, trainer: Any, optimizer: Any, gauges: Gauges) -> None:
+        why_not = why_no_norm(trainer, optimizer)
+        if why_not is None:
+            gauges.norm()
+            return
+        self._norm_every = 0
+        if self._session is not None:
+            self._session.note(f"note: the gradient norm is not watched: {why_not}.")
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Observe the steps whose losses have arrived."""
+        session, gauges = self._session, self._gauges
+        if session is not None and gauges is not None:
+            began = perf_counter()
+            arrived = self._guard.call("loss", gauges.after_batch, trainer, outputs, batch)
+            for observation in arrived or ():
+                session.observe(observation)
+            self._cost_seconds += perf_counter() - began
+        if self._options.stops and not self._stopping:
+            self._vote(trainer)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Keep the validation loss for the next observation."""
+        if self._gauges is not None and not trainer.sanity_checking:
+            self._guard.call("validation loss", self._validated, trainer, self._gauges)
+
+    def _validated(self, trainer: Any, gauges: Gauges) -> None:
+        # computed and cached before this hook, so reading it is no collective
+        gauges.validation_loss = validation_loss(trainer.callback_metrics)
+
+    # --- acting -----------------------------------------------------------------------------------
+
+    def _vote(self, trainer: Any) -> None:
+        """Stop if any process wants to: on all of them, after the same batch."""
+        self._batches += 1
+        session = self._session
+        is_due = self._batches % VOTE_EVERY_BATCHES == 0
+        if trainer.world_size == 1:  # nobody to wait for
+            is_due = is_due or (session is not None and session.has_news())
+        if not is_due:
+            return
+        wanted = session is not None and session.wants_stop()
+        vote = trainer.strategy.reduce_boolean_decision
+        if self._voting.call("act", vote, wanted, all=False):
+            self._stopping = trainer.should_stop = True
+            if session is not None:
+                self._guard.call("act", self._tell_stop, trainer, session)
+
+    def _tell_stop(self, trainer: Any, session: Session) -> None:
+        least_epochs, least_steps = trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps
+        held = [f"min_epochs={least_epochs}"] if least_epochs else []
+        held += [f"min_steps={least_steps}"] if least_steps else []
+        but = f" (the trainer goes on until {' and '.join(held)} is met)" if held else ""
+        session.note(f"stops the run at step {trainer.global_step:,}: {session.stop_reason}{but}")
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for a checkpoint: plain numbers, strings, lists and dicts."""
+        if self._session is None or self._gauges is None:
+            return dict(self._state or {})
+        return self._guard.call("checkpoint", self._collect, self._session, self._gauges) or {}
+
+    def _collect(self, session: Session, gauges: Gauges) -> dict[str, Any]:
+        for observation in gauges.reader.flush(CHECKPOINT_SECONDS):
+            session.observe(observation)
+        rates = session.run.learning_rates
+        if self._plan is None and rates is not None:
+            self._plan = pack_rates(rates)
+        return {
+            "version": STATE_VERSION,
+            "step": gauges.step,
+            "tokens": gauges.tokens,
+            "plan": self._plan,
+            "monitor": session.state(),
+            "run_id": session.run_id,
+        }
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Close after a fault of the training: `teardown` is not called then."""
+        name, step = type(exception).__name__, self._gauges.step if self._gauges else 0
+        word = "interrupted" if isinstance(exception, KeyboardInterrupt) else "crashed"
+        self._finish(trainer, f"{word} after step {step:,}: {name}: {exception}".rstrip(": "))
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Close: the verdict is told, and everything is on the disk."""
+        if stage != "fit" or self._gauges is None:
+            return
+        step, total = self._gauges.step, self._session.run.total_steps if self._session else None
+        ended = f"after step {step:,}" + (f" of {total:,}" if total else "")
+        if self._stopping and self._session is not None:
+            ended = f"stopped by scalewatch {ended}: {self._session.stop_reason}"
+        self._finish(trainer, ended)
+
+    def _finish(self, trainer: Any, ended: str) -> None:
+        session, gauges = self._session, self._gauges
+        if session is None or gauges is None:
+            return
+        closing = Guard()  # also what has been switched off is closed
+        for observation in closing.call("loss", gauges.reader.flush, END_SECONDS) or ():
+            session.observe(observation)
+        gauges.reader.abandon()
+        if gauges.validation_loss is not None:  # there is no next observation for it to come with
+            closing.call("journal", session.write_validation, gauges.step, gauges.validation_loss)
+        self._state = self._guard.call("checkpoint", self._collect, session, gauges)
+        self._session = self._gauges = None
+        closing.call("verdict", session.close, gauges.step, ended, self._rows(session, gauges))
+
+    def _rows(self, session: Session, gauges: Gauges) -> list[tuple[str, str]]:
+        taken = gauges.step - self._first_step
+        watched = f"{session.observed:,} of {taken:,} steps"
+        reader = gauges.reader
+        if reader.without_loss:
+            watched += f"; {reader.without_loss:,} had no loss"
+        if reader.dropped:
+            watched += f"; {reader.dropped:,} never arrived from the device"
+        rows = [("watched", watched)]
+        if gauges.validation_loss is not None:
+            rows.append(("validation loss", f"{gauges.validation_loss:.4g} after the last step"))
+        if taken:
+            cost = self._cost_seconds / taken
+            whole = (perf_counter() - self._began_at) / taken
+            share = f"{cost / whole:.2%} of {whole * 1e3:.3g} ms"
+            rows.append(("cost of watching", f"{cost * 1e6:.0f} us a step ({share})"))
+        return rows

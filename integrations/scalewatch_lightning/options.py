@@ -1,0 +1,113 @@
+"""What a user may ask of the callback, checked when it is built: afterwards nothing raises."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scalewatch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scalewatch.laws import CurveLaw
+
+__all__ = ["Options", "checked"]
+
+#: What `act` may hold.
+ACTIONS = ("stop",)
+#: Names that are a folder's name on every system.
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+class Options(NamedTuple):
+    """The checked options; `ScaleWatch` says what they mean."""
+
+    law: CurveLaw | None
+    stops: bool
+    directory: Path | None
+    tokens_per_step: int | None
+    grad_norm_every: int
+    name: str | None
+    quiet: bool
+
+
+def checked(
+    law: Any,
+    act: Any,
+    directory: Any,
+    tokens_per_step: Any,
+    grad_norm_every: Any,
+    name: Any,
+    quiet: Any,
+) -> Options:
+    """Return the options, or say what is wrong with one.
+
+    Raises:
+        ConfigError: naming the option, what it may be and what it was.
+        LawFileError: if `law` is a path and no law can be read from it.
+    """
+    return Options(
+        law=_law(law),
+        stops="stop" in _actions(act),
+        directory=_directory(directory),
+        tokens_per_step=None if tokens_per_step is None else _count("tokens_per_step", tokens_per_step, 1),
+        grad_norm_every=_count("grad_norm_every", grad_norm_every, 0),
+        name=_name(name),
+        quiet=bool(quiet),
+    )
+
+
+def _law(law: Any) -> CurveLaw | None:
+    from scalewatch.laws import CurveLaw
+
+    if law is None or isinstance(law, CurveLaw):
+        return law
+    if isinstance(law, str | os.PathLike):
+        from scalewatch.laws import load_law
+
+        return load_law(law)
+    raise ConfigError(
+        f"`law` must be the path of a law file, a CurveLaw or None (got {law!r}, {type(law).__name__});"
+        " `scalewatch fit` writes such a file."
+    )
+
+
+def _actions(act: Any) -> Sequence[str]:
+    is_list = isinstance(act, Sequence) and not isinstance(act, str | bytes)
+    if not is_list or any(action not in ACTIONS for action in act):
+        raise ConfigError(f"`act` must be a list of actions, of which there is {list(ACTIONS)} (got {act!r}).")
+    return list(act)
+
+
+def _directory(directory: Any) -> Path | None:
+    if directory is None:
+        return None
+    if not isinstance(directory, str | os.PathLike) or not os.fspath(directory):
+        raise ConfigError(
+            "`directory` must be the path of a folder or None for the trainer's log directory"
+            f" (got {directory!r}, {type(directory).__name__})."
+        )
+    path = Path(os.fsdecode(directory))
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"`directory` must be a folder, and there is a file of that name: {path}.")
+    return path
+
+
+def _count(option: str, value: Any, least: int) -> int:
+    # a bool is an int, and a count that is read from YAML may be a float like 5e5
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value != int(value) or value < least:
+        raise ConfigError(f"`{option}` must be an integer of at least {least} (got {value!r}, {type(value).__name__}).")
+    return int(value)
+
+
+def _name(name: Any) -> str | None:
+    if name is None or (isinstance(name, str) and _NAME.fullmatch(name)):
+        return name
+    raise ConfigError(
+        "`name` becomes a folder: it must be 1 to 100 letters, digits, `.`, `_` or `-`, not beginning with"
+        f" a dot (got {name!r})."
+    )

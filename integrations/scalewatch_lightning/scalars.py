@@ -1,0 +1,291 @@
+"""Reads losses and gradient norms without making the training loop wait for its device.
+
+On the CPU a value is read at once. On an accelerator the loop runs ahead of the device, and `.item()` on a
+fresh tensor would stop it until the device has caught up. There the values of `RING_STEPS` steps go into a
+buffer on the device, one asynchronous copy brings them to pinned memory, and they are read when its event
+says that they have arrived: an observation is made `RING_STEPS` to `2 RING_STEPS` steps late, and nothing
+waits.
+
+Why not `.item()` every so many steps: a spike of one step would be missed, and each read would still wait.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, final
+
+import torch
+
+from scalewatch.observation import Observation
+
+__all__ = ["DeviceReader", "HostReader", "Row", "ScalarReader", "reader_for"]
+
+#: Steps of one transfer. Two of them are a lag of 32 steps, and a copy costs some 10 us.
+RING_STEPS = 16
+#: Transfers under way at most; a device that is further behind loses steps, and they are counted.
+MAX_TRANSFERS = 64
+#: Pause between two looks at an event where a reader is asked to wait [s].
+_POLL_SECONDS = 0.001
+
+
+class Row(NamedTuple):
+    """What the host knows of a step before its loss has arrived.
+
+    Attributes:
+        step: optimizer steps completed.
+        learning_rate: rate that the step was taken with.
+        tokens: tokens consumed up to and including the step.
+        validation_loss: loss of the validation before the step, where there was one.
+        loss_scale: what the sum of the losses of the step's batches is multiplied with for their mean.
+        has_norm: whether the gradient norm of the step was taken.
+    """
+
+    step: int
+    learning_rate: float | None
+    tokens: float | None
+    validation_loss: float | None
+    loss_scale: float
+    has_norm: bool
+
+
+class Event(Protocol):
+    """A mark in the work of a device, like `torch.cuda.Event`."""
+
+    def record(self) -> None:
+        """Put the mark behind all work that was given to the device so far."""
+
+    def query(self) -> bool:
+        """Whether the device has come past the mark."""
+
+
+class ScalarReader(abc.ABC):
+    """Takes the losses of a step's batches and its gradient norm, and gives observations when they are known.
+
+    Attributes:
+        dropped: steps whose values never arrived [count].
+        without_loss: steps none of whose batches had a loss [count].
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.without_loss = 0
+        self._losses = 0
+        self._has_norm = False
+
+    def add_loss(self, loss: torch.Tensor) -> None:
+        """Add the loss of one batch of the step that is under way."""
+        self._put_loss(loss, first=self._losses == 0)
+        self._losses += 1
+
+    def set_norm(self, norm: torch.Tensor) -> None:
+        """Set the gradient norm of the step that is under way."""
+        self._put_norm(norm)
+        self._has_norm = True
+
+    def close_step(
+        self,
+        step: int,
+        learning_rate: float | None,
+        tokens: float | None,
+        validation_loss: float | None,
+        loss_scale: float,
+    ) -> None:
+        """End the step: its loss is the mean over its batches, each times `loss_scale`."""
+        losses, has_norm = self._losses, self._has_norm
+        self._losses, self._has_norm = 0, False
+        if losses == 0:
+            self.without_loss += 1
+            return
+        scale = loss_scale / losses
+        self._close(Row(step, learning_rate, tokens, validation_loss, scale, has_norm))
+
+    def observation(self, row: Row, total_loss: float, norm: float) -> Observation:
+        """Return what the step measured."""
+        return Observation(
+            row.step,
+            total_loss * row.loss_scale,
+            row.learning_rate,
+            norm if row.has_norm else None,
+            row.tokens,
+            row.validation_loss,
+        )
+
+    @abc.abstractmethod
+    def _put_loss(self, loss: torch.Tensor, *, first: bool) -> None:
+        """Add to the sum of the step's losses, or begin it."""
+
+    @abc.abstractmethod
+    def _put_norm(self, norm: torch.Tensor) -> None:
+        """Keep the step's gradient norm."""
+
+    @abc.abstractmethod
+    def _close(self, row: Row) -> None:
+        """Keep the step."""
+
+    @abc.abstractmethod
+    def take(self) -> list[Observation]:
+        """Return the observations that have become known, oldest first, without waiting."""
+
+    @abc.abstractmethod
+    def flush(self, timeout_seconds: float) -> list[Observation]:
+        """Return all that is under way, waiting at most so long [s]."""
+
+    @abc.abstractmethod
+    def abandon(self) -> None:
+        """Count what has not arrived as dropped."""
+
+
+@final
+class HostReader(ScalarReader):
+    """Reads at once: for the CPU, where there is nothing to wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sum = 0.0
+        self._norm = math.nan
+        self._ready: list[Observation] = []
+
+    def _put_loss(self, loss: torch.Tensor, *, first: bool) -> None:
+        self._sum = loss.item() + (0.0 if first else self._sum)
+
+    def _put_norm(self, norm: torch.Tensor) -> None:
+        self._norm = norm.item()
+
+    def _close(self, row: Row) -> None:
+        self._ready.append(self.observation(row, self._sum, self._norm))
+
+    def take(self) -> list[Observation]:
+        """Return the step that was closed since the last call."""
+        ready, self._ready = self._ready, []
+        return ready
+
+    def flush(self, timeout_seconds: float) -> list[Observation]:
+        """Return the same: nothing is ever under way."""
+        return self.take()
+
+    def abandon(self) -> None:
+        """Do nothing: nothing is ever under way."""
+
+
+class _Transfer(NamedTuple):
+    values: torch.Tensor
+    arrived: Event
+    rows: list[Row]
+
+
+@final
+class DeviceReader(ScalarReader):
+    """Reads late: a buffer on the device, copied every `ring_steps` steps.
+
+    Args:
+        device: where the losses are.
+        new_event: makes an event on that device.
+        ring_steps: steps of one transfer.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        new_event: Callable[[], Event],
+        ring_steps: int = RING_STEPS,
+    ) -> None:
+        super().__init__()
+        self._new_event = new_event
+        # elsewhere a copy that does not wait is not promised to be seen by an event
+        self._asynchronous = device.type == "cuda"
+        self._ring = torch.zeros((ring_steps, 2), dtype=torch.float32, device=device)
+        # views made once: indexing costs more than the copy into the cell
+        self._cells = [(self._ring[i, 0], self._ring[i, 1]) for i in range(ring_steps)]
+        self._rows: list[Row] = []
+        self._under_way: deque[_Transfer] = deque()
+        self._spare: list[torch.Tensor] = []
+
+    def _put_loss(self, loss: torch.Tensor, *, first: bool) -> None:
+        cell = self._cells[len(self._rows)][0]
+        value = loss.detach()
+        value = value if value.ndim == 0 else value.reshape(())
+        if first:
+            cell.copy_(value, non_blocking=True)
+        else:
+            cell.add_(value)
+
+    def _put_norm(self, norm: torch.Tensor) -> None:
+        self._cells[len(self._rows)][1].copy_(norm, non_blocking=True)
+
+    def _close(self, row: Row) -> None:
+        self._rows.append(row)
+        if len(self._rows) == len(self._cells):
+            self._send()
+
+    def _send(self) -> None:
+        rows, self._rows = self._rows, []
+        if len(self._under_way) >= MAX_TRANSFERS:
+            self.dropped += len(rows)
+            return
+        values = self._spare.pop() if self._spare else self._host_memory()
+        values.copy_(self._ring, non_blocking=self._asynchronous)
+        arrived = self._new_event()
+        arrived.record()
+        self._under_way.append(_Transfer(values, arrived, rows))
+
+    def _host_memory(self) -> torch.Tensor:
+        return torch.empty(self._ring.shape, dtype=self._ring.dtype, pin_memory=self._asynchronous)
+
+    def take(self) -> list[Observation]:
+        """Return the steps of all transfers that have arrived."""
+        found: list[Observation] = []
+        while self._under_way and self._under_way[0].arrived.query():
+            values, _, rows = self._under_way.popleft()
+            pairs = values.tolist()
+            found += [self.observation(r, *pair) for r, pair in zip(rows, pairs, strict=False)]
+            self._spare.append(values)
+        return found
+
+    def flush(self, timeout_seconds: float) -> list[Observation]:
+        """Send what is in the buffer, and wait for it by asking, so that a dead device cannot hold us."""
+        if self._losses:
+            # a step that is not complete stays; the cell that holds it is moved to the front
+            partial = self._ring[len(self._rows)].clone()
+        if self._rows:
+            self._send()
+            if self._losses:
+                self._ring[0].copy_(partial)
+        give_up = time.monotonic() + timeout_seconds
+        found = self.take()
+        while self._under_way and time.monotonic() < give_up:
+            time.sleep(_POLL_SECONDS)
+            found += self.take()
+        return found
+
+    def abandon(self) -> None:
+        """Count what has not arrived as dropped."""
+        self.dropped += sum(len(transfer.rows) for transfer in self._under_way) + len(self._rows)
+        self._under_way.clear()
+        self._rows.clear()
+
+
+@final
+class _Now:
+    """The event of a device that has none: the copy before it has waited."""
+
+    def record(self) -> None:
+        """Do nothing."""
+
+    def query(self) -> bool:
+        """Return True: see the class."""
+        return True
+
+
+def reader_for(device: torch.device) -> ScalarReader:
+    """Return the reader for losses on `device`.
+
+    On other accelerators than CUDA the one copy in `RING_STEPS` steps waits for the device.
+    """
+    if device.type == "cpu":
+        return HostReader()
+    new_event: Callable[[], Event] = torch.cuda.Event if device.type == "cuda" else _Now
+    return DeviceReader(device, new_event)

@@ -1,0 +1,275 @@
+"""One fit on the process that watches it: monitor, journal, terminal and TensorBoard, wired together.
+
+An observation goes to the monitor; it and what was found go to the journal; findings go to the terminal; one
+step in so many goes to TensorBoard. Each of the four runs through the guard under its own name, so one may
+fail and the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+from scalewatch.advice import Action, Advice
+from scalewatch.errors import ConfigError, JournalError
+from scalewatch.finding import Finding, Severity
+from scalewatch.guard import Guard
+from scalewatch.journal import (
+    JournalWriter,
+    advice_record,
+    finding_record,
+    observation_record,
+)
+from scalewatch.monitor import Monitor
+from scalewatch.observation import Observation
+from scalewatch.run import Run
+from scalewatch.worker import Worker
+from scalewatch_lightning.tensorboard import Board, forecast_values, verdict_markdown
+from scalewatch_lightning.terminal import Terminal, escape
+
+if TYPE_CHECKING:
+    from scalewatch.laws import CurveLaw
+
+__all__ = ["Resumed", "Session"]
+
+_log = logging.getLogger("scalewatch")
+
+#: How long the end of a run may wait for the disk [s].
+CLOSE_SECONDS = 2.0
+#: Parts of the planned run at which the forecast is told.
+FORECAST_FRACTIONS = (0.1, 0.25, 0.5, 0.75)
+#: Forecasts that are made for TensorBoard, at 0.4 ms each: about so many in a run.
+FORECASTS_DRAWN = 64
+#: Level of the interval that is told.
+LEVEL = 0.8
+
+
+class Resumed(NamedTuple):
+    """Where a run goes on from: the step of the checkpoint, and what our part of it holds."""
+
+    step: int
+    monitor: Mapping[str, Any] | None
+    run_id: str | None
+
+
+@final
+class Session:
+    """Watches one run.
+
+    Args:
+        run: what is trained.
+        law: the law to hold it against, None for its own.
+        guard: what every part runs through.
+        terminal: where findings are printed.
+        folder: where the journal goes, None for no journal.
+        writers: TensorBoard's writers.
+        resumed: where the run goes on from, None if it begins.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        law: CurveLaw | None,
+        guard: Guard,
+        terminal: Terminal,
+        folder: Path | None,
+        writers: list[Any],
+        resumed: Resumed | None,
+    ) -> None:
+        self.run = run
+        self.run_id = (resumed.run_id if resumed else None) or uuid.uuid4().hex
+        self.observed = 0
+        self.stop_reason: str | None = None
+        self._guard = guard
+        self._terminal = terminal
+        self._monitor = self._new_monitor(law, resumed)
+        self._worker = Worker(guard=guard)
+        self._journal = guard.call("journal", self._new_journal, folder, resumed)
+        self._board = guard.call("tensorboard", Board, writers, run.total_steps) if writers else None
+        if self._board is not None:
+            self._worker.add("tensorboard", self._board.drain)
+        if self._board is not None or self._journal is not None:
+            self._worker.start()
+        self._told_advice: tuple[Action, ...] = ()
+        self._milestones = self._forecast_steps(resumed.step if resumed else 0)
+        self._forecast_made = self._forecast_due = 0
+        self._forecast_values: dict[str, float] = {}
+        self._news = False
+
+    def _new_monitor(self, law: CurveLaw | None, resumed: Resumed | None) -> Monitor:
+        monitor = Monitor(self.run, law=law, guard=self._guard)
+        if resumed is None or resumed.monitor is None:
+            return monitor
+        # a guard of its own: a checkpoint of another version is no fault of this run
+        attempt = Guard()
+        try:
+            attempt.call("state from the checkpoint", monitor.load_state_dict, resumed.monitor)
+        except ConfigError as fault:
+            attempt.failed["state"] = str(fault)
+            _log.warning("scalewatch: watching starts afresh: %s", escape(fault))
+        return Monitor(self.run, law=law, guard=self._guard) if attempt.failed else monitor
+
+    def _new_journal(self, folder: Path | None, resumed: Resumed | None) -> JournalWriter | None:
+        if folder is None:
+            return None
+        try:
+            return JournalWriter(
+                folder,
+                self.run,
+                run_id=self.run_id,
+                resumes_after_step=resumed.step if resumed else None,
+                worker=self._worker,
+            )
+        except JournalError as fault:
+            _log.warning("scalewatch: %s The run is watched without one.", escape(fault))
+            return None
+
+    def _forecast_steps(self, done: int) -> list[int]:
+        total = self.run.total_steps
+        if total is None:
+            return []
+        steps = sorted({max(1, round(fraction * total)) for fraction in FORECAST_FRACTIONS})
+        return [step for step in steps if step > done]
+
+    def begin(self) -> None:
+        """Tell what is expected, if there is a law to expect it from."""
+        self._guard.call("terminal", self._tell_forecast)
+
+    def observe(self, observation: Observation) -> None:
+        """Take in one step."""
+        self.observed += 1
+        guard = self._guard
+        found = guard.call("monitor", self._monitor.observe, observation) or []
+        guard.call("journal", self._write, observation, found)
+        guard.call("tensorboard", self._draw, observation, found)
+        if found:
+            self._news = True
+            advised = guard.call("monitor", self._monitor.advice) or []
+            new = [advice for advice in advised if advice.action not in self._told_advice]
+            self._told_advice = tuple(advice.action for advice in advised)
+            guard.call("journal", self._write_advice, new)
+            guard.call("terminal", self._tell, found, new)
+        if self._milestones and observation.step >= self._milestones[0]:
+            guard.call("terminal", self._tell_milestone, observation.step)
+
+    def _write(self, observation: Observation, found: list[Finding]) -> None:
+        if self._journal is None:
+            return
+        self._journal.append(observation_record(observation))
+        for finding in found:
+            self._journal.append_through(finding_record(finding))
+
+    def _draw(self, observation: Observation, found: list[Finding]) -> None:
+        board = self._board
+        if board is None or not (found or board.wants(observation.step)):
+            return
+        step = observation.step
+        if step >= self._forecast_due or step < self._forecast_made:
+            self._forecast_made = step
+            apart = max(1, step // FORECASTS_DRAWN, (self.run.total_steps or 0) // FORECASTS_DRAWN)
+            self._forecast_due = step + apart
+            forecast = self._monitor.forecast()
+            self._forecast_values = {} if forecast is None else forecast_values(forecast)
+        board.point(observation, self._monitor.expected_at(step), self._forecast_values)
+
+    def _write_advice(self, new: list[Advice]) -> None:
+        if self._journal is None:
+            return
+        for advice in new:
+            self._journal.append_through(advice_record(advice))
+
+    def _tell(self, found: list[Finding], new: list[Advice]) -> None:
+        for finding in found:
+            self._terminal.finding(finding)
+        for advice in new:
+            self._terminal.advice(advice)
+
+    def _tell_milestone(self, step: int) -> None:
+        self._milestones = [milestone for milestone in self._milestones if milestone > step]
+        self._tell_forecast()
+
+    def _tell_forecast(self) -> None:
+        forecast = self._monitor.forecast()
+        if forecast is None:
+            return
+        low, high = forecast.interval(LEVEL)
+        when = f"step {forecast.step:,}" if forecast.step else "before the first step"
+        gap = f"; {forecast.law_gap.text()}" if forecast.law_gap else ""
+        line = f"final loss {forecast.final_loss:.4g} (80 %: {low:.4g} to {high:.4g}){gap}"
+        self._terminal.say(f"scalewatch: {when}: forecast: {escape(line)}", "36")
+        for note in forecast.notes if forecast.step == 0 else ():
+            self._terminal.say(f"scalewatch: note: {escape(note)}")
+
+    def has_news(self) -> bool:
+        """Whether anything was found since this was asked last."""
+        news, self._news = self._news, False
+        return news
+
+    def wants_stop(self) -> bool:
+        """Whether the run is lost: a critical incident is open, or the advice is to stop.
+
+        `stop_reason` then says why.
+        """
+        advised = self._guard.call("monitor", self._monitor.advice) or []
+        reasons = [advice.reason for advice in advised if advice.action is Action.STOP]
+        open_now = self._monitor.open_incidents
+        reasons += [finding.message for finding in open_now if finding.severity is Severity.CRITICAL]
+        self.stop_reason = reasons[0] if reasons else None
+        return bool(reasons)
+
+    def write_validation(self, step: int, loss: float) -> None:
+        """Keep a validation loss that no observation carries."""
+        if self._journal is not None:
+            self._journal.append_through({"type": "validation", "step": step, "loss": loss})
+
+    def note(self, text: str) -> None:
+        """Print a line that is no finding, and keep it in the journal."""
+        self._guard.call("terminal", self._terminal.say, f"scalewatch: {escape(text)}", "1")
+        self._guard.call("journal", self._write_note, text)
+
+    def _write_note(self, text: str) -> None:
+        if self._journal is not None:
+            self._journal.append_through({"type": "note", "text": escape(text)})
+
+    def state(self) -> dict[str, Any]:
+        """Return the state of the monitor, as plain numbers, strings, lists and dicts."""
+        return self._monitor.state_dict()
+
+    def close(self, step: int, ended: str, extra: list[tuple[str, str]]) -> None:
+        """End the watch: verdict to the journal, TensorBoard and the terminal, within `CLOSE_SECONDS`.
+
+        `ended` says how the run came to its end, `extra` are rows for below the verdict.
+        """
+        closing = Guard()  # also what has been switched off is closed
+        verdict = self._guard.call("verdict", self._monitor.verdict)
+        rows = [("run", self.run.name)] if verdict is None else verdict.rows()
+        rows += [("ended", ended), *extra]
+        if self._guard.failed:
+            off = "; ".join(f"{part} ({why})" for part, why in self._guard.failed.items())
+            rows.append(("switched off", off))
+        closing.call("journal", self._write_verdict, step, rows)
+        if self._board is not None:
+            closing.call("tensorboard", self._board.text, step, verdict_markdown(rows))
+        finished = closing.call("background thread", self._worker.close, CLOSE_SECONDS)
+        rows += closing.call("journal", self._journal_rows, bool(finished)) or []
+        closing.call("terminal", self._terminal.verdict, rows)
+
+    def _write_verdict(self, step: int, rows: list[tuple[str, str]]) -> None:
+        if self._journal is not None:
+            table = [[escape(label), escape(text)] for label, text in rows]
+            self._journal.append_through({"type": "verdict", "step": step, "rows": table})
+
+    def _journal_rows(self, finished: bool) -> list[tuple[str, str]]:
+        rows = []
+        if self._journal is not None:
+            dropped = self._journal.dropped
+            lost = f" ({dropped:,} records lost)" if dropped else ""
+            unwritten = "" if finished or dropped else " (still being written)"
+            rows.append(("journal", f"{self._journal.path.parent}{lost}{unwritten}"))
+        if self._board is not None and self._board.dropped:
+            rows.append(("TensorBoard", f"{self._board.dropped:,} points lost"))
+        return rows

@@ -1,0 +1,221 @@
+"""The run against its law in stock TensorBoard: scalars, a band as a margin chart, the verdict as text.
+
+Goes into the event file of the trainer's own `TensorBoardLogger`, so it stands beside what the user logs.
+A second file in the same folder would not do: TensorBoard follows only the newest file of a folder.
+
+The step path appends to a bounded queue; summaries are built and written on the background thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+from scalewatch.observation import Observation
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    from scalewatch.forecast import Forecast
+
+__all__ = ["Board", "forecast_values", "tensorboard_writers", "verdict_markdown"]
+
+#: Points of one tag in a run of known length; stock TensorBoard draws a sample of 1,000.
+POINTS = 1_000
+#: Points that wait for the background thread at most; what is beyond them is dropped and counted.
+MAX_WAITING = 4_096
+#: Level of every band.
+LEVEL = 0.8
+#: The same in standard deviations of a Gaussian, to either side.
+SDS = 1.2816
+
+PREFIX = "scalewatch/"
+LOSS, VALIDATION_LOSS = f"{PREFIX}loss", f"{PREFIX}validation_loss"
+EXPECTED, FINAL = f"{PREFIX}expected_loss", f"{PREFIX}forecast_final_loss"
+GAP_NATS, GAP_TOKENS = f"{PREFIX}gap_nats", f"{PREFIX}gap_token_ratio"
+LOW, HIGH = "_low_80", "_high_80"
+
+
+class _Point(NamedTuple):
+    step: int
+    values: dict[str, float]
+
+
+class _Text(NamedTuple):
+    step: int
+    markdown: str
+
+
+def tensorboard_writers(trainer: Any) -> list[Any]:
+    """Return torch's `SummaryWriter` of each `TensorBoardLogger` of the trainer."""
+    loggers = [
+        logger
+        for logger in trainer.loggers
+        if any(kind.__name__ == "TensorBoardLogger" for kind in type(logger).__mro__)
+    ]
+    writers = [logger.experiment for logger in loggers]
+    # without tensorboard installed Lightning writes through tensorboardX, whose messages are its own
+    return [writer for writer in writers if type(writer).__module__.startswith("torch.")]
+
+
+@final
+class Board:
+    """Writes a run to TensorBoard.
+
+    Memory: at most `MAX_WAITING` points. Raises what the event files raise, on the background thread.
+
+    Args:
+        writers: the `SummaryWriter`s to write to.
+        total_steps: planned steps, None if unknown.
+    """
+
+    def __init__(self, writers: Iterable[Any], total_steps: int | None) -> None:
+        # made here: two threads that make it at once would make two files
+        self._files = [writer._get_file_writer() for writer in writers]
+        self._total_steps = total_steps
+        self._waiting: deque[_Point | _Text] = deque()
+        self._has_layout = False
+        self.dropped = 0
+
+    def wants(self, step: int) -> bool:
+        """Whether `step` is one of the about `POINTS` steps that are drawn."""
+        if self._total_steps is not None:
+            stride = max(1, self._total_steps // POINTS)
+        else:  # twice as far apart each time the run has doubled: 500 points a doubling
+            stride = 1 << max(0, int(math.log2(max(1.0, 2 * step / POINTS))))
+        return step == 1 or step % stride == 0
+
+    def point(
+        self,
+        observation: Observation,
+        expected: tuple[float, float] | None,
+        forecast: dict[str, float],
+    ) -> None:
+        """Draw a step: what was observed, what the law `expected` (loss, its sd), what is forecast."""
+        values = {LOSS: observation.loss, **forecast}
+        if observation.validation_loss is not None:
+            values[VALIDATION_LOSS] = observation.validation_loss
+        if expected is not None:
+            loss, sd = expected
+            values |= _band(EXPECTED, loss, loss - SDS * sd, loss + SDS * sd)
+        self._append(_Point(observation.step, values))
+
+    def text(self, step: int, markdown: str) -> None:
+        """Show the verdict."""
+        self._append(_Text(step, markdown))
+
+    def _append(self, item: _Point | _Text) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self.dropped += 1
+            return
+        self._waiting.append(item)
+
+    def drain(self) -> None:
+        """Write what waits. For the background thread."""
+        while self._waiting:
+            item = self._waiting.popleft()
+            if isinstance(item, _Text):
+                self._write(_text_summary(item.markdown), item.step)
+                continue
+            if not self._has_layout:
+                self._has_layout = True
+                self._write(layout_summary(), 0)
+            self._write(_scalars_summary(item.values), item.step)
+
+    def _write(self, summary: Summary, step: int) -> None:
+        for file in self._files:
+            file.add_summary(summary, step)
+
+
+def forecast_values(forecast: Forecast) -> dict[str, float]:
+    """Return the scalars that a forecast is drawn as."""
+    values = _band(FINAL, forecast.final_loss, *forecast.interval(LEVEL))
+    gap = forecast.law_gap
+    if gap is not None:
+        values[GAP_NATS] = gap.nats
+        if gap.token_ratio is not None:
+            values[GAP_TOKENS] = gap.token_ratio
+    return values
+
+
+def _band(tag: str, middle: float, low: float, high: float) -> dict[str, float]:
+    return {tag: middle, tag + LOW: low, tag + HIGH: high}
+
+
+def _scalars_summary(values: dict[str, float]) -> Summary:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    return Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in values.items()])
+
+
+def _text_summary(markdown: str) -> Any:
+    from torch.utils.tensorboard.summary import text
+
+    return text(f"{PREFIX}verdict", markdown)
+
+
+def layout_summary() -> Summary:
+    """Return the layout of the Custom Scalars tab.
+
+    Built by hand, because TensorBoard's own helper for it imports TensorFlow. The loss is drawn into the
+    margin chart as a band of no width, since a chart is either of lines or of bands.
+    """
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+    from tensorboard.plugins.custom_scalar import layout_pb2 as layout
+
+    def band(*tags: str) -> list[Any]:
+        series = layout.MarginChartContent.Series
+        return [
+            series(value=tag, lower=tag, upper=tag)
+            if tag == LOSS
+            else series(value=tag, lower=tag + LOW, upper=tag + HIGH)
+            for tag in tags
+        ]
+
+    def chart(title: str, *tags: str) -> Any:
+        margin = layout.MarginChartContent(series=band(*tags))
+        return layout.Chart(title=title, margin=margin)
+
+    def lines(title: str, *tags: str) -> Any:
+        content = layout.MultilineChartContent(tag=[f"^{tag}$" for tag in tags])
+        return layout.Chart(title=title, multiline=content)
+
+    charts = [
+        chart("loss, and what is expected at each step (80 %)", EXPECTED, LOSS),
+        chart("final loss, as it was forecast at each step (80 %)", FINAL),
+        lines("distance from the law, nats", GAP_NATS),
+        lines("distance from the law, tokens it would need over tokens it took", GAP_TOKENS),
+    ]
+    content = layout.Layout(category=[layout.Category(title="scalewatch", chart=charts)])
+    tensor = TensorProto(
+        dtype="DT_STRING",
+        string_val=[content.SerializeToString()],
+        tensor_shape=TensorShapeProto(),
+    )
+    plugin = SummaryMetadata.PluginData(plugin_name="custom_scalars")
+    value = Summary.Value(
+        tag="custom_scalars__config__",
+        tensor=tensor,
+        metadata=SummaryMetadata(plugin_data=plugin),
+    )
+    return Summary(value=[value])
+
+
+def verdict_markdown(rows: Sequence[tuple[str, str]]) -> str:
+    """Return rows of label and text as a Markdown table.
+
+    >>> print(verdict_markdown([("health", "a | b")]))
+    | scalewatch | |
+    |---|---|
+    | **health** | a \\| b |
+    """
+    lines = [f"| **{_cell(label)}** | {_cell(text)} |" for label, text in rows]
+    return "\n".join(["| scalewatch | |", "|---|---|", *lines])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

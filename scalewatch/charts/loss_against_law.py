@@ -1,0 +1,244 @@
+"""The picture of a run: its loss, what its law promised, what was forecast on the way, and what went wrong.
+
+Above, the loss on logarithmic axes, where a law is nearly straight. Below, what a logarithmic axis flatters:
+the distance to the promise in nats, on a linear axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scalewatch.charts.decimate import envelope
+from scalewatch.errors import ConfigError
+from scalewatch.finding import Finding, Phase
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["Band", "loss_against_law"]
+
+Floats = NDArray[np.float64]
+
+#: Colours that tell apart for colour-blind eyes and on a projector (Okabe and Ito 2008).
+INK, GREY, PROMISE, FORECAST, ALARM = "#1b2a41", "#9aa5b1", "#e69f00", "#0072b2", "#d55e00"
+WIDTH, HEIGHT, GAP_HEIGHT = 760, 330, 130
+#: Points a band is drawn with.
+BAND_POINTS = 240
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """A predicted curve with its interval.
+
+    Attributes:
+        label: what the legend calls it.
+        steps, mid, low, high: shape (n,); losses in nats/token.
+    """
+
+    label: str
+    steps: Floats
+    mid: Floats
+    low: Floats
+    high: Floats
+
+
+def loss_against_law(
+    steps: ArrayLike,
+    losses: ArrayLike,
+    *,
+    title: str,
+    subtitle: Sequence[str] = (),
+    promise: Band | None = None,
+    forecast: Band | None = None,
+    findings: Sequence[Finding] = (),
+    log_axes: bool = True,
+) -> alt.VConcatChart | alt.LayerChart:
+    """Draw a run against its law.
+
+    Args:
+        steps: optimizer steps of the rows, shape (n,).
+        losses: training loss of the rows [nats/token], shape (n,).
+        title: headline.
+        subtitle: lines under it.
+        promise: what the law predicted before the start; the lower panel shows the distance to it.
+        forecast: what was forecast on the way.
+        findings: opened and escalated ones worth a page are marked.
+        log_axes: logarithmic axes above; linear ones otherwise.
+
+    Raises:
+        ConfigError: if no row can be drawn.
+    """
+    import altair as alt
+
+    rows = envelope(steps, losses, log_steps=log_axes)
+    if not len(rows.steps):
+        raise ConfigError("There is no finite loss to draw.")
+    colour = alt.Color(
+        "series:N",
+        title=None,
+        scale=_colours(promise, forecast, findings),
+        legend=alt.Legend(orient="top", direction="horizontal", symbolStrokeWidth=3, labelLimit=320),
+    )
+    x = _x_axis(rows.steps, log_axes)
+    y = _y_axis(rows.mean, [b for b in (promise, forecast) if b is not None], log_axes)
+    layers: list[Any] = []
+    for band, shade in ((promise, PROMISE), (forecast, FORECAST)):
+        if band is not None:
+            layers += _band_layers(band, shade, x, y, colour)
+    raw = alt.Chart(_rows(step=rows.steps, low=rows.low, high=rows.high))
+    layers.append(raw.mark_rule(color=GREY, opacity=0.45, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"))
+    smooth = _smooth(steps, losses)
+    layers.append(
+        alt.Chart(_rows(step=smooth[0], loss=smooth[1], series=["training loss"] * len(smooth[0])))
+        .mark_line(strokeWidth=2.2, clip=True)
+        .encode(x=x, y=alt.Y("loss:Q", **y), color=colour)
+    )
+    layers += _alarms(findings, x, colour)
+    upper = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
+    head = alt.TitleParams(title, subtitle=list(subtitle), anchor="start", fontSize=17, subtitleFontSize=12, offset=10)
+    if promise is None:
+        return _styled(upper.properties(title=head))
+    lower = _gap_panel(smooth, promise, findings, log_axes, rows.steps)
+    return _styled(alt.vconcat(upper, lower, spacing=14).properties(title=head))
+
+
+def _rows(**columns: Any) -> Any:
+    import altair as alt
+
+    names = list(columns)
+    lists = [column.tolist() if isinstance(column, np.ndarray) else list(column) for column in columns.values()]
+    return alt.Data(values=[dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)])
+
+
+def _colours(promise: Band | None, forecast: Band | None, findings: Sequence[Finding]) -> Any:
+    import altair as alt
+
+    known = [("training loss", INK)]
+    known += [(band.label, shade) for band, shade in ((promise, PROMISE), (forecast, FORECAST)) if band is not None]
+    if any(f.pages and f.phase is not Phase.CLOSED for f in findings):
+        known.append(("page", ALARM))
+    return alt.Scale(domain=[name for name, _ in known], range=[shade for _, shade in known])
+
+
+def _x_axis(steps: Floats, log_axes: bool, *, title: str | None = "optimizer steps") -> Any:
+    import altair as alt
+
+    first = float(max(steps.min(), steps.max() / 1000)) if log_axes else 0.0
+    scale = alt.Scale(type="log" if log_axes else "linear", domain=[first, float(steps.max())], nice=False)
+    axis = alt.Axis(format="~s", tickCount=8, grid=False, labels=title is not None, title=title)
+    return alt.X("step:Q", scale=scale, axis=axis)
+
+
+def _y_axis(mean: Floats, bands: Sequence[Band], log_axes: bool) -> dict[str, Any]:
+    import altair as alt
+
+    low = min([float(np.quantile(mean, 0.005)), *(float(b.low.min()) for b in bands)])
+    high = float(np.quantile(mean, 0.995))
+    pad = 1.03
+    scale = alt.Scale(type="log" if log_axes else "linear", domain=[low / pad, high * pad], nice=False)
+    ticks = [round(v, 2) for v in np.geomspace(low, high, 7)] if log_axes else None
+    axis = alt.Axis(values=ticks, format=".2f", gridOpacity=0.35) if ticks else alt.Axis(format=".2f", gridOpacity=0.35)
+    return {"scale": scale, "axis": axis, "title": "loss  [nats/token]"}
+
+
+def _band_layers(band: Band, shade: str, x: Any, y: dict[str, Any], colour: Any) -> list[Any]:
+    import altair as alt
+
+    keep = np.unique(np.linspace(0, len(band.steps) - 1, BAND_POINTS).astype(int))
+    data = _rows(
+        step=band.steps[keep],
+        mid=band.mid[keep],
+        low=band.low[keep],
+        high=band.high[keep],
+        series=[band.label] * len(keep),
+    )
+    base = alt.Chart(data)
+    return [
+        base.mark_area(color=shade, opacity=0.22, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
+        base.mark_line(strokeWidth=2, strokeDash=[6, 3], clip=True).encode(x=x, y=alt.Y("mid:Q", **y), color=colour),
+    ]
+
+
+def _smooth(steps: ArrayLike, losses: ArrayLike) -> tuple[Floats, Floats]:
+    """Means over stretches that grow with the step, as the forecast sees the curve."""
+    few = envelope(steps, losses, 90, log_steps=True)
+    return few.steps, few.mean
+
+
+def _alarms(findings: Sequence[Finding], x: Any, colour: Any) -> list[Any]:
+    import altair as alt
+
+    pages = [f for f in findings if f.pages and f.phase is not Phase.CLOSED]
+    if not pages:
+        return []
+    data = alt.Data(
+        values=[
+            {"step": f.step, "series": "page", "what": f"{f.kind.value.replace('_', ' ')}, step {f.step:,}", "n": n}
+            for n, f in enumerate(pages[:6])
+        ]
+    )
+    base = alt.Chart(data)
+    side = "right" if pages[0].step > 0.4 * _last(x) else "left"
+    return [
+        base.mark_rule(strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x, color=colour),
+        base.mark_text(align=side, dx=-6 if side == "right" else 6, color=ALARM, fontSize=12, fontWeight="bold").encode(
+            x=x, y=alt.Y("n:O", axis=None, scale=alt.Scale(domain=list(range(16)))), text="what:N"
+        ),
+    ]
+
+
+def _last(x: Any) -> float:
+    return float(x.scale.domain[1])
+
+
+def _gap_panel(
+    smooth: tuple[Floats, Floats], promise: Band, findings: Sequence[Finding], log_axes: bool, steps: Floats
+) -> Any:
+    import altair as alt
+
+    at, loss = smooth
+    inside = (at >= promise.steps[0]) & (at <= promise.steps[-1])
+    at, loss = at[inside], loss[inside]
+    gap = loss - np.interp(at, promise.steps, promise.mid)
+    keep = np.unique(np.linspace(0, len(promise.steps) - 1, BAND_POINTS).astype(int))
+    low, high = (promise.low - promise.mid)[keep], (promise.high - promise.mid)[keep]
+    reach = (
+        float(max(np.abs(low).max(), np.abs(high).max(), np.quantile(np.abs(gap), 0.98) if len(gap) else 0.0)) * 1.15
+    )
+    x = _x_axis(steps, log_axes)
+    y: dict[str, Any] = {
+        "scale": alt.Scale(domain=[-reach, reach], nice=False),
+        "axis": alt.Axis(format="+.2f", tickCount=5, gridOpacity=0.35),
+        "title": "loss - law  [nats]",
+    }
+    band = alt.Chart(_rows(step=promise.steps[keep], low=low, high=high))
+    line = alt.Chart(_rows(step=at, gap=gap))
+    zero = alt.Chart(alt.Data(values=[{"gap": 0.0}]))
+    layers = [
+        band.mark_area(color=PROMISE, opacity=0.22, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
+        zero.mark_rule(color=PROMISE, strokeDash=[6, 3]).encode(y=alt.Y("gap:Q", **y)),
+        line.mark_line(color=INK, strokeWidth=2, clip=True).encode(x=x, y=alt.Y("gap:Q", **y)),
+    ]
+    pages = [f for f in findings if f.pages and f.phase is not Phase.CLOSED]
+    if pages:
+        marks = alt.Chart(alt.Data(values=[{"step": f.step} for f in pages]))
+        layers.append(marks.mark_rule(color=ALARM, strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x))
+    return alt.layer(*layers).properties(width=WIDTH, height=GAP_HEIGHT)
+
+
+def _styled(chart: Any) -> Any:
+    return (
+        chart.configure(background="white", font="Inter, Helvetica, Arial, sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor="#44546a", titleColor="#44546a", titleFontWeight="normal", domainColor=GREY, tickColor=GREY
+        )
+        .configure_title(color=INK, subtitleColor="#44546a")
+        .configure_legend(labelColor="#44546a", labelFontSize=12)
+    )

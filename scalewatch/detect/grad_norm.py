@@ -1,0 +1,98 @@
+"""A gradient norm that jumps and stays up."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+from scalewatch.detect.base import AbstractDetector, Incident, Sample, amount
+from scalewatch.detect.level import Level
+from scalewatch.finding import Finding, Kind, Severity
+
+__all__ = ["GradNorm"]
+
+#: Rows before the rule may speak [rows]: the norm falls by orders of magnitude in the first hundred.
+ARM_ROWS = 64
+#: A row so far above the level [scales] and by such a factor [log units: 3 times] is worth a note.
+NOTE_SIGMAS = 10.0
+NOTE_EXCESS = 1.1
+#: High rows less calm ones that make it worth waking someone [rows].
+STAY_ROWS = 16
+#: Memory of the mean excess [rows].
+MEAN_ROWS = 8
+#: Patience: a norm that stays up for so many rows is its new level.
+GIVE_UP_ROWS = 512
+
+
+@final
+class GradNorm(AbstractDetector):
+    """Gradient norm far above its level: a note, and a warning when it stays up.
+
+    Rule, with g = log norm, z = (g - level) / scale: z > 10 and g above the level by 1.1 (three times): info.
+    While open, c counts rows above half of that up and others down: warning at c = 16, closed at c = 0. Memory: a level
+    of its own. NaN and infinity belong to `NonFiniteGradient`.
+    """
+
+    name = "gradient norm"
+    STATE = ("life", "level", "count", "rows", "peak")
+
+    def __init__(self) -> None:
+        self.life = Incident(Kind.GRAD_NORM)
+        self.suspects = False
+        self.level = Level()
+        self.count = 0
+        self.rows = 0
+        self.peak = 0.0
+
+    def observe(self, sample: Sample) -> Finding | None:
+        norm = sample.grad_norm
+        if not (sample.grad_given and 0.0 < norm < math.inf):
+            return None
+        level = self.level
+        level.measure(math.log(norm))
+        if self.life.is_open:
+            found = self._watch(sample, norm)
+        elif level.sigmas > NOTE_SIGMAS and level.excess > NOTE_EXCESS and level.rows >= ARM_ROWS:
+            self.count, self.rows, self.peak = 1, 1, norm
+            message = (
+                f"gradient norm jumped from {amount(math.exp(level.fast))} to {amount(norm)} ({level.sigmas:.0f} sigma)"
+            )
+            found = self.life.open(Severity.INFO, sample.step, sample.step, message, self._evidence(norm))
+        else:
+            found = None
+        level.absorb(self.life.is_open)
+        return found
+
+    def _watch(self, sample: Sample, norm: float) -> Finding | None:
+        level, life = self.level, self.life
+        self.rows += 1
+        self.peak = max(self.peak, norm)
+        self.count += 1 if level.excess > 0.5 * NOTE_EXCESS else -1
+        if self.count <= 0:
+            message = f"gradient norm is back at {amount(norm)} after {self.rows} rows (peak {amount(self.peak)})"
+            return life.close(sample.step, message, self._evidence(norm))
+        if self.rows >= GIVE_UP_ROWS:
+            found = life.close(sample.step, f"gradient norm has settled near {amount(norm)}", self._evidence(norm))
+            level.restart()
+            return found
+        if self.count >= STAY_ROWS and life.severity == Severity.INFO:
+            message = (
+                f"gradient norm stays up: {amount(norm)} against {amount(math.exp(level.fast))} "
+                f"before step {life.start_step}"
+            )
+            return life.escalate(Severity.WARNING, sample.step, message, self._evidence(norm))
+        return None
+
+    def _evidence(self, norm: float) -> dict[str, float]:
+        return {
+            "grad_norm": norm,
+            "level_grad_norm": math.exp(self.level.fast),
+            "peak_grad_norm": self.peak,
+            "sigmas": self.level.sigmas,
+            "rows": self.rows,
+        }
+
+    def restart(self) -> None:
+        self.life.forget()
+        self.level.restart()
+        self.count = self.rows = 0

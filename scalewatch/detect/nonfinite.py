@@ -1,0 +1,109 @@
+"""A loss or a gradient norm that is no number any more."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+from scalewatch.detect.base import AbstractDetector, Incident, Sample
+from scalewatch.finding import Finding, Kind, Severity
+
+__all__ = ["NonFinite", "NonFiniteGradient"]
+
+#: Finite rows that end the incident [rows]: a loss that flickers between NaN and numbers is one incident.
+CALM_ROWS = 16
+#: Non-finite gradient norms before it is worth waking someone [rows, less finite ones]: dynamic loss scaling
+#: halves its scale after each overflow, so a healthy fp16 run shows single ones, and a start from 2**16
+#: some ten in a row while it finds its scale.
+BAD_GRADIENTS = 16
+
+
+@final
+class NonFinite(AbstractDetector):
+    """Loss is NaN or infinite: critical at once.
+
+    Rule: not isfinite(loss). Closes after 16 finite rows. A row without any loss is skipped. Memory: none
+    but its incident; `restart` closes it.
+
+    >>> from scalewatch.detect.base import Sample
+    >>> detector, row = NonFinite(), Sample()
+    >>> row.step, row.loss, row.loss_given = 7, math.nan, True
+    >>> detector.observe(row).message
+    'loss is nan at step 7'
+    """
+
+    name = "nonfinite"
+    STATE = ("life", "calm")
+
+    def __init__(self) -> None:
+        self.life = Incident(Kind.NONFINITE)
+        self.calm = 0
+        self.suspects = False
+
+    def observe(self, sample: Sample) -> Finding | None:
+        if not sample.loss_given:
+            return None
+        life = self.life
+        if not math.isfinite(sample.loss):
+            self.calm = 0
+            if life.is_open:
+                return None
+            message = f"loss is {sample.loss} at step {sample.step}"
+            return life.open(Severity.CRITICAL, sample.step, sample.step, message, {"loss": str(sample.loss)})
+        if not life.is_open:
+            return None
+        self.calm += 1
+        if self.calm < CALM_ROWS:
+            return None
+        message = f"loss has been a number again for {CALM_ROWS} rows (now {sample.loss:.4g})"
+        return life.close(sample.step, message, {"loss_nats": sample.loss})
+
+    def restart(self) -> None:
+        self.life.forget()
+        self.calm = 0
+
+
+@final
+class NonFiniteGradient(AbstractDetector):
+    """Gradient norm is NaN or infinite: a note, and a warning when it keeps happening.
+
+    Rule: c counts non-finite rows up and finite rows down, c = max(0, c +- 1); a note at the first, a warning
+    at c = 16; closes at c = 0. Loss scaling in fp16 makes single ones on purpose. Memory: one count.
+    """
+
+    name = "nonfinite gradient"
+    STATE = ("life", "count")
+
+    def __init__(self) -> None:
+        self.life = Incident(Kind.NONFINITE)
+        self.count = 0
+        self.suspects = False
+
+    def observe(self, sample: Sample) -> Finding | None:
+        if not sample.grad_given:
+            return None
+        life = self.life
+        if math.isfinite(sample.grad_norm):
+            if self.count == 0:
+                return None
+            self.count -= 1
+            if self.count or not life.is_open:
+                return None
+            return life.close(sample.step, "gradient norm is a number again", {"grad_norm": sample.grad_norm})
+        self.count += 1
+        evidence = {"grad_norm": str(sample.grad_norm), "rows": self.count}
+        if not life.is_open:
+            message = (
+                f"gradient norm is {sample.grad_norm} at step {sample.step}: fp16 loss scaling does this now and then"
+            )
+            return life.open(Severity.INFO, sample.step, sample.step, message, evidence)
+        if self.count == BAD_GRADIENTS and life.severity == Severity.INFO:
+            message = f"gradient norm keeps being {sample.grad_norm} ({self.count} rows since step {life.start_step})"
+            return life.escalate(Severity.WARNING, sample.step, message, evidence)
+        if self.count > 2 * BAD_GRADIENTS:
+            self.count = 2 * BAD_GRADIENTS
+        return None
+
+    def restart(self) -> None:
+        self.life.forget()
+        self.count = 0

@@ -1,0 +1,76 @@
+"""Whether a rise of the learning rate was meant: then a rise of the loss is not news.
+
+A restart of a schedule (rate up after a decay) lifts the loss for some hundred steps and is no incident. A rate
+that leaves the plan, or jumps above anything this run has seen, is not a restart.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+from scalewatch.detect.base import Stateful
+from scalewatch.run import Run
+
+__all__ = ["Schedule"]
+
+#: Rise of the rate that counts as one [ratio] (SCIENCE 10.4).
+RISE = 1.1
+#: Steps for which a rise of the loss is then expected [steps] (SCIENCE 10.4), and at least so many rows.
+MUTE_STEPS = 512
+MUTE_ROWS = 8
+#: Rate that still counts as planned, or as seen before [ratio to it].
+SLACK = 1.05
+#: Rows in which the rate did not rise that end the first warm-up [rows].
+FLAT_ROWS = 4
+
+
+@final
+class Schedule(Stateful):
+    """Mutes the rules that look for a rising loss after a meant rise of the learning rate.
+
+    Rule: rate > 1.1 x its lowest since the last rise, after the first warm-up, and rate <= 1.05 x plan(step),
+    or without a plan rate <= 1.05 x the highest rate so far. Memory: six numbers.
+    """
+
+    STATE = ("lowest", "highest", "flat_rows", "warm", "until_step", "rows_left")
+
+    def __init__(self, run: Run) -> None:
+        self._plan = run.learning_rates
+        self._steps = 0 if self._plan is None else len(self._plan)
+        self.lowest = 0.0
+        self.highest = 0.0
+        self.flat_rows = 0
+        self.warm = False
+        self.until_step = -1
+        self.rows_left = 0
+
+    def mutes(self, step: int, rate: float) -> bool:
+        """Whether at this step a rise of the loss is expected; `rate` may be NaN where it is unknown."""
+        planned = float(self._plan[step - 1]) if self._plan is not None and 1 <= step <= self._steps else math.nan
+        if not rate >= 0.0:
+            rate = planned
+        if rate >= 0.0 and rate < math.inf:
+            self._see(step, rate, planned)
+        if self.rows_left > 0:
+            self.rows_left -= 1
+            return True
+        return step < self.until_step
+
+    def _see(self, step: int, rate: float, planned: float) -> None:
+        if not self.warm:
+            self.flat_rows = self.flat_rows + 1 if rate <= self.highest else 0
+            self.warm = self.flat_rows >= FLAT_ROWS
+            self.lowest = rate
+        elif rate < self.lowest:
+            self.lowest = rate
+        elif rate > RISE * self.lowest:
+            meant = rate <= SLACK * planned if planned == planned else rate <= SLACK * self.highest
+            if meant:
+                self.lowest, self.until_step, self.rows_left = rate, step + MUTE_STEPS, MUTE_ROWS
+        if rate > self.highest:
+            self.highest = rate
+
+    def restart(self) -> None:
+        """The run went back: what was expected there is not expected here."""
+        self.until_step, self.rows_left = -1, 0

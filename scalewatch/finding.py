@@ -1,0 +1,84 @@
+"""What a detector says.
+
+An incident opens, may escalate, and closes; each of the three is one finding, and in between a detector
+is silent. So a spike of fifty steps is two lines to read, not fifty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import final
+
+__all__ = ["Evidence", "Finding", "Kind", "Phase", "Severity"]
+
+_Value = float | int | str | bool | None
+Evidence = Mapping[str, _Value]
+
+
+@final
+class Kind(StrEnum):
+    """What was found."""
+
+    NONFINITE = "nonfinite"
+    SPIKE = "spike"
+    BAD_BATCH = "bad_batch"
+    DIVERGENCE = "divergence"
+    GRAD_NORM = "grad_norm"
+    OFF_LAW = "off_law"
+    BETTER_THAN_LAW = "better_than_law"
+    OFF_PLAN = "off_plan"
+    REWOUND = "rewound"
+
+
+@final
+class Severity(StrEnum):
+    """How much it matters: a note, worth waking someone, the run is lost or losing money every minute."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 1 for warning, 2 for critical."""
+        return ("info", "warning", "critical").index(self.value)
+
+
+@final
+class Phase(StrEnum):
+    """Where in its life the incident is when the finding is made."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    CLOSED = "closed"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing worth telling a person about a run.
+
+    Attributes:
+        kind: what was found.
+        severity: how much it matters; a closing finding is always info.
+        step: step at which it was found.
+        start_step: step at which it is believed to have begun, at most `step`.
+        message: one sentence in plain words with the numbers that matter.
+        evidence: the numbers behind the sentence, by name with unit (`excess_nats`, `sigmas`).
+        phase: opened, escalated or closed.
+    """
+
+    kind: Kind
+    severity: Severity
+    step: int
+    start_step: int
+    message: str
+    evidence: Evidence = field(default_factory=dict)
+    phase: Phase = Phase.OPENED
+
+    @property
+    def pages(self) -> bool:
+        """Whether it is worth waking someone: warning or critical."""
+        return self.severity is not Severity.INFO

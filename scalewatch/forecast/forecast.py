@@ -1,0 +1,163 @@
+"""What is said about the end of a run: a number, its interval, and the way there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scalewatch.errors import ConfigError
+from scalewatch.forecast.posterior import LawPosterior, Mixture
+from scalewatch.forecast.schedule import AbstractSchedule, Future
+
+__all__ = ["Forecast", "LawGap"]
+
+Floats = NDArray[np.float64]
+
+#: Points at which curves are drawn.
+CURVE_POINTS = 512
+#: Token ratios beyond this are no statement about tokens any more.
+MOST_TOKEN_RATIO = 20.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LawGap:
+    """How far a run is off the law that it is watched with.
+
+    Attributes:
+        step: step at which it was measured.
+        loss: loss of the run there, a mean over its newest stretch [nats/token].
+        expected: what the law expected there before the run started [nats/token].
+        sd: standard error of `expected`, the law's own [nats/token].
+        token_ratio: tokens that the law needs for this loss at this point of the same schedule, over tokens
+            used: at 0.9 a tenth of the compute is lost. None if the law reaches this loss with no amount.
+        tokens: tokens consumed, None if unknown.
+    """
+
+    step: int
+    loss: float
+    expected: float
+    sd: float
+    token_ratio: float | None
+    tokens: float | None = None
+
+    @property
+    def nats(self) -> float:
+        """Loss above the law [nats/token]; negative is better than the law."""
+        return self.loss - self.expected
+
+    @property
+    def sigmas(self) -> float:
+        """`nats` in standard errors of the law."""
+        return self.nats / self.sd if self.sd > 0 else math.inf
+
+    def text(self) -> str:
+        """Say it in one sentence."""
+        side = "above" if self.nats > 0 else "below"
+        start = f"{abs(self.nats):.3f} nats {side} its law (the law's own error is {self.sd:.3f})"
+        ratio = self.token_ratio
+        if ratio is None or ratio > MOST_TOKEN_RATIO:
+            return f"{start}: better than the law expects of any number of tokens."
+        if self.tokens is None:
+            return f"{start}: at step {self.step:,} you are where the law expects step {ratio * self.step:,.0f}."
+        here, there = _count(self.tokens), _count(ratio * self.tokens)
+        return f"{start}: at {here} tokens you are where the law expects {there}."
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Forecast:
+    """The forecast of a run's final loss, as made at `step`.
+
+    Attributes:
+        step: newest step it knows of; 0 for a prediction made before the run.
+        total_steps: step that it is a forecast for.
+        final_loss: median of the final training loss [nats/token].
+        law_gap: how far the run is off its law; None without a law.
+        schedule_known: whether the learning rates to come were known.
+        notes: what had to be assumed or lies outside the law's range, a sentence each.
+    """
+
+    step: int
+    total_steps: int
+    final_loss: float
+    law_gap: LawGap | None
+    schedule_known: bool
+    notes: tuple[str, ...]
+    _branches: tuple[tuple[Future, LawPosterior], ...]
+    _schedule: AbstractSchedule
+    _spread: float
+    _end_noise: float
+
+    def interval(self, level: float = 0.8) -> tuple[float, float]:
+        """Return (low, high) of the final loss [nats/token] that hold it with probability `level`.
+
+        Raises:
+            ConfigError: if `level` is not between 0 and 1.
+        """
+        if not 0.0 < level < 1.0:
+            raise ConfigError(f"`level` must lie between 0 and 1 (got {level!r}), e.g. 0.8 for 80 %.")
+        low, _, high = self._band(self._end(), level)
+        return low, high
+
+    def curve(self, steps: ArrayLike | None = None, level: float = 0.8) -> tuple[Floats, Floats, Floats]:
+        """Return (mid, low, high) of the loss at `steps`, each of shape (n,) [nats/token].
+
+        Without `steps`, at 512 points from the first settled step to the planned end.
+        """
+        wanted = self.grid() if steps is None else np.atleast_1d(np.asarray(steps, dtype=np.float64))
+        walked, annealed = self._schedule.at(np.clip(wanted, 1.0, self.total_steps))
+        rows = [
+            posterior.at(np.maximum(walked, 1e-9) / future.end_walked, annealed) for future, posterior in self._branches
+        ]
+        bands = [
+            self._band(
+                _merge([(f.probability, row[n]) for (f, _), row in zip(self._branches, rows, strict=True)]), level
+            )
+            for n in range(len(wanted))
+        ]
+        low, mid, high = np.array(bands).reshape(-1, 3).T
+        return mid, low, high
+
+    def grid(self) -> Floats:
+        """Return the steps of `curve`, shape (512,)."""
+        start = min(max(self._schedule.settled_step, 0.01 * self.total_steps, 1.0), self.total_steps - 1.0)
+        return np.linspace(max(start, 1.0), self.total_steps, CURVE_POINTS)
+
+    def probability_below(self, loss: float) -> float:
+        """Return the probability that the final loss is below `loss` [nats/token]."""
+        levels = np.linspace(0.005, 0.995, 199)
+        values = self._end().quantiles(levels)
+        values = self.final_loss + self._spread * (values - self.final_loss)
+        return float(np.interp(loss, values, levels, left=0.0, right=1.0))
+
+    def _end(self) -> Mixture:
+        end = _merge([(f.probability, p.at(np.ones(1), f.end_annealed[None, :])[0]) for f, p in self._branches])
+        # the outcome is a mean of few rows and no forecast knows their noise; undo the spread, which is not for it
+        return Mixture(end.means, np.hypot(end.sds, self._end_noise / self._spread), end.weights)
+
+    def _band(self, mixture: Mixture, level: float) -> tuple[float, float, float]:
+        tails = np.array([0.5 - level / 2, 0.5, 0.5 + level / 2])
+        low, mid, high = mixture.quantiles(tails).tolist()
+        return mid + self._spread * (low - mid), mid, mid + self._spread * (high - mid)
+
+
+def _merge(parts: list[tuple[float, Mixture]]) -> Mixture:
+    if len(parts) == 1:
+        return parts[0][1]
+    return Mixture(
+        means=np.concatenate([m.means for _, m in parts]),
+        sds=np.concatenate([m.sds for _, m in parts]),
+        weights=np.concatenate([p * m.weights for p, m in parts]),
+    )
+
+
+def _count(value: float) -> str:
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"

@@ -1,0 +1,79 @@
+"""Keeps every fault of ours out of somebody's training.
+
+Each part (a detector, the journal, the forecast) runs through `Guard.call`. Its first fault is told once,
+through `logging`, and switches that part off; the third part that fails switches everything off. Training
+never sees it. KeyboardInterrupt, SystemExit and GeneratorExit are not faults of ours and pass untouched.
+
+With `SCALEWATCH_STRICT=1` in the environment faults are raised instead, so that tests cannot pass over them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, final
+
+__all__ = ["Guard", "strict"]
+
+_log = logging.getLogger("scalewatch")
+
+#: Parts that may fail before the whole monitor is switched off: one fault is a bug, three are a broken install.
+FAILED_PARTS_ALLOWED = 3
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def strict() -> bool:
+    """Whether `SCALEWATCH_STRICT=1` asks for faults to be raised."""
+    return os.environ.get("SCALEWATCH_STRICT", "") == "1"
+
+
+@final
+class Guard:
+    """Calls functions so that no `Exception` of theirs gets out.
+
+    >>> guard = Guard()
+    >>> guard.call("sum", sum, [1, 2])
+    3
+    """
+
+    def __init__(self) -> None:
+        self.failed: dict[str, str] = {}
+        self.off = False
+
+    def is_off(self, part: str) -> bool:
+        """Whether `part`, or everything, has been switched off."""
+        return self.off or part in self.failed
+
+    def call(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """Return `function(*args, **kwargs)`, or None if `part` is off or fails now."""
+        if self.off or part in self.failed:
+            return None
+        try:
+            return function(*args, **kwargs)
+        except Exception as fault:
+            if strict():
+                raise
+            self._switch_off(part, fault)
+            return None
+
+    def _switch_off(self, part: str, fault: Exception) -> None:
+        self.failed[part] = _describe(fault)
+        _log.warning(
+            "scalewatch: its part '%s' failed (%s) and is off for the rest of this run; training is not affected.",
+            part,
+            self.failed[part],
+            exc_info=_log.isEnabledFor(logging.DEBUG),
+        )
+        if len(self.failed) >= FAILED_PARTS_ALLOWED and not self.off:
+            self.off = True
+            _log.warning("scalewatch: %d parts failed; all of it is off for the rest of this run.", len(self.failed))
+
+
+def _describe(fault: Exception) -> str:
+    try:
+        return f"{type(fault).__name__}: {fault}"[:500]
+    except Exception:  # a broken __str__ must not turn one fault into two
+        return type(fault).__name__

@@ -1,0 +1,169 @@
+"""A loss curve as the means of geometrically growing blocks of steps.
+
+Every block spans a twentieth of the steps before it, so a curve of any length is at most a few hundred
+numbers, each a mean of more rows the later it is. A law is compared with these: batch noise is averaged
+out, and a misfit of the law, which is shared by neighbouring rows, is counted once a block and not a
+thousand times.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LossBlocks"]
+
+Floats = NDArray[np.float64]
+
+#: Growth of the block edges; 270 blocks hold 1e7 steps.
+EDGE_RATIO = 1.05
+#: Rows beyond this many noise scales from the running level are moved to it, so that a bad batch is one row.
+CLIP_SIGMAS = 4.0
+#: Weight of a new row in the running level and noise scale: a memory of some 30 rows.
+LEVEL_WEIGHT = 1.0 / 32.0
+#: Rows before the noise scale is used.
+ROWS_TO_LEARN = 16
+#: Median of |x| over sd of x for a difference of two equal Gaussians: MAD 0.6745, times sqrt 2.
+_ABS_DIFFERENCE_OVER_SD = 1.1284
+#: Hard bound on memory, far beyond what EDGE_RATIO needs for any number of steps that fits an int64.
+MAX_BLOCKS = 1_024
+
+
+@final
+class LossBlocks:
+    """Collects rows of a log into blocks, constant time a row.
+
+    >>> blocks = LossBlocks()
+    >>> closed = [blocks.add(step, 4.0 * step**-0.1) for step in range(1, 101)]
+    >>> len(blocks), sum(closed)
+    (45, 45)
+    """
+
+    def __init__(self) -> None:
+        self.end_steps: list[int] = []
+        self.mean_steps: list[float] = []
+        self.losses: list[float] = []
+        self.rows: list[int] = []
+        self.log_noise = 0.0  # sd of one row's log loss about the curve
+        self._level = math.nan
+        self._last = math.nan
+        self._seen = 0
+        self._start_empty()
+
+    def _start_empty(self) -> None:
+        self._edge = 0
+        self._count = 0
+        self._sum_steps = 0.0
+        self._sum_losses = 0.0
+        self._newest = 0
+
+    def __len__(self) -> int:
+        return len(self.losses)
+
+    @property
+    def last_step(self) -> int:
+        """Step of the newest row, 0 before the first."""
+        return self._newest or (self.end_steps[-1] if self.end_steps else 0)
+
+    @property
+    def rows_seen(self) -> int:
+        """Rows taken so far, count."""
+        return self._seen
+
+    def add(self, step: int, loss: float) -> bool:
+        """Add a row with positive finite `loss` [nats/token] in rising `step`; return whether a block closed."""
+        value = self._tame(loss)
+        closed = False
+        if self._count and step > self._edge:
+            closed = self._close()
+        if not self._count:
+            self._edge = max(step, int((step - 1) * EDGE_RATIO) + 1)
+        self._count += 1
+        self._sum_steps += step
+        self._sum_losses += value
+        self._newest = step
+        if step >= self._edge:
+            closed = self._close() or closed
+        return closed
+
+    def _tame(self, loss: float) -> float:
+        log_loss = math.log(loss)
+        self._seen += 1
+        if self._seen == 1:
+            self._level = self._last = log_loss
+            return loss
+        difference = abs(log_loss - self._last)
+        self._last = log_loss
+        excess = log_loss - self._level
+        bound = math.inf
+        if self._seen > ROWS_TO_LEARN and self.log_noise > 0:
+            bound = CLIP_SIGMAS * self.log_noise
+            difference = min(difference, 2.0 * bound)
+        weight = max(LEVEL_WEIGHT, 1.0 / self._seen)
+        self.log_noise += weight * (difference / _ABS_DIFFERENCE_OVER_SD - self.log_noise)
+        kept = min(max(excess, -bound), bound)
+        # a level that cannot keep up with a fast fall follows it: only single rows are moved
+        self._level += max(weight, 0.25 if abs(excess) > bound else weight) * excess
+        return loss if kept == excess else math.exp(self._level + kept)
+
+    def _close(self) -> bool:
+        if len(self.losses) >= MAX_BLOCKS:
+            self._count, self._sum_steps, self._sum_losses = 0, 0.0, 0.0
+            return False
+        self.end_steps.append(self._newest)
+        self.mean_steps.append(self._sum_steps / self._count)
+        self.losses.append(self._sum_losses / self._count)
+        self.rows.append(self._count)
+        self._count, self._sum_steps, self._sum_losses = 0, 0.0, 0.0
+        return True
+
+    def rewind(self, step: int) -> None:
+        """Forget every row at or after `step`: the run has gone back to before it."""
+        keep = sum(1 for end in self.end_steps if end < step)
+        for column in (self.end_steps, self.mean_steps, self.losses, self.rows):
+            del column[keep:]
+        self._start_empty()
+
+    def arrays(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return (end step, mean step, mean loss, rows), each of shape (blocks,), open block included."""
+        ends, means = list(self.end_steps), list(self.mean_steps)
+        losses, rows = list(self.losses), list(self.rows)
+        if self._count:
+            ends.append(self._newest)
+            means.append(self._sum_steps / self._count)
+            losses.append(self._sum_losses / self._count)
+            rows.append(self._count)
+        columns = (ends, means, losses, rows)
+        return tuple(np.array(column, dtype=np.float64) for column in columns)  # type: ignore[return-value]
+
+    def state_dict(self) -> dict[str, object]:
+        """Return everything as plain numbers and lists."""
+        return {
+            "end_steps": list(self.end_steps),
+            "mean_steps": list(self.mean_steps),
+            "losses": list(self.losses),
+            "rows": list(self.rows),
+            "level": [self.log_noise, self._level, self._last, self._seen],
+            "open": [self._edge, self._count, self._sum_steps, self._sum_losses, self._newest],
+        }
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Take back what `state_dict` gave."""
+        self.end_steps = [int(v) for v in _list(state["end_steps"])]
+        self.mean_steps = [float(v) for v in _list(state["mean_steps"])]
+        self.losses = [float(v) for v in _list(state["losses"])]
+        self.rows = [int(v) for v in _list(state["rows"])]
+        noise, level, last, seen = _list(state["level"])
+        self.log_noise, self._level, self._last, self._seen = float(noise), float(level), float(last), int(seen)
+        edge, count, sum_steps, sum_losses, newest = _list(state["open"])
+        self._edge, self._count, self._newest = int(edge), int(count), int(newest)
+        self._sum_steps, self._sum_losses = float(sum_steps), float(sum_losses)
+
+
+def _list(value: object) -> list[float]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list (got {type(value).__name__})")
+    return value

@@ -1,0 +1,271 @@
+"""The one door: observation in, findings out.
+
+`Monitor` puts together what the rooms below it know: the detectors look at each row, the forecaster follows
+the curve, and what was found becomes advice. It is deterministic: the same observations give the same
+findings, whether live, replayed or resumed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, final
+
+from scalewatch.advice import Advice
+from scalewatch.detect import Watch
+from scalewatch.errors import ConfigError
+from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster
+from scalewatch.forecast.advise import advise
+from scalewatch.forecast.off_law import OffLaw, OffPlan
+from scalewatch.guard import Guard
+from scalewatch.laws import CurveLaw
+from scalewatch.observation import Observation
+from scalewatch.run import Run
+from scalewatch.verdict import Milestone, Verdict
+
+__all__ = ["Monitor"]
+
+#: Findings kept for the verdict; counts go on beyond it.
+KEPT_FINDINGS = 200
+#: Forecasts are registered at each tenth of the planned run.
+MILESTONES = 10
+#: Version of `state_dict`.
+STATE_VERSION = 1
+
+
+@final
+class Monitor:
+    """Watches one training run.
+
+    Args:
+        run: what is trained, as planned.
+        law: a law fitted on smaller runs of the same recipe (`scalewatch.laws.fit_curves`); None to
+            forecast from the run alone.
+        guard: shared with the program around it; one of its own by default.
+
+    Raises:
+        ConfigError: if `run` is no `Run` or `law` no `CurveLaw`.
+
+    >>> monitor = Monitor(Run("demo", total_steps=1000))
+    >>> for step in range(1, 400):
+    ...     found = monitor.observe(Observation(step, 3.0 + 2.0 * step**-0.5 + 0.01 * (step % 3)))
+    >>> [str(f.kind) for f in monitor.observe(Observation(400, float("nan")))]
+    ['nonfinite']
+    """
+
+    def __init__(self, run: Run, law: CurveLaw | None = None, guard: Guard | None = None) -> None:
+        if not isinstance(run, Run):
+            raise ConfigError(f"`run` must be a scalewatch.Run (got {type(run).__name__}).")
+        if law is not None and not isinstance(law, CurveLaw):
+            raise ConfigError(
+                f"`law` must be a CurveLaw, as fit_curves or load_law return it, or None (got {type(law).__name__})."
+            )
+        self.run, self.law = run, law
+        self.guard = guard if guard is not None else Guard()
+        self._watch = Watch(run, self.guard)
+        self._forecaster = self.guard.call("forecast", Forecaster, run, law)
+        self._off_law = OffLaw(run.total_steps)
+        self._off_plan = OffPlan(run)
+        self._milestones: list[Milestone] = []
+        self._incidents: list[Finding] = []
+        self._counts: Counter[Kind] = Counter()
+        self._final_sum, self._final_rows = 0.0, 0
+        total = run.total_steps
+        self._final_from = math.inf if total is None else (1.0 - FINAL_SHARE) * total
+        self._next_milestone = math.inf if total is None else total / MILESTONES
+        if self._forecaster is not None and self._forecaster.registered is not None:
+            self._keep(0.0, self._forecaster.registered)
+
+    def observe(self, observation: Observation) -> list[Finding]:
+        """Take one row of the log; return what is new with it, mostly nothing.
+
+        Never raises on a value: steps may repeat, skip, go back or start over, numbers may be missing, NaN
+        or infinite. Constant time; at each tenth of the run a forecast is made and registered.
+        """
+        watch = self._watch
+        before = watch.sample.row
+        found = watch.observe(observation)
+        sample = watch.sample
+        if sample.row == before:
+            return found
+        step = sample.step
+        if found:
+            self._remember(found, step)
+        said = self.guard.call("learning-rate plan", self._off_plan.update, step, sample.learning_rate)
+        if said is not None:
+            found.append(self._count(said))
+        if sample.usable:
+            if self.guard.call("forecast", self._follow, step, sample.loss, sample.learning_rate):
+                gap = self.guard.call("forecast", self._check_law)
+                if gap is not None:
+                    found.append(self._count(gap))
+            if step >= self._next_milestone:
+                self.guard.call("forecast", self._register, step)
+        return found
+
+    def _follow(self, step: int, loss: float, rate: float) -> bool:
+        if step > self._final_from:
+            self._final_sum += loss
+            self._final_rows += 1
+        forecaster = self._forecaster
+        return forecaster is not None and forecaster.observe(
+            step, loss, rate if rate == rate else None, self._watch.clean
+        )
+
+    def _check_law(self) -> Finding | None:
+        return None if self._forecaster is None else self._off_law.update(self._forecaster.law_gap())
+
+    def _register(self, step: int) -> None:
+        total = self.run.total_steps or 1
+        tenth = math.floor(MILESTONES * step / total)
+        self._next_milestone = total * (tenth + 1) / MILESTONES if tenth < MILESTONES - 1 else math.inf
+        forecast = self.forecast()
+        if forecast is not None:
+            self._keep(tenth / MILESTONES, forecast)
+
+    def _keep(self, progress: float, forecast: Forecast) -> None:
+        low, high = forecast.interval(0.8)
+        self._milestones.append(Milestone(progress, forecast.step, forecast.final_loss, low, high))
+
+    def _remember(self, found: list[Finding], step: int) -> None:
+        for finding in found:
+            self._count(finding)
+            if finding.kind is Kind.REWOUND:
+                self._rewind(step)
+
+    def _count(self, finding: Finding) -> Finding:
+        if finding.phase is Phase.OPENED and finding.kind is not Kind.REWOUND:
+            self._counts[finding.kind] += 1
+        if finding.phase is not Phase.CLOSED and (finding.pages or len(self._incidents) < KEPT_FINDINGS // 2):
+            self._incidents.append(finding)
+            if len(self._incidents) > KEPT_FINDINGS:
+                del self._incidents[1]  # the first page is what people look for
+        return finding
+
+    def _rewind(self, step: int) -> None:
+        if self._forecaster is not None:
+            self.guard.call("forecast", self._forecaster.rewind, step)
+        self._milestones = [m for m in self._milestones if m.step < step]
+        self._final_sum, self._final_rows = 0.0, 0
+        total = self.run.total_steps
+        if total is not None:
+            self._next_milestone = total * (math.floor(MILESTONES * step / total) + 1) / MILESTONES
+
+    def forecast(self) -> Forecast | None:
+        """Return where the run will end as of now; None until there is something to say.
+
+        There is nothing to say without a planned end, or before the run is past its warm-up unless a law
+        of smaller runs says it.
+        """
+        if self._forecaster is None:
+            return None
+        return self.guard.call("forecast", self._forecaster.forecast)
+
+    def expected_at(self, step: float) -> tuple[float, float] | None:
+        """Return (loss, sd) [nats/token] that the law expected at `step` before the run; None without one."""
+        return None if self._forecaster is None else self._forecaster.expected_at(step)
+
+    def advice(self) -> list[Advice]:
+        """Return what to do now, the most urgent first; empty if there is nothing to do but train on."""
+        forecaster = self._forecaster
+        gap = None if forecaster is None or self._off_law.open is None else forecaster.law_gap()
+        said = self.guard.call(
+            "advice",
+            advise,
+            self._watch.sample.step,
+            self._watch.open_incidents,
+            self._counts[Kind.SPIKE],
+            gap,
+            self._off_plan,
+        )
+        return said or []
+
+    @property
+    def open_incidents(self) -> list[Finding]:
+        """The newest finding of each incident that is open."""
+        return self._watch.open_incidents
+
+    def verdict(self) -> Verdict:
+        """Return the state of the run in a few lines."""
+        forecaster, step = self._forecaster, self._watch.sample.step
+        total = self.run.total_steps
+        losses = [] if forecaster is None else forecaster.blocks.losses
+        return Verdict(
+            run=self.run,
+            step=step,
+            finished=total is not None and step >= total,
+            final_loss=self._final_sum / self._final_rows if total and step >= total and self._final_rows else None,
+            last_loss=losses[-1] if losses else None,
+            milestones=tuple(self._milestones),
+            incidents=tuple(self._incidents),
+            incident_counts=Counter(self._counts),
+            open_incidents=tuple(self._watch.open_incidents),
+            law_gap=None if forecaster is None else forecaster.law_gap(),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything needed to go on, as plain ints, floats, strings, lists and dicts."""
+        return {
+            "version": STATE_VERSION,
+            "watch": self._watch.state_dict(),
+            "forecaster": {} if self._forecaster is None else self._forecaster.state_dict(),
+            "off_law": self._off_law.state_dict(),
+            "off_plan": self._off_plan.state_dict(),
+            "milestones": [[m.progress, m.step, m.final_loss, m.low, m.high] for m in self._milestones],
+            "incidents": [_plain(f) for f in self._incidents],
+            "counts": {kind.value: count for kind, count in self._counts.items()},
+            "final": [self._final_sum, self._final_rows],
+            "next_milestone": self._next_milestone,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`: what follows is what would have followed without the break.
+
+        Raises:
+            ConfigError: if it was not written by this version.
+        """
+        if not isinstance(state, Mapping) or state.get("version") != STATE_VERSION:
+            raise ConfigError(f"`state` must be a monitor's state of version {STATE_VERSION}.")
+        try:
+            self._load(state)
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            raise ConfigError(f"`state` is not a whole monitor state: {type(fault).__name__} at {fault}.") from None
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self._watch.load_state_dict(state["watch"])
+        if self._forecaster is not None and state["forecaster"]:
+            self._forecaster.load_state_dict(state["forecaster"])
+        self._off_law.load_state_dict(state["off_law"])
+        self._off_plan.load_state_dict(state["off_plan"])
+        self._milestones = [
+            Milestone(float(p), int(s), float(f), float(a), float(b)) for p, s, f, a, b in state["milestones"]
+        ]
+        self._incidents = [
+            Finding(
+                Kind(f["kind"]),
+                Severity(f["severity"]),
+                int(f["step"]),
+                int(f["start_step"]),
+                str(f["message"]),
+                dict(f["evidence"]),
+                Phase(f["phase"]),
+            )
+            for f in state["incidents"]
+        ]
+        self._counts = Counter({Kind(kind): int(count) for kind, count in state["counts"].items()})
+        self._final_sum, self._final_rows = float(state["final"][0]), int(state["final"][1])
+        self._next_milestone = float(state["next_milestone"])
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind.value,
+        "severity": finding.severity.value,
+        "step": finding.step,
+        "start_step": finding.start_step,
+        "message": finding.message,
+        "evidence": dict(finding.evidence),
+        "phase": finding.phase.value,
+    }

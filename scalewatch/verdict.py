@@ -1,0 +1,130 @@
+"""What is said about a run when it ends: health, prediction and outcome, incidents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.forecast import LawGap
+from scalewatch.run import Run
+
+__all__ = ["Milestone", "Verdict"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A forecast as it was given at some part of the run, kept to be held against the outcome.
+
+    Attributes:
+        progress: part of the planned steps done, 0 for before the start.
+        step: steps completed. final_loss: the forecast [nats/token]. low, high: its 80 % interval.
+    """
+
+    progress: float
+    step: int
+    final_loss: float
+    low: float
+    high: float
+
+    def text(self) -> str:
+        """The forecast and its interval."""
+        return f"{self.final_loss:.3f}   80 % interval {self.low:.3f} to {self.high:.3f}"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state of a run in a few lines.
+
+    Attributes:
+        run: the run.
+        step: steps completed.
+        finished: whether the planned end was reached.
+        final_loss: mean loss of the last fiftieth of the plan [nats/token]; None before.
+        last_loss: mean loss of the newest stretch [nats/token]; None before the first.
+        milestones: forecasts as they were given, oldest first.
+        incidents: findings that opened or escalated an incident, oldest first, bounded.
+        incident_counts: how many incidents of each kind there were.
+        open_incidents: the newest finding of each incident that is open.
+        law_gap: how far the run is off its law, None without one.
+    """
+
+    run: Run
+    step: int
+    finished: bool
+    final_loss: float | None
+    last_loss: float | None
+    milestones: Sequence[Milestone]
+    incidents: Sequence[Finding]
+    incident_counts: Counter[Kind]
+    open_incidents: Sequence[Finding]
+    law_gap: LawGap | None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was found that was worth waking someone."""
+        return not any(f.pages for f in self.incidents)
+
+    @property
+    def headline(self) -> str:
+        """Health in one line."""
+        lost = [f for f in self.open_incidents if f.severity is Severity.CRITICAL]
+        open_pages = [f for f in self.open_incidents if f.pages]
+        if lost:
+            return f"LOST: {_name(lost[0].kind)} since step {lost[0].start_step:,}"
+        if open_pages:
+            return f"IN TROUBLE: {_name(open_pages[0].kind)} since step {open_pages[0].start_step:,}"
+        if not self.healthy:
+            kinds = ", ".join(sorted({_name(f.kind) for f in self.incidents if f.pages}))
+            return f"recovered from {kinds}"
+        return "healthy"
+
+    def at(self, progress: float) -> Milestone | None:
+        """The forecast given at `progress`, None if none was given there."""
+        return next((m for m in self.milestones if abs(m.progress - progress) < 0.005), None)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The verdict as (label, text) rows of a table."""
+        run = self.run
+        total = "" if run.total_steps is None else f" of {run.total_steps:,}"
+        rows = [("run", run.name), ("health", self.headline), ("steps", f"{self.step:,}{total}")]
+        if run.parameters is not None:
+            inner = run.non_embedding_parameters
+            rows.append(("parameters", f"{run.parameters:,}" + (f" ({inner:,} non-embedding)" if inner else "")))
+        start, third = self.at(0.0), self.at(0.3)
+        if start is not None:
+            rows.append(("predicted before the start", start.text()))
+        if third is not None:
+            rows.append(("predicted at 30 %", third.text()))
+        if self.final_loss is not None:
+            rows.append(("final loss", self._outcome(self.final_loss, third or start)))
+        elif self.last_loss is not None:
+            rows.append(("loss now", f"{self.last_loss:.3f}"))
+        if run.total_steps is None:
+            rows.append(("forecast", "none: the run has no planned end"))
+        if self.law_gap is not None:
+            rows.append(("against its law", self.law_gap.text()))
+        rows.append(("incidents", self._incidents()))
+        return rows
+
+    def _outcome(self, loss: float, promised: Milestone | None) -> str:
+        if promised is None:
+            return f"{loss:.3f}"
+        inside = "inside" if promised.low <= loss <= promised.high else "OUTSIDE"
+        error = 100 * (promised.final_loss / loss - 1)
+        return f"{loss:.3f}   {inside} the interval, prediction off by {error:+.2f} %"
+
+    def _incidents(self) -> str:
+        if not self.incident_counts:
+            return "none"
+        counts = [f"{n} {_name(kind)}" for kind, n in sorted(self.incident_counts.items())]
+        first = next((f for f in self.incidents if f.pages and f.phase is Phase.OPENED), None)
+        return ", ".join(counts) + ("" if first is None else f"; first page at step {first.step:,}: {first.message}")
+
+
+def _name(kind: Kind) -> str:
+    return {Kind.NONFINITE: "non-finite loss", Kind.GRAD_NORM: "gradient norm"}.get(kind, kind.value.replace("_", " "))

@@ -1,0 +1,95 @@
+"""What every test stands on: strict faults, a quiet terminal, two threads, no skip unseen."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The machines that run these tests have two cores. torch reads these when it is imported, so that
+# nothing here has to import it.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "2")
+
+# Also for fixtures that outlive one test and for doctests, which the fixture below does not reach.
+os.environ["SCALEWATCH_STRICT"] = "1"
+
+# Where nobody listens to the root logger, Lightning prints its tips itself.
+logging.getLogger().addHandler(logging.NullHandler())
+
+settings.register_profile("scalewatch", deadline=None, derandomize=True)
+settings.load_profile("scalewatch")
+
+#: How long a background thread may take to end after the test that started it, seconds.
+THREAD_GRACE_SECONDS = 5.0
+
+
+class SkipsFail:
+    """Turns each skipped test into a failed one: in CI, what is skipped is never run by anybody."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self) -> Iterator[None]:
+        return self._forbid((yield))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self) -> Iterator[None]:
+        return self._forbid((yield))
+
+    def _forbid(self, report: Any) -> Any:
+        expected_failure = hasattr(report, "wasxfail")
+        if report.outcome == "skipped" and not expected_failure:
+            why = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+            report.outcome = "failed"
+            report.longrepr = f"{why}\n(SCALEWATCH_NO_SKIP=1: a skipped test is a failed one)"
+        return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("SCALEWATCH_NO_SKIP") == "1":
+        config.pluginmanager.register(SkipsFail(), "scalewatch-skips-fail")
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults of ours are raised, and text is as wide and as plain on every machine.
+
+    A test that wants the guard to swallow a fault says `monkeypatch.delenv("SCALEWATCH_STRICT")`.
+    """
+    monkeypatch.setenv("SCALEWATCH_STRICT", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    # `import lightning` binds one to the stderr of that test, which is closed by now.
+    logging.getLogger("lightning").handlers.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """A test fails that leaves one of our threads behind."""
+    before = set(threading.enumerate())
+
+    yield
+
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    ours = [thread for thread in new if thread.name.startswith("scalewatch")]
+    for thread in ours:
+        thread.join(THREAD_GRACE_SECONDS)
+    left = [thread.name for thread in ours if thread.is_alive()]
+    assert left == [], "these threads outlived the test that started them: close what it built"
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real public runs: `SCALEWATCH_DATA`, or else `../shared/data`."""
+    folder = Path(os.environ.get("SCALEWATCH_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"needs the folder of real runs; SCALEWATCH_DATA leads to {folder}")
+    return folder

@@ -1,0 +1,543 @@
+"""The writer: what it promises to the step path, to the disk and to whoever comes next."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scalewatch.errors import ConfigError, JournalError
+from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.journal import (
+    Journal,
+    JournalWriter,
+    finding_record,
+    observation_record,
+    read_journal,
+)
+from scalewatch.journal.lines import scan
+from scalewatch.journal.writer import BATCH_RECORDS, RESERVED_RECORDS
+from scalewatch.observation import Observation
+from scalewatch.run import Run
+from scalewatch.worker import Worker
+
+RUN = Run("a run", learning_rates=np.linspace(1e-3, 0.0, 1_000), parameters=1_000_000)
+SPIKE = finding_record(Finding(Kind.SPIKE, Severity.WARNING, 5, 4, "a spike", {"sigmas": math.inf}))
+
+#: Far longer than anything here takes [s].
+NEVER_SECONDS = 60.0
+PATIENCE_SECONDS = 10.0
+
+
+def row(step: int) -> dict[str, Any]:
+    return observation_record(Observation(step, 10.0 / step, 1e-3, 1.5, step * 1e6))
+
+
+def steps_of(journal: Journal) -> list[int]:
+    return [observation.step for observation in journal.observations]
+
+
+def write(folder: Path, first: int, last: int, **options: Any) -> JournalWriter:
+    """A journal of the steps from `first` to `last`, closed."""
+    writer = JournalWriter(folder, RUN, **options)
+    for step in range(first, last + 1):
+        writer.append(row(step))
+    writer.close()
+    return writer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "logs" / "journal"
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A disk on which every write hangs until the event is set."""
+    well = threading.Event()
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: (well.wait(NEVER_SECONDS), write(fd, data))[1])
+    yield well
+    well.set()
+
+
+# --- what is written ------------------------------------------------------------------------------
+
+
+def test_what_is_appended_is_read_back(folder: Path) -> None:
+    """Observations, findings and others, in their order, with a header and a closing record."""
+    writer = JournalWriter(folder, RUN, rank=3)
+    writer.append(row(1))
+    writer.append_through(SPIKE)
+    writer.append_through({"type": "forecast", "final_loss": 2.5, "high": math.nan})
+    writer.append(row(2))
+    assert writer.close()
+
+    journal = read_journal(folder)
+    assert [1, 2] == steps_of(journal)
+    assert [math.inf] == [finding.evidence["sigmas"] for finding in journal.findings]
+    assert [{"type": "forecast", "final_loss": 2.5, "high": "nan"}] == journal.others
+    assert ([], []) == (journal.damage, journal.rewinds)
+    assert journal.run is not None
+    assert ("a run", 1_000) == (journal.run.name, journal.run.total_steps)
+    (segment,) = journal.segments
+    assert (1, 3, "began", None) == (segment.number, segment.rank, segment.reason, segment.resumes_after_step)
+    assert {"type": "close", "written": 4, "dropped": 0, "thinned": 0} == segment.closing
+    assert (5, 0, 0, 0) == (writer.written, writer.dropped, writer.thinned, writer.waiting)
+
+
+def test_a_worker_writes_and_closes_the_journal(folder: Path) -> None:
+    """Closing the worker is enough: the last record is the closing one."""
+    worker = Worker(0.001)
+    writer = JournalWriter(folder, RUN, worker=worker)
+    worker.start()
+    for step in range(1, 101):
+        writer.append(row(step))
+
+    assert worker.close(PATIENCE_SECONDS)
+    journal = read_journal(folder)
+    assert list(range(1, 101)) == steps_of(journal)
+    assert journal.segments[0].closing is not None
+
+
+def test_what_is_written_through_does_not_wait_for_the_next_round(folder: Path) -> None:
+    """A finding is on the disk at once, with all that was queued before it."""
+    worker = Worker(NEVER_SECONDS)
+    writer = JournalWriter(folder, RUN, worker=worker)
+    worker.start()
+    writer.append(row(1))
+    writer.append_through(SPIKE)
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not writer.written and time.monotonic() < deadline:
+        time.sleep(0.001)
+    journal = read_journal(folder)
+    worker.close()
+
+    assert ([1], 1) == (steps_of(journal), len(journal.findings))
+
+
+def test_the_disk_is_asked_to_keep_it_each_30_seconds_and_for_a_finding(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for each write: an fsync can take 20 ms."""
+    now = [100.0]
+    synced: list[float] = []
+    writer = JournalWriter(folder, RUN, clock=lambda: now[0])
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(now[0]))
+    for now[0] in (101.0, 129.9, 130.0, 131.0, 159.9, 160.0):
+        writer.append(row(1))
+        writer.drain()
+    now[0] = 161.0
+    writer.append_through(SPIKE)
+    writer.drain()
+    writer.drain()
+    now[0] = 162.0
+    writer.close()
+
+    assert [130.0, 160.0, 161.0, 162.0] == synced
+
+
+def test_one_batch_is_one_write(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand records are one call of the system, not a thousand."""
+    writer = JournalWriter(folder, RUN)
+    calls: list[int] = []
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: (calls.append(1), real(fd, data))[1])
+    for step in range(1, 1_001):
+        writer.append(row(step))
+    writer.drain()
+    monkeypatch.undo()
+    writer.close()
+
+    assert 1 == len(calls)
+
+
+def test_files_are_for_their_owner_only(folder: Path) -> None:
+    """The folder that is made 0700, the segments 0600, whatever the umask; a folder that was there stays."""
+    before = os.umask(0)
+    try:
+        path = write(folder, 1, 1).path
+        folder.parent.chmod(0o755)
+        other = write(folder.parent, 1, 1).path
+    finally:
+        os.umask(before)
+
+    modes = [stat.S_IMODE(p.stat().st_mode) for p in (folder, path, folder.parent, other)]
+    assert [0o700, 0o600, 0o755, 0o600] == modes
+
+
+def test_descriptors_are_not_inherited_and_are_closed(folder: Path) -> None:
+    """No program that training starts gets the file; none stays open."""
+    writer = JournalWriter(folder, RUN)
+    held = [fd for fd in map(int, os.listdir("/proc/self/fd")) if leads_to(fd) == str(writer.path)]
+
+    assert [False] == [os.get_inheritable(fd) for fd in held]
+    writer.close()
+    assert [] == [fd for fd in held if leads_to(fd) == str(writer.path)]
+
+
+def leads_to(descriptor: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:  # it was the one that listed the others
+        return ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 255, "\udcff\udc80", "a\nb\rc\x00d\x1b[31m\u202e", "../../etc", "ü" * 300, "", "</script>", "\ud800"],
+    ids=ascii,
+)
+def test_any_name_of_a_run_is_kept_and_breaks_nothing(folder: Path, name: str) -> None:
+    """It is escaped in the header and is no part of the file name."""
+    writer = JournalWriter(folder, Run(name))
+    writer.append(row(1))
+    writer.close()
+
+    assert folder / "journal-000001.jsonl" == writer.path
+    assert 3 == writer.path.read_bytes().count(b"\n")
+    assert name == getattr(read_journal(folder).run, "name", None)
+
+
+def test_a_record_that_json_cannot_hold_costs_only_itself(folder: Path) -> None:
+    """It is counted, and the journal says that there was one."""
+    writer = JournalWriter(folder, RUN)
+    writer.append(row(1))
+    writer.append({"type": "o", "s": 2, "l": object()})
+    writer.append(row(3))
+
+    assert not writer.close()
+    journal = read_journal(folder)
+    assert [1, 3] == steps_of(journal)
+    assert ["lost"] == [record["type"] for record in journal.others]
+    assert 1 == writer.dropped
+
+
+# --- the step path --------------------------------------------------------------------------------
+
+
+def test_an_append_touches_nothing_but_the_queue(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file, no lock that a writing thread holds, no JSON: with all of them broken it works."""
+    writer = JournalWriter(folder, RUN, worker=Worker())
+
+    def forbidden(*_: object, **__: object) -> Any:
+        raise AssertionError("on the step path")
+
+    with monkeypatch.context() as patch, writer._io:
+        for name in ("write", "open", "fsync", "fstat", "stat"):
+            patch.setattr(os, name, forbidden)
+        patch.setattr("scalewatch.journal.writer.encode", forbidden)
+        for step in range(1, 11):
+            writer.append(row(step))
+            writer.append_through(SPIKE)
+    writer.close()
+
+    assert 10 == len(read_journal(folder).findings)
+
+
+def test_a_hung_disk_does_not_slow_the_appends(folder: Path, request: pytest.FixtureRequest) -> None:
+    """While one write hangs, a hundred thousand appends go through; none waits for it."""
+    worker = Worker(0.001)
+    writer = JournalWriter(folder, RUN, worker=worker, capacity=50_000)
+    well: threading.Event = request.getfixturevalue("slow_disk")
+    worker.start()
+    record = row(1)
+    for _ in range(100_000):
+        writer.append(record)
+    hung = not writer.written
+    closed = worker.close(0.05)
+    well.set()
+
+    assert (True, False) == (hung, closed)
+    assert worker.close(PATIENCE_SECONDS)
+    own = len(read_journal(folder).others) + 1  # the gaps and the closing record
+    assert 100_000 == writer.dropped + writer.written - own
+    assert writer.dropped >= 100_000 - 50_000 - BATCH_RECORDS
+
+
+def test_a_full_queue_drops_the_newest_and_says_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is queued is kept, the rest is counted, told once, and noted where it is missing."""
+    writer = JournalWriter(folder, RUN, capacity=10)
+    for step in range(1, 16):
+        writer.append(row(step))
+    writer.drain()
+    for step in range(16, 30):
+        writer.append(row(step))
+    writer.close()
+
+    assert 5 + 4 == writer.dropped
+    journal = read_journal(folder)
+    assert [*range(1, 11), *range(16, 26)] == steps_of(journal)
+    assert [5, 4] == [record["dropped"] for record in journal.others]
+    assert 1 == len(caplog.records)
+    with writer.path.open("rb") as file:
+        lines = [line.record or {} for line in scan(file)]
+    assert 11 == [record["type"] for record in lines].index("gap")
+
+
+def test_findings_have_room_when_observations_have_none(folder: Path) -> None:
+    """A flood of steps cannot push a finding out; a flood of findings is bounded too."""
+    writer = JournalWriter(folder, RUN, capacity=10)
+    for step in range(1, 100):
+        writer.append(row(step))
+    for _ in range(RESERVED_RECORDS + 7):
+        writer.append_through(SPIKE)
+    assert 10 + RESERVED_RECORDS == writer.waiting
+    writer.close()
+
+    journal = read_journal(folder)
+    assert (10, RESERVED_RECORDS, 89 + 7) == (len(journal.observations), len(journal.findings), writer.dropped)
+
+
+def test_after_closing_everything_is_counted_as_dropped(folder: Path) -> None:
+    """Closing twice, draining and appending afterwards change nothing and raise nothing."""
+    writer = write(folder, 1, 3)
+    before = writer.path.read_bytes()
+    writer.append(row(4))
+    writer.append_through(SPIKE)
+    writer.drain()
+
+    assert not writer.close()
+    assert (before, 2) == (writer.path.read_bytes(), writer.dropped)
+
+
+def test_closing_does_not_wait_for_a_drain_that_hangs(folder: Path, request: pytest.FixtureRequest) -> None:
+    """When its time is up it says no, and how much is waiting can be asked."""
+    worker = Worker(NEVER_SECONDS)
+    writer = JournalWriter(folder, RUN, worker=worker)
+    well: threading.Event = request.getfixturevalue("slow_disk")
+    worker.start()
+    writer.append_through(SPIKE)
+    while not writer._io.locked():
+        time.sleep(0.001)
+
+    assert not writer.close(0.01)
+    assert 1 == writer.waiting
+    well.set()
+    assert worker.close(PATIENCE_SECONDS)
+
+
+# --- segments -------------------------------------------------------------------------------------
+
+
+def test_two_writers_in_one_folder_have_a_segment_each(folder: Path) -> None:
+    """A requeued job and its predecessor that still lives do not meet in a file."""
+    first, second = JournalWriter(folder, RUN), JournalWriter(folder, RUN)
+    for step in range(1, 201):
+        (first if step % 2 else second).append(row(step))
+        first.drain()
+        second.drain()
+    assert first.close()
+    assert second.close()
+
+    assert [1, 2] == [int(writer.path.stem[-6:]) for writer in (first, second)]
+    assert list(range(1, 201, 2)) == steps_of(read_journal(first.path))
+    assert list(range(2, 201, 2)) == steps_of(read_journal(second.path))
+
+
+def test_many_writers_at_once_have_a_segment_each(folder: Path) -> None:
+    """Also when they look for a free number at the same moment."""
+    writers: list[JournalWriter] = []
+    barrier = threading.Barrier(8)
+
+    def begin() -> None:
+        barrier.wait()
+        writers.append(JournalWriter(folder, RUN))
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for writer in writers:
+        writer.close()
+
+    assert 8 == len({writer.path for writer in writers})
+
+
+def test_a_full_segment_is_followed_by_the_next(folder: Path) -> None:
+    """Each with a header, none larger than allowed, and the history goes on through all."""
+    writer = JournalWriter(folder, RUN, max_segment_bytes=5_000)
+    for step in range(1, 501):
+        writer.append(row(step))
+        if step % 10 == 0:
+            writer.drain()
+    writer.close()
+
+    journal = read_journal(folder)
+    assert list(range(1, 501)) == steps_of(journal)
+    assert len(journal.segments) > 5
+    assert {"continued"} == {segment.reason for segment in journal.segments[1:]}
+    assert {writer.run_id} == {segment.run_id for segment in journal.segments}
+    assert max(path.stat().st_size for path in folder.iterdir()) <= 5_000
+
+
+def test_a_resumed_run_keeps_its_id_and_a_new_one_has_its_own(folder: Path) -> None:
+    """Told apart by whether training goes on from a checkpoint; an id may be given."""
+    first = write(folder, 1, 5)
+    resumed = write(folder, 6, 9, resumes_after_step=5)
+    begun = write(folder, 1, 2)
+    named = write(folder, 1, 2, run_id="mine")
+
+    assert first.run_id == resumed.run_id
+    assert 3 == len({first.run_id, begun.run_id, named.run_id})
+    assert "mine" == named.run_id
+    assert [None, 5, None, None] == [s.resumes_after_step for s in read_journal(folder).segments]
+
+
+def test_the_next_segment_is_in_the_same_folder_when_the_script_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative folder is that of the moment in which it was given."""
+    monkeypatch.chdir(tmp_path)
+    writer = JournalWriter("here", RUN, max_segment_bytes=1)
+    writer.append(row(1))
+    writer.drain()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    writer.append(row(2))
+    writer.close()
+
+    assert [1, 2] == steps_of(read_journal(tmp_path / "here"))
+
+
+@pytest.mark.parametrize(
+    "lose", [lambda p: p.unlink(), lambda p: (p.unlink(), p.parent.rmdir())], ids=["file", "folder"]
+)
+def test_a_deleted_file_is_followed_by_a_new_one(folder: Path, lose: Callable[[Path], object]) -> None:
+    """Writing on into a file without a name would lose everything."""
+    writer = JournalWriter(folder, RUN)
+    writer.append(row(1))
+    writer.drain()
+    lose(writer.path)
+    writer.append(row(2))
+    writer.close()
+
+    journal = read_journal(folder)
+    assert ([2], ["reopened"]) == (steps_of(journal), [segment.reason for segment in journal.segments])
+
+
+def test_a_descriptor_that_became_somebody_elses_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    """Where a script closes every descriptor, ours may soon lead to its checkpoint."""
+    writer = JournalWriter(folder, RUN)
+    theirs = tmp_path / "checkpoint"
+    descriptor = writer._store._segment._descriptor
+    with theirs.open("wb") as file:
+        os.dup2(file.fileno(), descriptor)
+    writer.append(row(1))
+    writer.close()
+
+    assert b"" == theirs.read_bytes()
+    os.write(descriptor, b"still open")
+    os.close(descriptor)
+    assert b"still open" == theirs.read_bytes()
+    assert [1] == steps_of(read_journal(folder))
+
+
+# --- room -----------------------------------------------------------------------------------------
+
+
+def test_the_room_of_a_run_is_kept_by_thinning_and_announced(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """First every step, then every 10th, every 100th: one warning, a record each, findings always."""
+    writer = JournalWriter(folder, RUN, max_segment_bytes=20_000, max_total_bytes=100_000)
+    for step in range(1, 20_001):
+        writer.append(row(step))
+        if step % 1_000 == 0:
+            writer.append_through(SPIKE)
+            writer.drain()
+    writer.close()
+
+    journal = read_journal(folder)
+    steps = steps_of(journal)
+    kept_all = next(n for n, step in enumerate(steps, 1) if n != step) - 1
+    assert 75_000 / 100 < kept_all < 75_000 / 70
+    assert [10, 100] == [record["keeps_every"] for record in journal.others][:2]
+    assert {1, 10, 100} <= set(np.diff(steps).tolist())
+    assert 20 == len(journal.findings)
+    assert 20_000 == len(steps) + writer.thinned
+    assert 0 == writer.dropped
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 110_000
+    assert ["fewer of the observations" in record.message for record in caplog.records] == [True]
+
+
+def test_a_resumed_run_counts_what_it_had_written_before(folder: Path) -> None:
+    """The room is that of the run; what another run left in the folder does not count."""
+    write(folder, 1, 850, max_total_bytes=100_000)
+    resumed = write(folder, 851, 1_700, resumes_after_step=850, max_total_bytes=100_000)
+    other = write(folder, 1, 850, max_total_bytes=100_000)
+
+    assert resumed.thinned > 300
+    assert 0 == other.thinned
+
+
+def test_a_validation_loss_is_never_thinned(folder: Path) -> None:
+    """There are few of them, and they say more than a step."""
+    writer = JournalWriter(folder, RUN, max_total_bytes=50_000)
+    for step in range(1, 5_001):
+        value = 3.0 if step % 500 == 0 else None
+        writer.append(observation_record(Observation(step, 3.0, validation_loss=value)))
+    writer.close()
+
+    rows = read_journal(folder).observations
+    assert list(range(500, 5_001, 500)) == [o.step for o in rows if o.validation_loss is not None]
+    assert len(rows) < 2_000
+
+
+# --- building it ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["capacity", "max_segment_bytes", "max_total_bytes"])
+@pytest.mark.parametrize("value", [0, -1, math.nan])
+def test_a_size_that_cannot_be_is_refused(folder: Path, name: str, value: float) -> None:
+    """Before anything is made."""
+    with pytest.raises(ConfigError, match=f"`{name}` must be at least 1"):
+        JournalWriter(folder, RUN, **{name: value})  # type: ignore[arg-type]
+    assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    """Below a file, in /proc, with a NUL, through a file in its place, with too long a name."""
+    file = tmp_path / "file\x1b[31m"
+    file.write_text("")
+    for folder in (file / "journal", Path("/proc/journal"), tmp_path / "a\0b", file, tmp_path / ("x" * 300)):
+        with pytest.raises(JournalError, match=r"The journal cannot be written to '.*': .+\. Choose") as error:
+            JournalWriter(folder, RUN)
+        assert str(error.value).isprintable()
+
+
+def test_a_link_in_the_place_of_a_segment_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    """A file name that is free may be prepared by somebody else to lead elsewhere."""
+    folder.mkdir(parents=True)
+    (folder / "journal-000001.jsonl").symlink_to(tmp_path / "elsewhere")
+    writer = write(folder, 1, 1)
+
+    assert folder / "journal-000002.jsonl" == writer.path
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_header_that_does_not_fit_leaves_nothing_behind(folder: Path) -> None:
+    """A run whose name is 5 MB long has no journal, and no empty file either."""
+    with pytest.raises(JournalError, match="must be shorter than"):
+        JournalWriter(folder, Run("x" * 5_000_000))
+
+    assert [] == list(folder.iterdir())
+
+
+def test_building_it_starts_no_thread_and_says_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The worker starts when it is told to."""
+    before = threading.active_count()
+    writer = JournalWriter(folder, RUN, worker=Worker())
+
+    assert before == threading.active_count()
+    assert writer.close()
+    assert [] == [record for record in caplog.records if record.levelno > logging.DEBUG]

@@ -1,0 +1,247 @@
+"""What is observed of each step is what the step really was."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from scalewatch.journal import Journal, read_journal
+from scalewatch_lightning import ScaleWatch
+from tests.scalewatch_lightning.conftest import BATCH, TIME, TinyText, loader
+
+Watched = Callable[..., Journal]
+
+
+def test_every_step_is_observed_once_with_its_loss(watched: Watched) -> None:
+    """Steps 1 to 20 in order, and the losses that `training_step` returned."""
+    module = TinyText()
+
+    journal = watched(module)
+
+    assert [row.step for row in journal.observations] == list(range(1, 21))
+    assert [row.loss for row in journal.observations] == pytest.approx(module.losses, rel=1e-6)
+
+
+def test_an_accumulated_loss_is_the_mean_over_its_batches(watched: Watched) -> None:
+    """Lightning hands the loss out divided by 4, and 18 batches an epoch leave a step of two."""
+    module = TinyText()
+
+    journal = watched(module, data=loader(rows=72), accumulate_grad_batches=4, max_steps=10)
+
+    by_epoch = [module.losses[i : i + 18] for i in (0, 18)]
+    steps = [epoch[i : i + 4] for epoch in by_epoch for i in range(0, 18, 4)]
+    expected = [sum(losses) / len(losses) for losses in steps]
+    assert len(expected) == 10
+    assert [row.loss for row in journal.observations] == pytest.approx(expected, rel=1e-6)
+
+
+def test_tokens_are_counted_in_the_batch(watched: Watched) -> None:
+    """Letters of all micro batches, also of the smaller one at the end of an epoch."""
+    journal = watched(TinyText(), data=loader(rows=30), max_steps=10, accumulate_grad_batches=2)
+
+    letters = TIME + 1
+    per_epoch = [8 * letters, 8 * letters, 8 * letters, 6 * letters]
+    expected = [sum((per_epoch * 3)[: i + 1]) for i in range(10)]
+    assert [row.tokens for row in journal.observations] == expected
+    assert journal.run is not None
+    assert journal.run.tokens_per_step == 2 * BATCH * letters
+
+
+def test_tokens_per_step_can_be_given(watched: Watched) -> None:
+    """Then it is believed, and nothing is counted."""
+    journal = watched(TinyText(), ScaleWatch(tokens_per_step=1000, quiet=True), max_steps=3)
+
+    assert [row.tokens for row in journal.observations] == [1000, 2000, 3000]
+
+
+class Pixels(TinyText):
+    def loss(self, batch: Any) -> torch.Tensor:
+        image, label = batch
+        return nn.functional.cross_entropy(self.head(image.flatten(1)[:, :8]), label)
+
+
+def test_a_batch_without_text_costs_one_warning(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Images have no tokens; the run is watched by steps."""
+    images = torch.utils.data.TensorDataset(torch.randn(64, 1, 4, 4), torch.randint(0, 16, (64,)))
+
+    journal = watched(Pixels(), data=torch.utils.data.DataLoader(images, batch_size=4))
+
+    assert [record.message for record in caplog.records if "tokens" in record.message] == [
+        "scalewatch: the tokens of a batch cannot be counted: it holds no integer tensor of shape"
+        " (batch, time). Give `tokens_per_step` to compare runs by tokens; steps are used until then."
+    ]
+    assert len(journal.observations) == 20
+    assert {row.tokens for row in journal.observations} == {None}
+
+
+def test_the_learning_rate_is_that_of_the_step_just_done(watched: Watched) -> None:
+    """And not the next one's, which the optimizer holds when the batch ends."""
+    module = TinyText(
+        scheduler=lambda opt: torch.optim.lr_scheduler.LambdaLR(opt, lambda n: 1 / (n + 1))
+    )
+
+    journal = watched(module)
+
+    assert [row.learning_rate for row in journal.observations] == module.rates
+
+
+def test_the_learning_rate_is_that_of_the_largest_group(watched: Watched) -> None:
+    """The head has more parameters than the embedding, and comes second."""
+
+    class Groups(TinyText):
+        def configure_optimizers(self) -> Any:
+            small, large = {"params": self.embed.parameters(), "lr": 7.0}, {"params": self.head.parameters()}
+            return torch.optim.SGD([small, large], lr=0.01)
+
+    journal = watched(Groups(), max_steps=2)
+
+    assert {row.learning_rate for row in journal.observations} == {0.01}
+
+
+class Norms(TinyText):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms: list[float] = []
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        self.norms.append(math.sqrt(sum(float(p.grad.square().sum()) for p in self.parameters())))
+
+
+def test_the_gradient_norm_is_taken_every_so_many_steps_before_clipping(watched: Watched) -> None:
+    """The whole norm of the accumulated gradient, at steps 3, 6 and 9."""
+    module = Norms()
+
+    journal = watched(
+        module,
+        ScaleWatch(grad_norm_every=3, quiet=True),
+        max_steps=10,
+        accumulate_grad_batches=2,
+        gradient_clip_val=1e-3,
+    )
+
+    taken = {row.step: row.grad_norm for row in journal.observations if row.grad_norm is not None}
+    assert list(taken) == [3, 6, 9]
+    assert list(taken.values()) == pytest.approx(module.norms[2::3], rel=1e-5)
+
+
+def test_the_gradient_norm_can_be_left_out(watched: Watched) -> None:
+    """0 is for never."""
+    journal = watched(TinyText(), ScaleWatch(grad_norm_every=0, quiet=True))
+
+    assert {row.grad_norm for row in journal.observations} == {None}
+
+
+def test_sparse_gradients_are_not_measured_and_one_note_says_so(watched: Watched) -> None:
+    """Their norm needs a copy that is not sparse."""
+    module = TinyText()
+    module.embed.sparse = True
+
+    journal = watched(module, ScaleWatch(grad_norm_every=2, quiet=True))
+
+    notes = [r["text"] for r in journal.others if r["type"] == "note"]
+    assert notes == ["note: the gradient norm is not watched: some gradients are sparse."]
+    assert {row.grad_norm for row in journal.observations} == {None}
+
+
+def test_the_validation_loss_comes_with_the_next_step(watched: Watched) -> None:
+    """The check before training is not one of them, and neither is a step without validation."""
+    journal = watched(TinyText(), validation=loader(8), val_check_interval=5, num_sanity_val_steps=2)
+
+    with_one = {row.step for row in journal.observations if row.validation_loss is not None}
+    assert with_one == {6, 11, 16}
+    assert all(0 < row.validation_loss < 5 for row in journal.observations if row.validation_loss)
+
+
+def test_the_validation_loss_after_the_last_step_is_not_lost(watched: Watched) -> None:
+    """There is no next step to come with."""
+    journal = watched(TinyText(), validation=loader(8), val_check_interval=20, max_steps=20, max_epochs=-1,
+                      check_val_every_n_epoch=None)
+
+    verdict = dict(next(r["rows"] for r in journal.others if r["type"] == "verdict"))
+    assert 0 < float(verdict["validation loss"].split()[0]) < 5
+
+
+def test_a_step_that_returns_none_is_counted_and_not_observed(watched: Watched) -> None:
+    """Batches 3 and 7 are skipped by the module; the trainer counts them as steps."""
+    module = TinyText(spoil=lambda n, loss: None if n in (3, 7) else loss)
+
+    journal = watched(module)
+
+    assert [row.step for row in journal.observations] == [n for n in range(1, 21) if n not in (3, 7)]
+    verdict = dict(next(r["rows"] for r in journal.others if r["type"] == "verdict"))
+    assert verdict["watched"] == "18 of 20 steps; 2 had no loss"
+
+
+def test_a_loss_that_is_nan_is_observed_and_found(watched: Watched) -> None:
+    """It is a value like others, and a critical finding."""
+    module = TinyText(spoil=lambda n, loss: loss * math.nan if n == 12 else loss)
+
+    journal = watched(module)
+
+    assert math.isnan(journal.observations[11].loss)
+    first = journal.findings[0]
+    assert (first.kind, first.severity, first.step) == ("nonfinite", "critical", 12)
+
+
+class ByHand(TinyText):
+    """Two optimizers, stepped by the module: the embedding every batch, the head every second one."""
+
+    def __init__(self, returns: str = "loss") -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.returns = returns
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        small, large = self.optimizers()
+        loss = self.loss(batch)
+        self.manual_backward(loss)
+        small.step()
+        if batch_idx % 2:
+            large.step()
+            large.zero_grad()
+        small.zero_grad()
+        self.losses.append(loss.item())
+        if self.returns == "logged":
+            self.log("train_loss", loss)
+        return {"loss": loss} if self.returns == "loss" else None
+
+    def configure_optimizers(self) -> Any:
+        sgd = torch.optim.SGD
+        return [sgd(self.embed.parameters(), lr=0.5), sgd(self.head.parameters(), lr=0.01)]
+
+
+@pytest.mark.parametrize("returns", ["loss", "logged"])
+def test_by_hand_a_step_is_one_of_the_largest_optimizer(watched: Watched, returns: str) -> None:
+    """Each is the mean of two batches, whatever the trainer counts; a logged loss does as well."""
+    module = ByHand(returns)
+
+    journal = watched(module, max_steps=-1, max_epochs=1)
+
+    pairs = zip(module.losses[::2], module.losses[1::2], strict=True)
+    assert [row.step for row in journal.observations] == list(range(1, 9))
+    assert [row.loss for row in journal.observations] == pytest.approx([(a + b) / 2 for a, b in pairs], rel=1e-5)
+    assert {row.learning_rate for row in journal.observations} == {0.01}
+    assert journal.run is not None
+    assert journal.run.total_steps is None
+
+
+def test_by_hand_without_any_loss_there_is_one_warning(
+    new_trainer: Callable[..., pl.Trainer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says what to do about it, and training goes on."""
+    new_trainer([ScaleWatch(quiet=True)], max_epochs=2, max_steps=-1).fit(ByHand("nothing"), loader())
+
+    warnings = [r.message for r in caplog.records if r.levelno >= logging.WARNING and "no loss" in r.message]
+    assert len(warnings) == 1
+    assert "return it as 'loss'" in warnings[0]
+    assert read_journal(tmp_path / "scalewatch").observations == []
