@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.charts.decimate import envelope
+from scalewatch.charts.decimate import Envelope, envelope
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase
 
@@ -27,6 +27,13 @@ Floats = NDArray[np.float64]
 #: Colours that tell apart for colour-blind eyes and on a projector (Okabe and Ito 2008).
 INK, GREY, PROMISE, FORECAST, ALARM = "#1b2a41", "#9aa5b1", "#e69f00", "#0072b2", "#d55e00"
 WIDTH, HEIGHT, GAP_HEIGHT = 760, 330, 130
+LOSS_TITLE = "loss  [nats/token]"
+#: Last step over first step of a logarithmic axis: the first steps of a run are half of it and say little.
+SPAN = 150.0
+#: The same for the loss on linear axes: a first hundredth that falls by half would press all else flat.
+LINEAR_SPAN = 50.0
+#: Stretches whose means are the line through the rows.
+SMOOTH_STRETCHES = 75
 #: Points a band is drawn with.
 BAND_POINTS = 240
 
@@ -58,7 +65,7 @@ def loss_against_law(
     forecast: Band | None = None,
     findings: Sequence[Finding] = (),
     log_axes: bool = True,
-) -> alt.VConcatChart | alt.LayerChart:
+) -> alt.TopLevelMixin:
     """Draw a run against its law.
 
     Args:
@@ -86,14 +93,16 @@ def loss_against_law(
         legend=alt.Legend(orient="top", direction="horizontal", symbolStrokeWidth=3, labelLimit=320),
     )
     x = _x_axis(rows.steps, log_axes)
-    y = _y_axis(rows.mean, [b for b in (promise, forecast) if b is not None], log_axes)
+    y = _y_axis(rows, [b for b in (promise, forecast) if b is not None], log_axes)
     layers: list[Any] = []
     for band, shade in ((promise, PROMISE), (forecast, FORECAST)):
         if band is not None:
             layers += _band_layers(band, shade, x, y, colour)
     raw = alt.Chart(_rows(step=rows.steps, low=rows.low, high=rows.high))
-    layers.append(raw.mark_rule(color=GREY, opacity=0.45, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"))
-    smooth = _smooth(steps, losses)
+    layers.append(
+        raw.mark_rule(color=GREY, opacity=0.4, clip=True, strokeWidth=1).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q")
+    )
+    smooth = _smooth(steps, losses, log_axes)
     layers.append(
         alt.Chart(_rows(step=smooth[0], loss=smooth[1], series=["training loss"] * len(smooth[0])))
         .mark_line(strokeWidth=2.2, clip=True)
@@ -109,11 +118,16 @@ def loss_against_law(
 
 
 def _rows(**columns: Any) -> Any:
-    import altair as alt
 
     names = list(columns)
     lists = [column.tolist() if isinstance(column, np.ndarray) else list(column) for column in columns.values()]
-    return alt.Data(values=[dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)])
+    return _data([dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)])
+
+
+def _data(values: list[dict[str, Any]]) -> Any:
+    import altair as alt
+
+    return alt.Data(values=values)  # type: ignore[no-untyped-call]
 
 
 def _colours(promise: Band | None, forecast: Band | None, findings: Sequence[Finding]) -> Any:
@@ -126,25 +140,44 @@ def _colours(promise: Band | None, forecast: Band | None, findings: Sequence[Fin
     return alt.Scale(domain=[name for name, _ in known], range=[shade for _, shade in known])
 
 
-def _x_axis(steps: Floats, log_axes: bool, *, title: str | None = "optimizer steps") -> Any:
+def _x_axis(steps: Floats, log_axes: bool) -> Any:
     import altair as alt
 
-    first = float(max(steps.min(), steps.max() / 1000)) if log_axes else 0.0
-    scale = alt.Scale(type="log" if log_axes else "linear", domain=[first, float(steps.max())], nice=False)
-    axis = alt.Axis(format="~s", tickCount=8, grid=False, labels=title is not None, title=title)
+    last = float(steps.max())
+    first = max(float(steps.min()), last / SPAN) if log_axes else 0.0
+    scale = alt.Scale(type="log" if log_axes else "linear", domain=[first, last], nice=False)
+    ticks = _round_numbers(first, last, (1, 2, 5)) if log_axes else None
+    known: dict[str, Any] = {"values": ticks} if ticks else {"tickCount": 8}
+    axis = alt.Axis(format=",.0f" if last < 2e4 else "~s", grid=False, title="optimizer steps", **known)
     return alt.X("step:Q", scale=scale, axis=axis)
 
 
-def _y_axis(mean: Floats, bands: Sequence[Band], log_axes: bool) -> dict[str, Any]:
+def _y_axis(rows: Envelope, bands: Sequence[Band], log_axes: bool) -> dict[str, Any]:
     import altair as alt
 
-    low = min([float(np.quantile(mean, 0.005)), *(float(b.low.min()) for b in bands)])
-    high = float(np.quantile(mean, 0.995))
-    pad = 1.03
-    scale = alt.Scale(type="log" if log_axes else "linear", domain=[low / pad, high * pad], nice=False)
-    ticks = [round(v, 2) for v in np.geomspace(low, high, 7)] if log_axes else None
-    axis = alt.Axis(values=ticks, format=".2f", gridOpacity=0.35) if ticks else alt.Axis(format=".2f", gridOpacity=0.35)
-    return {"scale": scale, "axis": axis, "title": "loss  [nats/token]"}
+    shown = rows.steps >= rows.steps.max() / (SPAN if log_axes else LINEAR_SPAN)
+    low = min([float(np.quantile(rows.low[shown], 0.02)), *(float(b.low.min()) for b in bands)]) / 1.02
+    high = float(np.quantile(rows.mean[shown], 0.999)) * 1.04
+    if not (log_axes and low > 0):
+        return {
+            "scale": alt.Scale(domain=[low, high], nice=False),
+            "axis": alt.Axis(format=".2~f", tickCount=6, gridOpacity=0.35),
+            "title": LOSS_TITLE,
+        }
+    ticks = _round_numbers(low, high, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8))
+    if len(ticks) < 4:
+        ticks = np.unique(np.round(np.geomspace(low, high, 7)[1:-1], 2)).tolist()
+    return {
+        "scale": alt.Scale(type="log", domain=[low, high], nice=False),
+        "axis": alt.Axis(values=ticks, format=".2~f", gridOpacity=0.35),
+        "title": LOSS_TITLE,
+    }
+
+
+def _round_numbers(low: float, high: float, leading: Sequence[float]) -> list[float]:
+    """Numbers that people read easily, from `low` to `high`."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    return [digit * 10.0**decade for decade in decades for digit in leading if low <= digit * 10.0**decade <= high]
 
 
 def _band_layers(band: Band, shade: str, x: Any, y: dict[str, Any], colour: Any) -> list[Any]:
@@ -165,9 +198,9 @@ def _band_layers(band: Band, shade: str, x: Any, y: dict[str, Any], colour: Any)
     ]
 
 
-def _smooth(steps: ArrayLike, losses: ArrayLike) -> tuple[Floats, Floats]:
-    """Means over stretches that grow with the step, as the forecast sees the curve."""
-    few = envelope(steps, losses, 90, log_steps=True)
+def _smooth(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floats, Floats]:
+    """Means over stretches of equal length on the axis that is drawn."""
+    few = envelope(steps, losses, SMOOTH_STRETCHES, log_steps=log_axes)
     return few.steps, few.mean
 
 
@@ -177,14 +210,14 @@ def _alarms(findings: Sequence[Finding], x: Any, colour: Any) -> list[Any]:
     pages = [f for f in findings if f.pages and f.phase is not Phase.CLOSED]
     if not pages:
         return []
-    data = alt.Data(
-        values=[
+    data = _data(
+        [
             {"step": f.step, "series": "page", "what": f"{f.kind.value.replace('_', ' ')}, step {f.step:,}", "n": n}
             for n, f in enumerate(pages[:6])
         ]
     )
     base = alt.Chart(data)
-    side = "right" if pages[0].step > 0.4 * _last(x) else "left"
+    side: Literal["left", "right"] = "right" if pages[0].step > 0.4 * _last(x) else "left"
     return [
         base.mark_rule(strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x, color=colour),
         base.mark_text(align=side, dx=-6 if side == "right" else 6, color=ALARM, fontSize=12, fontWeight="bold").encode(
@@ -219,7 +252,7 @@ def _gap_panel(
     }
     band = alt.Chart(_rows(step=promise.steps[keep], low=low, high=high))
     line = alt.Chart(_rows(step=at, gap=gap))
-    zero = alt.Chart(alt.Data(values=[{"gap": 0.0}]))
+    zero = alt.Chart(_data([{"gap": 0.0}]))
     layers = [
         band.mark_area(color=PROMISE, opacity=0.22, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
         zero.mark_rule(color=PROMISE, strokeDash=[6, 3]).encode(y=alt.Y("gap:Q", **y)),
@@ -227,13 +260,13 @@ def _gap_panel(
     ]
     pages = [f for f in findings if f.pages and f.phase is not Phase.CLOSED]
     if pages:
-        marks = alt.Chart(alt.Data(values=[{"step": f.step} for f in pages]))
+        marks = alt.Chart(_data([{"step": f.step} for f in pages]))
         layers.append(marks.mark_rule(color=ALARM, strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x))
     return alt.layer(*layers).properties(width=WIDTH, height=GAP_HEIGHT)
 
 
-def _styled(chart: Any) -> Any:
-    return (
+def _styled(chart: Any) -> alt.TopLevelMixin:
+    styled: alt.TopLevelMixin = (
         chart.configure(background="white", font="Inter, Helvetica, Arial, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(
@@ -242,3 +275,4 @@ def _styled(chart: Any) -> Any:
         .configure_title(color=INK, subtitleColor="#44546a")
         .configure_legend(labelColor="#44546a", labelFontSize=12)
     )
+    return styled

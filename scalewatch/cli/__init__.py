@@ -1,1 +1,30 @@
-"""The command line: one command a file."""
+"""The command line: one command a file, heavy imports inside the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run `scalewatch`; errors of ours are one line on stderr and exit code 2."""
+    import typer
+
+    from scalewatch.cli.fit import fit
+    from scalewatch.cli.replay import replay
+    from scalewatch.errors import ScalewatchError
+
+    app = typer.Typer(
+        help="Is this training run healthy, is it on its law, and what should be done about it?",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for command in (fit, replay):
+        app.command()(command)
+    try:
+        app()
+    except ScalewatchError as fault:
+        print(f"scalewatch: {fault}", file=sys.stderr)  # noqa: T201  a command's own output
+        sys.exit(2)
