@@ -45,7 +45,7 @@ format: $(DEV) ## put the code into its form
 	$(BIN)/ruff format .
 
 bench: $(DEV) ## the benchmarks, with their tables
-	$(BIN)/python -m pytest tests -m benchmark -s $(PYTEST_ARGS)
+	@set -e; for script in tests/benchmarks/[a-z]*.py; do printf '\n== %s\n' "$$script"; $(BIN)/python "$$script"; done
 
 soak: $(DEV) ## the long tests: millions of steps, flat memory
 	$(BIN)/python -m pytest tests -m soak --timeout 0 $(PYTEST_ARGS)

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 VOCABULARY = 256  # a token is a byte
 VALIDATION_SHARE = 0.05  # of the files, not of the bytes
+VALIDATION_BATCHES = 8  # of one validation, the same ones every time
 MAX_FILE_BYTES = 250_000  # larger ones are tables that a program wrote
 MIN_TEXT_BYTES = 1_000_000  # less is not worth a language model
 
@@ -106,29 +107,24 @@ class StdlibText(pl.LightningDataModule):
     """The standard library's sources, as batches for training and for validation.
 
     Args:
-        train_text: bytes to train on.
-        validation_text: bytes of other files.
+        texts: bytes to train on, and bytes of other files.
         batch_size: windows in a batch.
         context: bytes in a window.
         steps: batches in the whole training.
-        validation_batches: batches in one validation, the same ones every time.
         seed: decides which windows are drawn for training, and in which order.
     """
 
     def __init__(
         self,
-        train_text: Tensor,
-        validation_text: Tensor,
-        *,
+        texts: tuple[Tensor, Tensor],
         batch_size: int,
         context: int,
         steps: int,
-        validation_batches: int,
         seed: int,
     ):
         super().__init__()
-        self._train = RandomWindows(train_text, batch_size, context, steps, seed)
-        self._validation = RandomWindows(validation_text, batch_size, context, validation_batches, seed=0)
+        self._train = RandomWindows(texts[0], batch_size, context, steps, seed)
+        self._validation = RandomWindows(texts[1], batch_size, context, VALIDATION_BATCHES, seed=0)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """Return the training batches."""

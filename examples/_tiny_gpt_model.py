@@ -31,11 +31,11 @@ class GPTConfig:
 
     width: int
     layers: int = 2
-    head_width: int = 16
+    head_width: int = 8
     context: int = 64
     vocabulary: int = 256
-    steps: int = 1000
-    peak_learning_rate: float = 3e-3
+    steps: int = 1500
+    peak_learning_rate: float = 8e-3
     warmup_share: float = 0.05
     final_learning_rate_share: float = 0.1
 

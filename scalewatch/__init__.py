@@ -10,10 +10,10 @@ from scalewatch.finding import Phase as Phase
 from scalewatch.finding import Severity as Severity
 from scalewatch.forecast import Forecast as Forecast
 from scalewatch.forecast import LawGap as LawGap
+from scalewatch.forecast.verdict import Verdict as Verdict
 from scalewatch.monitor import Monitor as Monitor
 from scalewatch.observation import Observation as Observation
 from scalewatch.run import Run as Run
-from scalewatch.verdict import Verdict as Verdict
 
 __version__ = "0.1.0"
 

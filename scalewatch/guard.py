@@ -9,6 +9,7 @@ With `SCALEWATCH_STRICT=1` in the environment faults are raised instead, so that
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -61,19 +62,23 @@ class Guard:
 
     def _switch_off(self, part: str, fault: Exception) -> None:
         self.failed[part] = _describe(fault)
-        _log.warning(
-            "scalewatch: its part '%s' failed (%s) and is off for the rest of this run; training is not affected.",
-            part,
-            self.failed[part],
-            exc_info=_log.isEnabledFor(logging.DEBUG),
-        )
-        if len(self.failed) >= FAILED_PARTS_ALLOWED and not self.off:
-            self.off = True
-            _log.warning("scalewatch: %d parts failed; all of it is off for the rest of this run.", len(self.failed))
+        off, self.off = self.off, len(self.failed) >= FAILED_PARTS_ALLOWED
+        # a handler or a filter of the user's may fail too, above all where the stack or the memory is full
+        with contextlib.suppress(Exception):
+            _log.warning(
+                "scalewatch: its part '%s' failed (%s) and is off for the rest of this run; training is not affected.",
+                part,
+                self.failed[part],
+                exc_info=_log.isEnabledFor(logging.DEBUG),
+            )
+            if self.off and not off:
+                _log.warning(
+                    "scalewatch: %d parts failed; all of it is off for the rest of this run.", len(self.failed)
+                )
 
 
 def _describe(fault: Exception) -> str:
     try:
-        return f"{type(fault).__name__}: {fault}"[:500]
+        return " ".join(f"{type(fault).__name__}: {fault}".split())[:500]
     except Exception:  # a broken __str__ must not turn one fault into two
         return type(fault).__name__

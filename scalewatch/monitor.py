@@ -16,14 +16,14 @@ from scalewatch.advice import Advice
 from scalewatch.detect import Watch
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Phase, Severity
-from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster
+from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawGap
 from scalewatch.forecast.advise import advise
 from scalewatch.forecast.off_law import OffLaw, OffPlan
+from scalewatch.forecast.verdict import Milestone, Verdict
 from scalewatch.guard import Guard
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
 from scalewatch.run import Run
-from scalewatch.verdict import Milestone, Verdict
 
 __all__ = ["Monitor"]
 
@@ -86,10 +86,10 @@ class Monitor:
         """
         watch = self._watch
         before = watch.sample.row
-        found = watch.observe(observation)
+        found = self.guard.call("detectors", watch.observe, observation)
         sample = watch.sample
-        if sample.row == before:
-            return found
+        if found is None or sample.row == before:
+            return found or []
         step = sample.step
         if found:
             self._remember(found, step)
@@ -115,15 +115,22 @@ class Monitor:
         )
 
     def _check_law(self) -> Finding | None:
-        return None if self._forecaster is None else self._off_law.update(self._forecaster.law_gap())
+        return self._off_law.update(self._law_gap())
 
     def _register(self, step: int) -> None:
         total = self.run.total_steps or 1
         tenth = math.floor(MILESTONES * step / total)
-        self._next_milestone = total * (tenth + 1) / MILESTONES if tenth < MILESTONES - 1 else math.inf
+        self._next_milestone = self._milestone_after(step)
         forecast = self.forecast()
-        if forecast is not None:
+        if forecast is not None and tenth < MILESTONES:
             self._keep(tenth / MILESTONES, forecast)
+
+    def _milestone_after(self, step: int) -> float:
+        total = self.run.total_steps
+        if total is None:
+            return math.inf
+        tenth = max(math.floor(MILESTONES * step / total), 0) + 1
+        return total * tenth / MILESTONES if tenth < MILESTONES else math.inf
 
     def _keep(self, progress: float, forecast: Forecast) -> None:
         low, high = forecast.interval(0.8)
@@ -147,11 +154,11 @@ class Monitor:
     def _rewind(self, step: int) -> None:
         if self._forecaster is not None:
             self.guard.call("forecast", self._forecaster.rewind, step)
-        self._milestones = [m for m in self._milestones if m.step < step]
+        self._off_law.restart()
+        self._off_plan.restart()
+        self._milestones = [m for m in self._milestones if m.progress * (self.run.total_steps or 1) < max(step, 1)]
         self._final_sum, self._final_rows = 0.0, 0
-        total = self.run.total_steps
-        if total is not None:
-            self._next_milestone = total * (math.floor(MILESTONES * step / total) + 1) / MILESTONES
+        self._next_milestone = self._milestone_after(step - 1)
 
     def forecast(self) -> Forecast | None:
         """Return where the run will end as of now; None until there is something to say.
@@ -169,23 +176,22 @@ class Monitor:
 
     def advice(self) -> list[Advice]:
         """Return what to do now, the most urgent first; empty if there is nothing to do but train on."""
-        forecaster = self._forecaster
-        gap = None if forecaster is None or self._off_law.open is None else forecaster.law_gap()
-        said = self.guard.call(
-            "advice",
-            advise,
-            self._watch.sample.step,
-            self._watch.open_incidents,
-            self._counts[Kind.SPIKE],
-            gap,
-            self._off_plan,
-        )
-        return said or []
+        return self.guard.call("advice", self._advise) or []
+
+    def _advise(self) -> list[Advice]:
+        gap = None if self._off_law.open is None else self._law_gap()
+        step, incidents = self._watch.sample.step, self._watch.open_incidents
+        return advise(step, incidents, self._counts[Kind.SPIKE], gap, self._off_plan)
+
+    def _law_gap(self) -> LawGap | None:
+        return None if self._forecaster is None else self._forecaster.law_gap()
 
     @property
     def open_incidents(self) -> list[Finding]:
         """The newest finding of each incident that is open."""
-        return self._watch.open_incidents
+        still = {self._off_law.open, Kind.OFF_PLAN if self._off_plan.since is not None else None}
+        slow = {f.kind: f for f in self._incidents if f.kind in still}
+        return [*self._watch.open_incidents, *slow.values()]
 
     def verdict(self) -> Verdict:
         """Return the state of the run in a few lines."""
@@ -201,8 +207,8 @@ class Monitor:
             milestones=tuple(self._milestones),
             incidents=tuple(self._incidents),
             incident_counts=Counter(self._counts),
-            open_incidents=tuple(self._watch.open_incidents),
-            law_gap=None if forecaster is None else forecaster.law_gap(),
+            open_incidents=tuple(self.open_incidents),
+            law_gap=self.guard.call("forecast", self._law_gap),
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -224,13 +230,15 @@ class Monitor:
         """Go on from a `state_dict`: what follows is what would have followed without the break.
 
         Raises:
-            ConfigError: if it was not written by this version.
+            ConfigError: if it was not written by this version; the monitor is then as it was before.
         """
         if not isinstance(state, Mapping) or state.get("version") != STATE_VERSION:
             raise ConfigError(f"`state` must be a monitor's state of version {STATE_VERSION}.")
+        before = self.state_dict()
         try:
             self._load(state)
-        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as fault:
+            self._load(before)
             raise ConfigError(f"`state` is not a whole monitor state: {type(fault).__name__} at {fault}.") from None
 
     def _load(self, state: Mapping[str, Any]) -> None:

@@ -17,6 +17,11 @@ __all__ = ["Run"]
 MAX_PLANNED_STEPS = 100_000_000
 #: A rate this far below zero, as a part of the peak, is a schedule that rounds where it means zero.
 ROUNDING = 1e-6
+#: Longest run that can be planned, in steps: far beyond any, and floats count to it without a gap.
+MOST_STEPS = 10**12
+#: Bounds of a count of parameters, and of the tokens of a step: law files have the same.
+MOST_COUNT = 1e18
+LEAST_TOKENS = 1e-6
 
 
 @final
@@ -56,6 +61,8 @@ class Run:
         if total_steps is None and plan is not None:
             total_steps = len(plan)
         total = _positive("total_steps", total_steps)
+        if total is not None and not (total.is_integer() and total <= MOST_STEPS):
+            raise RunError(f"`total_steps` must be a whole number up to {MOST_STEPS:.0e} (got {total_steps!r}).")
         if plan is not None and total is not None and len(plan) != int(total):
             raise RunError(
                 f"`learning_rates` must hold one rate for each of the {int(total)} planned steps (got {len(plan)})."
@@ -72,29 +79,38 @@ class Run:
         assign(self, "learning_rates", plan)
         assign(self, "parameters", None if size is None else int(size))
         assign(self, "non_embedding_parameters", None if inner is None else int(inner))
-        assign(self, "tokens_per_step", _positive("tokens_per_step", tokens_per_step))
+        assign(self, "tokens_per_step", _positive("tokens_per_step", tokens_per_step, least=LEAST_TOKENS))
 
     def tokens_at(self, step: float) -> float | None:
         """Tokens consumed after `step` steps, None if the tokens of a step are unknown."""
         return None if self.tokens_per_step is None else self.tokens_per_step * step
 
 
-def _positive(name: str, value: Any) -> float | None:
+def _positive(name: str, value: Any, least: float = 1.0) -> float | None:
     if value is None:
         return None
     try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise RunError(f"`{name}` must be a positive number or None (got {value!r}, {type(value).__name__}).") from None
-    if not (math.isfinite(number) and number > 0):
-        raise RunError(f"`{name}` must be positive and finite, or None if it is unknown (got {value!r}).")
+        number = math.nan if isinstance(value, str | bytes | bool) else float(value)
+    except (TypeError, ValueError, RuntimeError):
+        number = math.nan
+    except OverflowError:
+        number = math.inf
+    if not least <= number <= MOST_COUNT:
+        got = f"{number:g}" if isinstance(value, int | float) and value is not True else repr(value)
+        raise RunError(
+            f"`{name}` must be positive and finite, a number from {least:g} to {MOST_COUNT:g}, or None if it is "
+            f"unknown (got {got:.80}, {type(value).__name__})."
+        )
     return number
 
 
 def _plan(rates: ArrayLike) -> NDArray[np.float64]:
     try:
-        plan = np.array(rates, dtype=np.float64)
-    except (TypeError, ValueError):
+        given = np.asarray(rates)
+        if given.dtype.kind not in "iufO":
+            raise TypeError
+        plan = given.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise RunError(f"`learning_rates` must be an array of numbers (got {type(rates).__name__}).") from None
     if plan.ndim != 1 or not 1 <= len(plan) <= MAX_PLANNED_STEPS:
         raise RunError(f"`learning_rates` must have shape (total_steps,) (got shape {plan.shape}).")

@@ -24,7 +24,7 @@ from scalewatch_lightning.discover import Sizes, count_sizes, validation_loss
 from scalewatch_lightning.gauges import Gauges, why_no_norm
 from scalewatch_lightning.options import checked
 from scalewatch_lightning.plan import pack_rates
-from scalewatch_lightning.session import Session
+from scalewatch_lightning.session import Closing, Session
 from scalewatch_lightning.tensorboard import tensorboard_writers
 from scalewatch_lightning.terminal import Terminal
 
@@ -41,7 +41,7 @@ VOTE_EVERY_BATCHES = 16
 #: How long a checkpoint waits for losses that are still on the device [s]; it waits for the weights anyway.
 CHECKPOINT_SECONDS = 10.0
 #: How long the end of a run waits for them [s]: a device that hangs must not hold the exit.
-END_SECONDS = 0.5
+END_SECONDS = 0.3
 
 
 @final
@@ -200,15 +200,18 @@ class ScaleWatch(LightningCallback):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Observe the steps whose losses have arrived."""
-        session, gauges = self._session, self._gauges
-        if session is not None and gauges is not None:
+        if self._session is not None:
             began = perf_counter()
-            arrived = self._guard.call("loss", gauges.after_batch, trainer, outputs, batch)
-            for observation in arrived or ():
-                session.observe(observation)
+            self._guard.call("loss", self._observe, trainer, outputs, batch)
             self._cost_seconds += perf_counter() - began
         if self._options.stops and not self._stopping:
             self._vote(trainer)
+
+    def _observe(self, trainer: Any, outputs: Any, batch: Any) -> None:
+        session, gauges = self._session, self._gauges
+        if session is not None and gauges is not None:
+            for observation in gauges.after_batch(trainer, outputs, batch):
+                session.observe(observation)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the validation loss for the next observation."""
@@ -230,7 +233,7 @@ class ScaleWatch(LightningCallback):
             is_due = is_due or (session is not None and session.has_news())
         if not is_due:
             return
-        wanted = session is not None and session.wants_stop()
+        wanted = session is not None and bool(self._guard.call("act", session.wants_stop))
         vote = trainer.strategy.reduce_boolean_decision
         if self._voting.call("act", vote, wanted, all=False):
             self._stopping = trainer.should_stop = True
@@ -250,11 +253,10 @@ class ScaleWatch(LightningCallback):
         """Return the state for a checkpoint: plain numbers, strings, lists and dicts."""
         if self._session is None or self._gauges is None:
             return dict(self._state or {})
+        self._guard.call("loss", self._flush, self._session, self._gauges, CHECKPOINT_SECONDS)
         return self._guard.call("checkpoint", self._collect, self._session, self._gauges) or {}
 
     def _collect(self, session: Session, gauges: Gauges) -> dict[str, Any]:
-        for observation in gauges.reader.flush(CHECKPOINT_SECONDS):
-            session.observe(observation)
         rates = session.run.learning_rates
         if self._plan is None and rates is not None:
             self._plan = pack_rates(rates)
@@ -271,43 +273,48 @@ class ScaleWatch(LightningCallback):
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Close after a fault of the training: `teardown` is not called then."""
-        name, step = type(exception).__name__, self._gauges.step if self._gauges else 0
+        step = self._gauges.step if self._gauges is not None else 0
         word = "interrupted" if isinstance(exception, KeyboardInterrupt) else "crashed"
-        self._finish(trainer, f"{word} after step {step:,}: {name}: {exception}".rstrip(": "))
+        why = Guard().call("verdict", str, exception)  # it may be of a class with a fault of its own
+        self._finish(f"{word} after step {step:,}: {type(exception).__name__}: {why}".rstrip(": "))
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Close: the verdict is told, and everything is on the disk."""
         if stage != "fit" or self._gauges is None:
             return
         step, total = self._gauges.step, self._session.run.total_steps if self._session else None
-        ended = f"after step {step:,}" + (f" of {total:,}" if total else "")
+        ended = "as planned" if total and step >= total else f"after step {step:,}"
         if self._stopping and self._session is not None:
             ended = f"stopped by scalewatch {ended}: {self._session.stop_reason}"
-        self._finish(trainer, ended)
+        self._finish(ended)
 
-    def _finish(self, trainer: Any, ended: str) -> None:
+    def _finish(self, ended: str) -> None:
         session, gauges = self._session, self._gauges
         if session is None or gauges is None:
             return
-        closing = Guard()  # also what has been switched off is closed
-        for observation in closing.call("loss", gauges.reader.flush, END_SECONDS) or ():
-            session.observe(observation)
+        closing = Closing(self._guard)
+        closing.call("loss", self._flush, session, gauges, END_SECONDS)
         gauges.reader.abandon()
         if gauges.validation_loss is not None:  # there is no next observation for it to come with
             closing.call("journal", session.write_validation, gauges.step, gauges.validation_loss)
-        self._state = self._guard.call("checkpoint", self._collect, session, gauges)
+        self._state = closing.call("checkpoint", self._collect, session, gauges)
         self._session = self._gauges = None
-        closing.call("verdict", session.close, gauges.step, ended, self._rows(session, gauges))
+        rows = closing.call("cost", self._rows, session, gauges) or []
+        session.close(gauges.step, ended, rows)
+
+    def _flush(self, session: Session, gauges: Gauges, timeout_seconds: float) -> None:
+        for observation in gauges.reader.flush(timeout_seconds):
+            session.observe(observation)
 
     def _rows(self, session: Session, gauges: Gauges) -> list[tuple[str, str]]:
         taken = gauges.step - self._first_step
-        watched = f"{session.observed:,} of {taken:,} steps"
         reader = gauges.reader
+        watched = f"{session.observed:,} of {taken:,} steps"
         if reader.without_loss:
             watched += f"; {reader.without_loss:,} had no loss"
         if reader.dropped:
             watched += f"; {reader.dropped:,} never arrived from the device"
-        rows = [("watched", watched)]
+        rows = [("watched", watched)] if session.observed != taken else []
         if gauges.validation_loss is not None:
             rows.append(("validation loss", f"{gauges.validation_loss:.4g} after the last step"))
         if taken:

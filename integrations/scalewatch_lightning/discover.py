@@ -45,15 +45,15 @@ class Sizes(NamedTuple):
 def count_sizes(module: nn.Module) -> Sizes:
     """Count the parameters of `module`, a shared one once.
 
-    Not counted as non-embedding: every `nn.Embedding` (tokens, positions, types) and the output head, an
-    `nn.Linear` from the width of the largest embedding to its vocabulary. Where vocabulary and width are the
-    same number, any square layer looks like a head; then only the last one is taken for it.
+    Not counted as non-embedding: every `nn.Embedding` (tokens, positions, types) and the output head, the
+    last `nn.Linear` from the width of the first embedding to its vocabulary (or else of the largest one).
+    The last, because other layers may have that shape: all square ones, where the two numbers are equal.
     """
     sizes = {id(p): _numel(p) for p in module.parameters()}
     total = sum(sizes.values())
     outside = {id(p) for layer in _embeddings(module) for p in layer.parameters()}
-    for head in _output_heads(module):
-        outside |= {id(p) for p in head.parameters()}
+    head = _output_head(module)
+    outside |= {id(p) for p in head.parameters()} if head is not None else set()
     inner = total - sum(sizes[key] for key in outside)
     return Sizes(total or None, inner or None)
 
@@ -69,21 +69,20 @@ def _embeddings(module: nn.Module) -> list[nn.Embedding | nn.EmbeddingBag]:
     return [m for m in module.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)]
 
 
-def _output_heads(module: nn.Module) -> list[nn.Linear]:
+def _output_head(module: nn.Module) -> nn.Linear | None:
     embeddings = _embeddings(module)
     if not embeddings:
-        return []
+        return None
+    # the first one is that of the tokens in nearly every model; positions may outnumber a small vocabulary
     largest = max(embeddings, key=lambda layer: layer.num_embeddings)
-    vocabulary, width = largest.num_embeddings, largest.embedding_dim
-    heads = [
-        layer
-        for layer in module.modules()
-        if isinstance(layer, nn.Linear) and (layer.in_features, layer.out_features) == (width, vocabulary)
-    ]
-    tied = [head for head in heads if head.weight is largest.weight]
-    if tied:
-        return tied
-    return heads if vocabulary != width else heads[-1:]
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    for embedding in (embeddings[0], largest):
+        shape = embedding.num_embeddings, embedding.embedding_dim
+        heads = [layer for layer in layers if (layer.out_features, layer.in_features) == shape]
+        tied = [head for head in heads if head.weight is embedding.weight]
+        if heads:
+            return (tied or heads)[-1]
+    return None
 
 
 def tokens_in(batch: object, depth: int = 0) -> int | None:
@@ -133,6 +132,8 @@ def planned_steps(trainer: Any) -> int | None:
     steps = trainer.estimated_stepping_batches
     if not math.isfinite(steps) or steps <= trainer.global_step:
         return None
+    if not trainer.lightning_module.automatic_optimization and steps != trainer.max_steps:
+        return None  # it counted batches, and the module may accumulate them
     return int(steps)
 
 
@@ -141,6 +142,8 @@ def main_optimizer(trainer: Any) -> tuple[Any, int] | None:
     whose learning rate is reported."""
     best: tuple[int, Any, int] | None = None
     for optimizer in trainer.optimizers:
+        if not optimizer.param_groups:  # the stand-in of a trainer without one
+            continue
         sizes = [sum(_numel(p) for p in group["params"]) for group in optimizer.param_groups]
         index = max(range(len(sizes)), key=sizes.__getitem__)
         if best is None or sum(sizes) > best[0]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, final
 
 from scalewatch.advice import Action, Advice
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Severity
+from scalewatch.forecast import Forecast
 from scalewatch.guard import Guard
 from scalewatch.journal import (
     JournalWriter,
@@ -33,14 +34,17 @@ from scalewatch_lightning.terminal import Terminal, escape
 if TYPE_CHECKING:
     from scalewatch.laws import CurveLaw
 
-__all__ = ["Resumed", "Session"]
+__all__ = ["Closing", "Resumed", "Session"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _log = logging.getLogger("scalewatch")
 
 #: How long the end of a run may wait for the disk [s].
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 1.7
 #: Parts of the planned run at which the forecast is told.
-FORECAST_FRACTIONS = (0.1, 0.25, 0.5, 0.75)
+FORECAST_FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 #: Forecasts that are made for TensorBoard, at 0.4 ms each: about so many in a run.
 FORECASTS_DRAWN = 64
 #: Level of the interval that is told.
@@ -53,6 +57,23 @@ class Resumed(NamedTuple):
     step: int
     monitor: Mapping[str, Any] | None
     run_id: str | None
+
+
+@final
+class Closing:
+    """Calls what a run ends with, also where the guard of the run has switched everything off."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._failed = guard.failed
+        self._guard = Guard()
+
+    def call(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """Call it unless `part` has failed before: it would only fail, and be told, a second time."""
+        return None if part in self._failed else self._guard.call(part, function, *args, **kwargs)
+
+    def again(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """Call it whatever has failed."""
+        return self._guard.call(part, function, *args, **kwargs)
 
 
 @final
@@ -87,7 +108,8 @@ class Session:
         self._guard = guard
         self._terminal = terminal
         self._monitor = self._new_monitor(law, resumed)
-        self._worker = Worker(guard=guard)
+        # with a guard of its own: what was queued is written also where everything else is off
+        self._worker = Worker()
         self._journal = guard.call("journal", self._new_journal, folder, resumed)
         self._board = guard.call("tensorboard", Board, writers, run.total_steps) if writers else None
         if self._board is not None:
@@ -98,6 +120,7 @@ class Session:
         self._milestones = self._forecast_steps(resumed.step if resumed else 0)
         self._forecast_made = self._forecast_due = 0
         self._forecast_values: dict[str, float] = {}
+        self._told_forecast = -1
         self._news = False
 
     def _new_monitor(self, law: CurveLaw | None, resumed: Resumed | None) -> Monitor:
@@ -105,13 +128,16 @@ class Session:
         if resumed is None or resumed.monitor is None:
             return monitor
         # a guard of its own: a checkpoint of another version is no fault of this run
-        attempt = Guard()
+        loaded = Guard().call("state from the checkpoint", self._load, monitor, resumed.monitor)
+        return monitor if loaded else Monitor(self.run, law=law, guard=self._guard)
+
+    def _load(self, monitor: Monitor, state: Mapping[str, Any]) -> bool:
         try:
-            attempt.call("state from the checkpoint", monitor.load_state_dict, resumed.monitor)
+            monitor.load_state_dict(state)
         except ConfigError as fault:
-            attempt.failed["state"] = str(fault)
             _log.warning("scalewatch: watching starts afresh: %s", escape(fault))
-        return Monitor(self.run, law=law, guard=self._guard) if attempt.failed else monitor
+            return False
+        return True
 
     def _new_journal(self, folder: Path | None, resumed: Resumed | None) -> JournalWriter | None:
         if folder is None:
@@ -194,15 +220,23 @@ class Session:
 
     def _tell_forecast(self) -> None:
         forecast = self._monitor.forecast()
-        if forecast is None:
+        if forecast is None or forecast.step == self._told_forecast:  # a lost run teaches it nothing new
             return
+        self._told_forecast = forecast.step
         low, high = forecast.interval(LEVEL)
+        self._guard.call("journal", self._write_forecast, forecast, low, high)
         when = f"step {forecast.step:,}" if forecast.step else "before the first step"
-        gap = f"; {forecast.law_gap.text()}" if forecast.law_gap else ""
+        gap = f"; now {forecast.law_gap.text()}" if forecast.law_gap else ""
         line = f"final loss {forecast.final_loss:.4g} (80 %: {low:.4g} to {high:.4g}){gap}"
         self._terminal.say(f"scalewatch: {when}: forecast: {escape(line)}", "36")
         for note in forecast.notes if forecast.step == 0 else ():
             self._terminal.say(f"scalewatch: note: {escape(note)}")
+
+    def _write_forecast(self, forecast: Forecast, low: float, high: float) -> None:
+        """Register what is predicted now: once written it is never rewritten."""
+        if self._journal is not None:
+            record = {"type": "forecast", "step": forecast.step, "final_loss": forecast.final_loss}
+            self._journal.append_through({**record, "level": LEVEL, "low": low, "high": high})
 
     def has_news(self) -> bool:
         """Whether anything was found since this was asked last."""
@@ -214,8 +248,7 @@ class Session:
 
         `stop_reason` then says why.
         """
-        advised = self._guard.call("monitor", self._monitor.advice) or []
-        reasons = [advice.reason for advice in advised if advice.action is Action.STOP]
+        reasons = [advice.reason for advice in self._monitor.advice() if advice.action is Action.STOP]
         open_now = self._monitor.open_incidents
         reasons += [finding.message for finding in open_now if finding.severity is Severity.CRITICAL]
         self.stop_reason = reasons[0] if reasons else None
@@ -244,19 +277,26 @@ class Session:
 
         `ended` says how the run came to its end, `extra` are rows for below the verdict.
         """
-        closing = Guard()  # also what has been switched off is closed
-        verdict = self._guard.call("verdict", self._monitor.verdict)
-        rows = [("run", self.run.name)] if verdict is None else verdict.rows()
+        closing = Closing(self._guard)
+        rows = closing.call("verdict", self._verdict_rows) or [("run", self.run.name)]
         rows += [("ended", ended), *extra]
-        if self._guard.failed:
-            off = "; ".join(f"{part} ({why})" for part, why in self._guard.failed.items())
+        failed = {**self._guard.failed, **self._worker.guard.failed}
+        if failed:
+            off = "; ".join(f"{part} ({why})" for part, why in failed.items())
             rows.append(("switched off", off))
-        closing.call("journal", self._write_verdict, step, rows)
-        if self._board is not None:
-            closing.call("tensorboard", self._board.text, step, verdict_markdown(rows))
-        finished = closing.call("background thread", self._worker.close, CLOSE_SECONDS)
-        rows += closing.call("journal", self._journal_rows, bool(finished)) or []
+        # a record that could not be made does not mean that the file cannot be written
+        closing.again("journal", self._write_verdict, step, rows)
+        closing.call("tensorboard", self._show_verdict, step, rows)
+        finished = closing.again("background thread", self._worker.close, CLOSE_SECONDS)
+        rows += closing.again("journal", self._journal_rows, bool(finished)) or []
         closing.call("terminal", self._terminal.verdict, rows)
+
+    def _verdict_rows(self) -> list[tuple[str, str]]:
+        return self._monitor.verdict().rows()
+
+    def _show_verdict(self, step: int, rows: list[tuple[str, str]]) -> None:
+        if self._board is not None:
+            self._board.text(step, verdict_markdown(rows))
 
     def _write_verdict(self, step: int, rows: list[tuple[str, str]]) -> None:
         if self._journal is not None:

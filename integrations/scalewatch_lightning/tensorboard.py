@@ -150,10 +150,23 @@ def _scalars_summary(values: dict[str, float]) -> Summary:
     return Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in values.items()])
 
 
-def _text_summary(markdown: str) -> Any:
-    from torch.utils.tensorboard.summary import text
+def _text_summary(markdown: str) -> Summary:
+    from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 
-    return text(f"{PREFIX}verdict", markdown)
+    # one text and not, as in torch's helper, a list of one, which is shown as a table with one cell
+    content = TextPluginData(version=0).SerializeToString()
+    return _tensor_summary(f"{PREFIX}verdict/text_summary", markdown.encode(), "text", content)
+
+
+def _tensor_summary(tag: str, data: bytes, plugin_name: str, content: bytes = b"") -> Summary:
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+
+    plugin = SummaryMetadata.PluginData(plugin_name=plugin_name, content=content)
+    tensor = TensorProto(dtype="DT_STRING", string_val=[data], tensor_shape=TensorShapeProto())
+    value = Summary.Value(tag=tag, tensor=tensor, metadata=SummaryMetadata(plugin_data=plugin))
+    return Summary(value=[value])
 
 
 def layout_summary() -> Summary:
@@ -162,9 +175,6 @@ def layout_summary() -> Summary:
     Built by hand, because TensorBoard's own helper for it imports TensorFlow. The loss is drawn into the
     margin chart as a band of no width, since a chart is either of lines or of bands.
     """
-    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-    from tensorboard.compat.proto.tensor_pb2 import TensorProto
-    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
     from tensorboard.plugins.custom_scalar import layout_pb2 as layout
 
     def band(*tags: str) -> list[Any]:
@@ -185,24 +195,14 @@ def layout_summary() -> Summary:
         return layout.Chart(title=title, multiline=content)
 
     charts = [
-        chart("loss, and what is expected at each step (80 %)", EXPECTED, LOSS),
-        chart("final loss, as it was forecast at each step (80 %)", FINAL),
-        lines("distance from the law, nats", GAP_NATS),
-        lines("distance from the law, tokens it would need over tokens it took", GAP_TOKENS),
+        # TensorBoard sorts them by title
+        chart("1. The loss, and what its law expects (80 %)", EXPECTED, LOSS),
+        chart("2. The final loss, as it was forecast at each step (80 %)", FINAL),
+        lines("3. Above its law, nats", GAP_NATS),
+        lines("4. Tokens that the law needs for this loss, over tokens used", GAP_TOKENS),
     ]
     content = layout.Layout(category=[layout.Category(title="scalewatch", chart=charts)])
-    tensor = TensorProto(
-        dtype="DT_STRING",
-        string_val=[content.SerializeToString()],
-        tensor_shape=TensorShapeProto(),
-    )
-    plugin = SummaryMetadata.PluginData(plugin_name="custom_scalars")
-    value = Summary.Value(
-        tag="custom_scalars__config__",
-        tensor=tensor,
-        metadata=SummaryMetadata(plugin_data=plugin),
-    )
-    return Summary(value=[value])
+    return _tensor_summary("custom_scalars__config__", content.SerializeToString(), "custom_scalars")
 
 
 def verdict_markdown(rows: Sequence[tuple[str, str]]) -> str:

@@ -36,6 +36,10 @@ LINEAR_SPAN = 50.0
 SMOOTH_STRETCHES = 75
 #: Points a band is drawn with.
 BAND_POINTS = 240
+#: Pages that get a label; more would cover the curve.
+MOST_LABELS = 6
+#: A loss beyond this is drawn at it [nats/token]: no axis goes further, and sums stay finite.
+MOST_DRAWN = 1e30
 
 
 @final
@@ -83,9 +87,10 @@ def loss_against_law(
     """
     import altair as alt
 
+    steps, losses = _drawable(steps, losses, log_axes)
     rows = envelope(steps, losses, log_steps=log_axes)
     if not len(rows.steps):
-        raise ConfigError("There is no finite loss to draw.")
+        raise ConfigError(f"There is no finite {'positive ' if log_axes else ''}loss to draw.")
     colour = alt.Color(
         "series:N",
         title=None,
@@ -108,13 +113,21 @@ def loss_against_law(
         .mark_line(strokeWidth=2.2, clip=True)
         .encode(x=x, y=alt.Y("loss:Q", **y), color=colour)
     )
-    layers += _alarms(findings, x, colour)
+    layers += _alarms(findings, x, colour, float(rows.steps.max()))
     upper = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     head = alt.TitleParams(title, subtitle=list(subtitle), anchor="start", fontSize=17, subtitleFontSize=12, offset=10)
     if promise is None:
         return _styled(upper.properties(title=head))
     lower = _gap_panel(smooth, promise, findings, log_axes, rows.steps)
     return _styled(alt.vconcat(upper, lower, spacing=14).properties(title=head))
+
+
+def _drawable(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floats, Floats]:
+    at, loss = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+    if at.ndim != 1 or at.shape != loss.shape:
+        raise ConfigError(f"`steps` and `losses` must have one shape (n,) (got {at.shape} and {loss.shape}).")
+    keep = np.isfinite(at) & np.isfinite(loss) & ((loss > 0) | (not log_axes))
+    return at[keep], np.clip(loss[keep], -MOST_DRAWN, MOST_DRAWN)
 
 
 def _rows(**columns: Any) -> Any:
@@ -204,30 +217,22 @@ def _smooth(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floats
     return few.steps, few.mean
 
 
-def _alarms(findings: Sequence[Finding], x: Any, colour: Any) -> list[Any]:
+def _alarms(findings: Sequence[Finding], x: Any, colour: Any, last: float) -> list[Any]:
     import altair as alt
 
-    pages = [f for f in findings if f.pages and f.phase is not Phase.CLOSED]
-    if not pages:
-        return []
-    data = _data(
-        [
-            {"step": f.step, "series": "page", "what": f"{f.kind.value.replace('_', ' ')}, step {f.step:,}", "n": n}
-            for n, f in enumerate(pages[:6])
-        ]
-    )
-    base = alt.Chart(data)
-    side: Literal["left", "right"] = "right" if pages[0].step > 0.4 * _last(x) else "left"
-    return [
-        base.mark_rule(strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x, color=colour),
-        base.mark_text(align=side, dx=-6 if side == "right" else 6, color=ALARM, fontSize=12, fontWeight="bold").encode(
-            x=x, y=alt.Y("n:O", axis=None, scale=alt.Scale(domain=list(range(16)))), text="what:N"
-        ),
-    ]
-
-
-def _last(x: Any) -> float:
-    return float(x.scale.domain[1])
+    pages = [f for f in findings if f.pages and f.phase is not Phase.CLOSED][:MOST_LABELS]
+    layers: list[Any] = []
+    for row, page in enumerate(pages):
+        worse = f" is {page.severity.value}" if page.phase is Phase.ESCALATED else ""
+        what = f"{page.kind.value.replace('_', ' ')}{worse}, step {page.step:,}"
+        base = alt.Chart(_data([{"step": page.step, "series": "page", "what": what}]))
+        side: Literal["left", "right"] = "right" if page.step > 0.4 * last else "left"
+        shift = -6 if side == "right" else 6
+        # placed by pixel: a scale of its own would draw a second axis
+        label = base.mark_text(align=side, dx=shift, color=ALARM, fontSize=12, fontWeight="bold")
+        layers.append(base.mark_rule(strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x, color=colour))
+        layers.append(label.encode(x=x, y=alt.value(10 + 18 * row), text="what:N"))
+    return layers
 
 
 def _gap_panel(

@@ -12,6 +12,10 @@ __all__ = ["save_chart"]
 
 #: Pixels per unit of the chart, so that it is sharp on a dense screen.
 PNG_SCALE = 2.0
+ENDINGS = (".png", ".svg", ".html", ".json")
+#: Stands for "<" until the page is written: vl_convert puts the chart into a script element as it is, where a
+#: title with "</script>" would end it and begin one of its own.
+_LESS_THAN = "scalewatch-less-than-5f0c"
 
 
 def save_chart(chart: Any, path: str | os.PathLike[str]) -> Path:
@@ -21,21 +25,30 @@ def save_chart(chart: Any, path: str | os.PathLike[str]) -> Path:
         ConfigError: if the ending is none of these, or the extra `charts` is not installed.
     """
     target = Path(path)
+    ending = target.suffix.lower()
+    if ending not in ENDINGS:
+        raise ConfigError(f"A chart can be written as .png, .svg, .html or .json (got '{target.name}').")
     try:
         import vl_convert
     except ImportError:
         raise ConfigError("Charts need the extra `charts`: pip install 'scalewatch[charts]'.") from None
     spec = chart.to_dict()
-    ending = target.suffix.lower()
     target.parent.mkdir(parents=True, exist_ok=True)
     if ending == ".png":
         target.write_bytes(vl_convert.vegalite_to_png(spec, scale=PNG_SCALE))
     elif ending == ".svg":
         target.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
     elif ending == ".html":
-        target.write_text(vl_convert.vegalite_to_html(spec, bundle=True), encoding="utf-8")
-    elif ending == ".json":
-        target.write_text(chart.to_json(), encoding="utf-8")
+        page = vl_convert.vegalite_to_html(_without_less_than(spec), bundle=True)
+        target.write_text(page.replace(_LESS_THAN, "\\u003c"), encoding="utf-8")
     else:
-        raise ConfigError(f"A chart can be written as .png, .svg, .html or .json (got '{target.name}').")
+        target.write_text(chart.to_json(), encoding="utf-8")
     return target
+
+
+def _without_less_than(part: Any) -> Any:
+    if isinstance(part, str):
+        return part.replace("<", _LESS_THAN)
+    if isinstance(part, dict):
+        return {_without_less_than(key): _without_less_than(value) for key, value in part.items()}
+    return [_without_less_than(value) for value in part] if isinstance(part, list) else part

@@ -3,7 +3,8 @@
 Every rule names its evidence. What is known: many spikes recover alone (BLOOM-176B, +2.9 nats, back within
 30 steps without action); going back about 100 steps and skipping 200 to 500 batches gets past the rest
 (PaLM, Chowdhery et al. 2022, section 5.1); recurring spikes want a structural fix (QK normalisation, z-loss:
-Wortsman et al. 2023). What is not known: any factor by which to cut a learning rate; none is advised, except back to the plan.
+Wortsman et al. 2023). What is not known: any factor by which to cut a learning rate; none is advised,
+except back to the plan.
 
 While an incident is open there is no advice but about the incident.
 """
@@ -38,7 +39,8 @@ def advise(
         gap: how far the run is off its law, None without a law or while it is on it.
         off_plan: where the learning rate stands against its plan.
     """
-    by_kind = {f.kind: f for f in open_incidents}
+    # a NaN loss and a NaN gradient are of one kind: the worse of them counts
+    by_kind = {f.kind: f for f in sorted(open_incidents, key=lambda f: f.severity.rank)}
     urgent = [by_kind[k] for k in (Kind.NONFINITE, Kind.DIVERGENCE, Kind.SPIKE) if k in by_kind and by_kind[k].pages]
     if urgent:
         return _about_incident(step, urgent[0], spikes, off_plan)
@@ -82,9 +84,10 @@ def _about_incident(step: int, incident: Finding, spikes: int, off_plan: OffPlan
                 step,
             )
         )
+    skip = "" if advice else " and skip the next 200 to 500 batches, as PaLM did"
     rewind = Advice(
         Action.REWIND,
-        f"Go back to a checkpoint from before step {back:,} and skip the next 200 to 500 batches, as PaLM did.",
+        f"Go back to a checkpoint from before step {back:,}{skip}.",
         EvidenceGrade.B,
         None,
         step,
@@ -105,7 +108,7 @@ def _about_incident(step: int, incident: Finding, spikes: int, off_plan: OffPlan
             )
         )
     if step - since < PATIENCE_STEPS and not advice:
-        wait = f"Wait: spikes like this often recover alone. Look again at step {since + PATIENCE_STEPS:,}."
+        wait = f"Spikes like this often recover alone. Look again at step {since + PATIENCE_STEPS:,}."
         return [Advice(Action.WAIT, wait, EvidenceGrade.B, None, step)]
     return [*advice, rewind]
 

@@ -35,10 +35,16 @@ _GRID = np.linspace(-1.8, 1.8, 7)
 #: Blocks past the warm-up that a forecast without a law needs, and the part of the walk it needs behind it.
 FEWEST_BLOCKS = 4
 LEAST_WALK_SHARE = 0.02
+#: Part of the run before which its distance to the law is not told: early descent follows no law.
+GAP_FROM_SHARE = 0.05
 #: The final loss of a run is the mean over this last part of its plan.
 FINAL_SHARE = 0.02
 #: Rows from which on a run knows its own noise better than its law does.
 ROWS_TO_KNOW_NOISE = 100
+#: Token ratios beyond its exponential are infinite.
+MOST_LOG_TOKEN_RATIO = 50.0
+#: A loss outside these is no loss [nats/token], and its square no float: it is not learned from.
+LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
 #: Part of the walk before which the curve is of another law.
 EARLIEST_WALK_SHARE = 0.01
 #: Spread of the intervals over that of the posterior, so that 80 % hold 80 % of real runs (mean over public
@@ -87,14 +93,17 @@ class Forecaster:
             learning_rate: of this step, None if unknown.
             clean: whether the row belongs to no incident; a row that does is not learned from.
         """
-        if self._schedule is None or step <= self.blocks.last_step:
+        if step <= self.blocks.last_step:
             return False
-        self._schedule.observe(step, learning_rate)
-        return clean and self.blocks.add(step, loss)
+        if self._schedule is not None:
+            self._schedule.observe(step, learning_rate)
+        return clean and LEAST_LOSS < loss < MOST_LOSS and self.blocks.add(step, loss)
 
     def rewind(self, step: int) -> None:
         """Forget the rows from `step` on: the run went back to an older checkpoint."""
         self.blocks.rewind(step)
+        if self._schedule is not None:
+            self._schedule.rewind(step)
         self._made = None
 
     def forecast(self) -> Forecast | None:
@@ -116,6 +125,8 @@ class Forecaster:
         walked, annealed = schedule.at(means) if len(means) else (np.zeros(0), np.zeros((0, len(self._memories))))
         futures = schedule.futures()
         shortest = min(f.end_walked for f in futures)
+        if not shortest > 0.0:
+            return None  # no learning rate is known yet, or each so far was zero
         keep = (means > schedule.settled_step) & (walked >= EARLIEST_WALK_SHARE * shortest)
         law_knows = self.law is not None
         enough = keep.sum() >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest
@@ -208,7 +219,7 @@ class Forecaster:
             return None
         steps, mid, sd = self._expected
         at, loss = self.blocks.mean_steps[-1], self.blocks.losses[-1]
-        if at < steps[0]:
+        if at < max(steps[0], GAP_FROM_SHARE * (self._total or 0)):
             return None
         expected = float(np.interp(at, steps, mid))
         step = round(at)
@@ -233,9 +244,10 @@ class Forecaster:
         walked, annealed = schedule.at([step])
         end_bracket = 1.0 - told.ratio * float(end.end_annealed[0])
         power = (loss - told.end_loss) / told.remaining + end_bracket + told.ratio * float(annealed[0, 0])
-        if power <= 0:
+        if power <= 0 or not walked[0] > 0:
             return None
-        return float(power ** (-1.0 / law.alpha) * end.end_walked / walked[0])
+        log_ratio = math.log(end.end_walked / float(walked[0])) - math.log(power) / law.alpha
+        return math.exp(log_ratio) if log_ratio < MOST_LOG_TOKEN_RATIO else None
 
     def expected_at(self, step: float) -> tuple[float, float] | None:
         """Return (loss, sd) [nats/token] that the law expected at `step` before the run started."""
@@ -246,12 +258,12 @@ class Forecaster:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs, as plain numbers, lists and dicts."""
-        return {"blocks": self.blocks.state_dict()}
+        schedule = {} if self._schedule is None else self._schedule.state_dict()
+        return {"blocks": self.blocks.state_dict(), "schedule": schedule}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave.
-
-        A run without a plan follows its schedule anew from the rates that it shows after the resume.
-        """
+        """Take back what `state_dict` gave."""
         self.blocks.load_state_dict(state["blocks"])
+        if self._schedule is not None and state["schedule"]:
+            self._schedule.load_state_dict(state["schedule"])
         self._made = None

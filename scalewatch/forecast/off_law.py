@@ -80,6 +80,11 @@ class OffLaw:
         message = f"the loss is back within the law's interval, {gap.nats:+.3f} nats from it"
         return Finding(kind, Severity.INFO, gap.step, self._since, message, _evidence(gap), Phase.CLOSED)
 
+    def restart(self) -> None:
+        """Forget what is open, without a word: the run went back to before it."""
+        self._outside = self._inside = self._since = 0
+        self.open = None
+
     def state_dict(self) -> dict[str, Any]:
         """Return the counters as plain values."""
         return {
@@ -109,7 +114,8 @@ def _evidence(gap: LawGap) -> dict[str, float | None]:
 class OffPlan:
     """Whether the learning rate is the planned one. Constant memory.
 
-    It pages nobody: a rate that was changed on purpose is no incident. But it is the first thing to know when the loss rises.
+    It pages nobody: a rate that was changed on purpose is no incident. But it is the first thing to know when
+    the loss rises.
     """
 
     def __init__(self, run: Run) -> None:
@@ -117,6 +123,7 @@ class OffPlan:
         self._least = 0.0 if self._plan is None else LEAST_RATE_SHARE * float(self._plan.max())
         self._off = 0
         self._on = 0
+        self._first = 0
         self.since: int | None = None
         self.factor = 1.0
 
@@ -138,12 +145,19 @@ class OffPlan:
             return None
         self._on = 0
         self._off += 1
+        if self._off == 1:
+            self._first = step
         if self._off < RATE_ROWS or self.since is not None:
             return None
-        self.since, self.factor = step, factor
+        self.since, self.factor = self._first, factor
         message = f"the learning rate is {rate:.3g}, {factor:.3g} times its plan ({planned:.3g})"
         return Finding(
-            Kind.OFF_PLAN, Severity.INFO, step, step, message, {"factor": factor, "planned": planned, "rate": rate}
+            Kind.OFF_PLAN,
+            Severity.INFO,
+            step,
+            self._first,
+            message,
+            {"factor": factor, "planned": planned, "rate": rate},
         )
 
     def _neighbours(self, step: int, rate: float) -> bool:
@@ -152,11 +166,18 @@ class OffPlan:
         near = self._plan[max(step - 3, 0) : step + 2]
         return float(near.min()) / RATE_TOLERANCE <= rate <= float(near.max()) * RATE_TOLERANCE
 
+    def restart(self) -> None:
+        """Forget what is open, without a word: the run went back to before it."""
+        self._off = self._on = 0
+        self.since, self.factor = None, 1.0
+
     def state_dict(self) -> dict[str, Any]:
         """Return the counters as plain values."""
-        return {"off": self._off, "on": self._on, "since": self.since or 0, "factor": self.factor}
+        counters = {"off": self._off, "on": self._on, "first": self._first}
+        return {**counters, "since": self.since or 0, "factor": self.factor}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what `state_dict` gave."""
-        self._off, self._on, self.factor = int(state["off"]), int(state["on"]), float(state["factor"])
+        self._off, self._on, self._first = int(state["off"]), int(state["on"]), int(state["first"])
+        self.factor = float(state["factor"])
         self.since = int(state["since"]) or None

@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 MISFIT = 0.003
 #: Misfit variance grows as (S now / S then)^this.
 MISFIT_GROWTH = 6.0
+#: S / S(end) before which a curve is drawn level: no law holds there, and a steep one leaves the floats.
+LEAST_WALK = 1e-4
 #: Points that stand for each Gaussian of the mixture when quantiles are taken.
 _NODES = np.array([NormalDist().inv_cdf((k + 0.5) / 15) for k in range(15)])
 
@@ -57,7 +59,7 @@ class ShapePrior:
 
     def regressors(self, walked: Floats, annealed: Floats) -> Floats:
         """Return x_h, shape (n, a, r, k), at S / S(end) = `walked` (n,) with D = `annealed` (n, k)."""
-        power: Floats = walked[:, None] ** -self.alphas[None, :]
+        power: Floats = np.maximum(walked, LEAST_WALK)[:, None] ** -self.alphas[None, :]
         gained: Floats = self.ratios[None, None, :, None] * annealed[:, None, None, :]
         x: Floats = power[:, :, None, None] - gained
         return x

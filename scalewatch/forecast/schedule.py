@@ -7,10 +7,10 @@ futures are forecast, so that the interval says what nobody knows.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,8 +24,10 @@ Floats = NDArray[np.float64]
 #: Warm-up and its aftermath are left out up to this many times the warm-up's length: the loss has not yet
 #: settled on the curve of the peak rate (3.9 % against 7.2 % error at a tenth of eight public sources).
 WARMUP_STRETCH = 1.3
-#: Knots that an observed schedule keeps; it is thinned to half when it is full.
-_KNOTS = 2_048
+#: Knots that an observed schedule keeps; it is thinned to half when it is full. They are in every checkpoint.
+_KNOTS = 256
+#: Rates outside these are none [any unit]: below is zero, above is a broken log.
+_LEAST_RATE, _MOST_RATE = 1e-30, 1e30
 
 
 @final
@@ -51,8 +53,20 @@ class AbstractSchedule(ABC):
         """Take the learning rate that `step` was taken with."""
 
     @abstractmethod
+    def rewind(self, step: int) -> None:
+        """Forget the steps from `step` on: the run went back to before it."""
+
+    @abstractmethod
     def at(self, steps: ArrayLike) -> tuple[Floats, Floats]:
         """Return S, shape (m,), and D, shape (m, k), after `steps`, shape (m,)."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs, as plain values; a plan is none of it."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
 
     @abstractmethod
     def futures(self) -> list[Future]:
@@ -76,6 +90,16 @@ class PlannedSchedule(AbstractSchedule):
     def observe(self, step: int, learning_rate: float | None) -> None:
         """Nothing: the plan holds."""
 
+    def rewind(self, step: int) -> None:
+        """Nothing: the plan holds."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: the plan is told to the run that resumes."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Nothing: the plan holds."""
+
     def at(self, steps: ArrayLike) -> tuple[Floats, Floats]:
         """Return S and D of the plan after `steps`."""
         return self._features.at(steps)
@@ -90,20 +114,30 @@ class PlannedSchedule(AbstractSchedule):
         return WARMUP_STRETCH * self._features.warmup_steps
 
 
+#: Step, rate there, S and D.
+_Knot = tuple[int, float, float, list[float]]
+
+
 @final
 class ObservedSchedule(AbstractSchedule):
     """The schedule of a run without a plan, from the rates that it shows; constant if it shows none.
 
-    Between rows of a sparse log the rate is taken to change linearly. Bounded memory.
+    Between rows of a sparse log the rate is taken to change linearly; before the first rate that is known,
+    it is taken to have been that. Bounded memory.
     """
 
     def __init__(self, total_steps: int, memories: Floats) -> None:
         self._total = total_steps
-        self._state = AnnealingState(memories)
+        self._memories = memories
+        self._spacing = max(total_steps // _KNOTS, 1)
+        self._start()
+
+    def _start(self) -> None:
+        self._state = AnnealingState(self._memories)
         self._step = 0
         self._warmup = 0
-        self._knots: list[tuple[int, float, list[float]]] = [(0, 0.0, list(self._state.annealed))]
-        self._spacing = max(total_steps // _KNOTS, 1)
+        self._shown = False
+        self._knots: list[_Knot] = [(0, 0.0, 0.0, list(self._state.annealed))]
 
     def observe(self, step: int, learning_rate: float | None) -> None:
         """Take the learning rate that `step` was taken with; steps that do not rise are passed over."""
@@ -112,8 +146,12 @@ class ObservedSchedule(AbstractSchedule):
             return
         state = self._state
         rate = learning_rate
-        if rate is None or not 0.0 < rate < math.inf:
-            rate = state.rate or 1.0
+        if rate is None or not 0.0 <= rate < _MOST_RATE:
+            rate = state.rate if self._shown else 1.0
+        else:
+            rate = rate if rate >= _LEAST_RATE else 0.0
+            if not self._shown:
+                self._show(rate)
         if rate > state.peak * 1.001:
             self._warmup = step
         if self._step == 0:
@@ -121,10 +159,58 @@ class ObservedSchedule(AbstractSchedule):
         state.ramp(gap, rate)
         self._step = step
         if step - self._knots[-1][0] >= self._spacing:
-            self._knots.append((step, state.walked, list(state.annealed)))
+            self._knots.append((step, rate, state.walked, list(state.annealed)))
             if len(self._knots) > _KNOTS:
                 self._knots = self._knots[:1] + self._knots[2::2]
                 self._spacing *= 2
+
+    def _show(self, rate: float) -> None:
+        """Take the steps so far, whose rate nobody knew, to have been taken at the first that is known."""
+        self._shown = True
+        state = self._state
+        state.walked *= rate
+        state.rate = state.peak = rate if self._step else 0.0
+        self._knots = [(at, rate if at else 0.0, walked * rate, annealed) for at, _, walked, annealed in self._knots]
+
+    def rewind(self, step: int) -> None:
+        """Forget the steps from `step` on: go back to the last knot before it."""
+        if step > self._step:
+            return
+        kept = [knot for knot in self._knots if knot[0] < step]
+        if len(kept) < 2:
+            self._start()
+            return
+        self._knots = kept
+        (before, _, _, less), (at, rate, walked, annealed) = kept[-2:]
+        state = self._state
+        state.walked, state.rate, state.annealed = walked, rate, list(annealed)
+        state.peak = max(knot[1] for knot in kept)
+        slopes = [(now - then) / (at - before) for now, then in zip(annealed, less, strict=True)]
+        state.momentum = [slope / (1.0 - decay) for slope, decay in zip(slopes, state.decay, strict=True)]
+        self._step, self._warmup = at, min(self._warmup, at)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        state = self._state
+        return {
+            "position": [self._step, self._warmup, self._spacing, int(self._shown)],
+            "walk": [state.walked, state.rate, state.peak],
+            "annealed": list(state.annealed),
+            "momentum": list(state.momentum),
+            "knots": [[at, rate, walked, *annealed] for at, rate, walked, annealed in self._knots],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave; what was followed for another law is followed anew."""
+        mine, count = self._state, len(self._state.decay)
+        knots = [(int(k[0]), float(k[1]), float(k[2]), [float(d) for d in k[3:]]) for k in state["knots"]]
+        annealed, momentum = [float(d) for d in state["annealed"]], [float(m) for m in state["momentum"]]
+        if not knots or any(len(column) != count for column in (annealed, momentum, *(k[3] for k in knots))):
+            return
+        self._knots, mine.annealed, mine.momentum = knots, annealed, momentum
+        self._step, self._warmup, self._spacing = (int(v) for v in state["position"][:3])
+        self._shown = bool(state["position"][3])
+        mine.walked, mine.rate, mine.peak = (float(v) for v in state["walk"])
 
     @property
     def _peak(self) -> float:
@@ -136,12 +222,12 @@ class ObservedSchedule(AbstractSchedule):
         ahead = self._state.copy()
         if self._total > self._step:
             ahead.ramp(self._total - self._step, ahead.rate)
-        knots = [*self._knots, (self._step, self._state.walked, self._state.annealed)]
+        knots = [*self._knots, (self._step, self._state.rate, self._state.walked, self._state.annealed)]
         if self._total > self._step:
-            knots.append((self._total, ahead.walked, ahead.annealed))
+            knots.append((self._total, ahead.rate, ahead.walked, ahead.annealed))
         at = np.array([k[0] for k in knots], dtype=np.float64)
-        walked = np.interp(wanted, at, np.array([k[1] for k in knots]))
-        annealed = np.array([k[2] for k in knots])
+        walked = np.interp(wanted, at, np.array([k[2] for k in knots]))
+        annealed = np.array([k[3] for k in knots])
         columns = [np.interp(wanted, at, column) for column in annealed.T]
         return walked / self._peak, np.stack(columns, axis=1) / self._peak
 

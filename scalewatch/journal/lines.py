@@ -57,7 +57,13 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not something that JSON can hold")
 
 
-_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is not JSON")
+
+
+# Made once: `json.dumps` and `json.loads` with such options make a new one for each record.
+_TO_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)
+_FROM_JSON = json.JSONDecoder(parse_constant=_refuse)
 
 
 def encode(record: Mapping[str, Any]) -> bytes:
@@ -74,9 +80,9 @@ def encode(record: Mapping[str, Any]) -> bytes:
     try:
         record = record if type(record) is dict else dict(record)
         try:
-            text = _JSON.encode(record)
+            text = _TO_JSON.encode(record)
         except ValueError:  # JSON's word for NaN and infinity, and for values that hold themselves
-            text = _JSON.encode(_finite(record))
+            text = _TO_JSON.encode(_finite(record))
     # RuntimeError: it nests too deeply, or somebody still changes it.
     except (TypeError, ValueError, OverflowError, RuntimeError) as fault:
         raise JournalError(f"A record cannot be written as JSON: {fault}.") from None
@@ -116,16 +122,12 @@ def decode(line: bytes) -> Record:
     if line[:_PREFIX_BYTES] != b"%08x " % zlib.crc32(data):
         raise JournalError("the checksum does not match" if line[8:9] == b" " else "not a record")
     try:
-        record = json.loads(data, parse_constant=_refuse)
+        record = _FROM_JSON.decode(data.decode("utf-8"))
     except (ValueError, RecursionError) as fault:
         raise JournalError(f"not JSON: {fault}") from None
     if not isinstance(record, dict):
         raise JournalError(f"a record must be a JSON object (got {type(record).__name__})")
     return record
-
-
-def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is not JSON")
 
 
 def scan(file: IO[bytes]) -> Iterator[Line]:

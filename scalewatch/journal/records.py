@@ -217,11 +217,11 @@ def _must_be(record: Mapping[str, Any], kind: str) -> None:
 
 def _number(record: Mapping[str, Any], field: str) -> float:
     value = record.get(field)
+    if type(value) is float or type(value) is int:  # `isinstance` would take a bool for an int
+        return value
     if isinstance(value, str) and value in NONFINITE:
         return NONFINITE[value]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise JournalError(f'`{field}` must be a number, or "nan", "inf", "-inf" (got {_shown(value)}).')
-    return value
+    raise JournalError(f'`{field}` must be a number, or "nan", "inf", "-inf" (got {_shown(value)}).')
 
 
 def _optional(record: Mapping[str, Any], field: str) -> float | None:
@@ -230,7 +230,7 @@ def _optional(record: Mapping[str, Any], field: str) -> float | None:
 
 def _integer(record: Mapping[str, Any], field: str) -> int:
     value = record.get(field)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if type(value) is not int:
         raise JournalError(f"`{field}` must be an integer (got {_shown(value)}).")
     return value
 

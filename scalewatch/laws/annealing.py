@@ -139,8 +139,8 @@ def schedule_features(learning_rates: ArrayLike, memories: ArrayLike, knots: int
     state = AnnealingState(memories)
     walked, annealed = np.zeros(len(at)), np.zeros((len(at), len(state.decay)))
     for row, (start, end) in enumerate(pairwise(at.tolist()), 1):
-        state.advance(rates[start:end])
-        walked[row], annealed[row] = state.walked / peak, np.array(state.annealed) / peak
+        state.advance(rates[start:end] / peak)
+        walked[row], annealed[row] = state.walked, state.annealed
     return ScheduleFeatures(
         steps=at.astype(np.float64),
         walked=walked,

@@ -24,6 +24,8 @@ EDGE_RATIO = 1.05
 CLIP_SIGMAS = 4.0
 #: Weight of a new row in the running level and noise scale: a memory of some 30 rows.
 LEVEL_WEIGHT = 1.0 / 32.0
+#: The same where two rows on end lie beyond the clip on one side: only single rows are moved to the level.
+CATCH_UP_WEIGHT = 0.25
 #: Rows before the noise scale is used.
 ROWS_TO_LEARN = 16
 #: Median of |x| over sd of x for a difference of two equal Gaussians: MAD 0.6745, times sqrt 2.
@@ -92,10 +94,11 @@ class LossBlocks:
     def _tame(self, loss: float) -> float:
         log_loss = math.log(loss)
         self._seen += 1
-        if self._seen == 1:
+        if not math.isfinite(self._level):
             self._level = self._last = log_loss
             return loss
         difference = abs(log_loss - self._last)
+        before = self._last - self._level
         self._last = log_loss
         excess = log_loss - self._level
         bound = math.inf
@@ -105,8 +108,13 @@ class LossBlocks:
         weight = max(LEVEL_WEIGHT, 1.0 / self._seen)
         self.log_noise += weight * (difference / _ABS_DIFFERENCE_OVER_SD - self.log_noise)
         kept = min(max(excess, -bound), bound)
-        # a level that cannot keep up with a fast fall follows it: only single rows are moved
-        self._level += max(weight, 0.25 if abs(excess) > bound else weight) * excess
+        if abs(excess) <= bound:
+            self._level += weight * excess
+        elif excess < 0 or before > bound:
+            # a level that cannot keep up with a fast fall follows it; a rise has to last for two rows
+            self._level += max(weight, CATCH_UP_WEIGHT) * min(max(excess, -1.0), 1.0)
+        else:
+            self._level += weight * kept
         return loss if kept == excess else math.exp(self._level + kept)
 
     def _close(self) -> bool:
@@ -125,6 +133,7 @@ class LossBlocks:
         keep = sum(1 for end in self.end_steps if end < step)
         for column in (self.end_steps, self.mean_steps, self.losses, self.rows):
             del column[keep:]
+        self._level = self._last = math.nan
         self._start_empty()
 
     def arrays(self) -> tuple[Floats, Floats, Floats, Floats]:

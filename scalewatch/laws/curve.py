@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import FitError
 from scalewatch.laws.blocks import LossBlocks
-from scalewatch.run import Run
+from scalewatch.run import MOST_STEPS, Run
 
 __all__ = ["Curve"]
 
@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 
 #: Rows below which a log says nothing about the shape of its curve.
 FEWEST_ROWS = 20
+#: A loss outside these is no loss [nats/token], and its square no float.
+LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
 
 
 @final
@@ -29,7 +31,7 @@ class Curve:
         run: what was trained; a law needs its planned learning rates, and its size to tell sizes apart.
         steps: optimizer steps completed at each row, shape (n,), rising; rows at step 0 are left out.
         loss: training loss [nats/token] of each row, shape (n,), not smoothed; rows that are not finite
-            and positive are left out.
+            and positive (1e-30 to 1e30) are left out.
 
     Raises:
         FitError: if the arrays do not match, or fewer than 20 rows remain.
@@ -46,13 +48,13 @@ class Curve:
                 f"Curve of '{run.name}': `steps` and `loss` must have one shape (n,) "
                 f"(got {at.shape} and {losses.shape})."
             )
-        keep = np.isfinite(at) & (at >= 1) & np.isfinite(losses) & (losses > 0)
+        keep = (at >= 1) & (at <= MOST_STEPS) & (losses > LEAST_LOSS) & (losses < MOST_LOSS)
         at, losses = at[keep], losses[keep]
         order = np.argsort(at, kind="stable")
         if len(at) < FEWEST_ROWS:
             raise FitError(
                 f"Curve of '{run.name}': a law needs at least {FEWEST_ROWS} rows with a positive "
-                f"finite loss (got {len(at)})."
+                f"finite loss, {LEAST_LOSS:g} to {MOST_LOSS:g} nats/token (got {len(at)})."
             )
         object.__setattr__(self, "run", run)
         object.__setattr__(self, "steps", at[order].astype(np.int64))

@@ -20,6 +20,7 @@ from typing import Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.errors import ConfigError
 from scalewatch.run import Run
 
 __all__ = ["CurveLaw", "LawPrediction"]
@@ -29,6 +30,8 @@ Floats = NDArray[np.float64]
 #: Relative error that a law gains for each e-fold of size beyond the largest run, on top of its own
 #: covariance: leave-the-largest-sizes-out on public ladders (see tests/benchmarks/forecast.py).
 EXTRAPOLATION_LOG_SD = 0.004
+#: Losses beyond this are none [nats/token].
+MOST_LOSS = 1e30
 
 
 @final
@@ -112,7 +115,21 @@ class CurveLaw:
             run: the run, with its size and its tokens per step if the law counts those.
             end_walk_steps: S at the planned end [optimizer steps at peak rate].
             end_annealed: D at the planned end, in [0, 1].
+
+        Raises:
+            ConfigError: if the law gives no finite number for this run: it is so far off that nothing is left.
         """
+        try:
+            told = self._predict(run, end_walk_steps, end_annealed)
+        except OverflowError:
+            told = None
+        numbers = () if told is None else (told.end_loss_sd, told.remaining, told.remaining_sd)
+        within = all(1e-40 < number < MOST_LOSS for number in numbers)
+        if told is None or not within or not abs(told.end_loss or 0.0) < MOST_LOSS:
+            raise ConfigError(f"The law gives no finite loss for the run '{run.name}': it is of other runs than this.")
+        return told
+
+    def _predict(self, run: Run, end_walk_steps: float, end_annealed: float) -> LawPrediction:
         notes: list[str] = []
         walk = end_walk_steps
         if self.walk_unit == "tokens":

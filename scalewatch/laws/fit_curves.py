@@ -39,6 +39,8 @@ LEAST_RUN_LOG_SD = 0.002
 LEAST_REMAINING_LOG_SD = 0.05
 #: A curve that ends this far above its own best block has diverged.
 DIVERGED_RATIO = 1.1
+#: A log may go on beyond its plan by this factor: programs differ by a step or two in when they stop.
+PLAN_SLACK = 1.02
 #: Priors over sizes: share of E in the best loss, exponent a, exponent b (mean, sd).
 LEVEL_SHARE = (0.7, 0.25)
 SIZE_EXPONENT = (0.34, 0.12)
@@ -46,6 +48,12 @@ REMAINING_EXPONENT = (0.0, 0.1)
 #: Alpha and rho are never believed better than this (sd of the logarithm): they drift with size.
 LEAST_ALPHA_LOG_SD = 0.08
 LEAST_RATIO_LOG_SD = 0.12
+#: Beyond these a shape is none of a loss curve; law files have the same bounds.
+ALPHA_RANGE = (0.01, 3.0)
+MOST_RATIO = 100.0
+#: Sd of what the data do not see at all, and the most that a logarithm may be: e^-99 is nothing.
+UNSEEN_LOG_SD = 1e3
+MOST_LOG = 99.0
 
 
 @final
@@ -80,34 +88,35 @@ def fit_curves(curves: Sequence[Curve]) -> CurveLaw:
     Source: Tissue et al. (2024) eq. 1 for the curve, Hoffmann et al. (2022) eq. 2 for the size.
     """
     usable, left_out = _usable(curves)
-    unit: Literal["tokens", "steps"] = "tokens" if all(c.run.tokens_per_step is not None for c in usable) else "steps"
-    kind = _size_kind(usable)
-    median_steps = float(np.median([len(_plan(c)) for c in usable]))
-    memories = np.maximum(np.array(MEMORY_SHARES) * median_steps, 1.0)
-    material = []
-    for curve in usable:
-        made, reason = _prepare(curve, unit, kind, memories)
-        if made is None:
-            left_out.append(reason)
-        else:
-            material.append(made)
+    setting = _setting(usable)
+    material, reasons = _prepare_all(usable, setting)
+    if material and any(reasons):
+        # what is left out must not choose the units and memories of the others
+        usable = [curve for curve, reason in zip(usable, reasons, strict=True) if not reason]
+        setting = _setting(usable)
+        material, _ = _prepare_all(usable, setting)
+    left_out += [reason for reason in reasons if reason]
     if not material:
         raise FitError("No curve can be used for a law: " + " ".join(left_out))
     reference_walk = float(np.exp(np.mean([np.log(m.end_walked) for m in material])))
-    shape = _fit_shape(material, reference_walk)
-    ends = [_end_and_amplitude(m, shape, reference_walk) for m in material]
     sizes = np.array([m.size for m in material])
     reference_size = float(np.exp(np.mean(np.log(sizes))))
-    over_sizes = _fit_sizes(material, ends, shape, reference_walk, reference_size)
+    try:
+        with np.errstate(all="ignore"):
+            shape = _fit_shape(material, reference_walk)
+            ends = [_end_and_amplitude(m, shape, reference_walk) for m in material]
+            over_sizes = _fit_sizes(material, ends, shape, reference_walk, reference_size)
+    except (ValueError, ArithmeticError) as fault:
+        raise FitError(f"No law describes these curves: their fit is not finite ({fault}).") from None
     return CurveLaw(
         alpha=shape.alpha,
         alpha_log_sd=shape.alpha_log_sd,
         ratio=shape.ratio,
         ratio_log_sd=shape.ratio_log_sd,
-        memory_steps=float(memories[shape.memory]),
-        walk_unit=unit,
+        memory_steps=float(setting.memories[shape.memory]),
+        walk_unit=setting.unit,
         reference_walk=reference_walk,
-        size_kind=kind,
+        size_kind=setting.kind,
         reference_size=reference_size,
         parameters=over_sizes.parameters,
         covariance=over_sizes.covariance,
@@ -122,11 +131,41 @@ def fit_curves(curves: Sequence[Curve]) -> CurveLaw:
     )
 
 
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Setting:
+    """What all curves of a fit share: what the walk counts, which size, and the memories that are tried [steps]."""
+
+    unit: Literal["tokens", "steps"]
+    kind: Literal["total", "non_embedding", "none"]
+    memories: Floats
+
+
+def _setting(curves: Sequence[Curve]) -> _Setting:
+    median_steps = float(np.median([len(_plan(c)) for c in curves]))
+    return _Setting(
+        unit="tokens" if all(c.run.tokens_per_step is not None for c in curves) else "steps",
+        kind=_size_kind(curves),
+        memories=np.maximum(np.array(MEMORY_SHARES) * median_steps, 1.0),
+    )
+
+
+def _prepare_all(curves: Sequence[Curve], setting: _Setting) -> tuple[list[_Material], list[str]]:
+    """Return what can be used, and for each curve why it cannot, empty if it can."""
+    made = [_prepare(curve, setting) for curve in curves]
+    return [material for material, _ in made if material is not None], [reason for _, reason in made]
+
+
 def _usable(curves: Sequence[Curve]) -> tuple[list[Curve], list[str]]:
     usable, left_out = [], []
     for curve in curves:
-        if curve.run.learning_rates is None:
+        if not isinstance(curve, Curve):
+            raise FitError(f"`curves` must be a list of scalewatch.laws.Curve (got a {type(curve).__name__} in it).")
+        plan, last = curve.run.learning_rates, int(curve.steps[-1])
+        if plan is None:
             left_out.append(f"'{curve.run.name}' is left out: its planned learning rates are unknown.")
+        elif last > PLAN_SLACK * len(plan) + 1:
+            left_out.append(f"'{curve.run.name}' is left out: it goes on to step {last}, its plan to {len(plan)}.")
         else:
             usable.append(curve)
     if not usable:
@@ -149,8 +188,8 @@ def _size_kind(curves: Sequence[Curve]) -> Literal["total", "non_embedding", "no
     return "none"
 
 
-def _prepare(curve: Curve, unit: str, kind: str, memories: Floats) -> tuple[_Material | None, str]:
-    features: ScheduleFeatures = schedule_features(_plan(curve), memories)
+def _prepare(curve: Curve, setting: _Setting) -> tuple[_Material | None, str]:
+    features: ScheduleFeatures = schedule_features(_plan(curve), setting.memories)
     blocks = curve.blocks()
     _, mean_steps, losses, rows = blocks.arrays()
     end = float(curve.steps[-1])
@@ -159,13 +198,12 @@ def _prepare(curve: Curve, unit: str, kind: str, memories: Floats) -> tuple[_Mat
     keep = (walked >= LEFT_OUT_SHARE * end_walked[0]) & (mean_steps > 1.3 * features.warmup_steps)
     if keep.sum() < 6:
         return None, f"'{curve.run.name}' is left out: too few rows after its warm-up."
-    if losses[-1] > DIVERGED_RATIO * losses[keep].min():
-        return (
-            None,
-            f"'{curve.run.name}' is left out: it ends {losses[-1] / losses[keep].min() - 1:.0%} above its best loss.",
-        )
-    tokens = (curve.run.tokens_per_step or 1.0) if unit == "tokens" else 1.0
-    size = {"total": curve.run.parameters, "non_embedding": curve.run.non_embedding_parameters}.get(kind)
+    # the last block may be a single row
+    above = float(np.average(losses[-2:], weights=rows[-2:]) / losses[keep].min())
+    if above > DIVERGED_RATIO:
+        return None, f"'{curve.run.name}' is left out: it ends {above - 1:.0%} above its best loss."
+    tokens = (curve.run.tokens_per_step or 1.0) if setting.unit == "tokens" else 1.0
+    size = {"total": curve.run.parameters, "non_embedding": curve.run.non_embedding_parameters}.get(setting.kind)
     return _Material(
         walked=walked[keep] * tokens,
         annealed=annealed[keep],
@@ -233,10 +271,10 @@ def _fit_shape(material: Sequence[_Material], reference: float) -> _Shape:
         scaled = _curve_residuals(m, x)[1][late]
         squares.append(np.mean(scaled**2))
     return _Shape(
-        alpha=float(np.exp(fit.x[0])),
-        alpha_log_sd=float(max(np.sqrt(covariance[0, 0]), LEAST_ALPHA_LOG_SD)),
-        ratio=float(np.exp(fit.x[1])),
-        ratio_log_sd=float(max(np.sqrt(covariance[1, 1]), LEAST_RATIO_LOG_SD)),
+        alpha=float(np.clip(np.exp(fit.x[0]), *ALPHA_RANGE)),
+        alpha_log_sd=float(np.clip(np.sqrt(covariance[0, 0]), LEAST_ALPHA_LOG_SD, 1.0)),
+        ratio=float(min(np.exp(fit.x[1]), MOST_RATIO)),
+        ratio_log_sd=float(np.clip(np.sqrt(covariance[1, 1]), LEAST_RATIO_LOG_SD, 1.0)),
         memory=k,
         misfit=float(np.clip(MISFIT * np.sqrt(np.mean(squares)), 0.1 * MISFIT, 3 * MISFIT)),
     )
@@ -244,7 +282,9 @@ def _fit_shape(material: Sequence[_Material], reference: float) -> _Shape:
 
 def _covariance(jacobian: object) -> Floats:
     dense = np.asarray(jacobian, dtype=np.float64)
-    return np.asarray(np.linalg.inv(dense.T @ dense), dtype=np.float64)
+    # a parameter that the data do not see (K where the size makes no difference) has a wide prior of its own
+    precision = dense.T @ dense + np.eye(dense.shape[1]) / UNSEEN_LOG_SD**2
+    return np.asarray(np.linalg.inv(precision), dtype=np.float64)
 
 
 def _end_and_amplitude(m: _Material, shape: _Shape, reference: float) -> tuple[float, float]:
@@ -307,9 +347,10 @@ def _fit_sizes(
         run_sd = float(np.sqrt((of_end @ of_end + 0.005**2) / (freedom + 1)))
         remaining_sd = float(np.sqrt((of_amplitude @ of_amplitude + 0.1**2) / (freedom + 1)))
         run_sd, remaining_sd = max(run_sd, LEAST_RUN_LOG_SD), max(remaining_sd, LEAST_REMAINING_LOG_SD)
-        fit = least_squares(residuals, fit.x, args=(run_sd, remaining_sd))
+        # from the start again: where E has gone to nothing, no slope leads back
+        fit = least_squares(residuals, start, args=(run_sd, remaining_sd))
     return _OverSizes(
-        parameters=np.asarray(fit.x),
+        parameters=np.clip(fit.x, -MOST_LOG, MOST_LOG),
         covariance=_covariance(fit.jac),
         run_log_sd=run_sd,
         remaining_log_sd=remaining_sd,

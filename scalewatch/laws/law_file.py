@@ -7,6 +7,7 @@ reason.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -27,17 +28,19 @@ KIND = "annealing_curve_law"
 MAX_BYTES = 1 << 20
 MAX_NOTES = 10_000
 
+#: (ln E, ln K, a, ln A, b): largest of each, either way; no loss or exponent of a law lies beyond.
+_MOST_PARAMETERS = (100.0, 100.0, 10.0, 100.0, 10.0)
 #: Field -> (least, most) of a number.
 _RANGES: dict[str, tuple[float, float]] = {
-    "alpha": (1e-3, 10.0),
-    "alpha_log_sd": (0.0, 10.0),
-    "ratio": (0.0, 1e3),
-    "ratio_log_sd": (0.0, 10.0),
+    "alpha": (1e-2, 3.0),
+    "alpha_log_sd": (0.0, 1.0),
+    "ratio": (0.0, 100.0),
+    "ratio_log_sd": (0.0, 1.0),
     "memory_steps": (1.0, 1e12),
     "reference_walk": (1e-6, 1e30),
     "reference_size": (1e-6, 1e18),
-    "run_log_sd": (0.0, 10.0),
-    "remaining_log_sd": (0.0, 10.0),
+    "run_log_sd": (1e-6, 10.0),
+    "remaining_log_sd": (1e-6, 10.0),
     "misfit": (0.0, 1.0),
     "row_noise": (0.0, 10.0),
     "runs": (1, 1e6),
@@ -59,14 +62,16 @@ def save_law(law: CurveLaw, path: str | os.PathLike[str]) -> None:
     record.update(parameters=law.parameters.tolist(), covariance=law.covariance.tolist())
     record.update(sizes=list(law.sizes), walks=list(law.walks), left_out=list(law.left_out))
     target = Path(path)
-    draft = target.with_name(target.name + f".{os.getpid()}.part")
+    draft = target.parent / f"{target.name}.{os.getpid()}.part"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         draft.replace(target)
-    except OSError as fault:
-        draft.unlink(missing_ok=True)
-        raise LawFileError(f"{target}: the law cannot be written: {fault.strerror}.") from None
+    except (OSError, ValueError) as fault:
+        with contextlib.suppress(OSError, ValueError):
+            draft.unlink()
+        reason = getattr(fault, "strerror", None) or fault
+        raise LawFileError(f"{target}: the law cannot be written: {reason}.") from None
 
 
 def load_law(path: str | os.PathLike[str]) -> CurveLaw:
@@ -80,12 +85,12 @@ def load_law(path: str | os.PathLike[str]) -> CurveLaw:
     known = {*_RANGES, *_OTHERS}
     if record.get("kind") != KIND:
         raise LawFileError(f"{source}: not a law file: `kind` must be '{KIND}' (got {record.get('kind')!r:.80}).")
-    if record.get("schema") != SCHEMA:
+    if type(record.get("schema")) is not int or record["schema"] != SCHEMA:
         raise LawFileError(f"{source}: `schema` must be {SCHEMA} (got {record.get('schema')!r:.80}).")
     for name in sorted(known - set(record)):
         raise LawFileError(f"{source}: the field `{name}` is missing.")
     for name in sorted(set(record) - known):
-        raise LawFileError(f"{source}: the field `{name:.80}` is unknown.")
+        raise LawFileError(f"{source}: the field {name!r:.80} is unknown.")
     numbers = {name: _number(source, name, record[name], *bounds) for name, bounds in _RANGES.items()}
     left_out = record["left_out"]
     if not isinstance(left_out, list) or len(left_out) > MAX_NOTES or not all(isinstance(s, str) for s in left_out):
@@ -96,10 +101,10 @@ def load_law(path: str | os.PathLike[str]) -> CurveLaw:
         size_kind=cast(
             Literal["total", "non_embedding", "none"], _choice(source, "size_kind", record["size_kind"], _SIZES)
         ),
-        parameters=np.array(_numbers(source, "parameters", record["parameters"], 5)),
+        parameters=_parameters(source, record["parameters"]),
         covariance=_covariance(source, record["covariance"]),
-        sizes=cast(tuple[float, float], tuple(_numbers(source, "sizes", record["sizes"], 2, least=1e-6))),
-        walks=cast(tuple[float, float], tuple(_numbers(source, "walks", record["walks"], 2, least=1e-6))),
+        sizes=_least_and_most(source, "sizes", record["sizes"]),
+        walks=_least_and_most(source, "walks", record["walks"]),
         left_out=tuple(left_out),
     )
 
@@ -107,20 +112,24 @@ def load_law(path: str | os.PathLike[str]) -> CurveLaw:
 def _parse(source: Path) -> dict[str, Any]:
     try:
         # a FIFO nobody writes to would hang an open, so look before opening
-        mode = os.stat(source).st_mode
-        if not stat.S_ISREG(mode):
-            raise LawFileError(f"{source}: not a regular file.")
-        with source.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        is_file = stat.S_ISREG(os.stat(source).st_mode)
+        data = b""
+        if is_file:
+            with source.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
     except OSError as fault:
         raise LawFileError(f"{source}: cannot be read: {fault.strerror or fault}.") from None
     except ValueError:
         raise LawFileError(f"{str(source)!r:.200}: no file can have this name.") from None
+    if not is_file:
+        raise LawFileError(f"{source}: not a regular file.")
     if len(data) > MAX_BYTES:
         raise LawFileError(f"{source}: larger than {MAX_BYTES:,} bytes, so no law file.")
     try:
         record = json.loads(data.decode("utf-8"), object_pairs_hook=_no_duplicates(source), parse_constant=_no_constant)
-    except (UnicodeDecodeError, ValueError, RecursionError) as fault:
+    except LawFileError:
+        raise
+    except (ValueError, RecursionError) as fault:
         reason = "nested too deep" if isinstance(fault, RecursionError) else str(fault)[:200]
         raise LawFileError(f"{source}: not JSON: {reason}.") from None
     if not isinstance(record, dict):
@@ -158,6 +167,19 @@ def _numbers(source: Path, name: str, value: Any, count: int, least: float = -1e
     if not isinstance(value, list) or len(value) != count:
         raise LawFileError(f"{source}: `{name}` must be a list of {count} numbers.")
     return [_number(source, f"{name}[{i}]", v, least) for i, v in enumerate(value)]
+
+
+def _least_and_most(source: Path, name: str, value: Any) -> tuple[float, float]:
+    least, most = _numbers(source, name, value, 2, least=1e-6)
+    if least > most:
+        raise LawFileError(f"{source}: `{name}` must be the least and the most (got {least:g} and {most:g}).")
+    return least, most
+
+
+def _parameters(source: Path, value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    numbers = _numbers(source, "parameters", value, 5)
+    bounded = zip(numbers, _MOST_PARAMETERS, strict=True)
+    return np.array([_number(source, f"parameters[{i}]", v, -most, most) for i, (v, most) in enumerate(bounded)])
 
 
 def _choice(source: Path, name: str, value: Any, choices: tuple[str, ...]) -> str:

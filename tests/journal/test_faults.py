@@ -53,8 +53,9 @@ def test_a_file_cut_at_any_byte_gives_all_that_is_whole_and_is_gone_on_from(tmp_
     write(folder, range(9, 12))
     (folder / "journal-000001.jsonl").rename(folder / "journal-000002.jsonl")
     cut = folder / "journal-000001.jsonl"
-    for end in range(len(data) + 1):
-        cut.write_bytes(data[:end])
+    cut.write_bytes(data)
+    for end in range(len(data), -1, -1):
+        os.truncate(cut, end)
         with good.open("rb") as file:
             whole = [line for line in scan(file) if line.offset_bytes + line.length_bytes - 1 <= end]
         rows = [line.record["s"] for line in whole if line.record and line.record["type"] == "o"]
@@ -80,15 +81,16 @@ def test_a_flipped_bit_costs_two_records_at_most_and_is_located(tmp_path: Path) 
     """Each bit of the file: the rest is read, and the damage is where the bit is."""
     path = write(tmp_path, range(1, 5))
     data = path.read_bytes()
+    descriptor = os.open(path, os.O_WRONLY)
     for bit in range(8 * len(data)):
-        flipped = bytearray(data)
-        flipped[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(flipped)
-
+        os.pwrite(descriptor, bytes([data[bit // 8] ^ 1 << bit % 8]), bit // 8)
         journal = read_journal(path)
+        os.pwrite(descriptor, data[bit // 8 : bit // 8 + 1], bit // 8)
+
         left = len(journal.observations) + (journal.run is not None) + (journal.segments[0].closing is not None)
         assert left >= 6 - 2, bit
         assert any(d.offset_bytes <= bit // 8 < d.offset_bytes + d.length_bytes for d in journal.damage), bit
+    os.close(descriptor)
 
 
 # --- calls that fail ------------------------------------------------------------------------------
@@ -204,6 +206,30 @@ def test_when_there_is_room_again_writing_goes_on_on_a_fresh_line(
     assert 1 == len(journal.damage)
     assert ["gap", "trouble"] == sorted(record["type"] for record in journal.others)
     assert [True] == ["is in trouble" in record.message for record in caplog.records]
+
+
+def test_a_write_that_fails_after_a_part_of_it_was_written_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Network disks do this: the torn line stays, and what it should have said stands behind it."""
+    writer = JournalWriter(tmp_path, RUN)
+    real = os.write
+
+    def half(descriptor: int, data: bytes) -> int:
+        real(descriptor, data[: len(data) // 2])
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half)
+        writer.append(row(1))
+        writer.drain()
+    writer.append(row(2))
+    writer.close()
+
+    journal = read_journal(tmp_path)
+    assert [1, 2] == [row.step for row in journal.observations]
+    assert ["the checksum does not match"] == [damage.reason for damage in journal.damage]
+    assert 1 == len(caplog.records)
 
 
 LIMITED = """

@@ -97,7 +97,7 @@ def test_an_advice_comes_back_as_it_was(advice: Advice) -> None:
     assert same(advice, advice_from(through_json(advice_record(advice))))
 
 
-@given(TEXT, st.none() | st.integers(1, 10**15), st.none() | st.floats(1e-9, 1e15))
+@given(TEXT, st.none() | st.integers(1, 10**15), st.none() | st.floats(1e-3, 1e15))
 def test_a_run_comes_back_as_it_was(name: str, parameters: int | None, tokens: float | None) -> None:
     """With any name that Python can hold."""
     run = Run(name, 10, np.linspace(1, 0, 10), parameters, None, tokens)

@@ -16,6 +16,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from scalewatch.journal import Journal, read_journal
+from scalewatch.laws import Curve, CurveLaw, fit_curves
+from scalewatch.run import Run
 from scalewatch_lightning import ScaleWatch
 
 VOCABULARY, WIDTH, TIME, BATCH = 16, 8, 9, 4
@@ -137,3 +139,17 @@ def watched(new_trainer: Callable[..., pl.Trainer], tmp_path: Path) -> Callable[
         return read_journal(tmp_path / "scalewatch")
 
     return fit
+
+
+@pytest.fixture(scope="session")
+def law() -> CurveLaw:
+    """A law of three made-up runs of 200 steps, which expects a loss that falls from 3 to about 2 nats."""
+    steps = np.arange(1, 201)
+    rates = 0.1 * 0.5 * (1 + np.cos(np.pi * (steps - 1) / 200))
+    noise = np.random.default_rng(0)
+    curves = []
+    for size in (100, 200, 400):
+        loss = 1.5 + 2 * size**-0.3 + 1.2 * (steps + 5) ** -0.5 + 0.01 * noise.normal(size=200)
+        run = Run(f"{size}", 200, rates, parameters=size, tokens_per_step=40)
+        curves.append(Curve(run, steps, loss))
+    return fit_curves(curves)

@@ -128,9 +128,7 @@ def draws_numbers(optimizer: Any) -> Any:
 
 
 @pytest.mark.parametrize("scheduler", [*SCHEDULERS.values(), draws_numbers], ids=[*SCHEDULERS, "random"])
-def test_running_ahead_leaves_no_trace(
-    new_trainer: Callable[..., pl.Trainer], scheduler: Callable[[Any], Any]
-) -> None:
+def test_running_ahead_leaves_no_trace(new_trainer: Callable[..., pl.Trainer], scheduler: Callable[[Any], Any]) -> None:
     """Scheduler, groups and random states are the same before and after."""
     before, after = Looks(), Looks()
 

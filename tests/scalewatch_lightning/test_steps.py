@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from scalewatch.journal import Journal, read_journal
-from scalewatch_lightning import ScaleWatch
+from scalewatch_lightning import ScaleWatch, begin, scalars
+from scalewatch_lightning.scalars import DeviceReader
 from tests.scalewatch_lightning.conftest import BATCH, TIME, TinyText, loader
 
 Watched = Callable[..., Journal]
@@ -68,9 +69,7 @@ class Pixels(TinyText):
         return nn.functional.cross_entropy(self.head(image.flatten(1)[:, :8]), label)
 
 
-def test_a_batch_without_text_costs_one_warning(
-    watched: Watched, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_batch_without_text_costs_one_warning(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     """Images have no tokens; the run is watched by steps."""
     images = torch.utils.data.TensorDataset(torch.randn(64, 1, 4, 4), torch.randint(0, 16, (64,)))
 
@@ -86,9 +85,7 @@ def test_a_batch_without_text_costs_one_warning(
 
 def test_the_learning_rate_is_that_of_the_step_just_done(watched: Watched) -> None:
     """And not the next one's, which the optimizer holds when the batch ends."""
-    module = TinyText(
-        scheduler=lambda opt: torch.optim.lr_scheduler.LambdaLR(opt, lambda n: 1 / (n + 1))
-    )
+    module = TinyText(scheduler=lambda opt: torch.optim.lr_scheduler.LambdaLR(opt, lambda n: 1 / (n + 1)))
 
     journal = watched(module)
 
@@ -164,8 +161,14 @@ def test_the_validation_loss_comes_with_the_next_step(watched: Watched) -> None:
 
 def test_the_validation_loss_after_the_last_step_is_not_lost(watched: Watched) -> None:
     """There is no next step to come with."""
-    journal = watched(TinyText(), validation=loader(8), val_check_interval=20, max_steps=20, max_epochs=-1,
-                      check_val_every_n_epoch=None)
+    journal = watched(
+        TinyText(),
+        validation=loader(8),
+        val_check_interval=20,
+        max_steps=20,
+        max_epochs=-1,
+        check_val_every_n_epoch=None,
+    )
 
     verdict = dict(next(r["rows"] for r in journal.others if r["type"] == "verdict"))
     assert 0 < float(verdict["validation loss"].split()[0]) < 5
@@ -245,3 +248,60 @@ def test_by_hand_without_any_loss_there_is_one_warning(
     assert len(warnings) == 1
     assert "return it as 'loss'" in warnings[0]
     assert read_journal(tmp_path / "scalewatch").observations == []
+
+
+def test_through_the_buffer_of_a_device_every_step_arrives(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """40 steps in transfers of 16, the rest at the end; a checkpoint in between misses none either."""
+    monkeypatch.setattr(begin, "reader_for", lambda device: DeviceReader(device, scalars._Now))
+    module, watch = TinyText(), ScaleWatch(quiet=True)
+    at: dict[int, int] = {}
+    module.on_train_batch_end = lambda *_: at.update({len(module.losses): seen(watch)})  # type: ignore[method-assign]
+
+    journal = watched(module, watch, max_steps=40, accumulate_grad_batches=2)
+
+    assert [row.step for row in journal.observations] == list(range(1, 41))
+    pairs = zip(module.losses[::2], module.losses[1::2], strict=True)
+    assert [row.loss for row in journal.observations] == pytest.approx([(a + b) / 2 for a, b in pairs], rel=1e-6)
+    assert at == {n: (n // 2) // 16 * 16 for n in range(1, 81)}
+    assert watch.state_dict()["step"] == 40
+
+
+def seen(watch: ScaleWatch) -> int:
+    assert watch._session is not None
+    return watch._session.observed
+
+
+def test_a_checkpoint_waits_for_what_is_still_on_the_device(
+    new_trainer: Callable[..., pl.Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 5 is in the middle of a transfer, and in the monitor's state all the same."""
+    monkeypatch.setattr(begin, "reader_for", lambda device: DeviceReader(device, scalars._Now))
+    watch = ScaleWatch(quiet=True)
+    states: list[Any] = []
+    module = TinyText()
+    module.on_train_batch_end = lambda *_: states.append((watch.state_dict()["step"], seen(watch)))  # type: ignore[method-assign]
+
+    new_trainer([watch], max_steps=6).fit(module, loader())
+
+    assert states == [(n, n) for n in range(1, 7)]
+
+
+class Frozen(TinyText):
+    def configure_optimizers(self) -> None:
+        return None
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        assert optimizer.param_groups == []
+
+
+def test_a_module_without_an_optimizer_costs_one_warning(
+    new_trainer: Callable[..., pl.Trainer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """There are no steps to watch."""
+    new_trainer([ScaleWatch(quiet=True)], max_epochs=1, max_steps=-1).fit(Frozen(), loader())
+
+    assert [r.getMessage() for r in caplog.records if r.name == "scalewatch"] == [
+        "scalewatch: the module has no optimizer, so there are no steps to watch."
+    ]

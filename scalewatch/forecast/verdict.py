@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 from scalewatch.finding import Finding, Kind, Phase, Severity
-from scalewatch.forecast import LawGap
+from scalewatch.forecast.forecast import LawGap
 from scalewatch.run import Run
 
 __all__ = ["Milestone", "Verdict"]
@@ -107,7 +107,8 @@ class Verdict:
         if run.total_steps is None:
             rows.append(("forecast", "none: the run has no planned end"))
         if self.law_gap is not None:
-            rows.append(("against its law", self.law_gap.text()))
+            stale = any(f.pages and f.start_step > self.law_gap.step for f in self.open_incidents)
+            rows.append(("against its law" + (" before that" if stale else ""), self.law_gap.text()))
         rows.append(("incidents", self._incidents()))
         return rows
 

@@ -1,0 +1,227 @@
+"""A lost run is stopped if that was asked for, on every process after the same step, and never otherwise."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from scalewatch.journal import read_journal
+from scalewatch_lightning import ScaleWatch
+from tests.scalewatch_lightning.conftest import TinyText, loader
+
+NewTrainer = Callable[..., pl.Trainer]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def lost(at: int) -> TinyText:
+    return TinyText(spoil=lambda n, loss: loss * math.nan if n >= at else loss)
+
+
+def test_a_lost_run_is_stopped_at_once(
+    new_trainer: NewTrainer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On one process there is nobody to wait for; the reason is in the terminal, the journal and the verdict."""
+    trainer = new_trainer([ScaleWatch(act=["stop"])], max_steps=1000)
+
+    trainer.fit(lost(at=30), loader())
+
+    assert trainer.global_step == 30
+    journal = read_journal(tmp_path / "scalewatch")
+    notes = [r["text"] for r in journal.others if r["type"] == "note"]
+    assert [note.startswith("stops the run at step 30: ") for note in notes] == [True]
+    verdict = dict(next(r["rows"] for r in journal.others if r["type"] == "verdict"))
+    assert verdict["ended"].startswith("stopped by scalewatch after step 30: ")
+    assert "scalewatch: stops the run at step 30: " in capsys.readouterr().out
+
+
+def test_a_lost_run_goes_on_if_nobody_asked(new_trainer: NewTrainer) -> None:
+    """Advice is given; it is not taken."""
+    trainer = new_trainer([ScaleWatch(quiet=True)], max_steps=60)
+
+    trainer.fit(lost(at=30), loader())
+
+    assert trainer.global_step == 60
+
+
+def test_a_healthy_run_is_not_stopped(new_trainer: NewTrainer) -> None:
+    """Also if it might be."""
+    trainer = new_trainer([ScaleWatch(act=["stop"], quiet=True)], max_steps=200)
+
+    trainer.fit(TinyText(), loader())
+
+    assert trainer.global_step == 200
+
+
+def test_a_trainer_that_must_go_on_is_told_of(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    """`min_steps` also means one whole epoch, which nobody expects: it is said."""
+    trainer = new_trainer([ScaleWatch(act=["stop"], quiet=True)], max_steps=1000, min_steps=1)
+
+    trainer.fit(lost(at=5), loader())
+
+    assert trainer.global_step == 16  # the end of the epoch
+    notes = [r["text"] for r in read_journal(tmp_path / "scalewatch").others if r["type"] == "note"]
+    assert len(notes) == 1
+    assert "(the trainer goes on until min_epochs=1 and min_steps=1 is met)" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "pytorch_lightning.strategies.SingleDeviceStrategy.reduce_boolean_decision",
+        "scalewatch_lightning.callback.Session.wants_stop",
+    ],
+)
+def test_a_fault_in_acting_costs_one_warning(
+    new_trainer: NewTrainer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    """The run is watched to its end."""
+    monkeypatch.delenv("SCALEWATCH_STRICT")
+
+    def breaks(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no vote")
+
+    monkeypatch.setattr(where, breaks)
+    trainer = new_trainer([ScaleWatch(act=["stop"], quiet=True)], max_steps=60)
+
+    trainer.fit(lost(at=30), loader())
+
+    assert trainer.global_step == 60
+    assert len([r for r in caplog.records if "'act' failed" in r.getMessage()]) == 1
+
+
+def test_without_act_there_is_no_collective_of_ours(new_trainer: NewTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each collective of torch raises if we are the ones who call it."""
+    ours = os.sep + "scalewatch"
+
+    def guarded(name: str) -> Callable[..., Any]:
+        real = getattr(torch.distributed, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            frame = sys._getframe(1)
+            while frame is not None:
+                assert ours not in frame.f_code.co_filename or "tests" in frame.f_code.co_filename, name
+                frame = frame.f_back  # type: ignore[assignment]
+            return real(*args, **kwargs)
+
+        return call
+
+    names = ("all_reduce", "broadcast", "barrier", "all_gather", "broadcast_object_list", "reduce", "gather")
+    for name in names:
+        monkeypatch.setattr(torch.distributed, name, guarded(name))
+    for name in ("reduce", "reduce_boolean_decision", "barrier", "broadcast", "all_gather"):
+        monkeypatch.setattr(pl.strategies.SingleDeviceStrategy, name, _not_from_a_step(name))
+
+    trainer = new_trainer([ScaleWatch(grad_norm_every=1, quiet=True)])
+    trainer.fit(TinyText(), loader(), loader(8))
+
+    assert trainer.global_step == 20
+
+
+def _not_from_a_step(name: str) -> Callable[..., Any]:
+    real = getattr(pl.strategies.SingleDeviceStrategy, name)
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        callers = set()
+        frame = sys._getframe(1)
+        while frame is not None:
+            if "scalewatch_lightning/callback.py" in frame.f_code.co_filename:
+                callers.add(frame.f_code.co_name)
+            frame = frame.f_back  # type: ignore[assignment]
+        # the folder of the trainer is a broadcast, read in `setup` on every process
+        assert callers <= {"setup", "_where"}, (name, callers)
+        return real(self, *args, **kwargs)
+
+    return call
+
+
+DDP = """
+import json, math, os, sys
+import pytorch_lightning as pl
+from scalewatch_lightning import ScaleWatch
+from tests.scalewatch_lightning.conftest import TinyText, loader
+
+rank = int(os.environ["RANK"])
+
+class Fails(TinyText):
+    def __init__(self, breaks):
+        super().__init__()
+        self.breaks = breaks
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        return loss * math.nan if self.batches_seen >= 20 and rank == 0 else loss
+
+    def on_train_batch_end(self, *args):
+        if self.batches_seen == 5 and self.breaks and rank == 0:
+            self.trainer.callbacks[0]._guard.off = True
+
+def fit(name, act, breaks=False):
+    votes = []
+    strategy = pl.strategies.DDPStrategy(process_group_backend="gloo")
+    vote = strategy.reduce_boolean_decision
+    strategy.reduce_boolean_decision = lambda *a, **k: votes.append(1) or vote(*a, **k)
+    folder = os.path.join(sys.argv[1], name)
+    watch = ScaleWatch(act=act, directory=folder, quiet=True)
+    trainer = pl.Trainer(max_steps=100, accelerator="cpu", devices=2, strategy=strategy, callbacks=[watch],
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=folder, max_epochs=-1, use_distributed_sampler=False)
+    trainer.fit(Fails(breaks), loader())
+    print("END " + json.dumps([name, trainer.global_step, len(votes)]))
+
+fit("stops", ["stop"])
+fit("watches", [])
+fit("is off", ["stop"], breaks=True)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
+    """The first one loses its loss at step 20, and both end at the next vote, step 32. Without act nobody votes and
+    both go on. A process whose watch is off votes all the same, or the other one would wait for ever."""
+    shared = {
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}",
+        "PYTHONWARNINGS": "ignore",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": "2",
+        "GROUP_RANK": "0",
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", DDP, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank},
+        )
+        for rank in ("0", "1")
+    ]
+    try:
+        outputs = [process.communicate(timeout=120) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+
+    for out, err in outputs:
+        ends = [json.loads(line[4:]) for line in out.splitlines() if line.startswith("END ")]
+        assert ends == [["stops", 32, 2], ["watches", 100, 0], ["is off", 100, 6]], err[-3000:]
+    journal = read_journal(tmp_path / "stops")
+    assert [segment.rank for segment in journal.segments] == [0]
+    assert [row.tokens for row in journal.observations][:2] == [80, 160]  # of both processes
