@@ -114,7 +114,7 @@ def outcome_table(runs: Sequence[Watched], *, fault_step: int) -> None:
     table.add_row("final training loss", *(_reached(run) for run in runs))
     table.add_row("pages", *(_paged(run, fault_step) for run in runs))
     table.add_row("verdict", *(run.verdict.headline for run in runs))
-    Console(width=None if sys.stdout.isatty() else 110).print(table)
+    Console().print(table)
 
 
 def _said(forecast: Forecast | None) -> str:
@@ -159,6 +159,7 @@ def draw(run: Watched, path: Path) -> Path:
         promise=_band("law of the smaller runs, before the start", run.before),
         forecast=_band(f"forecast at {100 * FORECAST_AT:.0f} % of the run", run.on_the_way),
         findings=run.record.findings,
+        log_axes=False,
     )
     return save_chart(chart, path)
 

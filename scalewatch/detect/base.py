@@ -1,20 +1,20 @@
 """What every detector is: it sees one sample after another and says something only when there is news.
 
-An incident opens, may escalate and closes. `Incident` keeps that life, so that fifty bad steps are two
-findings: a detector asks it to `open`, `escalate` or `close`, and it writes the finding.
+One `Sample` carries one row to all of them. What a detector remembers is named in `STATE`, so that saving, loading
+and the checks on every detector need no line of it.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, final
+from abc import abstractmethod
+from typing import ClassVar, final
 
-from scalewatch.errors import ConfigError
-from scalewatch.finding import Evidence, Finding, Kind, Phase, Severity
+from scalewatch.detect.incident import Incident
+from scalewatch.detect.state import Stateful
+from scalewatch.finding import Finding
 
-__all__ = ["AbstractDetector", "Incident", "Sample", "Stateful", "amount"]
+__all__ = ["AbstractDetector", "Sample", "amount"]
 
 
 @final
@@ -63,105 +63,6 @@ class Sample:
         self.spacing = 1.0
 
 
-class Stateful(ABC):
-    """Something whose whole memory is a few named plain values."""
-
-    #: Names of the attributes that are the memory: ints, floats, strings, lists of them, or `Stateful`.
-    STATE: ClassVar[tuple[str, ...]] = ()
-
-    @final
-    def state_dict(self) -> dict[str, Any]:
-        """The memory as plain ints, floats, strings, lists and dicts."""
-        state: dict[str, Any] = {}
-        for name in self.STATE:
-            value = getattr(self, name)
-            if isinstance(value, Stateful):
-                value = value.state_dict()
-            elif isinstance(value, list):
-                value = list(value)
-            elif isinstance(value, dict):
-                value = dict(value)
-            state[name] = value
-        return state
-
-    @final
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a `state_dict`, bit for bit.
-
-        Raises:
-            ConfigError: if it is not the state of this class.
-        """
-        for name in self.STATE:
-            if name not in state:
-                raise ConfigError(f"The state of a {type(self).__name__} must hold `{name}` (got {sorted(state)}).")
-            value, mine = state[name], getattr(self, name)
-            if isinstance(mine, Stateful):
-                mine.load_state_dict(value)
-            elif isinstance(mine, list):
-                setattr(self, name, list(value))
-            elif isinstance(mine, dict):
-                setattr(self, name, dict(value))
-            else:
-                setattr(self, name, type(mine)(value))
-        self._loaded()
-
-    def _loaded(self) -> None:  # noqa: B027  (nothing to rebuild, for most)
-        """Rebuild what is derived from the memory."""
-
-
-@final
-class Incident(Stateful):
-    """The life of one incident: opened, perhaps escalated, closed; a finding at each of these, silence between.
-
-    >>> life = Incident(Kind.SPIKE)
-    >>> life.open(Severity.WARNING, 12, 11, "loss rose from 3.0 to 3.6", {"excess_nats": 0.6}).phase
-    <Phase.OPENED: 'opened'>
-    >>> life.close(40, "loss is back at 3.0", {}).severity
-    <Severity.INFO: 'info'>
-    """
-
-    STATE = ("is_open", "severity", "step", "start_step", "message", "evidence")
-
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
-        self.is_open = False
-        self.severity = ""
-        self.step = 0
-        self.start_step = 0
-        self.message = ""
-        self.evidence: dict[str, Any] = {}
-
-    def open(self, severity: Severity, step: int, start_step: int, message: str, evidence: Evidence) -> Finding:
-        """Begin, and say so."""
-        self.is_open, self.start_step = True, start_step
-        return self._say(severity, step, message, evidence, Phase.OPENED)
-
-    def escalate(self, severity: Severity, step: int, message: str, evidence: Evidence) -> Finding:
-        """Matter more than before, and say so."""
-        return self._say(severity, step, message, evidence, Phase.ESCALATED)
-
-    def close(self, step: int, message: str, evidence: Evidence) -> Finding:
-        """End, and say so."""
-        self.is_open = False
-        return self._say(Severity.INFO, step, message, evidence, Phase.CLOSED)
-
-    def forget(self) -> None:
-        """End without a word: the run itself went back to before it."""
-        self.is_open = False
-
-    def last(self) -> Finding | None:
-        """The newest finding of an incident that is open."""
-        if not self.is_open:
-            return None
-        return Finding(
-            self.kind, Severity(self.severity), self.step, self.start_step, self.message, dict(self.evidence)
-        )
-
-    def _say(self, severity: Severity, step: int, message: str, evidence: Evidence, phase: Phase) -> Finding:
-        self.severity, self.step, self.message, self.evidence = severity.value, step, message, dict(evidence)
-        return Finding(self.kind, severity, step, min(self.start_step, step), message, dict(evidence), phase)
-
-
 class AbstractDetector(Stateful):
     """Watches for one thing, in constant time and memory.
 
@@ -169,13 +70,15 @@ class AbstractDetector(Stateful):
         name: what its guard, the table and a log call it.
         life: its incident.
         suspects: whether the row just seen may belong to an incident, so that no level may learn from it.
-        doubts: whether the base of the level must not rise with it.
+        doubts: whether the base of the level must not move with it.
     """
 
     name: ClassVar[str]
-    life: Incident
-    suspects: bool
-    doubts: bool = False
+
+    def __init__(self, life: Incident) -> None:
+        self.life = life
+        self.suspects = False
+        self.doubts = False
 
     @abstractmethod
     def observe(self, sample: Sample) -> Finding | None:
@@ -183,7 +86,7 @@ class AbstractDetector(Stateful):
 
     @abstractmethod
     def restart(self) -> None:
-        """Forget levels and what is open: the run went back to an earlier step. Keep scales."""
+        """Forget levels and what is open, for the run went back to an earlier step. Keep scales."""
 
 
 def amount(value: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import final
 
-from scalewatch.detect.base import AbstractDetector, Incident, Sample, amount
-from scalewatch.detect.level import Level
+from scalewatch.detect.base import AbstractDetector, Sample, amount
+from scalewatch.detect.incident import Incident
+from scalewatch.detect.level import Level, nats
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["GradNorm"]
@@ -18,8 +19,6 @@ NOTE_SIGMAS = 10.0
 NOTE_EXCESS = 1.1
 #: High rows less calm ones that make it worth waking someone [rows].
 STAY_ROWS = 16
-#: Memory of the mean excess [rows].
-MEAN_ROWS = 8
 #: Patience: a norm that stays up for so many rows is its new level.
 GIVE_UP_ROWS = 512
 
@@ -28,17 +27,27 @@ GIVE_UP_ROWS = 512
 class GradNorm(AbstractDetector):
     """Gradient norm far above its level: a note, and a warning when it stays up.
 
-    Rule, with g = log norm, z = (g - level) / scale: z > 10 and g above the level by 1.1 (three times): info.
-    While open, c counts rows above half of that up and others down: warning at c = 16, closed at c = 0. Memory: a level
-    of its own. NaN and infinity belong to `NonFiniteGradient`.
+    Rule, with g = log norm, z = (g - level) / scale: z > 10 and g above the level by 1.1 (three times): info. While
+    it is open, c counts rows above half of that up, to 32, and others down: warning at c = 16, closed at c = 0. NaN and
+    infinity belong to `NonFiniteGradient`. Memory: a level of its own; `restart` forgets the level.
+
+    >>> from scalewatch.detect.base import Sample
+    >>> detector, row = GradNorm(), Sample()
+    >>> row.grad_given = True
+    >>> for row.step in range(1, 141):
+    ...     row.grad_norm = (0.5 if row.step <= 100 else 5.0) + 0.01 * (row.step * 7 % 5)
+    ...     finding = detector.observe(row)
+    ...     if finding is not None:
+    ...         print(finding.step, finding.severity, finding.message)
+    101 info gradient norm jumped from 0.518 to 5.020 (40 sigma)
+    116 warning gradient norm stays up: 5.020 against 0.518 before step 101
     """
 
     name = "gradient norm"
     STATE = ("life", "level", "count", "rows", "peak")
 
     def __init__(self) -> None:
-        self.life = Incident(Kind.GRAD_NORM)
-        self.suspects = False
+        super().__init__(Incident(Kind.GRAD_NORM))
         self.level = Level()
         self.count = 0
         self.rows = 0
@@ -55,7 +64,7 @@ class GradNorm(AbstractDetector):
         elif level.sigmas > NOTE_SIGMAS and level.excess > NOTE_EXCESS and level.rows >= ARM_ROWS:
             self.count, self.rows, self.peak = 1, 1, norm
             message = (
-                f"gradient norm jumped from {amount(math.exp(level.fast))} to {amount(norm)} ({level.sigmas:.0f} sigma)"
+                f"gradient norm jumped from {amount(nats(level.near))} to {amount(norm)} ({level.sigmas:.0f} sigma)"
             )
             found = self.life.open(Severity.INFO, sample.step, sample.step, message, self._evidence(norm))
         else:
@@ -67,7 +76,7 @@ class GradNorm(AbstractDetector):
         level, life = self.level, self.life
         self.rows += 1
         self.peak = max(self.peak, norm)
-        self.count += 1 if level.excess > 0.5 * NOTE_EXCESS else -1
+        self.count = min(self.count + 1, 2 * STAY_ROWS) if level.excess > 0.5 * NOTE_EXCESS else self.count - 1
         if self.count <= 0:
             message = f"gradient norm is back at {amount(norm)} after {self.rows} rows (peak {amount(self.peak)})"
             return life.close(sample.step, message, self._evidence(norm))
@@ -77,7 +86,7 @@ class GradNorm(AbstractDetector):
             return found
         if self.count >= STAY_ROWS and life.severity == Severity.INFO:
             message = (
-                f"gradient norm stays up: {amount(norm)} against {amount(math.exp(level.fast))} "
+                f"gradient norm stays up: {amount(norm)} against {amount(nats(level.near))} "
                 f"before step {life.start_step}"
             )
             return life.escalate(Severity.WARNING, sample.step, message, self._evidence(norm))
@@ -86,7 +95,7 @@ class GradNorm(AbstractDetector):
     def _evidence(self, norm: float) -> dict[str, float]:
         return {
             "grad_norm": norm,
-            "level_grad_norm": math.exp(self.level.fast),
+            "level_grad_norm": nats(self.level.near),
             "peak_grad_norm": self.peak,
             "sigmas": self.level.sigmas,
             "rows": self.rows,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import final
 
-from scalewatch.detect.base import AbstractDetector, Incident, Sample
-from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.detect.base import AbstractDetector, Sample
+from scalewatch.detect.incident import Incident
+from scalewatch.finding import Evidence, Finding, Kind, Severity
 
 __all__ = ["NonFinite", "NonFiniteGradient"]
 
@@ -36,9 +37,8 @@ class NonFinite(AbstractDetector):
     STATE = ("life", "calm")
 
     def __init__(self) -> None:
-        self.life = Incident(Kind.NONFINITE)
+        super().__init__(Incident(Kind.NONFINITE))
         self.calm = 0
-        self.suspects = False
 
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.loss_given:
@@ -68,16 +68,26 @@ class NonFiniteGradient(AbstractDetector):
     """Gradient norm is NaN or infinite: a note, and a warning when it keeps happening.
 
     Rule: c counts non-finite rows up and finite rows down, c = max(0, c +- 1); a note at the first, a warning
-    at c = 16; closes at c = 0. Loss scaling in fp16 makes single ones on purpose. Memory: one count.
+    at c = 16; closes at c = 0. Loss scaling in fp16 makes single ones on purpose. Memory: one count; `restart` closes
+    it.
+
+    >>> from scalewatch.detect.base import Sample
+    >>> detector, row = NonFiniteGradient(), Sample()
+    >>> row.grad_given = True
+    >>> for row.step in range(1, 21):
+    ...     finding = detector.observe(row)
+    ...     if finding is not None:
+    ...         print(finding.step, finding.severity, finding.message)
+    1 info gradient norm is nan at step 1: fp16 loss scaling does this now and then
+    16 warning gradient norm keeps being nan (16 rows since step 1)
     """
 
     name = "nonfinite gradient"
     STATE = ("life", "count")
 
     def __init__(self) -> None:
-        self.life = Incident(Kind.NONFINITE)
+        super().__init__(Incident(Kind.NONFINITE))
         self.count = 0
-        self.suspects = False
 
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.grad_given:
@@ -91,7 +101,7 @@ class NonFiniteGradient(AbstractDetector):
                 return None
             return life.close(sample.step, "gradient norm is a number again", {"grad_norm": sample.grad_norm})
         self.count += 1
-        evidence = {"grad_norm": str(sample.grad_norm), "rows": self.count}
+        evidence: Evidence = {"grad_norm": str(sample.grad_norm), "rows": self.count}
         if not life.is_open:
             message = (
                 f"gradient norm is {sample.grad_norm} at step {sample.step}: fp16 loss scaling does this now and then"

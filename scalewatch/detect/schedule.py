@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import final
 
-from scalewatch.detect.base import Stateful
+from scalewatch.detect.state import Stateful
 from scalewatch.run import Run
 
 __all__ = ["Schedule"]
@@ -30,7 +30,13 @@ class Schedule(Stateful):
     """Mutes the rules that look for a rising loss after a meant rise of the learning rate.
 
     Rule: rate > 1.1 x its lowest since the last rise, after the first warm-up, and rate <= 1.05 x plan(step),
-    or without a plan rate <= 1.05 x the highest rate so far. Memory: six numbers.
+    or without a plan rate <= 1.05 x the highest rate so far. A jump above everything seen before is nobody's
+    restart and mutes nothing. Memory: six numbers; `restart` ends the mute.
+
+    >>> schedule = Schedule(Run("doc"))
+    >>> rates = [1e-3] * 10 + [1e-4] * 10 + [1e-3] * 5
+    >>> [step for step, rate in enumerate(rates, start=1) if schedule.mutes(step, rate)]
+    [21, 22, 23, 24, 25]
     """
 
     STATE = ("lowest", "highest", "flat_rows", "warm", "until_step", "rows_left")
@@ -42,7 +48,7 @@ class Schedule(Stateful):
         self.highest = 0.0
         self.flat_rows = 0
         self.warm = False
-        self.until_step = -1
+        self.until_step = -(2**63)
         self.rows_left = 0
 
     def mutes(self, step: int, rate: float) -> bool:
@@ -66,11 +72,12 @@ class Schedule(Stateful):
             self.lowest = rate
         elif rate > RISE * self.lowest:
             meant = rate <= SLACK * planned if planned == planned else rate <= SLACK * self.highest
+            self.lowest = rate
             if meant:
-                self.lowest, self.until_step, self.rows_left = rate, step + MUTE_STEPS, MUTE_ROWS
+                self.until_step, self.rows_left = step + MUTE_STEPS, MUTE_ROWS
         if rate > self.highest:
             self.highest = rate
 
     def restart(self) -> None:
         """The run went back: what was expected there is not expected here."""
-        self.until_step, self.rows_left = -1, 0
+        self.until_step, self.rows_left = -(2**63), 0

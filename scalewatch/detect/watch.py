@@ -49,6 +49,12 @@ class Watch:
     Args:
         run: what is trained; its planned learning rates, if known, say which rises are meant.
         guard: keeps the fault of a detector from the others.
+
+    >>> watch = Watch(Run("doc"), Guard())
+    >>> for step, loss in enumerate([3.0, 2.9, float("nan")], start=1):
+    ...     for finding in watch.observe(Observation(step, loss)):
+    ...         print(finding.kind, finding.severity, finding.message)
+    nonfinite critical loss is nan at step 3
     """
 
     def __init__(self, run: Run, guard: Guard) -> None:
@@ -72,7 +78,7 @@ class Watch:
     @property
     def noise(self) -> float | None:
         """Standard deviation of one row's log loss, so relative to the loss; None until it is known."""
-        return self._level.scale if self._level.known >= NOISE_ROWS else None
+        return self._level.scale if self._level.scatter.rows >= NOISE_ROWS else None
 
     @property
     def open_incidents(self) -> list[Finding]:
@@ -84,17 +90,15 @@ class Watch:
         guard = self._guard
         found: list[Finding] = []
         back = guard.call("detector order", self._take, observation)
-        if back is None:
-            return found
-        sample = self._sample
         if not back:
             return found
+        sample, level = self._sample, self._level
         if back < 0:
             found.append(self._rewound(back))
-        level = self._level
+        sample.muted = guard.call("detector schedule", self._schedule.mutes, sample.step, sample.learning_rate) or False
         if sample.usable:
-            level.measure(sample.log_loss)
-        hold = suspicious = False
+            guard.call("detector level", level.measure, sample.log_loss)
+        hold = doubt = False
         for part, detector in self._parts:
             said = guard.call(part, detector.observe, sample)
             if said is not None:
@@ -102,12 +106,12 @@ class Watch:
             if detector.suspects:
                 hold = True
             elif detector.doubts:
-                suspicious = True
+                doubt = True
         if guard.failed:
             hold = self._release()
         self.clean = sample.usable and not hold and level.sigmas < CLEAN_SIGMAS
         if sample.usable:
-            level.absorb(hold, suspicious)
+            guard.call("detector level", level.absorb, hold, doubt)
         return found
 
     def state_dict(self) -> dict[str, Any]:
@@ -132,6 +136,9 @@ class Watch:
         """
         if state.get("version") != STATE_VERSION:
             raise ConfigError(f"`state` must be of version {STATE_VERSION} (got {state.get('version')!r}).")
+        missing = sorted(set(self.state_dict()) - set(state))
+        if missing:
+            raise ConfigError(f"`state` must be what `state_dict` gave (these are missing: {', '.join(missing)}).")
         self._last_step, self._first_step = int(state["last_step"]), int(state["first_step"])
         self._epoch_rows, self._rows = int(state["epoch_rows"]), int(state["rows"])
         self.clean = bool(state["clean"])
@@ -149,20 +156,15 @@ class Watch:
         jump = step - self._last_step
         if self._rows and jump == 0:
             return 0
-        loss = observation.loss
-        if type(loss) is not float:
-            loss = _number(loss)
-        rate = observation.learning_rate
-        if type(rate) is not float:
-            rate = _number(rate)
-        norm = observation.grad_norm
-        if type(norm) is not float:
-            sample.grad_given = norm is not None
-            norm = _number(norm)
-        else:
-            sample.grad_given = True
-        sample.loss_given = observation.loss is not None
-        sample.step, sample.loss, sample.grad_norm, sample.learning_rate = step, loss, norm, rate
+        loss, rate, norm = (
+            value if value is None or type(value) is float else _number(value)
+            for value in (observation.loss, observation.learning_rate, observation.grad_norm)
+        )
+        sample.loss_given, sample.grad_given = loss is not None, norm is not None
+        loss = math.nan if loss is None else loss
+        sample.step, sample.loss = step, loss
+        sample.learning_rate = math.nan if rate is None else rate
+        sample.grad_norm = math.nan if norm is None else norm
         sample.usable = 0.0 < loss < math.inf
         sample.log_loss = math.log(loss) if sample.usable else 0.0
         self._rows += 1
@@ -172,37 +174,38 @@ class Watch:
         self._epoch_rows += 1
         sample.row = self._rows
         sample.spacing = (step - self._first_step) / (self._epoch_rows - 1) if self._epoch_rows > 1 else 1.0
-        sample.muted = self._schedule.mutes(step, rate)
         return 1 if jump > 0 or self._rows == 1 else jump
 
     def _rewound(self, jump: int) -> Finding:
-        step, before = self._sample.step, self._sample.step - jump
+        step, before, dropped = self._sample.step, self._sample.step - jump, len(self.open_incidents)
         self._level.restart()
         self._schedule.restart()
         for detector in self._detectors:
             detector.restart()
-        message = f"the run went back from step {before} to step {step}: levels start anew"
-        return Finding(Kind.REWOUND, Severity.INFO, step, step, message, {"from_step": before, "steps": -jump})
+        message = f"the run went back from step {before} to step {step}, so levels start anew"
+        evidence = {"from_step": before, "steps": -jump, "incidents_dropped": dropped}
+        return Finding(Kind.REWOUND, Severity.INFO, step, step, message, evidence)
 
     def _release(self) -> bool:
         """Whether a detector that still runs holds the level; one that was switched off must not."""
         hold = False
+        if self._guard.is_off("detector level"):
+            self._level.silence()
         for part, detector in self._parts:
             if self._guard.is_off(part):
-                detector.suspects = False
-                detector.life.is_open = False
-                if self._level.held_by == detector.name:
-                    self._level.held_by = ""
+                detector.suspects = detector.doubts = False
+                detector.life.forget()
+                self._level.release(detector.name)
             hold = hold or detector.suspects
         return hold
 
 
-def _number(value: Any) -> float:
-    """A float, or NaN for what is none: None, text, complex numbers, arrays of several values."""
+def _number(value: Any) -> float | None:
+    """A float, or None for what is no one number: text, complex numbers, arrays of several values."""
     try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return math.nan
+        return float(value if isinstance(value, (int, str)) else value.item())
+    except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError):
+        return None
 
 
 def _step(value: Any, last: int) -> int:

@@ -114,12 +114,7 @@ class Forecast:
         rows = [
             posterior.at(np.maximum(walked, 1e-9) / future.end_walked, annealed) for future, posterior in self._branches
         ]
-        bands = [
-            self._band(
-                _merge([(f.probability, row[n]) for (f, _), row in zip(self._branches, rows, strict=True)]), level
-            )
-            for n in range(len(wanted))
-        ]
+        bands = [self._band([row[n] for row in rows], level) for n in range(len(wanted))]
         low, mid, high = np.array(bands).reshape(-1, 3).T
         return mid, low, high
 
@@ -131,19 +126,24 @@ class Forecast:
     def probability_below(self, loss: float) -> float:
         """Return the probability that the final loss is below `loss` [nats/token]."""
         levels = np.linspace(0.005, 0.995, 199)
-        values = self._end().quantiles(levels)
-        values = self.final_loss + self._spread * (values - self.final_loss)
+        values = self._merged(self._end()).quantiles(levels)
         return float(np.interp(loss, values, levels, left=0.0, right=1.0))
 
-    def _end(self) -> Mixture:
-        end = _merge([(f.probability, p.at(np.ones(1), f.end_annealed[None, :])[0]) for f, p in self._branches])
+    def _end(self) -> list[Mixture]:
+        ends = [p.at(np.ones(1), f.end_annealed[None, :])[0] for f, p in self._branches]
         # the outcome is a mean of few rows and no forecast knows their noise; undo the spread, which is not for it
-        return Mixture(end.means, np.hypot(end.sds, self._end_noise / self._spread), end.weights)
+        return [Mixture(end.means, np.hypot(end.sds, self._end_noise / self._spread), end.weights) for end in ends]
 
-    def _band(self, mixture: Mixture, level: float) -> tuple[float, float, float]:
+    def _merged(self, ends: list[Mixture]) -> Mixture:
+        """One mixture of a quantity in each future; the spread is that of a posterior, so each future has its own."""
+        return _merge(
+            [(f.probability, end.drawn_in(self._spread)) for (f, _), end in zip(self._branches, ends, strict=True)]
+        )
+
+    def _band(self, ends: list[Mixture], level: float) -> tuple[float, float, float]:
         tails = np.array([0.5 - level / 2, 0.5, 0.5 + level / 2])
-        low, mid, high = mixture.quantiles(tails).tolist()
-        return mid + self._spread * (low - mid), mid, mid + self._spread * (high - mid)
+        low, mid, high = self._merged(ends).quantiles(tails).tolist()
+        return low, mid, high
 
 
 def _merge(parts: list[tuple[float, Mixture]]) -> Mixture:
@@ -159,5 +159,6 @@ def _merge(parts: list[tuple[float, Mixture]]) -> Mixture:
 def _count(value: float) -> str:
     for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if value >= size:
-            return f"{value / size:.3g} {unit}"
+            scaled = value / size
+            return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f} {unit}"
     return f"{value:.0f}"

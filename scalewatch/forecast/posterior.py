@@ -87,6 +87,11 @@ class Mixture:
         values: Floats = np.interp(levels, cumulated, points[order])
         return values
 
+    def drawn_in(self, share: float) -> Mixture:
+        """Return it drawn in about its median to `share` of its width."""
+        middle = float(self.quantiles(np.array([0.5]))[0])
+        return Mixture(middle + share * (self.means - middle), share * self.sds, self.weights)
+
     @property
     def mean(self) -> float:
         """Mean of the mixture."""
