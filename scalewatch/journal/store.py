@@ -147,7 +147,7 @@ class Store:
         whole, end = 0, len(fresh)
         for line in lines:
             end += len(line)
-            if end > written:
+            if end - 1 > written:  # where only its newline is missing, the next write begins with one
                 break
             whole += 1
         return whole

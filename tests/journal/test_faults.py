@@ -17,7 +17,7 @@ import pytest
 from scalewatch.errors import JournalError
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.journal import JournalWriter, finding_record, observation_record, read_journal
-from scalewatch.journal.lines import scan
+from scalewatch.journal.lines import encode, scan
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
@@ -130,6 +130,8 @@ def a_run(folder: Path) -> JournalWriter:
         if step % 5 == 0:
             seconds[0] += 20.0
             writer.drain()
+    for step in range(41, 44):
+        writer.append(row(step))
     writer.close()
     return writer
 
@@ -167,15 +169,58 @@ def test_whichever_call_fails_nothing_is_raised_and_the_rest_is_written(
         journal = read_journal(folder)
         rows = {row.step for row in journal.observations}
         if times == 1 or not faulty.fired:
-            assert set(range(1, 41)) == rows
+            assert set(range(1, 44)) == rows
             assert (1, 0) == (len(journal.findings), writer.dropped)
         else:
-            assert len(rows) + len(journal.findings) + writer.dropped >= 41
+            assert len(rows) + len(journal.findings) + writer.dropped >= 44
         assert not [damage for damage in journal.damage if fault is not None and "ends within" not in damage.reason]
         if not faulty.fired:
             break
 
     assert nth > 2
+
+
+def test_wherever_a_write_falls_short_each_record_is_there_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut at each byte, and the next attempt at each byte again: nothing is missing, nothing is double."""
+    real = os.write
+    length = len(encode({"type": "x", "n": 1}))
+    for cut in range(2 * length + 2):
+        writer = JournalWriter(tmp_path / str(cut), RUN)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", lambda descriptor: None)
+            for n in (1, 2):
+                writer.append({"type": "x", "n": n})
+            patch.setattr(os, "write", lambda fd, data, cut=cut: real(fd, data[:cut]))
+            writer.drain()
+            writer.append({"type": "x", "n": 3})
+            writer.drain()
+            patch.setattr(os, "write", real)
+            writer.close()
+
+        others = read_journal(tmp_path / str(cut)).others
+        assert [1, 2, 3] == [record["n"] for record in others if record["type"] == "x"], cut
+
+
+def test_a_finding_that_had_to_wait_is_synced_when_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk refuses it first; when it takes it, it is asked to keep it."""
+    writer = JournalWriter(tmp_path, RUN)
+    synced: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", synced.append)
+        with patch.context() as full, open("/dev/full", "wb", buffering=0) as device:
+            real = os.write
+            full.setattr(os, "write", lambda fd, data: real(device.fileno(), data))
+            writer.append_through(SPIKE)
+            writer.drain()
+        assert [] == synced
+        writer.drain()
+    writer.close()
+
+    assert 1 == len(synced)
 
 
 def test_when_there_is_room_again_writing_goes_on_on_a_fresh_line(

@@ -20,6 +20,7 @@ from scalewatch.journal import (
     run_record,
 )
 from scalewatch.journal.lines import MAX_LINE_BYTES, encode
+from scalewatch.journal.tail import MAX_POLL_BYTES
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
@@ -72,6 +73,23 @@ def test_rows_after_the_checkpoint_do_not_count_even_where_nothing_takes_their_p
     journal = read_journal(tmp_path)
     assert [*range(1, 101), 110, 120, 130] == [row.step for row in journal.observations]
     assert [Rewind(second, 101, 20)] == journal.rewinds
+
+
+def test_a_run_that_goes_on_where_it_stopped_is_not_rewound(tmp_path: Path) -> None:
+    """There is nothing to leave out, and nothing to tell."""
+    write(tmp_path, range(1, 11))
+    write(tmp_path, range(11, 21), resumes_after_step=10)
+
+    journal = read_journal(tmp_path)
+    assert (20, []) == (len(journal.observations), journal.rewinds)
+
+
+def test_what_a_resumed_run_does_not_know_is_not_taken_from_the_old_one(tmp_path: Path) -> None:
+    """The same step in two segments is two measurements, and the older one does not count."""
+    put(tmp_path / "journal-000001.jsonl", header(), observation_record(Observation(1, 3.0, grad_norm=9.0)))
+    put(tmp_path / "journal-000002.jsonl", header(), row(1, 2.0))
+
+    assert [Observation(1, 2.0)] == read_journal(tmp_path).observations
 
 
 def test_a_run_that_does_not_say_where_it_resumes_is_joined_by_its_first_step(tmp_path: Path) -> None:
@@ -304,7 +322,7 @@ def test_a_tail_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
 def test_a_tail_passes_over_what_is_no_line(tmp_path: Path) -> None:
     """Bytes without a newline are not read again and again."""
     path = tmp_path / "j.jsonl"
-    path.write_bytes(b"\0" * (3 * MAX_LINE_BYTES) + b"\n" + encode(row(1)))
+    path.write_bytes(b"\0" * (2 * MAX_POLL_BYTES + 1) + b"\n" + encode(row(1)))
     tail = JournalTail(path)
     seen = steps(tail) + steps(tail) + steps(tail)
 

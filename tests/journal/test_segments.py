@@ -103,6 +103,25 @@ def test_a_full_segment_is_followed_by_the_next(folder: Path) -> None:
     assert max(path.stat().st_size for path in folder.iterdir()) <= 5_000
 
 
+def test_one_segment_is_open_at_a_time(folder: Path) -> None:
+    """A run of many segments does not use up the descriptors of the process."""
+    writer = JournalWriter(folder, RUN, max_segment_bytes=1)
+    for step in range(1, 21):
+        writer.append(row(step))
+        writer.drain()
+    held = [path for path in map(leads_to, os.listdir("/proc/self/fd")) if path.startswith(str(folder))]
+    writer.close()
+
+    assert [str(folder / "journal-000020.jsonl")] == held
+
+
+def leads_to(descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:  # it was the one that listed the others
+        return ""
+
+
 def test_a_resumed_run_keeps_its_id_and_a_new_one_has_its_own(folder: Path) -> None:
     """Told apart by whether training goes on from a checkpoint; an id may be given."""
     first = write(folder, 1, 5)
@@ -114,6 +133,18 @@ def test_a_resumed_run_keeps_its_id_and_a_new_one_has_its_own(folder: Path) -> N
     assert 3 == len({first.run_id, begun.run_id, named.run_id})
     assert "mine" == named.run_id
     assert [None, 5, None, None] == [s.resumes_after_step for s in read_journal(folder).segments]
+
+
+def test_the_name_of_a_new_segment_is_on_the_disk_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut may otherwise take the name of a file whose bytes are safe."""
+    synced: list[int] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), real(fd))[1])
+    writer = JournalWriter(folder, RUN)
+    assert [folder.stat().st_ino] == synced
+
+    writer.close()
+    assert [folder.stat().st_ino, writer.path.stat().st_ino] == synced
 
 
 def test_the_next_segment_is_in_the_same_folder_when_the_script_moves(
@@ -205,10 +236,10 @@ def test_a_validation_loss_is_never_thinned(folder: Path) -> None:
     """There are few of them, and they say more than a step."""
     writer = JournalWriter(folder, RUN, max_total_bytes=50_000)
     for step in range(1, 5_001):
-        value = 3.0 if step % 500 == 0 else None
+        value = 3.0 if step % 333 == 0 else None
         writer.append(observation_record(Observation(step, 3.0, validation_loss=value)))
     writer.close()
 
     rows = read_journal(folder).observations
-    assert list(range(500, 5_001, 500)) == [o.step for o in rows if o.validation_loss is not None]
+    assert list(range(333, 5_001, 333)) == [o.step for o in rows if o.validation_loss is not None]
     assert len(rows) < 2_000

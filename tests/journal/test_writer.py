@@ -25,7 +25,7 @@ from scalewatch.journal import (
     read_journal,
 )
 from scalewatch.journal.lines import scan
-from scalewatch.journal.writer import BATCH_RECORDS, RESERVED_RECORDS
+from scalewatch.journal.writer import BATCH_BYTES, BATCH_RECORDS, RESERVED_RECORDS
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.worker import Worker
@@ -160,6 +160,22 @@ def test_one_batch_is_one_write(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     writer.close()
 
     assert 1 == len(calls)
+
+
+def test_large_records_are_not_gathered_in_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are queued, one write holds about a megabyte and the record that filled it."""
+    writer = JournalWriter(folder, RUN)
+    sizes: list[int] = []
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: (sizes.append(len(data)), real(fd, data))[1])
+    for _ in range(10):
+        writer.append({"type": "table", "text": "x" * 600_000})
+    writer.drain()
+    monkeypatch.undo()
+    writer.close()
+
+    assert 10 == len(read_journal(folder).others)
+    assert max(sizes) < 2 * BATCH_BYTES
 
 
 def test_files_are_for_their_owner_only(folder: Path) -> None:
@@ -365,6 +381,7 @@ def test_a_header_that_does_not_fit_leaves_nothing_behind(folder: Path) -> None:
         JournalWriter(folder, Run("x" * 5_000_000))
 
     assert [] == list(folder.iterdir())
+    assert [] == [fd for fd in map(int, os.listdir("/proc/self/fd")) if str(folder) in leads_to(fd)]
 
 
 def test_building_it_starts_no_thread_and_says_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
