@@ -235,14 +235,19 @@ class Monitor:
         if not isinstance(state, Mapping) or state.get("version") != STATE_VERSION:
             raise ConfigError(f"`state` must be a monitor's state of version {STATE_VERSION}.")
         before = self.state_dict()
+        odd = _odd_part(before, state, "")
+        if odd is not None:
+            raise ConfigError(f"`state` is not a whole monitor state: `{odd}` is missing or of a wrong kind.")
         try:
             self._load(state)
+            self.verdict()  # what cannot be told is no state
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as fault:
             self._load(before)
             raise ConfigError(f"`state` is not a whole monitor state: {type(fault).__name__} at {fault}.") from None
 
     def _load(self, state: Mapping[str, Any]) -> None:
         self._watch.load_state_dict(state["watch"])
+        self._watch.sample.step = int(state["watch"]["last_step"])
         if self._forecaster is not None and state["forecaster"]:
             self._forecaster.load_state_dict(state["forecaster"])
         self._off_law.load_state_dict(state["off_law"])
@@ -265,6 +270,27 @@ class Monitor:
         self._counts = Counter({Kind(kind): int(count) for kind, count in state["counts"].items()})
         self._final_sum, self._final_rows = float(state["final"][0]), int(state["final"][1])
         self._next_milestone = float(state["next_milestone"])
+
+
+def _odd_part(mine: Any, given: Any, where: str) -> str | None:
+    """Where `given` cannot be another value of the state that `mine` is; None if it can everywhere."""
+    if isinstance(mine, dict) and isinstance(given, Mapping):
+        # what another monitor's state leaves empty (no law, no plan) is taken as left out
+        parts = ((key, mine[key], given.get(key)) for key in (mine if given else ()))
+        return next((odd for k, m, g in parts if (odd := _odd_part(m, g, f"{where}/{k}")) is not None), None)
+    if isinstance(mine, list) and isinstance(given, list):
+        kinds = {_kind(part) for part in given}
+        return None if kinds <= {"number"} or kinds <= {"list"} or kinds <= {"dict"} else where
+    return None if _kind(mine) == _kind(given) else where
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, int | float):
+        # an integer beyond 2**64 is no count of anything, and may not even be a float
+        return "number" if isinstance(value, float) or abs(value) < 2**64 else "none"
+    return next(
+        (name for name, kind in (("text", str), ("list", list), ("dict", Mapping)) if isinstance(value, kind)), "none"
+    )
 
 
 def _plain(finding: Finding) -> dict[str, Any]:

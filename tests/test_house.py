@@ -28,7 +28,7 @@ DOOR = "scalewatch"
 FLOORS = {
     **dict.fromkeys(GROUND, 0),
     **dict.fromkeys(("laws", "detect", "journal", "charts"), 1),
-    **dict.fromkeys(("forecast", "alert", "replay"), 2),
+    **dict.fromkeys(("forecast", "alert", "replay", "plan", "reproduce"), 2),
     "monitor": 3,
     DOOR: 3,
     "cli": 4,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.charts.decimate import Envelope, envelope
+from scalewatch.charts.style import LOSS_TITLE, WIDTH, Theme, data, finished, round_numbers, rows, theme_of, ticks
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase
 
@@ -24,10 +25,7 @@ __all__ = ["Band", "loss_against_law"]
 
 Floats = NDArray[np.float64]
 
-#: Colours that tell apart for colour-blind eyes and on a projector (Okabe and Ito 2008).
-INK, GREY, PROMISE, FORECAST, ALARM = "#1b2a41", "#9aa5b1", "#e69f00", "#0072b2", "#d55e00"
-WIDTH, HEIGHT, GAP_HEIGHT = 760, 330, 130
-LOSS_TITLE = "loss  [nats/token]"
+HEIGHT, GAP_HEIGHT = 330, 130
 #: Last step over first step of a logarithmic axis: the first steps of a run are half of it and say little.
 SPAN = 150.0
 #: The same for the loss on linear axes: a first hundredth that falls by half would press all else flat.
@@ -69,6 +67,7 @@ def loss_against_law(
     forecast: Band | None = None,
     findings: Sequence[Finding] = (),
     log_axes: bool = True,
+    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw a run against its law.
 
@@ -81,45 +80,48 @@ def loss_against_law(
         forecast: what was forecast on the way.
         findings: opened and escalated ones worth a page are marked.
         log_axes: logarithmic axes above; linear ones otherwise.
+        dark: colours for a dark page.
 
     Raises:
         ConfigError: if no row can be drawn.
     """
     import altair as alt
 
+    theme = theme_of(dark)
     steps, losses = _drawable(steps, losses, log_axes)
-    rows = envelope(steps, losses, log_steps=log_axes)
-    if not len(rows.steps):
+    log = envelope(steps, losses, log_steps=log_axes)
+    if not len(log.steps):
         raise ConfigError(f"There is no finite {'positive ' if log_axes else ''}loss to draw.")
     colour = alt.Color(
         "series:N",
         title=None,
-        scale=_colours(promise, forecast, findings),
+        scale=_colours(promise, forecast, findings, theme),
         legend=alt.Legend(orient="top", direction="horizontal", symbolStrokeWidth=3, labelLimit=320),
     )
-    x = _x_axis(rows.steps, log_axes)
-    y = _y_axis(rows, [b for b in (promise, forecast) if b is not None], log_axes)
+    x = _x_axis(log.steps, log_axes)
+    y = _y_axis(log, [b for b in (promise, forecast) if b is not None], log_axes)
     layers: list[Any] = []
-    for band, shade in ((promise, PROMISE), (forecast, FORECAST)):
+    for band, shade in ((promise, theme.promise), (forecast, theme.forecast)):
         if band is not None:
             layers += _band_layers(band, shade, x, y, colour)
-    raw = alt.Chart(_rows(step=rows.steps, low=rows.low, high=rows.high))
+    raw = alt.Chart(rows(step=log.steps, low=log.low, high=log.high))
     layers.append(
-        raw.mark_rule(color=GREY, opacity=0.4, clip=True, strokeWidth=1).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q")
+        raw.mark_rule(color=theme.grey, opacity=0.4, clip=True, strokeWidth=1).encode(
+            x=x, y=alt.Y("low:Q", **y), y2="high:Q"
+        )
     )
     smooth = _smooth(steps, losses, log_axes)
     layers.append(
-        alt.Chart(_rows(step=smooth[0], loss=smooth[1], series=["training loss"] * len(smooth[0])))
+        alt.Chart(rows(step=smooth[0], loss=smooth[1], series=["training loss"] * len(smooth[0])))
         .mark_line(strokeWidth=2.2, clip=True)
         .encode(x=x, y=alt.Y("loss:Q", **y), color=colour)
     )
-    layers += _alarms(findings, x, colour, float(rows.steps.max()))
+    layers += _alarms(findings, x, colour, float(log.steps.max()), theme)
     upper = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
-    head = alt.TitleParams(title, subtitle=list(subtitle), anchor="start", fontSize=17, subtitleFontSize=12, offset=10)
     if promise is None:
-        return _styled(upper.properties(title=head))
-    lower = _gap_panel(smooth, promise, findings, log_axes, rows.steps)
-    return _styled(alt.vconcat(upper, lower, spacing=14).properties(title=head))
+        return finished(upper, theme, title=title, subtitle=subtitle)
+    lower = _gap_panel(smooth, promise, findings, log_axes, log.steps, theme)
+    return finished(alt.vconcat(upper, lower, spacing=14), theme, title=title, subtitle=subtitle)
 
 
 def _drawable(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floats, Floats]:
@@ -130,26 +132,17 @@ def _drawable(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floa
     return at[keep], np.clip(loss[keep], -MOST_DRAWN, MOST_DRAWN)
 
 
-def _rows(**columns: Any) -> Any:
-
-    names = list(columns)
-    lists = [column.tolist() if isinstance(column, np.ndarray) else list(column) for column in columns.values()]
-    return _data([dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)])
-
-
-def _data(values: list[dict[str, Any]]) -> Any:
+def _colours(promise: Band | None, forecast: Band | None, findings: Sequence[Finding], theme: Theme) -> Any:
     import altair as alt
 
-    return alt.Data(values=values)  # type: ignore[no-untyped-call]
-
-
-def _colours(promise: Band | None, forecast: Band | None, findings: Sequence[Finding]) -> Any:
-    import altair as alt
-
-    known = [("training loss", INK)]
-    known += [(band.label, shade) for band, shade in ((promise, PROMISE), (forecast, FORECAST)) if band is not None]
+    known = [("training loss", theme.ink)]
+    known += [
+        (band.label, shade)
+        for band, shade in ((promise, theme.promise), (forecast, theme.forecast))
+        if band is not None
+    ]
     if any(f.pages and f.phase is not Phase.CLOSED for f in findings):
-        known.append(("page", ALARM))
+        known.append(("page", theme.alarm))
     return alt.Scale(domain=[name for name, _ in known], range=[shade for _, shade in known])
 
 
@@ -159,52 +152,43 @@ def _x_axis(steps: Floats, log_axes: bool) -> Any:
     last = float(steps.max())
     first = max(float(steps.min()), last / SPAN) if log_axes else 0.0
     scale = alt.Scale(type="log" if log_axes else "linear", domain=[first, last], nice=False)
-    ticks = _round_numbers(first, last, (1, 2, 5)) if log_axes else None
-    known: dict[str, Any] = {"values": ticks} if ticks else {"tickCount": 8}
+    shown = round_numbers(first, last, (1, 2, 5)) if log_axes else None
+    known: dict[str, Any] = {"values": shown} if shown else {"tickCount": 8}
     axis = alt.Axis(format=",.0f" if last < 2e4 else "~s", grid=False, title="optimizer steps", **known)
     return alt.X("step:Q", scale=scale, axis=axis)
 
 
-def _y_axis(rows: Envelope, bands: Sequence[Band], log_axes: bool) -> dict[str, Any]:
+def _y_axis(log: Envelope, bands: Sequence[Band], log_axes: bool) -> dict[str, Any]:
     import altair as alt
 
-    shown = rows.steps >= rows.steps.max() / (SPAN if log_axes else LINEAR_SPAN)
-    low = min([float(np.quantile(rows.low[shown], 0.02)), *(float(b.low.min()) for b in bands)]) / 1.02
-    high = float(np.quantile(rows.mean[shown], 0.999)) * 1.04
+    shown = log.steps >= log.steps.max() / (SPAN if log_axes else LINEAR_SPAN)
+    low = min([float(np.quantile(log.low[shown], 0.02)), *(float(b.low.min()) for b in bands)]) / 1.02
+    high = float(np.quantile(log.mean[shown], 0.999)) * 1.04
     if not (log_axes and low > 0):
         return {
             "scale": alt.Scale(domain=[low, high], nice=False),
             "axis": alt.Axis(format=".2~f", tickCount=6, gridOpacity=0.35),
             "title": LOSS_TITLE,
         }
-    ticks = _round_numbers(low, high, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8))
-    if len(ticks) < 4:
-        ticks = np.unique(np.round(np.geomspace(low, high, 7)[1:-1], 2)).tolist()
     return {
         "scale": alt.Scale(type="log", domain=[low, high], nice=False),
-        "axis": alt.Axis(values=ticks, format=".2~f", gridOpacity=0.35),
+        "axis": alt.Axis(values=ticks(low, high), format=".3~f", gridOpacity=0.35),
         "title": LOSS_TITLE,
     }
-
-
-def _round_numbers(low: float, high: float, leading: Sequence[float]) -> list[float]:
-    """Numbers that people read easily, from `low` to `high`."""
-    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    return [digit * 10.0**decade for decade in decades for digit in leading if low <= digit * 10.0**decade <= high]
 
 
 def _band_layers(band: Band, shade: str, x: Any, y: dict[str, Any], colour: Any) -> list[Any]:
     import altair as alt
 
     keep = np.unique(np.linspace(0, len(band.steps) - 1, BAND_POINTS).astype(int))
-    data = _rows(
+    points = rows(
         step=band.steps[keep],
         mid=band.mid[keep],
         low=band.low[keep],
         high=band.high[keep],
         series=[band.label] * len(keep),
     )
-    base = alt.Chart(data)
+    base = alt.Chart(points)
     return [
         base.mark_area(color=shade, opacity=0.22, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
         base.mark_line(strokeWidth=2, strokeDash=[6, 3], clip=True).encode(x=x, y=alt.Y("mid:Q", **y), color=colour),
@@ -217,7 +201,7 @@ def _smooth(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floats
     return few.steps, few.mean
 
 
-def _alarms(findings: Sequence[Finding], x: Any, colour: Any, last: float) -> list[Any]:
+def _alarms(findings: Sequence[Finding], x: Any, colour: Any, last: float, theme: Theme) -> list[Any]:
     import altair as alt
 
     pages = [f for f in findings if f.pages and f.phase is not Phase.CLOSED][:MOST_LABELS]
@@ -225,18 +209,23 @@ def _alarms(findings: Sequence[Finding], x: Any, colour: Any, last: float) -> li
     for row, page in enumerate(pages):
         worse = f" is {page.severity.value}" if page.phase is Phase.ESCALATED else ""
         what = f"{page.kind.value.replace('_', ' ')}{worse}, step {page.step:,}"
-        base = alt.Chart(_data([{"step": page.step, "series": "page", "what": what}]))
+        base = alt.Chart(data([{"step": page.step, "series": "page", "what": what}]))
         side: Literal["left", "right"] = "right" if page.step > 0.4 * last else "left"
         shift = -6 if side == "right" else 6
         # placed by pixel: a scale of its own would draw a second axis
-        label = base.mark_text(align=side, dx=shift, color=ALARM, fontSize=12, fontWeight="bold")
+        label = base.mark_text(align=side, dx=shift, color=theme.alarm, fontSize=12, fontWeight="bold")
         layers.append(base.mark_rule(strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x, color=colour))
         layers.append(label.encode(x=x, y=alt.value(10 + 18 * row), text="what:N"))
     return layers
 
 
 def _gap_panel(
-    smooth: tuple[Floats, Floats], promise: Band, findings: Sequence[Finding], log_axes: bool, steps: Floats
+    smooth: tuple[Floats, Floats],
+    promise: Band,
+    findings: Sequence[Finding],
+    log_axes: bool,
+    steps: Floats,
+    theme: Theme,
 ) -> Any:
     import altair as alt
 
@@ -255,29 +244,16 @@ def _gap_panel(
         "axis": alt.Axis(format="+.2f", tickCount=5, gridOpacity=0.35),
         "title": "loss - law  [nats]",
     }
-    band = alt.Chart(_rows(step=promise.steps[keep], low=low, high=high))
-    line = alt.Chart(_rows(step=at, gap=gap))
-    zero = alt.Chart(_data([{"gap": 0.0}]))
+    band = alt.Chart(rows(step=promise.steps[keep], low=low, high=high))
+    line = alt.Chart(rows(step=at, gap=gap))
+    zero = alt.Chart(data([{"gap": 0.0}]))
     layers = [
-        band.mark_area(color=PROMISE, opacity=0.22, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
-        zero.mark_rule(color=PROMISE, strokeDash=[6, 3]).encode(y=alt.Y("gap:Q", **y)),
-        line.mark_line(color=INK, strokeWidth=2, clip=True).encode(x=x, y=alt.Y("gap:Q", **y)),
+        band.mark_area(color=theme.promise, opacity=0.22, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
+        zero.mark_rule(color=theme.promise, strokeDash=[6, 3]).encode(y=alt.Y("gap:Q", **y)),
+        line.mark_line(color=theme.ink, strokeWidth=2, clip=True).encode(x=x, y=alt.Y("gap:Q", **y)),
     ]
     pages = [f for f in findings if f.pages and f.phase is not Phase.CLOSED]
     if pages:
-        marks = alt.Chart(_data([{"step": f.step} for f in pages]))
-        layers.append(marks.mark_rule(color=ALARM, strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x))
+        marks = alt.Chart(data([{"step": f.step} for f in pages]))
+        layers.append(marks.mark_rule(color=theme.alarm, strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x))
     return alt.layer(*layers).properties(width=WIDTH, height=GAP_HEIGHT)
-
-
-def _styled(chart: Any) -> alt.TopLevelMixin:
-    styled: alt.TopLevelMixin = (
-        chart.configure(background="white", font="Inter, Helvetica, Arial, sans-serif")
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor="#44546a", titleColor="#44546a", titleFontWeight="normal", domainColor=GREY, tickColor=GREY
-        )
-        .configure_title(color=INK, subtitleColor="#44546a")
-        .configure_legend(labelColor="#44546a", labelFontSize=12)
-    )
-    return styled

@@ -11,8 +11,11 @@ def main() -> None:
     """Run `scalewatch`; errors of ours are one line on stderr and exit code 2."""
     import typer
 
+    from scalewatch.cli.approaches import approaches
     from scalewatch.cli.fit import fit
+    from scalewatch.cli.plan import plan
     from scalewatch.cli.replay import replay
+    from scalewatch.cli.reproduce import reproduce
     from scalewatch.errors import ScalewatchError
 
     app = typer.Typer(
@@ -21,7 +24,7 @@ def main() -> None:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (fit, replay):
+    for command in (fit, approaches, plan, replay, reproduce):
         app.command()(command)
     try:
         app()

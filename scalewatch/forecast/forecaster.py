@@ -49,8 +49,8 @@ LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
 EARLIEST_WALK_SHARE = 0.01
 #: Spread of the intervals over that of the posterior, so that 80 % hold 80 % of real runs (mean over public
 #: sources and over 10 to 90 % of the run): without a law, and with one.
-SPREAD_OWN = 0.65
-SPREAD_LAW = 0.85
+SPREAD_OWN = 0.55
+SPREAD_LAW = 0.75
 
 
 @final

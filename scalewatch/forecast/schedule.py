@@ -28,6 +28,8 @@ WARMUP_STRETCH = 1.3
 _KNOTS = 256
 #: Rates outside these are none [any unit]: below is zero, above is a broken log.
 _LEAST_RATE, _MOST_RATE = 1e-30, 1e30
+#: No walk of such rates is beyond this.
+MOST_NUMBER = 1e60
 
 
 @final
@@ -211,6 +213,16 @@ class ObservedSchedule(AbstractSchedule):
         self._step, self._warmup, self._spacing = (int(v) for v in state["position"][:3])
         self._shown = bool(state["position"][3])
         mine.walked, mine.rate, mine.peak = (float(v) for v in state["walk"])
+        numbers = [
+            *annealed,
+            *momentum,
+            mine.walked,
+            mine.rate,
+            mine.peak,
+            *(v for k in knots for v in (*k[:3], *k[3])),
+        ]
+        if not all(abs(number) < MOST_NUMBER for number in numbers):
+            raise ValueError("a schedule is of finite numbers")
 
     @property
     def _peak(self) -> float:

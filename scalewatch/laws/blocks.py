@@ -30,6 +30,8 @@ CATCH_UP_WEIGHT = 0.25
 ROWS_TO_LEARN = 16
 #: Median of |x| over sd of x for a difference of two equal Gaussians: MAD 0.6745, times sqrt 2.
 _ABS_DIFFERENCE_OVER_SD = 1.1284
+#: No step, loss or sum of them is beyond this.
+MOST_NUMBER = 1e60
 #: Hard bound on memory, far beyond what EDGE_RATIO needs for any number of steps that fits an int64.
 MAX_BLOCKS = 1_024
 
@@ -160,16 +162,31 @@ class LossBlocks:
         }
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Take back what `state_dict` gave."""
-        self.end_steps = [int(v) for v in _list(state["end_steps"])]
-        self.mean_steps = [float(v) for v in _list(state["mean_steps"])]
-        self.losses = [float(v) for v in _list(state["losses"])]
-        self.rows = [int(v) for v in _list(state["rows"])]
+        """Take back what `state_dict` gave.
+
+        Raises:
+            ValueError: if it is no state of blocks.
+        """
+        ends = [int(v) for v in _list(state["end_steps"])]
+        means, losses = _numbers(state["mean_steps"]), _numbers(state["losses"])
+        rows = [int(v) for v in _list(state["rows"])]
+        if not len(ends) == len(means) == len(losses) == len(rows) <= MAX_BLOCKS or min(losses, default=1.0) <= 0.0:
+            raise ValueError("blocks must be as many steps as losses, each above 0")
         noise, level, last, seen = _list(state["level"])
-        self.log_noise, self._level, self._last, self._seen = float(noise), float(level), float(last), int(seen)
-        edge, count, sum_steps, sum_losses, newest = _list(state["open"])
-        self._edge, self._count, self._newest = int(edge), int(count), int(newest)
-        self._sum_steps, self._sum_losses = float(sum_steps), float(sum_losses)
+        edge, count, newest = (int(_list(state["open"])[n]) for n in (0, 1, 4))
+        sum_steps, sum_losses = _numbers(_list(state["open"])[2:4])
+        self.end_steps, self.mean_steps, self.losses, self.rows = ends, means, losses, rows
+        (self.log_noise,) = _numbers([noise])
+        self._level, self._last, self._seen = float(level), float(last), int(seen)
+        self._edge, self._count, self._newest = edge, count, newest
+        self._sum_steps, self._sum_losses = sum_steps, sum_losses
+
+
+def _numbers(value: object) -> list[float]:
+    numbers = [float(v) for v in _list(value)]
+    if not all(0.0 <= number < MOST_NUMBER for number in numbers):
+        raise ValueError("blocks are finite and not negative")
+    return numbers
 
 
 def _list(value: object) -> list[float]:

@@ -1,0 +1,168 @@
+"""Curves of all sizes, normalised: where a recipe is scaled right they lie on one another.
+
+Above, each run's loss over its own final loss, both above the irreducible one, against its progress. Below, on a
+linear axis, how far sizes differ (collapse deviation) beside how far two seeds of one size do (noise floor).
+
+Source: Qiu et al. (2025), arXiv 2507.02119, figures 1 and 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scalewatch.charts.style import (
+    WIDTH,
+    Theme,
+    axis,
+    columns,
+    finished,
+    quantity,
+    ramp,
+    rows,
+    span,
+    theme_of,
+)
+from scalewatch.errors import ConfigError
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["NormalisedCurve", "collapse"]
+
+Floats = NDArray[np.float64]
+
+HEIGHT, LOWER_HEIGHT = 340, 150
+INNER = WIDTH - 90
+#: Curves and points of each that are drawn.
+MOST_CURVES, CURVE_POINTS = 48, 160
+#: Sizes in the legend.
+MOST_SIZES = 16
+#: Progress below which nothing is drawn: the first steps are of another law.
+FIRST = 0.02
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class NormalisedCurve:
+    """One run of a ladder.
+
+    Attributes:
+        parameters: its size, count. progress: part of the run done, in (0, 1], shape (n,).
+        value: (L - L0) / (L_end - L0), shape (n,), dimensionless.
+    """
+
+    parameters: float
+    progress: Floats
+    value: Floats
+
+
+def collapse(
+    curves: Sequence[NormalisedCurve],
+    *,
+    title: str,
+    subtitle: Sequence[str] = (),
+    progress: ArrayLike = (),
+    deviation: ArrayLike = (),
+    noise_floor: ArrayLike = (),
+    dark: bool = False,
+) -> alt.TopLevelMixin:
+    """Draw normalised loss curves.
+
+    Args:
+        curves: one for each run; of more than 48 the chart takes as many, evenly over the sizes.
+        title: headline. subtitle: sentences under it.
+        progress: shape (m,), of the two that follow. deviation: sd over mean of all curves, shape (m,).
+        noise_floor: the same of the seeds of one size, shape (m,); empty or NaN if unknown.
+        dark: colours for a dark page.
+
+    Raises:
+        ConfigError: if there is nothing to draw.
+    """
+    import altair as alt
+
+    theme = theme_of(dark)
+    few = sorted(curves, key=lambda c: c.parameters)
+    if len(few) > MOST_CURVES:
+        few = [few[i] for i in np.linspace(0, len(few) - 1, MOST_CURVES).astype(int)]
+    drawn = [(c.parameters, *_thin(c)) for c in few]
+    drawn = [curve for curve in drawn if len(curve[1]) > 1]
+    if not drawn:
+        raise ConfigError("There is nothing to draw: no curve has two finite positive values.")
+    sizes = sorted({float(size) for size, _, _ in drawn})
+    labels = {size: quantity(size) for size in sizes}
+    known = list(dict.fromkeys(labels.values()))
+    colour = alt.Color(
+        "size:N",
+        sort=None,
+        scale=alt.Scale(domain=known, range=ramp(len(known), theme)),
+        legend=alt.Legend(
+            title="parameters",
+            orient="right",
+            symbolType="stroke",
+            symbolStrokeWidth=3,
+            symbolOpacity=1,
+            symbolLimit=MOST_SIZES,
+        ),
+    )
+    x = axis(FIRST, 1.0, "part of the run done", log=True, most=7)
+    late = np.concatenate([value[at > FIRST] for _, at, value in drawn if np.any(at > FIRST)])
+    y = axis(*span(late, [1.0]), "loss above L0, final = 1", grid=True)
+    layers = []
+    for number, (size, at, value) in enumerate(drawn):
+        line = alt.Chart(rows(x=at, value=value, size=[labels[size]] * len(at), run=[number] * len(at)))
+        mark = line.mark_line(strokeWidth=1.5, opacity=0.75, clip=True)
+        layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("value:Q", **y), color=colour, detail="run:N"))
+    upper = alt.layer(*layers).properties(width=INNER, height=HEIGHT)
+    if not np.size(deviation):
+        return finished(upper, theme, title=title, subtitle=subtitle)
+    lower = _deviations(progress, deviation, noise_floor, x, theme)
+    return finished(
+        alt.vconcat(upper, lower, spacing=16).resolve_scale(color="independent"), theme, title=title, subtitle=subtitle
+    )
+
+
+def _thin(curve: NormalisedCurve) -> tuple[Floats, Floats]:
+    at, value = np.asarray(curve.progress, dtype=np.float64), np.asarray(curve.value, dtype=np.float64)
+    if at.shape != value.shape or at.ndim != 1:
+        raise ConfigError(f"`progress` and `value` of a curve must have one shape (got {at.shape}, {value.shape}).")
+    keep = np.isfinite(at) & np.isfinite(value) & (at >= 0.5 * FIRST) & (value > 0)
+    at, value = at[keep], value[keep]
+    if len(at) <= CURVE_POINTS:
+        return at, value
+    # equal stretches of the logarithmic axis, each by its mean
+    cell = ((np.log(at) - np.log(at[0])) / np.log(at[-1] / at[0]) * (CURVE_POINTS - 1)).astype(int)
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(cell) > 0]))
+    counts = np.diff(np.concatenate([starts, [len(at)]]))
+    return np.add.reduceat(at, starts) / counts, np.add.reduceat(value, starts) / counts
+
+
+def _deviations(
+    progress: ArrayLike, deviation: ArrayLike, noise_floor: ArrayLike, x: dict[str, Any], theme: Theme
+) -> Any:
+    import altair as alt
+
+    (at, apart), kept = columns("deviation", positive=False, progress=progress, deviation=deviation)
+    keep = np.unique(np.linspace(0, len(at) - 1, 2 * CURVE_POINTS).astype(int))
+    known: list[tuple[str, Floats, str]] = [("between sizes", 100 * apart[keep], theme.ink)]
+    noise = np.asarray(noise_floor, dtype=np.float64)
+    if noise.size and np.isfinite(noise).any():
+        known.append(("between seeds", 100 * noise[kept][keep], theme.promise))
+    top = span(*[values for _, values, _ in known], [0.0], log=False)[1]
+    y = axis(0.0, top, "deviation  [%]", log=False, most=5, grid=True)
+    colour = alt.Color(
+        "series:N",
+        title=None,
+        scale=alt.Scale(domain=[name for name, _, _ in known], range=[shade for _, _, shade in known]),
+        legend=alt.Legend(orient="right", symbolType="stroke", symbolStrokeWidth=3),
+    )
+    layers = []
+    for name, values, _ in known:
+        line = alt.Chart(rows(x=at[keep], value=values, series=[name] * len(keep)))
+        mark = line.mark_line(strokeWidth=2, clip=True)
+        layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("value:Q", **y), color=colour))
+    return alt.layer(*layers).properties(width=INNER, height=LOWER_HEIGHT)

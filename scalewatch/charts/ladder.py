@@ -1,0 +1,224 @@
+"""From the ladder to its target: final losses of smaller runs, the law over size, and what it says of the big one.
+
+Left, logarithmic size, as laws are drawn; right, a closer look at the target on a linear axis: the interval and,
+when it is known, what came out. How far the target lies beyond the largest run is in the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scalewatch.charts.style import (
+    LOSS_TITLE,
+    WIDTH,
+    Ribbon,
+    Theme,
+    axis,
+    columns,
+    finished,
+    note,
+    quantity,
+    ribbon_layers,
+    rows,
+    span,
+    theme_of,
+)
+from scalewatch.errors import ConfigError
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["Target", "ladder"]
+
+Floats = NDArray[np.float64]
+
+HEIGHT, SIDE = 340, 150
+RUN, OTHER, PROMISE, OUTCOME = "rung", "other fitted run", "predicted", "outcome"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The run that a ladder is for.
+
+    Attributes:
+        parameters: its size, count. loss: predicted [nats/token]. low, high: its interval [nats/token].
+        level: of the interval, such as 0.8. outcome: what came out [nats/token], None while unknown.
+    """
+
+    parameters: float
+    loss: float
+    low: float
+    high: float
+    level: float = 0.8
+    outcome: float | None = None
+
+
+def ladder(
+    parameters: ArrayLike,
+    loss: ArrayLike,
+    *,
+    title: str,
+    subtitle: Sequence[str] = (),
+    law: Ribbon | None = None,
+    target: Target | None = None,
+    other_parameters: ArrayLike = (),
+    other_loss: ArrayLike = (),
+    log_axes: bool = True,
+    dark: bool = False,
+) -> alt.TopLevelMixin:
+    """Draw a ladder of runs, the law over size and the target it predicts.
+
+    Args:
+        parameters: of each fitted run, shape (n,), count. loss: final [nats/token], shape (n,).
+        title: headline. subtitle: sentences under it.
+        law: predicted final loss over size, with its interval.
+        target: the run to predict.
+        other_parameters, other_loss: runs that the law rests on and that are no rung, shape (m,).
+        log_axes: logarithmic axes on the left; linear ones otherwise.
+        dark: colours for a dark page.
+
+    Raises:
+        ConfigError: if no run can be drawn, or the target is not finite.
+    """
+    import altair as alt
+
+    theme = theme_of(dark)
+    (size, losses), _ = columns("runs", parameters=parameters, loss=loss)
+    known = [(RUN, theme.ink)]
+    others: list[Floats] = []
+    if np.size(other_loss):
+        others, _ = columns("other runs", parameters=other_parameters, loss=other_loss)
+        known.append((OTHER, theme.grey))
+    if law is not None:
+        known.append((law.label, theme.promise))
+    if target is not None:
+        _check(target)
+        known.append((f"{PROMISE}, {target.level:.0%} interval", theme.forecast))
+        if target.outcome is not None:
+            known.append((OUTCOME, theme.alarm))
+    colour = alt.Color(
+        "series:N",
+        title=None,
+        scale=alt.Scale(domain=[name for name, _ in known], range=[shade for _, shade in known]),
+        legend=alt.Legend(orient="top", direction="horizontal", labelLimit=320, symbolStrokeWidth=3, symbolOpacity=1),
+    )
+    main = _main(size, losses, others, law, target, colour, theme, log_axes=log_axes)
+    if target is None:
+        return finished(main.properties(width=WIDTH - 60, height=HEIGHT), theme, title=title, subtitle=subtitle)
+    times = target.parameters / float(size.max())
+    notes = [*subtitle, f"The target of {quantity(target.parameters)} is {times:.3g} times the largest fitted run."]
+    main = main.properties(width=WIDTH - 130 - SIDE, height=HEIGHT)
+    side = _side(target, colour, theme).properties(width=SIDE, height=HEIGHT)
+    return finished(alt.hconcat(main, side, spacing=26), theme, title=title, subtitle=notes)
+
+
+def _check(target: Target) -> None:
+    numbers = (target.parameters, target.loss, target.low, target.high, target.outcome or target.loss)
+    if not all(np.isfinite(n) and n > 0 for n in numbers) or not target.low <= target.loss <= target.high:
+        raise ConfigError(
+            f"`target` must hold positive finite numbers, low <= loss <= high (got {target.low:g}, "
+            f"{target.loss:g}, {target.high:g})."
+        )
+
+
+def _main(
+    size: Floats,
+    loss: Floats,
+    others: Sequence[Floats],
+    law: Ribbon | None,
+    target: Target | None,
+    colour: Any,
+    theme: Theme,
+    *,
+    log_axes: bool,
+) -> Any:
+    import altair as alt
+
+    goal = [] if target is None else [target.parameters]
+    ends = [] if target is None else [target.low, target.high, target.outcome or target.loss]
+    lines = [] if law is None else [law.x]
+    inside = [] if law is None else [law.mid]
+    low, high = span(size, goal, *others[:1], *lines, log=log_axes, room=0.05)
+    x = axis(low if log_axes else 0.0, high, "parameters", unit="count", log=log_axes, most=8)
+    y = axis(*span(loss, ends, *others[1:], *inside, log=log_axes), LOSS_TITLE, unit="loss", log=log_axes, grid=True)
+    layers: list[Any] = []
+    if law is not None:
+        layers += ribbon_layers(law, theme.promise, alt.X("x:Q", **x), y, colour)
+    if others:
+        grey = alt.Chart(rows(x=others[0], loss=others[1], series=[OTHER] * len(others[0])))
+        mark = grey.mark_circle(size=40, opacity=0.55)
+        layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("loss:Q", **y), color=colour))
+    dots = alt.Chart(rows(x=size, loss=loss, series=[RUN] * len(size))).mark_circle(size=64, opacity=0.85)
+    layers.append(dots.encode(x=alt.X("x:Q", **x), y=alt.Y("loss:Q", **y), color=colour))
+    if target is not None:
+        layers += _target(target, alt.X("x:Q", **x), y, colour)
+    return alt.layer(*layers)
+
+
+def _target(target: Target, x: Any, y: dict[str, Any], colour: Any) -> list[Any]:
+    import altair as alt
+
+    label = f"{PROMISE}, {target.level:.0%} interval"
+    base = alt.Chart(
+        rows(x=[target.parameters], loss=[target.loss], low=[target.low], high=[target.high], series=[label])
+    )
+    layers: list[Any] = [
+        base.mark_rule(strokeWidth=3.5, opacity=0.9).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q", color=colour),
+        base.mark_point(shape="diamond", size=80, filled=True, opacity=1).encode(
+            x=x, y=alt.Y("loss:Q", **y), color=colour
+        ),
+    ]
+    if target.outcome is not None:
+        one = alt.Chart(rows(x=[target.parameters], loss=[target.outcome], series=[OUTCOME]))
+        cross = one.mark_point(shape="cross", size=90, filled=True, opacity=1)
+        layers.append(cross.encode(x=x, y=alt.Y("loss:Q", **y), color=colour))
+    return layers
+
+
+def _side(target: Target, colour: Any, theme: Theme) -> Any:
+    """The target alone on a linear axis, with its numbers."""
+    import altair as alt
+
+    ends = [target.low, target.high, target.outcome or target.loss]
+    low, high = span(ends, log=False, room=0.35)
+    x = alt.X("x:Q", scale=alt.Scale(domain=[0, 1]), axis=None)
+    y = axis(low, high, None, unit="loss", log=False)
+    moved = Target(0.25, target.loss, target.low, target.high, target.level, target.outcome)
+    told = [
+        (target.high, f"{target.high:.3f}", theme.text),
+        (target.loss, f"{target.loss:.3f}", theme.forecast),
+        (target.low, f"{target.low:.3f}", theme.text),
+    ]
+    if target.outcome is not None:
+        told.append((target.outcome, f"{target.outcome:.3f} came out", theme.alarm))
+    layers: list[Any] = []
+    for at, (_, text, shade) in zip(_apart([t[0] for t in told], low, high), told, strict=True):
+        one = alt.Chart(rows(x=[0.36], loss=[at], label=[text]))
+        mark = one.mark_text(align="left", fontSize=12, color=shade, fontWeight="bold")
+        layers.append(mark.encode(x=x, y=alt.Y("loss:Q", **y), text="label:N"))
+    told_axis = note("the target, linear axis", theme.text, theme, right=SIDE, bold=False)
+    return alt.layer(*_target(moved, x, y, colour), *layers, told_axis)
+
+
+def _apart(values: Sequence[float], low: float, high: float) -> list[float]:
+    """Places for labels near `values`, none on another."""
+    least = 0.05 * (high - low)
+    order = np.argsort(values, kind="stable")
+    at = np.asarray(values, dtype=np.float64)
+    for _ in range(100):
+        gaps = np.diff(at[order])
+        close = gaps < least * (1 - 1e-6)
+        if not close.any():
+            break
+        for i in np.flatnonzero(close).tolist():
+            push = 0.5 * (least - (at[order[i + 1]] - at[order[i]]))
+            if push > 0:
+                at[order[i]] -= push
+                at[order[i + 1]] += push
+    return [float(v) for v in at]

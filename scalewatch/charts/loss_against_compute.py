@@ -1,0 +1,113 @@
+"""Loss against compute, twice: on logarithmic axes, where a law is nearly straight, and on linear ones.
+
+Logarithmic axes shrink the error where it costs most, at the largest runs. The linear twin beside them has the
+same runs, the same law and the same interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scalewatch.charts.style import (
+    LOSS_TITLE,
+    Ribbon,
+    Theme,
+    axis,
+    columns,
+    finished,
+    note,
+    ribbon_layers,
+    rows,
+    span,
+    theme_of,
+)
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["loss_against_compute"]
+
+Floats = NDArray[np.float64]
+
+PANEL, HEIGHT = 355, 330
+#: Losses above this quantile do not stretch the logarithmic axis, if they lie a tenth beyond it.
+SHOWN, FAR = 0.995, 1.1
+#: Compute over the largest from which runs set the linear loss axis: on it, all smaller runs are one line.
+LARGEST = 30.0
+#: Compute beyond the largest run that the linear axis goes on.
+BEYOND = 1.5
+
+
+def loss_against_compute(
+    flops: ArrayLike,
+    loss: ArrayLike,
+    *,
+    title: str,
+    subtitle: Sequence[str] = (),
+    law: Ribbon | None = None,
+    dark: bool = False,
+) -> alt.TopLevelMixin:
+    """Draw finished runs against what they cost, on logarithmic and on linear axes.
+
+    Args:
+        flops: of each run [FLOP], shape (n,). loss: final [nats/token], shape (n,).
+        title: headline. subtitle: sentences under it.
+        law: least loss over compute, with the interval of a run on it.
+        dark: colours for a dark page.
+
+    Raises:
+        ConfigError: if no run can be drawn.
+    """
+    import altair as alt
+
+    theme = theme_of(dark)
+    (cost, losses), _ = columns("runs", flops=flops, loss=loss)
+    known = [("run", theme.ink)] + ([] if law is None else [(law.label, theme.promise)])
+    colour = alt.Color(
+        "series:N",
+        title=None,
+        scale=alt.Scale(domain=[name for name, _ in known], range=[shade for _, shade in known]),
+        legend=alt.Legend(orient="top", direction="horizontal", labelLimit=420, symbolOpacity=1),
+    )
+    far = losses > FAR * np.quantile(losses, SHOWN)
+    large = (cost >= cost.max() / LARGEST) & ~far
+    notes = list(subtitle)
+    if far.any():
+        notes.append(f"{int(far.sum())} of {len(losses)} runs lie above the upper edge.")
+    panels = [
+        _panel(cost, losses, ~far, law, colour, theme, log=True),
+        _panel(cost, losses, large if large.any() else ~far, law, colour, theme, log=False),
+    ]
+    return finished(alt.hconcat(*panels, spacing=22), theme, title=title, subtitle=notes)
+
+
+def _panel(
+    cost: Floats, loss: Floats, shown: NDArray[np.bool_], law: Ribbon | None, colour: Any, theme: Theme, *, log: bool
+) -> Any:
+    """One panel; the runs that are `shown` set its loss axis."""
+    import altair as alt
+
+    end = np.inf if log else BEYOND * cost.max()
+    part = np.zeros(0, dtype=bool) if law is None else (law.x >= cost[shown].min()) & (law.x <= end)
+    told = [np.zeros(0)] if law is None else [law.low[part], law.mid[part]]
+    low, high = span(cost, *([] if law is None else [law.x[law.x <= end]]), log=log)
+    x = alt.X("x:Q", **axis(low if log else 0.0, high, "compute  [FLOP]", unit="flops", log=log, most=6))
+    limits = span(loss[shown], *told, log=log, room=0.07)
+    y = axis(*limits, LOSS_TITLE if log else None, unit="loss", log=log, grid=True)
+    dots = alt.Chart(rows(x=cost, loss=loss, series=["run"] * len(cost)))
+    layers = [
+        dots.mark_circle(size=36, opacity=0.6, clip=True).encode(x=x, y=alt.Y("loss:Q", **y), color=colour),
+        *([] if law is None else ribbon_layers(law, theme.promise, x, y, colour)),
+        note(
+            "logarithmic axes" if log else "linear axes: what the largest runs differ by",
+            theme.text,
+            theme,
+            right=PANEL,
+            bold=False,
+        ),
+    ]
+    return alt.layer(*layers).properties(width=PANEL, height=HEIGHT)

@@ -1,0 +1,173 @@
+"""The three ways to an allocation side by side: what each says, and at which budget they part.
+
+Left, the exponent a of N ~ C^a with its interval. Right, the best size over compute: thick where an approach has
+runs, thin where it goes on without. Where their intervals do not meet, the sentences say so, and how far apart the
+sizes are that they ask for.
+
+Source: Hoffmann et al. (2022), arXiv 2203.15556, table 2 and figure 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from scalewatch.charts.style import Theme, axis, finished, named, power, quantity, rows, span, theme_of
+from scalewatch.errors import ConfigError
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["Answer", "three_approaches"]
+
+LEFT, RIGHT, ROW, HEIGHT = 250, 400, 58, 300
+#: Compute beyond the runs up to which the answers are drawn.
+BEYOND = 100.0
+LINE_POINTS = 40
+#: Answers that can be told apart.
+MOST_ANSWERS = 6
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one approach says.
+
+    Attributes:
+        label: its name. exponent: a of N ~ C^a, None if it has no answer. low, high: its interval.
+        log_scale: ln of the best size at 1 FLOP. flops: least and most compute it rests on [FLOP].
+        why_none: why it has no answer, a sentence.
+    """
+
+    label: str
+    exponent: float | None
+    low: float
+    high: float
+    log_scale: float
+    flops: tuple[float, float]
+    why_none: str = ""
+
+    def size_at(self, flops: float) -> float:
+        """Return the best size for a budget [FLOP], count, NaN without an answer."""
+        if self.exponent is None:
+            return math.nan
+        return math.exp(min(self.log_scale + self.exponent * math.log(flops), 130.0))
+
+
+def three_approaches(
+    answers: Sequence[Answer],
+    *,
+    title: str,
+    subtitle: Sequence[str] = (),
+    target_flops: float | None = None,
+    dark: bool = False,
+) -> alt.TopLevelMixin:
+    """Draw the approaches side by side.
+
+    Args:
+        answers: one for each approach, at most six.
+        title: headline. subtitle: sentences under it, such as where they disagree.
+        target_flops: budget [FLOP] that the runs are to be planned for; None: 100 times the largest.
+        dark: colours for a dark page.
+
+    Raises:
+        ConfigError: if no approach has an answer.
+    """
+    import altair as alt
+
+    theme = theme_of(dark)
+    known = [answer for answer in answers if answer.exponent is not None][:MOST_ANSWERS]
+    if not known:
+        raise ConfigError("No approach has an answer, so there is nothing to draw: train runs of equal compute.")
+    reach = [bound for answer in known for bound in answer.flops if math.isfinite(bound) and bound > 0]
+    if not reach:
+        raise ConfigError("`flops` of an answer must be the least and the most compute it rests on.")
+    goal = target_flops if target_flops is not None else max(reach) * BEYOND
+    shades = [theme.ink, theme.forecast, theme.promise, theme.alarm, *theme.stops][: len(known)]
+    colour = alt.Color(
+        "approach:N",
+        title=None,
+        sort=None,
+        scale=alt.Scale(domain=[named(a.label) for a in known], range=shades),
+        legend=None,
+    )
+    none = [f"{named(a.label)} has no answer. {a.why_none}".strip() for a in answers if a.exponent is None]
+    notes = [*subtitle, *none, _apart(known, goal)]
+    left = _exponents(known, colour, theme)
+    right = _sizes(known, (min(reach), max(goal, max(reach))), goal, colour, theme)
+    return finished(alt.hconcat(left, right, spacing=24), theme, title=title, subtitle=notes)
+
+
+def _apart(known: Sequence[Answer], goal: float) -> str:
+    sizes = [answer.size_at(goal) for answer in known]
+    least, most = known[int(np.argmin(sizes))], known[int(np.argmax(sizes))]
+    if least is most:
+        return f"At {power(goal)} FLOP: {quantity(sizes[0])} parameters."
+    return (
+        f"At {power(goal)} FLOP they ask for {quantity(min(sizes))} ('{named(least.label)}') to {quantity(max(sizes))} "
+        f"parameters ('{named(most.label)}'), a factor of {max(sizes) / min(sizes):.2g}."
+    )
+
+
+def _exponents(known: Sequence[Answer], colour: Any, theme: Theme) -> Any:
+    import altair as alt
+
+    bounds = [b for a in known for b in (a.low, a.high) if math.isfinite(b)]
+    exponents = [float(a.exponent or 0.0) for a in known]
+    low, high = span(bounds, exponents, [0.5], log=False, room=0.08)
+    low, high = max(low, -0.5), min(high, 1.5)
+    x = axis(low, high, "exponent a of N ~ C^a", log=False, most=6)
+    y = alt.Y("row:Q", scale=alt.Scale(domain=[-0.6, len(known) - 0.4], reverse=True, nice=False), axis=None)
+    base = alt.Chart(
+        rows(
+            row=np.arange(len(known)),
+            a=exponents,
+            low=[max(a.low, low) for a in known],
+            high=[min(a.high, high) for a in known],
+            approach=[named(a.label) for a in known],
+            label=[f"{named(a.label)}:  {a.exponent:.3f}  ({a.low:.3f} to {a.high:.3f})" for a in known],
+        )
+    )
+    half = alt.Chart(rows(a=[0.5])).mark_rule(color=theme.grey, strokeDash=[4, 3])
+    layers = [
+        half.encode(x=alt.X("a:Q", **x)),
+        base.mark_rule(strokeWidth=4, opacity=0.45, clip=True).encode(
+            x=alt.X("low:Q", **x), x2="high:Q", y=y, color=colour
+        ),
+        base.mark_circle(size=90, opacity=1).encode(x=alt.X("a:Q", **x), y=y, color=colour),
+        base.mark_text(
+            align="left", dy=-17, fontSize=12, stroke=theme.background, strokeWidth=5, color=theme.background
+        ).encode(x=alt.value(0), y=y, text="label:N"),
+        base.mark_text(align="left", dy=-17, fontSize=12).encode(x=alt.value(0), y=y, text="label:N", color=colour),
+    ]
+    return alt.layer(*layers).properties(width=LEFT, height=HEIGHT)
+
+
+def _sizes(known: Sequence[Answer], reach: tuple[float, float], goal: float, colour: Any, theme: Theme) -> Any:
+    import altair as alt
+
+    grid = np.geomspace(reach[0], reach[1], LINE_POINTS)
+    lines = [np.array([answer.size_at(f) for f in grid.tolist()]) for answer in known]
+    x = axis(*span(grid, [goal]), "compute  [FLOP]", unit="flops", most=7)
+    y = axis(*span(*lines), "best parameters", unit="count", grid=True)
+    layers: list[Any] = []
+    # each thinner than the one below it, so that answers that agree are all seen
+    thick = np.linspace(5.0, 2.0, len(known)).tolist()
+    for answer, line, most in zip(known, lines, thick, strict=True):
+        name = named(answer.label)
+        for inside, width in ((False, 0.45 * most), (True, most)):
+            if inside:
+                at = np.geomspace(*answer.flops, LINE_POINTS)
+                sizes = np.array([answer.size_at(f) for f in at.tolist()])
+            else:
+                at, sizes = grid, line
+            one = alt.Chart(rows(x=at, size=sizes, approach=[name] * len(at)))
+            mark = one.mark_line(strokeWidth=width, clip=True, strokeDash=[1, 0] if inside else [5, 3])
+            layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), color=colour))
+    rule = alt.Chart(rows(x=[goal])).mark_rule(color=theme.grey, strokeDash=[2, 2])
+    layers.insert(0, rule.encode(x=alt.X("x:Q", **x)))
+    return alt.layer(*layers).properties(width=RIGHT, height=HEIGHT)

@@ -1,0 +1,59 @@
+"""`scalewatch approaches`: Chinchilla's three approaches on the same runs, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["approaches"]
+
+
+def approaches(
+    tables: Annotated[list[Path], typer.Argument(help="Tables of runs: .csv, .parquet.", show_default=False)],
+    flops: Annotated[str | None, typer.Option(help="Budget that the runs are to be planned for [FLOP].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Draw the page: .html, .png, .svg or .json.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss. Repeat.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
+    bytes_per_token: Annotated[float | None, typer.Option(help="Turns bits per byte into nats per token.")] = None,
+    noise_nats: Annotated[float, typer.Option(help="Standard deviation of a final loss over seeds.")] = 0.002,
+    dark: Annotated[bool, typer.Option(help="Draw for a dark page.")] = False,
+) -> None:
+    """Put the allocation exponents of Chinchilla's three approaches side by side, and say where they disagree.
+
+    A row is a finished run, or a checkpoint of one: with a column `run`, whole training curves are seen and the
+    first approach, their envelope, has something to say too.
+    """
+    from rich.console import Console
+
+    from scalewatch.cli.finished_runs import from_tables, late
+    from scalewatch.cli.tables import Reading, count_of
+    from scalewatch.errors import ConfigError
+    from scalewatch.laws.approaches import compare_approaches
+
+    console, reading = Console(), Reading.of(tables, column or [], where or [], bytes_per_token)
+    if reading.folders:
+        raise ConfigError(f"{reading.folders[0]} is no table: this command reads .csv and .parquet.")
+    goal = None if flops is None else count_of("--flops", flops)
+    rows = late(from_tables(reading.tables, reading.overrides, bytes_per_token=bytes_per_token))
+    found = compare_approaches(
+        rows.size, rows.tokens, rows.loss, rows.runs if rows.checkpoints else None, noise_nats=noise_nats
+    )
+    for sentence in rows.told:
+        console.print(sentence, style="dim", markup=False, highlight=False)
+    for sentence in rows.left_out:
+        console.print(sentence, style="yellow", markup=False)
+    console.print(found.table(goal), markup=False, highlight=False, soft_wrap=True)
+    console.print(found.status, style="bold", markup=False)
+    for sentence in found.disagreements:
+        console.print(sentence, style="yellow", markup=False)
+    for result in found.results:
+        for note in result.notes if result.exponent is not None else ():
+            console.print(f"{result.approach}: {note}", style="dim", markup=False, highlight=False)
+    if out is not None:
+        from scalewatch.charts import save_chart
+        from scalewatch.cli.law_charts import approaches_chart
+
+        chart = approaches_chart(found, target_flops=goal, dark=dark)
+        console.print(f"Drawn: {save_chart(chart, out)}", markup=False)

@@ -1,0 +1,136 @@
+"""`scalewatch plan`: what to train with a budget, how sure that is, and what it costs to do otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scalewatch.cli.quantities import quantity
+from scalewatch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scalewatch.plan import Plan, Question
+
+__all__ = ["plan"]
+
+_FIX, _KNOW, _SHOW = "What is fixed", "What else is known", "How it is shown"
+#: Most devices that are taken for a number of them.
+MOST_DEVICES = 10_000_000
+
+
+def _option(flag: str, metavar: str, text: str, panel: str) -> object:
+    return typer.Option(flag, metavar=metavar, help=text, rich_help_panel=panel, show_default=False)
+
+
+def plan(
+    flops: Annotated[str | None, _option("--flops", "FLOP", "Budget, 6 N D.", _FIX)] = None,
+    parameters: Annotated[
+        str | None, _option("--parameters", "COUNT", "Size, as the law counts it; 7B is 7e9.", _FIX)
+    ] = None,
+    tokens: Annotated[str | None, _option("--tokens", "COUNT", "Tokens to train on; 1.4T is 1.4e12.", _FIX)] = None,
+    target_loss: Annotated[str | None, _option("--target-loss", "NATS", "Loss to reach, nats/token.", _FIX)] = None,
+    hours: Annotated[str | None, _option("--hours", "HOURS", "Budget as time on --hardware.", _FIX)] = None,
+    hardware: Annotated[
+        str | None, _option("--hardware", "NAME", "Accelerator, such as h100; a wrong name lists all.", _KNOW)
+    ] = None,
+    devices: Annotated[str, _option("--devices", "COUNT", "How many of them [1].", _KNOW)] = "1",
+    mfu: Annotated[str, _option("--mfu", "SHARE", "Part of their peak that 6 N D reaches [0.4].", _KNOW)] = "0.4",
+    serve_tokens: Annotated[
+        str | None, _option("--serve-tokens", "COUNT", "Tokens that the model will serve over its life.", _KNOW)
+    ] = None,
+    unique_tokens: Annotated[
+        str | None, _option("--unique-tokens", "COUNT", "Different tokens that there are.", _KNOW)
+    ] = None,
+    batch_tokens: Annotated[str | None, _option("--batch-tokens", "COUNT", "Tokens of a step.", _KNOW)] = None,
+    schedule_steps: Annotated[
+        str | None, _option("--schedule-steps", "STEPS", "Length of your cosine, to be checked.", _KNOW)
+    ] = None,
+    law: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="chinchilla, hoffmann, hoffmann-tex, kaplan, or a file that `scalewatch fit` wrote.",
+            rich_help_panel=_SHOW,
+        ),
+    ] = "chinchilla",
+    level: Annotated[str, _option("--level", "SHARE", "Of the intervals [0.8].", _SHOW)] = "0.8",
+    as_json_: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.", rich_help_panel=_SHOW)] = False,
+) -> None:
+    """Plan a training run: the best size and tokens, how sure that is, and what it costs to do otherwise.
+
+    Fix one or two of budget, size, tokens and loss; the rest follows from the law.
+    """
+    from scalewatch.plan import Question, make_plan, surface_for
+
+    try:
+        question = Question(
+            flops=quantity("--flops", flops),
+            parameters=quantity("--parameters", parameters),
+            tokens=quantity("--tokens", tokens),
+            target_loss=quantity("--target-loss", target_loss),
+            hours=quantity("--hours", hours),
+            hardware=hardware,
+            devices=_devices(devices),
+            mfu=quantity("--mfu", mfu) or 0.0,
+            serve_tokens=quantity("--serve-tokens", serve_tokens),
+            unique_tokens=quantity("--unique-tokens", unique_tokens),
+            schedule_steps=quantity("--schedule-steps", schedule_steps),
+            batch_tokens=quantity("--batch-tokens", batch_tokens),
+            level=quantity("--level", level) or 0.0,
+        )
+        answer = make_plan(surface_for(law), question)
+    except ConfigError as fault:
+        raise ConfigError(_as_typed(str(fault))) from None
+    _show(answer, _title(question), as_json_)
+
+
+def _show(answer: Plan, title: str, machine: bool) -> None:
+    if machine:
+        import json
+
+        from scalewatch.plan import as_json
+
+        typer.echo(json.dumps(as_json(answer), indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from scalewatch.cli.plan_page import page
+
+    console = Console()
+    for part in page(answer, title, console.width):
+        console.print(part)
+
+
+def _as_typed(fault: str) -> str:
+    """A message with the names of options as they are typed: `target_loss` is --target-loss."""
+    from scalewatch.plan import Question
+
+    options = {field.name for field in dataclasses.fields(Question)}
+    return re.sub(r"`(\w+)`", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in options else m[0], fault)
+
+
+def _devices(typed: str) -> int:
+    number = quantity("--devices", typed) or 0.0
+    if not 1 <= number <= MOST_DEVICES or number != int(number):
+        raise ConfigError(f"--devices must be a whole number from 1 on (got {typed!r:.80}).")
+    return int(number)
+
+
+def _title(question: Question) -> str:
+    from scalewatch.cli.quantities import count, number
+
+    parts = []
+    if question.hours is not None:
+        parts.append(f"{question.hours:g} hours on {question.cluster}")
+    if question.flops is not None:
+        parts.append(f"{number(question.flops)} FLOP")
+    if question.parameters is not None:
+        parts.append(f"{count(question.parameters)} parameters")
+    if question.tokens is not None:
+        parts.append(f"{count(question.tokens)} tokens")
+    if question.target_loss is not None:
+        parts.append(f"a loss of {question.target_loss:g} nats/token")
+    return "Plan for " + " and ".join(parts)

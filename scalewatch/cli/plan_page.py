@@ -1,0 +1,276 @@
+"""A plan as a page for the terminal, 100 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from scalewatch.cli.quantities import count, interval, number, percent, ratio, span, with_interval
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from scalewatch.plan.answer import Life, Plan, Point, Repeats, Schedule
+    from scalewatch.plan.surface import Estimate
+
+__all__ = ["page"]
+
+Cell = Callable[["Estimate", object], str]
+
+#: What an extra loss below half of the last digit shown is.
+LEAST_NATS = 5e-5
+#: Columns from which tables have room for intervals.
+WIDE = 100
+#: Other sizes that have no finite answer.
+NEVER = "not on any data"
+#: Name, getter and form of each line of the first table; a form is a format or a function.
+_LINES: tuple[tuple[str, Callable[[Point], Estimate | None], object], ...] = (
+    ("parameters ({kind})", lambda p: p.parameters, count),
+    ("tokens", lambda p: p.tokens, count),
+    ("tokens per parameter", lambda p: p.tokens_per_parameter, ratio),
+    ("loss, nats/token", lambda p: p.loss, ".4f"),
+    ("compute, FLOP", lambda p: p.flops, number),
+    ("time", lambda p: p.hours, span),
+)
+
+
+def page(plan: Plan, title: str, width: int = 100) -> Iterator[RenderableType]:
+    """Yield the parts of the page, in the order in which they are read.
+
+    Args:
+        plan: to be shown. title: its head. width: of the terminal [columns]; narrow tables leave intervals out.
+    """
+    cell = with_interval if width >= WIDE else _bare
+    yield Text(title, style="bold")
+    yield Text(f"{plan.law.label}. {plan.law.errors}", style="dim")
+    yield _runs(plan, width)
+    yield from (_bullet(note, "yellow") for note in plan.chosen.notes)
+    yield from _lines(plan)
+    yield _heading("Same compute, other sizes: what they lose (isoFLOP)")
+    yield _others(plan, cell)
+    yield _heading("Same loss, other sizes: what they cost (isoLoss)")
+    yield _same_loss(plan, cell)
+    yield _heading(f"What others would train with {number(plan.best.flops.value)} FLOP, judged by this law")
+    yield _rivals(plan, cell)
+    if plan.life is not None:
+        yield from _life(plan.life, plan)
+    if plan.repeats is not None:
+        yield from _repeats(plan.repeats, plan)
+    yield from _schedule(plan.schedule)
+    if plan.notes:
+        yield _heading("Before you trust it")
+        yield from (_bullet(note, "yellow") for note in plan.notes)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        left = not name or name in ("rule", "size")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def _heading(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _bullet(text: str, style: str = "") -> Padding:
+    return Padding(Text(text, style=style), (0, 0, 0, 2))
+
+
+def _interval_column(plan: Plan) -> str:
+    return f"{100 * plan.level:.3g} % interval"
+
+
+def _runs(plan: Plan, width: int) -> Table:
+    table = _table("")
+    kind = str(plan.law.kind)
+    if plan.own is None:
+        columns = [("best", plan.best)]
+    else:
+        columns = [("yours", plan.own), (f"best, same {plan.same}", plan.best)]
+    known = any(_known(point) for _, point in columns) and (width >= WIDE or plan.own is None)
+    for name, _ in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+        if known:
+            table.add_column(_interval_column(plan), justify="right", style="dim", no_wrap=True)
+    for name, get, form in _LINES:
+        cells = []
+        for _, point in columns:
+            told = get(point)
+            cells.append("" if told is None else _bare(told, form))
+            if known:
+                cells.append("" if told is None else interval(told, form))
+        if any(cells):
+            table.add_row(name.format(kind=kind), *cells)
+    return table
+
+
+def _known(point: Point) -> bool:
+    return any(told is not None and told.low is not None for told in (get(point) for _, get, _ in _LINES))
+
+
+def _lines(plan: Plan) -> Iterator[RenderableType]:
+    if plan.own_extra_nats is not None and plan.own_wasted_share is not None:
+        yield _bullet(
+            f"Yours ends {with_interval(plan.own_extra_nats, '.4f')} nats above the best of its compute; "
+            f"{with_interval(plan.own_wasted_share, percent)} of that compute is not needed for its loss."
+        )
+    near = plan.near_best
+    yield _bullet(f"Flat: any size from {count(near[0])} to {count(near[1])} is within 0.01 nats of the best.")
+    if plan.regret_nats.high is not None:
+        yield _bullet(
+            f"Where the law's errors put the best size elsewhere, training this one costs up to "
+            f"{plan.regret_nats.high:.4f} nats."
+        )
+    price = plan.price
+    if price.share.value == float("inf"):
+        yield _bullet(f"The next {price.nats:g} nats cannot be bought: they lie below the irreducible loss.")
+        return
+    time = "" if price.hours is None else f", {span(price.hours.value)}"
+    yield _bullet(
+        f"The next {price.nats:g} nats cost {with_interval(price.share, percent)} more compute: "
+        f"{number(price.flops.value)} FLOP{time}."
+    )
+
+
+def _bare(told: Estimate, form: object) -> str:
+    return with_interval(type(told)(told.value), form)
+
+
+def _times(factor: float) -> str:
+    return "best" if factor == 1.0 else f"{factor:g} x"
+
+
+def _others(plan: Plan, cell: Cell) -> Table:
+    table = _table("size", "params", "tokens", "tok/param", "loss", "extra nats", "wasted")
+    for row in plan.others:
+        table.add_row(
+            _times(row.factor),
+            count(row.parameters),
+            count(row.tokens),
+            ratio(row.tokens_per_parameter),
+            f"{row.loss:.4f}",
+            "" if row.factor == 1.0 else cell(row.extra_nats, ".4f"),
+            "" if row.factor == 1.0 else cell(row.wasted_share, percent),
+            style="bold" if row.factor == 1.0 else "",
+        )
+    return table
+
+
+def _same_loss(plan: Plan, cell: Cell) -> Table:
+    table = _table("size", "params", "tokens", "tok/param", "compute, FLOP", "more compute")
+    for row in plan.same_loss:
+        if not row.flops < float("inf"):
+            table.add_row(_times(row.factor), count(row.parameters), NEVER, "", "", "")
+            continue
+        table.add_row(
+            _times(row.factor),
+            count(row.parameters),
+            count(row.tokens),
+            ratio(row.tokens_per_parameter),
+            number(row.flops),
+            "" if row.factor == 1.0 else cell(row.extra_share, percent),
+            style="bold" if row.factor == 1.0 else "",
+        )
+    return table
+
+
+def _rivals(plan: Plan, cell: Cell) -> Table:
+    best = plan.best
+    table = _table("rule", "params", "tokens", "tok/param", "loss", "extra nats")
+    table.add_row(
+        "this law",
+        count(best.parameters.value),
+        count(best.tokens.value),
+        ratio(best.tokens_per_parameter.value),
+        f"{best.loss.value:.4f}",
+        "",
+        style="bold",
+    )
+    for row in plan.rivals:
+        table.add_row(
+            row.name,
+            count(row.parameters),
+            count(row.tokens),
+            ratio(row.tokens_per_parameter),
+            f"{row.loss:.4f}",
+            cell(row.extra_nats, ".4f"),
+        )
+    return table
+
+
+def _pairs(plan: Plan, rows: list[tuple[str, Estimate, object]]) -> Table:
+    table = _table("")
+    table.add_column("value", justify="right")
+    if any(told.low is not None for _, told, _ in rows):
+        table.add_column(_interval_column(plan), justify="right", style="dim")
+    for name, told, form in rows:
+        cells = [_bare(told, form), interval(told, form)]
+        table.add_row(name, *cells[: len(table.columns) - 1])
+    return table
+
+
+def _life(life: Life, plan: Plan) -> Iterator[RenderableType]:
+    yield _heading(
+        f"Served {count(life.served_tokens)} tokens: the cheapest model of loss {life.loss:.4f} over its life"
+    )
+    yield _pairs(
+        plan,
+        [
+            ("parameters", life.parameters, count),
+            ("tokens to train on", life.tokens, count),
+            ("tokens per parameter", life.tokens_per_parameter, ratio),
+            ("compute to train, FLOP", life.training_flops, number),
+            ("compute to serve, FLOP", life.serving_flops, number),
+            ("saved against training alone", life.saved_share, percent),
+        ],
+    )
+    yield from (_bullet(note, "yellow") for note in life.notes)
+
+
+def _repeats(repeats: Repeats, plan: Plan) -> Iterator[RenderableType]:
+    yield _heading(f"Only {count(repeats.unique_tokens)} different tokens: the best of the same compute")
+    rows: list[tuple[str, Estimate, object]] = [
+        ("parameters", repeats.parameters, count),
+        ("tokens, repeats included", repeats.tokens, count),
+        ("epochs", repeats.epochs, ratio),
+        ("loss, nats/token", repeats.loss, ".4f"),
+        ("above fresh data, nats", repeats.extra_nats, ".4f"),
+    ]
+    if repeats.own_loss is not None:
+        rows.append(("loss of yours with these repeats", repeats.own_loss, ".4f"))
+    yield _pairs(plan, rows)
+    if repeats.epochs.value <= 1.0:
+        yield _bullet("There are enough: nothing is repeated.")
+    yield from (_bullet(note, "yellow") for note in repeats.notes)
+
+
+def _schedule(schedule: Schedule) -> Iterator[RenderableType]:
+    yield _heading("Schedule")
+    tokens = with_interval(schedule.tokens, count)
+    if schedule.steps is None:
+        line = f"Let the learning rate end its decay with the tokens: {tokens}."
+        if schedule.batch_band is not None:
+            low, high = schedule.batch_band
+            value = schedule.tokens.value
+            line += (
+                f" At {count(low)} to {count(high)} tokens a step (advice, Step Law) that is "
+                f"{count(value / high)} to {count(value / low)} steps."
+            )
+        yield _bullet(line)
+        return
+    batch = schedule.batch_tokens or 1.0
+    yield _bullet(f"{schedule.steps:,.0f} steps of {count(batch)} tokens: let the decay end there.")
+    if schedule.batch_band is not None and not schedule.batch_band[0] <= batch <= schedule.batch_band[1]:
+        low, high = schedule.batch_band
+        yield _bullet(f"The batch is outside of the usual {count(low)} to {count(high)} tokens (advice, Step Law).")
+    if schedule.warning is not None:
+        yield _bullet(schedule.warning, "bold red")
+    elif schedule.asked_steps is not None:
+        yield _bullet(f"The cosine of {schedule.asked_steps:,.0f} steps ends with the tokens, as it should.")

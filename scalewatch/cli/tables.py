@@ -1,0 +1,294 @@
+"""Tables that people keep of their runs: CSV, TSV and parquet, and which column is what.
+
+Columns are guessed by their names, the guess is shown, and `--column loss=val_loss` overrides it. What a cell holds
+is read with suspicion: a loss that is no number is said with its row, not dropped.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalewatch.errors import ConfigError, FitError
+
+__all__ = ["ROLES", "Reading", "Table", "count_of", "is_table", "named_columns", "parse_pairs", "read_table", "where"]
+
+Floats = NDArray[np.float64]
+
+ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
+MAX_BYTES = 512 << 20
+MAX_ROWS = 5_000_000
+MAX_COLUMNS = 1_000
+#: Role -> names of columns that play it, the first found counts; compared without case and punctuation.
+ROLES: dict[str, tuple[str, ...]] = {
+    "parameters": (
+        *("parameters", "total_parameters", "params", "total_params", "n_params", "num_params", "num_parameters"),
+        *("n_parameters", "param_count", "model_size", "size", "n"),
+    ),
+    "non_embedding_parameters": (
+        *("non_embedding_parameters", "non_embedding_params", "n_non_embedding", "params_non_embedding"),
+        *("non_embedding", "n_params_non_embedding"),
+    ),
+    "active_parameters": ("active_parameters", "active_params", "n_active", "n_active_params"),
+    "tokens": (
+        *("tokens", "n_tokens", "num_tokens", "train_tokens", "training_tokens", "tokens_seen", "total_tokens"),
+        *("consumed_tokens", "d"),
+    ),
+    "flops": ("flops", "compute", "train_flops", "training_flops", "total_flops", "compute_flops", "flop", "c"),
+    "loss": (
+        *("final_loss", "loss", "validation_loss", "val_loss", "eval_loss", "test_loss", "train_loss"),
+        *("training_loss", "cross_entropy", "nll", "bits_per_byte", "bpb", "val_bpb", "perplexity", "ppl"),
+    ),
+    "step": ("step", "steps", "global_step", "optimizer_step", "trainer_global_step", "iter", "iteration", "it"),
+    "learning_rate": ("learning_rate", "lr", "learningrate"),
+    "tokens_per_step": ("tokens_per_step", "batch_tokens", "tokens_per_batch", "batch_size_tokens"),
+    "run": ("run", "run_id", "run_name", "runid", "experiment", "name"),
+}
+_EMPTY = frozenset({"", "na", "n/a", "nan", "none", "null", "-"})
+_SUFFIXES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "G": 1e9, "T": 1e12}
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A table as it was read: name of the file, names of the columns, and their cells."""
+
+    source: str
+    stem: str
+    columns: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(next(iter(self.columns.values()), ()))
+
+    def numbers(self, name: str) -> Floats:
+        """Return a column as numbers, NaN where a cell is empty; "1.3B" is 1.3e9.
+
+        Raises:
+            FitError: if a cell holds something else; it names the row.
+        """
+        column = self.columns[name]
+        if isinstance(column, np.ndarray) and column.dtype.kind in "iuf":
+            return np.asarray(column, dtype=np.float64)
+        return np.array([_number(self.source, name, row, cell) for row, cell in enumerate(column, 1)])
+
+    def words(self, name: str) -> list[str]:
+        """Return a column as text."""
+        return ["" if cell is None else str(cell) for cell in self.columns[name]]
+
+    def take(self, index: NDArray[np.int64]) -> Table:
+        """Return some of the rows."""
+        few = {n: c[index] if isinstance(c, np.ndarray) else [c[i] for i in index] for n, c in self.columns.items()}
+        return Table(self.source, self.stem, few)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a command was given: folders of journals, tables with the rows asked for, and role -> column."""
+
+    folders: list[Path]
+    tables: list[Table]
+    overrides: dict[str, str]
+    bytes_per_token: float | None
+
+    @classmethod
+    def of(
+        cls, paths: Sequence[Path], column: Sequence[str], where_: Sequence[str], bytes_per_token: float | None
+    ) -> Reading:
+        """Read the tables among `paths`; the others are folders or journals.
+
+        Raises:
+            FitError: if a table cannot be read or no row is as `where_` says.
+            ConfigError: if an option is out of its range.
+        """
+        if bytes_per_token is not None and not 0.1 <= bytes_per_token <= 100:
+            raise ConfigError(f"`--bytes-per-token` must lie between 0.1 and 100 (got {bytes_per_token:g}).")
+        conditions = parse_pairs("--where", where_)
+        tables = [where(read_table(path), conditions) for path in paths if is_table(path)]
+        folders = [path for path in paths if not is_table(path)]
+        return cls(folders, tables, parse_pairs("--column", column), bytes_per_token)
+
+
+def count_of(option: str, text: str) -> float:
+    """Return a count such as 7e9 or 7B.
+
+    Raises:
+        ConfigError: if it is none.
+    """
+    try:
+        count = _number(option, option, 0, text)
+    except FitError:
+        count = math.nan
+    if not 1 <= count <= 1e30:
+        raise ConfigError(f"`{option}` must be a number of at least 1, such as 7e9 or 7B (got {text!r:.40}).")
+    return count
+
+
+def _number(source: str, name: str, row: int, cell: Any) -> float:
+    text = "" if cell is None else str(cell).strip()
+    if text.lower() in _EMPTY:
+        return math.nan
+    times = _SUFFIXES.get(text[-1], 1.0) if len(text) > 1 else 1.0
+    try:
+        return float(text if times == 1.0 else text[:-1]) * times
+    except ValueError:
+        raise FitError(f"{source}: column '{name}', row {row}: not a number (got {text!r:.40}).") from None
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a path is named like a table."""
+    return path.suffix.lower() in ENDINGS
+
+
+def read_table(path: Path) -> Table:
+    """Return the table in a file.
+
+    Raises:
+        FitError: if it cannot be read, has no rows, or is too large.
+        ConfigError: if it is parquet and pyarrow is not installed.
+    """
+    try:
+        if not path.is_file():
+            raise FitError(f"{path}: is no file.")
+        if path.stat().st_size > MAX_BYTES:
+            raise FitError(f"{path}: larger than {MAX_BYTES >> 20} MiB; keep the columns that a law needs.")
+        columns = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+    except OSError as fault:
+        raise FitError(f"{path}: cannot be read: {fault.strerror or fault}.") from None
+    if not columns or not len(next(iter(columns.values()))):
+        raise FitError(f"{path}: holds no rows below its header.")
+    return Table(str(path), path.stem, columns)
+
+
+def _csv(path: Path) -> dict[str, Any]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head = file.readline()
+            file.seek(0)
+            delimiter = max(",\t;", key=head.count)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            names = [name.strip() for name in next(reader, [])]
+            if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
+                raise FitError(f"{path}: its first line must name each column once (at most {MAX_COLUMNS}).")
+            cells: list[list[str]] = [[] for _ in names]
+            for row in reader:
+                if not row:
+                    continue
+                if len(row) != len(names):
+                    raise FitError(f"{path}: line {reader.line_num} has {len(row)} cells, its header {len(names)}.")
+                for column, cell in zip(cells, row, strict=True):
+                    column.append(cell)
+                if len(cells[0]) > MAX_ROWS:
+                    raise FitError(f"{path}: has more than {MAX_ROWS:,} rows; write every tenth.")
+    except (UnicodeDecodeError, csv.Error) as fault:
+        raise FitError(f"{path}: not a CSV file in UTF-8: {str(fault)[:120]}.") from None
+    return dict(zip(names, cells, strict=True))
+
+
+def _parquet(path: Path) -> dict[str, Any]:
+    try:
+        # imported by name: pyarrow ships no types
+        arrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
+    except ImportError:
+        raise ConfigError(
+            "Reading parquet needs pyarrow, which is in the extra `dev`: pip install pyarrow; or write the table as CSV."
+        ) from None
+    try:
+        file = parquet.ParquetFile(path)
+        if file.metadata.num_rows > MAX_ROWS or file.metadata.num_columns > MAX_COLUMNS:
+            raise FitError(f"{path}: has more than {MAX_ROWS:,} rows or {MAX_COLUMNS} columns; keep what a law needs.")
+        read = file.read()
+    except arrow.ArrowException as fault:
+        raise FitError(f"{path}: not a parquet file: {str(fault)[:120]!r}.") from None
+    columns: dict[str, Any] = {}
+    for name in read.column_names:
+        column = read.column(name)
+        if arrow.types.is_integer(column.type) or arrow.types.is_floating(column.type):
+            columns[name] = np.asarray(column.to_numpy(), dtype=np.float64)
+        else:
+            columns[name] = column.to_pylist()
+    return columns
+
+
+def parse_pairs(option: str, pairs: Sequence[str]) -> dict[str, str]:
+    """Return `role=column` and `column=value` options as a dict.
+
+    Raises:
+        ConfigError: if one has no "=".
+    """
+    made = {}
+    for pair in pairs:
+        left, found, right = pair.partition("=")
+        if not found or not left or not right:
+            raise ConfigError(f"`{option}` takes NAME=VALUE (got {pair!r:.80}).")
+        made[left.strip()] = right.strip()
+    return made
+
+
+def where(table: Table, conditions: dict[str, str]) -> Table:
+    """Return the rows whose cells are as `conditions` (column -> text) say.
+
+    Raises:
+        ConfigError: if the table has no such column. FitError: if no row is left.
+    """
+    keep = np.ones(len(table), dtype=bool)
+    for name, value in conditions.items():
+        if name not in table.columns:
+            raise ConfigError(f"`--where`: {table.source} has no column '{name}' ({_list(table.columns)}).")
+        keep &= np.array([word == value for word in table.words(name)])
+    if not keep.any():
+        raise FitError(f"{table.source}: no row is {', '.join(f'{n} = {v}' for n, v in conditions.items())}.")
+    return table.take(np.flatnonzero(keep))
+
+
+def named_columns(table: Table, overrides: dict[str, str]) -> dict[str, str]:
+    """Return role -> column, guessed from the names, or as `overrides` say.
+
+    Raises:
+        ConfigError: if an override names a role or a column that there is not.
+    """
+    for role, asked in overrides.items():
+        if role not in ROLES:
+            raise ConfigError(f"`--column`: {role!r:.40} is none of {', '.join(ROLES)}.")
+        if asked not in table.columns:
+            raise ConfigError(f"`--column`: {table.source} has no column '{asked}' ({_list(table.columns)}).")
+    numeric = {_plain(name): name for name in reversed(list(table.columns)) if _holds_numbers(table, name)}
+    every = {_plain(name): name for name in reversed(list(table.columns))}
+    found = {}
+    for role, names in ROLES.items():
+        known = every if role == "run" else numeric
+        guess = next((known[_plain(name)] for name in names if _plain(name) in known), None)
+        column = overrides.get(role) or guess
+        if column is not None and (role in overrides or column not in overrides.values()):
+            found[role] = column
+    return found
+
+
+def _holds_numbers(table: Table, name: str) -> bool:
+    """Return whether the first cell of a column that holds anything is a number."""
+    column = table.columns[name]
+    if isinstance(column, np.ndarray):
+        return True
+    cell = next((c for c in column if c is not None and str(c).strip().lower() not in _EMPTY), "")
+    try:
+        return math.isfinite(_number(table.source, name, 0, cell))
+    except FitError:
+        return False
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _list(columns: Sequence[str] | dict[str, Any]) -> str:
+    names = list(columns)
+    return "it has " + ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -1,0 +1,86 @@
+"""The laws that a plan can be asked of by name, and law files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from scalewatch.errors import ConfigError
+from scalewatch.laws.chinchilla import Chinchilla
+from scalewatch.laws.chinchilla_file import KIND as CHINCHILLA_KIND
+from scalewatch.laws.chinchilla_file import load_chinchilla
+from scalewatch.laws.law_file import load_law
+from scalewatch.laws.strict_json import read_record
+from scalewatch.plan.chinchilla_surface import ChinchillaSurface, besiroglu_draws
+from scalewatch.plan.curve_surface import CurveSurface
+from scalewatch.plan.kaplan_surface import KaplanSurface
+from scalewatch.plan.surface import AbstractSurface
+
+__all__ = ["LAW_NAMES", "surface_for"]
+
+#: Names that `surface_for` knows beside files; "chinchilla" is the repaired one.
+LAW_NAMES = ("chinchilla", "besiroglu", "hoffmann", "hoffmann-tex", "kaplan")
+#: Sets of constants that stand for the errors of a law: the ends of an 80 % interval are known to 4 % of its width.
+DRAWS = 400
+
+_NO_ERRORS = (
+    "No intervals: those of Hoffmann et al. are too narrow by far (Besiroglu et al. 2024); --law chinchilla has them."
+)
+
+
+def surface_for(law: str, draws: int = DRAWS, seed: int = 0) -> AbstractSurface:
+    """Return the law of a name, or of a file that `scalewatch fit` wrote.
+
+    Args:
+        law: one of `LAW_NAMES`, or a path. draws: sets of constants that its intervals are from. seed: of them.
+
+    Raises:
+        ConfigError: if it is neither. LawFileError: if the file is no law. Both say what to do.
+    """
+    name = law.strip().lower().replace("_", "-")
+    if name in ("chinchilla", "besiroglu"):
+        return ChinchillaSurface(
+            Chinchilla.besiroglu(),
+            besiroglu_draws(draws, seed),
+            "Chinchilla, as refitted by Besiroglu et al. 2024",
+            "Intervals are from 4,000 refits of resampled runs; a single run scatters by 0.8 % of its loss about that.",
+        )
+    if name == "hoffmann":
+        rounded = (
+            "The rounded constants lie 0.045 nats too low on their own runs and ask for too much data: prefer "
+            "--law chinchilla, or hoffmann-tex for the constants before rounding.",
+        )
+        return ChinchillaSurface(
+            Chinchilla.hoffmann(), None, "Hoffmann et al. 2022, as printed (rounded)", _NO_ERRORS, rounded
+        )
+    if name == "hoffmann-tex":
+        early = (
+            "The optimizer behind these constants stopped early (Besiroglu et al. 2024): prefer --law chinchilla.",
+        )
+        return ChinchillaSurface(
+            Chinchilla.hoffmann_tex(), None, "Hoffmann et al. 2022, before rounding", _NO_ERRORS, early
+        )
+    if name == "kaplan":
+        return KaplanSurface()
+    if not Path(law).exists():
+        raise ConfigError(f"There is no law {law!r:.200}: name one of {', '.join(LAW_NAMES)}, or a law file.")
+    path = Path(law)
+    if read_record(path).get("kind") == CHINCHILLA_KIND:
+        return _fitted(path, draws)
+    return CurveSurface(load_law(path), path.name, draws, seed)
+
+
+def _fitted(path: Path, draws: int) -> ChinchillaSurface:
+    fitted = load_chinchilla(path)
+    label = f"{path.name}: Chinchilla's law, {fitted.law.source}"
+    said = tuple(status.value for status in fitted.statuses if status.name != "OK")
+    if not fitted.status.usable:
+        errors = "No intervals: the fit is not to be relied on."
+        return ChinchillaSurface(fitted.law, None, label, errors, (*said, *fitted.notes))
+    errors = (
+        "Intervals are from the errors of the fit; a single run scatters by "
+        f"{100 * fitted.scale:.2g} % of its loss about that."
+    )
+    kept = np.unique(np.linspace(0, len(fitted.draws) - 1, min(draws, len(fitted.draws))).astype(int))
+    return ChinchillaSurface(fitted.law, fitted.draws[kept], label, errors, (*said, *fitted.notes))

@@ -1,0 +1,119 @@
+"""A law as the planner sees it: the loss over size and tokens, once as published and once for each doubt about it.
+
+Every array has the rows of the law first: row 0 is the law itself, the others are sets of constants that its errors
+allow. What is derived is derived for each row, so that its interval comes with it, whatever it is: a size, a price,
+a ratio of prices.
+
+Why draws and not error propagation: A and alpha of a Chinchilla law are correlated at 0.999, and what is asked of it
+is as far from linear as the size that reaches a loss near the irreducible one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalewatch.laws.size import SizeKind
+
+__all__ = ["AbstractSurface", "Estimate", "SurfaceFacts", "estimate"]
+
+Floats = NDArray[np.float64]
+
+#: Factor past the fitted runs at which a note says that the law is used outside its range, and a stern one.
+OUTSIDE, FAR = 1.05, 10.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its interval; low and high are None where no error is known, and infinite where none bounds it."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def scaled(self, factor: float) -> Estimate:
+        """Return the estimate in another unit, `factor` of them to one of this."""
+        low, high = (None if end is None else end * factor for end in (self.low, self.high))
+        return Estimate(self.value * factor, low, high)
+
+
+def estimate(rows: Floats, level: float) -> Estimate:
+    """Return the estimate of rows, shape (r,): the first is the value, the others make the interval at `level`.
+
+    Rows without a finite answer count as infinite: a budget that no draw reaches has no upper end.
+    """
+    others = np.where(np.isnan(rows[1:]), np.inf, rows[1:])
+    # what was given, and not derived, differs between rows by rounding at most
+    if len(others) == 0 or bool(np.all(np.abs(others - rows[0]) <= 1e-9 * abs(rows[0]))):
+        return Estimate(float(rows[0]))
+    low, high = np.quantile(others, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    return Estimate(float(rows[0]), float(low), float(high))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SurfaceFacts:
+    """What is to be said of a law beside its numbers.
+
+    Attributes:
+        label: what a reader calls it. source: where its constants are from.
+        errors: where its intervals are from, or why there is none; a sentence.
+        kind: what its N counts.
+        sizes, tokens: least and most of the runs behind it, None if unknown.
+        search: least and most size that an optimum is looked for at, None for any.
+        notes: what the law assumes, a sentence each.
+    """
+
+    label: str
+    source: str
+    errors: str
+    kind: SizeKind
+    sizes: tuple[float, float] | None = None
+    tokens: tuple[float, float] | None = None
+    search: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    def range_notes(self, size: float, tokens: float) -> tuple[str, ...]:
+        """Return a sentence for each way in which a model lies outside the runs behind the law."""
+        notes = []
+        for limits, asked, unit in ((self.sizes, size, "parameters"), (self.tokens, tokens, "tokens")):
+            if limits is None:
+                continue
+            over, under = asked / limits[1], limits[0] / asked
+            if over > FAR:
+                notes.append(
+                    f"Extrapolates {over:.2g}x past the most {unit} fitted ({limits[1]:.3g}); "
+                    "intervals are unreliable past 10x."
+                )
+            elif over > OUTSIDE:
+                notes.append(f"Extrapolates {over:.2g}x past the most {unit} fitted ({limits[1]:.3g}).")
+            if under > OUTSIDE:
+                notes.append(f"Lies {under:.2g}x below the fewest {unit} fitted ({limits[0]:.3g}).")
+        return tuple(notes)
+
+
+class AbstractSurface(ABC):
+    """The loss of a law over ln(size) and ln(tokens), for each of its rows."""
+
+    @property
+    @abstractmethod
+    def facts(self) -> SurfaceFacts:
+        """What is to be said of the law beside its numbers."""
+
+    @property
+    @abstractmethod
+    def floor(self) -> Floats:
+        """Loss that no size and no data get below [nats/token], shape (r, 1)."""
+
+    @abstractmethod
+    def loss(self, log_size: Floats, log_tokens: Floats) -> Floats:
+        """Return the loss [nats/token], shape (r, m), of points that broadcast to it."""
+
+    @abstractmethod
+    def slope(self, log_size: Floats, log_tokens: Floats) -> Floats:
+        """Return dL/dln(N) - dL/dln(D) [nats/token], shape (r, m): zero at the best size of a budget 6 N D."""

@@ -1,0 +1,51 @@
+"""Normalised curves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scalewatch.charts import NormalisedCurve, collapse
+from scalewatch.errors import ConfigError
+from tests.charts.reading import layers_of, values_of
+
+AT = np.linspace(0.001, 1.0, 5_000)
+
+
+def curve(size: float) -> NormalisedCurve:
+    return NormalisedCurve(size, AT, AT**-0.4)
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_shape() -> None:
+    """Means of stretches that are equal on the axis that is drawn."""
+    (line,) = layers_of(collapse([curve(1e8)], title="t"), "line")
+    rows = values_of(line)
+
+    assert len(rows) <= 160
+    assert np.allclose([row["x"] ** -0.4 for row in rows], [row["value"] for row in rows], rtol=0.01)
+
+
+def test_more_curves_than_can_be_told_apart_are_thinned_over_sizes() -> None:
+    """The smallest and the largest stay."""
+    chart = collapse([curve(1e6 * (k + 1)) for k in range(200)], title="t")
+    sizes = [values_of(layer)[0]["size"] for layer in layers_of(chart, "line")]
+
+    assert len(sizes) == 48
+    assert ("1M", "200M") == (sizes[0], sizes[-1])
+
+
+@pytest.mark.parametrize("noise", [(), np.full(100, np.nan)])
+def test_without_seeds_there_is_no_noise_floor_in_the_picture(noise: object) -> None:
+    """A line at NaN would claim one."""
+    at = np.linspace(0.02, 1, 100)
+    chart = collapse([curve(1e8)], title="t", progress=at, deviation=0.1 * at, noise_floor=noise)  # type: ignore[arg-type]
+    series = {row.get("series") for layer in layers_of(chart, "line") for row in values_of(layer)}
+
+    assert {None, "between sizes"} == series
+
+
+def test_nothing_to_draw_is_an_error() -> None:
+    """No curve, and a curve of NaN."""
+    for curves in ([], [NormalisedCurve(1e8, AT, np.nan * AT)]):
+        with pytest.raises(ConfigError, match="nothing to draw"):
+            collapse(curves, title="t")

@@ -1,0 +1,139 @@
+"""What holds for each chart: it builds, stays small, writes every format, and draws names as text."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vl_convert
+
+from scalewatch import charts
+from scalewatch.charts import save_chart
+from scalewatch.charts.style import DARK, LIGHT, ticks
+from scalewatch.errors import ConfigError
+from tests.charts.gallery import CHARTS, HOSTILE, PLAIN
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Files of the room that are no chart.
+NO_CHARTS = ("__init__", "decimate", "save", "style")
+#: Letters of a chart's JSON at most: a page of one is opened at once, and a Slack message holds its PNG.
+MOST_LETTERS = 700_000
+#: Seconds of CPU in which a chart of 20,000 runs is built.
+BUILD_SECONDS = 5.0
+
+every_chart = pytest.mark.parametrize("name", sorted(CHARTS))
+both_themes = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+
+
+def test_the_table_holds_every_chart() -> None:
+    """A file of the room is a chart of its name, and none is left without the checks below."""
+    files = {path.stem for path in (ROOT / "scalewatch" / "charts").glob("*.py")} - set(NO_CHARTS)
+
+    assert files == set(CHARTS)
+    assert all(callable(getattr(charts, name)) for name in files)
+
+
+@every_chart
+@both_themes
+def test_a_chart_is_small_and_in_its_colours(name: str, dark: bool) -> None:
+    """However many rows it is given, and a page opens at once."""
+    began = time.process_time()
+    spec = CHARTS[name](PLAIN, dark=dark).to_dict()
+
+    assert time.process_time() - began < BUILD_SECONDS
+    assert len(json.dumps(spec)) < MOST_LETTERS
+    assert spec["config"]["background"] == (DARK if dark else LIGHT).background
+    other = LIGHT if dark else DARK
+    own = json.dumps(spec)
+    assert not [c for c in (other.ink, other.text, other.grid) if c in own]
+
+
+def numbers(part: Any) -> Iterator[float]:
+    if isinstance(part, float):
+        yield part
+    elif isinstance(part, dict):
+        for value in part.values():
+            yield from numbers(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from numbers(value)
+
+
+@every_chart
+def test_a_chart_is_json_that_any_reader_takes(name: str, tmp_path: Path) -> None:
+    """No NaN and no Infinity: browsers refuse them."""
+    file = save_chart(CHARTS[name](PLAIN), tmp_path / "chart.json")
+    spec = json.loads(file.read_text("utf-8"), parse_constant=lambda word: pytest.fail(word))
+
+    assert all(abs(number) < 1e300 for number in numbers(spec))
+
+
+@every_chart
+def test_no_axis_is_drawn_twice(name: str) -> None:
+    """A layer with a scale of its own would put a second axis over the first."""
+    vega = vl_convert.vegalite_to_vega(CHARTS[name](PLAIN).to_dict())
+    groups = [vega, *(mark for mark in vega.get("marks", []) if mark.get("type") == "group")]
+
+    for group in groups:
+        labelled = [a for a in group.get("axes", []) if a.get("labels", True)]
+        assert len(labelled) <= 2
+        assert len({a["orient"] for a in labelled}) == len(labelled)
+
+
+@every_chart
+@both_themes
+def test_a_chart_is_written_as_png_svg_and_page(name: str, dark: bool, tmp_path: Path) -> None:
+    """Each in one file that needs no other."""
+    chart = CHARTS[name](PLAIN, dark=dark)
+    png, svg = (save_chart(chart, tmp_path / f"chart.{ending}") for ending in ("png", "svg"))
+
+    assert png.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert ElementTree.fromstring(svg.read_text("utf-8")).tag.endswith("svg")
+    assert "NaN" not in re.sub(r"<text.*?</text>", "", svg.read_text("utf-8"))
+    if not dark:
+        page = save_chart(chart, tmp_path / "chart.html").read_text("utf-8")
+        assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=", page)
+
+
+@every_chart
+def test_a_hostile_name_is_text(name: str, tmp_path: Path) -> None:
+    """A title, a legend or a run called like a script is drawn and not run."""
+    chart = CHARTS[name](HOSTILE)
+    page = save_chart(chart, tmp_path / "chart.html").read_text("utf-8")
+    svg = save_chart(chart, tmp_path / "chart.svg").read_text("utf-8")
+
+    assert "<script>alert" not in page
+    assert "<script" not in svg
+    words = "".join(ElementTree.fromstring(svg).itertext())
+    assert "alert(1)" in words
+    assert '"signal"' in words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log"),
+    [
+        *((10.0**d, 10.0 ** (d + e), True) for d in (-3, 0, 17) for e in (0.01, 0.3, 1, 2, 5, 12)),
+        *((-6.0, 6.0, False), (0.0, 4e22, False), (0.46, 0.56, False), (1.99, 2.0, False)),
+        *((2.0, 2.0 + 1e-9, True), (1e-30, 1e60, True)),
+    ],
+)
+def test_an_axis_has_a_few_round_numbers(low: float, high: float, log: bool) -> None:
+    """Neither none nor a hundred, rising, and all of them on the axis."""
+    found = ticks(low, high, 7, log=log)
+
+    assert 1 <= len(found) <= 8
+    assert found == sorted(set(found))
+    assert low * (1 - 1e-6) - 1e-9 <= found[0]
+    assert found[-1] <= high * (1 + 1e-6) + 1e-9
+
+
+def test_another_ending_is_refused(tmp_path: Path) -> None:
+    """The message names those there are."""
+    with pytest.raises(ConfigError, match=r"\.png, \.svg, \.html or \.json"):
+        save_chart(CHARTS["ladder"](PLAIN), tmp_path / "chart.pdf")

@@ -1,0 +1,46 @@
+"""Lines of equal loss."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scalewatch.charts import Contour, Ribbon, isoloss
+from scalewatch.errors import ConfigError
+from tests.charts.reading import layers_of, texts_of, values_of
+
+SIZES = np.geomspace(1e7, 1e10, 50)
+
+
+def contour(loss: float) -> Contour:
+    return Contour(loss, 1e20 * (0.2 + np.log(SIZES / 3e8) ** 2) / loss**4, SIZES)
+
+
+def test_each_contour_is_labelled_with_its_loss() -> None:
+    """A reader does not have to match colours."""
+    assert {"2.1", "2.5", "3"} <= set(texts_of(isoloss([contour(v) for v in (2.1, 2.5, 3.0)], title="t")))
+
+
+def test_more_contours_than_can_be_told_apart_are_thinned() -> None:
+    """Sixteen remain, the first and the last among them."""
+    chart = isoloss([contour(v) for v in np.linspace(2.0, 4.0, 100).tolist()], title="t")
+    drawn = {values_of(layer)[0]["loss"] for layer in layers_of(chart, "line")}
+
+    assert 16 == len(drawn)
+    assert {2.0, 4.0} <= drawn
+
+
+def test_the_frontier_has_its_interval() -> None:
+    """A band below the line."""
+    x = np.geomspace(1e18, 1e21, 20)
+    chart = isoloss([contour(2.5)], title="t", frontier=Ribbon("best", x, x**0.5, 0.5 * x**0.5, 2 * x**0.5))
+
+    (band,) = layers_of(chart, "area")
+    assert all(row["low"] < row["high"] for row in values_of(band))
+
+
+@pytest.mark.parametrize("contours", [[], [Contour(2.0, np.array([np.nan]), np.array([1e8]))]])
+def test_no_contour_is_an_error(contours: list[Contour]) -> None:
+    """The message says what a contour needs."""
+    with pytest.raises(ConfigError, match="no contour"):
+        isoloss(contours, title="t")

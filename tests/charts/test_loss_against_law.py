@@ -1,0 +1,45 @@
+"""A run against its law."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scalewatch.charts import Band, loss_against_law
+from scalewatch.errors import ConfigError
+from tests.charts.reading import layers_of, values_of
+
+STEP = np.arange(1.0, 3_001.0)
+LOSS = 2.0 + 8.0 * STEP**-0.4
+
+
+def test_a_spike_of_one_step_is_in_the_picture() -> None:
+    """Every stretch keeps its least and its greatest loss."""
+    loss = LOSS.copy()
+    loss[1_999] = 9.0
+
+    drawn = [
+        row["high"] for layer in layers_of(loss_against_law(STEP, loss, title="t"), "rule") for row in values_of(layer)
+    ]
+    assert 9.0 in drawn
+
+
+def test_the_distance_to_the_promise_stands_on_a_linear_axis() -> None:
+    """What a logarithmic axis flatters."""
+    promise = Band("promised", STEP, LOSS, 0.98 * LOSS, 1.02 * LOSS)
+    spec = loss_against_law(STEP, LOSS + 0.1, title="t", promise=promise).to_dict()
+
+    assert 2 == len(spec["vconcat"])
+    gap = [row["gap"] for row in _rows(spec) if row.get("gap")]
+    assert np.allclose(0.1, gap, atol=0.02)
+
+
+def _rows(spec: dict[str, object]) -> list[dict[str, float]]:
+    datasets: dict[str, list[dict[str, float]]] = spec["datasets"]  # type: ignore[assignment]
+    return [row for rows in datasets.values() for row in rows]
+
+
+def test_a_log_without_a_finite_loss_is_an_error() -> None:
+    """There is nothing to draw."""
+    with pytest.raises(ConfigError, match="no finite positive loss"):
+        loss_against_law(STEP, np.nan * LOSS, title="t")

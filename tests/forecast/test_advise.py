@@ -1,0 +1,158 @@
+"""Each rule from a finding to an advice, with its evidence, and silence otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scalewatch import Action, Advice, EvidenceGrade, Finding, Kind, LawGap, Run, Severity
+from scalewatch.forecast.advise import PATIENCE_STEPS, RECURRING_SPIKES, REWIND_STEPS, advise
+from scalewatch.forecast.off_law import OffPlan
+from tests.synthetic import cosine
+
+PLAN = cosine(2000)
+BEGAN = 1000
+
+
+def incident(kind: Kind, severity: Severity = Severity.WARNING, began: int = BEGAN) -> Finding:
+    return Finding(kind, severity, began + 2, began, "what happened")
+
+
+def law_gap(nats: float) -> LawGap:
+    return LawGap(900, 2.5 + nats, 2.5, 0.02, 0.8, 9e8)
+
+
+def off_plan(factor: float | None) -> OffPlan:
+    """The rate at so many times its plan for ten rows before the incident, None for on plan."""
+    watch = OffPlan(Run("demo", learning_rates=PLAN))
+    for step in range(BEGAN - 10, BEGAN):
+        watch.update(step, (factor or 1.0) * float(PLAN[step - 1]))
+    return watch
+
+
+def advised(*incidents: Finding, **more: Any) -> list[Advice]:
+    of: dict[str, Any] = {"step": BEGAN + 10, "spikes": 0, "gap": None, "factor": None} | more
+    return advise(of["step"], incidents, of["spikes"], of["gap"], off_plan(of["factor"]))
+
+
+def actions(advice: list[Advice]) -> list[Action]:
+    return [each.action for each in advice]
+
+
+def test_a_healthy_run_is_left_alone() -> None:
+    """Nothing open, on its law, on its plan: nothing to do but train on."""
+    assert [] == advised()
+
+
+def test_a_changed_rate_alone_is_no_reason_to_advise() -> None:
+    """Someone lowered or raised it and the loss is well."""
+    assert [] == advised(factor=3.0)
+
+
+@pytest.mark.parametrize("kind", [Kind.SPIKE, Kind.DIVERGENCE])
+def test_a_fresh_incident_is_waited_for(kind: Kind) -> None:
+    """Many spikes recover alone: wait, and look again after the patience is over."""
+    (advice,) = advised(incident(kind))
+
+    assert (Action.WAIT, EvidenceGrade.B, None, BEGAN + 10) == (
+        advice.action,
+        advice.evidence_grade,
+        advice.expected_gain,
+        advice.step,
+    )
+    assert f"step {BEGAN + PATIENCE_STEPS:,}" in advice.reason
+
+
+def test_an_incident_that_outlasts_the_patience_is_rewound() -> None:
+    """Before the step at which it began, with some batches skipped, as PaLM did."""
+    (advice,) = advised(incident(Kind.SPIKE), step=BEGAN + PATIENCE_STEPS)
+
+    assert Action.REWIND == advice.action
+    assert f"before step {BEGAN - REWIND_STEPS:,}" in advice.reason
+
+
+def test_a_rewind_never_leads_to_before_the_first_step() -> None:
+    """An incident at step 20 leads to step 1."""
+    (advice,) = advised(incident(Kind.SPIKE, began=20), step=20 + PATIENCE_STEPS)
+
+    assert "before step 1 " in advice.reason
+
+
+@pytest.mark.parametrize("kind", [Kind.NONFINITE, Kind.DIVERGENCE])
+def test_a_lost_run_is_stopped_first_and_rewound_then(kind: Kind) -> None:
+    """Every further step is paid for nothing, however fresh the incident is."""
+    advice = advised(incident(kind, Severity.CRITICAL))
+
+    assert [Action.STOP, Action.REWIND] == actions(advice)
+    assert f"step since {BEGAN:,}" in advice[0].reason
+
+
+def test_a_nan_loss_is_not_hidden_by_the_note_on_its_gradient() -> None:
+    """Both are of one kind and both open; the loss is lost, whichever comes last."""
+    loss = incident(Kind.NONFINITE, Severity.CRITICAL)
+    gradient = incident(Kind.NONFINITE, Severity.INFO)
+
+    assert [Action.STOP, Action.REWIND] == actions(advised(loss, gradient))
+    assert [Action.STOP, Action.REWIND] == actions(advised(gradient, loss))
+
+
+def test_the_third_spike_wants_a_cure_and_not_only_a_rewind() -> None:
+    """Recurring spikes are structural."""
+    advice = advised(incident(Kind.SPIKE), spikes=RECURRING_SPIKES)
+
+    assert [Action.CHECK_SETUP, Action.REWIND] == actions(advice)
+    assert f"spike {RECURRING_SPIKES} of this run" in advice[0].reason
+
+
+def test_a_rate_above_its_plan_goes_back_on_it_first() -> None:
+    """The one change of a rate that is advised, and only with an incident: by the factor that it is off."""
+    advice = advised(incident(Kind.DIVERGENCE), factor=20.0)
+
+    assert Action.LOWER_LEARNING_RATE == advice[0].action
+    assert "20 times its plan" in advice[0].reason
+    assert [Action.LOWER_LEARNING_RATE, Action.STOP, Action.REWIND] == actions(
+        advised(incident(Kind.DIVERGENCE, Severity.CRITICAL), factor=20.0)
+    )
+
+
+def test_a_rate_below_its_plan_is_not_lowered() -> None:
+    """It cannot be the cause."""
+    assert [Action.WAIT] == actions(advised(incident(Kind.SPIKE), factor=0.2))
+
+
+def test_above_the_law_the_setup_is_checked() -> None:
+    """With the sentence of the gap, and no guess at the cause."""
+    (advice,) = advised(gap=law_gap(0.2))
+
+    assert (Action.CHECK_SETUP, EvidenceGrade.B) == (advice.action, advice.evidence_grade)
+    assert "0.200 nats above its law" in advice.reason
+
+
+def test_below_the_law_the_data_is_looked_at() -> None:
+    """A leak, repeated data, or padding that is counted."""
+    (advice,) = advised(gap=law_gap(-0.2))
+
+    assert (Action.FIX_DATA, EvidenceGrade.C) == (advice.action, advice.evidence_grade)
+    assert "0.200 nats below its law" in advice.reason
+
+
+@pytest.mark.parametrize("nats", [0.2, -0.2])
+def test_during_an_incident_there_is_no_advice_but_about_it(nats: float) -> None:
+    """First things first: off its law is what a spiking run is anyway."""
+    assert actions(advised(incident(Kind.SPIKE))) == actions(advised(incident(Kind.SPIKE), gap=law_gap(nats)))
+
+
+def test_the_most_urgent_incident_is_advised_on() -> None:
+    """NaN before divergence before spike."""
+    fresh = incident(Kind.SPIKE, began=BEGAN + 5)
+    lost = incident(Kind.NONFINITE, Severity.CRITICAL, began=BEGAN + 8)
+
+    assert f"{BEGAN + 8:,}" in advised(fresh, lost)[0].reason
+    assert [Action.STOP, Action.REWIND] == actions(advised(fresh, lost))
+
+
+@pytest.mark.parametrize("kind", [Kind.BAD_BATCH, Kind.OFF_PLAN, Kind.REWOUND])
+def test_a_note_asks_for_nothing(kind: Kind) -> None:
+    """What is not worth waking someone is not worth an advice."""
+    assert [] == advised(incident(kind, Severity.INFO))

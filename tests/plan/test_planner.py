@@ -1,0 +1,326 @@
+"""Plans: what they say, that they agree with themselves, and what they refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scalewatch.errors import ConfigError
+from scalewatch.laws.chinchilla import Chinchilla
+from scalewatch.laws.inference import inference_optimum
+from scalewatch.plan import ChinchillaSurface, Estimate, Plan, Question, as_json, make_plan, surface_for
+from scalewatch.plan.surface import AbstractSurface, estimate
+
+LAW = Chinchilla.besiroglu()
+BARE = ChinchillaSurface(LAW, None, "bare", "none")
+
+
+@pytest.fixture(scope="module")
+def chinchilla() -> AbstractSurface:
+    """The default law with a few draws."""
+    return surface_for("chinchilla", draws=100)
+
+
+def plan(**asked: Any) -> Plan:
+    """A plan of the law without errors, which is quick."""
+    return make_plan(BARE, Question(**asked))
+
+
+def test_a_budget_gives_the_closed_form(chinchilla: AbstractSurface) -> None:
+    """Size, tokens, loss, cost of twice the size and price of a gain, as `Chinchilla` has them."""
+    made, best = make_plan(chinchilla, Question(flops=1e21)), LAW.optimum(1e21)
+    twice = next(row for row in made.others if row.factor == 2.0)
+    expected = LAW.off_optimum(1e21, 2.0)
+
+    assert pytest.approx(float(best.size.count), rel=1e-9) == made.best.parameters.value
+    assert pytest.approx(float(best.tokens), rel=1e-9) == made.best.tokens.value
+    assert pytest.approx(float(best.loss), rel=1e-9) == made.best.loss.value
+    assert pytest.approx((expected.extra_nats, expected.wasted_share), rel=1e-6) == (
+        twice.extra_nats.value,
+        twice.wasted_share.value,
+    )
+    assert pytest.approx(LAW.price_of_gain(1e21), rel=1e-6) == made.price.flops.value
+
+
+def test_every_derived_number_has_an_interval_that_holds_it(chinchilla: AbstractSurface) -> None:
+    """What was given has none."""
+    made = make_plan(chinchilla, Question(flops=1e21))
+    derived = [made.best.parameters, made.best.tokens, made.best.loss, made.price.share, made.others[0].extra_nats]
+
+    assert all(told.low is not None and told.low < told.value < (told.high or 0.0) for told in derived)
+    assert (None, None) == (made.best.flops.low, made.best.flops.high)
+
+
+def test_a_wider_level_is_a_wider_interval(chinchilla: AbstractSurface) -> None:
+    """At 95 % the ends lie outside of those at 50 %."""
+    narrow, wide = (make_plan(chinchilla, Question(flops=1e21, level=level)).best.parameters for level in (0.5, 0.95))
+
+    assert wide.low < narrow.low < narrow.high < wide.high  # type: ignore[operator]
+
+
+def test_the_four_ways_to_ask_for_one_run_agree() -> None:
+    """Its budget, its size, its tokens or its loss: the same best run."""
+    best = LAW.optimum(3e22)
+    asked = [
+        {"flops": 3e22},
+        {"parameters": float(best.size.count)},
+        {"tokens": float(best.tokens)},
+        {"target_loss": float(best.loss)},
+    ]
+
+    sizes = [plan(**one).best.parameters.value for one in asked]
+
+    assert pytest.approx([float(best.size.count)] * 4, rel=1e-6) == sizes
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations(("flops", "parameters", "tokens", "target_loss"), 2)))
+def test_two_sides_fix_the_same_run(pair: tuple[str, str]) -> None:
+    """A 7B on 1T tokens, asked for by any two of its four sides but budget and loss, which have slack."""
+    size, tokens = 7e9, 1e12
+    loss = LAW.E + LAW.A * size**-LAW.alpha + LAW.B * tokens**-LAW.beta
+    sides = {"parameters": size, "tokens": tokens, "flops": 6 * size * tokens, "target_loss": loss}
+
+    made = plan(**{name: sides[name] for name in pair})
+
+    if pair == ("flops", "target_loss"):
+        assert made.own is None
+        assert made.best.flops.value < sides["flops"]
+        assert "of the budget" in made.notes[0]
+        return
+    assert made.own is not None
+    assert pytest.approx((size, tokens, loss), rel=1e-6) == (
+        made.own.parameters.value,
+        made.own.tokens.value,
+        made.own.loss.value,
+    )
+
+
+def test_a_run_off_the_best_size_says_what_it_costs() -> None:
+    """Extra nats against the best of its compute, and the compute that the best would not need."""
+    made = plan(flops=1e21, parameters=7e9)
+    assert made.own is not None
+    assert made.own_extra_nats is not None
+    assert made.own_wasted_share is not None
+
+    assert pytest.approx(made.own.loss.value - made.best.loss.value, abs=1e-9) == made.own_extra_nats.value
+    needed = float(LAW.flops_for_loss(made.own.loss.value))
+    assert pytest.approx(1 - needed / 1e21, rel=1e-6) == made.own_wasted_share.value
+
+
+@settings(max_examples=15)
+@given(st.floats(17.0, 26.0), st.floats(1.05, 10.0))
+def test_more_compute_is_a_larger_model_on_more_tokens_to_a_lower_loss(log_flops: float, times: float) -> None:
+    """Monotone in the budget, and the next gain is ever dearer."""
+    less, more = (plan(flops=10**log_flops * factor) for factor in (1.0, times))
+
+    assert less.best.parameters.value < more.best.parameters.value
+    assert less.best.tokens.value < more.best.tokens.value
+    assert less.best.loss.value > more.best.loss.value
+    assert less.price.share.value < more.price.share.value
+
+
+def test_the_farther_from_the_best_size_the_dearer() -> None:
+    """On both sides, at the same compute and at the same loss."""
+    made = plan(flops=1e22)
+    nats = [row.extra_nats.value for row in made.others]
+    more = [row.extra_share.value for row in made.same_loss]
+    best = [row.factor for row in made.others].index(1.0)
+
+    for costs in (nats, more):
+        assert costs[: best + 1] == sorted(costs[: best + 1], reverse=True)
+        assert costs[best:] == sorted(costs[best:])
+    assert made.near_best[0] < made.best.parameters.value < made.near_best[1]
+
+
+def test_other_sizes_keep_the_compute_or_the_loss() -> None:
+    """6 N D is the budget in one table, L(N, D) the loss in the other."""
+    made = plan(flops=1e22)
+
+    assert pytest.approx([1e22] * 7) == [6 * row.parameters * row.tokens for row in made.others]
+    losses = [LAW.E + LAW.A * r.parameters**-LAW.alpha + LAW.B * r.tokens**-LAW.beta for r in made.same_loss]
+    assert pytest.approx([made.best.loss.value] * 7) == losses
+
+
+def test_the_rule_of_twenty_stands_beside_it() -> None:
+    """It holds 20 tokens a parameter, spends the same compute, and is not better than the best."""
+    made = plan(flops=1e23)
+    rule = made.rivals[0]
+
+    assert pytest.approx((20.0, 1e23)) == (rule.tokens_per_parameter, 6 * rule.parameters * rule.tokens)
+    assert all(rival.extra_nats.value >= 0 and rival.loss >= made.best.loss.value for rival in made.rivals)
+    assert ["20", "Hoffmann", "Hoffmann", "Kaplan"] == [rival.name.split()[0] for rival in made.rivals]
+
+
+def test_a_law_is_not_its_own_rival() -> None:
+    """Besiroglu beside Hoffmann, and not beside itself."""
+    names = {
+        law: [r.name for r in make_plan(surface_for(law, 0), Question(flops=1e21)).rivals]
+        for law in ("chinchilla", "hoffmann-tex")
+    }
+
+    assert not any("Besiroglu" in name for name in names["chinchilla"])
+    assert any("Besiroglu" in name for name in names["hoffmann-tex"])
+    assert not any("unrounded" in name for name in names["hoffmann-tex"])
+
+
+def test_serving_makes_the_model_smaller_and_longer_trained(chinchilla: AbstractSurface) -> None:
+    """The optimum of Sardana et al. for the loss of the plan, with an interval."""
+    made = make_plan(chinchilla, Question(flops=1e21, serve_tokens=1e12))
+    assert made.life is not None
+    expected = inference_optimum(LAW, float(LAW.frontier_loss(1e21)), 1e12)
+
+    assert pytest.approx(float(expected.size.count), rel=1e-6) == made.life.parameters.value
+    assert made.life.parameters.value < made.best.parameters.value < made.life.tokens.value
+    assert made.life.tokens.low is not None
+    assert 0 < made.life.saved_share.value < 1
+
+
+def test_few_unique_tokens_cost_nats_and_many_cost_none() -> None:
+    """Eight epochs of 10B tokens end above fresh data; a trillion tokens are as good as endless."""
+    few, many = (plan(flops=1e21, unique_tokens=unique).repeats for unique in (1e10, 1e12))
+    assert few is not None
+    assert many is not None
+
+    assert few.extra_nats.value > 0.02
+    assert few.epochs.value > 4
+    assert pytest.approx(0.0, abs=1e-6) == many.extra_nats.value
+    assert pytest.approx(plan(flops=1e21).best.parameters.value, rel=1e-3) == many.parameters.value
+
+
+def test_repeats_of_the_run_that_was_asked_for_are_counted() -> None:
+    """1B on 40B tokens of 10B different ones ends above the same run on fresh data."""
+    made = plan(parameters=1e9, tokens=4e10, unique_tokens=1e10)
+    assert made.own is not None
+    assert made.repeats is not None
+    assert made.repeats.own_loss is not None
+
+    assert made.repeats.own_loss.value > made.own.loss.value
+
+
+@pytest.mark.parametrize(
+    ("steps", "word"), [(100_000, "longer than the tokens"), (30_000, "ends before the tokens"), (60_000, None)]
+)
+def test_a_cosine_of_another_length_than_the_tokens_is_warned_of(steps: int, word: str | None) -> None:
+    """60B tokens in steps of a million: 60,000 steps are right."""
+    schedule = plan(flops=1e21, batch_tokens=1e6, schedule_steps=steps).schedule
+
+    assert pytest.approx(59_985, rel=1e-3) == schedule.steps
+    assert (word is None) == (schedule.warning is None)
+    assert word is None or word in (schedule.warning or "")
+
+
+def test_a_cosine_cut_short_says_what_rate_is_left() -> None:
+    """Half of a cosine to a tenth leaves 55 % of the peak."""
+    steps = plan(flops=1e21, batch_tokens=1e6).schedule.steps
+    assert steps is not None
+
+    schedule = plan(flops=1e21, batch_tokens=1e6, schedule_steps=2 * steps).schedule
+
+    assert pytest.approx((0.5, 0.55)) == (schedule.done_share, schedule.rate_left)
+
+
+def test_hours_on_hardware_are_a_budget_and_come_back_as_time() -> None:
+    """100 hours on 8 H100 at 40 %: 1.14e21 FLOP, which take 100 hours."""
+    made = plan(hours=100, hardware="H100", devices=8, mfu=0.4)
+    assert made.best.hours is not None
+
+    assert pytest.approx(100 * 3600 * 8 * 989.4e12 * 0.4) == made.best.flops.value
+    assert pytest.approx(100.0) == made.best.hours.value
+
+
+def test_out_of_the_fitted_range_says_so() -> None:
+    """Inside there is no note; at 1e26 FLOP sizes and tokens extrapolate far."""
+    inside, outside = plan(flops=1e21).best.notes, plan(flops=1e26).best.notes
+
+    assert () == inside
+    assert 2 == len(outside)
+    assert all("unreliable past 10x" in note for note in outside)
+
+
+def test_a_target_near_the_floor_has_no_upper_end(chinchilla: AbstractSurface) -> None:
+    """Where a tenth of the draws never get there, the budget is known from below only."""
+    flops = make_plan(chinchilla, Question(target_loss=1.84)).best.flops
+
+    assert math.isinf(flops.high or 0.0)
+    assert 0 < (flops.low or 0.0) < flops.value
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        ({}, "Nothing to plan"),
+        ({"flops": -1.0}, "finite number above 0"),
+        ({"flops": math.nan}, "finite number above 0"),
+        ({"parameters": 0.5}, "at least 1"),
+        ({"flops": 1e21, "hours": 3.0, "hardware": "h100"}, "both a budget"),
+        ({"hours": 3.0}, "need `hardware`"),
+        ({"flops": 1e21, "devices": 8}, "need `hardware`"),
+        ({"hours": 3.0, "hardware": "abacus"}, "no hardware 'abacus'"),
+        ({"hours": 3.0, "hardware": "h100", "mfu": 1.5}, "mfu"),
+        ({"hours": 3.0, "hardware": "h100", "devices": 0}, "devices"),
+        ({"flops": 1e21, "level": 1.0}, "level"),
+        ({"flops": 1e21, "schedule_steps": 1000.0}, "batch_tokens"),
+        ({"flops": 1e21, "parameters": 7e9, "tokens": 1e12}, "leave one of the three out"),
+        ({"parameters": 7e9, "tokens": 1e12, "target_loss": 2.0}, "one too many"),
+        ({"flops": 1e22, "parameters": 7e9, "target_loss": 2.3}, "one too many"),
+        ({"target_loss": 1.8}, "irreducible"),
+        ({"flops": 1e21, "target_loss": 2.0}, "it takes 2.47e"),
+        ({"parameters": 1e9, "target_loss": 1.9}, "larger model"),
+        ({"tokens": 1e10, "target_loss": 1.9}, "more data"),
+        ({"flops": 1e12, "parameters": 1e12}, "does not buy"),
+        ({"flops": 3.0}, "no best size"),
+    ],
+)
+def test_a_question_without_an_answer_is_refused(asked: dict[str, Any], word: str) -> None:
+    """In one line that says what to do."""
+    with pytest.raises(ConfigError, match=word) as caught:
+        plan(**asked)
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("asked", ["serve_tokens", "unique_tokens"])
+def test_kaplan_is_not_asked_what_he_cannot_say(asked: str) -> None:
+    """Serving and repeats need Chinchilla's form."""
+    with pytest.raises(ConfigError, match="Chinchilla's form"):
+        make_plan(surface_for("kaplan"), Question(flops=1e20, **{asked: 1e10}))
+
+
+def test_kaplan_has_no_intervals_and_says_why() -> None:
+    """No errors are published; his sizes are without embeddings."""
+    made = make_plan(surface_for("kaplan"), Question(flops=1e20))
+
+    assert made.best.parameters.low is None
+    assert "no errors" in made.law.errors
+    assert "non-embedding" == str(made.law.kind)
+
+
+def test_a_plan_is_json() -> None:
+    """Nothing that JSON lacks is in it, and the numbers are there."""
+    made = make_plan(surface_for("chinchilla", 20), Question(target_loss=1.83, serve_tokens=1e12, unique_tokens=1e13))
+
+    record = json.loads(json.dumps(as_json(made), allow_nan=False))
+
+    assert made.best.parameters.value == record["best"]["parameters"]["value"]
+    assert {field.name for field in dataclasses.fields(made)} == set(record)
+
+
+def test_an_estimate_of_one_row_has_no_interval() -> None:
+    """Nor has one whose rows agree."""
+    assert Estimate(2.0) == estimate(np.array([2.0]), 0.8)
+    assert Estimate(2.0) == estimate(np.array([2.0, 2.0, 2.0]), 0.8)
+
+
+def test_rows_without_an_answer_widen_the_interval() -> None:
+    """They count as endless, not as absent."""
+    told = estimate(np.array([2.0, 1.0, 3.0, np.nan, np.inf]), 0.8)
+
+    assert (1.0, math.inf) == (told.low, told.high)

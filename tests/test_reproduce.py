@@ -1,0 +1,137 @@
+"""Published numbers come out of the data behind them; where the data is not, the page says so."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scalewatch.cli import main
+from scalewatch.errors import ConfigError
+from scalewatch.reproduce import ROWS, Check, DataFolder, Outcome, Row, reproduce
+
+#: Rows that need no data.
+FORMULAS = {6, 7, 20}
+QUICK = [row for row in ROWS if not row.slow]
+
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Run `scalewatch reproduce` without a folder in the environment: exit code, output, complaints."""
+    monkeypatch.delenv("SCALEWATCH_DATA", raising=False)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["scalewatch", "reproduce", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.mark.parametrize("row", QUICK, ids=lambda row: f"row{row.number}")
+def test_a_quick_row_agrees_with_what_was_published(row: Row, data_folder: Path) -> None:
+    """Each of its numbers within its tolerance."""
+    result = row.run(DataFolder(data_folder))
+
+    assert [] == [check for check in result.checks if not check.passed]
+    assert Outcome.PASS is result.outcome
+
+
+def test_every_row_without_its_data_says_what_is_missing() -> None:
+    """Those that are formulas pass; none fails."""
+    results = list(reproduce(DataFolder(None)))
+
+    assert FORMULAS == {result.row.number for result in results if result.outcome is Outcome.PASS}
+    assert all("--data" in result.missing for result in results if result.missing is not None)
+    assert not any(result.outcome is Outcome.FAIL for result in results)
+
+
+def test_a_folder_that_lacks_the_rows_says_which(tmp_path: Path) -> None:
+    """A file of other sources is as good as none."""
+    (tmp_path / "scaling_points.csv").write_text("source,n_params\nother,1\n")
+
+    result = next(iter(reproduce(DataFolder(tmp_path), [1])))
+
+    assert Outcome.MISSING is result.outcome
+    assert "chinchilla_fig4" in (result.missing or "")
+
+
+def test_without_pandas_a_row_of_curves_says_what_to_install(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is missing, not failed."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+
+    result = next(iter(reproduce(DataFolder(data_folder), [9])))
+
+    assert "pip install pandas pyarrow" in (result.missing or "")
+
+
+def test_an_unknown_row_names_the_known_ones() -> None:
+    """13 is of the monitor."""
+    with pytest.raises(ConfigError, match=r"no row 13: the rows are 1, 2, 3"):
+        list(reproduce(DataFolder(None), [13]))
+
+
+@pytest.mark.parametrize(
+    ("passed", "check"),
+    [
+        (True, Check("q", 2.0, 2.009, 0.005, "rel")),
+        (False, Check("q", 2.0, 2.011, 0.005, "rel")),
+        (True, Check("q", 2.0, 1.996, 0.005)),
+        (False, Check("q", 2.0, float("nan"), 0.005)),
+        (True, Check("q", 0.998, 0.9981, how="at least")),
+        (False, Check("q", 0.998, 0.9979, how="at least")),
+        (True, Check("q", 0.004, 0.0039, how="at most")),
+        (False, Check("q", 0.004, float("nan"), how="at most")),
+    ],
+)
+def test_a_number_passes_within_its_tolerance_only(passed: bool, check: Check) -> None:
+    """Relative, absolute, or on one side of a bound; a number that is none never does."""
+    assert passed is check.passed
+
+
+def test_the_page_shows_published_ours_and_tolerance(say: Say) -> None:
+    """Without data: exit code 0, because what can be computed agrees."""
+    code, page, _ = say()
+
+    assert 0 == code
+    for needed in ("published", "tolerance", "Kaplan et al. 2020", "2.303551", "2.3036", "lack their data"):
+        assert needed in page, needed
+    assert max(map(len, page.splitlines())) <= 100
+
+
+def test_a_row_that_fails_is_exit_1(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the number that does not agree is marked."""
+    wrong = Row(1, "wrong", "nobody", lambda data: [Check("q", 1.0, 2.0, 0.1)])
+    monkeypatch.setattr("scalewatch.reproduce.table.ROWS", (wrong,))
+
+    code, page, _ = say()
+
+    assert 1 == code
+    assert 2 == page.count("fail")
+    assert "1 do not" in page
+
+
+def test_a_folder_that_is_none_is_exit_2(say: Say) -> None:
+    """One line, and no row is run."""
+    code, out, err = say("--data", "nowhere")
+
+    assert (2, "") == (code, out)
+    assert "--data must be a folder (got 'nowhere')" in err
+
+
+def test_rows_are_json_for_machines(say: Say) -> None:
+    """With every number, published and ours."""
+    code, out, _ = say("--row", "20", "--json")
+    (row,) = json.loads(out)
+
+    assert (0, 20, "pass") == (code, row["row"], row["outcome"])
+    assert pytest.approx(row["checks"][0]["published"], abs=0.005) == row["checks"][0]["ours"]
