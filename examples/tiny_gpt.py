@@ -64,7 +64,7 @@ class Plan:
         return round(self.fault_share * self.steps) + 1
 
 
-FULL = Plan(ladder=(24, 32, 48), target=80, steps=1500)
+FULL = Plan(ladder=(24, 32, 48), target=64, steps=1500)
 QUICK = Plan(ladder=(16, 24, 32), target=48, steps=300)
 
 

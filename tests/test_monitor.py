@@ -236,6 +236,15 @@ def test_each_tenth_is_kept_once_also_when_the_run_goes_back(law: CurveLaw, back
     assert [n / 10 for n in range(10)] == [m.progress for m in monitor.verdict().milestones]
 
 
+def test_a_log_that_goes_on_beyond_its_plan_has_no_milestone_there(law: CurveLaw) -> None:
+    """Past the planned end there is nothing to forecast."""
+    monitor = Monitor(planned(PLAN), law)
+    watch(monitor, log_of()[:250])
+    watch(monitor, rows(np.full(50, 3.0), first=3 * TOTAL))
+
+    assert [0.0, 0.1, 0.2] == [m.progress for m in monitor.verdict().milestones]
+
+
 def test_a_broken_step_is_no_milestone(law: CurveLaw) -> None:
     """A row that claims to be far beyond the end registers nothing that is no part of the run."""
     monitor = Monitor(planned(PLAN), law)

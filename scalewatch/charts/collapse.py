@@ -20,6 +20,7 @@ from scalewatch.charts.style import (
     Theme,
     axis,
     columns,
+    data,
     finished,
     quantity,
     ramp,
@@ -39,7 +40,7 @@ Floats = NDArray[np.float64]
 HEIGHT, LOWER_HEIGHT = 340, 150
 INNER = WIDTH - 90
 #: Curves and points of each that are drawn.
-MOST_CURVES, CURVE_POINTS = 48, 160
+MOST_CURVES, CURVE_POINTS = 48, 100
 #: Sizes in the legend.
 MOST_SIZES = 16
 #: Progress below which nothing is drawn: the first steps are of another law.
@@ -110,14 +111,15 @@ def collapse(
         ),
     )
     x = axis(FIRST, 1.0, "part of the run done", log=True, most=7)
-    late = np.concatenate([value[at > FIRST] for _, at, value in drawn if np.any(at > FIRST)])
-    y = axis(*span(late, [1.0]), "loss above L0, final = 1", grid=True)
-    layers = []
-    for number, (size, at, value) in enumerate(drawn):
-        line = alt.Chart(rows(x=at, value=value, size=[labels[size]] * len(at), run=[number] * len(at)))
-        mark = line.mark_line(strokeWidth=1.5, opacity=0.75, clip=True)
-        layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("value:Q", **y), color=colour, detail="run:N"))
-    upper = alt.layer(*layers).properties(width=INNER, height=HEIGHT)
+    y = axis(*span(*[value for _, _, value in drawn], [1.0]), "loss above L0, final = 1", grid=True)
+    lines = [
+        {"x": x_value, "value": value, "size": labels[size], "run": number}
+        for number, (size, at, values) in enumerate(drawn)
+        for x_value, value in zip(at.tolist(), values.tolist(), strict=True)
+    ]
+    mark = alt.Chart(data(lines)).mark_line(strokeWidth=1.5, strokeOpacity=0.75)
+    upper = mark.encode(x=alt.X("x:Q", **x), y=alt.Y("value:Q", **y), color=colour, detail="run:N")
+    upper = upper.properties(width=INNER, height=HEIGHT)
     if not np.size(deviation):
         return finished(upper, theme, title=title, subtitle=subtitle)
     lower = _deviations(progress, deviation, noise_floor, x, theme)
@@ -130,7 +132,7 @@ def _thin(curve: NormalisedCurve) -> tuple[Floats, Floats]:
     at, value = np.asarray(curve.progress, dtype=np.float64), np.asarray(curve.value, dtype=np.float64)
     if at.shape != value.shape or at.ndim != 1:
         raise ConfigError(f"`progress` and `value` of a curve must have one shape (got {at.shape}, {value.shape}).")
-    keep = np.isfinite(at) & np.isfinite(value) & (at >= 0.5 * FIRST) & (value > 0)
+    keep = np.isfinite(at) & np.isfinite(value) & (at >= FIRST) & (value > 0)
     at, value = at[keep], value[keep]
     if len(at) <= CURVE_POINTS:
         return at, value

@@ -22,6 +22,7 @@ from scalewatch.charts.style import (
     Theme,
     axis,
     columns,
+    data,
     finished,
     note,
     power,
@@ -170,17 +171,22 @@ def _valleys(
     y = axis(*limits, LOSS_TITLE, unit="loss", grid=True)
     own = [label for budget, label in zip(budgets, labels, strict=True) for _ in budget]
     dots = alt.Chart(rows(size=size[shown], loss=loss[shown], budget=own))
-    grey = alt.Chart(rows(size=size[others], loss=loss[others])).mark_circle(size=30, color=theme.grey, opacity=0.45)
+    grey = alt.Chart(rows(size=size[others], loss=loss[others])).mark_circle(
+        size=30, color=theme.grey, opacity=1, fillOpacity=0.45
+    )
     layers = [
         grey.encode(x=x, y=alt.Y("loss:Q", **y)),
-        dots.mark_circle(size=34, opacity=0.6, clip=True).encode(x=x, y=alt.Y("loss:Q", **y), color=colour),
+        dots.mark_circle(size=34, opacity=1, fillOpacity=0.6, clip=True).encode(
+            x=x, y=alt.Y("loss:Q", **y), color=colour
+        ),
     ]
-    for budget, label in zip(budgets, labels, strict=True):
-        at, value = _parabola(size[budget], loss[budget])
-        if len(at):
-            line = alt.Chart(rows(size=at, loss=value, budget=[label] * len(at)))
-            drawn = line.mark_line(strokeWidth=2, clip=True)
-            layers.append(drawn.encode(x=x, y=alt.Y("loss:Q", **y), color=colour))
+    curves = [
+        {"size": at, "loss": value, "budget": label}
+        for budget, label in zip(budgets, labels, strict=True)
+        for at, value in zip(*(part.tolist() for part in _parabola(size[budget], loss[budget])), strict=True)
+    ]
+    line = alt.Chart(data(curves)).mark_line(strokeWidth=2)
+    layers.append(line.encode(x=x, y=alt.Y("loss:Q", **y), color=colour))
     if minima is not None and len(minima.flops):
         base = alt.Chart(rows(size=minima.parameters, low=minima.low, high=minima.high, loss=minima.loss))
         rule = base.mark_rule(color=theme.ink, strokeWidth=1.6, clip=True)

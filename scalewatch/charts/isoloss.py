@@ -21,6 +21,7 @@ from scalewatch.charts.style import (
     Theme,
     axis,
     columns,
+    data,
     finished,
     note,
     ribbon_layers,
@@ -41,6 +42,8 @@ HEIGHT = 430
 INNER = WIDTH - 90
 #: Contours that can be told apart.
 MOST_CONTOURS = 16
+#: Points a contour is drawn with.
+CONTOUR_POINTS = 200
 #: Compute beyond the runs that is shown, either way.
 BEYOND = 2.0
 
@@ -110,12 +113,14 @@ def isoloss(
             format=".2~f",
         ),
     )
-    layers = [_line(c, x, y, colour) for c in few]
+    layers = [_lines(few, x, y, colour)]
     if frontier is not None:
         layers += ribbon_layers(frontier, theme.promise, alt.X("x:Q", **x), y, None, dash=(1, 0))
     if runs:
         dots = alt.Chart(rows(x=runs[0], size=runs[1], loss=runs[2]))
-        mark = dots.mark_circle(size=40, opacity=0.9, stroke=theme.background, strokeWidth=0.6, clip=True)
+        mark = dots.mark_circle(
+            size=40, opacity=1, fillOpacity=0.9, stroke=theme.background, strokeWidth=0.6, clip=True
+        )
         layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), color=colour))
     layers += _labels(few, frontier, x, y, x_span, y_span, theme)
     return finished(alt.layer(*layers).properties(width=INNER, height=HEIGHT), theme, title=title, subtitle=subtitle)
@@ -138,13 +143,22 @@ def _spread(losses: Sequence[float]) -> list[float]:
     return sorted({round(float(v), 2) for v in np.linspace(min(losses), max(losses), 6)})
 
 
-def _line(contour: Contour, x: dict[str, Any], y: dict[str, Any], colour: Any) -> Any:
+def _lines(contours: Sequence[Contour], x: dict[str, Any], y: dict[str, Any], colour: Any) -> Any:
     import altair as alt
 
-    order = np.arange(len(contour.flops))
-    base = alt.Chart(rows(x=contour.flops, size=contour.parameters, order=order, loss=[contour.loss] * len(order)))
-    return base.mark_line(strokeWidth=1.5, clip=True).encode(
-        x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), order="order:Q", color=colour
+    points = [
+        {"x": flops, "size": size, "order": order, "loss": contour.loss}
+        for contour in contours
+        for order, (flops, size) in enumerate(_few(contour))
+    ]
+    mark = alt.Chart(data(points)).mark_line(strokeWidth=1.5, clip=True)
+    return mark.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), order="order:Q", color=colour, detail="loss:Q")
+
+
+def _few(contour: Contour) -> list[tuple[float, float]]:
+    keep = np.unique(np.linspace(0, len(contour.flops) - 1, CONTOUR_POINTS).astype(int))
+    return list(
+        zip(np.asarray(contour.flops)[keep].tolist(), np.asarray(contour.parameters)[keep].tolist(), strict=True)
     )
 
 

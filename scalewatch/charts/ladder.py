@@ -152,9 +152,11 @@ def _main(
         layers += ribbon_layers(law, theme.promise, alt.X("x:Q", **x), y, colour)
     if others:
         grey = alt.Chart(rows(x=others[0], loss=others[1], series=[OTHER] * len(others[0])))
-        mark = grey.mark_circle(size=40, opacity=0.55)
+        mark = grey.mark_circle(size=40, opacity=1, fillOpacity=0.55)
         layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("loss:Q", **y), color=colour))
-    dots = alt.Chart(rows(x=size, loss=loss, series=[RUN] * len(size))).mark_circle(size=64, opacity=0.85)
+    dots = alt.Chart(rows(x=size, loss=loss, series=[RUN] * len(size))).mark_circle(
+        size=64, opacity=1, fillOpacity=0.85
+    )
     layers.append(dots.encode(x=alt.X("x:Q", **x), y=alt.Y("loss:Q", **y), color=colour))
     if target is not None:
         layers += _target(target, alt.X("x:Q", **x), y, colour)

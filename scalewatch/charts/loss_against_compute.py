@@ -100,7 +100,9 @@ def _panel(
     y = axis(*limits, LOSS_TITLE if log else None, unit="loss", log=log, grid=True)
     dots = alt.Chart(rows(x=cost, loss=loss, series=["run"] * len(cost)))
     layers = [
-        dots.mark_circle(size=36, opacity=0.6, clip=True).encode(x=x, y=alt.Y("loss:Q", **y), color=colour),
+        dots.mark_circle(size=36, opacity=1, fillOpacity=0.6, clip=True).encode(
+            x=x, y=alt.Y("loss:Q", **y), color=colour
+        ),
         *([] if law is None else ribbon_layers(law, theme.promise, x, y, colour)),
         note(
             "logarithmic axes" if log else "linear axes: what the largest runs differ by",

@@ -106,7 +106,7 @@ def loss_against_law(
             layers += _band_layers(band, shade, x, y, colour)
     raw = alt.Chart(rows(step=log.steps, low=log.low, high=log.high))
     layers.append(
-        raw.mark_rule(color=theme.grey, opacity=0.4, clip=True, strokeWidth=1).encode(
+        raw.mark_rule(color=theme.grey, strokeOpacity=0.4, clip=True, strokeWidth=1).encode(
             x=x, y=alt.Y("low:Q", **y), y2="high:Q"
         )
     )

@@ -109,7 +109,9 @@ def _panel(
     layers.append(zero.encode(y=alt.Y("off:Q", **y)))
     dots = alt.Chart(rows(x=values[~far], off=off[~far]))
     layers.append(
-        dots.mark_circle(size=34, color=theme.ink, opacity=0.5).encode(x=alt.X("x:Q", **x), y=alt.Y("off:Q", **y))
+        dots.mark_circle(size=34, color=theme.ink, opacity=1, fillOpacity=0.5).encode(
+            x=alt.X("x:Q", **x), y=alt.Y("off:Q", **y)
+        )
     )
     at, middle = _running_median(values[~far], off[~far])
     if len(at) > 1:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scalewatch.charts.style import plain
 from scalewatch.errors import ConfigError
 
 __all__ = ["save_chart"]
@@ -32,23 +35,23 @@ def save_chart(chart: Any, path: str | os.PathLike[str]) -> Path:
         import vl_convert
     except ImportError:
         raise ConfigError("Charts need the extra `charts`: pip install 'scalewatch[charts]'.") from None
-    spec = chart.to_dict()
+    spec = _each_text(chart.to_dict(validate=False), plain)
     target.parent.mkdir(parents=True, exist_ok=True)
     if ending == ".png":
         target.write_bytes(vl_convert.vegalite_to_png(spec, scale=PNG_SCALE))
     elif ending == ".svg":
         target.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
     elif ending == ".html":
-        page = vl_convert.vegalite_to_html(_without_less_than(spec), bundle=True)
+        page = vl_convert.vegalite_to_html(_each_text(spec, lambda text: text.replace("<", _LESS_THAN)), bundle=True)
         target.write_text(page.replace(_LESS_THAN, "\\u003c"), encoding="utf-8")
     else:
-        target.write_text(chart.to_json(), encoding="utf-8")
+        target.write_text(json.dumps(spec, indent=1), encoding="utf-8")
     return target
 
 
-def _without_less_than(part: Any) -> Any:
+def _each_text(part: Any, change: Callable[[str], str]) -> Any:
     if isinstance(part, str):
-        return part.replace("<", _LESS_THAN)
+        return change(part)
     if isinstance(part, dict):
-        return {_without_less_than(key): _without_less_than(value) for key, value in part.items()}
-    return [_without_less_than(value) for value in part] if isinstance(part, list) else part
+        return {_each_text(key, change): _each_text(value, change) for key, value in part.items()}
+    return [_each_text(value, change) for value in part] if isinstance(part, list) else part

@@ -6,7 +6,9 @@ one labels nothing, on one of many decades it labels 1, 2, 3 ... 9 over each oth
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ __all__ = [
     "finished",
     "named",
     "note",
+    "plain",
     "power",
     "quantity",
     "ramp",
@@ -53,6 +56,9 @@ LOSS_TITLE = "loss  [nats/token]"
 MOST_POINTS = 2_000
 #: A number beyond these is drawn at them: no axis goes further, and sums stay finite.
 LEAST_DRAWN, MOST_DRAWN = 1e-30, 1e60
+#: Digits of a number that is drawn.
+DIGITS = 8
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 #: Letters of a subtitle's line at the full width.
 LINE_LETTERS = 118
 #: Sentences under a headline, and lines of each: what is cut off stands in the command's own output.
@@ -125,19 +131,38 @@ class Ribbon:
     high: Floats
 
 
-def data(values: list[dict[str, Any]]) -> Any:
-    """Return records as inline data of a chart."""
+def plain(text: str) -> str:
+    """Return a text that can be drawn: what XML 1.0 cannot hold is replaced.
+
+    Over such a letter vl_convert ends the whole process, and with it somebody's training.
+    """
+    return _NO_TEXT.sub("\ufffd", text)
+
+
+def data(values: Sequence[dict[str, Any]]) -> Any:
+    """Return records as inline data of a chart.
+
+    They are written at once: altair copies and checks lists of records many times over while it builds a chart.
+    """
     import altair as alt
 
-    return alt.Data(values=values)  # type: ignore[no-untyped-call]
+    written = json.dumps([{name: _drawn(value) for name, value in row.items()} for row in values], allow_nan=False)
+    return alt.Data(values=written, format={"type": "json"})  # type: ignore[no-untyped-call]
+
+
+def _drawn(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
 def rows(**series: Any) -> Any:
     """Return columns of equal length as inline data of a chart; what is not finite becomes null."""
     names = list(series)
     lists = [column.tolist() if isinstance(column, np.ndarray) else list(column) for column in series.values()]
-    fine = [[None if isinstance(v, float) and not math.isfinite(v) else v for v in column] for column in lists]
-    return data([dict(zip(names, row, strict=True)) for row in zip(*fine, strict=True)])
+    return data([dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)])
 
 
 def columns(what: str, *, positive: bool = True, **series: ArrayLike) -> tuple[list[Floats], NDArray[np.int64]]:

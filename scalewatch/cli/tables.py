@@ -200,7 +200,7 @@ def _parquet(path: Path) -> dict[str, Any]:
         arrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
     except ImportError:
         raise ConfigError(
-            "Reading parquet needs pyarrow, which is in the extra `dev`: pip install pyarrow; or write the table as CSV."
+            "Reading parquet needs pyarrow (in the extra `dev`): pip install pyarrow, or write the table as CSV."
         ) from None
     try:
         file = parquet.ParquetFile(path)

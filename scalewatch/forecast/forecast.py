@@ -33,6 +33,7 @@ class LawGap:
         loss: loss of the run there, a mean over its newest stretch [nats/token].
         expected: what the law expected there before the run started [nats/token].
         sd: standard error of `expected`, the law's own [nats/token].
+        noise: standard error of `loss` from batch noise [nats/token].
         token_ratio: tokens that the law needs for this loss at this point of the same schedule, over tokens
             used: at 0.9 a tenth of the compute is lost. None if the law reaches this loss with no amount.
         tokens: tokens consumed, None if unknown.
@@ -42,6 +43,7 @@ class LawGap:
     loss: float
     expected: float
     sd: float
+    noise: float
     token_ratio: float | None
     tokens: float | None = None
 
@@ -52,8 +54,9 @@ class LawGap:
 
     @property
     def sigmas(self) -> float:
-        """`nats` in standard errors of the law."""
-        return self.nats / self.sd if self.sd > 0 else math.inf
+        """`nats` in standard errors of the law and of the batch noise together."""
+        error = math.hypot(self.sd, self.noise)
+        return self.nats / error if error > 0 else math.inf
 
     def text(self) -> str:
         """Say it in one sentence."""

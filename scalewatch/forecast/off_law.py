@@ -1,6 +1,6 @@
 """Says when a run has left the law it is watched with, and when its learning rate has left its plan.
 
-A law is a claim with an error, so off the law means: outside the interval that the law itself gave, 95 % of
+A law is a claim with an error, so off the law means: outside the interval that the law itself gave, 99 % of
 it, for four completed stretches of the curve on end (each a twentieth of the run so far), past the first
 tenth. Above the law is worth waking someone; below it is worth a look at the data and the evaluation.
 
@@ -20,8 +20,9 @@ from scalewatch.run import Run
 
 __all__ = ["OffLaw", "OffPlan"]
 
-#: Two-sided 95 % of a Gaussian.
-SIGMAS = 1.96
+#: Two-sided 99 % of a Gaussian: a law's error is one draw a run, so this is the share of healthy runs that
+#: are told they are off, and no patience within a run makes it smaller.
+SIGMAS = 2.576
 #: Completed stretches on end that must lie outside, or inside, before anything is said.
 STRETCHES = 4
 #: Part of the run before which nothing is said: early descent follows no law.

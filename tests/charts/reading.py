@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,11 +33,12 @@ def _walk(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield part
     for key in ("layer", "hconcat", "vconcat"):
         for child in part.get(key, ()):
-            yield from _walk(child)
+            # altair lifts data that layers share to what holds them
+            yield from _walk({"data": part["data"], **child} if "data" in part else child)
 
 
 def _values(spec: dict[str, Any], layer: dict[str, Any]) -> list[dict[str, Any]]:
     data = layer.get("data", {})
-    if "name" in data:
-        return list(spec["datasets"][data["name"]])
-    return list(data.get("values", ()))
+    written = spec["datasets"][data["name"]] if "name" in data else data.get("values", "[]")
+    rows: list[dict[str, Any]] = json.loads(written)
+    return rows

@@ -21,14 +21,15 @@ def test_a_long_curve_is_thinned_and_keeps_its_shape() -> None:
     (line,) = layers_of(collapse([curve(1e8)], title="t"), "line")
     rows = values_of(line)
 
-    assert len(rows) <= 160
+    assert len(rows) <= 100
     assert np.allclose([row["x"] ** -0.4 for row in rows], [row["value"] for row in rows], rtol=0.01)
 
 
 def test_more_curves_than_can_be_told_apart_are_thinned_over_sizes() -> None:
     """The smallest and the largest stay."""
     chart = collapse([curve(1e6 * (k + 1)) for k in range(200)], title="t")
-    sizes = [values_of(layer)[0]["size"] for layer in layers_of(chart, "line")]
+    (line,) = layers_of(chart, "line")
+    sizes = list(dict.fromkeys(row["size"] for row in values_of(line)))
 
     assert len(sizes) == 48
     assert ("1M", "200M") == (sizes[0], sizes[-1])
@@ -38,7 +39,7 @@ def test_more_curves_than_can_be_told_apart_are_thinned_over_sizes() -> None:
 def test_without_seeds_there_is_no_noise_floor_in_the_picture(noise: object) -> None:
     """A line at NaN would claim one."""
     at = np.linspace(0.02, 1, 100)
-    chart = collapse([curve(1e8)], title="t", progress=at, deviation=0.1 * at, noise_floor=noise)  # type: ignore[arg-type]
+    chart = collapse([curve(1e8)], title="t", progress=at, deviation=0.1 * at, noise_floor=noise)
     series = {row.get("series") for layer in layers_of(chart, "line") for row in values_of(layer)}
 
     assert {None, "between sizes"} == series

@@ -24,7 +24,7 @@ def test_each_contour_is_labelled_with_its_loss() -> None:
 def test_more_contours_than_can_be_told_apart_are_thinned() -> None:
     """Sixteen remain, the first and the last among them."""
     chart = isoloss([contour(v) for v in np.linspace(2.0, 4.0, 100).tolist()], title="t")
-    drawn = {values_of(layer)[0]["loss"] for layer in layers_of(chart, "line")}
+    drawn = {row["loss"] for layer in layers_of(chart, "line") for row in values_of(layer)}
 
     assert 16 == len(drawn)
     assert {2.0, 4.0} <= drawn

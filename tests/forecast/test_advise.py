@@ -20,7 +20,7 @@ def incident(kind: Kind, severity: Severity = Severity.WARNING, began: int = BEG
 
 
 def law_gap(nats: float) -> LawGap:
-    return LawGap(900, 2.5 + nats, 2.5, 0.02, 0.8, 9e8)
+    return LawGap(900, 2.5 + nats, 2.5, 0.02, 0.0, 0.8, 9e8)
 
 
 def off_plan(factor: float | None) -> OffPlan:

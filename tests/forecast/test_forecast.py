@@ -104,7 +104,15 @@ def test_a_curve_is_finite_at_any_step(forecast: Forecast, steps: object) -> Non
 
 
 def gap(**change: float | None) -> LawGap:
-    of = {"step": 3000, "loss": 2.6, "expected": 2.5, "sd": 0.02, "token_ratio": 10.3 / 12.0, "tokens": 12e9}
+    of = {
+        "step": 3000,
+        "loss": 2.6,
+        "expected": 2.5,
+        "sd": 0.02,
+        "noise": 0.0,
+        "token_ratio": 10.3 / 12.0,
+        "tokens": 12e9,
+    }
     return LawGap(**(of | change))  # type: ignore[arg-type]
 
 

@@ -21,7 +21,7 @@ Said = tuple[Kind, Severity, Phase, int, int]
 
 def gap(step: int, sigmas: float, share: float = 0.01) -> LawGap:
     """A gap of so many standard errors; one error is `share` of the loss."""
-    return LawGap(step, 2.5 * (1 + share * sigmas), 2.5, 2.5 * share, 0.9, 1e3 * step)
+    return LawGap(step, 2.5 * (1 + share * sigmas), 2.5, 2.5 * share, 0.0, 0.9, 1e3 * step)
 
 
 def hear(watch: OffLaw, sigmas: Sequence[float], first: int = 200, share: float = 0.01) -> list[Said]:

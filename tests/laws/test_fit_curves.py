@@ -246,6 +246,18 @@ def test_runs_of_one_size_make_a_law_of_that_size() -> None:
     assert pytest.approx(final(TRUE, cosine(900), 2e6), rel=0.01) == told.final_loss
 
 
+def test_runs_at_a_constant_rate_whose_size_makes_no_difference_are_a_law_too() -> None:
+    """The data see neither the decay nor the size: both are the prior's, and no variance runs away."""
+    plan = np.full(600, 1e-3)
+    losses = 1.0 + 3.0 * np.arange(1, 601) ** -0.3
+    law = fit_curves([curve(planned(plan, size), losses) for size in (1e6, 2e6, 4e6)])
+    told = Forecaster(planned(np.full(900, 1e-3), 3e6), law).forecast()
+
+    assert told is not None
+    assert pytest.approx(1.0 + 3.0 * 891.0**-0.3, rel=0.02) == told.final_loss
+    assert np.abs(law.covariance).max() < 1e8
+
+
 def test_runs_without_tokens_make_a_law_in_steps() -> None:
     """Where a run does not say how many tokens a step has, all are counted in steps."""
     runs = ladder()
