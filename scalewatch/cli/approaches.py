@@ -28,6 +28,7 @@ def approaches(
     from rich.console import Console
 
     from scalewatch.cli.finished_runs import from_tables, late
+    from scalewatch.cli.law_charts import approaches_chart, few_notes
     from scalewatch.cli.tables import Reading, count_of
     from scalewatch.errors import ConfigError
     from scalewatch.laws.approaches import compare_approaches
@@ -49,11 +50,10 @@ def approaches(
     for sentence in found.disagreements:
         console.print(sentence, style="yellow", markup=False)
     for result in found.results:
-        for note in result.notes if result.exponent is not None else ():
-            console.print(f"{result.approach}: {note}", style="dim", markup=False, highlight=False)
+        if result.notes and result.exponent is not None:
+            console.print(f"{result.approach}: {few_notes(result.notes)}", style="dim", markup=False, highlight=False)
     if out is not None:
         from scalewatch.charts import save_chart
-        from scalewatch.cli.law_charts import approaches_chart
 
         chart = approaches_chart(found, target_flops=goal, dark=dark)
         console.print(f"Drawn: {save_chart(chart, out)}", markup=False)

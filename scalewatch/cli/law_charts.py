@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scalewatch.laws.chinchilla import Chinchilla
     from scalewatch.laws.fit import Fit
 
-__all__ = ["CURVE_CHARTS", "POINT_CHARTS", "approaches_chart", "curve_chart", "point_chart"]
+__all__ = ["CURVE_CHARTS", "POINT_CHARTS", "approaches_chart", "curve_chart", "few_notes", "point_chart"]
 
 Floats = NDArray[np.float64]
 
@@ -322,8 +322,13 @@ def _used(law: CurveLaw, curves: Sequence[Curve]) -> list[Curve]:
     return [c for c in curves if not any(reason.startswith(f"'{c.run.name}'") for reason in law.left_out)]
 
 
+def few_notes(notes: Sequence[str]) -> str:
+    """Return the first of many notes, and how many more there are."""
+    return " ".join(notes) if len(notes) < 3 else f"{notes[0]} ({len(notes) - 1} more such notes)"
+
+
 def _why(result: ApproachResult) -> str:
-    return " ".join(result.notes) if result.exponent is None else ""
+    return few_notes(result.notes) if result.exponent is None else ""
 
 
 _ROLE = {"total": "parameters", "non_embedding": "non_embedding_parameters"}
@@ -365,7 +370,7 @@ def approaches_chart(found: Comparison, *, target_flops: float | None, dark: boo
 
     answers = [Answer(str(r.approach), r.exponent, r.low, r.high, r.log_scale, r.flops, _why(r)) for r in found.results]
     notes = [found.status, *found.disagreements]
-    notes += [f"{r.approach}: {' '.join(r.notes)}" for r in found.results if r.notes and r.exponent is not None]
+    notes += [f"{r.approach}: {few_notes(r.notes)}" for r in found.results if r.notes and r.exponent is not None]
     return three_approaches(
         answers, title="Three approaches to one allocation", subtitle=notes, target_flops=target_flops, dark=dark
     )
