@@ -149,7 +149,10 @@ def _deviations(
     import altair as alt
 
     (at, apart), kept = columns("deviation", positive=False, progress=progress, deviation=deviation)
-    keep = np.unique(np.linspace(0, len(at) - 1, 2 * CURVE_POINTS).astype(int))
+    order = np.argsort(at, kind="stable")
+    at, apart, kept = at[order], apart[order], kept[order]
+    wanted = np.geomspace(max(float(at[0]), FIRST), max(float(at[-1]), 2 * FIRST), 2 * CURVE_POINTS)
+    keep = np.unique(np.minimum(np.searchsorted(at, wanted), len(at) - 1))
     known: list[tuple[str, Floats, str]] = [("between sizes", 100 * apart[keep], theme.ink)]
     noise = np.asarray(noise_floor, dtype=np.float64)
     if noise.size and np.isfinite(noise).any():

@@ -200,7 +200,7 @@ def ticks(low: float, high: float, most: int = 7, *, log: bool = True) -> list[f
     """Return at most `most` round numbers from `low` to `high`, as evenly as a round number allows.
 
     >>> ticks(3e18, 4e21)
-    [1e+19, 1e+20, 1e+21]
+    [3e+18, 1e+19, 3e+19, 1e+20, 3e+20, 1e+21, 3e+21]
     >>> ticks(2.1, 3.4)
     [2.2, 2.4, 2.6, 2.8, 3.0, 3.2, 3.4]
     """

@@ -151,7 +151,7 @@ class Watch:
         """Clean one row into the sample: 1 for a new step, 0 for a repeated one, -n for n steps back."""
         sample = self._sample
         step = observation.step
-        if type(step) is not int:
+        if type(step) is not int or not -MAX_STEP <= step <= MAX_STEP:
             step = _step(step, self._last_step)
         jump = step - self._last_step
         if self._rows and jump == 0:

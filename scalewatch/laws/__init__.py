@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from scalewatch.laws.chinchilla import Allocation as Allocation
     from scalewatch.laws.chinchilla import Chinchilla as Chinchilla
     from scalewatch.laws.chinchilla import OffOptimum as OffOptimum
+    from scalewatch.laws.chinchilla_file import load_chinchilla as load_chinchilla
+    from scalewatch.laws.chinchilla_file import save_chinchilla as save_chinchilla
     from scalewatch.laws.collapse import Collapse as Collapse
     from scalewatch.laws.collapse import CollapseRun as CollapseRun
     from scalewatch.laws.collapse import FittedFloor as FittedFloor
@@ -103,6 +105,7 @@ _HOMES = {
     **dict.fromkeys(("AdviceBand", "BandSource", "advise_batch_tokens", "advise_learning_rate"), "batch_and_step"),
     **dict.fromkeys(("Break", "BrokenLaw", "Scaling"), "broken"),
     **dict.fromkeys(("Allocation", "Chinchilla", "OffOptimum"), "chinchilla"),
+    **dict.fromkeys(("load_chinchilla", "save_chinchilla"), "chinchilla_file"),
     **dict.fromkeys(("Collapse", "CollapseRun", "FittedFloor", "fit_floor", "measure_collapse"), "collapse"),
     **dict.fromkeys(
         ("Alignment", "CollapseDiagnosis", "CollapseRecipe", "CollapseVerdict", "diagnose_collapse", "early_align"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from scalewatch.cli import main
 from scalewatch.journal import JournalWriter, observation_record
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -44,3 +47,34 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def scalewatch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run the command line in this process."""
+
+    from tests.cli.tables import Said
+
+    def run(*arguments: object) -> Any:
+        monkeypatch.setattr(sys, "argv", ["scalewatch", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return Said(code if isinstance(code, int) else 0, " ".join(printed.out.split()), " ".join(printed.err.split()))
+
+    return run
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """35 finished runs as CSV."""
+    from tests.cli.tables import runs, write
+
+    return write(tmp_path / "runs.csv", runs())
+
+
+@pytest.fixture
+def law_file(tmp_path: Path) -> Path:
+    """Where a law goes."""
+    return tmp_path / "law.json"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,8 +97,10 @@ def test_a_disk_that_hangs_does_not_hold_the_end(
 
     write = JournalWriter.drain
 
+    mended = threading.Event()
+
     def hangs(self: JournalWriter) -> None:
-        time.sleep(3.5)
+        mended.wait(60)
         write(self)
 
     monkeypatch.setattr(JournalWriter, "drain", hangs)
@@ -105,8 +108,10 @@ def test_a_disk_that_hangs_does_not_hold_the_end(
 
     began = time.monotonic()
     trainer.fit(TinyText(), loader())
+    took = time.monotonic() - began
+    mended.set()
 
-    assert time.monotonic() - began < 3.4
+    assert took < 30
     assert "still being written" in capsys.readouterr().out
 
 

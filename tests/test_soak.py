@@ -1,0 +1,41 @@
+"""Ten million steps through the monitor: what a run of months must not make grow."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import tracemalloc
+
+import pytest
+
+from scalewatch.monitor import Monitor
+from scalewatch.observation import Observation
+from scalewatch.run import Run
+
+#: RELIABILITY's promise: growth after the first part, and size of the state, whatever the length of the run.
+MOST_GROWTH_BYTES = 1 << 20
+MOST_STATE_BYTES = 64 << 10
+
+
+@pytest.mark.parametrize("steps", [pytest.param(60_000), pytest.param(10_000_000, marks=pytest.mark.soak)])
+def test_memory_and_state_stay_flat_however_long_the_run(steps: int) -> None:
+    """Memory after the first hundredth stays within a MiB, the state within 64 KiB, and nobody is woken."""
+    noise = random.Random(7)
+    monitor = Monitor(Run("soak", total_steps=steps))
+    settled, pages = max(steps // 100, 5_000), 0
+    tracemalloc.start()
+    began = time.process_time()
+
+    for step in range(1, steps + 1):
+        loss = 1.8 + 3.2 * step**-0.1 + noise.gauss(0.0, 0.03)
+        pages += sum(finding.pages for finding in monitor.observe(Observation(step, loss, 1e-3)))
+        if step == settled:
+            before = tracemalloc.get_traced_memory()[0]
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+
+    print(f"{steps:,} steps: {1e6 * (time.process_time() - began) / steps:.1f} us each, {grown:,} bytes grown")  # noqa: T201
+    assert grown <= MOST_GROWTH_BYTES
+    assert len(json.dumps(monitor.state_dict())) <= MOST_STATE_BYTES
+    assert pages == 0
