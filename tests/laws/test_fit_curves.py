@@ -96,7 +96,7 @@ def test_the_interval_before_the_start_holds_the_truth_as_often_as_it_says() -> 
     assert np.mean(held) >= 0.6
     assert np.mean(np.abs(errors)) < 0.01
     assert abs(np.mean(errors)) < 0.006
-    assert np.mean(widths) < 0.05
+    assert np.mean(widths) < 0.065  # three runs: Student t widens by 1.4
 
 
 def test_runs_that_differ_by_luck_make_a_wider_interval() -> None:
