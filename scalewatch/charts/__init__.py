@@ -14,6 +14,7 @@ from scalewatch.charts.loss_against_compute import loss_against_compute as loss_
 from scalewatch.charts.loss_against_law import Band as Band
 from scalewatch.charts.loss_against_law import loss_against_law as loss_against_law
 from scalewatch.charts.residuals import residuals as residuals
+from scalewatch.charts.save import check_suffix as check_suffix
 from scalewatch.charts.save import save_chart as save_chart
 from scalewatch.charts.style import Ribbon as Ribbon
 from scalewatch.charts.three_approaches import Answer as Answer

@@ -155,7 +155,9 @@ def _deviations(
     keep = np.unique(np.minimum(np.searchsorted(at, wanted), len(at) - 1))
     known: list[tuple[str, Floats, str]] = [("between sizes", 100 * apart[keep], theme.ink)]
     noise = np.asarray(noise_floor, dtype=np.float64)
-    if noise.size and np.isfinite(noise).any():
+    if noise.size and noise.shape != np.shape(progress):
+        raise ConfigError(f"`noise_floor` must be as long as `progress` (got {noise.size}, {np.size(progress)}).")
+    if noise.size and np.isfinite(noise[kept][keep]).any():
         known.append(("between seeds", 100 * noise[kept][keep], theme.promise))
     top = span(*[values for _, values, _ in known], [0.0], log=False)[1]
     y = axis(0.0, top, "deviation  [%]", log=False, most=5, grid=True)

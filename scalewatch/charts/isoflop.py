@@ -1,7 +1,9 @@
 """The valleys of equal compute: final loss over size at each budget, and how the best size grows with the budget.
 
-Above, the runs of each budget, the parabola through the five sizes about the lowest, and its bottom with the
-interval of where it lies. Below, these bottoms over compute, with the power law N ~ C^a through them.
+Above, the runs of each budget, the parabola through the sizes about the lowest, and its bottom with the interval of
+where it lies. Below, these bottoms over compute, with the power law N ~ C^a through them.
+
+Runs far above every valley are counted and not drawn: one that diverged would press all valleys flat.
 
 Source: Hoffmann et al. (2022), arXiv 2203.15556, figure 3.
 """
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.marks import evenly, interval_bars
 from scalewatch.charts.style import (
     LOSS_TITLE,
     WIDTH,
@@ -46,11 +49,13 @@ HEIGHT, LOWER_HEIGHT = 360, 190
 INNER = WIDTH - 90
 #: Runs whose compute differs by less from that of their budget belong to it.
 BUDGET_WIDTH = 0.1
-#: Sizes about the lowest one that a parabola is drawn through, as in the fit.
-PARABOLA_POINTS = 5
+#: Sizes about the lowest one that a parabola is drawn through, as in the fit: five, and all within this log size.
+PARABOLA_POINTS, PARABOLA_REACH = 5, float(np.log(2.0))
 CURVE_POINTS = 60
 #: Budgets that are drawn; more are thinned out evenly.
 MOST_BUDGETS = 14
+#: Room above the highest parabola, in parts of the height below it.
+ABOVE = 0.15
 
 
 @final
@@ -77,6 +82,7 @@ def isoflop(
     *,
     title: str,
     subtitle: Sequence[str] = (),
+    budgets: ArrayLike | None = None,
     minima: Minima | None = None,
     allocation: Ribbon | None = None,
     dark: bool = False,
@@ -85,8 +91,9 @@ def isoflop(
 
     Args:
         parameters: of each run, shape (n,), count. loss: final [nats/token], shape (n,).
-        flops: its budget [FLOP], shape (n,); within 10 % they are one budget.
+        flops: its compute [FLOP], shape (n,).
         title: headline. subtitle: sentences under it.
+        budgets: that each run belongs to [FLOP], shape (n,), NaN for none; None: runs within 10 % are of one.
         minima: the bottoms, and how well they are known; with them the lower panel is drawn.
         allocation: best size over compute [FLOP], a line with its interval.
         dark: colours for a dark page.
@@ -97,21 +104,28 @@ def isoflop(
     import altair as alt
 
     theme = theme_of(dark)
-    (size, losses, compute), _ = columns("runs", parameters=parameters, loss=loss, flops=flops)
-    budgets, others, notes = _few(_budgets(compute), size, list(subtitle))
-    labels = [power(float(np.median(compute[budget]))) for budget in budgets]
+    (size, losses, compute), kept = columns("runs", parameters=parameters, loss=loss, flops=flops)
+    groups = _budgets(compute) if budgets is None else _given(budgets, kept, np.shape(flops))
+    few = evenly([rows for rows in groups if len(np.unique(size[rows])) >= 3] or groups, MOST_BUDGETS)
+    others = np.setdiff1d(np.arange(len(size)), np.concatenate(few))
+    limits, notes = _limits(size, losses, few, minima), list(subtitle)
+    if len(others):
+        notes.append(f"Grey: {len(others)} runs of no budget that is drawn.")
+    if above := int(np.sum(losses > limits[1])):
+        notes.append(f"{above} runs with a loss above {limits[1]:.3g} lie beyond the upper edge.")
+    labels = [power(float(np.median(compute[budget]))) for budget in few]
     colour = alt.Color(
         "budget:N",
         sort=None,
         scale=alt.Scale(domain=list(dict.fromkeys(labels)), range=ramp(len(dict.fromkeys(labels)), theme)),
         legend=alt.Legend(title="budget  [FLOP]", orient="right", symbolType="circle", symbolOpacity=1, symbolLimit=0),
     )
-    minima = None if minima is None else _drawn(minima, [compute[budget] for budget in budgets])
+    minima = None if minima is None else _drawn(minima, [compute[budget] for budget in few])
     sizes = span(size, *([] if minima is None else [minima.parameters]))
-    upper = _valleys(size, losses, budgets, others, labels, colour, sizes, minima, theme)
+    upper = _valleys(size, losses, few, others, labels, colour, (sizes, limits), minima, theme)
     if minima is None or not len(minima.flops):
         return finished(upper, theme, title=title, subtitle=notes)
-    lower = _allocation(minima, allocation, colour, labels, [compute[b] for b in budgets], theme)
+    lower = _allocation(minima, allocation, colour, labels, [compute[b] for b in few], theme)
     return finished(alt.vconcat(upper, lower, spacing=18), theme, title=title, subtitle=notes)
 
 
@@ -126,19 +140,26 @@ def _budgets(flops: Floats) -> list[NDArray[np.int64]]:
     return [np.asarray(part) for part in np.split(order, cuts)]
 
 
-def _few(
-    budgets: list[NDArray[np.int64]], size: Floats, notes: list[str]
-) -> tuple[list[NDArray[np.int64]], NDArray[np.int64], list[str]]:
-    """The budgets that are drawn in colour, the rows of the others, and a sentence on these."""
-    valleys = [rows for rows in budgets if len(np.unique(size[rows])) >= 3] or budgets
-    few = valleys
-    if len(valleys) > MOST_BUDGETS:
-        few = [valleys[i] for i in np.linspace(0, len(valleys) - 1, MOST_BUDGETS).astype(int)]
-    drawn = np.concatenate(few)
-    others = np.setdiff1d(np.concatenate(budgets), drawn)
-    if len(others):
-        notes.append(f"Grey: {len(others)} runs of {len(budgets) - len(few)} other budgets.")
-    return few, others, notes
+def _given(budgets: ArrayLike, kept: NDArray[np.int64], shape: tuple[int, ...]) -> list[NDArray[np.int64]]:
+    """Rows of each budget that is given, rising; last, one by one, those of none."""
+    of = np.asarray(budgets, dtype=np.float64)
+    if of.shape != shape:
+        raise ConfigError(f"`budgets` must have the shape of `flops`, {shape} (got {of.shape}).")
+    of = of[kept]
+    known = [np.flatnonzero(of == budget) for budget in np.unique(of[np.isfinite(of)])]
+    return known + [np.array([row]) for row in np.flatnonzero(~np.isfinite(of)).tolist()]
+
+
+def _limits(
+    size: Floats, loss: Floats, budgets: Sequence[NDArray[np.int64]], minima: Minima | None
+) -> tuple[float, float]:
+    """Least and most loss that is drawn: all valleys, with what little lies above them."""
+    curves = [_parabola(size[rows], loss[rows])[1] for rows in budgets]
+    bottoms = [] if minima is None else [minima.loss]
+    low, high = span(np.min(loss), *curves, *bottoms)
+    if not any(len(curve) for curve in curves):
+        return span(loss)
+    return low, min(high * (high / low) ** ABOVE, span(loss)[1])
 
 
 def _drawn(minima: Minima, budgets: Sequence[Floats]) -> Minima:
@@ -159,20 +180,19 @@ def _valleys(
     others: NDArray[np.int64],
     labels: Sequence[str],
     colour: Any,
-    sizes: tuple[float, float],
+    spans: tuple[tuple[float, float], tuple[float, float]],
     minima: Minima | None,
     theme: Theme,
 ) -> Any:
     import altair as alt
 
     shown = np.concatenate(budgets)
-    x = alt.X("size:Q", **axis(*sizes, "parameters", unit="count", most=9))
-    limits = span(loss)
-    y = axis(*limits, LOSS_TITLE, unit="loss", grid=True)
+    x = alt.X("size:Q", **axis(*spans[0], "parameters", unit="count", most=9))
+    y = axis(*spans[1], LOSS_TITLE, unit="loss", grid=True)
     own = [label for budget, label in zip(budgets, labels, strict=True) for _ in budget]
     dots = alt.Chart(rows(size=size[shown], loss=loss[shown], budget=own))
     grey = alt.Chart(rows(size=size[others], loss=loss[others])).mark_circle(
-        size=30, color=theme.grey, opacity=1, fillOpacity=0.45
+        size=30, color=theme.grey, opacity=1, fillOpacity=0.45, clip=True
     )
     layers = [
         grey.encode(x=x, y=alt.Y("loss:Q", **y)),
@@ -185,12 +205,12 @@ def _valleys(
         for budget, label in zip(budgets, labels, strict=True)
         for at, value in zip(*(part.tolist() for part in _parabola(size[budget], loss[budget])), strict=True)
     ]
-    line = alt.Chart(data(curves)).mark_line(strokeWidth=2)
+    line = alt.Chart(data(curves)).mark_line(strokeWidth=2, clip=True)
     layers.append(line.encode(x=x, y=alt.Y("loss:Q", **y), color=colour))
     if minima is not None and len(minima.flops):
         base = alt.Chart(rows(size=minima.parameters, low=minima.low, high=minima.high, loss=minima.loss))
-        rule = base.mark_rule(color=theme.ink, strokeWidth=1.6, clip=True)
-        layers.append(rule.encode(x=alt.X("low:Q", scale=x["scale"]), x2="high:Q", y=alt.Y("loss:Q", **y)))
+        ends = (alt.X("low:Q", scale=x["scale"]), alt.Y("loss:Q", **y))
+        layers.append(interval_bars(base, *ends, across=True, color=theme.ink, strokeWidth=1.6))
         mark = base.mark_point(shape="diamond", size=60, filled=True, color=theme.ink, opacity=1)
         layers.append(mark.encode(x=x, y=alt.Y("loss:Q", **y)))
     return alt.layer(*layers).properties(width=INNER, height=HEIGHT)
@@ -205,7 +225,8 @@ def _parabola(size: Floats, loss: Floats) -> tuple[Floats, Floats]:
         return np.zeros(0), np.zeros(0)
     middle = int(np.argmin(lowest))
     first = min(max(middle - PARABOLA_POINTS // 2, 0), max(len(sizes) - PARABOLA_POINTS, 0))
-    few = slice(first, first + PARABOLA_POINTS)
+    near = np.flatnonzero(np.abs(sizes - sizes[middle]) <= PARABOLA_REACH)
+    few = slice(min(first, int(near[0])), max(first + PARABOLA_POINTS, int(near[-1]) + 1))
     bent, tilt, level = np.polyfit(sizes[few] - sizes[middle], lowest[few], 2)
     if not bent > 0:
         return np.zeros(0), np.zeros(0)
@@ -235,9 +256,8 @@ def _allocation(
         layers += ribbon_layers(allocation, theme.promise, alt.X("x:Q", **x), y, None)
         layers.append(note(allocation.label, theme.promise, theme))
     base = alt.Chart(rows(x=minima.flops, size=minima.parameters, low=minima.low, high=minima.high, budget=nearest))
-    bars = base.mark_rule(strokeWidth=1.6, color=theme.ink).encode(
-        x=alt.X("x:Q", **x), y=alt.Y("low:Q", **y), y2="high:Q"
-    )
+    ends = (alt.X("x:Q", **x), alt.Y("low:Q", **y))
+    bars = interval_bars(base, *ends, across=False, color=theme.ink, strokeWidth=1.6)
     dots = base.mark_circle(size=42, opacity=1)
     layers += [bars, dots.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), color=colour)]
     return alt.layer(*layers).properties(width=INNER, height=LOWER_HEIGHT)

@@ -8,6 +8,7 @@ Source: Hoffmann et al. (2022), arXiv 2203.15556, figure 4.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.marks import evenly, fraction, halo_text
 from scalewatch.charts.style import (
     WIDTH,
     Ribbon,
@@ -44,6 +46,12 @@ INNER = WIDTH - 90
 MOST_CONTOURS = 16
 #: Points a contour is drawn with.
 CONTOUR_POINTS = 200
+#: Part of the runs that the colours are spread over: the loss of one that diverged would give all others one colour.
+MOST_OF = 0.95
+#: Parts of the panel that a label keeps from its left, right and lower edge.
+EDGE_LEFT, EDGE_RIGHT, EDGE_BELOW = 0.03, 0.03, 0.03
+#: Half the width and height of a label, in parts of the panel, that keep clear of runs and of the frontier.
+LABEL = (0.035, 0.03)
 #: Compute beyond the runs that is shown, either way.
 BEYOND = 2.0
 
@@ -88,10 +96,11 @@ def isoloss(
     import altair as alt
 
     theme = theme_of(dark)
-    few = list(contours)
-    if len(few) > MOST_CONTOURS:
-        few = [few[i] for i in np.linspace(0, len(few) - 1, MOST_CONTOURS).astype(int)]
-    few = [c for c in few if len(c.flops) and np.all(np.isfinite(c.flops)) and np.all(np.isfinite(c.parameters))]
+    few = [
+        c
+        for c in evenly(contours, MOST_CONTOURS)
+        if len(c.flops) and np.all(np.isfinite(c.flops)) and np.all(np.isfinite(c.parameters))
+    ]
     if not few:
         raise ConfigError("There is no contour to draw: give losses above the irreducible one.")
     runs: list[Floats] = []
@@ -100,17 +109,17 @@ def isoloss(
     x_span, y_span = _spans(few, frontier, runs)
     x = axis(*x_span, "compute  [FLOP]", unit="flops", most=9)
     y = axis(*y_span, "parameters", unit="count", grid=True)
-    losses = [c.loss for c in few] + (runs[2].tolist() if runs else [])
+    losses = [c.loss for c in few] + (runs[2][runs[2] <= np.quantile(runs[2], MOST_OF)].tolist() if runs else [])
     colour = alt.Color(
         "loss:Q",
-        scale=alt.Scale(domain=[min(losses), max(losses)], range=list(theme.stops)[::-1], nice=False),
+        scale=alt.Scale(domain=[min(losses), max(losses)], range=list(theme.stops)[::-1], nice=False, clamp=True),
         legend=alt.Legend(
             type="gradient",
             title=["loss", "[nats/token]"],
             orient="right",
             gradientLength=220,
             values=_spread(losses),
-            format=".2~f",
+            format=".2f",
         ),
     )
     layers = [_lines(few, x, y, colour)]
@@ -122,7 +131,7 @@ def isoloss(
             size=40, opacity=1, fillOpacity=0.9, stroke=theme.background, strokeWidth=0.6, clip=True
         )
         layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), color=colour))
-    layers += _labels(few, frontier, x, y, x_span, y_span, theme)
+    layers += _labels(few, frontier, runs, x, y, x_span, y_span, theme)
     return finished(alt.layer(*layers).properties(width=INNER, height=HEIGHT), theme, title=title, subtitle=subtitle)
 
 
@@ -165,6 +174,7 @@ def _few(contour: Contour) -> list[tuple[float, float]]:
 def _labels(
     contours: Sequence[Contour],
     frontier: Ribbon | None,
+    runs: Sequence[Floats],
     x: dict[str, Any],
     y: dict[str, Any],
     x_span: tuple[float, float],
@@ -174,27 +184,26 @@ def _labels(
     """The loss of each contour where it leaves the panel below its cheapest model, and the frontier's name."""
     import altair as alt
 
+    lines = [] if frontier is None else [(frontier.x, frontier.mid)]
+    marks = [*lines, *([runs[:2]] if runs else [])]
+    busy = [np.concatenate([[], *(fraction(mark[i], (x_span, y_span)[i]) for mark in marks)]) for i in (0, 1)]
     at = []
+    digits = 2 if all(abs(one.loss - other.loss) > 0.009 for one, other in itertools.pairwise(contours)) else 3
     for contour in contours:
-        inside = (
-            (contour.flops > x_span[0] * 1.05)
-            & (contour.flops < x_span[1] / 1.15)
-            & (contour.parameters > y_span[0] * 1.12)
-            & (contour.parameters < y_span[1])
-        )
+        across, up = fraction(contour.flops, x_span), fraction(contour.parameters, y_span)
+        inside = (across > EDGE_LEFT) & (across < 1 - EDGE_RIGHT) & (up > EDGE_BELOW) & (up < 1)
         if inside.any():
-            end = int(np.flatnonzero(inside)[0])
-            at.append((contour.flops[end], contour.parameters[end], f"{contour.loss:.3g}"))
+            # the label stands above the line
+            from_x = np.abs(np.subtract.outer(across, busy[0]))
+            from_y = np.abs(np.subtract.outer(up + LABEL[1], busy[1]))
+            free = inside & ~np.any((from_x < LABEL[0]) & (from_y < LABEL[1]), axis=1)
+            end = int(np.flatnonzero(free if free.any() else inside)[0])
+            at.append((contour.flops[end], contour.parameters[end], f"{contour.loss:.{digits}f}"))
     layers: list[Any] = []
     if at:
         base = alt.Chart(rows(x=[p[0] for p in at], size=[p[1] for p in at], label=[p[2] for p in at]))
-        encoded = {"x": alt.X("x:Q", **x), "y": alt.Y("size:Q", **y), "text": "label:N"}
-        # above the line, with a halo where another one passes
-        halo = base.mark_text(
-            fontSize=11, dy=-8, color=theme.background, stroke=theme.background, strokeWidth=4, strokeJoin="round"
-        )
-        layers.append(halo.encode(**encoded))
-        layers.append(base.mark_text(fontSize=11, dy=-8, color=theme.text).encode(**encoded))
+        encoded = {"x": alt.X("x:Q", **x), "y": alt.Y("size:Q", **y)}
+        layers += halo_text(base, theme, encoded, fontSize=11, dy=-8)
     if frontier is not None:
         layers.append(note(frontier.label, theme.promise, theme))
     return layers

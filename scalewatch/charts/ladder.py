@@ -21,7 +21,7 @@ from scalewatch.charts.style import (
     axis,
     columns,
     finished,
-    note,
+    panel_title,
     quantity,
     ribbon_layers,
     rows,
@@ -111,19 +111,28 @@ def ladder(
     main = _main(size, losses, others, law, target, colour, theme, log_axes=log_axes)
     if target is None:
         return finished(main.properties(width=WIDTH - 60, height=HEIGHT), theme, title=title, subtitle=subtitle)
-    times = target.parameters / float(size.max())
-    notes = [*subtitle, f"The target of {quantity(target.parameters)} is {times:.3g} times the largest fitted run."]
-    main = main.properties(width=WIDTH - 130 - SIDE, height=HEIGHT)
-    side = _side(target, colour, theme).properties(width=SIDE, height=HEIGHT)
+    notes = [*subtitle, _distance(target.parameters, float(np.concatenate([size, *others[:1]]).max()))]
+    main = main.properties(width=WIDTH - 150 - SIDE, height=HEIGHT, title=panel_title("the ladder", theme))
+    side = _side(target, colour, theme).properties(
+        width=SIDE, height=HEIGHT, title=panel_title("the target, linear axis", theme)
+    )
     return finished(alt.hconcat(main, side, spacing=26), theme, title=title, subtitle=notes)
 
 
+def _distance(target: float, largest: float) -> str:
+    times = target / largest
+    if times <= 1.0:
+        return f"The target of {quantity(target)} lies within the ladder, which goes up to {quantity(largest)}."
+    return f"The target of {quantity(target)} is {times:.3g} times the largest fitted run."
+
+
 def _check(target: Target) -> None:
-    numbers = (target.parameters, target.loss, target.low, target.high, target.outcome or target.loss)
+    outcome = target.loss if target.outcome is None else target.outcome
+    numbers = (target.parameters, target.loss, target.low, target.high, outcome)
     if not all(np.isfinite(n) and n > 0 for n in numbers) or not target.low <= target.loss <= target.high:
         raise ConfigError(
             f"`target` must hold positive finite numbers, low <= loss <= high (got {target.low:g}, "
-            f"{target.loss:g}, {target.high:g})."
+            f"{target.loss:g}, {target.high:g}, and as the outcome {outcome:g})."
         )
 
 
@@ -152,7 +161,7 @@ def _main(
         layers += ribbon_layers(law, theme.promise, alt.X("x:Q", **x), y, colour)
     if others:
         grey = alt.Chart(rows(x=others[0], loss=others[1], series=[OTHER] * len(others[0])))
-        mark = grey.mark_circle(size=40, opacity=1, fillOpacity=0.55)
+        mark = grey.mark_circle(size=40, opacity=1, fillOpacity=0.6)
         layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("loss:Q", **y), color=colour))
     dots = alt.Chart(rows(x=size, loss=loss, series=[RUN] * len(size))).mark_circle(
         size=64, opacity=1, fillOpacity=0.85
@@ -190,7 +199,7 @@ def _side(target: Target, colour: Any, theme: Theme) -> Any:
     ends = [target.low, target.high, target.outcome or target.loss]
     low, high = span(ends, log=False, room=0.35)
     x = alt.X("x:Q", scale=alt.Scale(domain=[0, 1]), axis=None)
-    y = axis(low, high, None, unit="loss", log=False)
+    y = axis(low, high, LOSS_TITLE, unit="loss", log=False)
     moved = Target(0.25, target.loss, target.low, target.high, target.level, target.outcome)
     told = [
         (target.high, f"{target.high:.3f}", theme.text),
@@ -204,8 +213,7 @@ def _side(target: Target, colour: Any, theme: Theme) -> Any:
         one = alt.Chart(rows(x=[0.36], loss=[at], label=[text]))
         mark = one.mark_text(align="left", fontSize=12, color=shade, fontWeight="bold")
         layers.append(mark.encode(x=x, y=alt.Y("loss:Q", **y), text="label:N"))
-    told_axis = note("the target, linear axis", theme.text, theme, right=SIDE, bold=False)
-    return alt.layer(*_target(moved, x, y, colour), *layers, told_axis)
+    return alt.layer(*_target(moved, x, y, colour), *layers)
 
 
 def _apart(values: Sequence[float], low: float, high: float) -> list[float]:

@@ -19,7 +19,7 @@ from scalewatch.charts.style import (
     axis,
     columns,
     finished,
-    note,
+    panel_title,
     ribbon_layers,
     rows,
     span,
@@ -97,19 +97,10 @@ def _panel(
     low, high = span(cost, *([] if law is None else [law.x[law.x <= end]]), log=log)
     x = alt.X("x:Q", **axis(low if log else 0.0, high, "compute  [FLOP]", unit="flops", log=log, most=6))
     limits = span(loss[shown], *told, log=log, room=0.07)
-    y = axis(*limits, LOSS_TITLE if log else None, unit="loss", log=log, grid=True)
+    y = axis(*limits, LOSS_TITLE, unit="loss", log=log, grid=True)
     dots = alt.Chart(rows(x=cost, loss=loss, series=["run"] * len(cost)))
-    layers = [
-        dots.mark_circle(size=36, opacity=1, fillOpacity=0.6, clip=True).encode(
-            x=x, y=alt.Y("loss:Q", **y), color=colour
-        ),
-        *([] if law is None else ribbon_layers(law, theme.promise, x, y, colour)),
-        note(
-            "logarithmic axes" if log else "linear axes: what the largest runs differ by",
-            theme.text,
-            theme,
-            right=PANEL,
-            bold=False,
-        ),
-    ]
-    return alt.layer(*layers).properties(width=PANEL, height=HEIGHT)
+    band, line = ([], []) if law is None else ([part] for part in ribbon_layers(law, theme.promise, x, y, colour))
+    mark = dots.mark_circle(size=36, opacity=1, fillOpacity=0.6, clip=True)
+    layers = [*band, mark.encode(x=x, y=alt.Y("loss:Q", **y), color=colour), *line]
+    what = "logarithmic axes" if log else "linear axes: what the largest runs differ by"
+    return alt.layer(*layers).properties(width=PANEL, height=HEIGHT, title=panel_title(what, theme))

@@ -30,6 +30,8 @@ HEIGHT, GAP_HEIGHT = 330, 130
 SPAN = 150.0
 #: The same for the loss on linear axes: a first hundredth that falls by half would press all else flat.
 LINEAR_SPAN = 50.0
+#: The same for the distance to the law, which a warm-up makes large, and the least that is shown [nats/token].
+GAP_SPAN, LEAST_REACH = 20.0, 1e-3
 #: Stretches whose means are the line through the rows.
 SMOOTH_STRETCHES = 75
 #: Points a band is drawn with.
@@ -89,6 +91,7 @@ def loss_against_law(
 
     theme = theme_of(dark)
     steps, losses = _drawable(steps, losses, log_axes)
+    promise, forecast = _drawable_band(promise, log_axes), _drawable_band(forecast, log_axes)
     log = envelope(steps, losses, log_steps=log_axes)
     if not len(log.steps):
         raise ConfigError(f"There is no finite {'positive ' if log_axes else ''}loss to draw.")
@@ -98,7 +101,9 @@ def loss_against_law(
         scale=_colours(promise, forecast, findings, theme),
         legend=alt.Legend(orient="top", direction="horizontal", symbolStrokeWidth=3, labelLimit=320),
     )
-    x = _x_axis(log.steps, log_axes)
+    # a run that is on its way is drawn with the way that is ahead of it
+    shown = log.steps if forecast is None else np.append(log.steps, forecast.steps.max())
+    x = _x_axis(shown, log_axes)
     y = _y_axis(log, [b for b in (promise, forecast) if b is not None], log_axes)
     layers: list[Any] = []
     for band, shade in ((promise, theme.promise), (forecast, theme.forecast)):
@@ -120,7 +125,7 @@ def loss_against_law(
     upper = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     if promise is None:
         return finished(upper, theme, title=title, subtitle=subtitle)
-    lower = _gap_panel(smooth, promise, findings, log_axes, log.steps, theme)
+    lower = _gap_panel(smooth, promise, findings, log_axes, shown, theme)
     return finished(alt.vconcat(upper, lower, spacing=14), theme, title=title, subtitle=subtitle)
 
 
@@ -130,6 +135,17 @@ def _drawable(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floa
         raise ConfigError(f"`steps` and `losses` must have one shape (n,) (got {at.shape} and {loss.shape}).")
     keep = np.isfinite(at) & np.isfinite(loss) & ((loss > 0) | (not log_axes))
     return at[keep], np.clip(loss[keep], -MOST_DRAWN, MOST_DRAWN)
+
+
+def _drawable_band(band: Band | None, log_axes: bool) -> Band | None:
+    """The rows of a band that an axis can hold; none of them is no band."""
+    if band is None:
+        return None
+    parts = [np.asarray(part, dtype=np.float64) for part in (band.steps, band.mid, band.low, band.high)]
+    if len({part.shape for part in parts}) != 1 or parts[0].ndim != 1:
+        raise ConfigError(f"The arrays of the band '{band.label:.40}' must have one shape (n,).")
+    fine = np.logical_and.reduce([np.isfinite(part) & ((part > 0) | (not log_axes)) for part in parts])
+    return Band(band.label, *(np.clip(part[fine], -MOST_DRAWN, MOST_DRAWN) for part in parts)) if fine.any() else None
 
 
 def _colours(promise: Band | None, forecast: Band | None, findings: Sequence[Finding], theme: Theme) -> Any:
@@ -154,7 +170,8 @@ def _x_axis(steps: Floats, log_axes: bool) -> Any:
     scale = alt.Scale(type="log" if log_axes else "linear", domain=[first, last], nice=False)
     shown = round_numbers(first, last, (1, 2, 5)) if log_axes else None
     known: dict[str, Any] = {"values": shown} if shown else {"tickCount": 8}
-    axis = alt.Axis(format=",.0f" if last < 2e4 else "~s", grid=False, title="optimizer steps", **known)
+    said = "format(datum.value, ',.0f')" if last < 2e4 else "replace(format(datum.value, '~s'), 'G', 'B')"
+    axis = alt.Axis(labelExpr=said, labelOverlap=True, grid=False, title="optimizer steps", **known)
     return alt.X("step:Q", scale=scale, axis=axis)
 
 
@@ -167,12 +184,12 @@ def _y_axis(log: Envelope, bands: Sequence[Band], log_axes: bool) -> dict[str, A
     if not (log_axes and low > 0):
         return {
             "scale": alt.Scale(domain=[low, high], nice=False),
-            "axis": alt.Axis(format=".2~f", tickCount=6, gridOpacity=0.35),
+            "axis": alt.Axis(format=".3~f", tickCount=6),
             "title": LOSS_TITLE,
         }
     return {
         "scale": alt.Scale(type="log", domain=[low, high], nice=False),
-        "axis": alt.Axis(values=ticks(low, high), format=".3~f", gridOpacity=0.35),
+        "axis": alt.Axis(values=ticks(low, high), format=".3~f"),
         "title": LOSS_TITLE,
     }
 
@@ -235,14 +252,12 @@ def _gap_panel(
     gap = loss - np.interp(at, promise.steps, promise.mid)
     keep = np.unique(np.linspace(0, len(promise.steps) - 1, BAND_POINTS).astype(int))
     low, high = (promise.low - promise.mid)[keep], (promise.high - promise.mid)[keep]
-    reach = (
-        float(max(np.abs(low).max(), np.abs(high).max(), np.quantile(np.abs(gap), 0.98) if len(gap) else 0.0)) * 1.15
-    )
+    reach = 1.15 * max(_reach(promise.steps[keep], np.maximum(-low, high), 1.0), _reach(at, gap, 0.98), LEAST_REACH)
     x = _x_axis(steps, log_axes)
     y: dict[str, Any] = {
         "scale": alt.Scale(domain=[-reach, reach], nice=False),
-        "axis": alt.Axis(format="+.2f", tickCount=5, gridOpacity=0.35),
-        "title": "loss - law  [nats]",
+        "axis": alt.Axis(labelExpr="datum.value ? format(datum.value, '+.3~f') : '0'", tickCount=5),
+        "title": "loss − law  [nats/token]",
     }
     band = alt.Chart(rows(step=promise.steps[keep], low=low, high=high))
     line = alt.Chart(rows(step=at, gap=gap))
@@ -257,3 +272,10 @@ def _gap_panel(
         marks = alt.Chart(data([{"step": f.step} for f in pages]))
         layers.append(marks.mark_rule(color=theme.alarm, strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x))
     return alt.layer(*layers).properties(width=WIDTH, height=GAP_HEIGHT)
+
+
+def _reach(steps: Floats, gap: Floats, share: float) -> float:
+    """How far the later part of a distance goes from zero."""
+    late = np.abs(gap[steps >= steps[-1] / GAP_SPAN]) if len(steps) else gap
+    late = late[np.isfinite(late)]
+    return float(np.quantile(late, share)) if len(late) else 0.0

@@ -22,6 +22,7 @@ from scalewatch.charts.style import (
     span,
     theme_of,
 )
+from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
     import altair as alt
@@ -31,6 +32,8 @@ __all__ = ["residuals"]
 Floats = NDArray[np.float64]
 
 PANEL, HEIGHT = 232, 300
+#: A residual beyond it is drawn at it [%]: a factor of a thousand.
+MOST_PERCENT = 700.0
 #: Runs that get their name drawn.
 MOST_LABELS = 3
 #: Stretches of a running median, each with at least this many runs.
@@ -61,15 +64,23 @@ def residuals(
         dark: colours for a dark page.
 
     Raises:
-        ConfigError: if no run can be drawn.
+        ConfigError: if no run can be drawn, or `percent` or `names` are not of the runs.
     """
     import altair as alt
 
     theme = theme_of(dark)
-    (size, seen, cost), kept = columns("runs", parameters=parameters, tokens=tokens, flops=flops)
-    off = np.asarray(percent, dtype=np.float64)[kept]
-    fine = np.isfinite(off)
-    size, seen, cost, off, kept = size[fine], seen[fine], cost[fine], off[fine], kept[fine]
+    given = np.asarray(percent, dtype=np.float64)
+    left = np.where(np.isfinite(given), np.clip(given, -MOST_PERCENT, MOST_PERCENT), np.nan)
+    if left.shape != np.shape(parameters) or len(names) not in (0, np.size(parameters)):
+        raise ConfigError(
+            "`percent` and `names` must have one entry for each run "
+            f"(got {left.size} and {len(names)} for {np.size(parameters)} runs)."
+        )
+    # the exponential, since a residual may be negative and a column may not
+    (size, seen, cost, _), kept = columns(
+        "runs", parameters=parameters, tokens=tokens, flops=flops, ratio=np.exp(left / 100)
+    )
+    off = left[kept]
     far = np.isin(kept, np.asarray(outliers, dtype=np.int64))
     labels = [named(names[i]) if len(names) else f"row {i}" for i in kept.tolist()]
     reach = max(2.4 * (scale_percent or 0.0), 0.1)

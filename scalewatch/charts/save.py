@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 from scalewatch.charts.style import plain
 from scalewatch.errors import ConfigError
 
-__all__ = ["save_chart"]
+__all__ = ["check_suffix", "save_chart"]
 
 #: Pixels per unit of the chart, so that it is sharp on a dense screen.
 PNG_SCALE = 2.0
@@ -19,6 +20,27 @@ ENDINGS = (".png", ".svg", ".html", ".json")
 #: Stands for "<" until the page is written: vl_convert puts the chart into a script element as it is, where a
 #: title with "</script>" would end it and begin one of its own.
 _LESS_THAN = "scalewatch-less-than-5f0c"
+#: Of the menu beside a chart only "Save as": its editor would send the chart to another site.
+_MENU = {"embedOptions": {"actions": {"export": True, "source": False, "compiled": False, "editor": False}}}
+#: A browser that opens the page asks nobody for anything. Vega compiles its expressions, hence eval.
+_ASKS_NOBODY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+)
+
+
+def check_suffix(path: str | os.PathLike[str]) -> str:
+    """Return how a chart at `path` would be written: ".png", ".svg", ".html" or ".json".
+
+    A command calls it before it fits anything, so that nobody waits for a fit that cannot be drawn.
+
+    Raises:
+        ConfigError: if the ending is none of these.
+    """
+    target = Path(path)
+    ending = target.suffix.lower()
+    if ending not in ENDINGS:
+        raise ConfigError(f"A chart's file must end in .png, .svg, .html or .json (got '{plain(target.name):.60}').")
+    return ending
 
 
 def save_chart(chart: Any, path: str | os.PathLike[str]) -> Path:
@@ -28,9 +50,7 @@ def save_chart(chart: Any, path: str | os.PathLike[str]) -> Path:
         ConfigError: if the ending is none of these, or the extra `charts` is not installed.
     """
     target = Path(path)
-    ending = target.suffix.lower()
-    if ending not in ENDINGS:
-        raise ConfigError(f"A chart can be written as .png, .svg, .html or .json (got '{target.name}').")
+    ending = check_suffix(target)
     try:
         import vl_convert
     except ImportError:
@@ -42,11 +62,22 @@ def save_chart(chart: Any, path: str | os.PathLike[str]) -> Path:
     elif ending == ".svg":
         target.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
     elif ending == ".html":
-        page = vl_convert.vegalite_to_html(_each_text(spec, lambda text: text.replace("<", _LESS_THAN)), bundle=True)
-        target.write_text(page.replace(_LESS_THAN, "\\u003c"), encoding="utf-8")
+        escaped = _each_text(spec | {"usermeta": _MENU}, lambda text: text.replace("<", _LESS_THAN))
+        page = vl_convert.vegalite_to_html(escaped, bundle=True).replace(_LESS_THAN, "\\u003c")
+        target.write_text(page.replace("<title>Chart</title>", _head(spec), 1), encoding="utf-8")
     else:
         target.write_text(json.dumps(spec, indent=1), encoding="utf-8")
     return target
+
+
+def _head(spec: dict[str, Any]) -> str:
+    """What the head of a page says: its title, that it loads nothing, and the colour around the chart."""
+    title, colour = spec.get("title", {}).get("text", "Chart"), spec.get("config", {}).get("background", "#ffffff")
+    words = " ".join(title) if isinstance(title, list) else str(title)
+    return (
+        f'<meta http-equiv="Content-Security-Policy" content="{_ASKS_NOBODY}">\n    '
+        f"<title>{html.escape(words)}</title>\n    <style>body {{ background: {colour}; }}</style>"
+    )
 
 
 def _each_text(part: Any, change: Callable[[str], str]) -> Any:

@@ -34,6 +34,7 @@ __all__ = [
     "finished",
     "named",
     "note",
+    "panel_title",
     "plain",
     "power",
     "quantity",
@@ -58,7 +59,12 @@ MOST_POINTS = 2_000
 LEAST_DRAWN, MOST_DRAWN = 1e-30, 1e60
 #: Digits of a number that is drawn.
 DIGITS = 8
-_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+#: Control characters, and those that turn the direction of a text: a number would be read backwards.
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+#: Letters of a headline's line, and its lines: a run is called what it is called.
+TITLE_LETTERS, TITLE_LINES = 84, 2
+#: Size of what stands at an axis [pixels]: 7 points where the chart fills a page of 6.5 inches.
+AXIS_LETTERS = 12
 #: Letters of a subtitle's line at the full width.
 LINE_LETTERS = 118
 #: Sentences under a headline, and lines of each: what is cut off stands in the command's own output.
@@ -100,7 +106,7 @@ DARK = Theme(
     background="#11161d",
     ink="#e6edf3",
     text="#aab6c3",
-    grey="#66727f",
+    grey="#7d8a97",
     grid="#29323d",
     promise="#f0b23a",
     forecast="#56b4e9",
@@ -181,7 +187,8 @@ def columns(what: str, *, positive: bool = True, **series: ArrayLike) -> tuple[l
     fine = np.logical_and.reduce([np.isfinite(c) & ((c > 0) | (not positive)) for c in made.values()])
     kept = np.flatnonzero(fine)
     if not len(kept):
-        raise ConfigError(f"There is nothing to draw: no row of the {what} holds finite positive numbers throughout.")
+        word = "positive " if positive else ""
+        raise ConfigError(f"There is nothing to draw: no row of the {what} holds finite {word}numbers throughout.")
     if len(kept) > MOST_POINTS:
         ends = [[int(kept[np.argmin(c[kept])]), int(kept[np.argmax(c[kept])])] for c in made.values()]
         few = kept[np.linspace(0, len(kept) - 1, MOST_POINTS - 2 * len(ends)).astype(int)]
@@ -254,7 +261,9 @@ def axis(
     """Return scale, axis and title of a positional channel from `low` to `high`."""
     import altair as alt
 
-    scale = alt.Scale(type="log" if log else "linear", domain=[low, high], nice=False, zero=False)
+    # Vega warns in the browser's console of a `zero` on logarithmic axes
+    zero = alt.Undefined if log else False
+    scale = alt.Scale(type="log" if log else "linear", domain=[low, high], nice=False, zero=zero)
     shown = alt.Axis(
         values=ticks(low, high, most, log=log),
         labelExpr=_LABELS[unit],
@@ -344,24 +353,40 @@ def finished(
     letters = LINE_LETTERS * width // WIDTH
     lines = []
     for sentence in subtitle[:MOST_SENTENCES]:
-        words = textwrap.wrap(" ".join(sentence.split()), letters, max_lines=SENTENCE_LINES, placeholder=" …")
-        lines += words or [""]
+        told = textwrap.wrap(" ".join(sentence.split()), letters, max_lines=SENTENCE_LINES, placeholder=" …")
+        lines += told or [""]
     head = alt.TitleParams(
-        title, subtitle=lines, anchor="start", fontSize=17, subtitleFontSize=12, offset=10, limit=width + 40
+        _headline(title, width),
+        subtitle=lines,
+        anchor="start",
+        fontSize=17,
+        subtitleFontSize=12,
+        offset=10,
+        limit=width + 40,
     )
+    words: dict[str, Any] = {"labelColor": theme.text, "titleColor": theme.text, "titleFontWeight": "normal"}
+    words |= {"labelFontSize": AXIS_LETTERS, "titleFontSize": AXIS_LETTERS}
     styled: alt.TopLevelMixin = (
         chart.properties(title=head)
         .configure(background=theme.background, font="Inter, Helvetica, Arial, sans-serif", padding=14)
         .configure_view(stroke=None)
-        .configure_axis(
-            labelColor=theme.text,
-            titleColor=theme.text,
-            titleFontWeight="normal",
-            domainColor=theme.grey,
-            tickColor=theme.grey,
-            gridColor=theme.grid,
-        )
+        .configure_axis(**words, domainColor=theme.grey, tickColor=theme.grey, gridColor=theme.grid)
         .configure_title(color=theme.ink, subtitleColor=theme.text)
-        .configure_legend(labelColor=theme.text, titleColor=theme.text, labelFontSize=12, titleFontWeight="normal")
+        .configure_legend(**words)
     )
     return styled
+
+
+def _headline(title: str, width: int) -> str | list[str]:
+    """A headline in as many lines as it takes, at most two."""
+    letters = TITLE_LETTERS * width // WIDTH
+    if len(title) <= letters:
+        return title
+    return textwrap.wrap(" ".join(title.split()), letters, max_lines=TITLE_LINES, placeholder=" …")
+
+
+def panel_title(text: str, theme: Theme) -> Any:
+    """Return words over one of several panels, where they cover nothing."""
+    import altair as alt
+
+    return alt.TitleParams(text, anchor="start", fontSize=12, fontWeight="normal", color=theme.text, offset=6)

@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scalewatch.laws.approaches import Comparison
 
 __all__ = ["approaches"]
 
 
 def approaches(
-    tables: Annotated[list[Path], typer.Argument(help="Tables of runs: .csv, .parquet.", show_default=False)],
+    tables: Annotated[list[Path], typer.Argument(help="Tables of runs: .csv, .tsv, .parquet.", show_default=False)],
     flops: Annotated[str | None, typer.Option(help="Budget that the runs are to be planned for [FLOP].")] = None,
     out: Annotated[Path | None, typer.Option(help="Draw the page: .html, .png, .svg or .json.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss. Repeat.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
     bytes_per_token: Annotated[float | None, typer.Option(help="Turns bits per byte into nats per token.")] = None,
-    noise_nats: Annotated[float, typer.Option(help="Standard deviation of a final loss over seeds.")] = 0.002,
+    noise_nats: Annotated[
+        float, typer.Option(help="Standard deviation of a final loss over seeds [nats/token].")
+    ] = 0.002,
     dark: Annotated[bool, typer.Option(help="Draw for a dark page.")] = False,
 ) -> None:
     """Put the allocation exponents of Chinchilla's three approaches side by side, and say where they disagree.
 
     A row is a finished run, or a checkpoint of one: with a column `run`, whole training curves are seen and the
     first approach, their envelope, has something to say too.
+
+    Exit code 0: at least one approach has an answer; 1: none has, and what is printed says why; 2: nothing was read.
     """
     from rich.console import Console
 
     from scalewatch.cli.finished_runs import from_tables, late
-    from scalewatch.cli.law_charts import approaches_chart, few_notes
+    from scalewatch.cli.law_charts import approaches_chart
+    from scalewatch.cli.outputs import check_chart_file
     from scalewatch.cli.tables import Reading, count_of
     from scalewatch.errors import ConfigError
     from scalewatch.laws.approaches import compare_approaches
+    from scalewatch.laws.isoflop import check_noise
 
+    if out is not None:
+        check_chart_file("--out", out)
+    check_noise(noise_nats)
+    goal = None if flops is None else count_of("--flops", flops)
     console, reading = Console(), Reading.of(tables, column or [], where or [], bytes_per_token)
     if reading.folders:
-        raise ConfigError(f"{reading.folders[0]} is no table: this command reads .csv and .parquet.")
-    goal = None if flops is None else count_of("--flops", flops)
+        raise ConfigError(f"{reading.folders[0]} is no table: this command reads .csv, .tsv and .parquet.")
     rows = late(from_tables(reading.tables, reading.overrides, bytes_per_token=bytes_per_token))
     found = compare_approaches(
         rows.size, rows.tokens, rows.loss, rows.runs if rows.checkpoints else None, noise_nats=noise_nats
@@ -44,16 +58,32 @@ def approaches(
     for sentence in rows.told:
         console.print(sentence, style="dim", markup=False, highlight=False)
     for sentence in rows.left_out:
-        console.print(sentence, style="yellow", markup=False)
-    console.print(found.table(goal), markup=False, highlight=False, soft_wrap=True)
-    console.print(found.status, style="bold", markup=False)
-    for sentence in found.disagreements:
-        console.print(sentence, style="yellow", markup=False)
-    for result in found.results:
-        if result.notes and result.exponent is not None:
-            console.print(f"{result.approach}: {few_notes(result.notes)}", style="dim", markup=False, highlight=False)
-    if out is not None:
+        console.print(sentence, style="yellow", markup=False, highlight=False)
+    _print(console, found, goal)
+    answered = any(result.exponent is not None for result in found.results)
+    if out is not None and answered:
         from scalewatch.charts import save_chart
 
         chart = approaches_chart(found, target_flops=goal, dark=dark)
-        console.print(f"Drawn: {save_chart(chart, out)}", markup=False)
+        console.print(f"Drawn: {save_chart(chart, out)}", markup=False, highlight=False)
+    elif out is not None:
+        console.print("Nothing is drawn: no approach has an answer.", style="yellow")
+    if not answered:
+        raise typer.Exit(1)
+
+
+def _print(console: Console, found: Comparison, goal: float | None) -> None:
+    for sentence in found.cautions:
+        console.print(sentence, style="yellow", markup=False, highlight=False)
+    console.print(found.table(goal), markup=False, highlight=False, soft_wrap=True)
+    console.print(found.status, style="bold", markup=False, highlight=False)
+    for sentence in found.disagreements:
+        console.print(sentence, style="yellow", markup=False, highlight=False)
+    notes = {result.approach: result.notes for result in found.results}
+    reason = found.results[0].notes
+    if reason and all(each == reason for each in notes.values()):
+        console.print(" ".join(reason), style="yellow", markup=False, highlight=False)
+        return
+    for approach, each in notes.items():
+        if each:
+            console.print(f"{approach}: {' '.join(each)}", style="dim", markup=False, highlight=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch.cli.finished_runs import nats_per_token
+from scalewatch.cli.finished_runs import how_many, nats_per_token
 from scalewatch.cli.tables import Table, named_columns
 from scalewatch.errors import FitError, RunError
 from scalewatch.laws import Curve
@@ -42,7 +42,8 @@ def curves_from_tables(
     left_out: list[str] = []
     for table in tables:
         roles = named_columns(table, overrides)
-        told.append(f"{table.source}: " + ", ".join(f"{r} = column '{roles[r]}'" for r in _ROLES if r in roles) + ".")
+        columns_told = ", ".join(f"{r} = column '{roles[r]}'" for r in _ROLES if r in roles)
+        told.append(f"{table.source}: {how_many(len(table), 'row')}; {columns_told}.")
         columns = {role: table.numbers(roles[role]) for role in _ROLES[1:] if role in roles and role != "loss"}
         columns["loss"] = nats_per_token(table, roles["loss"], bytes_per_token, told)
         names = np.array(table.words(roles["run"]) if "run" in roles else [table.stem] * len(table))
@@ -50,6 +51,9 @@ def curves_from_tables(
             rows = np.flatnonzero(names == name)
             own = {role: column[rows] for role, column in columns.items()}
             try:
+                own, copies = _without_copies(own)
+                if copies:
+                    left_out.append(f"Left out: {how_many(copies, 'row')} of '{name:.60}' that are copies of others.")
                 curves.append(_curve(str(name), own, table.source))
             except _LeftOut as why:
                 left_out.append(f"'{name:.60}' is left out: {why}")
@@ -60,9 +64,16 @@ class _LeftOut(Exception):
     """One run cannot be used, the others can."""
 
 
+def _without_copies(own: dict[str, Floats]) -> tuple[dict[str, Floats], int]:
+    """Return the rows in the order of their steps, each once, and how many were copies."""
+    order = np.lexsort((own["loss"], own["step"]))
+    step, loss = own["step"][order], own["loss"][order]
+    again = (np.diff(step) == 0) & (np.diff(loss) == 0)
+    order = order[np.concatenate([[True], ~again])]
+    return {role: column[order] for role, column in own.items()}, int(again.sum())
+
+
 def _curve(name: str, own: dict[str, Floats], source: str) -> Curve:
-    order = np.argsort(own["step"], kind="stable")
-    own = {role: column[order] for role, column in own.items()}
     step, loss = own["step"], own["loss"]
     fine = np.isfinite(step) & (step >= 1)
     if np.sum(np.diff(step[fine]) == 0) > MOST_DOUBLE * max(len(step), 1):
@@ -78,8 +89,6 @@ def _curve(name: str, own: dict[str, Floats], source: str) -> Curve:
     if not fine.any():
         raise _LeftOut("it has no step above 0.")
     last = int(step[fine][-1])
-    if not np.isfinite(loss[fine][-1]):
-        raise _LeftOut(f"its loss is not finite at its last step {last:,} (diverged).")
     try:
         return Curve(_run(name, own, last), step[fine], loss[fine])
     except (FitError, RunError) as fault:
@@ -95,7 +104,9 @@ def _run(name: str, own: dict[str, Floats], last: int) -> Run:
     per_step = _first(own.get("tokens_per_step"))
     if per_step is None and "tokens" in own:
         with np.errstate(all="ignore"):
-            per_step = _first(np.array([np.nanmedian(own["tokens"] / own["step"])]))
+            each = own["tokens"] / own["step"]
+        fine = each[np.isfinite(each) & (each > 0)]
+        per_step = float(np.median(fine)) if len(fine) else None
     numbers: dict[str, Any] = {role: _first(own.get(role)) for role in ("parameters", "non_embedding_parameters")}
     return Run(name, last, plan, tokens_per_step=per_step, **numbers)
 

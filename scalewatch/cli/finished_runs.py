@@ -15,11 +15,11 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch.cli.tables import Table, named_columns
+from scalewatch.cli.tables import Table, named_columns, text_instead
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
 
-__all__ = ["Rows", "ends", "from_tables", "late", "nats_per_token"]
+__all__ = ["Rows", "ends", "few", "from_tables", "how_many", "late", "named", "nats_per_token"]
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +30,11 @@ FLOPS_DIFFER = 1.3
 #: Part of each run that an envelope of training curves leaves out at the start.
 FIRST_PART = 0.1
 #: Runs that are named in one sentence.
-MOST_NAMED = 5
+MOST_NAMED = 8
+#: No model and no run has so few parameters or tokens: these are millions or billions.
+LEAST_COUNT = 1e3
+#: Finished runs beyond which a fit with its bootstrap takes minutes; the largest public set has 2,000.
+MOST_RUNS = 10_000
 
 _SIZE_ROLES = {
     "parameters": SizeKind.TOTAL,
@@ -77,62 +81,117 @@ class Rows:
 
 
 def from_tables(tables: Sequence[Table], overrides: dict[str, str], *, bytes_per_token: float | None = None) -> Rows:
-    """Return the rows of some tables.
+    """Return the rows of some tables; a row that is a copy of another counts once.
 
     Raises:
         FitError: if a column is missing, a loss is zero or negative, tables differ in unit or in what they count, or
             no row is left.
         ConfigError: if an override names what is not there.
     """
-    parts = [_one(table, overrides, bytes_per_token) for table in tables]
+    seen: set[tuple[str, float, float, float]] = set()
+    parts = [_one(table, overrides, bytes_per_token, seen, several=len(tables) > 1) for table in tables]
     kinds = {part.size.kind for part in parts}
     if len(kinds) > 1:
         raise FitError(f"The tables count parameters as {' and '.join(sorted(str(k) for k in kinds))}: choose one.")
-    joined = Rows(
-        Parameters(np.concatenate([p.size.count for p in parts]), parts[0].size.kind),
-        np.concatenate([p.tokens for p in parts]),
-        np.concatenate([p.loss for p in parts]),
-        [name for p in parts for name in p.runs],
-        any(p.checkpoints for p in parts),
+    left_out = [sentence for p in parts for sentence in p.left_out]
+    filled = [part for part in parts if len(part.loss)]
+    if not filled:
+        raise FitError("There is no finished run to fit a law to. " + " ".join(left_out))
+    return Rows(
+        Parameters(np.concatenate([p.size.count for p in filled]), filled[0].size.kind),
+        np.concatenate([p.tokens for p in filled]),
+        np.concatenate([p.loss for p in filled]),
+        [name for p in filled for name in p.runs],
+        any(p.checkpoints for p in filled),
         [sentence for p in parts for sentence in p.told],
-        [sentence for p in parts for sentence in p.left_out],
+        left_out,
     )
-    if not len(joined.loss):
-        raise FitError("There is no finished run to fit a law to. " + " ".join(joined.left_out))
-    return joined
 
 
-def _one(table: Table, overrides: dict[str, str], bytes_per_token: float | None) -> Rows:
+def _one(
+    table: Table,
+    overrides: dict[str, str],
+    bytes_per_token: float | None,
+    seen: set[tuple[str, float, float, float]],
+    *,
+    several: bool,
+) -> Rows:
     roles = named_columns(table, overrides)
     if "loss" not in roles:
-        raise FitError(f"{table.source}: no column is named like a loss; say which: --column loss=NAME.")
-    told = [f"{table.source}: " + ", ".join(f"{r} = column '{roles[r]}'" for r in _used(roles)) + "."]
+        text = text_instead(table, "loss")
+        raise FitError(
+            f"{table.source}: no column of numbers is named like a loss; say which: --column loss=NAME.{text}"
+        )
+    told = [f"{table.source}: {how_many(len(table), 'row')}; {_columns(roles)}."]
     kind, size, tokens = _size_and_tokens(table, roles, told)
     loss = nats_per_token(table, roles["loss"], bytes_per_token, told)
     given = table.words(roles["run"]) if "run" in roles else [""] * len(table)
-    runs = [name or f"row {i}" for i, name in enumerate(given, 1)]
+    before = f"{table.stem}: " if several else ""
+    runs = [f"{before}{name or f'row {i}'}" for i, name in enumerate(given, 1)]
     left_out: list[str] = []
-    described = np.isfinite(size) & np.isfinite(tokens) & (size >= 1) & (tokens > 0)
+    known = np.isfinite(size) & np.isfinite(tokens) & (size > 0) & (tokens > 0)
+    _check_counts(table, {"parameters": size[known], "tokens": tokens[known]})
+    described = known & (size >= 1)
     if not described.all():
-        left_out.append(_named_rows("has no size or no tokens", runs, ~described))
+        left_out.append(left_out_sentence("without a size or tokens", runs, ~described))
     ended = np.isfinite(loss)
     if (described & ~ended).any():
-        left_out.append(_named_rows("has no finite loss (diverged or unfinished)", runs, described & ~ended))
+        left_out.append(left_out_sentence("without a finite loss (diverged or unfinished)", runs, described & ~ended))
     keep = np.flatnonzero(described & ended)
-    wrong = keep[loss[keep] <= 0]
-    if len(wrong):
-        raise FitError(
-            f"{table.source}: the loss of row {wrong[0] + 1} ('{runs[wrong[0]]:.40}') is {loss[wrong[0]]:g}; "
-            f"{len(wrong)} rows are zero or negative. A cross entropy is above zero: is '{roles['loss']}' the right "
-            "column? Say --column loss=NAME, or take these rows out."
-        )
+    _check_loss(table, roles["loss"], runs, loss, keep)
+    copies = _copies([f"{kind} {name}" for name in given], size, tokens, loss, keep, seen)
+    if copies.any():
+        left_out.append(left_out_sentence("that are copies of others, same size, tokens and loss", runs, copies))
+        keep = np.setdiff1d(keep, np.flatnonzero(copies))
     checkpoints = "run" in roles and _are_checkpoints([runs[i] for i in keep.tolist()], size[keep], tokens[keep])
     if not checkpoints:
         # the label of a table of finished runs may be a family's name: each row is a run of its own
         times = Counter(runs)
         runs = [f"{name} (row {i})" if times[name] > 1 else name for i, name in enumerate(runs, 1)]
-    count = Parameters(size[keep] if len(keep) else np.ones(0), kind)
+    # a table may have no row left, and parameters are at least one number
+    count = Parameters(size[keep] if len(keep) else np.ones(1), kind)
     return Rows(count, tokens[keep], loss[keep], [runs[i] for i in keep.tolist()], checkpoints, told, left_out)
+
+
+def _check_loss(table: Table, column: str, runs: Sequence[str], loss: Floats, keep: NDArray[np.int64]) -> None:
+    wrong = keep[loss[keep] <= 0]
+    if len(wrong):
+        raise FitError(
+            f"{table.source}: the loss of row {wrong[0] + 1} ('{runs[wrong[0]]:.40}') is {loss[wrong[0]]:g}; "
+            f"{how_many(len(wrong), 'row')} of this kind. A cross entropy is above zero: is '{column}' the right "
+            "column? Say --column loss=NAME, or take these rows out."
+        )
+
+
+def _check_counts(table: Table, counts: dict[str, Floats]) -> None:
+    for name, values in counts.items():
+        if len(values) and values.max() < LEAST_COUNT:
+            raise FitError(
+                f"{table.source}: {name} go from {values.min():g} to {values.max():g}, and a law needs counts: are "
+                "these millions or billions? Write 7e9 or 7B."
+            )
+
+
+def _copies(
+    given: Sequence[str],
+    size: Floats,
+    tokens: Floats,
+    loss: Floats,
+    keep: NDArray[np.int64],
+    seen: set[tuple[str, float, float, float]],
+) -> NDArray[np.bool_]:
+    """Return which rows were seen before; two labels are two runs, which may end at one rounded loss."""
+    copies = np.zeros(len(loss), dtype=bool)
+    columns = (column[keep].tolist() for column in (size, tokens, loss))
+    for i, *numbers in zip(keep.tolist(), *columns, strict=True):
+        key = (given[i], numbers[0], numbers[1], numbers[2])
+        copies[i] = key in seen
+        seen.add(key)
+    return copies
+
+
+def _columns(roles: dict[str, str]) -> str:
+    return ", ".join(f"{role} = column '{roles[role]}'" for role in _used(roles))
 
 
 def _used(roles: dict[str, str]) -> list[str]:
@@ -149,9 +208,10 @@ def _size_and_tokens(table: Table, roles: dict[str, str], told: list[str]) -> tu
     known = {"parameters": size, "tokens": tokens, "flops": flops}
     if sum(column is not None for column in known.values()) < 2:
         missing = [name for name, column in known.items() if column is None]
+        text = "".join(text_instead(table, name) for name in missing)
         raise FitError(
-            f"{table.source}: two of parameters, tokens and flops are needed, and no column is named like "
-            f"{' or '.join(missing)}; say which: --column {missing[0]}=NAME."
+            f"{table.source}: two of parameters, tokens and flops are needed, and no column of numbers is "
+            f"named like {' or '.join(missing)}; say which: --column {missing[0]}=NAME.{text}"
         )
     with np.errstate(all="ignore"):
         if size is not None and tokens is None:
@@ -160,13 +220,19 @@ def _size_and_tokens(table: Table, roles: dict[str, str], told: list[str]) -> tu
         elif tokens is not None and size is None:
             size = np.asarray(flops) / (FLOPS_PER_PARAMETER_TOKEN * tokens)
             told.append(f"{table.source}: parameters are taken as flops / (6 tokens).")
-        elif flops is not None:
-            factor = float(np.nanmedian(flops / (FLOPS_PER_PARAMETER_TOKEN * np.asarray(size) * np.asarray(tokens))))
+        elif flops is not None and (told_flops := flops > 0).any():
+            pairs = FLOPS_PER_PARAMETER_TOKEN * np.asarray(size) * np.asarray(tokens)
+            factor = float(np.nanmedian((flops / pairs)[told_flops]))
             if not 1 / FLOPS_DIFFER < factor < FLOPS_DIFFER:
                 told.append(
                     f"{table.source}: its flops are {factor:.3g} times 6 x parameters x tokens; the law counts the "
                     "latter. Check that parameters are total and tokens those seen."
                 )
+    if flops is not None and (flops <= 0).any():
+        told.append(
+            f"{table.source}: {how_many(int(np.sum(flops <= 0)), 'cell')} of '{roles['flops']}' are zero or negative "
+            "(integers that overflowed?)."
+        )
     return kind, np.asarray(size, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
 
 
@@ -206,13 +272,21 @@ def _are_checkpoints(runs: Sequence[str], size: Floats, tokens: Floats) -> bool:
 
 
 def ends(rows: Rows) -> Rows:
-    """Return each run at its last row; runs that ended far above their best are left out, and named."""
+    """Return each run at its last row; runs that ended far above their best are left out, and named.
+
+    Raises:
+        FitError: if no run is left, or there are more than 10,000.
+    """
     if not rows.checkpoints:
+        if len(rows.loss) > MOST_RUNS:
+            raise FitError(
+                f"{len(rows.loss):,} rows are more finished runs than anybody has: if they are checkpoints, name the "
+                "column that tells their runs apart (--column run=NAME); else take some of them (--where)."
+            )
         return rows
     labels = np.unique(np.array(rows.runs), return_inverse=True)[1]
     kept, diverged = [], []
-    for run in range(int(labels.max()) + 1):
-        own = np.flatnonzero(labels == run)
+    for own in _groups(labels):
         last = int(own[np.argmax(rows.tokens[own])])
         later = own[rows.tokens[own] >= FIRST_PART * rows.tokens[last]]
         ratio = float(rows.loss[last] / rows.loss[later].min())
@@ -222,11 +296,18 @@ def ends(rows: Rows) -> Rows:
             kept.append(last)
     if not kept:
         raise FitError("There is no finished run to fit a law to. " + " ".join(diverged))
+    before = len(rows.loss) - len(kept) - len(diverged)
     note = (
-        f"{len(rows.loss) - len(kept) - len(diverged)} rows before the end of their run are left out: a loss in "
-        "mid-schedule is higher than the run would have ended at."
+        f"Left out: {how_many(before, 'row')} before the end of their run, warm-up and early descent among them: a "
+        "loss in mid-schedule is higher than the run would have ended at."
     )
-    return rows.take(np.array(kept), [note, *diverged])
+    return rows.take(np.array(kept), [*([note] if before else []), *diverged])
+
+
+def _groups(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the rows of each label, in order of their labels."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
 
 
 def late(rows: Rows) -> Rows:
@@ -241,8 +322,22 @@ def late(rows: Rows) -> Rows:
     return rows.take(np.flatnonzero(keep), [note] if not keep.all() else [])
 
 
-def _named_rows(what: str, runs: Sequence[str], which: NDArray[np.bool_]) -> str:
+def left_out_sentence(what: str, runs: Sequence[str], which: NDArray[np.bool_]) -> str:
+    """Return a sentence that counts and names the runs that are left out."""
     names = [runs[i] for i in np.flatnonzero(which).tolist()]
-    told = ", ".join(f"'{name:.60}'" for name in names[:MOST_NAMED])
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"Left out: {told}{more} {what}."
+    return f"Left out: {how_many(len(names), 'row')} {what}: {named(names)}."
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first names of a list, quoted, and how many more there are."""
+    return few([f"'{name:.60}'" for name in names])
+
+
+def few(told: Sequence[str]) -> str:
+    """Return the first of a list, and how many more there are."""
+    return ", ".join(told[:MOST_NAMED]) + (f" and {len(told) - MOST_NAMED:,} more" if len(told) > MOST_NAMED else "")
+
+
+def how_many(count: int, what: str) -> str:
+    """Return "1 row" or "2 rows"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

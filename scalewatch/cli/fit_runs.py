@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from scalewatch.cli.finished_runs import Rows, ends
+from scalewatch.cli.finished_runs import Rows, ends, few, how_many
+from scalewatch.cli.fit_tables import LEVEL, Constant, constants_table
+from scalewatch.cli.quantities import count
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from scalewatch.cli.ladder_charts import Goal
     from scalewatch.laws.chinchilla import Chinchilla
     from scalewatch.laws.fit import Estimator, Fit
 
-__all__ = ["Drawing", "Options", "fit_runs"]
+__all__ = ["Drawing", "Options", "fit_runs", "say"]
 
 #: Rounds in which runs far above the law are left out: each moves the law, and another may show.
 ROUNDS = 3
 #: Part of the runs that may be left out as diverged; more is no accident, and all are kept.
 MOST_LEFT_OUT = 0.15
-LEVEL = 0.8
+#: Runs farther off than this many standard deviations are named as the worst.
+MOST_WORST = 3
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Where the chart goes, which one it is, and the size of the target, count."""
+    """Where the chart goes, which one it is, and the run that its ladder is for."""
 
     out: Path | None
     chart: str
-    target: float | None
+    goal: Goal | None
     dark: bool
+
+    def check(self, *, curves: bool) -> None:
+        """Refuse before the fit what could not be drawn after it.
+
+        Raises:
+            ConfigError: if the file cannot be written, or there is no such chart of this law.
+        """
+        from scalewatch.cli.law_charts import check_chart
+        from scalewatch.cli.outputs import check_chart_file
+
+        check_chart(self.chart, curves=curves)
+        if self.out is not None:
+            check_chart_file("--out", self.out)
+        elif self.chart != "auto":
+            raise ConfigError("`--chart` needs `--out FILE`, the picture to draw.")
+        elif self.goal is not None and curves:
+            raise ConfigError("`--target` of a law of curves needs `--out FILE`: it is drawn on the ladder.")
 
     def save(self, console: Console, chart: Any) -> None:
         """Write the chart, and say where."""
         from scalewatch.charts import save_chart
 
         if self.out is not None:
-            console.print(f"Drawn: {save_chart(chart, self.out)}", markup=False)
+            say(console, [f"Drawn: {save_chart(chart, self.out)}"], "")
 
 
 @final
@@ -49,13 +72,34 @@ class Drawing:
 class Options:
     """How finished runs are fitted."""
 
-    estimator: str
+    estimator: Estimator
     bootstrap: int
     keep_outliers: bool
 
+    @classmethod
+    def checked(cls, estimator: str, bootstrap: int, keep_outliers: bool) -> Options:
+        """Return the options, before anything is read.
 
-def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, options: Options) -> None:
-    """Fit Chinchilla's law to finished runs, print it, write it, draw it.
+        Raises:
+            ConfigError: if one is out of its range.
+        """
+        from scalewatch.laws.bootstrap import MOST_RESAMPLES
+
+        if estimator not in ("huber", "lad"):
+            raise ConfigError(f"`--estimator` must be huber or lad (got {estimator!r:.40}).")
+        if not 0 <= bootstrap <= MOST_RESAMPLES:
+            raise ConfigError(f"`--bootstrap` must lie between 0 and {MOST_RESAMPLES:,} (got {bootstrap}).")
+        return cls(cast("Estimator", estimator), bootstrap, keep_outliers)
+
+
+def say(console: Console, sentences: Sequence[str], style: str) -> None:
+    """Print sentences, a line each, as they are: names of runs may look like markup."""
+    for sentence in sentences:
+        console.print(sentence, style=style, markup=False, highlight=False)
+
+
+def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, options: Options) -> bool:
+    """Fit Chinchilla's law to finished runs, print it, write it, draw it; return whether it can be used.
 
     Raises:
         FitError: if there are too few runs, with what to do.
@@ -63,29 +107,32 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
     """
     from scalewatch.laws.chinchilla_file import FittedChinchilla, save_chinchilla
 
-    if options.estimator not in ("huber", "lad"):
-        raise ConfigError(f"`--estimator` must be huber or lad (got {options.estimator!r:.40}).")
+    say(console, rows.told, "dim")
     finished = ends(rows)
-    for sentence in finished.told:
-        console.print(sentence, style="dim", markup=False, highlight=False)
+    say(console, finished.left_out, "yellow")
     fitted, used = _without_diverged(finished, options)
-    for reason in used.left_out:
-        console.print(reason, style="yellow", markup=False)
+    say(console, used.left_out[len(finished.left_out) :], "yellow")
+    say(console, _used(used, len(rows.loss)), "")
     save_chinchilla(FittedChinchilla.of(fitted, used.left_out), output)
     console.print(_constants(fitted))
-    for line in _summary(fitted):
-        console.print(line, markup=False, highlight=False)
+    say(console, _summary(fitted, used.runs), "")
+    if drawing.goal is not None:
+        say(console, [_at_goal(fitted, drawing.goal)], "")
+    console.print()
     style = "green" if fitted.status.name == "OK" else "yellow" if fitted.status.usable else "bold red"
-    for status in fitted.statuses:
-        console.print(status.value, style=style, markup=False)
-    for note in fitted.notes:
-        console.print(f"  {note}", style="dim", markup=False, highlight=False)
+    notes = fitted.notes if len(fitted.notes) == len(fitted.statuses) else [" ".join(fitted.notes)]
+    for status, note in zip_longest(fitted.statuses, notes, fillvalue=""):
+        say(console, [status] if status else [], style)
+        say(console, [f"  {note}"] if note else [], "dim")
+    console.print(f"Written to {output}.", markup=False, highlight=False)
+    if not fitted.status.usable:
+        say(console, ["Do not plan with this law: its constants are where the search ended, no more."], "bold red")
     if drawing.out is not None:
         from scalewatch.cli.law_charts import point_chart
 
-        picture = point_chart(drawing.chart, fitted, used.runs, target=drawing.target, dark=drawing.dark)
+        picture = point_chart(drawing.chart, fitted, used.runs, goal=drawing.goal, dark=drawing.dark)
         drawing.save(console, picture)
-    console.print(f"Written to {output}.", markup=False)
+    return fitted.status.usable
 
 
 def _without_diverged(rows: Rows, options: Options) -> tuple[Fit[Chinchilla], Rows]:
@@ -93,52 +140,88 @@ def _without_diverged(rows: Rows, options: Options) -> tuple[Fit[Chinchilla], Ro
     from scalewatch.laws.fit_chinchilla import fit_chinchilla
 
     def fitted(some: Rows, bootstrap: int) -> Fit[Chinchilla]:
-        estimator = cast("Estimator", options.estimator)
-        return fit_chinchilla(some.size, some.tokens, some.loss, estimator=estimator, bootstrap=bootstrap)
+        return fit_chinchilla(
+            some.size, some.tokens, some.loss, estimator=options.estimator, bootstrap=bootstrap, names=some.runs
+        )
 
-    used = rows
+    used, far = rows, dict[str, float]()
     for _ in range(0 if options.keep_outliers else ROUNDS):
         first = fitted(used, 0)
-        far = first.outliers[first.residuals[first.outliers] > 0]
-        left = len(used.loss) - len(far)
-        if not len(far) or not first.status.usable or left < max((1 - MOST_LEFT_OUT) * len(rows.loss), 5):
+        above = first.outliers[first.residuals[first.outliers] > 0]
+        left = len(used.loss) - len(above)
+        if not len(above) or not first.status.usable or left < max((1 - MOST_LEFT_OUT) * len(rows.loss), 5):
             break
-        said = [
-            f"'{used.runs[i]:.60}' is left out: its loss {used.loss[i]:.4g} lies {np.expm1(first.residuals[i]):.0%} "
-            "above the law of the others (diverged or unfinished?); --keep-outliers keeps it."
-            for i in far.tolist()
-        ]
-        used = used.take(np.setdiff1d(np.arange(len(used.loss)), far), said)
+        far.update({used.runs[i]: float(first.residuals[i]) for i in above.tolist()})
+        used = used.take(np.setdiff1d(np.arange(len(used.loss)), above))
+    if far:
+        told = few([_off(name, far[name]) for name in sorted(far, key=lambda name: -far[name])])
+        said = (
+            f"Left out: {how_many(len(far), 'run')} far above the law of the others (diverged or unfinished?): {told}."
+        )
+        used = used.take(np.arange(len(used.loss)), [f"{said} --keep-outliers keeps such runs."])
     return fitted(used, options.bootstrap), used
 
 
-def _constants(fitted: Fit[Chinchilla]) -> object:
-    from rich.table import Table
+def _used(used: Rows, rows: int) -> list[str]:
+    spans = (
+        f"{_span(np.asarray(used.size.count))} {used.size.kind} parameters",
+        f"{_span(used.tokens)} tokens",
+        f"losses {used.loss.min():.3f} to {used.loss.max():.3f} nats/token",
+    )
+    of = f" of {rows:,} rows" if used.checkpoints or rows != len(used.loss) else ""
+    return [f"Used: {how_many(len(used.loss), 'run')}{of}: {', '.join(spans)}."]
 
-    table = Table(title="L = E + A N^-alpha + B D^-beta", title_justify="left")
-    for name in ("", "value", "standard error", f"{LEVEL:.0%} interval", "what it is"):
-        table.add_column(name, justify="left" if name in ("", "what it is") else "right")
+
+def _span(values: Any) -> str:
+    low, high = count(float(values.min())), count(float(values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def _off(name: str, residual: float) -> str:
+    percent = f"{100 * np.expm1(residual):+.2g}%" if abs(residual) < np.log(2) else f"{np.exp(residual):.2g}x"
+    return f"'{name:.60}' ({percent})"
+
+
+def _constants(fitted: Fit[Chinchilla]) -> object:
     meaning = {
-        "E": "nats/token that no model of this recipe gets below",
-        "A": f"what size can gain, N = {fitted.law.kind} parameters",
-        "B": "what data can gain, D = tokens",
+        "E": "nats/token that no model gets below",
+        "A": f"what size gains, N = {fitted.law.kind} parameters",
+        "B": "what data gain, D = tokens",
         "alpha": "exponent of size",
         "beta": "exponent of data",
     }
-    for name, what in meaning.items():
-        low, high = fitted.interval(name, LEVEL)
-        known = f"{low:.4g} to {high:.4g}" if np.isfinite(low) and np.isfinite(high) else "not known"
-        table.add_row(name, f"{fitted.values[name]:.4g}", f"{fitted.standard_errors[name]:.2g}", known, what)
-    return table
+    rows = [Constant(name, fitted.values[name], fitted.interval(name, LEVEL), what) for name, what in meaning.items()]
+    return constants_table("L = E + A N^-alpha + B D^-beta", rows)
 
 
-def _summary(fitted: Fit[Chinchilla]) -> list[str]:
+def _summary(fitted: Fit[Chinchilla], names: Sequence[str]) -> list[str]:
     from scalewatch.laws.fit_chinchilla import allocation_exponent
 
-    a = fitted.law.exponents[0]
-    low, high = fitted.interval_of(allocation_exponent, LEVEL)
-    return [
-        f"With compute C, the best N grows as C^{a:.3f} ({low:.3f} to {high:.3f}), the best D as C^{1 - a:.3f}.",
-        f"A run lies {100 * fitted.scale:.2g} % off the law (one sd); objective {fitted.objective:.5g} over "
-        f"{len(fitted.points)} runs; {fitted.starts_agreeing} of {fitted.starts} starts agree.",
+    said = []
+    if fitted.status.usable:
+        a = fitted.law.exponents[0]
+        low, high = fitted.interval_of(allocation_exponent, LEVEL)
+        said.append(f"With compute C, the best N grows as C^{a:.3f} ({low:.3f} to {high:.3f}), D as C^{1 - a:.3f}.")
+    worst = np.argsort(-np.abs(fitted.residuals), kind="stable")[:MOST_WORST].tolist()
+    told = few([_off(names[i], float(fitted.residuals[i])) for i in worst])
+    said += [
+        f"A run lies {100 * fitted.scale:.2g} % off the law (one sd); farthest: {told}.",
+        f"Objective {fitted.objective:.5g} ({fitted.estimator}); "
+        f"{fitted.starts_agreeing} of {fitted.starts} starts agree.",
     ]
+    return said
+
+
+def _at_goal(fitted: Fit[Chinchilla], goal: Goal) -> str:
+    from scalewatch.laws.size import Parameters
+
+    size = Parameters(goal.parameters, fitted.law.kind)
+    tokens = goal.tokens or float(fitted.law.tokens_for_size(size))
+    told = fitted.predict(size, tokens, LEVEL)
+    at = f"At {count(goal.parameters)} parameters"
+    if not np.isfinite(told.high):
+        return f"{at} nothing is promised: the law cannot be used."
+    on = f"on {count(tokens)} tokens" if goal.tokens else f"on the {count(tokens)} tokens that suit them"
+    beyond = "".join(f" {note}" for note in told.notes if note.startswith("Extrapolates"))
+    came = "" if goal.outcome is None else f" It came out at {goal.outcome:.3f}."
+    return f"{at} {on}: {told.loss:.3f} nats/token ({told.low:.3f} to {told.high:.3f}).{beyond}{came}"

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.errors import ConfigError, FitError
+from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from scalewatch.charts import Ribbon
+    from scalewatch.cli.ladder_charts import Goal
     from scalewatch.laws import Curve, CurveLaw
     from scalewatch.laws.approaches import ApproachResult, Comparison
     from scalewatch.laws.chinchilla import Chinchilla
+    from scalewatch.laws.collapse import Collapse
     from scalewatch.laws.fit import Fit
 
-__all__ = ["CURVE_CHARTS", "POINT_CHARTS", "approaches_chart", "curve_chart", "few_notes", "point_chart"]
+__all__ = [
+    "CURVE_CHARTS",
+    "GRID",
+    "LEVEL",
+    "NORMAL_80",
+    "POINT_CHARTS",
+    "approaches_chart",
+    "check_chart",
+    "curve_chart",
+    "few_notes",
+    "law_ribbon",
+    "law_sentences",
+    "point_chart",
+    "used_curves",
+]
 
 Floats = NDArray[np.float64]
 
@@ -31,16 +47,20 @@ GRID = 60
 CONTOURS = 10
 #: Log compute about a bottom that is of its budget, and part of the runs that must be of one.
 BUDGET_WIDTH, MOSTLY = 0.1, 0.7
-#: Log size within which runs are of one size.
-SAME_SIZE = 0.03
+#: Constants from here on are written with a power of ten.
+WITH_POWER = 1e4
+#: What stands for an interval that a fit does not give.
+UNKNOWN = "its interval is not known"
+#: Part of the run at which a headline compares curves.
+HALF_WAY = 0.5
 
 
-def point_chart(name: str, fit: Fit[Chinchilla], names: Sequence[str], *, target: float | None, dark: bool) -> Any:
+def point_chart(name: str, fit: Fit[Chinchilla], names: Sequence[str], *, goal: Goal | None, dark: bool) -> Any:
     """Return a chart of a law of final losses.
 
     Args:
         name: one of `POINT_CHARTS`, or "auto": isoFLOP if most runs lie in valleys with a bottom, else residuals.
-        fit: the fit. names: of its runs. target: size for the ladder, count. dark: colours.
+        fit: the fit. names: of its runs. goal: what the ladder is for. dark: colours.
 
     Raises:
         ConfigError: if there is no such chart of this law. FitError: if the runs do not make the chart.
@@ -56,33 +76,63 @@ def point_chart(name: str, fit: Fit[Chinchilla], names: Sequence[str], *, target
     if name == "residuals":
         return _residuals(fit, names, dark)
     if name == "ladder":
-        return _ladder_of_points(fit, target, dark)
-    raise ConfigError(
-        f"`--chart` of a law of final losses is one of auto, {', '.join(POINT_CHARTS)} (got {name!r:.40})."
-    )
+        from scalewatch.cli.ladder_charts import ladder_of_points
+
+        return ladder_of_points(fit, goal, dark)
+    raise _no_such_chart(name, curves=False)
 
 
-def curve_chart(name: str, law: CurveLaw, curves: Sequence[Curve], *, target: float | None, dark: bool) -> Any:
+def curve_chart(name: str, law: CurveLaw, curves: Sequence[Curve], *, goal: Goal | None, dark: bool) -> Any:
     """Return a chart of a law of whole curves, one of `CURVE_CHARTS`, or "auto": the ladder.
 
     Raises:
         ConfigError: if there is no such chart of this law. FitError: if the runs do not make the chart.
     """
     if name in ("auto", "ladder"):
-        return _ladder_of_curves(law, curves, target, dark)
+        from scalewatch.cli.ladder_charts import ladder_of_curves
+
+        return ladder_of_curves(law, curves, goal, dark)
     if name == "collapse":
         return _collapse(law, curves, dark)
-    raise ConfigError(f"`--chart` of a law of curves is one of auto, {', '.join(CURVE_CHARTS)} (got {name!r:.40}).")
+    raise _no_such_chart(name, curves=True)
 
 
-def _sentences(fit: Fit[Chinchilla]) -> list[str]:
+def check_chart(name: str, *, curves: bool) -> None:
+    """Refuse a chart that a law of final losses, or of whole curves, does not have: before it is fitted.
+
+    Raises:
+        ConfigError: if there is no such chart.
+    """
+    if name not in ("auto", *(CURVE_CHARTS if curves else POINT_CHARTS)):
+        raise _no_such_chart(name, curves=curves)
+
+
+def _no_such_chart(name: str, *, curves: bool) -> ConfigError:
+    what, known = ("curves", CURVE_CHARTS) if curves else ("final losses", POINT_CHARTS)
+    return ConfigError(f"`--chart` of a law of {what} is one of auto, {', '.join(known)} (got {name!r:.40}).")
+
+
+def law_sentences(fit: Fit[Chinchilla]) -> list[str]:
+    """Return what stands under each chart of a law of final losses: its equation, and what is wrong with it."""
     law = fit.law
     low, high = fit.interval_of(lambda draws: np.asarray(draws[:, 4] / (draws[:, 3] + draws[:, 4])), LEVEL)
     return [
-        f"L = {law.E:.3f} + {law.A:.4g} N^-{law.alpha:.3f} + {law.B:.4g} D^-{law.beta:.3f}, {law.source}; N ~ C^a with "
-        f"a = {law.exponents[0]:.3f} ({low:.3f} to {high:.3f}).",
+        f"L = {law.E:.3f} + {_constant(law.A)} N^-{law.alpha:.3f} + {_constant(law.B)} D^-{law.beta:.3f}, "
+        f"{law.source}; N ~ C^a with a = {law.exponents[0]:.3f} ({_within(low, high, '{:.3f}'.format)}).",
         *([] if fit.status.name == "OK" else [fit.status.value]),
     ]
+
+
+def _constant(value: float) -> str:
+    from scalewatch.charts.style import power
+
+    return power(value) if value >= WITH_POWER else f"{value:.4g}"
+
+
+def _within(low: float, high: float, form: Callable[[float], str]) -> str:
+    """An interval in words, for a headline."""
+    known = np.isfinite(low) and np.isfinite(high)
+    return f"{LEVEL:.0%} interval {form(low)} to {form(high)}" if known else UNKNOWN
 
 
 def _in_valleys(fit: Fit[Chinchilla]) -> bool:
@@ -98,7 +148,7 @@ def _in_valleys(fit: Fit[Chinchilla]) -> bool:
 
 def _isoflop(fit: Fit[Chinchilla], dark: bool) -> Any:
     from scalewatch.charts import Minima, Ribbon, isoflop
-    from scalewatch.laws.isoflop import allocation_fit, bottoms
+    from scalewatch.laws.isoflop import allocation_fit, bottoms, budget_of_each
     from scalewatch.laws.size import Parameters
 
     points = fit.points
@@ -125,13 +175,14 @@ def _isoflop(fit: Fit[Chinchilla], dark: bool) -> Any:
     line = Ribbon(label, grid, np.exp(middle), np.exp(middle - half), np.exp(middle + half))
     notes = [f"{len(points)} runs; bottoms with {LEVEL:.0%} intervals."]
     if left_out:
-        notes.append(f"{len(left_out)} budgets have no bottom, such as {left_out[-1]}")
+        notes += left_out
     return isoflop(
         size,
         loss,
         flops,
-        title="The best size at each budget",
+        title=f"The best size grows as C^{made.exponent:.3f} ({_within(low, high, '{:.3f}'.format)})",
         subtitle=notes,
+        budgets=budget_of_each(Parameters(size, points.kind), flops),
         minima=minima,
         allocation=line,
         dark=dark,
@@ -144,7 +195,16 @@ def _frontier(fit: Fit[Chinchilla], flops: Floats) -> Ribbon:
 
     best = fit.law.optimum(flops)
     bounds = np.array([optimum_interval(fit, f, LEVEL).parameters for f in flops.tolist()])
-    return Ribbon(f"best size, {LEVEL:.0%} interval", flops, np.asarray(best.size.count), bounds[:, 0], bounds[:, 1])
+    what = f"{LEVEL:.0%} interval" if np.isfinite(bounds).all() else UNKNOWN
+    return Ribbon(f"best size, {what}", flops, np.asarray(best.size.count), bounds[:, 0], bounds[:, 1])
+
+
+def _best_size(fit: Fit[Chinchilla], flops: float) -> str:
+    from scalewatch.charts.style import power, quantity
+
+    best = _frontier(fit, np.array([flops]))
+    within = _within(float(best.low[0]), float(best.high[0]), quantity)
+    return f"With {power(flops)} FLOP, the best model has {quantity(float(best.mid[0]))} parameters ({within})"
 
 
 def _isoloss(fit: Fit[Chinchilla], dark: bool) -> Any:
@@ -160,15 +220,16 @@ def _isoloss(fit: Fit[Chinchilla], dark: bool) -> Any:
     levels = levels[levels > law.E]
     contours = []
     for level in levels.tolist():
-        reaches = grid[grid > 1.001 * (law.A / (level - law.E)) ** (1.0 / law.alpha)]
-        if len(reaches):
-            tokens = law.tokens_for_loss(Parameters(reaches, law.kind), level)
-            contours.append(Contour(level, 6.0 * reaches * tokens, reaches))
+        least_size = (law.A / (level - law.E)) ** (1.0 / law.alpha)
+        # closer and closer to the size below which no data suffices, or the line ends inside the panel
+        reaches = np.sort(np.append(grid[grid > 1.1 * least_size], least_size * (1 + np.geomspace(1e-4, 0.1, GRID))))
+        tokens = law.tokens_for_loss(Parameters(reaches, law.kind), level)
+        contours.append(Contour(level, 6.0 * reaches * tokens, reaches))
     frontier = _frontier(fit, np.geomspace(flops.min() / 2, 2 * flops.max(), GRID))
     return isoloss(
         contours,
-        title="What equal loss costs",
-        subtitle=_sentences(fit),
+        title=_best_size(fit, float(flops.max())),
+        subtitle=law_sentences(fit),
         frontier=frontier,
         flops=flops,
         parameters=size,
@@ -177,18 +238,30 @@ def _isoloss(fit: Fit[Chinchilla], dark: bool) -> Any:
     )
 
 
+def law_ribbon(name: str, x: Floats, mid: ArrayLike, low: ArrayLike, high: ArrayLike) -> Ribbon:
+    """Return a law with the interval of a run on it; one that is not finite is not drawn, and the label says so."""
+    from scalewatch.charts import Ribbon
+
+    bounds = np.array([low, high], dtype=np.float64)
+    known = np.isfinite(bounds).all(axis=0)
+    label = f"{name}, {LEVEL:.0%} interval of a run" if known.any() else f"{name}, {UNKNOWN}"
+    return Ribbon(label, x, np.asarray(mid, dtype=np.float64), *np.where(known, bounds, np.nan))
+
+
 def _compute(fit: Fit[Chinchilla], dark: bool) -> Any:
-    from scalewatch.charts import Ribbon, loss_against_compute
+    from scalewatch.charts import loss_against_compute
+    from scalewatch.charts.style import power
 
     points = fit.points
     flops = np.exp(points.log_flops)
     grid = np.geomspace(flops.min(), 3 * flops.max(), 3 * GRID)
     best = fit.law.optimum(grid)
     told = fit.predict(best.size, best.tokens, LEVEL)
-    label = f"best at this compute, {LEVEL:.0%} interval of a run"
-    law = Ribbon(label, grid, *(np.asarray(part) for part in (told.loss, told.low, told.high)))
+    law = law_ribbon("best at this compute", grid, told.loss, told.low, told.high)
+    within = _within(float(law.low[-1]), float(law.high[-1]), "{:.3f}".format)
+    title = f"With {power(float(grid[-1]))} FLOP, the law reaches {float(law.mid[-1]):.3f} nats/token ({within})"
     return loss_against_compute(
-        flops, np.exp(points.log_loss), title="Loss against compute", subtitle=_sentences(fit), law=law, dark=dark
+        flops, np.exp(points.log_loss), title=title, subtitle=law_sentences(fit), law=law, dark=dark
     )
 
 
@@ -196,13 +269,17 @@ def _residuals(fit: Fit[Chinchilla], names: Sequence[str], dark: bool) -> Any:
     from scalewatch.charts import residuals
 
     points = fit.points
-    notes = [*_sentences(fit), "Shaded: one and two standard deviations of a run. Blue: running median."]
+    farthest = 100 * float(fit.residuals[np.argmax(np.abs(fit.residuals))])
+    notes = [
+        *law_sentences(fit),
+        "Shaded: one and two standard deviations of a run. Blue: running median; a law that fits keeps it at zero.",
+    ]
     return residuals(
         np.exp(points.log_size),
         np.exp(points.log_tokens),
         np.exp(points.log_flops),
         100 * fit.residuals,
-        title="What the law leaves over",
+        title=f"Runs lie {100 * fit.scale:.2g} % off the law (one standard deviation), the farthest {farthest:+.2g} %",
         subtitle=notes,
         scale_percent=100 * fit.scale,
         outliers=fit.outliers,
@@ -211,114 +288,8 @@ def _residuals(fit: Fit[Chinchilla], names: Sequence[str], dark: bool) -> Any:
     )
 
 
-def _rungs(log_size: Floats, loss: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows of the best run of each size, sizes within 3 % being one, and the other rows."""
-    order = np.argsort(log_size, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(log_size[order]) > SAME_SIZE) + 1)
-    best = np.array([group[np.argmin(loss[group])] for group in groups])
-    return best, np.setdiff1d(order, best)
-
-
-def _ladder_of_points(fit: Fit[Chinchilla], target: float | None, dark: bool) -> Any:
-    """For each size its best run; tokens grow with size as in these."""
-    from scalewatch.charts import Ribbon, Target, ladder
-    from scalewatch.charts.style import quantity
-    from scalewatch.laws.size import Parameters
-
-    points = fit.points
-    size, loss = np.exp(points.log_size), np.exp(points.log_loss)
-    best, others = _rungs(points.log_size, loss)
-    if len(best) < 2:
-        raise FitError("A ladder needs runs of two sizes or more: choose another chart (--chart).")
-    slope, level = np.polyfit(points.log_size[best], points.log_tokens[best], 1)
-    grid = np.geomspace(size.min(), max(float(size.max()), target or 0.0), GRID)
-    told = fit.predict(Parameters(grid, points.kind), np.exp(level + slope * np.log(grid)), LEVEL)
-    law = Ribbon(f"law, {LEVEL:.0%} interval", grid, *(np.asarray(p) for p in (told.loss, told.low, told.high)))
-    goal = None
-    notes = [
-        *_sentences(fit),
-        f"Rungs: the best run of each size. The law is drawn at their tokens, D ~ N^{slope:.2f}.",
-    ]
-    if target is not None:
-        tokens = float(np.exp(level + slope * np.log(target)))
-        one = fit.predict(Parameters(target, points.kind), tokens, LEVEL)
-        if not np.isfinite(float(one.high)):
-            raise FitError(f"The fit gives no interval for the target: {one.status.value}")
-        goal = Target(target, float(one.loss), float(one.low), float(one.high), LEVEL)
-        notes.append(f"On {quantity(tokens)} tokens." + ("" if one.status.name == "OK" else f" {one.status.value}"))
-    return ladder(
-        size[best],
-        loss[best],
-        title="From the ladder to its target",
-        subtitle=notes,
-        law=law,
-        target=goal,
-        other_parameters=size[others],
-        other_loss=loss[others],
-        dark=dark,
-    )
-
-
-def _ladder_of_curves(law: CurveLaw, curves: Sequence[Curve], target: float | None, dark: bool) -> Any:
-    from scalewatch.charts import Ribbon, Target, ladder
-    from scalewatch.run import Run
-
-    sizes, loss, walk, annealed = _ends_of_curves(law, curves)
-    best, others = _rungs(np.log(sizes), loss)
-    if law.size_kind == "none" or len(best) < 2:
-        raise FitError(
-            "A ladder needs runs of two sizes or more, and these have one or do not say: add a column `parameters`, "
-            "or choose another chart (--chart)."
-        )
-    at, log_walk = np.log(sizes[best]), np.log(walk[best])
-    slope = float(np.polyfit(at, log_walk, 1)[0])
-
-    def predicted(count: float) -> tuple[float, float, float]:
-        # the schedules of the rungs about this size; beyond the last, that of the last, longer as the ladder grows
-        beyond = max(float(np.log(count)) - float(at[-1]), 0.0)
-        walked = float(np.exp(np.interp(np.log(count), at, log_walk) + slope * beyond))
-        run = Run("target", tokens_per_step=1.0, **{_ROLE[law.size_kind]: round(count)})
-        told = law.predict(run, walked, float(np.interp(np.log(count), at, annealed[best])))
-        end, half = told.end_loss or float("nan"), NORMAL_80 * told.end_loss_sd
-        return end, max(end - half, 1e-3), end + half
-
-    grid = np.unique(np.append(np.geomspace(sizes.min(), max(float(sizes.max()), target or 0.0), GRID), sizes[best]))
-    mid, low, high = np.array([predicted(float(count)) for count in grid]).T
-    notes = ["Rungs: the best run of each size. The law is drawn for their schedules."]
-    if target is not None:
-        notes.append(f"Beyond them, {law.walk_unit} grow as N^{slope:.2f}, as they do from rung to rung.")
-    return ladder(
-        sizes[best],
-        loss[best],
-        title="From the ladder to its target",
-        subtitle=notes,
-        law=Ribbon(f"law, {LEVEL:.0%} interval", grid, mid, low, high),
-        target=None if target is None else Target(target, *predicted(target), LEVEL),
-        other_parameters=sizes[others],
-        other_loss=loss[others],
-        dark=dark,
-    )
-
-
-def _ends_of_curves(law: CurveLaw, curves: Sequence[Curve]) -> Floats:
-    """Size, final loss, walk [walk_unit] and annealed part at the end of each curve used, shape (4, n)."""
-    from scalewatch.laws import schedule_features
-
-    ends = []
-    for curve in _used(law, curves):
-        size, plan = law.size_of(curve.run), curve.run.learning_rates
-        if size is None or plan is None:
-            continue
-        walked, annealed = schedule_features(plan, [law.memory_steps]).at([float(curve.steps[-1])])
-        per_step = (curve.run.tokens_per_step or 1.0) if law.walk_unit == "tokens" else 1.0
-        last = max(len(curve.loss) // 50, 1)
-        ends.append((size, float(np.mean(curve.loss[-last:])), float(walked[0]) * per_step, float(annealed[0, 0])))
-    if not ends:
-        raise FitError("No run says its size, and the chart is over size: add a column `parameters`.")
-    return np.array(ends, dtype=np.float64).T
-
-
-def _used(law: CurveLaw, curves: Sequence[Curve]) -> list[Curve]:
+def used_curves(law: CurveLaw, curves: Sequence[Curve]) -> list[Curve]:
+    """Return the curves that the law rests on."""
     return [c for c in curves if not any(reason.startswith(f"'{c.run.name}'") for reason in law.left_out)]
 
 
@@ -331,7 +302,13 @@ def _why(result: ApproachResult) -> str:
     return few_notes(result.notes) if result.exponent is None else ""
 
 
-_ROLE = {"total": "parameters", "non_embedding": "non_embedding_parameters"}
+def _apart(measured: Collapse) -> str:
+    """How far sizes differ, in the middle of the run, where seeds and sizes can be told apart."""
+    deviation, noise = (
+        100 * float(np.interp(HALF_WAY, measured.progress, part)) for part in (measured.deviation, measured.noise_floor)
+    )
+    seeds = f"; seeds of one size by {noise:.2g} %" if np.isfinite(noise) else ""
+    return f"Half-way through, the curves of {measured.sizes} sizes differ by {deviation:.2g} %{seeds}"
 
 
 def _collapse(law: CurveLaw, curves: Sequence[Curve], dark: bool) -> Any:
@@ -339,7 +316,7 @@ def _collapse(law: CurveLaw, curves: Sequence[Curve], dark: bool) -> Any:
     from scalewatch.laws.collapse import CollapseRun, measure_collapse
 
     runs, compute = [], []
-    for curve in _used(law, curves):
+    for curve in used_curves(law, curves):
         size = law.size_of(curve.run)
         if size is None:
             continue
@@ -355,7 +332,7 @@ def _collapse(law: CurveLaw, curves: Sequence[Curve], dark: bool) -> Any:
     notes = [f"{measured.runs} runs of {measured.sizes} sizes; L0 = {measured.floor:.3f} nats/token.", *measured.notes]
     return collapse(
         drawn,
-        title="Loss curves of all sizes, normalised",
+        title=_apart(measured),
         subtitle=notes,
         progress=measured.progress,
         deviation=measured.deviation,
@@ -369,8 +346,20 @@ def approaches_chart(found: Comparison, *, target_flops: float | None, dark: boo
     from scalewatch.charts import Answer, three_approaches
 
     answers = [Answer(str(r.approach), r.exponent, r.low, r.high, r.log_scale, r.flops, _why(r)) for r in found.results]
-    notes = [found.status, *found.disagreements]
+    notes = [found.status, *found.disagreements, *found.cautions]
     notes += [f"{r.approach}: {few_notes(r.notes)}" for r in found.results if r.notes and r.exponent is not None]
-    return three_approaches(
-        answers, title="Three approaches to one allocation", subtitle=notes, target_flops=target_flops, dark=dark
-    )
+    return three_approaches(answers, title=_verdict(found), subtitle=notes, target_flops=target_flops, dark=dark)
+
+
+def _verdict(found: Comparison) -> str:
+    """What the approaches say together."""
+    told = [result for result in found.results if result.exponent is not None]
+    numbers = sorted({result.approach.number for result in told})
+    known = sorted(float(result.exponent or 0.0) for result in told)
+    if not numbers:
+        return "No approach has an answer"
+    grows = f"the best size grows as C^{known[0]:.3f}" + (f" to C^{known[-1]:.3f}" if len(known) > 1 else "")
+    if len(numbers) < 2:
+        return f"Approach {numbers[0]} alone has an answer: {grows}"
+    word = next((word for word in ("disagree", "agree") if f"The approaches {word}" in found.status), "leave it open")
+    return f"Approaches {', '.join(numbers[:-1])} and {numbers[-1]} {word}: {grows}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,39 +26,45 @@ def _option(flag: str, metavar: str, text: str, panel: str) -> object:
     return typer.Option(flag, metavar=metavar, help=text, rich_help_panel=panel, show_default=False)
 
 
+_LAWS = "chinchilla (Besiroglu's refit), hoffmann, hoffmann-tex, kaplan, or a file of `scalewatch fit`."
+
+Flops = Annotated[str | None, _option("--flops", "FLOP", "Budget; a run costs 6 x parameters x tokens.", _FIX)]
+Parameters = Annotated[str | None, _option("--parameters", "COUNT", "Size, as the law counts it; 7B is 7e9.", _FIX)]
+Tokens = Annotated[str | None, _option("--tokens", "COUNT", "Tokens to train on; 1.4T is 1.4e12.", _FIX)]
+TargetLoss = Annotated[str | None, _option("--target-loss", "NATS", "Loss to reach, nats/token.", _FIX)]
+Hours = Annotated[str | None, _option("--hours", "HOURS", "Budget as time on --hardware.", _FIX)]
+Hardware = Annotated[str | None, _option("--hardware", "NAME", "Accelerator: h100; a wrong name lists all.", _KNOW)]
+Devices = Annotated[str, _option("--devices", "COUNT", "How many of them [1].", _KNOW)]
+Mfu = Annotated[str, _option("--mfu", "SHARE", "Part of their peak that is reached [0.4].", _KNOW)]
+Served = Annotated[str | None, _option("--serve-tokens", "COUNT", "Tokens it will serve over its life.", _KNOW)]
+Unique = Annotated[str | None, _option("--unique-tokens", "COUNT", "Different tokens that there are.", _KNOW)]
+Batch = Annotated[str | None, _option("--batch-tokens", "COUNT", "Tokens of a step.", _KNOW)]
+Cosine = Annotated[str | None, _option("--schedule-steps", "STEPS", "Length of your cosine, to be checked.", _KNOW)]
+Law = Annotated[str, typer.Option(metavar="NAME|FILE", help=_LAWS, rich_help_panel=_SHOW)]
+Level = Annotated[str, _option("--level", "SHARE", "Of the intervals [0.8].", _SHOW)]
+Out = Annotated[Path | None, _option("--out", "FILE", "Draw the plan: .png, .svg, .html or .json.", _SHOW)]
+Dark = Annotated[bool, typer.Option("--dark", help="Draw for a dark page.", rich_help_panel=_SHOW)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the plan as JSON.", rich_help_panel=_SHOW)]
+
+
 def plan(
-    flops: Annotated[str | None, _option("--flops", "FLOP", "Budget, 6 N D.", _FIX)] = None,
-    parameters: Annotated[
-        str | None, _option("--parameters", "COUNT", "Size, as the law counts it; 7B is 7e9.", _FIX)
-    ] = None,
-    tokens: Annotated[str | None, _option("--tokens", "COUNT", "Tokens to train on; 1.4T is 1.4e12.", _FIX)] = None,
-    target_loss: Annotated[str | None, _option("--target-loss", "NATS", "Loss to reach, nats/token.", _FIX)] = None,
-    hours: Annotated[str | None, _option("--hours", "HOURS", "Budget as time on --hardware.", _FIX)] = None,
-    hardware: Annotated[
-        str | None, _option("--hardware", "NAME", "Accelerator, such as h100; a wrong name lists all.", _KNOW)
-    ] = None,
-    devices: Annotated[str, _option("--devices", "COUNT", "How many of them [1].", _KNOW)] = "1",
-    mfu: Annotated[str, _option("--mfu", "SHARE", "Part of their peak that 6 N D reaches [0.4].", _KNOW)] = "0.4",
-    serve_tokens: Annotated[
-        str | None, _option("--serve-tokens", "COUNT", "Tokens that the model will serve over its life.", _KNOW)
-    ] = None,
-    unique_tokens: Annotated[
-        str | None, _option("--unique-tokens", "COUNT", "Different tokens that there are.", _KNOW)
-    ] = None,
-    batch_tokens: Annotated[str | None, _option("--batch-tokens", "COUNT", "Tokens of a step.", _KNOW)] = None,
-    schedule_steps: Annotated[
-        str | None, _option("--schedule-steps", "STEPS", "Length of your cosine, to be checked.", _KNOW)
-    ] = None,
-    law: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="chinchilla, hoffmann, hoffmann-tex, kaplan, or a file that `scalewatch fit` wrote.",
-            rich_help_panel=_SHOW,
-        ),
-    ] = "chinchilla",
-    level: Annotated[str, _option("--level", "SHARE", "Of the intervals [0.8].", _SHOW)] = "0.8",
-    as_json_: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.", rich_help_panel=_SHOW)] = False,
+    flops: Flops = None,
+    parameters: Parameters = None,
+    tokens: Tokens = None,
+    target_loss: TargetLoss = None,
+    hours: Hours = None,
+    hardware: Hardware = None,
+    devices: Devices = "1",
+    mfu: Mfu = "0.4",
+    serve_tokens: Served = None,
+    unique_tokens: Unique = None,
+    batch_tokens: Batch = None,
+    schedule_steps: Cosine = None,
+    law: Law = "chinchilla",
+    level: Level = "0.8",
+    out: Out = None,
+    dark: Dark = False,
+    as_json_: AsJson = False,
 ) -> None:
     """Plan a training run: the best size and tokens, how sure that is, and what it costs to do otherwise.
 
@@ -81,10 +88,22 @@ def plan(
             batch_tokens=quantity("--batch-tokens", batch_tokens),
             level=quantity("--level", level) or 0.0,
         )
-        answer = make_plan(surface_for(law), question)
+        if out is not None:
+            from scalewatch.charts import check_suffix
+
+            check_suffix(out)
+        surface = surface_for(law)
+        answer = make_plan(surface, question)
     except ConfigError as fault:
         raise ConfigError(_as_typed(str(fault))) from None
+    if out is not None:
+        from scalewatch.charts import save_chart
+        from scalewatch.cli.plan_chart import plan_chart
+
+        save_chart(plan_chart(surface, answer, dark=dark), out)
     _show(answer, _title(question), as_json_)
+    if out is not None and not as_json_:
+        typer.echo(f"\nDrawn to {out}.")
 
 
 def _show(answer: Plan, title: str, machine: bool) -> None:
@@ -133,4 +152,5 @@ def _title(question: Question) -> str:
         parts.append(f"{count(question.tokens)} tokens")
     if question.target_loss is not None:
         parts.append(f"a loss of {question.target_loss:g} nats/token")
-    return "Plan for " + " and ".join(parts)
+    where = "" if question.cluster is None or question.hours is not None else f" on {question.cluster}"
+    return "Plan for " + " and ".join(parts) + where

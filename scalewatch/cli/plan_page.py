@@ -1,16 +1,16 @@
-"""A plan as a page for the terminal, 100 columns wide."""
+"""A plan as a page for the terminal: 80 columns do, 100 have room for every interval."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from scalewatch.cli.quantities import count, interval, number, percent, ratio, span, with_interval
+from scalewatch.laws.size import SizeKind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,12 +28,14 @@ LEAST_NATS = 5e-5
 WIDE = 100
 #: Other sizes that have no finite answer.
 NEVER = "not on any data"
+_KINDS = {SizeKind.TOTAL: "total", SizeKind.NON_EMBEDDING: "without embeddings", SizeKind.ACTIVE: "active"}
 #: Name, getter and form of each line of the first table; a form is a format or a function.
 _LINES: tuple[tuple[str, Callable[[Point], Estimate | None], object], ...] = (
     ("parameters ({kind})", lambda p: p.parameters, count),
     ("tokens", lambda p: p.tokens, count),
     ("tokens per parameter", lambda p: p.tokens_per_parameter, ratio),
     ("loss, nats/token", lambda p: p.loss, ".4f"),
+    ("  of a single run", lambda p: p.run_loss, ".4f"),
     ("compute, FLOP", lambda p: p.flops, number),
     ("time", lambda p: p.hours, span),
 )
@@ -48,15 +50,20 @@ def page(plan: Plan, title: str, width: int = 100) -> Iterator[RenderableType]:
     cell = with_interval if width >= WIDE else _bare
     yield Text(title, style="bold")
     yield Text(f"{plan.law.label}. {plan.law.errors}", style="dim")
-    yield _runs(plan, width)
+    if plan.law.faults:
+        yield Text("This law is not to be relied on, and neither is the plan:", style="bold red")
+        yield from (_bullet(fault, "red") for fault in plan.law.faults)
+    yield Text()
+    yield _runs(plan)
+    yield Text()
     yield from (_bullet(note, "yellow") for note in plan.chosen.notes)
     yield from _lines(plan)
     yield _heading("Same compute, other sizes: what they lose (isoFLOP)")
-    yield _others(plan, cell)
+    yield _indented(_others(plan, cell))
     yield _heading("Same loss, other sizes: what they cost (isoLoss)")
-    yield _same_loss(plan, cell)
+    yield _indented(_same_loss(plan, cell))
     yield _heading(f"What others would train with {number(plan.best.flops.value)} FLOP, judged by this law")
-    yield _rivals(plan, cell)
+    yield _indented(_rivals(plan, cell))
     if plan.life is not None:
         yield from _life(plan.life, plan)
     if plan.repeats is not None:
@@ -68,11 +75,15 @@ def page(plan: Plan, title: str, width: int = 100) -> Iterator[RenderableType]:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim underline")
     for name in columns:
         left = not name or name in ("rule", "size")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     return table
+
+
+def _indented(table: Table) -> Padding:
+    return Padding(table, (0, 0, 0, 2))
 
 
 def _heading(text: str) -> Text:
@@ -87,28 +98,26 @@ def _interval_column(plan: Plan) -> str:
     return f"{100 * plan.level:.3g} % interval"
 
 
-def _runs(plan: Plan, width: int) -> Table:
+def _runs(plan: Plan) -> Padding:
     table = _table("")
-    kind = str(plan.law.kind)
-    if plan.own is None:
-        columns = [("best", plan.best)]
-    else:
-        columns = [("yours", plan.own), (f"best, same {plan.same}", plan.best)]
-    known = any(_known(point) for _, point in columns) and (width >= WIDE or plan.own is None)
+    columns = [("best", plan.best)] if plan.own is None else [("yours", plan.own), ("best", plan.best)]
+    known = any(_known(point) for _, point in columns)
     for name, _ in columns:
         table.add_column(name, justify="right", no_wrap=True)
         if known:
-            table.add_column(_interval_column(plan), justify="right", style="dim", no_wrap=True)
+            table.add_column(_interval_column(plan), justify="left", style="dim", no_wrap=True)
     for name, get, form in _LINES:
         cells = []
         for _, point in columns:
             told = get(point)
-            cells.append("" if told is None else _bare(told, form))
+            # a single run is expected where the law is: what is new is its interval
+            same = told is point.run_loss
+            cells.append("" if told is None or same else _bare(told, form))
             if known:
                 cells.append("" if told is None else interval(told, form))
         if any(cells):
-            table.add_row(name.format(kind=kind), *cells)
-    return table
+            table.add_row(name.format(kind=_KINDS[plan.law.kind]), *cells)
+    return _indented(table)
 
 
 def _known(point: Point) -> bool:
@@ -116,17 +125,22 @@ def _known(point: Point) -> bool:
 
 
 def _lines(plan: Plan) -> Iterator[RenderableType]:
-    if plan.own_extra_nats is not None and plan.own_wasted_share is not None:
+    if plan.own is not None and plan.same == "loss":
+        more = percent(plan.own.flops.value / plan.best.flops.value - 1.0)
+        yield _bullet(f"Yours takes {more} more compute than the best run to this loss.")
+    elif plan.own_extra_nats is not None and plan.own_wasted_share is not None:
         yield _bullet(
             f"Yours ends {with_interval(plan.own_extra_nats, '.4f')} nats above the best of its compute; "
             f"{with_interval(plan.own_wasted_share, percent)} of that compute is not needed for its loss."
         )
     near = plan.near_best
-    yield _bullet(f"Flat: any size from {count(near[0])} to {count(near[1])} is within 0.01 nats of the best.")
+    yield _bullet(
+        f"Any size from {count(near[0])} to {count(near[1])} ends within 0.01 nats of the best at its compute."
+    )
     if plan.regret_nats.high is not None:
         yield _bullet(
-            f"Where the law's errors put the best size elsewhere, training this one costs up to "
-            f"{plan.regret_nats.high:.4f} nats."
+            "If the best size lies elsewhere, as the law's errors allow, this one loses up to "
+            f"{plan.regret_nats.high:.4f} nats by it."
         )
     price = plan.price
     if price.share.value == float("inf"):
@@ -148,7 +162,7 @@ def _times(factor: float) -> str:
 
 
 def _others(plan: Plan, cell: Cell) -> Table:
-    table = _table("size", "params", "tokens", "tok/param", "loss", "extra nats", "wasted")
+    table = _table("size", "params", "tokens", "tok/param", "loss", "extra nats", "wasted compute")
     for row in plan.others:
         table.add_row(
             _times(row.factor),
@@ -205,15 +219,15 @@ def _rivals(plan: Plan, cell: Cell) -> Table:
     return table
 
 
-def _pairs(plan: Plan, rows: list[tuple[str, Estimate, object]]) -> Table:
+def _pairs(plan: Plan, rows: list[tuple[str, Estimate, object]]) -> Padding:
     table = _table("")
-    table.add_column("value", justify="right")
+    table.add_column("value", justify="right", no_wrap=True)
     if any(told.low is not None for _, told, _ in rows):
-        table.add_column(_interval_column(plan), justify="right", style="dim")
+        table.add_column(_interval_column(plan), justify="left", style="dim", no_wrap=True)
     for name, told, form in rows:
         cells = [_bare(told, form), interval(told, form)]
         table.add_row(name, *cells[: len(table.columns) - 1])
-    return table
+    return _indented(table)
 
 
 def _life(life: Life, plan: Plan) -> Iterator[RenderableType]:
@@ -245,9 +259,10 @@ def _repeats(repeats: Repeats, plan: Plan) -> Iterator[RenderableType]:
     ]
     if repeats.own_loss is not None:
         rows.append(("loss of yours with these repeats", repeats.own_loss, ".4f"))
+    if repeats.epochs.value <= 1.0 and repeats.own_loss is None:
+        yield _bullet("There are enough: the best run sees no token twice.")
+        return
     yield _pairs(plan, rows)
-    if repeats.epochs.value <= 1.0:
-        yield _bullet("There are enough: nothing is repeated.")
     yield from (_bullet(note, "yellow") for note in repeats.notes)
 
 
@@ -260,7 +275,7 @@ def _schedule(schedule: Schedule) -> Iterator[RenderableType]:
             low, high = schedule.batch_band
             value = schedule.tokens.value
             line += (
-                f" At {count(low)} to {count(high)} tokens a step (advice, Step Law) that is "
+                f" At {count(low)} to {count(high)} tokens a step (advice: Step Law, Li et al. 2025) that is "
                 f"{count(value / high)} to {count(value / low)} steps."
             )
         yield _bullet(line)
@@ -269,7 +284,9 @@ def _schedule(schedule: Schedule) -> Iterator[RenderableType]:
     yield _bullet(f"{schedule.steps:,.0f} steps of {count(batch)} tokens: let the decay end there.")
     if schedule.batch_band is not None and not schedule.batch_band[0] <= batch <= schedule.batch_band[1]:
         low, high = schedule.batch_band
-        yield _bullet(f"The batch is outside of the usual {count(low)} to {count(high)} tokens (advice, Step Law).")
+        yield _bullet(
+            f"The batch is outside of the usual {count(low)} to {count(high)} tokens a step (advice: Step Law)."
+        )
     if schedule.warning is not None:
         yield _bullet(schedule.warning, "bold red")
     elif schedule.asked_steps is not None:

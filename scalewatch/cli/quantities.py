@@ -10,6 +10,9 @@ from scalewatch.plan.surface import Estimate
 
 __all__ = ["count", "interval", "number", "percent", "quantity", "ratio", "span", "with_interval"]
 
+_UNIT = re.compile(r"(?: \D+|e-?\d+)$")
+#: Power of ten below which a number is written with one.
+SMALLEST = -3
 _SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "q": 1e15}
 _TYPED = re.compile(r"([-+]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([kmbgtq]?)", re.IGNORECASE)
 
@@ -78,9 +81,9 @@ def interval(told: Estimate, form: object) -> str:
     if not math.isfinite(told.high):
         return f"from {_formed(told.low, form)} up" if math.isfinite(told.low) else "unknown"
     low, high = _formed(told.low, form), _formed(told.high, form)
-    unit = high[-2:]
-    # a unit once is enough: 24.4 to 27.5 %
-    return f"{low.removesuffix(unit) if unit in (' %', ' h') and low.endswith(unit) else low} to {high}"
+    # a unit once is enough: 24.4 to 27.5 %, 2.81 to 4.05e22
+    unit = _UNIT.search(high)
+    return f"{low.removesuffix(unit[0]) if unit is not None else low} to {high}"
 
 
 def with_interval(told: Estimate, form: object) -> str:
@@ -96,8 +99,11 @@ def _formed(value: float, form: object) -> str:
 
 
 def _three(value: float) -> str:
-    """Three digits, with the zeros at their end."""
+    """Three digits, with the zeros at their end; a power of ten below a thousandth."""
     if value == 0:
         return "0"
-    places = max(0, 2 - math.floor(math.log10(abs(value)) + 1e-4))
-    return f"{value:,.{min(places, 3)}f}"
+    rounded = float(f"{value:.2e}")
+    magnitude = math.floor(math.log10(abs(rounded)))
+    if magnitude < SMALLEST:
+        return f"{value:.1e}".replace("e-0", "e-")
+    return f"{rounded:,.{max(0, 2 - magnitude)}f}"

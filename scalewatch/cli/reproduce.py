@@ -10,7 +10,9 @@ import typer
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Iterator
+
+    from rich.text import Text
 
     from scalewatch.reproduce import Check, RowResult
 
@@ -18,6 +20,8 @@ __all__ = ["reproduce"]
 
 #: Exit code when a row fails; rows without data are not failures.
 FAILED = 1
+#: Columns of the name of a number, as published, ours, and of how far apart they may be [letters].
+_WIDTHS = (38, 12, 13, 15)
 
 
 def reproduce(
@@ -47,40 +51,43 @@ def reproduce(
         typer.echo(json.dumps([_record(result) for result in results], indent=1))
     else:
         console = Console()
-        console.print(_table(results))
+        for part in _page(results):
+            console.print(part, soft_wrap=True, highlight=False)
+        console.print()
         for line in _last_words(results):
-            console.print(line, markup=False, highlight=False)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     if any(result.outcome is Outcome.FAIL for result in results):
         raise typer.Exit(FAILED)
 
 
-def _table(results: list[RowResult]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def _page(results: list[RowResult]) -> Iterator[Text]:
+    from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("row", justify="right")
-    table.add_column("what")
-    for name in ("published", "ours", "tolerance", "result"):
-        table.add_column(name, justify="right", no_wrap=True)
+    names = (f"{name:>{width}}" for name, width in zip(("published", "ours", "tolerance"), _WIDTHS[1:], strict=True))
+    yield Text(f"{'row':<{_WIDTHS[0]}}" + "".join(names), style="dim")
     styles = {"pass": "green", "fail": "bold red", "missing": "yellow"}
     for result in results:
         row, outcome = result.row, result.outcome
-        verdict = f"[{styles[outcome]}]{outcome}[/] {result.seconds:.2f} s"
-        table.add_row(str(row.number), row.title, "", "", "", verdict, style="bold")
-        table.add_row("", f"  {row.source}", style="dim")
+        title, verdict = f"{row.number:>2}  {row.title}", f"{outcome}  {result.seconds:.2f} s"
+        room = sum(_WIDTHS) - len(title)
+        yield Text.assemble((title, "bold"), (f"{verdict:>{room}}", styles[outcome]))
+        yield Text(f"    {row.source}", style="dim")
         for check in result.checks:
-            table.add_row("", f"  {check.quantity}", *_cells(check), "" if check.passed else "[bold red]fail[/]")
+            cells = "".join(f"{cell:>{width}}" for cell, width in zip(_cells(check), _WIDTHS[1:], strict=True))
+            yield Text(f"    {check.quantity:<{_WIDTHS[0] - 4}}{cells}", style="" if check.passed else "bold red")
         if result.missing is not None:
-            table.add_row("", f"  {result.missing}", style="yellow")
-    return table
+            yield Text(f"    {result.missing}", style="yellow")
 
 
 def _cells(check: Check) -> tuple[str, str, str]:
-    if check.how in ("at least", "at most"):
-        return f"{check.published:.5g}", f"{check.ours:.5g}", check.how
-    unit = f"{100 * check.tolerance:g} %" if check.how == "rel" else f"{check.tolerance:g}"
-    return f"{check.published:.7g}", f"{check.ours:.7g}", unit
+    if check.how == "at least":
+        return f"{check.published:.4g}", f"{check.ours:.4g}", f"at least {check.published - check.tolerance:.4g}"
+    if check.how == "at most":
+        return f"{check.published:.4g}", f"{check.ours:.4g}", f"at most {check.published + check.tolerance:.4g}"
+    published, ours = f"{check.published:.7g}", f"{check.ours:.7g}"
+    if check.tolerance == 0:
+        return published, ours, "exact"
+    return published, ours, f"{100 * check.tolerance:g} %" if check.how == "rel" else f"{check.tolerance:g}"
 
 
 def _last_words(results: list[RowResult]) -> list[str]:

@@ -19,7 +19,18 @@ from numpy.typing import NDArray
 
 from scalewatch.errors import ConfigError, FitError
 
-__all__ = ["ROLES", "Reading", "Table", "count_of", "is_table", "named_columns", "parse_pairs", "read_table", "where"]
+__all__ = [
+    "ROLES",
+    "Reading",
+    "Table",
+    "count_of",
+    "is_table",
+    "named_columns",
+    "parse_pairs",
+    "read_table",
+    "text_instead",
+    "where",
+]
 
 Floats = NDArray[np.float64]
 
@@ -283,6 +294,16 @@ def _holds_numbers(table: Table, name: str) -> bool:
         return math.isfinite(_number(table.source, name, 0, cell))
     except FitError:
         return False
+
+
+def text_instead(table: Table, role: str) -> str:
+    """Return a sentence on a column that is named like `role` and holds text, empty if there is none."""
+    named = {_plain(name): name for name in table.columns}
+    column = next((named[_plain(name)] for name in ROLES[role] if _plain(name) in named), None)
+    if column is None or _holds_numbers(table, column):
+        return ""
+    cell = next((word for word in table.words(column) if word.strip().lower() not in _EMPTY), "")
+    return f" Column '{column}' begins with {cell!r:.40}, no number." if cell else f" Column '{column}' is empty."
 
 
 def _plain(name: str) -> str:

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from scalewatch.laws.learning_curve_theory import ZipfCurve as ZipfCurve
     from scalewatch.laws.learning_curve_theory import ZipfTail as ZipfTail
     from scalewatch.laws.learning_curve_theory import fit_zipf_tail as fit_zipf_tail
+    from scalewatch.laws.model_error import ModelError as ModelError
     from scalewatch.laws.multi_power import MultiPowerLaw as MultiPowerLaw
     from scalewatch.laws.reconcile import PORIAN_STEPS as PORIAN_STEPS
     from scalewatch.laws.reconcile import KaplanFrontier as KaplanFrontier
@@ -132,6 +133,7 @@ _HOMES = {
     **dict.fromkeys(("InferenceOptimum", "inference_optimum"), "inference"),
     **dict.fromkeys(("Kaplan", "KaplanAllocation"), "kaplan"),
     **dict.fromkeys(("ZipfCurve", "ZipfTail", "fit_zipf_tail"), "learning_curve_theory"),
+    **dict.fromkeys(("ModelError",), "model_error"),
     **dict.fromkeys(("MultiPowerLaw",), "multi_power"),
     **dict.fromkeys(("KaplanFrontier", "PORIAN_STEPS", "porian_allocation"), "reconcile"),
     **dict.fromkeys(("RepeatedData", "RepeatedOptimum"), "repeated_data"),

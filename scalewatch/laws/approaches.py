@@ -7,9 +7,6 @@
 Each gives a of N ~ C^a with an interval. That they agree is evidence, that they do not is too: in the paper the
 third contradicted the other two, and it was the third that was wrong.
 
-Why the envelope leaves its ends out: where the smallest or the largest size is the best one, the size that would
-be best was not trained, and the staircase there has no slope.
-
 Source: Hoffmann et al. (2022), arXiv 2203.15556, sections 3.1 to 3.3; Porian et al. (2024), section 3.
 """
 
@@ -18,7 +15,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import final
 
@@ -27,9 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.bootstrap import group_labels
+from scalewatch.laws.envelope import fit_envelope
 from scalewatch.laws.families import Points, read_points
 from scalewatch.laws.fit_chinchilla import allocation_exponent, fit_chinchilla
-from scalewatch.laws.isoflop import SEED_NOISE_NATS, Method, allocation_fit, bottoms
+from scalewatch.laws.fit_status import FitStatus
+from scalewatch.laws.isoflop import SEED_NOISE_NATS, Method, allocation_fit, bottoms, check_noise
 from scalewatch.laws.size import Parameters, SizeKind, positive
 
 __all__ = [
@@ -45,12 +44,15 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-#: Budgets at which the envelope is read (Hoffmann et al. 2022, section 3.1).
-ENVELOPE_BUDGETS = 1_500
 #: Resamples by run behind an interval.
 RESAMPLES = 400
-#: Sizes an envelope needs: those at its two ends are left out.
-LEAST_SIZES = 4
+#: Least width of an interval: the third digit of an exponent is what approaches differ in.
+LEAST_WIDTH = 1e-4
+#: Width from which an interval holds both Kaplan's exponent (0.73) and Chinchilla's (0.50).
+TELLS_NOTHING = 0.23
+#: Log size and log tokens within which two runs are alike; from how many such groups, and how far apart [e-folds] they
+#: are no longer seeds of one another, which differ by 0.1 %.
+SAME, FEWEST_TWINS, TWINS_DIFFER = 0.03, 3, 0.03
 
 
 @final
@@ -61,6 +63,11 @@ class Approach(StrEnum):
     PARABOLA = "2 isoFLOP parabola"
     AKIMA = "2 isoFLOP Akima"
     PARAMETRIC = "3 parametric"
+
+    @property
+    def number(self) -> str:
+        """Its number in the paper: both readings of the valleys are "2"."""
+        return self.value[0]
 
 
 @final
@@ -110,23 +117,27 @@ class Comparison:
 
     Attributes:
         results: one for each approach, in the order of the paper.
-        disagreements: a sentence for each pair whose intervals do not meet.
+        disagreements: a sentence for each pair whose intervals do not meet, with by how much they differ.
         status: one sentence on whether to rely on them.
+        cautions: what makes the runs themselves suspicious, a sentence each.
     """
 
     results: tuple[ApproachResult, ...]
     disagreements: tuple[str, ...]
     status: str
+    cautions: tuple[str, ...] = ()
 
     def table(self, flops: float | None = None) -> str:
         """Return the approaches as lines of text, with the best size for `flops` [FLOP] if it is given."""
-        lines = [f"{'approach':<20} {'a':>7} {'interval':>17} {'b':>7}" + ("" if flops is None else f" {'N':>10}")]
+        level = f"{self.results[0].level:.0%} interval" if self.results else "interval"
+        lines = [f"{'approach':<20} {'a':>7} {level:>17} {'b':>7}" + ("" if flops is None else f" {'N':>10}")]
         for result in self.results:
             if result.exponent is None:
-                lines.append(f"{result.approach:<20} {'none':>7}   {' '.join(result.notes)}")
+                lines.append(f"{result.approach:<20} {'none':>7}")
                 continue
             size = "" if flops is None else f" {float(result.size_at(flops).count):>10.3g}"
-            interval = f"{result.low:.3f} to {result.high:.3f}"
+            known = math.isfinite(result.high - result.low)
+            interval = f"{result.low:.3f} to {result.high:.3f}" if known else "not known"
             lines.append(
                 f"{result.approach:<20} {result.exponent:>7.3f} {interval:>17} {1 - result.exponent:>7.3f}{size}"
             )
@@ -139,14 +150,17 @@ def envelope(
     loss: ArrayLike,
     runs: ArrayLike | Sequence[object],
     *,
+    noise_nats: float = SEED_NOISE_NATS,
     level: float = 0.8,
     seed: int = 0,
 ) -> ApproachResult:
-    """Approach 1: the lowest of all training curves at 1,500 budgets.
+    """Approach 1: the lowest of all training curves at 1,500 budgets, and where one size overtakes another.
 
     Args:
         parameters: of each row, shape (n,). tokens: seen so far, shape (n,), count. loss: shape (n,) [nats/token].
-        runs: run of each row, shape (n,). level: of the interval, from resampling runs. seed: of the resamples.
+        runs: run of each row, shape (n,). noise_nats: standard deviation of a final loss over seeds [nats/token].
+        level: of the interval, from resampling the runs of each size, with the noise of training, and from the scatter
+            about the line. seed: of the resamples.
 
     Raises:
         FitError: if the input is no table of positive numbers.
@@ -154,60 +168,19 @@ def envelope(
     """
     points, tail = read_points(parameters, tokens, loss), _tail(level)
     labels = group_labels(runs, len(points))
-    sizes, curves, log_flops = _curves(points, labels)
-    if len(np.unique(sizes)) < LEAST_SIZES:
-        return _nothing(Approach.ENVELOPE, points, level, f"An envelope takes {LEAST_SIZES} sizes with curves.")
-    line = _envelope_line(sizes, curves, log_flops)
-    if line is None:
-        return _nothing(Approach.ENVELOPE, points, level, "Fewer than two sizes are ever the best, ends aside.")
-    stream = np.random.default_rng(seed)
-    drawn = (
-        _envelope_line(sizes, curves, log_flops, np.unique(stream.integers(0, len(sizes), len(sizes))))
-        for _ in range(RESAMPLES)
-    )
-    slopes = [other[1] for other in drawn if other is not None]
-    low, high = np.quantile(slopes, [tail, 1 - tail]) if len(slopes) > RESAMPLES / 2 else (-math.inf, math.inf)
-    reach = (float(np.exp(line[2])), float(np.exp(line[3])))
-    return ApproachResult(
-        Approach.ENVELOPE, points.kind, line[1], float(low), float(high), line[0], reach, level, _training_note()
-    )
+    try:
+        fit = fit_envelope(points, labels, noise_nats=noise_nats, seed=seed)
+    except FitError as fault:
+        return _nothing(Approach.ENVELOPE, points, level, str(fault))
+    interval, notes = (-math.inf, math.inf), [_MID_SCHEDULE]
+    if fit.draws is None:
+        notes.append("Its interval cannot be told: noise of training undoes the line; train more sizes.")
+    else:
+        interval = np.quantile(fit.draws, [tail, 1 - tail]).tolist()
+    return _answer(Approach.ENVELOPE, points, level, fit.exponent, interval, fit.log_scale, fit.flops, notes)
 
 
-def _training_note() -> tuple[str, ...]:
-    return ("Reads losses in mid-schedule: where the learning rate has not decayed yet they are too high.",)
-
-
-def _curves(points: Points, labels: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-    """Return ln(size) of each run (r,), its ln(loss) on the common budgets (r, c), NaN outside, and these (c,)."""
-    log_flops = points.log_flops
-    grid = np.linspace(log_flops.min(), log_flops.max(), ENVELOPE_BUDGETS)
-    sizes, curves = [], []
-    for run in range(int(labels.max()) + 1):
-        rows = np.flatnonzero(labels == run)
-        rows = rows[np.argsort(log_flops[rows], kind="stable")]
-        if len(rows) < 2:
-            continue
-        sizes.append(points.log_size[rows[0]])
-        curves.append(np.interp(grid, log_flops[rows], points.log_loss[rows], left=np.nan, right=np.nan))
-    return np.array(sizes), np.array(curves).reshape(-1, len(grid)), grid
-
-
-def _envelope_line(
-    sizes: Floats, curves: Floats, log_flops: Floats, runs: NDArray[np.int64] | None = None
-) -> tuple[float, float, float, float] | None:
-    """Return intercept, slope, and least and most ln(C) of the line through the envelope; None if there is none."""
-    if runs is not None:
-        sizes, curves = sizes[runs], curves[runs]
-    covered = np.sum(np.isfinite(curves), axis=0) >= 2
-    if not covered.any():
-        return None
-    best = sizes[np.argmin(np.where(np.isfinite(curves[:, covered]), curves[:, covered], np.inf), axis=0)]
-    at = log_flops[covered]
-    inside = (best > sizes.min() + 1e-9) & (best < sizes.max() - 1e-9)
-    if len(np.unique(best[inside])) < 2:
-        return None
-    slope, level = np.polyfit(at[inside], best[inside], 1)
-    return float(level), float(slope), float(at[inside][0]), float(at[inside][-1])
+_MID_SCHEDULE = "Reads losses in mid-schedule: where the learning rate has not decayed yet they are too high."
 
 
 def isoflop(
@@ -241,11 +214,9 @@ def isoflop(
         fit = allocation_fit(found, left_out, seed=seed)
     except FitError as fault:
         return _nothing(approach, points, level, str(fault))
-    low, high = np.quantile(fit.draws, [tail, 1 - tail])
+    low, high = np.quantile(fit.draws, [tail, 1 - tail]).tolist()
     reach = (min(b.flops for b in found), max(b.flops for b in found))
-    return ApproachResult(
-        approach, points.kind, fit.exponent, float(low), float(high), fit.log_scale, reach, level, left_out
-    )
+    return _answer(approach, points, level, fit.exponent, (low, high), fit.log_scale, reach, left_out)
 
 
 def parametric(
@@ -275,18 +246,13 @@ def parametric(
         return _nothing(Approach.PARAMETRIC, points, level, str(fault))
     if not fit.status.usable:
         return _nothing(Approach.PARAMETRIC, points, level, fit.status.value)
-    low, high = fit.interval_of(allocation_exponent, level)
+    interval = fit.interval_of(allocation_exponent, level)
     law, log_flops = fit.law, points.log_flops
     exponent = law.exponents[0]
     log_scale = math.log(float(law.optimum(1e21).size.count)) - exponent * math.log(1e21)
     reach = (float(np.exp(log_flops.min())), float(np.exp(log_flops.max())))
-    return ApproachResult(
-        Approach.PARAMETRIC, points.kind, exponent, low, high, log_scale, reach, level, _notes(fit.statuses)
-    )
-
-
-def _notes(statuses: Sequence[StrEnum]) -> tuple[str, ...]:
-    return tuple(status.value for status in statuses if status.name != "OK")
+    notes = [status.value for status in fit.statuses if status.name != "OK"]
+    return _answer(Approach.PARAMETRIC, points, level, exponent, interval, log_scale, reach, notes)
 
 
 def compare_approaches(
@@ -312,23 +278,47 @@ def compare_approaches(
         FitError: if the input is no table of positive numbers.
         ConfigError: if `level` is not within (0, 1).
     """
-    points = read_points(parameters, tokens, loss)
-    labels = group_labels(runs, len(points))
+    points, labels = read_points(parameters, tokens, loss), group_labels(runs, np.size(tokens))
+    check_noise(noise_nats)
     ends = np.array([rows[np.argmax(points.log_tokens[rows])] for rows in _rows_of(labels)])
     final = points.take(ends)
     size = Parameters(np.exp(final.log_size), points.kind)
     table = (size, np.exp(final.log_tokens), np.exp(final.log_loss))
+    third = parametric(*table, level=level, seed=seed)
+    if third.exponent is None and FitStatus.MIXED_UNITS.value in third.notes:
+        results = tuple(_nothing(approach, points, level, FitStatus.MIXED_UNITS.value) for approach in Approach)
+        return replace(side_by_side(results), status="No approach has an answer: the losses are in two units.")
     if runs is None:
-        first = _nothing(Approach.ENVELOPE, points, level, "Needs whole training curves: give `runs`.")
+        first = _nothing(
+            Approach.ENVELOPE,
+            points,
+            level,
+            "Needs whole training curves: give `runs`, the run of each row (a table: a column `run`).",
+        )
     else:
-        first = envelope(parameters, tokens, loss, runs, level=level, seed=seed)
-    results = (
-        first,
-        isoflop(*table, method="parabola", noise_nats=noise_nats, level=level, seed=seed),
-        isoflop(*table, method="akima", noise_nats=noise_nats, level=level, seed=seed),
-        parametric(*table, level=level, seed=seed),
+        first = envelope(parameters, tokens, loss, runs, noise_nats=noise_nats, level=level, seed=seed)
+    parabola, akima = (
+        isoflop(*table, method=method, noise_nats=noise_nats, level=level, seed=seed) for method in _READINGS
     )
-    return side_by_side(results)
+    compared, cautions = side_by_side((first, parabola, akima, third)), _cautions(final)
+    status = compared.status + (" Rely on none of it before the caution is settled." if cautions else "")
+    return replace(compared, status=status, cautions=cautions)
+
+
+_READINGS: tuple[Method, Method] = ("parabola", "akima")
+
+
+def _cautions(final: Points) -> tuple[str, ...]:
+    """Return whether runs that ought to be alike are not."""
+    keys = np.round(np.stack([final.log_size, final.log_tokens], axis=1) / SAME)
+    label = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+    apart = [float(np.ptp(final.log_loss[rows])) for rows in _rows_of(label) if len(rows) > 1]
+    if len(apart) < FEWEST_TWINS or float(np.median(apart)) < TWINS_DIFFER:
+        return ()
+    return (
+        f"Runs of one size and equal tokens end {np.expm1(np.median(apart)):.0%} apart ({len(apart)} such groups): if "
+        "they differ in data, tokenizer or recipe, compare one kind at a time; of a sweep the best run counts.",
+    )
 
 
 def _rows_of(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -337,28 +327,68 @@ def _rows_of(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def side_by_side(results: Sequence[ApproachResult]) -> Comparison:
-    """Compare results that were computed one by one: who disagrees with whom, and what to do about it."""
+    """Compare results that were computed one by one: who disagrees with whom, by how much, and what to do about it."""
     told = [r for r in results if r.exponent is not None]
-    apart = []
+    apart, across = [], False
     for one, other in itertools.combinations(told, 2):
         if one.low > other.high or other.low > one.high:
+            gap = abs(float(one.exponent or 0.0) - float(other.exponent or 0.0))
             apart.append(
-                f"'{one.approach}' says a = {one.exponent:.3f} ({one.low:.3f} to {one.high:.3f}), '{other.approach}' "
-                f"{other.exponent:.3f} ({other.low:.3f} to {other.high:.3f})."
+                f"'{one.approach}' and '{other.approach}' disagree by {gap:.3f}, more than their "
+                f"intervals allow: a = {_within(one)} against {_within(other)}."
             )
-    if len(told) < 2:
-        status = "Fewer than two approaches have an answer, so nothing confirms it: train runs of equal compute."
-    elif apart:
-        status = "The approaches disagree: plan for the whole range of their answers, or train runs that decide."
-    else:
-        status = "The approaches agree within their intervals."
-    return Comparison(tuple(results), tuple(apart), status)
+            across = across or one.approach.number != other.approach.number
+    return Comparison(tuple(results), tuple(apart), _status(told, bool(apart), across=across))
+
+
+def _status(told: Sequence[ApproachResult], apart: bool, *, across: bool) -> str:
+    if not told:
+        return "No approach has an answer: train runs of several sizes at each of several budgets."
+    exponents = sorted(float(r.exponent or 0.0) for r in told)
+    span = f"a = {exponents[0]:.3f} to {exponents[-1]:.3f}"
+    if len({r.approach.number for r in told}) < 2:
+        readings = f"The two readings of the valleys say {span}" if len(told) > 1 else f"It says a = {exponents[0]:.3f}"
+        return f"Only approach {told[0].approach.number} has an answer. {readings}, and no other confirms it."
+    if across:
+        return f"The approaches disagree: plan for the whole range, {span}, or train runs that decide."
+    if apart:
+        return f"The readings of the valleys disagree, so these are no parabolas: plan for the whole range, {span}."
+    unknown = [f"'{r.approach}'" for r in told if not math.isfinite(r.high - r.low)]
+    if unknown:
+        return f"The approaches say {span}; whether they agree is open, no interval is known for {', '.join(unknown)}."
+    widest = max(told, key=lambda r: r.high - r.low)
+    if widest.high - widest.low > TELLS_NOTHING:
+        return (
+            f"The approaches say {span}. Their intervals meet, but that of '{widest.approach}' is so wide "
+            f"({widest.low:.3f} to {widest.high:.3f}) that it would meet nearly any: this confirms little."
+        )
+    return f"The approaches agree within their intervals: {span}, at most {exponents[-1] - exponents[0]:.3f} apart."
+
+
+def _within(result: ApproachResult) -> str:
+    return f"{result.exponent:.3f} ({result.low:.3f} to {result.high:.3f})"
+
+
+def _answer(
+    approach: Approach,
+    points: Points,
+    level: float,
+    exponent: float,
+    interval: tuple[float, float],
+    log_scale: float,
+    reach: tuple[float, float],
+    notes: Sequence[str],
+) -> ApproachResult:
+    low, high = interval
+    if not high - low > LEAST_WIDTH:
+        low, high = -math.inf, math.inf
+        notes = [*notes, "Its interval cannot be told: the runs follow a law more exactly than losses are measured."]
+    return ApproachResult(approach, points.kind, exponent, low, high, log_scale, reach, level, tuple(notes))
 
 
 def _nothing(approach: Approach, points: Points, level: float, why: str) -> ApproachResult:
-    return ApproachResult(
-        approach, points.kind, None, -math.inf, math.inf, math.nan, (math.nan, math.nan), level, (why,)
-    )
+    nan = math.nan
+    return ApproachResult(approach, points.kind, None, -math.inf, math.inf, nan, (nan, nan), level, (why,))
 
 
 def _tail(level: float) -> float:

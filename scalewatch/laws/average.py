@@ -2,22 +2,24 @@
 
 Which law is right is not known, and which one fits the runs at hand best says little about the next decade of
 compute: laws without an irreducible loss promise too much, laws with one too little. So each law is fitted to the
-cheaper part of the runs and judged on the rest; the average weighs it by that, and how far the laws disagree is a
-part of the interval.
+cheaper part of the runs and judged on the rest (`scalewatch.laws.model_error`), which gives the variance of its
+error, and the average of ln(loss) weighs it by the inverse of that:
 
-    weight ~ 1 / (e^2 + e0^2 + e1^2),    e: mean of the held-out |ln(observed / predicted)|
+    weight ~ 1 / (k (scale^2 + (share g)^2)),    one e-fold of compute beyond the runs
 
-with e0 the scatter of seeds and e1^2 = 5 median(e^2) / (10 + n), the median over the laws and n the held-out
-points: as long as few points speak, no lucky law takes everything.
+the weights with the least variance for errors that are independent, as those of laws with and without a floor are.
+What k is before a law is asked about any held-out run keeps few runs from giving everything to a lucky law.
+
+At every point the error of the average is at most the weighted mean of the laws' errors, whatever the weights. That
+it is no larger than the error of the median law is no theorem: it is measured (tests/benchmarks/held_out_sizes.py).
 
 Why not the likelihood of the fit: all laws are misspecified, and with more points it picks one of them for good.
 
-Source: Bates and Granger (1969), Operational Research Quarterly 20; rolling origin after Tashman (2000).
+Source: Bates and Granger (1969), Operational Research Quarterly 20.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -25,34 +27,30 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.errors import ConfigError, FitError
+from scalewatch.errors import FitError
 from scalewatch.laws.bootstrap import group_labels
 from scalewatch.laws.families import FAMILIES, AbstractFamily, Points, read_points
-from scalewatch.laws.fit import EXTRAPOLATION_SHARE as ALONE_SHARE
-from scalewatch.laws.fit import Estimator, Fit, FittedLaw, Prediction, fit_family
+from scalewatch.laws.fit import Estimator, Fit, FittedLaw, fit_family
 from scalewatch.laws.fit_status import FitStatus, worst
-from scalewatch.laws.size import Parameters
+from scalewatch.laws.model_error import (
+    LEAST_SCATTER,
+    Held,
+    ModelError,
+    Told,
+    average_told,
+    law_told,
+    rolling_origins,
+)
+from scalewatch.laws.prediction import Prediction, tail_of
+from scalewatch.laws.size import Parameters, count_for, positive
 
 __all__ = ["LawAverage", "LawScore", "average_laws"]
 
 Floats = NDArray[np.float64]
+LawFit = Fit[FittedLaw]
 
-#: Parts of the runs, cheapest first, that a law is fitted to before it is judged on the rest.
-ORIGINS = (0.7, 0.9)
-#: Held-out error at which laws count as equally good: seeds differ by as much.
-LEAST_ERROR = 0.003
-#: Part of the middle law's squared error that every law is charged while nothing is held out, and how many
-#: held-out points halve it.
-SHARED_ERROR, SHARED_POINTS = 0.5, 10.0
-#: Part of the fall in log loss beyond the fitted runs that a law misses, one sd: less than for a law alone, because
-#: what the laws do not know shows in how far they are apart.
-EXTRAPOLATION_SHARE = 0.03
-#: Part of the standard deviation between the laws that counts as error of their average: they err on both sides.
-SPREAD_SHARE = 0.45
-#: Bounds of what held-out errors may do to the width of an interval.
-WIDTH_RANGE = (0.6, 3.0)
-#: What the width is before any held-out error is seen, and how many points that is worth.
-PRIOR_POINTS = 10.0
+#: Weight from which the status of a law is one of the average.
+HEAVY = 0.1
 
 
 @final
@@ -62,16 +60,36 @@ class LawScore:
 
     Attributes:
         name: of the law. weight: its part in the average, in [0, 1]. held_out: held-out points, count.
-        error: mean of |ln(observed / predicted)| there; nan if it could not be judged.
+        error: root mean square over the origins of the mean |ln(observed / predicted)|; nan if it was not judged.
         fit: of all runs, None if there is none. why_not: why it has no weight, empty if it has.
+        k: factor on the variance of its errors, from those points. freedom: degrees of freedom of its interval.
+        prior: what was expected before.
     """
 
     name: str
     weight: float
     held_out: int
     error: float
-    fit: Fit[FittedLaw] | None
+    fit: LawFit | None
     why_not: str
+    k: float
+    freedom: float
+    prior: ModelError
+
+    def predict(self, size: Parameters, tokens: ArrayLike, level: float = 0.8) -> Prediction:
+        """Predict the loss of new runs by this law alone, as wide as its held-out errors say.
+
+        Args:
+            size: parameters of the kind fitted. tokens: count; both broadcast. level: of the interval.
+
+        Raises:
+            FitError: if the law could not be fitted.
+            ConfigError: if `size` counts something else, a number is not positive or `level` is not within (0, 1).
+        """
+        if self.fit is None:
+            raise FitError(f"The {self.name} law has no fit to predict with: {self.why_not}")
+        told, plain, shape = _told(self.fit, size, tokens, level)
+        return _prediction(told, self, level, shape, plain, self.fit.status, plain.notes)
 
 
 @final
@@ -80,19 +98,21 @@ class LawAverage:
     """A weighted average of fitted laws.
 
     Attributes:
-        scores: every law that was tried. width: factor on the interval from held-out errors.
+        scores: every law that was tried. k: factor on the variance of its errors, from held-out points.
+        freedom: degrees of freedom of its interval. prior: what was expected before.
         status: the worst of the laws with weight, or what left none. notes: a sentence each.
     """
 
     scores: tuple[LawScore, ...]
-    width: float
+    k: float
+    freedom: float
+    prior: ModelError
     status: FitStatus
     notes: tuple[str, ...]
+    _tried: tuple[_Tried, ...]
 
     def predict(self, size: Parameters, tokens: ArrayLike, level: float = 0.8) -> Prediction:
-        """Predict the loss of new runs.
-
-        The interval holds the middle of the laws' own intervals, and a part of how far the laws are apart.
+        """Predict the loss of new runs, in an interval as wide as the held-out errors of the average say.
 
         Args:
             size: parameters of the kind fitted. tokens: count; both broadcast. level: of the interval.
@@ -100,47 +120,35 @@ class LawAverage:
         Raises:
             ConfigError: if `size` counts something else, a number is not positive or `level` is not within (0, 1).
         """
-        if not 0 < level < 1:
-            raise ConfigError(f"`level` must be above 0 and below 1 (got {level!r:.80}).")
-        heavy = [(s.weight, s.fit) for s in self.scores if s.fit is not None and s.weight]
-        # a law alone has nobody to disagree with
-        share = EXTRAPOLATION_SHARE if len(heavy) > 1 else ALONE_SHARE
-        told = [(weight, fit.predict(size, tokens, level, extrapolation_share=share)) for weight, fit in heavy]
-        return _combined(told, self.width, level, self.status, self.notes)
+        heavy = [(score.weight, score.fit) for score in self.scores if score.fit is not None and score.weight]
+        told = [_told(fit, size, tokens, level) for _, fit in heavy]
+        both = average_told([one for one, _, _ in told], [fit for _, fit in heavy], [weight for weight, _ in heavy])
+        _, plain, shape = told[0]
+        far = tuple(note for note in plain.notes if note not in heavy[0][1].notes)
+        return _prediction(both, self, level, shape, plain, self.status, self.notes + far)
+
+    def under(self, prior: ModelError) -> LawAverage:
+        """Return the same fits weighted and judged with another prior."""
+        return _judged(self._tried, prior)
 
 
-def _combined(
-    told: Sequence[tuple[float, Prediction]],
-    width: float,
-    level: float,
-    status: FitStatus,
-    notes: tuple[str, ...],
-) -> Prediction:
-    from scipy.special import ndtri
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tried:
+    # a law, its fit or why there is none, and by origin its fit to the cheaper runs and what it said of the rest
+    family: AbstractFamily
+    fit: LawFit | str
+    origins: dict[int, tuple[LawFit, Held]]
 
-    weight = np.array([w for w, _ in told]) / sum(w for w, _ in told)
-    middles = np.log([p.loss for _, p in told])
-    middle = np.tensordot(weight, middles, axes=1)
-    apart = (
-        float(ndtri(0.5 + level / 2)) * SPREAD_SHARE * np.sqrt(np.tensordot(weight, (middles - middle) ** 2, axes=1))
-    )
-    below = _weighted_median(middles - np.log([p.low for _, p in told]), weight)
-    above = _weighted_median(np.log([p.high for _, p in told]) - middles, weight)
-    far = tuple(n for n in told[0][1].notes if n.startswith("Extrapolates"))
-    loss, low, high = (
-        np.asarray(np.exp(v))[()]
-        for v in (middle, middle - width * np.hypot(below, apart), middle + width * np.hypot(above, apart))
-    )
-    extrapolates = [FitStatus.EXTRAPOLATES] if far else []
-    return Prediction(loss, low, high, level, worst([status, *extrapolates]), notes + far)
+    @property
+    def usable(self) -> LawFit | None:
+        return None if isinstance(self.fit, str) or not self.fit.status.usable else self.fit
 
-
-def _weighted_median(values: Floats, weight: Floats) -> Floats:
-    """Return the weighted median over the first axis: one law that knows nothing does not widen the others."""
-    order = np.argsort(values, axis=0)
-    reached = np.cumsum(weight[order], axis=0) >= 0.5
-    first = np.argmax(reached, axis=0)[None]
-    return np.asarray(np.take_along_axis(np.take_along_axis(values, order, axis=0), first, axis=0)[0])
+    @property
+    def why_not(self) -> str:
+        if self.usable is not None:
+            return ""
+        return self.fit if isinstance(self.fit, str) else self.fit.status.value
 
 
 def average_laws(
@@ -151,6 +159,7 @@ def average_laws(
     families: Sequence[AbstractFamily] | None = None,
     estimator: Estimator = "huber",
     groups: ArrayLike | Sequence[object] | None = None,
+    prior: ModelError | None = None,
 ) -> LawAverage:
     """Fit several laws, judge each on the larger of the runs, and average them.
 
@@ -158,35 +167,25 @@ def average_laws(
         parameters: shape (n,), a bare array counts as total. tokens: shape (n,), count. loss: shape (n,) [nats/token].
         families: laws to try, every one of `FAMILIES` if None. estimator: of the fits.
         groups: run of each point, shape (n,), where a run has several.
+        prior: what to expect of a law beyond its runs, what public families say if None.
 
     Raises:
         FitError: if the input is no table of positive numbers, or no law can be fitted to it.
     """
     points = read_points(parameters, tokens, loss)
     labels = group_labels(groups, len(points))
-    tried = list(FAMILIES.values()) if families is None else list(families)
-    folds = _folds(points)
-    fits = [_fit(family, points, estimator, labels) for family in tried]
-    if all(isinstance(fit, str) or not fit.status.usable for fit in fits):
-        why = "; ".join(f"{f.name}: {r if isinstance(r, str) else r.status}" for f, r in zip(tried, fits, strict=True))
+    tried = []
+    for family in FAMILIES.values() if families is None else families:
+        fit = _fit(family, points, estimator, labels)
+        usable = not isinstance(fit, str) and fit.status.usable
+        tried.append(_Tried(family, fit, _origins(family, points, estimator, labels) if usable else {}))
+    if all(one.usable is None for one in tried):
+        why = "; ".join(f"{one.family.name}: {one.why_not}" for one in tried)
         raise FitError(f"No law can be fitted to these runs: {why}")
-    judged = [
-        [] if isinstance(fit, str) or not fit.status.usable else _held_out(family, points, folds, estimator, labels)
-        for family, fit in zip(tried, fits, strict=True)
-    ]
-    scores = _scored(tried, fits, judged, points, folds)
-    return LawAverage(scores, _width(scores, judged, points, folds), *_state(scores))
+    return _judged(tuple(tried), prior or ModelError())
 
 
-def _folds(points: Points) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    order = np.argsort(points.log_flops, kind="stable")
-    cuts = sorted({round(part * len(points)) for part in ORIGINS} & set(range(2, len(points))))
-    return [(order[:cut], order[cut:]) for cut in cuts]
-
-
-def _fit(
-    family: AbstractFamily, points: Points, estimator: Estimator, labels: NDArray[np.int64]
-) -> Fit[FittedLaw] | str:
+def _fit(family: AbstractFamily, points: Points, estimator: Estimator, labels: NDArray[np.int64]) -> LawFit | str:
     size = Parameters(np.exp(points.log_size), points.kind)
     try:
         return fit_family(
@@ -196,101 +195,97 @@ def _fit(
         return str(fault)
 
 
-def _held_out(
-    family: AbstractFamily,
-    points: Points,
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    estimator: Estimator,
-    labels: NDArray[np.int64],
-) -> list[tuple[int, Prediction]]:
-    told = []
-    for number, (small, large) in enumerate(folds):
+def _origins(
+    family: AbstractFamily, points: Points, estimator: Estimator, labels: NDArray[np.int64]
+) -> dict[int, tuple[LawFit, Held]]:
+    found = {}
+    for small, large in rolling_origins(points):
         fit = _fit(family, points.take(small), estimator, labels[small])
-        if isinstance(fit, str):
+        # a fit that says it is not to be used is no evidence on the law
+        if isinstance(fit, str) or not fit.status.usable:
             continue
         rest = points.take(large)
-        size, tokens = Parameters(np.exp(rest.log_size), rest.kind), np.exp(rest.log_tokens)
-        told.append((number, fit.predict(size, tokens, extrapolation_share=EXTRAPOLATION_SHARE)))
-    return told
+        told, _ = law_told(fit, Parameters(np.exp(rest.log_size), rest.kind), rest.log_size, rest.log_tokens)
+        found[len(small)] = fit, Held(rest.log_loss - told.log_loss, told)
+    return found
 
 
-def _errors(points: Points, rows: NDArray[np.int64], prediction: Prediction) -> Floats:
-    return np.asarray(points.log_loss[rows] - np.log(prediction.loss))
-
-
-def _scored(
-    tried: Sequence[AbstractFamily],
-    fits: Sequence[Fit[FittedLaw] | str],
-    judged: Sequence[Sequence[tuple[int, Prediction]]],
-    points: Points,
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> tuple[LawScore, ...]:
-    off = np.full((len(tried), max(len(folds), 1)), np.nan)
-    for law, told in enumerate(judged):
-        for fold, prediction in told:
-            error = _errors(points, folds[fold][1], prediction)
-            off[law, fold] = float(np.mean(np.abs(error)))
-    seen = np.isfinite(off).any(axis=1)
-    # a fold in which a law could not be fitted counts as the middle of the other laws
-    for column in off.T:
-        known = np.isfinite(column)
-        column[seen & ~known] = np.median(column[known]) if known.any() else np.nan
-    usable = [not isinstance(fit, str) and fit.status.usable for fit in fits]
-    # a law that fits and could not be judged, for want of runs, counts as the middle of those that could
-    squared = np.array([np.nanmean(row**2) if ok else np.nan for row, ok in zip(off, seen, strict=True)])
-    middle = float(np.nanmedian(squared)) if seen.any() else 0.0
-    shared = SHARED_ERROR * middle * SHARED_POINTS / (SHARED_POINTS + sum(len(rows) for _, rows in folds))
-    charged = np.where(seen, squared, middle) + LEAST_ERROR**2 + shared
-    weight = np.where(usable, 1.0 / charged, 0.0)
-    weight /= weight.sum()
-    return tuple(
+def _judged(tried: tuple[_Tried, ...], prior: ModelError) -> LawAverage:
+    judged = [prior.judge([held for _, held in one.origins.values()]) for one in tried]
+    precision = np.array([_precision(one.usable, k, prior) for one, (k, _) in zip(tried, judged, strict=True)])
+    weights = (precision / precision.sum()).tolist()
+    scores = tuple(
         LawScore(
-            name=family.name,
-            weight=float(weight[law]),
-            held_out=sum(len(folds[fold][1]) for fold, _ in judged[law]),
-            error=float(np.sqrt(squared[law])),
-            fit=None if isinstance(fit, str) else fit,
-            why_not="" if usable[law] else _why(fit),
+            name=one.family.name,
+            weight=weight,
+            held_out=sum(len(held.error) for _, held in one.origins.values()),
+            error=_error([held for _, held in one.origins.values()]),
+            fit=None if isinstance(one.fit, str) else one.fit,
+            why_not=one.why_not,
+            k=k,
+            freedom=freedom,
+            prior=prior,
         )
-        for law, (family, fit) in enumerate(zip(tried, fits, strict=True))
+        for one, weight, (k, freedom) in zip(tried, weights, judged, strict=True)
     )
+    k, freedom = prior.judge(_held(tried, weights))
+    return LawAverage(scores, k, freedom, prior, *_state(scores), tried)
 
 
-def _why(fit: Fit[FittedLaw] | str) -> str:
-    return fit if isinstance(fit, str) else fit.status.value
+def _precision(fit: LawFit | None, k: float, prior: ModelError) -> float:
+    if fit is None:
+        return 0.0
+    return float(1 / (k * (max(fit.scale, LEAST_SCATTER) ** 2 + (prior.share * fit.fall_per_efold) ** 2)))
 
 
-def _width(
-    scores: Sequence[LawScore],
-    judged: Sequence[Sequence[tuple[int, Prediction]]],
-    points: Points,
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> float:
-    """Return the factor that would have made four held-out points in five lie inside, drawn towards 1."""
-    ratios: list[float] = []
-    for fold, (_, rows) in enumerate(folds):
-        told = [
-            (score.weight, prediction)
-            for score, laws in zip(scores, judged, strict=True)
-            for number, prediction in laws
-            if number == fold and score.weight and np.all(np.isfinite(prediction.high))
-        ]
-        if not told:
-            continue
-        both = _combined(told, 1.0, 0.8, FitStatus.OK, ())
-        error = _errors(points, rows, both)
-        half = np.where(error > 0, np.log(both.high / both.loss), np.log(both.loss / both.low))
-        ratios += (np.abs(error) / half).tolist()
-    if not ratios:
-        return 1.0
-    own, known = float(np.quantile(ratios, 0.8)), min(len(ratios), PRIOR_POINTS)
-    factor = math.sqrt((PRIOR_POINTS + known * own**2) / (PRIOR_POINTS + known))
-    return min(max(factor, WIDTH_RANGE[0]), WIDTH_RANGE[1])
+def _error(held: Sequence[Held]) -> float:
+    return float(np.sqrt(np.mean([np.mean(np.abs(one.error)) ** 2 for one in held]))) if held else float("nan")
+
+
+def _held(tried: Sequence[_Tried], weights: Sequence[float]) -> list[Held]:
+    """Return what the average would have said at each origin."""
+    found = []
+    for origin in sorted({origin for one in tried for origin in one.origins}):
+        there = [(w, *one.origins[origin]) for one, w in zip(tried, weights, strict=True) if origin in one.origins]
+        told = average_told([held.told for _, _, held in there], [fit for _, fit, _ in there], [w for w, _, _ in there])
+        _, _, first = there[0]
+        found.append(Held(first.error + first.told.log_loss - told.log_loss, told))
+    return found
+
+
+def _told(fit: LawFit, size: Parameters, tokens: ArrayLike, level: float) -> tuple[Told, Prediction, tuple[int, ...]]:
+    tail_of(level)
+    count = count_for(f"The fitted {fit.family.name} law", size, fit.points.kind)
+    seen = positive("tokens", tokens, "tokens, count")
+    shape = np.broadcast_shapes(np.shape(count), np.shape(seen))
+    x, y = (np.broadcast_to(np.log(v), shape).ravel() for v in (count, seen))
+    told, plain = law_told(fit, Parameters(np.exp(x), size.kind), x, y)
+    return told, plain, shape
+
+
+def _prediction(
+    told: Told,
+    judged: LawScore | LawAverage,
+    level: float,
+    shape: tuple[int, ...],
+    plain: Prediction,
+    status: FitStatus,
+    notes: tuple[str, ...],
+) -> Prediction:
+    half = told.half_width(judged.prior.share, judged.k, judged.freedom, level)
+    far = any(note.startswith("Extrapolates") for note in plain.notes)
+    with np.errstate(over="ignore"):
+        loss, low, high = (
+            np.exp(v).reshape(shape)[()] for v in (told.log_loss, told.log_loss - half, told.log_loss + half)
+        )
+    return Prediction(loss, low, high, level, worst([status, FitStatus.EXTRAPOLATES] if far else [status]), notes)
 
 
 def _state(scores: Sequence[LawScore]) -> tuple[FitStatus, tuple[str, ...]]:
-    heavy = [score.fit for score in scores if score.fit is not None and score.weight > 0.1]
+    heavy = [score.fit for score in scores if score.fit is not None and score.weight > HEAVY]
     notes = [f"{score.name}: {score.why_not}" for score in scores if score.why_not]
     if sum(score.weight > 0 for score in scores) == 1:
         notes.append("Only one law could be fitted, so how far laws are apart is not known: add runs.")
+    # what every law has to say is about the runs
+    notes += [note for note in heavy[0].notes if all(note in fit.notes for fit in heavy[1:])] if heavy else []
     return worst([fit.status for fit in heavy]), tuple(notes)

@@ -6,7 +6,6 @@ from them every interval comes back, of a loss, of an exponent, of the best size
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,17 +15,18 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.errors import ConfigError, LawFileError
+from scalewatch.errors import LawFileError
 from scalewatch.laws.chinchilla import Chinchilla
-from scalewatch.laws.fit import EXTRAPOLATION_SHARE, FAR, Fit, Prediction
+from scalewatch.laws.fit import Fit
 from scalewatch.laws.fit_status import FitStatus, worst
+from scalewatch.laws.prediction import Evidence, Prediction
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind, count_for, positive
 from scalewatch.laws.strict_json import (
     check_fields,
     choice,
+    fields_within,
     least_and_most,
-    number,
-    numbers,
+    numbers_within,
     read_record,
     sentences,
     write_record,
@@ -115,13 +115,7 @@ class FittedChinchilla:
         Raises:
             ConfigError: if `level` is not within (0, 1).
         """
-        tail = _tail(level)
-        if not self.status.usable:
-            return -math.inf, math.inf
-        with np.errstate(all="ignore"):
-            made = derived(self.draws)
-        low, high = np.quantile(np.nan_to_num(made, nan=np.inf), [tail, 1 - tail], method="nearest")
-        return float(low), float(high)
+        return self._evidence.interval_of(self.draws, derived, level)
 
     def predict(self, size: Parameters, tokens: ArrayLike, level: float = 0.8) -> Prediction:
         """Predict the loss of new runs, each with an interval that includes the scatter of runs, as `Fit.predict`.
@@ -132,9 +126,6 @@ class FittedChinchilla:
         Raises:
             ConfigError: if `size` counts something else, a number is not positive or `level` is not within (0, 1).
         """
-        from scipy.special import stdtrit
-
-        tail = _tail(level)
         count = count_for("The fitted Chinchilla law", size, self.law.kind)
         seen = positive("tokens", tokens, "tokens, count")
         shape = np.broadcast_shapes(np.shape(count), np.shape(seen))
@@ -142,20 +133,12 @@ class FittedChinchilla:
         middle = np.log(self.law.loss(Parameters(n, self.law.kind), d))
         floor, scale_n, scale_d, alpha, beta = (self.draws[:, i : i + 1] for i in range(5))
         sets = np.log(floor + scale_n * n**-alpha + scale_d * d**-beta)
-        low, high = np.quantile(sets, [tail, 1 - tail], axis=0)
-        beyond = np.maximum(np.log(FLOPS_PER_PARAMETER_TOKEN * n * d / self.flops[1]), 0.0)
-        missed = EXTRAPOLATION_SHARE * self.fall_per_efold * beyond
-        half = float(stdtrit(max(self.runs - len(_CONSTANTS), 1), 1 - tail)) * np.hypot(self.scale, missed)
-        low = middle - np.hypot(np.maximum(middle - low, 0.0), half)
-        high = middle + np.hypot(np.maximum(high - middle, 0.0), half)
-        status, notes = self.status, [*self.notes]
-        if np.max(beyond) > math.log(FAR):
-            status = worst([status, FitStatus.EXTRAPOLATES])
-            notes.append(f"Extrapolates {math.exp(float(np.max(beyond))):.0f}x past the largest fitted run.")
-        if not status.usable:
-            low, high = np.full_like(middle, -np.inf), np.full_like(middle, np.inf)
-        loss, below, above = (np.exp(v).reshape(shape)[()] for v in (middle, low, high))
-        return Prediction(loss, below, above, level, status, tuple(notes))
+        return self._evidence.predict(middle, sets, np.log(FLOPS_PER_PARAMETER_TOKEN * n * d), level, shape)
+
+    @property
+    def _evidence(self) -> Evidence:
+        freedom = float(max(self.runs - len(_CONSTANTS), 1))
+        return Evidence(self.status, self.notes, self.scale, freedom, self.fall_per_efold, self.flops[1])
 
 
 def save_chinchilla(fitted: FittedChinchilla, path: str | os.PathLike[str]) -> None:
@@ -195,11 +178,11 @@ def load_chinchilla(path: str | os.PathLike[str]) -> FittedChinchilla:
     check_fields(source, record, KIND, SCHEMA, {*_RANGES, *_OTHERS, *_SPANS, *_LISTS})
     spans = {name: least_and_most(source, name, record[name]) for name in _SPANS}
     lists = {name: sentences(source, name, record[name]) for name in _LISTS}
-    values = {name: number(source, name, record[name], *bounds) for name, bounds in _RANGES.items()}
+    values = fields_within(source, record, _RANGES)
     told = record["source"]
     if not isinstance(told, str) or len(told) > SOURCE_LETTERS:
         raise LawFileError(f"{source}: `source` must be a sentence of at most {SOURCE_LETTERS} letters.")
-    constants = _constants(source, "constants", record["constants"])
+    constants = numbers_within(source, "constants", record["constants"], _CONSTANT_RANGES)
     kind = SizeKind(choice(source, "size_kind", record["size_kind"], tuple(k.value for k in SizeKind)))
     return FittedChinchilla(
         law=Chinchilla(*constants, source=told, kind=kind, sizes=spans["sizes"], tokens=spans["tokens"]),
@@ -215,18 +198,10 @@ def load_chinchilla(path: str | os.PathLike[str]) -> FittedChinchilla:
     )
 
 
-def _constants(source: Path, name: str, value: Any) -> list[float]:
-    five = numbers(source, name, value, len(_CONSTANTS), least=0.0, most=1e60)
-    return [
-        number(source, f"{name}[{i}]", v, *bounds)
-        for i, (v, bounds) in enumerate(zip(five, _CONSTANT_RANGES, strict=True))
-    ]
-
-
 def _draws(source: Path, value: Any) -> Floats:
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_DRAWS:
         raise LawFileError(f"{source}: `draws` must be 1 to {MOST_DRAWS} lists of 5 numbers.")
-    return np.array([_constants(source, f"draws[{i}]", row) for i, row in enumerate(value)])
+    return np.array([numbers_within(source, f"draws[{i}]", row, _CONSTANT_RANGES) for i, row in enumerate(value)])
 
 
 def _statuses(source: Path, names: Sequence[str]) -> tuple[FitStatus, ...]:
@@ -237,9 +212,3 @@ def _statuses(source: Path, names: Sequence[str]) -> tuple[FitStatus, ...]:
     if not names:
         raise LawFileError(f"{source}: `statuses` must hold at least one.")
     return tuple(known[name] for name in names)
-
-
-def _tail(level: float) -> float:
-    if not 0 < level < 1:
-        raise ConfigError(f"`level` must be above 0 and below 1 (got {level!r}): 0.8 holds four new runs in five.")
-    return (1 - level) / 2

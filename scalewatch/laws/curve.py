@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -20,6 +21,9 @@ Floats = NDArray[np.float64]
 FEWEST_ROWS = 20
 #: A loss outside these is no loss [nats/token], and its square no float.
 LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
+#: Steps without a usable loss that make a hole: more than this part of the run, and than so many usual distances
+#: between rows. A single bad batch is none, and neither is a loss that is logged at every tenth row.
+HOLE_SHARE, HOLE_ROWS = 0.01, 3.0
 
 
 @final
@@ -32,6 +36,8 @@ class Curve:
         steps: optimizer steps completed at each row, shape (n,), rising; rows at step 0 are left out.
         loss: training loss [nats/token] of each row, shape (n,), not smoothed; rows that are not finite
             and positive (1e-30 to 1e30) are left out.
+        hole: first and last step of the longest stretch of rows without a usable loss, None if it is no longer
+            than 1 % of the run or 3 rows: a run with a hole lost its loss on the way, or diverged.
 
     Raises:
         FitError: if the arrays do not match, or fewer than 20 rows remain.
@@ -40,6 +46,7 @@ class Curve:
     run: Run
     steps: NDArray[np.int64]
     loss: Floats
+    hole: tuple[int, int] | None
 
     def __init__(self, run: Run, steps: ArrayLike, loss: ArrayLike) -> None:
         at, losses = np.asarray(steps, dtype=np.float64), np.asarray(loss, dtype=np.float64)
@@ -48,6 +55,7 @@ class Curve:
                 f"Curve of '{run.name}': `steps` and `loss` must have one shape (n,) "
                 f"(got {at.shape} and {losses.shape})."
             )
+        every = np.sort(at[(at >= 1) & (at <= MOST_STEPS)])
         keep = (at >= 1) & (at <= MOST_STEPS) & (losses > LEAST_LOSS) & (losses < MOST_LOSS)
         at, losses = at[keep], losses[keep]
         order = np.argsort(at, kind="stable")
@@ -59,6 +67,13 @@ class Curve:
         object.__setattr__(self, "run", run)
         object.__setattr__(self, "steps", at[order].astype(np.int64))
         object.__setattr__(self, "loss", losses[order])
+        object.__setattr__(self, "hole", _hole(every, at[order]))
+
+    def renamed(self, name: str) -> Curve:
+        """Return the same curve of a run with another name."""
+        twin = copy.copy(self)
+        object.__setattr__(twin, "run", replace(self.run, name=name))
+        return twin
 
     def blocks(self) -> LossBlocks:
         """Return the curve as geometric blocks, single bad rows tamed."""
@@ -66,3 +81,19 @@ class Curve:
         for step, loss in zip(self.steps.tolist(), self.loss.tolist(), strict=True):
             blocks.add(step, loss)
         return blocks
+
+
+def _hole(every: Floats, kept: Floats) -> tuple[int, int] | None:
+    """The longest stretch of rows at steps `every` between those `kept`, or after them; both rise."""
+    ends = np.append(kept, every[-1])
+    apart = np.diff(ends)
+    between = np.searchsorted(every, ends[1:]) - np.searchsorted(every, kept, side="right")
+    # after the last row that is kept, the row at the end is missing too
+    between[-1] = len(every) - np.searchsorted(every, kept[-1], side="right")
+    apart[between < 1] = 0.0
+    usual = float(np.median(np.diff(kept)))
+    longest = int(np.argmax(apart))
+    if apart[longest] <= max(HOLE_ROWS * usual, HOLE_SHARE * float(every[-1])):
+        return None
+    first = int(np.searchsorted(every, kept[longest], side="right"))
+    return int(every[first]), int(every[first + between[longest] - 1])

@@ -32,6 +32,11 @@ Floats = NDArray[np.float64]
 EXTRAPOLATION_LOG_SD = 0.004
 #: Two-sided 80 % of a Gaussian.
 GAUSSIAN_80 = 1.2816
+#: Run-to-run sd of ln(final loss) from which runs are hardly of one recipe (seeds of public runs: 0.2 to 0.6 %), and
+#: from which no law describes them: seeds alone move a final loss by up to 4 % (Choshen et al. 2024).
+SCATTERED_LOG_SD, MOST_RUN_LOG_SD = 0.01, 0.04
+#: Runs of different sizes that make the effect of size the data's own.
+FEWEST_RUNS = 3
 #: Losses beyond this are none [nats/token].
 MOST_LOSS = 1e30
 
@@ -109,6 +114,35 @@ class CurveLaw:
         if self.size_kind == "non_embedding":
             return run.non_embedding_parameters
         return self.reference_size
+
+    @property
+    def usable(self) -> bool:
+        """Whether one law describes its runs: they scatter about it by no more than seeds can make, 4 %."""
+        return self.run_log_sd <= MOST_RUN_LOG_SD
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What its runs do not carry, and what to do, a sentence each; none if there is nothing to say."""
+        said = []
+        if not self.usable:
+            said.append(
+                f"The law does not describe these runs, their final losses lie {self.run_log_sd:.0%} off (one sd): fit "
+                "runs of one recipe, one tokenizer and one unit."
+            )
+        elif self.run_log_sd > SCATTERED_LOG_SD:
+            said.append(
+                f"The runs scatter about the law by {self.run_log_sd:.1%}, more than runs of one recipe do: fit one "
+                "recipe (data, tokenizer, batch size, peak rate) at a time."
+            )
+        if self.size_kind == "none":
+            said.append(
+                "No run says its size, so this law knows one size only: say it (`parameters`) to predict others."
+            )
+        elif self.sizes[0] == self.sizes[1]:
+            said.append("All sizes are equal, so the effect of size rests on priors: add runs of other sizes.")
+        elif self.runs < FEWEST_RUNS:
+            said.append("Two runs leave the effect of size to priors, and the interval is wide: add a third size.")
+        return tuple(said)
 
     def predict(self, run: Run, end_walk_steps: float, end_annealed: float) -> LawPrediction:
         """Predict the end of `run`.

@@ -27,11 +27,13 @@ from scalewatch.laws.bootstrap import group_labels
 from scalewatch.laws.families import AbstractFamily, Points, Prepared, read_points
 from scalewatch.laws.fit_checks import judge_constants, judge_points, judge_residuals
 from scalewatch.laws.fit_status import FitStatus, outliers, worst
+from scalewatch.laws.prediction import EXTRAPOLATION_SHARE, Evidence, Prediction
 from scalewatch.laws.quasi_posterior import quasi_posterior
 from scalewatch.laws.robust import AbstractForm, minimise, objective
 from scalewatch.laws.size import Parameters, SizeKind, count_for, positive
+from scalewatch.laws.two_units import other_unit
 
-__all__ = ["Estimator", "Fit", "FittedLaw", "Prediction", "fit_family", "fit_points"]
+__all__ = ["EXTRAPOLATION_SHARE", "Estimator", "Fit", "FittedLaw", "Prediction", "fit_family", "fit_points"]
 
 Floats = NDArray[np.float64]
 LawT = TypeVar("LawT")
@@ -45,11 +47,6 @@ START_TOLERANCE, TOLERANCE = 1e-9, 1e-12
 LAD_DELTAS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 #: Threshold of resampled absolute deviations: well below any noise, and wide enough to be fast.
 LAD_BOOTSTRAP_DELTA = 2e-5
-#: Part of the fall in log loss that a law promises beyond its runs and that it misses, one standard deviation:
-#: fitted to the smaller half of public families and compared with the larger (tests/benchmarks/held_out_sizes.py).
-EXTRAPOLATION_SHARE = 0.08
-#: Compute past the largest fitted run from which a prediction says that it extrapolates.
-FAR = 10.0
 
 
 @final
@@ -81,25 +78,6 @@ class FittedLaw:
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What a fitted law expects of other runs.
-
-    Attributes:
-        loss: [nats/token]. low, high: interval that holds the loss of one new run [nats/token]; 0 and inf where
-            the fit is not usable. level: of the interval.
-        status: OK, EXTRAPOLATES or what is wrong with the fit. notes: a sentence each.
-    """
-
-    loss: Floats
-    low: Floats
-    high: Floats
-    level: float
-    status: FitStatus
-    notes: tuple[str, ...]
-
-
-@final
 @dataclass(frozen=True, eq=False)
 class Fit(Generic[LawT]):
     """A fitted law with its errors.
@@ -112,6 +90,7 @@ class Fit(Generic[LawT]):
         covariance: of the constants in the order of `standard_errors`, shape (q, q).
         samples: constants of each bootstrap resample, shape (b, q), None without one.
         residuals: ln(observed) - ln(predicted) of each run, shape (n,). outliers: indices of those far off.
+        other_unit: indices of runs whose losses are a constant factor away from the others', as in another unit.
         scale: standard deviation of a residual, outliers aside.
         status: the worst that is to be said. statuses: all of it. notes: sentences with numbers.
         starts_agreeing: how many of `starts` ended at the best optimum.
@@ -129,6 +108,7 @@ class Fit(Generic[LawT]):
     samples: Floats | None
     residuals: Floats
     outliers: NDArray[np.int64]
+    other_unit: NDArray[np.int64]
     scale: float
     status: FitStatus
     statuses: tuple[FitStatus, ...]
@@ -162,13 +142,7 @@ class Fit(Generic[LawT]):
         Raises:
             ConfigError: if `level` is not within (0, 1).
         """
-        tail = _tail(level)
-        if not self.status.usable:
-            return -math.inf, math.inf
-        with np.errstate(all="ignore"):
-            made = derived(self.draws)
-        low, high = np.nanquantile(np.nan_to_num(made, nan=np.inf), [tail, 1 - tail], method="nearest")
-        return float(low), float(high)
+        return self._evidence.interval_of(self.draws, derived, level)
 
     def predict(
         self,
@@ -187,31 +161,13 @@ class Fit(Generic[LawT]):
         Raises:
             ConfigError: if `size` counts something else, a number is not positive or `level` is not within (0, 1).
         """
-        tail = _tail(level)
         count = count_for(f"The fitted {self.family.name} law", size, self.points.kind)
         seen = positive("tokens", tokens, "tokens, count")
         shape = np.broadcast_shapes(np.shape(count), np.shape(seen))
         x, y = (np.broadcast_to(np.log(v), shape).ravel() for v in (count, seen))
         form = self._prepared.form(x, y)
-        middle = form.evaluate(self._theta[None, :])[0][0]
-        sets = form.evaluate(self._theta_draws)[0]
-        low, high = np.quantile(sets, [tail, 1 - tail], axis=0)
-        log_flops = self.points.log_flops
-        beyond = np.maximum(np.log(6.0) + x + y - log_flops.max(), 0.0)
-        missed = extrapolation_share * self.fall_per_efold * beyond
-        half = _quantile(1 - tail, self._freedom) * np.hypot(self.scale, missed)
-        low = middle - np.hypot(np.maximum(middle - low, 0.0), half)
-        high = middle + np.hypot(np.maximum(high - middle, 0.0), half)
-        status, notes = self.status, [*self.notes]
-        if np.max(beyond) > math.log(FAR):
-            status = worst([status, FitStatus.EXTRAPOLATES])
-            notes.append(f"Extrapolates {math.exp(float(np.max(beyond))):.0f}x past the largest fitted run.")
-        if not status.usable:
-            low, high = np.full_like(middle, -np.inf), np.full_like(middle, np.inf)
-        # far enough out the upper end is no float any more, and infinite is what it should say
-        with np.errstate(over="ignore"):
-            loss, below, above = (np.exp(v).reshape(shape)[()] for v in (middle, low, high))
-        return Prediction(loss, below, above, level, status, tuple(notes))
+        middle, sets = form.evaluate(self._theta[None, :])[0][0], form.evaluate(self._theta_draws)[0]
+        return self._evidence.predict(middle, sets, np.log(6.0) + x + y, level, shape, extrapolation_share)
 
     @property
     def fall_per_efold(self) -> float:
@@ -221,20 +177,10 @@ class Fit(Generic[LawT]):
         return abs(float(x @ self.points.log_loss)) / spread if spread > 0 else 0.0
 
     @property
-    def _freedom(self) -> float:
-        return float(max(len(self.residuals) - self._theta.shape[0], 1))
-
-
-def _tail(level: float) -> float:
-    if not 0 < level < 1:
-        raise ConfigError(f"`level` must be above 0 and below 1 (got {level!r}): 0.8 holds four new runs in five.")
-    return (1 - level) / 2
-
-
-def _quantile(probability: float, freedom: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, probability))
+    def _evidence(self) -> Evidence:
+        freedom = float(max(len(self.residuals) - self._theta.shape[0], 1))
+        most = float(np.exp(self.points.log_flops.max()))
+        return Evidence(self.status, self.notes, self.scale, freedom, self.fall_per_efold, most)
 
 
 def fit_family(
@@ -284,8 +230,9 @@ def fit_points(
     bootstrap: int = 0,
     seed: int = 0,
     groups: ArrayLike | Sequence[object] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Fit[LawT]:
-    """Fit as `fit_family` does, with the law that `build` makes of the constants."""
+    """Fit as `fit_family` does, with the law that `build` makes of the constants; `names` of the runs go into notes."""
     if estimator not in ("huber", "lad"):
         raise FitError(f"`estimator` must be 'huber' or 'lad' (got {estimator!r:.80}).")
     labels = group_labels(groups, len(points))
@@ -304,7 +251,8 @@ def fit_points(
     covariance = _covariance(made)
     values = dict(zip(family.constants, prepared.constants(theta[None, :])[0].tolist(), strict=True))
     errors = dict(zip(family.constants, np.sqrt(np.diag(covariance)).tolist(), strict=True))
-    judged += judge_residuals(residuals, points, labels) + found.judged
+    unit = other_unit(points.log_size, points.log_tokens, points.log_loss)
+    judged += judge_residuals(residuals, points, labels, unit, names) + found.judged
     judged += judge_constants(family, form, theta, values, errors, float(np.exp(points.log_loss.min())))
     status, far = worst([s for s, _ in judged]), outliers(residuals)
     return Fit(
@@ -318,6 +266,7 @@ def fit_points(
         samples=made if bootstrap else None,
         residuals=residuals,
         outliers=far,
+        other_unit=np.zeros(0, dtype=np.int64) if unit is None else unit.rows,
         scale=_scale(np.delete(residuals, far), len(theta)),
         status=status,
         statuses=tuple(dict.fromkeys(s for s, _ in judged)) or (FitStatus.OK,),

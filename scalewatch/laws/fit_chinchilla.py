@@ -13,6 +13,7 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.errors import FitError
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.families import CHINCHILLA, AbstractFamily, Points, read_points
 from scalewatch.laws.fit import Estimator, Fit, fit_points, ranges
@@ -32,6 +33,7 @@ def fit_chinchilla(
     bootstrap: int = 0,
     seed: int = 0,
     groups: ArrayLike | Sequence[object] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Fit[Chinchilla]:
     """Fit L = E + A N^-alpha + B D^-beta to finished runs.
 
@@ -43,6 +45,7 @@ def fit_chinchilla(
             points is 10 to 40 % too narrow.
         seed: of the resamples, drawn by numpy.random.RandomState.
         groups: run of each point, shape (n,), where a run has several points.
+        names: of the points, shape (n,), for the notes; without them a note counts rows from 0.
 
     Raises:
         FitError: if the input is no table of positive numbers, or has fewer than five runs.
@@ -54,7 +57,11 @@ def fit_chinchilla(
     '1.800 0.340 0.360'
     """
     points = read_points(parameters, tokens, loss)
-    return fit_points(CHINCHILLA, points, _law, estimator=estimator, bootstrap=bootstrap, seed=seed, groups=groups)
+    if names is not None and len(names) != len(points):
+        raise FitError(f"`names` must hold one for each of {len(points)} points (got {len(names)}).")
+    return fit_points(
+        CHINCHILLA, points, _law, estimator=estimator, bootstrap=bootstrap, seed=seed, groups=groups, names=names
+    )
 
 
 def _law(family: AbstractFamily, values: dict[str, float], points: Points) -> Chinchilla:

@@ -13,7 +13,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FitStatus", "collinear", "mixed_units", "not_independent", "outliers", "robust_sd", "worst"]
+__all__ = ["FitStatus", "collinear", "not_independent", "outliers", "robust_sd", "scatter", "worst"]
 
 Floats = NDArray[np.float64]
 
@@ -21,9 +21,6 @@ Floats = NDArray[np.float64]
 LEAST_OUTLIER = 0.06
 #: The same in robust standard deviations of the residuals.
 OUTLIER_SDS = 8.0
-#: Log offset between two groups of losses that no two runs of one recipe have: a unit does. Bits per byte are
-#: 0.25 to 0.4 of the nats per token.
-UNIT_OFFSET = 0.35
 #: Spread of ln(tokens) about its line in ln(size) below which the two effects cannot be told apart.
 LEAST_SPREAD = 0.1
 #: Correlation of the residuals of one size above which its points are not independent.
@@ -35,6 +32,10 @@ class FitStatus(StrEnum):
     """How far a fit can be trusted, and what to do; later members are worse."""
 
     OK = "The fit is sound: its starts agree and its constants lie within their bounds."
+    SCATTERED = (
+        "The runs scatter about the law more than runs of one recipe do: fit one recipe (data, tokenizer, schedule, "
+        "tuning) at a time, without runs of few tokens per parameter, and trust no difference below this scatter."
+    )
     EXTRAPOLATES = (
         "Extrapolates far past the largest fitted run; intervals are unreliable past 10x: train a run in between."
     )
@@ -62,12 +63,12 @@ class FitStatus(StrEnum):
         "The exponent sits on its bound; intervals are not meaningful: add runs of other sizes, or fix the exponent."
     )
     MISFIT = (
-        "The law does not describe these runs, residuals exceed 10 %: fit runs of one recipe, one tokenizer and "
-        "one unit."
+        "The law does not describe these runs, it is off by more than the 4 % that seeds alone can make: fit runs of "
+        "one recipe, one tokenizer and one unit, and leave out those of few tokens per parameter (below 10)."
     )
     MIXED_UNITS = (
         "Two groups of losses lie a constant factor apart, as bits per byte and nats per token do: convert all to "
-        "nats per token."
+        "nats per token, or fit one group at a time."
     )
     COLLINEAR = (
         "Size and tokens rise together, so their effects cannot be told apart: add runs of other tokens per "
@@ -102,20 +103,9 @@ def outliers(residuals: Floats) -> NDArray[np.int64]:
     return np.flatnonzero(np.abs(residuals) > limit)
 
 
-def mixed_units(residuals: Floats) -> bool:
-    """Return whether the residuals fall into two tight groups a wide gap apart."""
-    ordered = np.sort(residuals)
-    gaps = np.diff(ordered)
-    if len(ordered) < 6 or gaps.max() < 0.5 * UNIT_OFFSET:
-        return False
-    cut = int(np.argmax(gaps)) + 1
-    low, high = ordered[:cut], ordered[cut:]
-    fewer, more = sorted((low, high), key=len)
-    if len(fewer) < 3:
-        return False
-    offset = abs(float(np.median(fewer) - np.median(more)))
-    # diverged runs end anywhere; a unit shifts all by the same factor
-    return offset > UNIT_OFFSET and np.ptp(fewer) < 0.2 * offset and np.ptp(more) < offset
+def scatter(residuals: Floats) -> float:
+    """Return the mean |residual| of the runs that are no outliers."""
+    return float(np.mean(np.abs(np.delete(residuals, outliers(residuals)))))
 
 
 def collinear(log_size: Floats, log_tokens: Floats) -> bool:

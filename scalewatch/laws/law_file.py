@@ -18,9 +18,10 @@ from scalewatch.laws.curve_law import CurveLaw
 from scalewatch.laws.strict_json import (
     check_fields,
     choice,
+    fields_within,
     least_and_most,
-    number,
     numbers,
+    numbers_within,
     read_record,
     sentences,
     write_record,
@@ -31,8 +32,8 @@ __all__ = ["load_law", "save_law"]
 SCHEMA = 1
 KIND = "annealing_curve_law"
 
-#: (ln E, ln K, a, ln A, b): largest of each, either way; no loss or exponent of a law lies beyond.
-_MOST_PARAMETERS = (100.0, 100.0, 10.0, 100.0, 10.0)
+#: (ln E, ln K, a, ln A, b) -> (least, most): no loss or exponent of a law lies beyond.
+_PARAMETER_RANGES = ((-100.0, 100.0), (-100.0, 100.0), (-10.0, 10.0), (-100.0, 100.0), (-10.0, 10.0))
 #: Field -> (least, most) of a number.
 _RANGES: dict[str, tuple[float, float]] = {
     "alpha": (1e-2, 3.0),
@@ -76,25 +77,19 @@ def load_law(path: str | os.PathLike[str]) -> CurveLaw:
     source = Path(path)
     record = read_record(source)
     check_fields(source, record, KIND, SCHEMA, {*_RANGES, *_OTHERS})
-    values = {name: number(source, name, record[name], *bounds) for name, bounds in _RANGES.items()}
+    values = fields_within(source, record, _RANGES)
     return CurveLaw(
         **{**values, "runs": int(values["runs"])},  # type: ignore[arg-type]
         walk_unit=cast(Literal["tokens", "steps"], choice(source, "walk_unit", record["walk_unit"], _UNITS)),
         size_kind=cast(
             Literal["total", "non_embedding", "none"], choice(source, "size_kind", record["size_kind"], _SIZES)
         ),
-        parameters=_parameters(source, record["parameters"]),
+        parameters=np.array(numbers_within(source, "parameters", record["parameters"], _PARAMETER_RANGES)),
         covariance=_covariance(source, record["covariance"]),
         sizes=least_and_most(source, "sizes", record["sizes"]),
         walks=least_and_most(source, "walks", record["walks"]),
         left_out=sentences(source, "left_out", record["left_out"]),
     )
-
-
-def _parameters(source: Path, value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    five = numbers(source, "parameters", value, 5)
-    bounded = zip(five, _MOST_PARAMETERS, strict=True)
-    return np.array([number(source, f"parameters[{i}]", v, -most, most) for i, (v, most) in enumerate(bounded)])
 
 
 def _covariance(source: Path, value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from scalewatch.errors import LawFileError
 __all__ = [
     "check_fields",
     "choice",
+    "fields_within",
     "least_and_most",
     "number",
     "numbers",
+    "numbers_within",
     "read_record",
     "sentences",
     "write_record",
@@ -160,6 +162,26 @@ def numbers(source: Path, name: str, value: Any, count: int, least: float = -1e3
     if not isinstance(value, list) or len(value) != count:
         raise LawFileError(f"{source}: `{name}` must be a list of {count} numbers.")
     return [number(source, f"{name}[{i}]", v, least, most) for i, v in enumerate(value)]
+
+
+def fields_within(source: Path, record: dict[str, Any], ranges: dict[str, tuple[float, float]]) -> dict[str, float]:
+    """Return the fields of `record` that `ranges` names, each a number from its least to its most.
+
+    Raises:
+        LawFileError: if one is none.
+    """
+    return {name: number(source, name, record[name], *bounds) for name, bounds in ranges.items()}
+
+
+def numbers_within(source: Path, name: str, value: Any, ranges: Sequence[tuple[float, float]]) -> list[float]:
+    """Return a list with one number for each (least, most).
+
+    Raises:
+        LawFileError: if it is none.
+    """
+    listed = numbers(source, name, value, len(ranges), least=-math.inf, most=math.inf)
+    pairs = zip(listed, ranges, strict=True)
+    return [number(source, f"{name}[{i}]", v, *bounds) for i, (v, bounds) in enumerate(pairs)]
 
 
 def least_and_most(source: Path, name: str, value: Any) -> tuple[float, float]:

@@ -31,7 +31,9 @@ class Point:
 
     Attributes:
         parameters: count, as the law counts them. tokens: count. tokens_per_parameter: dimensionless.
-        flops: 6 N D [FLOP]. loss: [nats/token]. hours: on the hardware that was named, None without.
+        flops: 6 N D [FLOP]. loss: that the law expects of this size and tokens, with the law's error [nats/token].
+        run_loss: the same with the scatter of single runs [nats/token], None where that is not known.
+        hours: on the hardware that was named, None without.
         notes: how it lies outside the runs behind the law, a sentence each.
     """
 
@@ -40,6 +42,7 @@ class Point:
     tokens_per_parameter: Estimate
     flops: Estimate
     loss: Estimate
+    run_loss: Estimate | None
     hours: Estimate | None
     notes: tuple[str, ...]
 

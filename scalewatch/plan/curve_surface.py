@@ -8,6 +8,7 @@ matter; both are of a cosine to a tenth of the peak with one percent of warm-up,
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import numpy as np
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 
 from scalewatch.errors import ConfigError
 from scalewatch.laws.annealing import schedule_features
-from scalewatch.laws.curve_law import CurveLaw
+from scalewatch.laws.curve_law import EXTRAPOLATION_LOG_SD, CurveLaw
 from scalewatch.laws.size import SizeKind
-from scalewatch.plan.surface import AbstractSurface, SurfaceFacts
+from scalewatch.plan.surface import AbstractSurface, Scatter, SurfaceFacts
 
 __all__ = ["CurveSurface"]
 
@@ -65,13 +66,17 @@ class CurveSurface(AbstractSurface):
         self._facts = SurfaceFacts(
             label=f"{name}: {law.runs} runs of your own",
             source=name,
-            errors="Intervals are from the errors of the fit; the scatter of single runs, "
-            f"{100 * law.run_log_sd:.2g} % of the loss, comes on top.",
+            errors="Intervals are of the law, from the errors of its fit; a run ends "
+            f"{100 * law.run_log_sd:.2g} % off it (one sd).",
             kind=SizeKind(law.size_kind),
             sizes=law.sizes,
             tokens=(law.walks[0] / walked, law.walks[1] / walked),
             search=(least / SEARCH_BELOW, most * SEARCH_BEYOND),
-            notes=("Losses are for a cosine to a tenth of the peak that ends with the tokens.",),
+            notes=(
+                "Losses are for a cosine to a tenth of the peak that ends with the tokens.",
+                *(law.cautions if law.usable else ()),
+            ),
+            faults=() if law.usable else law.cautions,
         )
 
     @property
@@ -94,6 +99,14 @@ class CurveSurface(AbstractSurface):
         of_size, amplitude, power = self._terms(log_size, log_tokens)
         grown = (self._b + self._alpha) * power - self._b * self._ratio * self._annealed
         return np.asarray(amplitude * grown - self._a * of_size)
+
+    def scatter(self, log_size: float, log_tokens: float) -> Scatter:
+        """Return how one run of a size scatters about the law, more beyond the sizes fitted; tokens do not matter."""
+        del log_tokens
+        law = self._law
+        beyond = max(log_size - math.log(law.sizes[1]), 0.0)
+        # one degree of freedom is spent on the level and one on the size; the prior scatter counts as a run
+        return Scatter(math.hypot(law.run_log_sd, EXTRAPOLATION_LOG_SD * beyond), max(law.runs - 1, 2))
 
     def _terms(self, log_size: Floats, log_tokens: Floats) -> tuple[Floats, Floats, Floats]:
         log_n = log_size - np.log(self._law.reference_size)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+from scalewatch.errors import ConfigError
 from scalewatch.laws.batch_and_step import advise_batch_tokens
 from scalewatch.laws.size import SizeKind, non_embedding
 from scalewatch.plan.answer import Point, Schedule
 from scalewatch.plan.question import Question
 from scalewatch.plan.rivals import non_embedding_of_total
+from scalewatch.plan.surface import short
 
 __all__ = ["plan_schedule"]
 
@@ -21,11 +23,19 @@ TOO_LONG = 1.25
 
 
 def plan_schedule(question: Question, run: Point, kind: SizeKind) -> Schedule:
-    """Return the schedule that ends with the tokens of `run`, and what is wrong with the one that was asked for."""
+    """Return the schedule that ends with the tokens of `run`, and what is wrong with the one that was asked for.
+
+    Raises:
+        ConfigError: if a step takes more tokens than the run has.
+    """
     tokens, batch = run.tokens.value, question.batch_tokens
     band = None if kind is SizeKind.ACTIVE else _batch_band(run, kind)
     if batch is None:
         return Schedule(run.tokens, None, None, band, None, None, None, None)
+    if batch > tokens:
+        raise ConfigError(
+            f"`batch_tokens` must be at most the tokens of the run, {short(tokens)} (got {short(batch)})."
+        )
     steps, asked = tokens / batch, question.schedule_steps
     if asked is None:
         return Schedule(run.tokens, batch, steps, band, None, None, None, None)

@@ -100,9 +100,8 @@ def plan_repeats(
 
 def _chinchilla(surface: AbstractSurface, asked: str) -> ChinchillaSurface:
     if not isinstance(surface, ChinchillaSurface):
-        raise ConfigError(
-            f"`{asked}` need a law of Chinchilla's form, and {surface.facts.label} is none: ask --law chinchilla."
-        )
+        name = surface.facts.label.partition(":")[0].partition(",")[0]
+        raise ConfigError(f"`{asked}` need a law of Chinchilla's form, which {name} is not: ask --law chinchilla.")
     return surface
 
 

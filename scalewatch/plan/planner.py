@@ -16,15 +16,14 @@ from scalewatch.plan.lengths import plan_schedule
 from scalewatch.plan.life import plan_life, plan_repeats
 from scalewatch.plan.question import Question, Resolved, resolve
 from scalewatch.plan.rivals import rivals
-from scalewatch.plan.surface import AbstractSurface, Estimate, estimate
+from scalewatch.plan.surface import AbstractSurface, Estimate, estimate, with_scatter
 
 __all__ = ["make_plan"]
 
 Floats = NDArray[np.float64]
 
 #: Sizes over the best one that the trade-offs are shown at.
-SAME_COMPUTE_FACTORS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
-SAME_LOSS_FACTORS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 #: The gain that has a price, and the loss that counts as none [nats/token].
 GAIN_NATS, NEAR_NATS = 0.01, 0.01
 #: e-folds of size to either side in which the edge of "as good as the best" is looked for.
@@ -62,8 +61,8 @@ class _Maker:
 
     def plan(self) -> Plan:
         question, points, facts = self.question, self.points, self.surface.facts
-        best = self._point(points.best, points.loss if points.same == "loss" else None)
-        own = None if points.own is None else self._point(points.own, points.loss)
+        best = self._point(points.best)
+        own = None if points.own is None else self._point(points.own)
         extra, wasted = self._own_cost()
         run = points.own if points.own is not None else points.best
         chosen = best if own is None else own
@@ -81,10 +80,10 @@ class _Maker:
             same=points.same,
             own_extra_nats=extra,
             own_wasted_share=wasted,
-            others=tuple(self._other_size(factor) for factor in SAME_COMPUTE_FACTORS),
+            others=tuple(self._other_size(factor) for factor in FACTORS),
             near_best=self._near_best(),
             regret_nats=self._regret(),
-            same_loss=tuple(self._same_loss(factor) for factor in SAME_LOSS_FACTORS),
+            same_loss=tuple(self._same_loss(factor) for factor in FACTORS),
             rivals=rivals(self.surface, float(self.pairs[0]), self._frontier_at_own_budget(), self.level),
             price=self._price(),
             schedule=plan_schedule(question, chosen, facts.kind),
@@ -103,17 +102,22 @@ class _Maker:
         cluster: Cluster | None = self.cluster
         return None if cluster is None else flops.scaled(cluster.hours(1.0))
 
-    def _point(self, at: tuple[Floats, Floats], loss: float | None) -> Point:
+    def _point(self, at: tuple[Floats, Floats]) -> Point:
         size, tokens = at
         flops = self._told(FLOPS_PER_PARAMETER_TOKEN * np.exp(size + tokens))
+        # the loss of what is trained, so of one size and tokens, whatever the draws would rather train
+        first, second = float(size[0]), float(tokens[0])
+        loss = self._told(self.surface.loss(np.array([[first]]), np.array([[second]]))[:, 0])
+        scatter = self.surface.scatter(first, second)
         return Point(
             parameters=self._told(np.exp(size)),
             tokens=self._told(np.exp(tokens)),
             tokens_per_parameter=self._told(np.exp(tokens - size)),
             flops=flops,
-            loss=self._told(self._loss(size, tokens)) if loss is None else Estimate(loss),
+            loss=loss,
+            run_loss=None if scatter is None else with_scatter(loss, scatter, self.level),
             hours=self._hours(flops),
-            notes=self.surface.facts.range_notes(math.exp(size[0]), math.exp(tokens[0])),
+            notes=self.surface.facts.range_notes(math.exp(first), math.exp(second), loss.value),
         )
 
     def _own_cost(self) -> tuple[Estimate | None, Estimate | None]:

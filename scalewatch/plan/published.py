@@ -12,7 +12,7 @@ from scalewatch.laws.chinchilla_file import KIND as CHINCHILLA_KIND
 from scalewatch.laws.chinchilla_file import load_chinchilla
 from scalewatch.laws.law_file import load_law
 from scalewatch.laws.strict_json import read_record
-from scalewatch.plan.chinchilla_surface import ChinchillaSurface, besiroglu_draws
+from scalewatch.plan.chinchilla_surface import BESIROGLU_RUNS, ChinchillaSurface, FittedRuns, besiroglu_draws
 from scalewatch.plan.curve_surface import CurveSurface
 from scalewatch.plan.kaplan_surface import KaplanSurface
 from scalewatch.plan.surface import AbstractSurface
@@ -44,7 +44,8 @@ def surface_for(law: str, draws: int = DRAWS, seed: int = 0) -> AbstractSurface:
             Chinchilla.besiroglu(),
             besiroglu_draws(draws, seed),
             "Chinchilla, as refitted by Besiroglu et al. 2024",
-            "Intervals are from 4,000 refits of resampled runs; a single run scatters by 0.8 % of its loss about that.",
+            "Intervals are of the law, from 4,000 refits of resampled runs; a run ends 0.75 % off it (one sd).",
+            runs=BESIROGLU_RUNS,
         )
     if name == "hoffmann":
         rounded = (
@@ -63,7 +64,7 @@ def surface_for(law: str, draws: int = DRAWS, seed: int = 0) -> AbstractSurface:
         )
     if name == "kaplan":
         return KaplanSurface()
-    if not Path(law).exists():
+    if not Path(law).is_file():
         raise ConfigError(f"There is no law {law!r:.200}: name one of {', '.join(LAW_NAMES)}, or a law file.")
     path = Path(law)
     if read_record(path).get("kind") == CHINCHILLA_KIND:
@@ -76,11 +77,11 @@ def _fitted(path: Path, draws: int) -> ChinchillaSurface:
     label = f"{path.name}: Chinchilla's law, {fitted.law.source}"
     said = tuple(status.value for status in fitted.statuses if status.name != "OK")
     if not fitted.status.usable:
-        errors = "No intervals: the fit is not to be relied on."
-        return ChinchillaSurface(fitted.law, None, label, errors, (*said, *fitted.notes))
+        errors = "No intervals are known."
+        return ChinchillaSurface(fitted.law, None, label, errors, fitted.notes, faults=said)
     errors = (
-        "Intervals are from the errors of the fit; a single run scatters by "
-        f"{100 * fitted.scale:.2g} % of its loss about that."
+        f"Intervals are of the law, from the errors of its fit; a run ends {100 * fitted.scale:.2g} % off it (one sd)."
     )
+    runs = FittedRuns(fitted.scale, fitted.runs, fitted.fall_per_efold, fitted.flops[1])
     kept = np.unique(np.linspace(0, len(fitted.draws) - 1, min(draws, len(fitted.draws))).astype(int))
-    return ChinchillaSurface(fitted.law, fitted.draws[kept], label, errors, (*said, *fitted.notes))
+    return ChinchillaSurface(fitted.law, fitted.draws[kept], label, errors, (*said, *fitted.notes), runs)

@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.errors import ConfigError
-from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, positive
+from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.plan import frontier
 from scalewatch.plan.hardware import USUAL_MFU, Cluster, accelerator
-from scalewatch.plan.surface import AbstractSurface
+from scalewatch.plan.surface import AbstractSurface, short
 
 __all__ = ["Question", "Resolved", "resolve"]
 
 Floats = NDArray[np.float64]
 
+#: Widest interval that some hundred sets of constants can tell: two of 400 lie outside at either end.
+MOST_LEVEL = 0.99
 #: Relative difference of 6 N D and the budget up to which the three are taken to agree.
 AGREEMENT = 0.01
 
@@ -39,10 +41,10 @@ class Question:
         serve_tokens: that the model will read and write over its life, count.
         unique_tokens: different ones that there are, count.
         schedule_steps: length of a cosine that is to be checked [optimizer steps]. batch_tokens: tokens a step.
-        level: of the intervals, in (0, 1).
+        level: of the intervals, in (0, 0.99].
 
     Raises:
-        ConfigError: if a number is out of its range, nothing is fixed, or two budgets are given.
+        ConfigError: if a number is out of its range, nothing is fixed, two budgets are given, or hardware is missing.
     """
 
     flops: float | None = None
@@ -60,25 +62,30 @@ class Question:
     level: float = 0.8
 
     def __post_init__(self) -> None:
-        for name, unit in _UNITS.items():
-            value, least = getattr(self, name), 1.0 if unit.endswith("count") else 0.0
-            if value is not None:
-                _check(name, value, unit, least)
-        if not 0 < self.level < 1:
-            raise ConfigError(f"`level` must be above 0 and below 1, such as 0.8 (got {self.level!r}).")
+        for name in _LIMITS:
+            if getattr(self, name) is not None:
+                _check(name, getattr(self, name))
+        if not 0 < self.level <= MOST_LEVEL:
+            raise ConfigError(f"`level` must be above 0 and at most {MOST_LEVEL}, such as 0.8 (got {self.level!r}).")
         if self.flops is not None and self.hours is not None:
             raise ConfigError("`flops` and `hours` are both a budget: give one of them.")
         if self.hours is not None and self.hardware is None:
-            raise ConfigError("`hours` need `hardware`, the name of an accelerator, and `devices`, how many.")
-        if self.hardware is None and self.devices != 1:
-            raise ConfigError("`devices` need `hardware`, the name of an accelerator.")
+            raise ConfigError("`hours` need `hardware`, an accelerator such as h100, and `devices`, how many.")
+        for name, unsaid in (("devices", 1), ("mfu", USUAL_MFU)):
+            if self.hardware is None and getattr(self, name) != unsaid:
+                raise ConfigError(f"`{name}` needs `hardware`, the name of an accelerator such as h100.")
         if self.schedule_steps is not None and self.batch_tokens is None:
-            raise ConfigError("`schedule_steps` need `batch_tokens`, the tokens of a step, to be compared with tokens.")
+            raise ConfigError("`schedule_steps` need `batch_tokens`, tokens a step, to be compared with the tokens.")
         if all(getattr(self, name) is None for name in ("flops", "hours", "parameters", "tokens", "target_loss")):
             raise ConfigError(
                 "Nothing to plan for: give `flops`, `hours` with `hardware`, `parameters`, `tokens` or `target_loss`."
             )
-        self.cluster  # noqa: B018  an unknown name is refused here, not when it is used
+        _, least, most = _LIMITS["flops"]
+        if self.hours is not None and self.budget is not None and not least <= self.budget <= most:
+            raise ConfigError(
+                f"`hours` on {self.cluster} come to {self.budget:.2g} FLOP: that must lie between {short(least)} and "
+                f"{short(most)}."
+            )
 
     @property
     def cluster(self) -> Cluster | None:
@@ -92,25 +99,25 @@ class Question:
         return self.flops if self.hours is None or cluster is None else cluster.flops(self.hours)
 
 
-_UNITS = {
-    "flops": "FLOP",
-    "parameters": "parameters, count",
-    "tokens": "tokens, count",
-    "target_loss": "nats/token",
-    "hours": "hours",
-    "serve_tokens": "tokens, count",
-    "unique_tokens": "tokens, count",
-    "schedule_steps": "optimizer steps, count",
-    "batch_tokens": "tokens a step, count",
+#: Unit, least and most of what may be asked. Beyond, a number is a slip of the keyboard: 1e32 FLOP are 3,000
+#: years of a million H100, 20 nats is twice a random guess among 50,000 tokens, and nobody has 1e18 tokens of text.
+_LIMITS = {
+    "flops": ("FLOP", 1e9, 1e32),
+    "parameters": ("count", 1e3, 1e18),
+    "tokens": ("count", 1e3, 1e18),
+    "target_loss": ("nats/token", 1e-3, 20.0),
+    "hours": ("hours", 1e-3, 1e7),
+    "serve_tokens": ("count", 1.0, 1e21),
+    "unique_tokens": ("count", 1e3, 1e18),
+    "schedule_steps": ("optimizer steps", 1.0, 1e12),
+    "batch_tokens": ("tokens a step", 1.0, 1e12),
 }
 
 
-def _check(name: str, value: float, unit: str, least: float) -> None:
-    try:
-        positive(name, value, unit, least=least)
-    except ConfigError:
-        above = "of at least 1" if least else "above 0"
-        raise ConfigError(f"`{name}` [{unit}] must be a finite number {above} (got {value!r:.80}).") from None
+def _check(name: str, value: float) -> None:
+    unit, least, most = _LIMITS[name]
+    if not (isinstance(value, int | float | np.number) and least <= value <= most):
+        raise ConfigError(f"`{name}` [{unit}] must lie between {short(least)} and {short(most)} (got {value!r:.80}).")
 
 
 @final
@@ -122,14 +129,12 @@ class Resolved:
         best: of the budget, of the loss, or of the one side that was given.
         own: the point that two sides fix, None if only one was given.
         same: what `best` has in common with `own`: "compute" or "loss".
-        loss: the target [nats/token] if there is one.
         notes: a sentence each.
     """
 
     best: tuple[Floats, Floats]
     own: tuple[Floats, Floats] | None
     same: str
-    loss: float | None
     notes: tuple[str, ...] = ()
 
 
@@ -143,27 +148,30 @@ def resolve(surface: AbstractSurface, question: Question) -> Resolved:
     if size is not None and tokens is not None:
         _check_three(size, tokens, loss, budget)
         own = _rows(surface, math.log(size)), _rows(surface, math.log(tokens))
-        return Resolved(_best(surface, own[0] + own[1]), own, "compute", None)
+        return Resolved(_best(surface, own[0] + own[1]), own, "compute")
     if loss is not None:
         return _for_loss(surface, size, tokens, loss, budget)
     if budget is not None:
         pairs = _rows(surface, math.log(budget / FLOPS_PER_PARAMETER_TOKEN))
         best = _best(surface, pairs)
         if size is None and tokens is None:
-            return Resolved(best, None, "compute", None)
+            return Resolved(best, None, "compute")
         given = math.log(size if size is not None else tokens or 1.0)
         if given >= float(pairs[0]):
-            raise ConfigError(f"A budget of {budget:g} FLOP does not buy one token and one parameter of that.")
+            word = "tokens for that many parameters" if size is not None else "parameters for that many tokens"
+            raise ConfigError(
+                f"A budget of {short(budget)} FLOP leaves less than one of the {word}: 6 N D is the cost."
+            )
         given_rows = _rows(surface, given)
         own = (given_rows, pairs - given_rows) if size is not None else (pairs - given_rows, given_rows)
-        return Resolved(best, own, "compute", None)
+        return Resolved(best, own, "compute")
     if size is not None:
         log_size = _rows(surface, math.log(size))
         best = log_size, frontier.log_tokens_for_size(surface, log_size[:, None])[:, 0]
     else:
         log_tokens = _rows(surface, math.log(tokens or 1.0))
         best = frontier.log_size_for_tokens(surface, log_tokens[:, None])[:, 0], log_tokens
-    return Resolved(_confirmed(surface, best), None, "compute", None)
+    return Resolved(_confirmed(surface, best), None, "compute")
 
 
 def _check_three(size: float, tokens: float, loss: float | None, budget: float | None) -> None:
@@ -172,8 +180,8 @@ def _check_three(size: float, tokens: float, loss: float | None, budget: float |
         raise ConfigError("`parameters`, `tokens` and `target_loss` are one too many: two of them fix the third.")
     if budget is not None and abs(flops / budget - 1.0) > AGREEMENT:
         raise ConfigError(
-            f"{size:g} parameters on {tokens:g} tokens take {flops:.3g} FLOP, and the budget is {budget:.3g}: leave "
-            "one of the three out."
+            f"{short(size)} parameters on {short(tokens)} tokens take {short(flops)} FLOP, and the budget is "
+            f"{short(budget)}: leave one of the three out."
         )
 
 
@@ -198,19 +206,27 @@ def _for_loss(
             raise ConfigError("A budget, a target loss and a size or tokens are one too many: leave one out.")
         return _loss_within_budget(surface, best, pairs, loss, budget)
     if size is None and tokens is None:
-        return Resolved(best, None, "loss", loss)
+        return Resolved(best, None, "loss")
     wanted = np.array([loss])
     if size is not None:
         given = _rows(surface, math.log(size))
         own = given, frontier.log_tokens_for_loss(surface, given[:, None], wanted)[:, 0]
-        missing = f"{size:g} parameters do not reach {loss:g} nats/token on endless data: take a larger model."
+        least = frontier.log_size_for_loss(surface, np.array([[frontier.MOST_LOG]]), wanted)[0, 0]
+        missing = (
+            f"{short(size)} parameters do not reach {loss:g} nats/token on any amount of data: it takes more than "
+            f"{short(math.exp(least))}."
+        )
     else:
         given = _rows(surface, math.log(tokens or 1.0))
         own = frontier.log_size_for_loss(surface, given[:, None], wanted)[:, 0], given
-        missing = f"No size reaches {loss:g} nats/token on {tokens:g} tokens: it takes more data."
+        least = frontier.log_tokens_for_loss(surface, np.array([[frontier.MOST_LOG]]), wanted)[0, 0]
+        missing = (
+            f"No size reaches {loss:g} nats/token on {short(math.exp(given[0]))} tokens: it takes more than "
+            f"{short(math.exp(least))}."
+        )
     if not (np.isfinite(own[0][0]) and np.isfinite(own[1][0])):
         raise ConfigError(missing)
-    return Resolved(best, own, "loss", loss)
+    return Resolved(best, own, "loss")
 
 
 def _loss_within_budget(
@@ -221,8 +237,8 @@ def _loss_within_budget(
     if needed > budget:
         reached = float(frontier.frontier_loss(surface, np.array([[most]]))[0, 0])
         raise ConfigError(
-            f"{budget:.3g} FLOP reach {reached:.4g} nats/token at best, and the target is {loss:g}: it takes "
-            f"{needed:.3g} FLOP. Raise one or the other, or leave one out."
+            f"{short(budget)} FLOP reach {reached:.4g} nats/token at best, and the target is {loss:g}: it takes "
+            f"{short(needed)} FLOP. Raise one or the other, or leave one out."
         )
     low, high = 0.0, float(best[0][0])
     for _ in range(frontier.HALVINGS):
@@ -233,10 +249,9 @@ def _loss_within_budget(
         best,
         None,
         "loss",
-        loss,
         (
             f"The cheapest run to {loss:g} takes {100 * needed / budget:.3g} % of the budget; with all of it, a model "
-            f"down to {math.exp(high):.3g} parameters gets there.",
+            f"down to {short(math.exp(high))} parameters gets there.",
         ),
     )
 
@@ -255,6 +270,6 @@ def _best(surface: AbstractSurface, pairs: Floats) -> tuple[Floats, Floats]:
 def _confirmed(surface: AbstractSurface, point: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
     if not (np.isfinite(point[0][0]) and np.isfinite(point[1][0])):
         search = surface.facts.search
-        within = "" if search is None else f" between {search[0]:.3g} and {search[1]:.3g} parameters"
-        raise ConfigError(f"This law has no best size for that{within}: ask nearer to its runs.")
+        within = "" if search is None else f" between {short(search[0])} and {short(search[1])} parameters"
+        raise ConfigError(f"This law has no best size for that{within}: ask for a budget nearer to those of its runs.")
     return point

@@ -17,6 +17,8 @@ __all__ = ["RULE_TOKENS_PER_PARAMETER", "non_embedding_of_total", "rivals"]
 
 #: The rule of thumb that is read from table 3 of Hoffmann et al. (2022).
 RULE_TOKENS_PER_PARAMETER = 20.0
+#: Budget below which Kaplan's rule has less than a hundred parameters to offer, and is asked no more [FLOP].
+LEAST_FLOPS = 1e10
 #: Sizes among which Chinchilla's optimum in Kaplan's variables is looked up [non-embedding parameters].
 LOOKUP_SIZES = np.geomspace(1e3, 1e15, 4001)
 
@@ -44,7 +46,7 @@ def rivals(surface: AbstractSurface, log_pairs: float, best_loss: np.ndarray, le
         ("Hoffmann 2022, unrounded", Chinchilla.hoffmann_tex()),
         ("Hoffmann 2022, as printed", Chinchilla.hoffmann()),
     )
-    kaplan = Kaplan().empirical_allocation(flops).size
+    kaplan = Kaplan().empirical_allocation(max(flops, LEAST_FLOPS)).size
     if surface.facts.kind is SizeKind.TOTAL:
         for name, law in published:
             if law.source != surface.facts.source:

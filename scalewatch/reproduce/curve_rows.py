@@ -17,7 +17,7 @@ from scalewatch.reproduce.data import RUNS, DataFolder, DataMissingError
 from scalewatch.reproduce.row import Check
 from scalewatch.run import Run
 
-__all__ = ["annealing_fit", "collapse", "multi_power_fit", "multi_power_published"]
+__all__ = ["annealing_fit", "collapse", "multi_power_fit", "multi_power_published", "published_curves"]
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +52,12 @@ def _plan(schedule: str) -> Floats:
     return rates[1:]
 
 
-def _curves(data: DataFolder, size: str, schedules: tuple[str, ...]) -> list[Curve]:
+def published_curves(data: DataFolder, size: str, schedules: tuple[str, ...]) -> list[Curve]:
+    """Return the curves of Luo et al. (2025) of one model, "25M" or "100M", with their planned rates.
+
+    Raises:
+        DataMissingError: if one of the schedules is not there.
+    """
     logged = data.curves(f"multipowerlaw/{size}_")
     found = []
     for schedule in schedules:
@@ -69,7 +74,7 @@ def _curves(data: DataFolder, size: str, schedules: tuple[str, ...]) -> list[Cur
 def _scores(data: DataFolder, size: str, law: _Law) -> tuple[float, float]:
     """Mean over the unseen schedules of R2 and of the mean absolute error [nats/token]."""
     scores = []
-    for curve in _curves(data, size, TEST):
+    for curve in published_curves(data, size, TEST):
         plan = curve.run.learning_rates
         assert plan is not None
         error = law.losses(plan, curve.steps) - curve.loss
@@ -92,7 +97,7 @@ def multi_power_fit(data: DataFolder) -> list[Check]:
     """An own fit to three schedules, scored on six others."""
     checks = []
     for size, mae in (("25M", 0.0042), ("100M", 0.0040)):
-        ours = _scores(data, size, fit_multi_power(_curves(data, size, TRAIN)).law)
+        ours = _scores(data, size, fit_multi_power(published_curves(data, size, TRAIN)).law)
         checks += [
             Check(f"{size} R2", 0.998, ours[0], how="at least"),
             Check(f"{size} MAE, nats", mae, ours[1], how="at most"),
@@ -104,7 +109,7 @@ def annealing_fit(data: DataFolder) -> list[Check]:
     """The annealing law fitted to three schedules, scored on six others."""
     checks = []
     for size, r2, memory in (("25M", 0.9980, 200.0), ("100M", 0.9985, 500.0)):
-        fit = fit_annealing(_curves(data, size, TRAIN), count_warmup=True)
+        fit = fit_annealing(published_curves(data, size, TRAIN), count_warmup=True)
         checks.append(Check(f"{size} R2", r2, _scores(data, size, fit.law)[0], 5e-4))
         checks.append(Check(f"{size} memory, steps", memory, fit.law.memory_steps))
     return checks

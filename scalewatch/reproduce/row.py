@@ -30,6 +30,9 @@ class Check:
     Attributes:
         quantity: what it is. published: as printed. ours: recomputed. tolerance: how far apart they may be.
         how: "abs" or "rel" difference, or "at least" or "at most" the published number, tolerance aside.
+
+    >>> Check("a", 0.5, 0.503, 0.01).passed, Check("delay", 104.0, 94.0, 88.0, "at most").passed
+    (True, True)
     """
 
     quantity: str
@@ -79,14 +82,13 @@ class Row:
 
     Attributes:
         number: of the row in the headline table. title: what it is. source: where the numbers are published.
-        compute: recomputes them from the data. slow: whether it takes seconds. left_out: what it does not cover.
+        compute: recomputes them from the data. left_out: what it does not cover.
     """
 
     number: int
     title: str
     source: str
     compute: Callable[[DataFolder], list[Check]]
-    slow: bool = False
     left_out: str = ""
 
     def run(self, data: DataFolder) -> RowResult:

@@ -50,3 +50,10 @@ def test_nothing_to_draw_is_an_error() -> None:
     for curves in ([], [NormalisedCurve(1e8, AT, np.nan * AT)]):
         with pytest.raises(ConfigError, match="nothing to draw"):
             collapse(curves, title="t")
+
+
+def test_a_noise_floor_of_another_length_is_refused() -> None:
+    """The message holds both lengths."""
+    at = np.linspace(0.02, 1, 100)
+    with pytest.raises(ConfigError, match=r"got 3, 100"):
+        collapse([curve(1e8)], title="t", progress=at, deviation=at, noise_floor=[0.1, 0.1, 0.1])

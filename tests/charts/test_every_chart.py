@@ -6,10 +6,11 @@ import json
 import re
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import vl_convert
 
@@ -21,7 +22,7 @@ from tests.charts.gallery import CHARTS, HOSTILE, PLAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Files of the room that are no chart.
-NO_CHARTS = ("__init__", "decimate", "save", "style")
+NO_CHARTS = ("__init__", "decimate", "marks", "save", "style")
 #: Letters of a chart's JSON at most: a page of one is opened at once, and a Slack message holds its PNG.
 MOST_LETTERS = 700_000
 #: Seconds of CPU in which a chart of 20,000 runs is built.
@@ -75,8 +76,8 @@ def test_a_chart_is_json_that_any_reader_takes(name: str, tmp_path: Path) -> Non
 
 
 @every_chart
-def test_no_axis_is_drawn_twice(name: str) -> None:
-    """A layer with a scale of its own would put a second axis over the first."""
+def test_each_axis_is_drawn_once_and_says_what_it_is(name: str) -> None:
+    """A layer with a scale of its own would put a second axis over the first. What has a unit says it."""
     vega = vl_convert.vegalite_to_vega(CHARTS[name](PLAIN).to_dict())
     groups = [vega, *(mark for mark in vega.get("marks", []) if mark.get("type") == "group")]
 
@@ -84,6 +85,20 @@ def test_no_axis_is_drawn_twice(name: str) -> None:
         labelled = [a for a in group.get("axes", []) if a.get("labels", True)]
         assert len(labelled) <= 2
         assert len({a["orient"] for a in labelled}) == len(labelled)
+        titles = [a.get("title", "") for a in labelled]
+        counted = [t for t in titles if t.startswith(("loss", "compute", "deviation", "observed")) and "= 1" not in t]
+        assert all(titles)
+        assert all("[" in title for title in counted)
+
+
+def test_a_long_headline_takes_a_second_line_and_then_ends() -> None:
+    """It is neither cut in its first line nor wider than its chart."""
+    words = "The loss of a very long name of a run " * 12
+    head = CHARTS["ladder"](words).to_dict()["title"]["text"]
+
+    assert 2 == len(head)
+    assert head[-1].endswith("…")
+    assert max(map(len, head)) <= 84
 
 
 @every_chart
@@ -118,6 +133,7 @@ def test_a_hostile_name_is_text(name: str, tmp_path: Path) -> None:
     words = "".join(ElementTree.fromstring(svg).itertext())
     assert "alert(1)" in words
     assert '"signal"' in words
+    assert not set("\u202e\x07") & set(words)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +152,24 @@ def test_an_axis_has_a_few_round_numbers(low: float, high: float, log: bool) -> 
     assert found == sorted(set(found))
     assert low - 1e-6 * abs(low) <= found[0]
     assert found[-1] <= high + 1e-6 * abs(high)
+
+
+def test_nothing_to_draw_is_said_and_one_row_is_drawn(tmp_path: Path) -> None:
+    """Of each chart that takes rows; the others say it in their own tests."""
+    none, one = np.zeros(0), np.array([3e9])
+    drawn: dict[str, Callable[[np.ndarray], Any]] = {
+        "compute": lambda v: charts.loss_against_compute(v, 0 * v + 2.0, title="t"),
+        "residuals": lambda v: charts.residuals(v, v, v, 0 * v, title="t", scale_percent=1.0),
+        "ladder": lambda v: charts.ladder(v, 0 * v + 2.0, title="t", target=charts.Target(7e9, 2.0, 1.9, 2.1)),
+        "law": lambda v: charts.loss_against_law(v, 0 * v + 2.0, title="t"),
+        "isoflop": lambda v: charts.isoflop(v, 0 * v + 2.0, 6 * v, title="t"),
+    }
+    for name, draw in drawn.items():
+        text = save_chart(draw(one), tmp_path / f"{name}.svg").read_text("utf-8")
+        assert "NaN" not in text
+        for bad in (none, np.nan * one, -one):
+            with pytest.raises(ConfigError, match="draw"):
+                draw(bad)
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_runs_of_budgets_without_a_valley_are_grey_and_told() -> None:
     lone = (np.array([5e8]), np.array([2.9]), np.array([1e20]))
     spec = isoflop(*joined(valley(1e18, 1e8), lone), title="t").to_dict()
 
-    assert "Grey: 1 runs of 1 other budgets." in spec["title"]["subtitle"]
+    assert "Grey: 1 runs of no budget that is drawn." in spec["title"]["subtitle"]
 
 
 def test_more_budgets_than_colours_are_thinned() -> None:
@@ -55,6 +55,28 @@ def test_runs_of_compute_that_creeps_are_no_single_budget() -> None:
     budgets = {row["budget"] for layer in layers_of(chart, "circle") for row in values_of(layer) if "budget" in row}
 
     assert 3 <= len(budgets)
+
+
+def test_budgets_that_are_given_are_drawn_as_given() -> None:
+    """A run of none is grey, however near its compute is to a budget's."""
+    size, loss, flops = valley(1e18, 1e8)
+    budgets = np.where(np.arange(7) == 6, np.nan, 1e18)
+    chart = isoflop(size, loss, flops, title="t", budgets=budgets)
+    coloured = [row for layer in layers_of(chart, "circle") for row in values_of(layer) if "budget" in row]
+
+    assert 6 == len(coloured)
+    with pytest.raises(ConfigError, match="`budgets`"):
+        isoflop(size, loss, flops, title="t", budgets=budgets[:3])
+
+
+def test_a_run_far_above_the_valleys_does_not_press_them_flat() -> None:
+    """It is counted under the headline, and the axis ends below it."""
+    size, loss, flops = valley(1e18, 1e8, sizes=9)
+    loss[-1] = 9.0
+    spec = isoflop(size, loss, flops, title="t").to_dict()
+
+    assert any("with a loss above" in line for line in spec["title"]["subtitle"])
+    assert all(layer["encoding"]["y"]["scale"]["domain"][1] < 4 for layer in spec["layer"])
 
 
 def test_minima_of_unequal_length_are_refused() -> None:

@@ -40,12 +40,36 @@ def test_labels_of_a_narrow_interval_do_not_lie_on_each_other() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [Target(7e9, 2.1, -np.inf, np.inf), Target(7e9, 2.1, 2.2, 2.3), Target(np.nan, 2.1, 2.0, 2.2)],
+    [
+        Target(7e9, 2.1, -np.inf, np.inf),
+        Target(7e9, 2.1, 2.2, 2.3),
+        Target(np.nan, 2.1, 2.0, 2.2),
+        Target(7e9, 2.1, 2.0, 2.2, outcome=0.0),
+        Target(7e9, 2.1, 2.0, 2.2, outcome=np.nan),
+    ],
 )
 def test_a_target_without_a_finite_interval_is_refused(target: Target) -> None:
     """A confident point without its interval is what the house does not draw."""
     with pytest.raises(ConfigError, match="`target`"):
         ladder(SIZE, LOSS, title="t", target=target)
+
+
+def test_a_target_smaller_than_a_fitted_run_is_not_told_as_beyond() -> None:
+    """A run that is no rung counts as well."""
+    chart = ladder(SIZE, LOSS, title="t", target=Target(2e8, 2.5, 2.4, 2.6), other_parameters=[3e8], other_loss=[2.4])
+
+    assert ["The target of 200M lies within the ladder, which goes up to 300M."] == chart.to_dict()["title"]["subtitle"]
+
+
+def test_an_outcome_far_off_its_interval_is_in_both_panels() -> None:
+    """A miss is not cut off at the edge."""
+    chart = ladder(SIZE, LOSS, title="t", target=Target(7e9, 2.1, 2.05, 2.15, outcome=3.9))
+    crosses = [layer for layer in layers_of(chart, "point") if layer["mark"]["shape"] == "cross"]
+
+    assert 2 == len(crosses)
+    for cross in crosses:
+        low, high = cross["encoding"]["y"]["scale"]["domain"]
+        assert low < 3.9 < high
 
 
 def test_without_a_target_there_is_one_panel() -> None:

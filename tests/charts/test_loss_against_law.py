@@ -38,3 +38,28 @@ def test_a_log_without_a_finite_loss_is_an_error() -> None:
     """There is nothing to draw."""
     with pytest.raises(ConfigError, match="no finite positive loss"):
         loss_against_law(STEP, np.nan * LOSS, title="t")
+
+
+def test_a_warm_up_does_not_press_the_distance_to_the_law_flat() -> None:
+    """The lower panel shows what the later run differs by, however far off it began."""
+    far = LOSS + np.where(STEP < 100, 6.0, 0.05)
+    promise = Band("promised", STEP, LOSS, 0.99 * LOSS, 1.01 * LOSS)
+    chart = loss_against_law(STEP, far, title="t", promise=promise)
+    line = layers_of(chart, "line")[-1]
+
+    assert line["encoding"]["y"]["scale"]["domain"][1] < 0.5
+    assert line["mark"]["clip"]
+
+
+@pytest.mark.parametrize("mid", [np.zeros(0), np.full(3_000, np.nan)])
+def test_a_promise_that_says_nothing_is_no_promise(mid: np.ndarray) -> None:
+    """The run is drawn all the same, without a lower panel."""
+    promise = Band("promised", STEP[: len(mid)], mid, mid, mid)
+
+    assert "vconcat" not in loss_against_law(STEP, LOSS, title="t", promise=promise).to_dict()
+
+
+def test_a_band_of_unequal_arrays_is_refused() -> None:
+    """By its name."""
+    with pytest.raises(ConfigError, match="'promised' must have one shape"):
+        loss_against_law(STEP, LOSS, title="t", promise=Band("promised", STEP, LOSS[1:], LOSS, LOSS))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from scalewatch.charts import residuals
+from scalewatch.errors import ConfigError
 from tests.charts.reading import layers_of, texts_of, values_of
 
 SIZE = np.geomspace(1e7, 1e9, 60)
@@ -47,3 +49,28 @@ def test_a_diverged_run_without_a_residual_is_left_out() -> None:
     percent[0] = np.nan
 
     assert 59 == len(values_of(layers_of(residuals(SIZE, SIZE, SIZE, percent, title="t"), "circle")[0]))
+
+
+def test_of_a_million_runs_the_farthest_is_drawn() -> None:
+    """The picture takes few, and the one that matters is among them."""
+    size = np.geomspace(1e7, 1e9, 1_000_000)
+    percent = np.zeros(len(size))
+    percent[543_211] = 12.5
+    rows = values_of(layers_of(residuals(size, size, size, percent, title="t"), "circle")[0])
+
+    assert 12.5 == max(row["off"] for row in rows)
+    assert len(rows) <= 2_000
+
+
+@pytest.mark.parametrize(
+    ("percent", "names", "reason"),
+    [
+        (np.full(60, np.nan), [], "nothing to draw"),
+        (PERCENT[1:], [], "59 and 0 for 60 runs"),
+        (PERCENT, ["a"], "60 and 1 for 60 runs"),
+    ],
+)
+def test_residuals_of_other_runs_are_refused(percent: np.ndarray, names: list[str], reason: str) -> None:
+    """Fewer, or none that is a number."""
+    with pytest.raises(ConfigError, match=reason):
+        residuals(SIZE, SIZE, SIZE, percent, title="t", names=names)

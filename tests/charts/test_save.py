@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import struct
@@ -12,7 +13,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from scalewatch.charts import loss_against_law, save_chart
+from scalewatch.charts import check_suffix, loss_against_law, save_chart
+from scalewatch.charts.style import DARK
 from scalewatch.errors import ConfigError
 
 TITLE = '"><img src=x onerror=alert(1)></script><script>alert(2)</script> <!-- & &lt;'
@@ -82,12 +84,43 @@ def test_a_title_cannot_leave_its_place_in_a_page(page: str) -> None:
     scripts = re.findall(r"<script\b.*?</script>", page, flags=re.DOTALL)
 
     assert page.count("<script") == page.count("</script>") == len(scripts) == 2
-    assert "alert" not in without_scripts(page)
+    head = re.search(r"<title>(.*?)</title>", without_scripts(page))
+    assert head is not None
+    assert html.escape(TITLE) == head[1]
+    assert "alert" not in without_scripts(page).replace(head[0], "")
     assert "<!-- &" not in page
     start = scripts[1].index("const spec = ") + len("const spec = ")
     made, _ = json.JSONDecoder().raw_decode(scripts[1][start:])
     assert TITLE == made["title"]["text"]
     assert [TITLE] == made["title"]["subtitle"]
+
+
+def test_a_page_is_called_like_its_chart_and_is_as_dark(tmp_path: Path) -> None:
+    """A tab among forty is found by its name, and no white frame stands about a dark chart."""
+    dark = loss_against_law([1, 2, 3], [3.0, 2.5, 2.2], title="<b>run</b> & co", dark=True)
+    text = saved(dark, tmp_path / "run.html").decode("utf-8")
+
+    assert "<title>&lt;b&gt;run&lt;/b&gt; &amp; co</title>" in text
+    assert f"body {{ background: {DARK.background}; }}" in text
+
+
+def test_a_browser_is_told_to_ask_nobody(page: str) -> None:
+    """By the page's own policy, and the menu beside the chart has no editor on another site."""
+    spec = page[page.index("const spec = ") :]
+
+    assert "Content-Security-Policy\" content=\"default-src 'none';" in page
+    assert '"editor":false' in spec
+    assert '"export":true' in spec
+
+
+@pytest.mark.parametrize("name", ["x.pdf", "x", "", "x.jpg", "x\x07.pdf"])
+def test_an_ending_can_be_checked_before_there_is_a_chart(name: str) -> None:
+    """So that nobody waits for a fit that cannot be drawn; the message is text only."""
+    with pytest.raises(ConfigError, match=r"\.png, \.svg, \.html or \.json") as refused:
+        check_suffix(name)
+
+    assert str(refused.value).isprintable()
+    assert ".svg" == check_suffix("a.b/RUN.SVG")
 
 
 @pytest.mark.parametrize("name", ["run", "run.pdf", "run.png.exe", ".png", "run.PNG.txt"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from scalewatch.charts import Answer, three_approaches
 from scalewatch.errors import ConfigError
-from tests.charts.reading import texts_of
+from tests.charts.reading import layers_of, texts_of, values_of
 
 ONE = Answer("1 envelope", 0.5, 0.48, 0.52, math.log(1e9) - 0.5 * math.log(1e20), (1e18, 1e20))
 OTHER = Answer("3 parametric", 0.6, 0.58, 0.62, math.log(1e9) - 0.6 * math.log(1e20), (1e18, 1e20))
@@ -35,6 +36,37 @@ def test_an_approach_without_an_answer_is_named_with_its_reason() -> None:
 def test_each_exponent_is_written_with_its_interval() -> None:
     """Three digits: the third is what they differ in."""
     assert "1 envelope:  0.500  (0.480 to 0.520)" in texts_of(three_approaches([ONE, OTHER], title="t"))
+
+
+def test_an_interval_that_is_not_known_is_said_and_not_drawn() -> None:
+    """No bar across the whole panel, no infinity in words."""
+    unknown = replace(OTHER, low=-math.inf, high=math.inf)
+    chart = three_approaches([ONE, unknown], title="t")
+
+    assert "3 parametric:  0.600  (interval not known)" in texts_of(chart)
+    bars = [row for layer in layers_of(chart, "rule") for row in values_of(layer) if "low" in row]
+    assert 0.6 == bars[1]["low"] == bars[1]["high"]
+
+
+def test_an_approach_keeps_its_colour_when_another_has_no_answer() -> None:
+    """Pages of two sets of runs can be laid side by side."""
+
+    def shade(*answers: Answer) -> str:
+        domain, shades = ([], [])
+        for layer in layers_of(three_approaches(answers, title="t"), "circle"):
+            domain, shades = (layer["encoding"]["color"]["scale"][key] for key in ("domain", "range"))
+        return str(dict(zip(domain, shades, strict=True))["3 parametric"])
+
+    assert shade(ONE, OTHER) == shade(replace(NONE, label="1 envelope"), OTHER)
+
+
+def test_a_band_opens_beyond_the_runs_as_the_interval_does() -> None:
+    """At the budget asked for, 1e22, 1000 times the middle of the runs: 0.58 to 0.62 is a factor of 1000^0.04."""
+    chart = three_approaches([OTHER], title="t", target_flops=1e22)
+    (band,) = layers_of(chart, "area")
+    end = values_of(band)[-1]
+
+    assert pytest.approx(1000**0.04, rel=1e-3) == end["high"] / end["low"]
 
 
 def test_no_answer_at_all_is_an_error_that_says_what_to_do() -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scalewatch.cli import main
-from scalewatch.cli.quantities import count, interval, percent, quantity, ratio, span, with_interval
+from scalewatch.cli.quantities import count, interval, number, percent, quantity, ratio, span, with_interval
 from scalewatch.errors import ConfigError
+from scalewatch.laws.chinchilla import Chinchilla
+from scalewatch.laws.chinchilla_file import FittedChinchilla, save_chinchilla
+from scalewatch.laws.fit_chinchilla import fit_chinchilla
+from scalewatch.laws.size import total
 from scalewatch.plan import Estimate
 
 Say = Callable[..., tuple[int, str, str]]
@@ -42,7 +48,9 @@ def test_the_page_holds_what_a_planner_needs(say: Say) -> None:
         "60.0B",
         "2.50B to 3.09B",
         "2.3055",
-        "within 0.01 nats of the best",
+        "ends within 0.01 nats of the best",
+        "of a single run",
+        "2.2832 to 2.3286",
         "The next 0.01 nats cost 12.3 %",
         "isoFLOP",
         "isoLoss",
@@ -73,11 +81,12 @@ def test_the_page_fits_a_hundred_columns(say: Say, arguments: tuple[str, ...]) -
 
 @pytest.mark.parametrize("more", [(), ("--parameters", "7B", "--serve-tokens", "1T", "--unique-tokens", "10B")])
 def test_on_eighty_columns_numbers_stay_whole(say: Say, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]) -> None:
-    """Tables leave their intervals out."""
+    """The first table keeps its intervals, the others leave them out."""
     monkeypatch.setenv("COLUMNS", "80")
     _, page, _ = say("--flops", "1e21", *more)
 
     assert "…" not in page
+    assert "53.9B to 66.7B" in page
     assert max(map(len, page.splitlines())) <= 80
 
 
@@ -88,6 +97,58 @@ def test_hours_on_hardware_show_the_time(say: Say) -> None:
     assert "Plan for 100 hours on 8 x h100 at 40 % of peak" in page
     assert re.search(r"time\s+100 h", page)
     assert re.search(r"FLOP,\s+\d+\.\d h\.", page)
+
+
+def test_hardware_without_hours_is_named_in_the_title(say: Say) -> None:
+    """A time means nothing without what it is on."""
+    _, page, _ = say("--target-loss", "2.0", "--hardware", "h100", "--devices", "64")
+
+    assert "Plan for a loss of 2 nats/token on 64 x h100 at 40 % of peak" in page
+    assert re.search(r"time\s+113 days", page)
+
+
+def test_a_size_and_a_loss_show_what_the_size_costs(say: Say) -> None:
+    """Beside the cheapest run to the loss, with every interval whole on eighty columns."""
+    _, page, _ = say("--target-loss", "2.1", "--tokens", "1T")
+
+    assert "Yours takes 53.3 % more compute than the best run to this loss." in page
+    assert "2.81 to 4.05e22" in page
+
+
+def test_the_simplest_page_is_a_screen(say: Say) -> None:
+    """Fifty lines of eighty columns at most."""
+    _, page, _ = say("--flops", "1e21")
+
+    assert len(page.splitlines()) <= 50
+
+
+def test_a_plan_can_be_drawn(say: Say, tmp_path: Path) -> None:
+    """With a line of equal loss through the best size, which is a dot, in both themes."""
+    chart, page = tmp_path / "plan.json", tmp_path / "plan.svg"
+
+    code, out, _ = say("--flops", "1e21", "--parameters", "7B", "--out", str(chart))
+    say("--flops", "1e21", "--out", str(page), "--dark")
+
+    drawn = chart.read_text()
+    assert 0 == code
+    assert f"Drawn to {chart}." in out
+    assert "1.00e21 FLOP: best with 2.78B parameters (2.50B to 3.09B) on 60.0B tokens" in drawn
+    assert "Yours is the dot at 7.00B." in drawn
+    assert page.read_text().startswith("<svg")
+
+
+def test_a_law_not_to_be_relied_on_is_said_so_before_the_numbers(say: Say, tmp_path: Path) -> None:
+    """Twelve runs whose sizes and tokens rise together."""
+    law, path, size = Chinchilla.besiroglu(), tmp_path / "points.law.json", np.geomspace(1e8, 1e10, 12)
+    noise = np.exp(0.004 * np.random.default_rng(1).standard_normal(len(size)))
+    loss = law.loss(total(size), 20 * size) * noise
+    save_chinchilla(FittedChinchilla.of(fit_chinchilla(total(size), 20 * size, loss)), path)
+
+    code, page, _ = say("--flops", "1e20", "--law", str(path), "--out", str(tmp_path / "plan.json"))
+
+    assert 0 == code
+    assert "Not to be relied on" in (tmp_path / "plan.json").read_text()
+    assert 0 < page.index("not to be relied on") < page.index("cannot be told apart") < page.index("best")
 
 
 def test_a_cosine_longer_than_the_tokens_is_warned_of(say: Say) -> None:
@@ -120,7 +181,7 @@ def test_json_is_for_machines(say: Say) -> None:
     ("arguments", "word"),
     [
         ((), "Nothing to plan for"),
-        (("--flops", "-3"), "--flops [FLOP] must be a finite number above 0"),
+        (("--flops", "-3"), "--flops [FLOP] must lie between 1e9 and 1e32 (got -3.0)"),
         (("--flops", "many"), "--flops must be a number such as 7e9, 7B or 1.4T (got 'many')"),
         (("--flops", "1e21", "--parameters", "7B", "--tokens", "1T"), "leave one of the three out"),
         (("--target-loss", "1.7"), "--target-loss must be above 1.817 nats/token"),
@@ -128,6 +189,14 @@ def test_json_is_for_machines(say: Say) -> None:
         (("--hours", "3", "--hardware", "h100", "--devices", "1.5"), "--devices must be a whole number"),
         (("--flops", "1e20", "--law", "nowhere"), "There is no law 'nowhere'"),
         (("--flops", "1e20", "--schedule-steps", "1000"), "--schedule-steps need --batch-tokens"),
+        (("--flops", "1e40"), "--flops [FLOP] must lie between 1e9 and 1e32 (got 1e+40)"),
+        (("--flops", "0"), "--flops [FLOP] must lie between 1e9 and 1e32"),
+        (("--parameters", "10"), "--parameters [count] must lie between 1e3 and 1e18"),
+        (("--flops", "1e20", "--mfu", "0.5"), "--mfu needs --hardware"),
+        (("--flops", "1e20", "--law", ""), "There is no law ''"),
+        (("--flops", "1e20", "--law", "/"), "There is no law '/'"),
+        (("--flops", "1e20", "--out", "plan.pdf"), "must end in .png, .svg, .html or .json"),
+        (("--parameters", "1B", "--target-loss", "1.9"), "it takes more than 6.69e"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(say: Say, arguments: tuple[str, ...], word: str) -> None:
@@ -161,7 +230,7 @@ def test_numbers_are_shown_in_three_digits() -> None:
     ]
     assert ["12.3 %", "0.500 %", "101 %", "16.0 times"] == [percent(share) for share in (0.123, 0.005, 1.01, 15.0)]
     assert ["30.0 min", "5.00 h", "41.7 days"] == [span(hours) for hours in (0.5, 5.0, 1000.0)]
-    assert "20.0" == ratio(20)
+    assert ["20.0", "10.0", "1.00", "0.00100", "2.3e-4"] == [ratio(v) for v in (20, 9.999, 0.9999, 0.001, 2.3e-4)]
 
 
 def test_intervals_name_their_unit_once() -> None:
@@ -169,5 +238,8 @@ def test_intervals_name_their_unit_once() -> None:
     told = Estimate(0.12, 0.11, 0.13)
 
     assert ("11.0 to 13.0 %", "12.0 % (11.0 to 13.0)") == (interval(told, percent), with_interval(told, percent))
+    assert "2.81 to 4.05e22" == interval(Estimate(3e22, 2.81e22, 4.05e22), number)
+    assert "75.8 to 191 days" == interval(Estimate(2700, 1820, 4584), span)
+    assert "20.0 h to 5.00 days" == interval(Estimate(100, 20, 120), span)
     assert "from 1.00B up" == interval(Estimate(2e9, 1e9, float("inf")), count)
     assert "2.00B" == with_interval(Estimate(2e9), count)

@@ -234,6 +234,10 @@ def bad(name: str) -> Table:
         loss = np.asarray(TRUE.loss(total(size), tokens)) * np.exp(0.003 * stream.standard_normal(len(size)))
     elif name == "bits per byte":
         loss = np.where(np.arange(len(loss)) % 4 == 0, loss / (4.4 * math.log(2)), loss)
+    elif name == "half bits per byte":
+        loss = np.where(stream.permutation(len(loss)) % 2 == 0, loss / (4.4 * math.log(2)), loss)
+    elif name == "two recipes":
+        loss = loss * np.where(stream.permutation(len(loss)) % 2 == 0, 1.2, 1.0)
     elif name == "noise":
         loss = np.exp(stream.standard_normal(len(loss)))
     elif name == "constant":
@@ -251,6 +255,8 @@ def bad(name: str) -> Table:
         ("tokens equal", FitStatus.TOKENS_EQUAL),
         ("collinear", FitStatus.COLLINEAR),
         ("bits per byte", FitStatus.MIXED_UNITS),
+        ("half bits per byte", FitStatus.MIXED_UNITS),
+        ("two recipes", FitStatus.MISFIT),
         ("noise", FitStatus.MISFIT),
         ("constant", FitStatus.EXPONENT_AT_BOUND),
         ("six runs", FitStatus.TOO_FEW_RUNS),

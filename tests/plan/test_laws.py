@@ -113,7 +113,7 @@ def test_a_law_that_cannot_plan_says_what_it_lacks(changes: dict[str, object], w
 
 def test_an_optimum_at_the_edge_of_the_search_is_none() -> None:
     """A law asked a billion times beyond its runs has no best size to offer."""
-    with pytest.raises(ConfigError, match="nearer to its runs"):
+    with pytest.raises(ConfigError, match="nearer to those of its runs"):
         make_plan(CurveSurface(curve_law(), "law"), Question(flops=1e27))
 
 
@@ -131,6 +131,64 @@ def test_a_fitted_chinchilla_law_plans_with_its_draws(tmp_path: Path) -> None:
     assert pytest.approx(float(law.optimum(1e21).loss), rel=RECOVERY) == best.loss.value
     assert best.parameters.low is not None
     assert best.parameters.low < float(law.optimum(1e21).size.count) * 1.1 < (best.parameters.high or 0.0) * 1.3
+
+
+def fitted_file(path: Path, sizes: int, noise: float) -> FittedChinchilla:
+    """Besiroglu's law fitted to a grid of runs, as a file."""
+    law = Chinchilla.besiroglu()
+    grid = np.meshgrid(np.geomspace(1e8, 1e10, sizes), np.geomspace(3e9, 3e11, sizes))
+    size, tokens = (a.ravel() for a in grid)
+    scatter = np.exp(noise * np.random.default_rng(1).standard_normal(len(size)))
+    fitted = FittedChinchilla.of(fit_chinchilla(total(size), tokens, law.loss(total(size), tokens) * scatter))
+    save_chinchilla(fitted, path)
+    return fitted
+
+
+@pytest.mark.parametrize("flops", [1e20, 1e24])
+def test_a_single_run_has_the_interval_that_the_fit_predicts(tmp_path: Path, flops: float) -> None:
+    """The plan of a law file says of its best run what the fit says of such a run, within and beyond its runs."""
+    path = tmp_path / "points.law.json"
+    fitted = fitted_file(path, 4, 0.004)
+
+    best = make_plan(surface_for(str(path), draws=1_000), Question(flops=flops)).best
+    told = fitted.predict(total(best.parameters.value), best.tokens.value)
+
+    assert best.run_loss is not None
+    assert pytest.approx((float(told.low), float(told.high)), rel=5e-4) == (best.run_loss.low, best.run_loss.high)
+
+
+def test_a_fit_that_is_not_to_be_relied_on_is_said_so_first(tmp_path: Path) -> None:
+    """Sizes and tokens that rise together: the plan carries the fault, and no interval."""
+    path, law = tmp_path / "points.law.json", Chinchilla.besiroglu()
+    size = np.geomspace(1e8, 1e10, 12)
+    noise = np.exp(0.004 * np.random.default_rng(1).standard_normal(len(size)))
+    fitted = FittedChinchilla.of(fit_chinchilla(total(size), 20 * size, law.loss(total(size), 20 * size) * noise))
+    save_chinchilla(fitted, path)
+
+    made = make_plan(surface_for(str(path)), Question(flops=1e20))
+
+    assert not fitted.status.usable
+    assert fitted.status.value in made.law.faults
+    assert made.best.parameters.low is None
+    assert made.best.run_loss is None
+
+
+def test_a_single_run_of_a_law_of_whole_curves_scatters_as_its_runs_did() -> None:
+    """Of five runs, so by Student's t of four degrees of freedom; more beyond the largest."""
+    surface = CurveSurface(curve_law(), "law", draws=50)
+    within, beyond = surface.scatter(np.log(1e7), 20.0), surface.scatter(np.log(1e9), 20.0)
+
+    assert (0.004, 4) == (within.log_sd, within.freedom)
+    assert pytest.approx(np.hypot(0.004, 0.004 * np.log(10))) == beyond.log_sd
+
+
+@pytest.mark.parametrize(("scatter", "fault"), [(0.004, False), (0.02, False), (0.2, True)])
+def test_a_law_of_whole_curves_says_when_its_runs_do_not_carry_it(scatter: float, fault: bool) -> None:
+    """Runs 2 % apart are worth a note, runs 20 % apart make the plan worthless."""
+    facts = CurveSurface(curve_law(run_log_sd=scatter), "law").facts
+
+    assert fault is bool(facts.faults)
+    assert (scatter == 0.02) is any("recipe" in note for note in facts.notes)
 
 
 def test_the_parts_of_a_count_fit_together() -> None:

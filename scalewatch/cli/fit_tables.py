@@ -1,0 +1,44 @@
+"""The table of a law's constants, the same for every kind of law that `scalewatch fit` makes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+__all__ = ["LEVEL", "Constant", "constants_table"]
+
+#: Level of the intervals that are printed.
+LEVEL = 0.8
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A fitted constant: name, value, interval at `LEVEL` (None: it has none; infinite: not known), and what it is."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+    meaning: str
+
+
+def constants_table(title: str, constants: Sequence[Constant]) -> object:
+    """Return a table of the constants of a law for a rich console."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column(f"{LEVEL:.0%} interval", justify="right", no_wrap=True)
+    table.add_column("what it is")
+    for constant in constants:
+        told = "" if constant.interval is None else _interval(*constant.interval)
+        table.add_row(constant.name, f"{constant.value:.4g}", told, constant.meaning)
+    return table
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{low:.4g} to {high:.4g}" if math.isfinite(low) and math.isfinite(high) else "not known"

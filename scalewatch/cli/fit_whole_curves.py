@@ -1,0 +1,226 @@
+"""The half of `scalewatch fit` that turns whole loss curves into a law of curves, and says how far to trust it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scalewatch.cli.finished_runs import MOST_NAMED, how_many, named
+from scalewatch.cli.fit_runs import Drawing, say
+from scalewatch.cli.fit_tables import Constant, constants_table
+from scalewatch.cli.journals import find_journals
+from scalewatch.cli.law_charts import used_curves
+from scalewatch.cli.quantities import count
+from scalewatch.errors import FitError, JournalError
+from scalewatch.laws import Curve, CurveLaw
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scalewatch.cli.tables import Reading
+
+__all__ = ["fit_whole_curves"]
+
+#: Normal deviate of `LEVEL`, both sides.
+NORMAL_80 = 1.2816
+#: Part of its plan that a run may lack and still count as finished.
+UNFINISHED = 0.02
+#: Curves that are shown in the table, the largest.
+MOST_SHOWN = 24
+
+
+def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: Drawing) -> bool:
+    """Fit a law of curves, print it, write it, draw it; return whether it can be used.
+
+    Raises:
+        FitError: if no curve can be used, with the reason of each.
+    """
+    from scalewatch.cli.curve_tables import curves_from_tables
+    from scalewatch.laws import fit_curves, save_law
+
+    curves, told, skipped = curves_from_tables(
+        reading.tables, reading.overrides, bytes_per_token=reading.bytes_per_token
+    )
+    if reading.folders or not reading.tables:
+        more, unread = _curves(find_journals(reading.folders))
+        curves, skipped = [*curves, *more], [*skipped, *unread]
+        told.append(f"Read: {how_many(len(more), 'journal')}.")
+    say(console, told, "dim")
+    curves, copies = _without_copies(_named_apart(curves))
+    say(console, [*_first(skipped), *copies, *_unfinished(curves)], "yellow")
+    if not curves:
+        raise FitError("There is no run to fit a law to. " + " ".join(skipped))
+    law = fit_curves(curves)
+    save_law(law, output)
+    say(console, [*_first(law.left_out), _parts_left_out()], "yellow")
+    say(console, [_used(law)], "")
+    console.print(_runs_table(curves, law))
+    console.print(_law_table(law))
+    say(console, [_promise(curves, law)], "")
+    say(console, law.cautions, "yellow" if law.usable else "bold red")
+    console.print(f"Written to {output}.", markup=False, highlight=False)
+    if law.usable:
+        say(console, [f"Watch a run with it: ScaleWatch(law={str(output)!r})"], "")
+    if drawing.out is not None:
+        from scalewatch.cli.law_charts import curve_chart
+
+        picture = curve_chart(drawing.chart, law, curves, goal=drawing.goal, dark=drawing.dark)
+        drawing.save(console, picture)
+    return law.usable
+
+
+def _curves(journals: list[Path]) -> tuple[list[Curve], list[str]]:
+    from scalewatch.journal import read_journal
+
+    curves, skipped = [], []
+    for folder in journals:
+        try:
+            journal = read_journal(folder)
+            if journal.run is None:
+                raise FitError(f"{folder}: its header cannot be read, so nothing is known of the run.")
+            rows = journal.observations
+            curves.append(Curve(journal.run, [r.step for r in rows], [r.loss for r in rows]))
+        except (FitError, JournalError) as fault:
+            skipped.append(f"Left out: {fault}")
+    return curves, skipped
+
+
+def _named_apart(curves: Sequence[Curve]) -> list[Curve]:
+    """Number the runs that share a name, so that what is said of one is not said of another."""
+    times, seen = Counter(curve.run.name for curve in curves), Counter[str]()
+    apart = []
+    for curve in curves:
+        name = curve.run.name
+        seen[name] += 1
+        apart.append(curve if times[name] == 1 else curve.renamed(f"{name} ({seen[name]})"))
+    return apart
+
+
+def _without_copies(curves: Sequence[Curve]) -> tuple[list[Curve], list[str]]:
+    """A run that was given twice counts once."""
+    first: dict[tuple[bytes, bytes], Curve] = {}
+    copies = []
+    for curve in curves:
+        twin = first.setdefault((curve.steps.tobytes(), curve.loss.tobytes()), curve)
+        if twin is not curve:
+            copies.append(curve.run.name)
+    said = f"Left out: {how_many(len(copies), 'run')} row for row a copy of another: {named(copies)}."
+    return list(first.values()), [said] if copies else []
+
+
+def _unfinished(curves: Sequence[Curve]) -> list[str]:
+    names = [
+        f"{curve.run.name:.60} ({int(curve.steps[-1]):,} of {curve.run.total_steps:,} steps)"
+        for curve in curves
+        if curve.hole is None
+        and curve.run.total_steps is not None
+        and curve.steps[-1] < (1 - UNFINISHED) * curve.run.total_steps
+    ]
+    return [f"Stopped before the planned end, and used up to there: {named(names)}."] if names else []
+
+
+def _first(sentences: Sequence[str]) -> list[str]:
+    more = len(sentences) - MOST_NAMED
+    return [*sentences[:MOST_NAMED], *([f"And {how_many(more, 'run')} more left out."] if more > 0 else [])]
+
+
+def _parts_left_out() -> str:
+    from scalewatch.laws.fit_curves import LEFT_OUT_SHARE
+
+    return (
+        f"Left out: of each run, the warm-up and the first {LEFT_OUT_SHARE:.0%} of its walk (learning rate times "
+        "steps); early descent is of another law."
+    )
+
+
+def _used(law: CurveLaw) -> str:
+    low, high = (count(size) for size in law.sizes)
+    kind = law.size_kind.replace("_", "-")
+    sizes = "of unknown size" if kind == "none" else f"{low if low == high else f'{low} to {high}'} {kind} parameters"
+    walks = " to ".join(dict.fromkeys(count(walk) for walk in law.walks))
+    return f"Used: {how_many(law.runs, 'run')}, {sizes}, {walks} {law.walk_unit} walked at peak rate."
+
+
+def _expected(curve: Curve, law: CurveLaw) -> tuple[float, float] | None:
+    """What the law says of the end of a curve: loss and its sd [nats/token]."""
+    from scalewatch.laws import schedule_features
+
+    plan = curve.run.learning_rates
+    if plan is None:
+        return None
+    walked, annealed = schedule_features(plan, [law.memory_steps]).at([float(curve.steps[-1])])
+    told = law.predict(curve.run, float(walked[0]), float(annealed[0, 0]))
+    return None if told.end_loss is None else (told.end_loss, told.end_loss_sd)
+
+
+def _fitted(curves: Sequence[Curve], law: CurveLaw) -> list[Curve]:
+    return sorted(used_curves(law, curves), key=lambda curve: law.size_of(curve.run) or 0.0)
+
+
+def _promise(curves: Sequence[Curve], law: CurveLaw) -> str:
+    """How well the law knows a run like its largest."""
+    told = _expected(_fitted(curves, law)[-1], law)
+    if told is None or not law.usable:
+        return "What it says of a new run cannot be relied on."
+    half = NORMAL_80 * told[1] / told[0]
+    return f"A new run like the largest will end within {half:.1%} of the law, four times in five."
+
+
+def _runs_table(curves: Sequence[Curve], law: CurveLaw) -> object:
+    from rich import box
+    from rich.table import Table
+
+    ordered = _fitted(curves, law)
+    hidden = max(len(ordered) - MOST_SHOWN, 0)
+    title = f"Runs{f', the {MOST_SHOWN} largest of {len(ordered)}' if hidden else ''}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("run", overflow="fold")
+    for name in ("parameters", "steps", "final loss", "law", "error"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for curve in ordered[hidden:]:
+        final = float(np.mean(curve.loss[-max(len(curve.loss) // 50, 1) :]))
+        told, size = _expected(curve, law), law.size_of(curve.run)
+        table.add_row(
+            curve.run.name.replace("[", r"\["),
+            "?" if size is None or law.size_kind == "none" else count(size),
+            f"{int(curve.steps[-1]):,}",
+            f"{final:.4f}",
+            "" if told is None else f"{told[0]:.4f}",
+            "" if told is None else f"{100 * (told[0] / final - 1):+.2f} %",
+        )
+    return table
+
+
+def _law_table(law: CurveLaw) -> object:
+    log_e, log_k, a, log_a, b = law.parameters.tolist()
+    half = [NORMAL_80 * math.sqrt(v) for v in law.covariance.diagonal()]
+
+    def scaled(log_value: float, log_half: float) -> tuple[float, float]:
+        with np.errstate(over="ignore"):
+            low, high = np.exp([log_value - log_half, log_value + log_half])
+        return float(low), float(high)
+
+    rows = [
+        Constant("E", math.exp(log_e), scaled(log_e, half[0]), "nats/token that no model gets below"),
+        Constant("K", math.exp(log_k), scaled(log_k, half[1]), f"what size gains, at n = {count(law.reference_size)}"),
+        Constant("a", a, (a - half[2], a + half[2]), "exponent of size"),
+        Constant("A", math.exp(log_a), scaled(log_a, half[3]), "what training longer gains"),
+        Constant("b", b, (b - half[4], b + half[4]), "its exponent in size"),
+        Constant("alpha", law.alpha, scaled(math.log(law.alpha), NORMAL_80 * law.alpha_log_sd), "exponent of the walk"),
+        Constant("rho", law.ratio, _of_ratio(law), "gain of a full decay, in parts of A"),
+        Constant("noise", law.run_log_sd, None, "run-to-run sd of ln(final loss)"),
+    ]
+    if not law.usable:
+        rows = [dataclasses.replace(row, interval=row.interval and (-math.inf, math.inf)) for row in rows]
+    return constants_table("L = E + K n^-a + A n^b (w^-alpha - rho D)", rows)
+
+
+def _of_ratio(law: CurveLaw) -> tuple[float, float]:
+    factor = math.exp(NORMAL_80 * law.ratio_log_sd)
+    return law.ratio / factor, law.ratio * factor
