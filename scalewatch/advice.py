@@ -20,6 +20,9 @@ class Action(StrEnum):
     DECAY_NOW = "decay_now"
     FIX_DATA = "fix_data"
     CHECK_SETUP = "check_setup"
+    EXTEND = "extend"
+    CHANGE_SCHEDULE = "change_schedule"
+    CHANGE_SIZE = "change_size"
 
 
 @final
@@ -46,6 +49,8 @@ class Advice:
         evidence_grade: how good the evidence for this action is.
         expected_gain: what it should gain [nats/token of final loss], None where nobody knows.
         step: step at which it was given.
+        gain_interval: 80 % interval of that gain [nats/token], low and high, None where nobody knows.
+        would_change: what would change our mind.
     """
 
     action: Action
@@ -53,3 +58,5 @@ class Advice:
     evidence_grade: EvidenceGrade
     expected_gain: float | None = None
     step: int = 0
+    gain_interval: tuple[float, float] | None = None
+    would_change: str = ""

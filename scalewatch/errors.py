@@ -5,7 +5,7 @@ They are raised while things are being built or read. Nothing raises while a run
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "FitError", "JournalError", "LawFileError", "RunError", "ScalewatchError"]
+__all__ = ["ConfigError", "FitError", "JournalError", "LawFileError", "LogError", "RunError", "ScalewatchError"]
 
 
 class ScalewatchError(Exception):
@@ -30,3 +30,7 @@ class LawFileError(ScalewatchError, ValueError):
 
 class JournalError(ScalewatchError, OSError):
     """A journal cannot be opened, or holds nothing that can be read."""
+
+
+class LogError(ScalewatchError, OSError):
+    """A log of another program cannot be opened, or holds no loss that can be told."""

@@ -30,6 +30,14 @@ class Kind(StrEnum):
     BETTER_THAN_LAW = "better_than_law"
     OFF_PLAN = "off_plan"
     REWOUND = "rewound"
+    PLATEAU = "plateau"
+    LEVEL_SHIFT = "level_shift"
+    NOISE = "noise"
+    GRAD_DRIFT = "grad_drift"
+    TOO_GOOD = "too_good"
+    THROUGHPUT = "throughput"
+    VALIDATION = "validation"
+    PRECURSOR = "precursor"
 
 
 @final

@@ -17,8 +17,9 @@ from scalewatch.detect import Watch
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawGap
-from scalewatch.forecast.advise import advise
+from scalewatch.forecast.advise import Adviser, Aims, Situation
 from scalewatch.forecast.off_law import OffLaw, OffPlan
+from scalewatch.forecast.registered import Registered
 from scalewatch.forecast.verdict import Milestone, Verdict
 from scalewatch.guard import Guard
 from scalewatch.laws import CurveLaw
@@ -28,9 +29,11 @@ from scalewatch.run import Run
 __all__ = ["Monitor"]
 
 #: Findings kept for the verdict; counts go on beyond it.
-KEPT_FINDINGS = 200
+KEPT_FINDINGS = 100
 #: Forecasts are registered at each tenth of the planned run.
 MILESTONES = 10
+#: Incidents whose rows no stretch of the curve is made of.
+_HOLD_THE_LOSS = (Kind.NONFINITE, Kind.SPIKE, Kind.DIVERGENCE)
 #: Version of `state_dict`.
 STATE_VERSION = 1
 
@@ -44,9 +47,12 @@ class Monitor:
         law: a law fitted on smaller runs of the same recipe (`scalewatch.laws.fit_curves`); None to
             forecast from the run alone.
         guard: shared with the program around it; one of its own by default.
+        target_loss, incumbent_loss, least_gain: what is wanted of the run [nats/token], as in `Aims`: advice to stop
+            follows from them.
+        registered: what was registered when the run began, as its journal holds it; None to register it now.
 
     Raises:
-        ConfigError: if `run` is no `Run` or `law` no `CurveLaw`.
+        ConfigError: if `run` is no `Run` or `law` no `CurveLaw`, or an aim is not positive and finite.
 
     >>> monitor = Monitor(Run("demo", total_steps=1000))
     >>> for step in range(1, 400):
@@ -55,19 +61,32 @@ class Monitor:
     ['nonfinite']
     """
 
-    def __init__(self, run: Run, law: CurveLaw | None = None, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        law: CurveLaw | None = None,
+        guard: Guard | None = None,
+        *,
+        target_loss: float | None = None,
+        incumbent_loss: float | None = None,
+        least_gain: float | None = None,
+        registered: Registered | None = None,
+    ) -> None:
         if not isinstance(run, Run):
             raise ConfigError(f"`run` must be a scalewatch.Run (got {type(run).__name__}).")
         if law is not None and not isinstance(law, CurveLaw):
             raise ConfigError(
                 f"`law` must be a CurveLaw, as fit_curves or load_law return it, or None (got {type(law).__name__})."
             )
+        self.aims = Aims(target_loss, incumbent_loss, least_gain)
         self.run, self.law = run, law
         self.guard = guard if guard is not None else Guard()
         self._watch = Watch(run, self.guard)
-        self._forecaster = self.guard.call("forecast", Forecaster, run, law)
+        self._forecaster = self.guard.call("forecast", Forecaster, run, law, registered)
         self._off_law = OffLaw(run.total_steps)
         self._off_plan = OffPlan(run)
+        self._adviser = Adviser()
+        self._rollbacks = 0
         self._milestones: list[Milestone] = []
         self._incidents: list[Finding] = []
         self._counts: Counter[Kind] = Counter()
@@ -75,8 +94,9 @@ class Monitor:
         total = run.total_steps
         self._final_from = math.inf if total is None else (1.0 - FINAL_SHARE) * total
         self._next_milestone = math.inf if total is None else total / MILESTONES
-        if self._forecaster is not None and self._forecaster.registered is not None:
-            self._keep(0.0, self._forecaster.registered)
+        promise = self.registered
+        if promise is not None:
+            self._milestones.append(Milestone(0.0, 0, promise.final_loss, promise.low, promise.high))
 
     def observe(self, observation: Observation) -> list[Finding]:
         """Take one row of the log; return what is new with it, mostly nothing.
@@ -89,7 +109,8 @@ class Monitor:
         found = self.guard.call("detectors", watch.observe, observation)
         sample = watch.sample
         if found is None or sample.row == before:
-            return found or []
+            # a validation that was logged apart from the loss of its step
+            return [self._count(finding) for finding in found or ()]
         step = sample.step
         if found:
             self._remember(found, step)
@@ -152,6 +173,7 @@ class Monitor:
         return finding
 
     def _rewind(self, step: int) -> None:
+        self._rollbacks += any(f.pages and f.start_step >= step for f in self._incidents)
         if self._forecaster is not None:
             self.guard.call("forecast", self._forecaster.rewind, step)
         self._off_law.restart()
@@ -159,6 +181,16 @@ class Monitor:
         self._milestones = [m for m in self._milestones if m.progress * (self.run.total_steps or 1) < max(step, 1)]
         self._final_sum, self._final_rows = 0.0, 0
         self._next_milestone = self._milestone_after(step - 1)
+
+    @property
+    def registered(self) -> Registered | None:
+        """What was registered of the run before it began, and what it is held against; None without a law."""
+        return None if self._forecaster is None else self._forecaster.promise
+
+    @property
+    def forecaster(self) -> Forecaster | None:
+        """What follows the run's curve, for asking it about other schedules (`forecast.whatif`)."""
+        return self._forecaster
 
     def forecast(self) -> Forecast | None:
         """Return where the run will end as of now; None until there is something to say.
@@ -179,9 +211,19 @@ class Monitor:
         return self.guard.call("advice", self._advise) or []
 
     def _advise(self) -> list[Advice]:
-        gap = None if self._off_law.open is None else self._law_gap()
-        step, incidents = self._watch.sample.step, self._watch.open_incidents
-        return advise(step, incidents, self._counts[Kind.SPIKE], gap, self._off_plan)
+        return self._adviser.advise(
+            Situation(
+                step=self._watch.sample.step,
+                open_incidents=self._watch.open_incidents,
+                spikes=self._counts[Kind.SPIKE],
+                gap=None if self._off_law.open is None else self._law_gap(),
+                off_plan=self._off_plan,
+                rollbacks=self._rollbacks,
+                run=self.run,
+                forecaster=self._forecaster,
+                aims=self.aims,
+            )
+        )
 
     def _law_gap(self) -> LawGap | None:
         return None if self._forecaster is None else self._forecaster.law_gap()
@@ -198,12 +240,15 @@ class Monitor:
         forecaster, step = self._forecaster, self._watch.sample.step
         total = self.run.total_steps
         losses = [] if forecaster is None else forecaster.blocks.losses
+        last = losses[-1] if losses else None
+        if self._watch.sample.row and any(f.kind in _HOLD_THE_LOSS for f in self._watch.open_incidents):
+            last = self._watch.sample.loss  # the stretches leave an incident out, and are from before it
         return Verdict(
             run=self.run,
             step=step,
             finished=total is not None and step >= total,
             final_loss=self._final_sum / self._final_rows if total and step >= total and self._final_rows else None,
-            last_loss=losses[-1] if losses else None,
+            last_loss=last,
             milestones=tuple(self._milestones),
             incidents=tuple(self._incidents),
             incident_counts=Counter(self._counts),
@@ -224,6 +269,7 @@ class Monitor:
             "counts": {kind.value: count for kind, count in self._counts.items()},
             "final": [self._final_sum, self._final_rows],
             "next_milestone": self._next_milestone,
+            "rollbacks": self._rollbacks,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -270,6 +316,7 @@ class Monitor:
         self._counts = Counter({Kind(kind): int(count) for kind, count in state["counts"].items()})
         self._final_sum, self._final_rows = float(state["final"][0]), int(state["final"][1])
         self._next_milestone = float(state["next_milestone"])
+        self._rollbacks = int(state["rollbacks"])
 
 
 def _odd_part(mine: Any, given: Any, where: str) -> str | None:

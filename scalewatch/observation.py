@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, final
 
 __all__ = ["Observation"]
@@ -20,6 +21,10 @@ class Observation(NamedTuple):
         grad_norm: global L2 norm of the gradient before clipping.
         tokens: tokens consumed up to and including this step.
         validation_loss: loss on held-out text [nats/token], where this step has one.
+        seconds: wall-clock time of this row from any origin [s], where the log has it.
+        rank_losses: loss of each data-parallel rank at this step [nats/token], in the order of the ranks, where they
+            are gathered: one rank that is not like the others is broken hardware rather than training.
+        precursors: what is measured inside the model at some steps, by name (`scalewatch_torch` says which there are).
     """
 
     step: int
@@ -28,3 +33,6 @@ class Observation(NamedTuple):
     grad_norm: float | None = None
     tokens: float | None = None
     validation_loss: float | None = None
+    seconds: float | None = None
+    rank_losses: tuple[float, ...] | None = None
+    precursors: Mapping[str, float] | None = None

@@ -33,7 +33,7 @@ FLOORS = {
     DOOR: 3,
     "cli": 4,
     "__main__": 4,
-    **dict.fromkeys(("scalewatch_lightning", "scalewatch_tensorboard", "scalewatch_slack"), 4),
+    **dict.fromkeys(("scalewatch_lightning", "scalewatch_tensorboard", "scalewatch_slack", "scalewatch_torch"), 4),
 }
 INTEGRATIONS = tuple(room for room in FLOORS if room.startswith("scalewatch_"))
 

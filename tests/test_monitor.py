@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from scalewatch import Action, Finding, Kind, Monitor, Observation, Phase, Run, Severity
 from scalewatch.errors import ConfigError
-from scalewatch.laws import CurveLaw
-from tests.synthetic import Floats, TrueLaw, cosine, fitted, noisy, planned, rows, watch
+from scalewatch.laws import CurveLaw, fit_curves
+from tests.synthetic import Floats, TrueLaw, cosine, fitted, ladder, noisy, planned, rows, watch
 
 TRUE = TrueLaw()
 TOTAL, SIZE = 1000, 8e6
@@ -31,6 +31,13 @@ CLEAN = noisy(TRUE.losses(PLAN, SIZE), 0.01, 0)
 def law() -> CurveLaw:
     """The law of three smaller runs."""
     return fitted()
+
+
+@pytest.fixture(scope="module")
+def well_known_law() -> CurveLaw:
+    """The law of ten smaller runs: three tell too little about their own scatter to call a run off it early."""
+    sizes = [(size, steps) for size in (1e6, 1.5e6, 2e6, 3e6, 4e6) for steps in (600, 1000)]
+    return fit_curves(ladder(sizes=sizes))
 
 
 def log_of(losses: Floats = CLEAN, rates: Floats = PLAN, norms: bool = True) -> list[Observation]:
@@ -98,9 +105,10 @@ def test_a_rate_off_its_plan_is_part_of_the_advice() -> None:
     ],
 )
 def test_a_run_off_its_law_is_said_to_be_until_it_is_back(
-    law: CurveLaw, factor: float, kind: Kind, severity: Severity, action: Action
+    well_known_law: CurveLaw, factor: float, kind: Kind, severity: Severity, action: Action
 ) -> None:
     """It is open, in the verdict and in the advice, as long as it lasts; then it closes."""
+    law = well_known_law
     losses = CLEAN * np.interp(np.arange(TOTAL), [400, 700], [factor, 1.0])
     monitor = Monitor(planned(PLAN), law)
     opened = watch(monitor, log_of(losses)[:500])
@@ -124,10 +132,10 @@ def test_without_a_law_nobody_is_off_it() -> None:
     assert [] == watch(Monitor(planned(PLAN)), log_of(1.2 * CLEAN))
 
 
-def test_a_run_that_goes_back_says_so_and_forgets(law: CurveLaw) -> None:
+def test_a_run_that_goes_back_says_so_and_forgets(well_known_law: CurveLaw) -> None:
     """One note; what lay ahead, off the law as it was, is forgotten without a word, and nothing is left open."""
     log = log_of(1.07 * CLEAN)
-    monitor = Monitor(planned(PLAN), law)
+    monitor = Monitor(planned(PLAN), well_known_law)
     before = watch(monitor, log[:600])
     found = watch(monitor, log_of()[250:900])
 
@@ -527,6 +535,18 @@ def test_a_repeated_step_counts_once() -> None:
 
     assert watch(once, log) == watch(often, [row for row in log for _ in range(4)])
     assert json.dumps(once.state_dict()) == json.dumps(often.state_dict())
+
+
+def test_a_validation_in_a_row_of_its_own_is_counted_like_any_finding() -> None:
+    """Logged after the row of its step, as many programs do: one finding, in the verdict too."""
+    monitor, found = Monitor(planned(PLAN)), []
+    for row in log_of()[:300]:
+        found += monitor.observe(row)
+        if row.step % 100 == 0:
+            found += monitor.observe(Observation(row.step, row.loss, validation_loss=math.nan))
+
+    assert [Kind.VALIDATION, Kind.VALIDATION] == kinds(found)
+    assert {Kind.VALIDATION: 1} == dict(monitor.verdict().incident_counts)
 
 
 def test_a_run_without_an_end_is_watched_for_faults() -> None:

@@ -24,11 +24,13 @@ from scalewatch_lightning.discover import Sizes, count_sizes, validation_loss
 from scalewatch_lightning.gauges import Gauges, why_no_norm
 from scalewatch_lightning.options import checked
 from scalewatch_lightning.plan import pack_rates
+from scalewatch_lightning.sensors import PrecursorSource, Sensors
 from scalewatch_lightning.session import Closing, Session
 from scalewatch_lightning.tensorboard import tensorboard_writers
 from scalewatch_lightning.terminal import Terminal
 
 if TYPE_CHECKING:
+    from scalewatch.alert import Rules
     from scalewatch.laws import CurveLaw
 
 __all__ = ["ScaleWatch"]
@@ -58,6 +60,10 @@ class ScaleWatch(LightningCallback):
         name: Name of the run, and of a folder of its own for the journal. Two ScaleWatch callbacks on one
             trainer need different names.
         quiet: Print nothing to the terminal.
+        precursors: Measures inside the model what often moves before the loss: `scalewatch_torch.Precursors()`.
+            None for nothing.
+        alerts: Who is told what is worth waking someone: receivers such as `["slack"]`, whose secrets are in the
+            environment, or the path of a TOML file of rules.
 
     Raises:
         ConfigError: If an option is not what it may be.
@@ -73,9 +79,12 @@ class ScaleWatch(LightningCallback):
         grad_norm_every: int = 10,
         name: str | None = None,
         quiet: bool = False,
+        precursors: PrecursorSource | None = None,
+        alerts: Sequence[str] | str | os.PathLike[str] | Rules = (),
     ) -> None:
         super().__init__()
-        self._options = checked(law, act, directory, tokens_per_step, grad_norm_every, name, quiet)
+        self._options = checked(law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
+        self._sensors = Sensors(precursors)
         self._state: dict[str, Any] | None = None
         self._trainer_id: int | None = None
         self._reset()
@@ -151,11 +160,12 @@ class ScaleWatch(LightningCallback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Begin to watch, at the first batch."""
-        if self._begun:
-            return
-        self._begun = True
-        if trainer.is_global_zero:
-            self._guard.call("start", self._begin, trainer, batch, batch_idx)
+        if not self._begun:
+            self._begun = True
+            if trainer.is_global_zero:
+                self._guard.call("start", self._begin, trainer, batch, batch_idx)
+        if self._sensors.on and self._gauges is not None:
+            self._sensors.begin(self._gauges.step + 1)
 
     def _begin(self, trainer: Any, batch: Any, batch_idx: int) -> None:
         state = self._state if trainer.global_step else None
@@ -170,13 +180,25 @@ class ScaleWatch(LightningCallback):
             folder=self._folder,
             writers=self._guard.call("tensorboard", tensorboard_writers, trainer) or [],
             resumed=started.resumed,
+            alerts=None if trainer.fast_dev_run else self._options.alerts,
         )
         session.begin()
         self._first_step = started.gauges.step
         self._began_at = perf_counter()
         self._gauges, self._session = started.gauges, session
+        self._sensors.attach(trainer, session.note)
 
     # --- each step --------------------------------------------------------------------------------
+
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
+        """End the forward pass of a step that is looked into."""
+        if self._sensors.on:
+            self._sensors.after_forward()
+
+    def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
+        """Count the batches whose gradients are added."""
+        if self._sensors.on:
+            self._sensors.after_backward(trainer)
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Read the learning rate of the step, and every so often its gradient norm."""
@@ -187,6 +209,8 @@ class ScaleWatch(LightningCallback):
         self._guard.call("learning rate", gauges.before_step)
         if self._norm_every and (gauges.step + 1) % self._norm_every == 0:
             self._guard.call("gradient norm", self._norm, trainer, optimizer, gauges)
+        if self._sensors.on:
+            self._sensors.before_step()
         self._cost_seconds += perf_counter() - began
 
     def _norm(self, trainer: Any, optimizer: Any, gauges: Gauges) -> None:
@@ -202,6 +226,7 @@ class ScaleWatch(LightningCallback):
         """Observe the steps whose losses have arrived."""
         if self._session is not None:
             began = perf_counter()
+            self._sensors.after_forward()
             self._guard.call("loss", self._observe, trainer, outputs, batch)
             self._cost_seconds += perf_counter() - began
         if self._options.stops and not self._stopping:
@@ -211,7 +236,7 @@ class ScaleWatch(LightningCallback):
         session, gauges = self._session, self._gauges
         if session is not None and gauges is not None:
             for observation in gauges.after_batch(trainer, outputs, batch):
-                session.observe(observation)
+                session.observe(self._sensors.add_to(observation))
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the validation loss for the next observation."""
@@ -267,6 +292,7 @@ class ScaleWatch(LightningCallback):
             "plan": self._plan,
             "monitor": session.state(),
             "run_id": session.run_id,
+            "alerts": session.alert_state(),
         }
 
     # --- the end ----------------------------------------------------------------------------------
@@ -290,10 +316,12 @@ class ScaleWatch(LightningCallback):
 
     def _finish(self, ended: str) -> None:
         session, gauges = self._session, self._gauges
+        self._sensors.after_forward()  # it may have raised
         if session is None or gauges is None:
             return
         closing = Closing(self._guard)
         closing.call("loss", self._flush, session, gauges, END_SECONDS)
+        self._sensors.detach()
         gauges.reader.abandon()
         if gauges.validation_loss is not None:  # there is no next observation for it to come with
             closing.call("journal", session.write_validation, gauges.step, gauges.validation_loss)
@@ -304,7 +332,7 @@ class ScaleWatch(LightningCallback):
 
     def _flush(self, session: Session, gauges: Gauges, timeout_seconds: float) -> None:
         for observation in gauges.reader.flush(timeout_seconds):
-            session.observe(observation)
+            session.observe(self._sensors.add_to(observation))
 
     def _rows(self, session: Session, gauges: Gauges) -> list[tuple[str, str]]:
         taken = gauges.step - self._first_step

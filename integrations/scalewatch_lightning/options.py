@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scalewatch.errors import ConfigError
+from scalewatch_lightning.alerts import checked_alerts
 
 if TYPE_CHECKING:
+    from scalewatch.alert import Rules
     from scalewatch.laws import CurveLaw
 
 __all__ = ["Options", "checked"]
@@ -32,6 +34,7 @@ class Options(NamedTuple):
     grad_norm_every: int
     name: str | None
     quiet: bool
+    alerts: Rules | None
 
 
 def checked(
@@ -42,6 +45,7 @@ def checked(
     grad_norm_every: Any,
     name: Any,
     quiet: Any,
+    alerts: Any = (),
 ) -> Options:
     """Return the options, or say what is wrong with one.
 
@@ -57,6 +61,7 @@ def checked(
         grad_norm_every=_count("grad_norm_every", grad_norm_every, 0),
         name=_name(name),
         quiet=bool(quiet),
+        alerts=checked_alerts(alerts),
     )
 
 

@@ -8,6 +8,7 @@ fail and the others go on.
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,21 +18,25 @@ from scalewatch.advice import Action, Advice
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Severity
 from scalewatch.forecast import Forecast
+from scalewatch.forecast.registered import Registered
 from scalewatch.guard import Guard
 from scalewatch.journal import (
     JournalWriter,
     advice_record,
     finding_record,
     observation_record,
+    registered_in,
 )
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.worker import Worker
+from scalewatch_lightning.alerts import end_severity, new_alerter
 from scalewatch_lightning.tensorboard import Board, forecast_values, verdict_markdown
 from scalewatch_lightning.terminal import Terminal, escape
 
 if TYPE_CHECKING:
+    from scalewatch.alert import Alerter, Rules
     from scalewatch.laws import CurveLaw
 
 __all__ = ["Closing", "Resumed", "Session"]
@@ -43,6 +48,8 @@ _log = logging.getLogger("scalewatch")
 
 #: How long the end of a run may wait for the disk [s].
 CLOSE_SECONDS = 1.7
+#: How long it may wait for the disk and the alerts together [s].
+ALERT_SECONDS = 2.0
 #: Parts of the planned run at which the forecast is told.
 FORECAST_FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 #: Forecasts that are made for TensorBoard, at 0.4 ms each: about so many in a run.
@@ -57,6 +64,7 @@ class Resumed(NamedTuple):
     step: int
     monitor: Mapping[str, Any] | None
     run_id: str | None
+    alerts: object = None
 
 
 @final
@@ -88,6 +96,7 @@ class Session:
         folder: where the journal goes, None for no journal.
         writers: TensorBoard's writers.
         resumed: where the run goes on from, None if it begins.
+        alerts: who is told what, None for nobody.
     """
 
     def __init__(
@@ -100,6 +109,7 @@ class Session:
         folder: Path | None,
         writers: list[Any],
         resumed: Resumed | None,
+        alerts: Rules | None = None,
     ) -> None:
         self.run = run
         self.run_id = (resumed.run_id if resumed else None) or uuid.uuid4().hex
@@ -107,6 +117,7 @@ class Session:
         self.stop_reason: str | None = None
         self._guard = guard
         self._terminal = terminal
+        self._folder = folder
         self._monitor = self._new_monitor(law, resumed)
         # with a guard of its own: what was queued is written also where everything else is off
         self._worker = Worker()
@@ -122,14 +133,24 @@ class Session:
         self._forecast_values: dict[str, float] = {}
         self._told_forecast = -1
         self._news = False
+        self._alerts: Alerter | None = None
+        if alerts is not None:
+            kept = resumed.alerts if resumed else None
+            self._alerts = guard.call("alerts", new_alerter, alerts, run, self.run_id, folder, kept)
 
     def _new_monitor(self, law: CurveLaw | None, resumed: Resumed | None) -> Monitor:
-        monitor = Monitor(self.run, law=law, guard=self._guard)
+        promise = None if resumed is None else Guard().call("registered prediction", self._registered, resumed)
+        monitor = Monitor(self.run, law=law, guard=self._guard, registered=promise)
         if resumed is None or resumed.monitor is None:
             return monitor
         # a guard of its own: a checkpoint of another version is no fault of this run
         loaded = Guard().call("state from the checkpoint", self._load, monitor, resumed.monitor)
-        return monitor if loaded else Monitor(self.run, law=law, guard=self._guard)
+        return monitor if loaded else Monitor(self.run, law=law, guard=self._guard, registered=promise)
+
+    def _registered(self, resumed: Resumed) -> Registered | None:
+        """What the run registered when it began, as its journal holds it."""
+        record = None if self._folder is None else registered_in(self._folder, resumed.run_id)
+        return None if record is None else Registered.from_record(record)
 
     def _load(self, monitor: Monitor, state: Mapping[str, Any]) -> bool:
         try:
@@ -162,8 +183,11 @@ class Session:
         return [step for step in steps if step > done]
 
     def begin(self) -> None:
-        """Tell what is expected, if there is a law to expect it from."""
+        """Register and tell what is expected, if there is a law to expect it from."""
+        self._guard.call("journal", self._write_registered)
         self._guard.call("terminal", self._tell_forecast)
+        if self._alerts is not None:
+            self._guard.call("alerts", self._alerts.begin, self._monitor.open_incidents)
 
     def observe(self, observation: Observation) -> None:
         """Take in one step."""
@@ -179,8 +203,17 @@ class Session:
             self._told_advice = tuple(advice.action for advice in advised)
             guard.call("journal", self._write_advice, new)
             guard.call("terminal", self._tell, found, new)
+            if self._alerts is not None:
+                guard.call("alerts", self._alerts.take, found, advised)
+        if self._alerts is not None:
+            guard.call("alerts", self._alert, observation.step, observation.loss, self._alerts)
         if self._milestones and observation.step >= self._milestones[0]:
             guard.call("terminal", self._tell_milestone, observation.step)
+
+    def _alert(self, step: int, loss: float, alerts: Alerter) -> None:
+        alerts.observe(step, loss)
+        if step >= alerts.forecast_due:
+            alerts.foresee(self._monitor.forecast())
 
     def _write(self, observation: Observation, found: list[Finding]) -> None:
         if self._journal is None:
@@ -238,6 +271,12 @@ class Session:
             record = {"type": "forecast", "step": forecast.step, "final_loss": forecast.final_loss}
             self._journal.append_through({**record, "level": LEVEL, "low": low, "high": high})
 
+    def _write_registered(self) -> None:
+        """Keep what the run is held against; a run that resumes repeats what it registered when it began."""
+        promise = self._monitor.registered
+        if self._journal is not None and promise is not None:
+            self._journal.append_through(promise.record())
+
     def has_news(self) -> bool:
         """Whether anything was found since this was asked last."""
         news, self._news = self._news, False
@@ -272,6 +311,10 @@ class Session:
         """Return the state of the monitor, as plain numbers, strings, lists and dicts."""
         return self._monitor.state_dict()
 
+    def alert_state(self) -> dict[str, Any] | None:
+        """Return what was told to whom, as plain numbers, strings, lists and dicts; None without alerts."""
+        return None if self._alerts is None else self._guard.call("alerts", self._alerts.state)
+
     def close(self, step: int, ended: str, extra: list[tuple[str, str]]) -> None:
         """End the watch: verdict to the journal, TensorBoard and the terminal, within `CLOSE_SECONDS`.
 
@@ -287,7 +330,13 @@ class Session:
         # a record that could not be made does not mean that the file cannot be written
         closing.again("journal", self._write_verdict, step, rows)
         closing.call("tensorboard", self._show_verdict, step, rows)
+        until = time.monotonic() + ALERT_SECONDS
+        if self._alerts is not None:  # sent while the journal is being written
+            closing.call("alerts", self._alerts.end, ended, end_severity(ended), rows)
         finished = closing.again("background thread", self._worker.close, CLOSE_SECONDS)
+        if self._alerts is not None:
+            closing.again("alerts", self._alerts.close, max(0.1, until - time.monotonic()))
+            rows += closing.again("alerts", self._alerts.rows) or []
         rows += closing.again("journal", self._journal_rows, bool(finished)) or []
         closing.call("terminal", self._terminal.verdict, rows)
 

@@ -11,11 +11,17 @@ def main() -> None:
     """Run `scalewatch`; errors of ours are one line on stderr and exit code 2."""
     import typer
 
+    from scalewatch.cli.alert import alert
     from scalewatch.cli.approaches import approaches
     from scalewatch.cli.fit import fit
+    from scalewatch.cli.forecast import forecast
     from scalewatch.cli.plan import plan
     from scalewatch.cli.replay import replay
+    from scalewatch.cli.report import report
     from scalewatch.cli.reproduce import reproduce
+    from scalewatch.cli.sweep import sweep
+    from scalewatch.cli.watch import watch
+    from scalewatch.cli.whatif import whatif
     from scalewatch.errors import ScalewatchError
 
     app = typer.Typer(
@@ -24,8 +30,9 @@ def main() -> None:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (fit, approaches, plan, replay, reproduce):
+    for command in (fit, approaches, plan, replay, forecast, whatif, sweep, watch, report, reproduce):
         app.command()(command)
+    app.add_typer(alert)
     try:
         app()
     except ScalewatchError as fault:

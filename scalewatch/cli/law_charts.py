@@ -346,8 +346,10 @@ def approaches_chart(found: Comparison, *, target_flops: float | None, dark: boo
     from scalewatch.charts import Answer, three_approaches
 
     answers = [Answer(str(r.approach), r.exponent, r.low, r.high, r.log_scale, r.flops, _why(r)) for r in found.results]
-    notes = [found.status, *found.disagreements, *found.cautions]
-    notes += [f"{r.approach}: {few_notes(r.notes)}" for r in found.results if r.notes and r.exponent is not None]
+    # the headline holds the status; what is said of single approaches stands in the terminal
+    notes = [*found.disagreements, *found.cautions]
+    if not notes:
+        notes = [found.status]
     return three_approaches(answers, title=_verdict(found), subtitle=notes, target_flops=target_flops, dark=dark)
 
 

@@ -1,53 +1,199 @@
-"""`scalewatch replay`: the same monitor over the journal of any run, live or finished."""
+"""`scalewatch replay`: the same monitor over the log of any run or of a folder of runs, live or finished."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.journals import find_journals
+from scalewatch.errors import ConfigError
 
-__all__ = ["replay"]
-
-#: Exit codes, for CI: nothing worth waking someone, something, nothing readable (errors exit with it too).
-HEALTHY, FINDINGS = 0, 1
-
-
-def replay(
-    log: Annotated[Path, typer.Argument(help="A journal, or a folder that holds one.", show_default=False)],
-    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs to hold the run against.")] = None,
-) -> None:
-    """Run the monitor over a log: exit code 0 healthy, 1 findings, 2 unreadable."""
+if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from scalewatch.cli.watched import Watched
+    from scalewatch.finding import Finding
+    from scalewatch.replay import Opened, Unreadable
+
+__all__ = ["finding_line", "replay"]
+
+#: Exit codes, for CI: nothing worth waking someone, something, nothing readable (errors exit with it too).
+HEALTHY, FINDINGS, UNREADABLE = 0, 1, 2
+#: Logs that are passed over or cannot be read, listed at most.
+MOST_LISTED = 10
+#: Columns of a terminal from which on a table has room for intervals.
+WIDE = 120
+
+
+def replay(
+    logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of runs.", show_default=False)],
+    against: Annotated[Path | None, typer.Option(help="A reference run: is this curve the same?")] = None,
+    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs to hold each run against.")] = None,
+    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="Format of all files, instead of a guess.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="With --against: difference that is none [%].")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line for each run in trouble, no more.")] = False,
+) -> None:
+    """Run the monitor over logs: exit code 0 healthy, 1 findings, 2 unreadable.
+
+    Reads journals, TensorBoard event files, Lightning's metrics.csv, CSV, JSON lines, trainer_state.json and W&B
+    histories. With several runs, a table with the worst first.
+    """
+    from scalewatch.cli.watched import Settings, watch_all
+
+    settings = Settings.of(law, total_steps, column, format_, name)
+    if against is not None:
+        from scalewatch.cli.against import held_against
+
+        raise typer.Exit(held_against(logs, against, settings, tolerance, json_=json_, quiet=quiet))
+    if tolerance is not None:
+        raise ConfigError("`--tolerance` goes with `--against REFERENCE`.")
+    opened = settings.open(logs)
+    live = len(opened.logs) == 1 and not (json_ or quiet)
+    watched = watch_all(opened, settings, *((print_finding, print_verdict) if live else ()))
+    code = exit_code(watched, opened.unreadable)
+    if json_:
+        _print_json(watched, opened, code)
+    elif quiet:
+        for run in watched:
+            if run.pages:
+                typer.echo(f"{run.log.name}: {run.monitor.verdict().headline}")
+    elif len(watched) > 1:
+        _print_table(watched)
+    if not json_:
+        list_unreadable(opened, quiet=quiet)
+    raise typer.Exit(code)
+
+
+def exit_code(watched: Sequence[Watched], unreadable: Sequence[Unreadable]) -> int:
+    """Return 1 if a run has a page, else 2 if a log that was named cannot be read, else 0."""
+    if any(run.pages for run in watched):
+        return FINDINGS
+    return UNREADABLE if any(no.named for no in unreadable) else HEALTHY
+
+
+def finding_line(finding: Finding) -> str:
+    """Return a finding as one line."""
+    return f"step {finding.step:>8,}  {finding.severity:<8}  {finding.phase:<9}  {finding.message}"
+
+
+def print_finding(console: Console, finding: Finding) -> None:
+    """Print a finding in the colour of its severity."""
     from scalewatch.finding import Severity
-    from scalewatch.journal import read_journal
-    from scalewatch.laws import load_law
-    from scalewatch.monitor import Monitor
-    from scalewatch.run import Run
+
+    styles = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
+    console.print(finding_line(finding), style=styles[finding.severity], markup=False, highlight=False)
+
+
+def print_verdict(console: Console, watched: Watched) -> None:
+    """Print how the log was read, the verdict and the advice."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from scalewatch.cli.watched import no_control, notes
+
+    guessed = ", ".join(f"{field} = {column}" for field, column in watched.log.columns.items() if field != column)
+    if guessed:
+        console.print(no_control(f"columns: {guessed}"), style="dim", markup=False, highlight=False)
+    for note in notes(watched.log):
+        console.print(f"log: {note}", style="yellow", markup=False, highlight=False)
+    table = Table(show_header=False)
+    for label, text in watched.monitor.verdict().rows():
+        table.add_row(label, Text(text))
+    console.print(table)
+    for advice in watched.monitor.advice():
+        console.print(f"{advice.action} (evidence {advice.evidence_grade}): {advice.reason}", markup=False)
+
+
+def _print_table(watched: Sequence[Watched]) -> None:
+    from rich.console import Console
 
     console = Console()
-    fitted = None if law is None else load_law(law)
-    healthy = True
-    for folder in find_journals([log]):
-        journal = read_journal(folder)
-        monitor = Monitor(journal.run or Run(folder.name), law=fitted)
-        styles = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
-        for row in journal.observations:
-            for finding in monitor.observe(row):
-                line = f"step {finding.step:>8,}  {finding.severity:<8}  {finding.phase:<9}  {finding.message}"
-                console.print(line, style=styles[finding.severity], markup=False, highlight=False)
-        for damage in journal.damage:
-            console.print(f"damaged: {damage}", style="yellow", markup=False)
-        verdict = monitor.verdict()
-        table = Table(show_header=False)
-        for label, text in verdict.rows():
-            table.add_row(label, text)
-        console.print(table)
-        for advice in monitor.advice():
-            console.print(f"{advice.action} (evidence {advice.evidence_grade}): {advice.reason}", markup=False)
-        healthy = healthy and verdict.healthy
-    raise typer.Exit(HEALTHY if healthy else FINDINGS)
+    console.print(runs_table(watched, console.width))
+    bad = sum(run.pages > 0 for run in watched)
+    console.print(f"{len(watched)} runs, {bad} with findings.", highlight=False)
+
+
+def runs_table(watched: Sequence[Watched], width: int = 100) -> Table:
+    """Return the runs as a table, in the order given."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from scalewatch.cli.watched import no_control, shortened
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    names = {run.log.name: shortened(run.log.name, max(width // 3, 12)) for run in watched}
+    if len(set(names.values())) < len(names):
+        names = {name: no_control(name) for name in names}
+    table.add_column("run", overflow="fold", max_width=max(width // 3, 12))
+    table.add_column("verdict", min_width=20)
+    said = [(forecast_text(run, short=width < WIDE), loss_text(run)) for run in watched]
+    forecast = any(end for end, _ in said)
+    for head in ("pages", "first at step", *(["forecast"] if forecast else []), "loss"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for run, (end, loss) in zip(watched, said, strict=True):
+        headline = run.monitor.verdict().headline
+        style = "bold red" if headline.startswith("LOST") else "yellow" if run.pages else ""
+        first = "" if run.first_page is None else f"{run.first_page.step:,}"
+        name = Text(names[run.log.name])
+        cells = [str(run.pages or ""), first, *([end] if forecast else []), loss]
+        table.add_row(name, Text(headline, style=style), *cells)
+    return table
+
+
+def forecast_text(run: Watched, *, short: bool = False) -> str:
+    """Return where a run will end or, where it has ended, what was said at 30 % of it; "" if nothing can be said."""
+    verdict = run.monitor.verdict()
+    if verdict.finished:
+        third = verdict.at(0.3)
+        return "" if third is None else f"{third.final_loss:.3f} at 30 %"
+    end = run.monitor.forecast()
+    if end is None:
+        return ""
+    low, high = end.interval(0.8)
+    if short:
+        return f"{end.final_loss:.3f}"
+    return f"{end.final_loss:.3f} ({low:.3f} to {high:.3f})"
+
+
+def loss_text(run: Watched) -> str:
+    """Return the final loss, or the newest one."""
+    verdict = run.monitor.verdict()
+    loss = verdict.final_loss if verdict.final_loss is not None else verdict.last_loss
+    if loss is None and run.newest is not None:
+        loss = run.newest.loss
+    return "" if loss is None else f"{loss:.3f}"
+
+
+def list_unreadable(opened: Opened, *, quiet: bool = False) -> None:
+    """Say on stderr which files could not be read or were passed over."""
+    from scalewatch.cli.watched import no_control
+
+    lines = [no.reason for no in opened.unreadable]
+    if not quiet:
+        lines += [f"passed over: {line}" for line in opened.passed_over]
+    for line in lines[:MOST_LISTED]:
+        typer.echo(f"scalewatch: {no_control(line)}", err=True)
+    if len(lines) > MOST_LISTED:
+        typer.echo(f"scalewatch: and {len(lines) - MOST_LISTED} more files", err=True)
+
+
+def _print_json(watched: Sequence[Watched], opened: Opened, code: int) -> None:
+    import json
+
+    from scalewatch.cli.watched import summary
+
+    told = {
+        "exit_code": code,
+        "runs": [summary(run) for run in watched],
+        "unreadable": [{"path": str(no.path), "reason": no.reason} for no in opened.unreadable],
+        "passed_over": opened.passed_over,
+    }
+    typer.echo(json.dumps(told, indent=1))

@@ -7,7 +7,8 @@
 """
 
 from scalewatch.detect.base import AbstractDetector, Sample
+from scalewatch.detect.block import AbstractSlowDetector
 from scalewatch.detect.level import Level
-from scalewatch.detect.watch import DETECTORS, Watch
+from scalewatch.detect.watch import DETECTORS, SLOW_DETECTORS, Watch
 
-__all__ = ["DETECTORS", "AbstractDetector", "Level", "Sample", "Watch"]
+__all__ = ["DETECTORS", "SLOW_DETECTORS", "AbstractDetector", "AbstractSlowDetector", "Level", "Sample", "Watch"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, final
 
 from scalewatch.detect.incident import Incident
@@ -31,6 +32,11 @@ class Sample:
         grad_norm: gradient norm before clipping; NaN where it is not a number.
         grad_given: whether the row carries a gradient norm at all.
         learning_rate: rate of this step; NaN where unknown.
+        seconds: wall-clock time of this row from any origin [s]; NaN where unknown.
+        validation_loss: loss on held-out text [nats/token]; NaN where it is no number.
+        validation_given: whether the row carries one.
+        rank_losses: loss of each rank as it was given, or nothing.
+        precursors: what was measured inside the model, as it was given, or nothing.
         muted: whether a planned rise of the learning rate explains a rise of the loss.
         spacing: optimizer steps per row of this log, mean.
     """
@@ -43,10 +49,15 @@ class Sample:
         "loss",
         "loss_given",
         "muted",
+        "precursors",
+        "rank_losses",
         "row",
+        "seconds",
         "spacing",
         "step",
         "usable",
+        "validation_given",
+        "validation_loss",
     )
 
     def __init__(self) -> None:
@@ -59,6 +70,11 @@ class Sample:
         self.grad_norm = math.nan
         self.grad_given = False
         self.learning_rate = math.nan
+        self.seconds = math.nan
+        self.validation_loss = math.nan
+        self.validation_given = False
+        self.rank_losses: tuple[float, ...] | None = None
+        self.precursors: Mapping[str, float] | None = None
         self.muted = False
         self.spacing = 1.0
 

@@ -71,7 +71,7 @@ class Divergence(AbstractDetector):
     >>> watch = Watch(Run("doc"), Guard())
     >>> for step in range(1, 1101):
     ...     value = 3.0 + 0.01 * (step * 7 % 5) + 0.001 * max(0, step - 1000)
-    ...     for finding in watch.observe(Observation(step, value)):
+    ...     for finding in filter(lambda found: found.pages, watch.observe(Observation(step, value))):
     ...         print(finding.step, finding.severity, finding.message)
     1043 warning loss has risen from 3.022 to 3.056 since step 1016 (+0.034 nats, 1.1 sigma) and stays up
     """

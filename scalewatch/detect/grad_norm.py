@@ -17,6 +17,9 @@ ARM_ROWS = 64
 #: A row so far above the level [scales] and by such a factor [log units: 3 times] is worth a note.
 NOTE_SIGMAS = 10.0
 NOTE_EXCESS = 1.1
+#: A row so far above the level [scales] and by such a factor [log units: 1.5 times] is kept for whoever asks what came
+#: before an incident; so many rows running without one begin anew [rows].
+HIGH_SIGMAS, HIGH_EXCESS, HIGH_ROWS = 4.0, 0.4, 16
 #: High rows less calm ones that make it worth waking someone [rows].
 STAY_ROWS = 16
 #: Patience: a norm that stays up for so many rows is its new level.
@@ -31,6 +34,10 @@ class GradNorm(AbstractDetector):
     it is open, c counts rows above half of that up, to 32, and others down: warning at c = 16, closed at c = 0. NaN and
     infinity belong to `NonFiniteGradient`. Memory: a level of its own; `restart` forgets the level.
 
+    Attributes:
+        high_step, high_last, high_rows: first and last step and count of the rows above the level by 4 scales and 1.5
+            times, with at most 16 rows between them.
+
     >>> from scalewatch.detect.base import Sample
     >>> detector, row = GradNorm(), Sample()
     >>> row.grad_given = True
@@ -44,7 +51,7 @@ class GradNorm(AbstractDetector):
     """
 
     name = "gradient norm"
-    STATE = ("life", "level", "count", "rows", "peak")
+    STATE = ("life", "level", "count", "rows", "peak", "high_step", "high_last", "high_rows", "high_row")
 
     def __init__(self) -> None:
         super().__init__(Incident(Kind.GRAD_NORM))
@@ -52,6 +59,10 @@ class GradNorm(AbstractDetector):
         self.count = 0
         self.rows = 0
         self.peak = 0.0
+        self.high_step = 0
+        self.high_last = 0
+        self.high_rows = 0
+        self.high_row = 0
 
     def observe(self, sample: Sample) -> Finding | None:
         norm = sample.grad_norm
@@ -59,6 +70,8 @@ class GradNorm(AbstractDetector):
             return None
         level = self.level
         level.measure(math.log(norm))
+        if level.sigmas > HIGH_SIGMAS and level.excess > HIGH_EXCESS:
+            self._mark(sample)
         if self.life.is_open:
             found = self._watch(sample, norm)
         elif level.sigmas > NOTE_SIGMAS and level.excess > NOTE_EXCESS and level.rows >= ARM_ROWS:
@@ -71,6 +84,12 @@ class GradNorm(AbstractDetector):
             found = None
         level.absorb(self.life.is_open)
         return found
+
+    def _mark(self, sample: Sample) -> None:
+        if self.high_rows == 0 or sample.row - self.high_row > HIGH_ROWS:
+            self.high_step, self.high_rows = sample.step, 0
+        self.high_rows += 1
+        self.high_last, self.high_row = sample.step, sample.row
 
     def _watch(self, sample: Sample, norm: float) -> Finding | None:
         level, life = self.level, self.life
@@ -104,4 +123,4 @@ class GradNorm(AbstractDetector):
     def restart(self) -> None:
         self.life.forget()
         self.level.restart()
-        self.count = self.rows = 0
+        self.count = self.rows = self.high_rows = 0

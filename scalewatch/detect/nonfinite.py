@@ -17,6 +17,8 @@ CALM_ROWS = 16
 #: halves its scale after each overflow, so a healthy fp16 run shows single ones, and a start from 2**16
 #: some ten in a row while it finds its scale.
 BAD_GRADIENTS = 16
+#: Rows between bad gradients that belong together [rows].
+TOGETHER_ROWS = 64
 
 
 @final
@@ -68,8 +70,12 @@ class NonFiniteGradient(AbstractDetector):
     """Gradient norm is NaN or infinite: a note, and a warning when it keeps happening.
 
     Rule: c counts non-finite rows up and finite rows down, c = max(0, c +- 1); a note at the first, a warning
-    at c = 16; closes at c = 0. Loss scaling in fp16 makes single ones on purpose. Memory: one count; `restart` closes
-    it.
+    at c = 16; closes at c = 0. Loss scaling in fp16 makes single ones on purpose. Memory: five numbers; `restart`
+    closes it.
+
+    Attributes:
+        bad_rows, last_step: bad rows with at most 64 rows between them, and where the last one was.
+        infinite: whether one of them was infinite, not NaN.
 
     >>> from scalewatch.detect.base import Sample
     >>> detector, row = NonFiniteGradient(), Sample()
@@ -83,11 +89,15 @@ class NonFiniteGradient(AbstractDetector):
     """
 
     name = "nonfinite gradient"
-    STATE = ("life", "count")
+    STATE = ("life", "count", "bad_rows", "last_step", "last_row", "infinite")
 
     def __init__(self) -> None:
         super().__init__(Incident(Kind.NONFINITE))
         self.count = 0
+        self.bad_rows = 0
+        self.last_step = 0
+        self.last_row = 0
+        self.infinite = False
 
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.grad_given:
@@ -101,6 +111,7 @@ class NonFiniteGradient(AbstractDetector):
                 return None
             return life.close(sample.step, "gradient norm is a number again", {"grad_norm": sample.grad_norm})
         self.count += 1
+        self._mark(sample)
         evidence: Evidence = {"grad_norm": str(sample.grad_norm), "rows": self.count}
         if not life.is_open:
             message = (
@@ -116,4 +127,12 @@ class NonFiniteGradient(AbstractDetector):
 
     def restart(self) -> None:
         self.life.forget()
-        self.count = 0
+        self.count = self.bad_rows = 0
+        self.infinite = False
+
+    def _mark(self, sample: Sample) -> None:
+        if sample.row - self.last_row > TOGETHER_ROWS:
+            self.bad_rows, self.infinite = 0, False
+        self.bad_rows += 1
+        self.last_step, self.last_row = sample.step, sample.row
+        self.infinite = self.infinite or math.isinf(sample.grad_norm)

@@ -21,6 +21,8 @@ MUTE_STEPS = 512
 MUTE_ROWS = 8
 #: Rate that still counts as planned, or as seen before [ratio to it].
 SLACK = 1.05
+#: Largest jump that is told apart from a larger one [ratio]: more is no number.
+MOST_JUMP = 1e9
 #: Rows in which the rate did not rise that end the first warm-up [rows].
 FLAT_ROWS = 4
 
@@ -33,13 +35,31 @@ class Schedule(Stateful):
     or without a plan rate <= 1.05 x the highest rate so far. A jump above everything seen before is nobody's
     restart and mutes nothing. Memory: six numbers; `restart` ends the mute.
 
+    Attributes:
+        rate: of the newest row; NaN where neither the log nor the plan has it. planned: that of the plan, or NaN.
+        highest: highest rate so far. first_step, top_step: where the first rate was seen, and the highest one.
+        jump_ratio, jump_step: by how much a rate last jumped above all before it, after the warm-up, and where; 0 if
+            never.
+
     >>> schedule = Schedule(Run("doc"))
     >>> rates = [1e-3] * 10 + [1e-4] * 10 + [1e-3] * 5
     >>> [step for step, rate in enumerate(rates, start=1) if schedule.mutes(step, rate)]
     [21, 22, 23, 24, 25]
     """
 
-    STATE = ("lowest", "highest", "flat_rows", "warm", "until_step", "rows_left")
+    STATE = (
+        "lowest",
+        "highest",
+        "flat_rows",
+        "warm",
+        "until_step",
+        "rows_left",
+        "seen",
+        "first_step",
+        "top_step",
+        "jump_step",
+        "jump_ratio",
+    )
 
     def __init__(self, run: Run) -> None:
         self._plan = run.learning_rates
@@ -50,13 +70,22 @@ class Schedule(Stateful):
         self.warm = False
         self.until_step = -(2**63)
         self.rows_left = 0
+        self.seen = False
+        self.first_step = 0
+        self.top_step = 0
+        self.jump_step = 0
+        self.jump_ratio = 0.0
+        self.rate = math.nan
+        self.planned = math.nan
 
     def mutes(self, step: int, rate: float) -> bool:
         """Whether at this step a rise of the loss is expected; `rate` may be NaN where it is unknown."""
         planned = float(self._plan[step - 1]) if self._plan is not None and 1 <= step <= self._steps else math.nan
         if not rate >= 0.0:
             rate = planned
+        self.rate, self.planned = math.nan, planned
         if rate >= 0.0 and rate < math.inf:
+            self.rate = rate
             self._see(step, rate, planned)
         if self.rows_left > 0:
             self.rows_left -= 1
@@ -64,6 +93,8 @@ class Schedule(Stateful):
         return step < self.until_step
 
     def _see(self, step: int, rate: float, planned: float) -> None:
+        if not self.seen:
+            self.seen, self.first_step = True, step
         if not self.warm:
             self.flat_rows = self.flat_rows + 1 if rate <= self.highest else 0
             self.warm = self.flat_rows >= FLAT_ROWS
@@ -76,7 +107,14 @@ class Schedule(Stateful):
             if meant:
                 self.until_step, self.rows_left = step + MUTE_STEPS, MUTE_ROWS
         if rate > self.highest:
-            self.highest = rate
+            if self.warm and rate > RISE * self.highest > 0.0:
+                self.jump_step, self.jump_ratio = step, min(rate / self.highest, MOST_JUMP)
+            self.highest, self.top_step = rate, step
+
+    @property
+    def warms_up(self) -> bool:
+        """Whether the rate rose from its first one to the highest so far."""
+        return self.top_step > self.first_step
 
     def restart(self) -> None:
         """The run went back: what was expected there is not expected here."""

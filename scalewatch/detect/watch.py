@@ -7,19 +7,30 @@ from collections.abc import Callable, Mapping
 from typing import Any, final
 
 from scalewatch.detect.base import AbstractDetector, Sample
+from scalewatch.detect.block import AbstractSlowDetector, Block, Blocks
+from scalewatch.detect.cause import Cause
 from scalewatch.detect.divergence import Divergence
+from scalewatch.detect.grad_drift import GradDrift
 from scalewatch.detect.grad_norm import GradNorm
 from scalewatch.detect.level import Level
+from scalewatch.detect.level_shift import LevelShift
+from scalewatch.detect.noise import Noise
 from scalewatch.detect.nonfinite import NonFinite, NonFiniteGradient
+from scalewatch.detect.plateau import Plateau
+from scalewatch.detect.precursor import Precursor
 from scalewatch.detect.schedule import Schedule
 from scalewatch.detect.spike import Spike
+from scalewatch.detect.throughput import Throughput
+from scalewatch.detect.too_good import TooGood
+from scalewatch.detect.trail import Trail
+from scalewatch.detect.validation import Validation
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
-__all__ = ["DETECTORS", "Watch"]
+__all__ = ["DETECTORS", "SLOW_DETECTORS", "Watch"]
 
 #: Every detector, in the order in which they look at a row; each is made from the shared level of the loss.
 DETECTORS: tuple[Callable[[Level], AbstractDetector], ...] = (
@@ -28,14 +39,29 @@ DETECTORS: tuple[Callable[[Level], AbstractDetector], ...] = (
     lambda level: Spike(level),
     lambda level: Divergence(level),
     lambda level: GradNorm(),
+    lambda level: Precursor(),
+)
+
+#: Every slow detector, in the order in which they look at a block of rows; each is made from the shared trail.
+SLOW_DETECTORS: tuple[Callable[[Trail], AbstractSlowDetector], ...] = (
+    lambda trail: Plateau(trail),
+    lambda trail: LevelShift(trail),
+    lambda trail: TooGood(trail),
+    lambda trail: Noise(),
+    lambda trail: GradDrift(),
+    lambda trail: Throughput(),
 )
 
 #: Version of `state_dict`.
-STATE_VERSION = 1
+STATE_VERSION = 2
 #: Rows before the scale of one row is called known [rows].
 NOISE_ROWS = 16
 #: A row above its level by no more than this belongs to no incident [scales].
 CLEAN_SIGMAS = 4.0
+#: Seconds beyond this are no time [s]: 30 million years.
+MAX_SECONDS = 1e15
+#: Row this far above its level at which the losses of the ranks are looked at [scales].
+RANK_SIGMAS = 3.0
 #: Steps beyond this are no steps [steps]: floats stop counting at 2**53.
 MAX_STEP = 2**62
 
@@ -63,6 +89,13 @@ class Watch:
         self._schedule = Schedule(run)
         self._detectors = tuple(make(self._level) for make in DETECTORS)
         self._parts = tuple((f"detector {d.name}", d) for d in self._detectors)
+        self._validation = Validation(self._level)
+        self._blocks = Blocks(self._schedule)
+        self._trail = Trail()
+        self._slow_detectors = tuple(make(self._trail) for make in SLOW_DETECTORS)
+        self._slow_parts = tuple((f"detector {d.name}", d) for d in self._slow_detectors)
+        by_type: dict[type, Any] = {type(d): d for d in (*self._detectors, *self._slow_detectors)}
+        self._cause = Cause(self._level, self._schedule, by_type[GradNorm], by_type[NonFiniteGradient], by_type[Noise])
         self._sample = Sample()
         self._last_step = 0
         self._first_step = 0
@@ -83,7 +116,7 @@ class Watch:
     @property
     def open_incidents(self) -> list[Finding]:
         """The newest finding of each incident that is open."""
-        return [last for d in self._detectors if (last := d.life.last()) is not None]
+        return [last for d in self._every if (last := d.life.last()) is not None]
 
     def observe(self, observation: Observation) -> list[Finding]:
         """What is new with this row; mostly nothing."""
@@ -91,6 +124,8 @@ class Watch:
         found: list[Finding] = []
         back = guard.call("detector order", self._take, observation)
         if not back:
+            if back == 0 and observation.validation_loss is not None:
+                self._late_validation(observation, found)
             return found
         sample, level = self._sample, self._level
         if back < 0:
@@ -98,17 +133,26 @@ class Watch:
         sample.muted = guard.call("detector schedule", self._schedule.mutes, sample.step, sample.learning_rate) or False
         if sample.usable:
             guard.call("detector level", level.measure, sample.log_loss)
+        if sample.rank_losses is not None and not (sample.usable and level.sigmas < RANK_SIGMAS):
+            guard.call("detector cause", self._cause.look_at_ranks, sample)
         hold = doubt = False
         for part, detector in self._parts:
             said = guard.call(part, detector.observe, sample)
             if said is not None:
-                found.append(said)
+                found.append(self._explained(said, detector))
             if detector.suspects:
                 hold = True
             elif detector.doubts:
                 doubt = True
+        if sample.validation_given:
+            said = guard.call("detector validation", self._validation.observe, sample)
+            if said is not None:
+                found.append(said)
         if guard.failed:
             hold = self._release()
+        block = guard.call("detector blocks", self._blocks.take, sample, hold)
+        if block is not None:
+            self._look(block, found)
         self.clean = sample.usable and not hold and level.sigmas < CLEAN_SIGMAS
         if sample.usable:
             guard.call("detector level", level.absorb, hold, doubt)
@@ -125,7 +169,11 @@ class Watch:
             "clean": self.clean,
             "level": self._level.state_dict(),
             "schedule": self._schedule.state_dict(),
-            "detectors": {d.name: d.state_dict() for d in self._detectors},
+            "detectors": {d.name: d.state_dict() for d in self._every},
+            "blocks": self._blocks.state_dict(),
+            "trail": self._trail.state_dict(),
+            "cause": self._cause.state_dict(),
+            "validated": self._sample.validation_given,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -144,8 +192,47 @@ class Watch:
         self.clean = bool(state["clean"])
         self._level.load_state_dict(state["level"])
         self._schedule.load_state_dict(state["schedule"])
-        for detector in self._detectors:
-            detector.load_state_dict(state["detectors"][detector.name])
+        self._blocks.load_state_dict(state["blocks"])
+        self._trail.load_state_dict(state["trail"])
+        self._cause.load_state_dict(state["cause"])
+        self._sample.step, self._sample.validation_given = self._last_step, bool(state["validated"])
+        for part in self._every:
+            part.load_state_dict(state["detectors"][part.name])
+
+    @property
+    def _every(self) -> tuple[AbstractDetector | AbstractSlowDetector, ...]:
+        return (*self._detectors, self._validation, *self._slow_detectors)
+
+    def _look(self, block: Block, found: list[Finding]) -> None:
+        """Show one block to the slow detectors."""
+        self._guard.call("detector trail", self._trail.follow, block)
+        for part, detector in self._slow_parts:
+            said = self._guard.call(part, detector.observe, block)
+            if said is not None:
+                found.append(self._explained(said, detector))
+
+    def _explained(self, said: Finding, detector: AbstractDetector | AbstractSlowDetector) -> Finding:
+        """What a detector said, with its cause."""
+        told = self._guard.call("detector cause", self._cause.explain, said, self._sample)
+        if told is None or told is said:
+            return said
+        if detector.life.is_open and detector.life.kind is said.kind:
+            detector.life.evidence = dict(told.evidence)
+        return told
+
+    def _late_validation(self, observation: Observation, found: list[Finding]) -> None:
+        """A validation loss that was logged apart from the training loss of the same step."""
+        if self._sample.validation_given:
+            return
+        self._take_validation(observation.validation_loss)
+        said = self._guard.call("detector validation", self._validation.observe, self._sample)
+        if said is not None:
+            found.append(said)
+
+    def _take_validation(self, value: Any) -> None:
+        loss = value if type(value) is float else _number(value)
+        self._sample.validation_given = loss is not None
+        self._sample.validation_loss = math.nan if loss is None else loss
 
     def _take(self, observation: Observation) -> int:
         """Clean one row into the sample: 1 for a new step, 0 for a repeated one, -n for n steps back."""
@@ -156,15 +243,26 @@ class Watch:
         jump = step - self._last_step
         if self._rows and jump == 0:
             return 0
-        loss, rate, norm = (
-            value if value is None or type(value) is float else _number(value)
-            for value in (observation.loss, observation.learning_rate, observation.grad_norm)
-        )
-        sample.loss_given, sample.grad_given = loss is not None, norm is not None
-        loss = math.nan if loss is None else loss
+        _, logged, rate, norm, _, validation, seconds, ranks, precursors = observation
+        given: float | None = logged if type(logged) is float else _number(logged)
+        if rate is not None and type(rate) is not float:
+            rate = _number(rate)
+        if norm is not None and type(norm) is not float:
+            norm = _number(norm)
+        if seconds is not None and type(seconds) is not float:
+            seconds = _number(seconds)
+        sample.loss_given, sample.grad_given = given is not None, norm is not None
+        loss = math.nan if given is None else given
         sample.step, sample.loss = step, loss
         sample.learning_rate = math.nan if rate is None else rate
         sample.grad_norm = math.nan if norm is None else norm
+        if validation is None:
+            sample.validation_given = False
+        else:
+            self._take_validation(validation)
+        sample.seconds = seconds if seconds is not None and -MAX_SECONDS < seconds < MAX_SECONDS else math.nan
+        sample.rank_losses = ranks
+        sample.precursors = precursors
         sample.usable = 0.0 < loss < math.inf
         sample.log_loss = math.log(loss) if sample.usable else 0.0
         self._rows += 1
@@ -178,10 +276,13 @@ class Watch:
 
     def _rewound(self, jump: int) -> Finding:
         step, before, dropped = self._sample.step, self._sample.step - jump, len(self.open_incidents)
+        self._guard.call("detector cause", self._cause.resume, step)
         self._level.restart()
         self._schedule.restart()
-        for detector in self._detectors:
-            detector.restart()
+        self._blocks.restart()
+        self._trail.restart()
+        for part in self._every:
+            part.restart()
         message = f"the run went back from step {before} to step {step}, so levels start anew"
         evidence = {"from_step": before, "steps": -jump, "incidents_dropped": dropped}
         return Finding(Kind.REWOUND, Severity.INFO, step, step, message, evidence)
@@ -194,14 +295,18 @@ class Watch:
         for part, detector in self._parts:
             if self._guard.is_off(part):
                 detector.suspects = detector.doubts = False
-                detector.life.forget()
                 self._level.release(detector.name)
             hold = hold or detector.suspects
+        for any_part in self._every:
+            if self._guard.is_off(f"detector {any_part.name}"):
+                any_part.life.forget()
         return hold
 
 
 def _number(value: Any) -> float | None:
-    """A float, or None for what is no one number: text, complex numbers, arrays of several values."""
+    """A float, or None for what is no one number: nothing, text, complex numbers, arrays of several values."""
+    if value is None:
+        return None
     try:
         return float(value if isinstance(value, (int, str)) else value.item())
     except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError
+from scalewatch.forecast.law_gap import LawGap
 from scalewatch.forecast.posterior import LawPosterior, Mixture
 from scalewatch.forecast.schedule import AbstractSchedule, Future
 
@@ -19,56 +20,6 @@ Floats = NDArray[np.float64]
 
 #: Points at which curves are drawn.
 CURVE_POINTS = 512
-#: Token ratios beyond this are no statement about tokens any more.
-MOST_TOKEN_RATIO = 20.0
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class LawGap:
-    """How far a run is off the law that it is watched with.
-
-    Attributes:
-        step: step at which it was measured.
-        loss: loss of the run there, a mean over its newest stretch [nats/token].
-        expected: what the law expected there before the run started [nats/token].
-        sd: standard error of `expected`, the law's own [nats/token].
-        noise: standard error of `loss` from batch noise [nats/token].
-        token_ratio: tokens that the law needs for this loss at this point of the same schedule, over tokens
-            used: at 0.9 a tenth of the compute is lost. None if the law reaches this loss with no amount.
-        tokens: tokens consumed, None if unknown.
-    """
-
-    step: int
-    loss: float
-    expected: float
-    sd: float
-    noise: float
-    token_ratio: float | None
-    tokens: float | None = None
-
-    @property
-    def nats(self) -> float:
-        """Loss above the law [nats/token]; negative is better than the law."""
-        return self.loss - self.expected
-
-    @property
-    def sigmas(self) -> float:
-        """`nats` in standard errors of the law and of the batch noise together."""
-        error = math.hypot(self.sd, self.noise)
-        return self.nats / error if error > 0 else math.inf
-
-    def text(self) -> str:
-        """Say it in one sentence."""
-        side = "above" if self.nats > 0 else "below"
-        start = f"{abs(self.nats):.3f} nats {side} its law (the law's own error is {self.sd:.3f})"
-        ratio = self.token_ratio
-        if ratio is None or ratio > MOST_TOKEN_RATIO:
-            return f"{start}: better than the law expects of any number of tokens."
-        if self.tokens is None:
-            return f"{start}: at step {self.step:,} you are where the law expects step {ratio * self.step:,.0f}."
-        here, there = _count(self.tokens), _count(ratio * self.tokens)
-        return f"{start}: at {here} tokens you are where the law expects {there}."
 
 
 @final
@@ -132,6 +83,25 @@ class Forecast:
         values = self._merged(self._end()).quantiles(levels)
         return float(np.interp(loss, values, levels, left=0.0, right=1.0))
 
+    def quantiles(self, levels: ArrayLike) -> Floats:
+        """Return the quantiles of the final loss [nats/token] at `levels`, shape (n,), each in (0, 1)."""
+        return self._merged(self._end()).quantiles(np.asarray(levels, dtype=np.float64))
+
+    def combined(self, of: Callable[[Future, LawPosterior], Mixture], *, measured: bool = False) -> Mixture:
+        """Return what `of` makes of the posterior in each future, as one mixture as wide as the intervals are.
+
+        Args:
+            of: a quantity of one future. measured: add the noise with which the final loss is measured.
+        """
+        parts = [of(future, posterior) for future, posterior in self._branches]
+        noise = self._end_noise / self._spread if measured else 0.0
+        return self._merged([Mixture(part.means, np.hypot(part.sds, noise), part.weights) for part in parts])
+
+    @property
+    def likeliest(self) -> tuple[Future, LawPosterior]:
+        """The likeliest future of the schedule, and what is known of the curve in it."""
+        return max(self._branches, key=lambda branch: branch[0].probability)
+
     def _end(self) -> list[Mixture]:
         ends = [p.at(np.ones(1), f.end_annealed[None, :])[0] for f, p in self._branches]
         # the outcome is a mean of few rows and no forecast knows their noise; undo the spread, which is not for it
@@ -157,11 +127,3 @@ def _merge(parts: list[tuple[float, Mixture]]) -> Mixture:
         sds=np.concatenate([m.sds for _, m in parts]),
         weights=np.concatenate([p * m.weights for p, m in parts]),
     )
-
-
-def _count(value: float) -> str:
-    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            scaled = value / size
-            return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f} {unit}"
-    return f"{value:.0f}"

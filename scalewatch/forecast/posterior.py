@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 #: Relative misfit of the law on the newest block, from whole-curve fits of public runs (0.02 to 0.6 %).
 MISFIT = 0.003
 #: Misfit variance grows as (S now / S then)^this.
-MISFIT_GROWTH = 6.0
+MISFIT_GROWTH = 4.75
 #: S / S(end) before which a curve is drawn level: no law holds there, and a steep one leaves the floats.
 LEAST_WALK = 1e-4
 #: Points that stand for each Gaussian of the mixture when quantiles are taken.
@@ -116,6 +116,8 @@ class LawPosterior:
         covariance: of (P, A), shape (h, 2, 2) as its three entries var P, cov, var A: shape (3, h).
         end_regressor: x_h(end), shape (h,).
         misfit: sd of the law's own error [nats/token].
+        annealed: D of the newest block, shape (k,).
+        gain_error: error of what is gained by a full decay from there on [nats/token].
     """
 
     prior: ShapePrior
@@ -125,13 +127,19 @@ class LawPosterior:
     covariance: Floats
     end_regressor: Floats
     misfit: float
+    annealed: Floats
+    gain_error: float
 
     def at(self, walked: Floats, annealed: Floats) -> list[Mixture]:
         """Return the loss at S / S(end) = `walked` (n,), D = `annealed` (n, k), one mixture a point."""
         z = self.prior.regressors(walked, annealed).reshape(len(walked), -1) - self.end_regressor
         means = self.end_loss + self.remaining * z
         var_p, cov, var_a = self.covariance
-        sds = np.sqrt(np.maximum(var_p + 2 * cov * z + var_a * z**2, 0.0) + self.misfit**2)
+        to_come = np.broadcast_to(
+            (annealed - self.annealed)[:, None, None, :], (len(walked), *self.prior.log_weights.shape)
+        )
+        unknown = self.misfit**2 + (self.gain_error * to_come.reshape(len(walked), -1)) ** 2
+        sds = np.sqrt(np.maximum(var_p + 2 * cov * z + var_a * z**2, 0.0) + unknown)
         return [Mixture(mean, sd, self.weights) for mean, sd in zip(means, sds, strict=True)]
 
 
@@ -143,6 +151,7 @@ def posterior(
     noise: Floats,
     end: tuple[float, Floats],
     misfit: float = MISFIT,
+    gain_error: float = 0.0,
 ) -> LawPosterior:
     """Update `prior` with a curve.
 
@@ -154,6 +163,7 @@ def posterior(
         noise: relative sd of each block's mean from batch noise, shape (n,).
         end: S / S(end) and D, shape (k,), of the step that is forecast.
         misfit: relative sd of the law's own error on the newest block.
+        gain_error: sd of the gain of a full decay that is still to come, as a part of the loss.
     """
     end_x = prior.regressors(np.array([end[0]]), end[1][None, :]).ravel()
     log_weights = prior.log_weights.ravel()
@@ -191,4 +201,6 @@ def posterior(
         covariance=np.stack([lam_aa / determinant, -lam_pa / determinant, lam_pp / determinant]),
         end_regressor=end_x,
         misfit=misfit * scale,
+        annealed=annealed[-1] if len(losses) else np.zeros(len(prior.memories)),
+        gain_error=gain_error * scale,
     )

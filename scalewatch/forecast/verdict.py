@@ -13,6 +13,17 @@ from scalewatch.run import Run
 
 __all__ = ["Milestone", "Verdict"]
 
+#: What people call a kind, where its own word does not say it.
+_NAMES = {
+    Kind.NONFINITE: "non-finite loss",
+    Kind.GRAD_NORM: "gradient norm",
+    Kind.GRAD_DRIFT: "drift of the gradient norm",
+    Kind.NOISE: "growing noise",
+    Kind.TOO_GOOD: "loss too good",
+    Kind.THROUGHPUT: "slow steps",
+    Kind.VALIDATION: "validation loss",
+}
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class Verdict:
         step: steps completed.
         finished: whether the planned end was reached.
         final_loss: mean loss of the last fiftieth of the plan [nats/token]; None before.
-        last_loss: mean loss of the newest stretch [nats/token]; None before the first.
+        last_loss: mean loss of the newest stretch, or of the newest row while an incident is open [nats/token].
         milestones: forecasts as they were given, oldest first.
         incidents: findings that opened or escalated an incident, oldest first, bounded.
         incident_counts: how many incidents of each kind there were.
@@ -103,7 +114,7 @@ class Verdict:
         if self.final_loss is not None:
             rows.append(("final loss", self._outcome(self.final_loss, third or start)))
         elif self.last_loss is not None:
-            rows.append(("loss now", f"{self.last_loss:.3f}"))
+            rows.append(("loss now", f"{self.last_loss:.3f}" if abs(self.last_loss) < 1e3 else f"{self.last_loss:.3g}"))
         if run.total_steps is None:
             rows.append(("forecast", "none: the run has no planned end"))
         if self.law_gap is not None:
@@ -122,10 +133,10 @@ class Verdict:
     def _incidents(self) -> str:
         if not self.incident_counts:
             return "none"
-        counts = [f"{n} {_name(kind)}" for kind, n in sorted(self.incident_counts.items())]
+        counts = [f"{n}{' x' if n > 1 else ''} {_name(kind)}" for kind, n in sorted(self.incident_counts.items())]
         first = next((f for f in self.incidents if f.pages and f.phase is Phase.OPENED), None)
         return ", ".join(counts) + ("" if first is None else f"; first page at step {first.step:,}: {first.message}")
 
 
 def _name(kind: Kind) -> str:
-    return {Kind.NONFINITE: "non-finite loss", Kind.GRAD_NORM: "gradient norm"}.get(kind, kind.value.replace("_", " "))
+    return _NAMES.get(kind, kind.value.replace("_", " "))

@@ -29,6 +29,7 @@ from scalewatch.journal.records import (
     run_from,
     run_record,
 )
+from scalewatch.journal.registered import registered_in
 from scalewatch.journal.tail import JournalTail
 from scalewatch.journal.writer import JournalWriter
 
@@ -47,6 +48,7 @@ __all__ = [
     "observation_from",
     "observation_record",
     "read_journal",
+    "registered_in",
     "run_from",
     "run_record",
 ]

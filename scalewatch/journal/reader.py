@@ -28,6 +28,7 @@ from scalewatch.finding import Finding
 from scalewatch.journal.history import History, Rewind
 from scalewatch.journal.lines import Record, scan
 from scalewatch.journal.records import advice_from, finding_from, observation_from, run_from
+from scalewatch.journal.registered import REGISTERED
 from scalewatch.journal.segment import SCHEMA, first_record, open_to_read, segments_in
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -102,6 +103,11 @@ class Journal:
     others: list[Record] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
     rewinds: list[Rewind] = field(default_factory=list)
+
+    @property
+    def registered(self) -> Record | None:
+        """The prediction that was registered when the run began: the first one counts. None if there is none."""
+        return next((record for record in self.others if record.get("type") == REGISTERED), None)
 
 
 def read_journal(path: Path | str, *, rank: int | None = None) -> Journal:

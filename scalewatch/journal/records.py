@@ -2,7 +2,8 @@
 
 Every record says what it is under "type". An observation, of which there are millions, has a short
 form: `{"type": "o", "s": step, "l": loss, "r": learning rate, "g": gradient norm, "k": tokens,
-"v": validation loss}`, and leaves out what was not measured.
+"v": validation loss, "w": wall-clock seconds, "d": losses of the ranks, "p": precursors by name}`, and leaves out what
+was not measured.
 
 What is read back equals what was written, also a NaN in the evidence of a finding and an integer
 beyond 2^53. A learning-rate plan comes back within 1e-6 of its peak (see `plan.py`).
@@ -47,7 +48,7 @@ def observation_record(observation: Observation) -> Record:
     >>> observation_record(Observation(7, 3.2, tokens=1e6))
     {'type': 'o', 's': 7, 'l': 3.2, 'k': 1000000.0}
     """
-    step, loss, learning_rate, grad_norm, tokens, validation_loss = observation
+    step, loss, learning_rate, grad_norm, tokens, validation_loss, seconds, rank_losses, precursors = observation
     record = {"type": "o", "s": step, "l": loss}
     if learning_rate is not None:
         record["r"] = learning_rate
@@ -57,6 +58,12 @@ def observation_record(observation: Observation) -> Record:
         record["k"] = tokens
     if validation_loss is not None:
         record["v"] = validation_loss
+    if seconds is not None:
+        record["w"] = seconds
+    if rank_losses is not None:
+        record["d"] = list(rank_losses)
+    if precursors is not None:
+        record["p"] = dict(precursors)
     return record
 
 
@@ -74,6 +81,9 @@ def observation_from(record: Mapping[str, Any]) -> Observation:
         _optional(record, "g"),
         _optional(record, "k"),
         _optional(record, "v"),
+        _optional(record, "w"),
+        _numbers(record, "d"),
+        _named_numbers(record, "p"),
     )
 
 
@@ -123,6 +133,8 @@ def advice_record(advice: Advice) -> Record:
         "evidence_grade": advice.evidence_grade.value,
         "expected_gain": advice.expected_gain,
         "step": advice.step,
+        "gain_interval": None if advice.gain_interval is None else list(advice.gain_interval),
+        "would_change": advice.would_change,
     }
 
 
@@ -133,12 +145,18 @@ def advice_from(record: Mapping[str, Any]) -> Advice:
         JournalError: if it is not the record of one.
     """
     _must_be(record, "advice")
+    interval = _numbers(record, "gain_interval")
+    if interval is not None and len(interval) != 2:
+        raise JournalError(f"`gain_interval` must be two numbers (got {_shown(interval)}).")
     return Advice(
         action=_member(record, "action", Action),
         reason=_text(record, "reason"),
         evidence_grade=_member(record, "evidence_grade", EvidenceGrade),
         expected_gain=_optional(record, "expected_gain"),
         step=_integer(record, "step"),
+        gain_interval=None if interval is None else (interval[0], interval[1]),
+        # journals of older versions have none
+        would_change=_text(record, "would_change") if "would_change" in record else "",
     )
 
 
@@ -226,6 +244,24 @@ def _number(record: Mapping[str, Any], field: str) -> float:
 
 def _optional(record: Mapping[str, Any], field: str) -> float | None:
     return None if record.get(field) is None else _number(record, field)
+
+
+def _numbers(record: Mapping[str, Any], field: str) -> tuple[float, ...] | None:
+    values = record.get(field)
+    if values is None:
+        return None
+    if not isinstance(values, list):
+        raise JournalError(f"`{field}` must be a list of numbers (got {_shown(values)}).")
+    return tuple(_number({field: value}, field) for value in values)
+
+
+def _named_numbers(record: Mapping[str, Any], field: str) -> dict[str, float] | None:
+    values = record.get(field)
+    if values is None:
+        return None
+    if not isinstance(values, dict):
+        raise JournalError(f"`{field}` must be an object of numbers (got {_shown(values)}).")
+    return {name: _number(values, name) for name in values}
 
 
 def _integer(record: Mapping[str, Any], field: str) -> int:

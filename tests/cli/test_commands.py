@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scalewatch.cli.quantities import count
 from scalewatch.laws import load_law
 
 WriteRun = Callable[..., Path]
@@ -38,7 +39,7 @@ def test_fit_makes_a_law_file_from_folders_of_runs(ladder: Path) -> None:
 
     assert said.returncode == 0, said.stderr
     assert load_law(law_file).runs == len(SIZES)
-    assert all(f"{size:,}" in said.stdout for size in SIZES)
+    assert all(count(size) in said.stdout for size in SIZES)
     assert "alpha" in said.stdout
 
 

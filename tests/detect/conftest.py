@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ def _follow(
     every: int = 1,
     rates: Iterable[Any] | None = None,
     norms: Iterable[Any] | None = None,
+    seconds: Iterable[Any] | None = None,
+    validation: Mapping[int, Any] | None = None,
+    ranks: Mapping[int, Any] | None = None,
     plan: NDArray[np.float64] | None = None,
     watch: Watch | None = None,
 ) -> list[Finding]:
@@ -36,15 +39,18 @@ def _follow(
     stepped = range(every, every * len(rows) + 1, every) if steps is None else steps
     rated = [None] * len(rows) if rates is None else list(rates)
     normed = [None] * len(rows) if norms is None else list(norms)
+    timed = [None] * len(rows) if seconds is None else list(seconds)
+    held_out, gathered = validation or {}, ranks or {}
     found = []
-    for step, value, rate, norm in zip(stepped, rows, rated, normed, strict=True):
-        found += watch.observe(Observation(step, value, rate, norm))
+    for step, value, rate, norm, second in zip(stepped, rows, rated, normed, timed, strict=True):
+        row = Observation(step, value, rate, norm, None, held_out.get(step), second, gathered.get(step))
+        found += watch.observe(row)
     return found
 
 
 @pytest.fixture
 def follow() -> Follow:
-    """Findings of a new watch over a curve; `rates`, `norms`, `plan`, `steps` and `every` as the row carries them."""
+    """Findings of a new watch over a curve; what a row carries is given by row, `validation` and `ranks` by step."""
     return _follow
 
 

@@ -1,4 +1,4 @@
-"""What holds for each detector in the table: adding one to `DETECTORS` adds it to every test here."""
+"""What holds for each detector: adding one to `DETECTORS` or `SLOW_DETECTORS` adds it to every test here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import math
 import sys
 import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,14 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scalewatch.detect import DETECTORS, AbstractDetector, Level, Watch
+from scalewatch.detect import DETECTORS, SLOW_DETECTORS, AbstractDetector, AbstractSlowDetector, Watch
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
-NAMES = [make(Level()).name for make in DETECTORS]
+NAMES = [detector.name for detector in Watch(Run("names"), Guard())._every]
 
 #: Bytes that a state may take as JSON, and that memory may grow by after the first rows (RELIABILITY F9).
 MAX_STATE_BYTES = 65_536
@@ -50,7 +49,16 @@ def eventful_rows(seed: int = 0, rows: int = 700) -> list[Observation]:
     loss[300], norm[[40, 310, 311]], norm[400:430] = math.nan, math.inf, 9.0
     loss[500:] += 0.01 * np.arange(rows - 500)
     rate = np.where((t > 420) & (t < 430), 1e-4, 1e-3)
-    return [Observation(int(s), float(a), float(r), float(g)) for s, a, r, g in zip(t, loss, rate, norm, strict=True)]
+    seconds = np.cumsum(np.where(t > 550, 3.0, 1.0) + 0.1 * random.random(rows))
+    held_out = np.where(t % 10 == 0, loss + 0.002 * np.maximum(t - 400, 0), np.nan)
+    update = np.exp(random.normal(0, 0.05, rows)) * np.where((t > 300) & (t < 310), 5.0, 1.0)
+    return [
+        Observation(
+            *(int(s), float(a), float(r), float(g), None, None if v != v else float(v), float(w), (a, a, 2.0 * a)),
+            {"update_rms": float(u), "log_z": float(a)} if s % 4 == 0 else None,
+        )
+        for s, a, r, g, v, w, u in zip(t, loss, rate, norm, held_out, seconds, update, strict=True)
+    ]
 
 
 def new_watch() -> Watch:
@@ -61,21 +69,29 @@ def feed(watch: Watch, rows: list[Observation]) -> list[Finding]:
     return [finding for row in rows for finding in watch.observe(row)]
 
 
-@pytest.fixture(params=DETECTORS, ids=NAMES)
-def make(request: pytest.FixtureRequest) -> Callable[[Level], AbstractDetector]:
-    """One detector of the table."""
-    made: Callable[[Level], AbstractDetector] = request.param
-    return made
+def named(watch: Watch, name: str) -> AbstractDetector | AbstractSlowDetector:
+    return next(detector for detector in watch._every if detector.name == name)
 
 
-def test_has_a_name_of_its_own(make: Callable[[Level], AbstractDetector]) -> None:
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of one detector."""
+    return str(request.param)
+
+
+def test_every_table_is_used() -> None:
+    """Each entry of both tables, and the one of validations, is part of a watch."""
+    assert len(DETECTORS) + len(SLOW_DETECTORS) + 1 == len(NAMES)
+
+
+def test_has_a_name_of_its_own(name: str) -> None:
     """Its name is not another's, for guard and state are kept by it."""
-    assert NAMES.count(make(Level()).name) == 1
+    assert NAMES.count(name) == 1
 
 
-def test_is_final_and_says_its_rule(make: Callable[[Level], AbstractDetector]) -> None:
+def test_is_final_and_says_its_rule(name: str) -> None:
     """A class is abstract or final, and its docstring gives the rule, the memory and an example."""
-    kind = type(make(Level()))
+    kind = type(named(new_watch(), name))
 
     assert getattr(kind, "__final__", False)
     assert kind.__doc__ is not None
@@ -83,10 +99,10 @@ def test_is_final_and_says_its_rule(make: Callable[[Level], AbstractDetector]) -
         assert word in kind.__doc__, f"the docstring of {kind.__name__} has no {word}"
 
 
-def test_names_all_of_its_memory(make: Callable[[Level], AbstractDetector]) -> None:
+def test_names_all_of_its_memory(name: str) -> None:
     """Each attribute that a run changes is in STATE, or belongs to the shared level."""
     watch = new_watch()
-    detector = next(d for d in watch._detectors if d.name == make(Level()).name)
+    detector = named(watch, name)
     before = copy.deepcopy(vars(detector))
 
     feed(watch, eventful_rows())
@@ -95,14 +111,12 @@ def test_names_all_of_its_memory(make: Callable[[Level], AbstractDetector]) -> N
     assert changed <= set(detector.STATE)
 
 
-def test_a_fault_switches_off_one_detector_only(
-    make: Callable[[Level], AbstractDetector], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_switches_off_one_detector_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """When one raises, the others still see NaN or the divergence, and nothing gets out."""
     monkeypatch.delenv("SCALEWATCH_STRICT")
     guard = Guard()
     watch = Watch(Run("test"), guard)
-    broken = next(d for d in watch._detectors if d.name == make(Level()).name)
+    broken = named(watch, name)
     rows = eventful_rows()
     found = feed(watch, rows[:155])
     monkeypatch.setattr(type(broken), "observe", lambda self, sample: 1 / 0)
@@ -117,7 +131,8 @@ def test_a_fault_switches_off_one_detector_only(
 def test_memory_is_flat() -> None:
     """The second ten thousand rows take no more memory than the first, and the state stays small."""
     random = np.random.default_rng(0)
-    rows = [Observation(s, 3.0 + float(random.normal(0, 0.1)), 1e-3, 0.5) for s in range(1, 6001)]
+    noise = random.normal(0, 0.1, 6001).tolist()
+    rows = [Observation(s, 3.0 + noise[s], 1e-3, 0.5, None, 3.0 + noise[-s], 2.0 * s) for s in range(1, 6001)]
     watch = new_watch()
     tracemalloc.start()
     feed(watch, rows[:3000])
@@ -151,15 +166,24 @@ def test_a_state_saved_at_any_row_goes_on_bit_for_bit(at: int, seed: int) -> Non
     assert whole.open_incidents == second.open_incidents
 
 
-@given(values=st.lists(st.tuples(odd_steps, odd, odd, odd), min_size=1, max_size=30))
+odd_ranks = st.sampled_from([None, (), (3.0,), "abc", (None, 1, "x"), 3.0]) | st.lists(odd, max_size=5).map(tuple)
+
+
+odd_precursors = odd | st.dictionaries(st.sampled_from(["update_rms", "log_z", "attention_logit", 3]), odd)
+
+
+@given(
+    values=st.lists(st.tuples(odd_steps, odd, odd, odd, odd, odd, odd_ranks, odd_precursors), min_size=1, max_size=30)
+)
 @settings(max_examples=300)
-def test_no_value_raises_or_enters_the_state(values: list[tuple[Any, Any, Any, Any]]) -> None:
+def test_no_value_raises_or_enters_the_state(values: list[tuple[Any, ...]]) -> None:
     """Whatever a row carries, nothing raises (faults are raised in tests) and the state stays finite."""
     watch = new_watch()
     feed(watch, eventful_rows()[:160])
 
-    for step, loss, rate, norm in values:
-        watch.observe(Observation(step, loss, rate, norm))
+    for step, loss, rate, norm, held_out, seconds, ranks, precursors in values:
+        watch.observe(Observation(step, loss, rate, norm, None, held_out, seconds, ranks, precursors))
+    feed(watch, eventful_rows()[160:200])
 
     json.dumps(watch.state_dict(), allow_nan=False)
 
@@ -181,7 +205,7 @@ def test_after_odd_values_the_same_spike_is_found(values: list[Any]) -> None:
 
     found = [f for s in range(step, step + 5) for f in watch.observe(Observation(s, 3.6))]
 
-    assert [Kind.SPIKE] == [f.kind for f in found]
+    assert [Kind.SPIKE] == [f.kind for f in found if f.pages]
 
 
 def test_alternating_extremes_leave_a_finite_state() -> None:

@@ -58,12 +58,12 @@ def test_warm_up_and_decay_raise_nothing(follow: Follow, curve: Curve) -> None:
     assert [] == follow(loss, plan=rates)
 
 
-def test_a_sudden_improvement_raises_nothing(follow: Follow, curve: Curve) -> None:
-    """The loss falls by a third within three steps and stays there."""
+def test_a_sudden_improvement_pages_nobody(follow: Follow, curve: Curve) -> None:
+    """The loss falls by a third within three steps and stays there: one note that this is too good."""
     loss = curve(2000)
     loss[1000:] -= 1.0
 
-    assert [] == follow(loss)
+    assert [(Kind.TOO_GOOD, Severity.INFO)] == [(f.kind, f.severity) for f in follow(loss)]
 
 
 def re_warmed(curve: Curve, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

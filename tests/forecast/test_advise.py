@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from scalewatch import Action, Advice, EvidenceGrade, Finding, Kind, LawGap, Run, Severity
-from scalewatch.forecast.advise import PATIENCE_STEPS, RECURRING_SPIKES, REWIND_STEPS, advise
+from scalewatch.forecast.advise import Situation, advise
+from scalewatch.forecast.advise_incident import PATIENCE_STEPS, RECURRING_SPIKES, REWIND_STEPS
 from scalewatch.forecast.off_law import OffPlan
 from tests.synthetic import cosine
 
@@ -33,7 +35,8 @@ def off_plan(factor: float | None) -> OffPlan:
 
 def advised(*incidents: Finding, **more: Any) -> list[Advice]:
     of: dict[str, Any] = {"step": BEGAN + 10, "spikes": 0, "gap": None, "factor": None} | more
-    return advise(of["step"], incidents, of["spikes"], of["gap"], off_plan(of["factor"]))
+    factor = of.pop("factor")
+    return advise(Situation(open_incidents=incidents, off_plan=off_plan(factor), **of))
 
 
 def actions(advice: list[Advice]) -> list[Action]:
@@ -43,6 +46,42 @@ def actions(advice: list[Advice]) -> list[Action]:
 def test_a_healthy_run_is_left_alone() -> None:
     """Nothing open, on its law, on its plan: nothing to do but train on."""
     assert [] == advised()
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason", "what"),
+    [
+        ("hardware", "the loss of rank 3 alone is not finite at step 1000", "rank"),
+        ("optimizer_state_lost", "the run went back to step 900", "state of the optimizer"),
+        ("fp16_overflow", "the gradient norm was infinite in 4 rows", "bf16"),
+    ],
+)
+def test_a_cause_that_is_no_matter_of_training_is_said_first(cause: str, reason: str, what: str) -> None:
+    """With its numbers, its grade and its remedy; then what to do about the run."""
+    plain = incident(Kind.DIVERGENCE, Severity.CRITICAL)
+    told = replace(plain, evidence={"cause": cause, "cause_grade": "B", "cause_reason": reason})
+
+    first, *rest = advised(told)
+
+    assert (Action.CHECK_SETUP, EvidenceGrade.B) == (first.action, first.evidence_grade)
+    assert reason[4:] in first.reason
+    assert what in first.reason
+    assert [Action.STOP, Action.REWIND] == actions(rest)
+
+
+@pytest.mark.parametrize(
+    ("kind", "action"),
+    [
+        (Kind.TOO_GOOD, Action.FIX_DATA),
+        (Kind.VALIDATION, Action.CHECK_SETUP),
+        (Kind.THROUGHPUT, Action.CHECK_SETUP),
+    ],
+)
+def test_what_is_wrong_around_a_run_that_trains_on_is_to_be_looked_at(kind: Kind, action: Action) -> None:
+    """Where it wakes someone; a note gives no advice, and an incident of the loss comes first."""
+    assert [action] == actions(advised(incident(kind)))
+    assert [] == advised(incident(kind, Severity.INFO))
+    assert [Action.WAIT] == actions(advised(incident(kind), incident(Kind.SPIKE)))
 
 
 def test_a_changed_rate_alone_is_no_reason_to_advise() -> None:
@@ -126,7 +165,8 @@ def test_above_the_law_the_setup_is_checked() -> None:
     (advice,) = advised(gap=law_gap(0.2))
 
     assert (Action.CHECK_SETUP, EvidenceGrade.B) == (advice.action, advice.evidence_grade)
-    assert "0.200 nats above its law" in advice.reason
+    assert "0.200 nats" in advice.reason
+    assert "above its law" in advice.reason
 
 
 def test_below_the_law_the_data_is_looked_at() -> None:
@@ -134,7 +174,8 @@ def test_below_the_law_the_data_is_looked_at() -> None:
     (advice,) = advised(gap=law_gap(-0.2))
 
     assert (Action.FIX_DATA, EvidenceGrade.C) == (advice.action, advice.evidence_grade)
-    assert "0.200 nats below its law" in advice.reason
+    assert "0.200 nats" in advice.reason
+    assert "below its law" in advice.reason
 
 
 @pytest.mark.parametrize("nats", [0.2, -0.2])

@@ -118,15 +118,34 @@ def gap(**change: float | None) -> LawGap:
 
 def test_the_gap_is_a_sentence_in_tokens() -> None:
     """The sentence that a person reads, to the letter."""
-    start, end = gap().text().split(": ")
+    start, end = gap(sd=0.05).text().split(": ")
 
-    assert "0.100 nats above its law (the law's own error is 0.020)" == start
-    assert "at 12.0 B tokens you are where the law expects 10.3 B." == end
+    assert "0.100 nats (4 %) above its law (the law's own error is 0.050)" == start
+    assert "at 12.0 B tokens you are where the law expects 10.3 B, 14 % of the compute so far is lost." == end
+
+
+def test_the_sentence_in_tokens_has_an_interval() -> None:
+    """Open at its end where the law's error leaves it open."""
+    assert "expects 10.3 B (80 %: 9.60 B to 11.4 B)," in gap(token_range=(0.8, 0.95)).text()
+    assert "expects 10.3 B (80 %: 9.60 B or more)," in gap(token_range=(0.8, math.inf)).text()
+
+
+@pytest.mark.parametrize(
+    ("sd", "said"),
+    [
+        (0.05, ""),
+        (0.037, "About 1 healthy run in 100 looks like this by chance."),
+        (0.001, "Fewer than 1 healthy run in 10,000 looks like this by chance."),
+    ],
+)
+def test_what_chance_does_not_explain_is_said_in_plain_words(sd: float, said: str) -> None:
+    """Two of the law's errors are nothing; beyond 99 % the chance is named, and none is named that nobody knows."""
+    assert gap(sd=sd).text().endswith(f"is lost.{' ' if said else ''}{said}")
 
 
 def test_without_tokens_the_sentence_is_in_steps() -> None:
     """A run that does not know its tokens knows its steps."""
-    assert gap(tokens=None).text().endswith("at step 3,000 you are where the law expects step 2,575.")
+    assert "at step 3,000 you are where the law expects step 2,575, 14 %" in gap(tokens=None).text()
 
 
 @pytest.mark.parametrize("ratio", [None, 25.0])
@@ -134,8 +153,8 @@ def test_a_loss_that_no_tokens_explain_is_said_to_be_so(ratio: float | None) -> 
     """Below what the law gives for endless data there is no token count to name."""
     text = gap(loss=2.0, token_ratio=ratio).text()
 
-    assert text.startswith("0.500 nats below its law")
-    assert text.endswith("better than the law expects of any number of tokens.")
+    assert text.startswith("0.500 nats (20 %) below its law")
+    assert "better than the law expects of any number of tokens." in text
 
 
 @pytest.mark.parametrize(

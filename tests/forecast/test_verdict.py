@@ -81,7 +81,7 @@ def test_the_first_page_is_quoted() -> None:
     """How many of each kind, and what was said first that was worth waking someone."""
     of = incidents(NOTE, NOTE, SPIKE, NAN)
 
-    assert "2 bad batch, 1 non-finite loss, 1 spike; first page at step 310: loss rose from 2.5 to 4.0" == row(
+    assert "2 x bad batch, 1 non-finite loss, 1 spike; first page at step 310: loss rose from 2.5 to 4.0" == row(
         of, "incidents"
     )
 
@@ -125,8 +125,8 @@ def test_the_law_is_in_the_verdict_where_there_is_one() -> None:
     """With the sentence in tokens."""
     text = row(verdict(law_gap=GAP), "against its law") or ""
 
-    assert text.startswith("0.100 nats above its law")
-    assert text.endswith("at 1.90 M tokens you are where the law expects 1.52 M.")
+    assert text.startswith("0.100 nats (4 %) above its law")
+    assert "at 1.90 M tokens you are where the law expects 1.52 M, 20 % of the compute so far is lost." in text
 
 
 def test_a_gap_from_before_an_open_incident_says_that_it_is_old() -> None:

@@ -58,6 +58,9 @@ def same(expected: object, actual: object) -> bool:
         grad_norm=st.none() | NUMBERS,
         tokens=st.none() | NUMBERS,
         validation_loss=st.none() | NUMBERS,
+        seconds=st.none() | NUMBERS,
+        rank_losses=st.none() | st.lists(NUMBERS, max_size=4).map(tuple),
+        precursors=st.none() | st.dictionaries(TEXT, NUMBERS),
     )
 )
 def test_an_observation_comes_back_as_it_was(observation: Observation) -> None:
@@ -90,6 +93,8 @@ def test_a_finding_comes_back_as_it_was(finding: Finding) -> None:
         evidence_grade=st.sampled_from(EvidenceGrade),
         expected_gain=st.none() | NUMBERS,
         step=HUGE,
+        gain_interval=st.none() | st.tuples(NUMBERS, NUMBERS),
+        would_change=TEXT,
     )
 )
 def test_an_advice_comes_back_as_it_was(advice: Advice) -> None:

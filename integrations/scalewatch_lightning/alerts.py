@@ -1,0 +1,55 @@
+"""What the callback's option `alerts` may be, and the alerts of one fit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scalewatch.alert import Alerter, Rules, load_rules, make_receivers
+from scalewatch.errors import ConfigError
+from scalewatch.finding import Severity
+from scalewatch.run import Run
+
+__all__ = ["checked_alerts", "end_severity", "new_alerter"]
+
+
+def checked_alerts(alerts: Any) -> Rules | None:
+    """Return the rules that `alerts` stands for, None for no alerts; every receiver is made once, to see that it can.
+
+    The rules are kept and not the receivers: those hold secrets, and a callback may be pickled.
+
+    Raises:
+        ConfigError: if it is neither names of receivers, the path of a rules file nor rules, or a secret is not set.
+    """
+    if isinstance(alerts, Rules):
+        rules = alerts
+    elif isinstance(alerts, os.PathLike) or (isinstance(alerts, str) and alerts.endswith(".toml")):
+        rules = load_rules(alerts)
+    elif isinstance(alerts, Sequence) and not isinstance(alerts, bytes):
+        names = [alerts] if isinstance(alerts, str) else list(alerts)
+        if not names:
+            return None
+        if not all(isinstance(name, str) and name for name in names):
+            raise ConfigError(f'`alerts` must hold names of receivers, such as ["slack"] (got {alerts!r:.80}).')
+        rules = Rules.to(*names)
+    else:
+        raise ConfigError(
+            f'`alerts` must be a list of receivers such as ["slack"], the path of a TOML file or Rules'
+            f" (got {alerts!r:.80}, {type(alerts).__name__})."
+        )
+    make_receivers(rules)
+    return rules
+
+
+def new_alerter(rules: Rules, run: Run, run_id: str, folder: Path | None, state: object) -> Alerter:
+    """Return the alerts of a fit; `state` is what a checkpoint held of them."""
+    return Alerter(run, run_id, make_receivers(rules), rules, folder=folder, state=state)
+
+
+def end_severity(ended: str) -> Severity:
+    """How loud the end of a run is told, from the words that say how it came."""
+    if ended.startswith("crashed"):
+        return Severity.CRITICAL
+    return Severity.WARNING if ended.startswith("stopped by scalewatch") else Severity.INFO

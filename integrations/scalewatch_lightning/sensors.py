@@ -1,0 +1,127 @@
+"""Carries what is measured inside the model from whoever measures it to the observations.
+
+`scalewatch_torch.Precursors` is such a one; this package knows it by its methods only, so that a loop without
+Lightning can have it without this package, and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, final, runtime_checkable
+
+from scalewatch.errors import ConfigError
+from scalewatch.guard import Guard
+from scalewatch.observation import Observation
+from scalewatch_lightning.discover import main_optimizer
+
+__all__ = ["PrecursorSource", "Sensors"]
+
+
+@runtime_checkable
+class PrecursorSource(Protocol):
+    """Measures a model at some of its steps; none of its methods may wait for a device."""
+
+    missing: Mapping[str, str]
+
+    def attach(self, module: Any, optimizer: Any) -> None:
+        """Measure this model and its optimizer from now on."""
+
+    def begin(self, step: int) -> None:
+        """A forward pass of this step begins; once for each batch."""
+
+    def after_forward(self) -> None:
+        """The forward pass is over; may be said more than once."""
+
+    def after_backward(self) -> None:
+        """The gradient of a batch was added."""
+
+    def before_step(self) -> None:
+        """The gradient is complete and not yet clipped."""
+
+    def read(self, step: int) -> Mapping[str, float] | None:
+        """What was measured up to this step and has arrived, each sample once."""
+
+    def detach(self) -> None:
+        """Measure no more, wherever in a step this comes."""
+
+
+@final
+class Sensors:
+    """The precursors of one run: nothing where there are none, and nothing after a fault of theirs.
+
+    Attributes:
+        on: whether the run at hand is looked into.
+
+    Raises:
+        ConfigError: if `source` cannot measure.
+    """
+
+    def __init__(self, source: PrecursorSource | None) -> None:
+        if source is not None and (isinstance(source, type) or not isinstance(source, PrecursorSource)):
+            raise ConfigError(
+                "`precursors` must be an object like `scalewatch_torch.Precursors()` or None"
+                f" (got {source!r}, {type(source).__name__})."
+            )
+        self.on = False
+        self._source = source
+        # of its own: three faults elsewhere must not leave a forward pass without its end
+        self._guard = Guard()
+        self._note: Callable[[str], None] | None = None
+
+    def attach(self, trainer: Any, note: Callable[[str], None]) -> None:
+        """Look into the model of this trainer; `note` tells what cannot be measured, once."""
+        main = main_optimizer(trainer)
+        if self._source is None or main is None:
+            return
+        self._guard, self._note = Guard(), note
+        self._guard.call("precursors", self._source.attach, trainer.lightning_module, main[0])
+        self.on = not self._guard.failed
+
+    def begin(self, step: int) -> None:
+        """A batch of this step begins."""
+        self._call("begin", step)
+
+    def after_forward(self) -> None:
+        """Its forward pass is over."""
+        self._call("after_forward")
+
+    def after_backward(self, trainer: Any) -> None:
+        """Its gradient was added."""
+        # with fp16 the gradient is scaled here and no longer so before the step: the two cannot be compared
+        if getattr(trainer.precision_plugin, "scaler", None) is None:
+            self._call("after_backward")
+
+    def before_step(self) -> None:
+        """The gradient is complete."""
+        self._call("before_step")
+
+    def add_to(self, observation: Observation) -> Observation:
+        """The observation, with what has been measured up to its step."""
+        if not self.on:
+            return observation
+        values = self._call("read", observation.step)
+        if not values:
+            return observation
+        if self._note is not None:
+            note, self._note = self._note, None
+            why_not = "; ".join(f"{name} ({why})" for name, why in self._source_missing().items())
+            if why_not:
+                note(f"note: of the precursors these are not measured: {why_not}.")
+        return observation._replace(precursors=values)
+
+    def detach(self) -> None:
+        """Look no more, whatever has failed."""
+        if self.on and self._source is not None:
+            self.on = False
+            Guard().call("precursors", self._source.detach)
+
+    def _source_missing(self) -> Mapping[str, str]:
+        return {} if self._source is None else self._source.missing
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        if not self.on:
+            return None
+        result = self._guard.call("precursors", getattr(self._source, method), *arguments)
+        if self._guard.failed:
+            self.detach()
+        return result

@@ -1,0 +1,286 @@
+"""`scalewatch forecast`: what would have been said of a run's end at any part of its log, and how right it was."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scalewatch.errors import ConfigError, LogError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from scalewatch.cli.past import Past, Plan
+    from scalewatch.cli.watched import Settings
+    from scalewatch.finding import Finding
+    from scalewatch.forecast import Forecast, Forecaster
+
+__all__ = ["Said", "forecast", "look_back", "one_log", "print_notes"]
+
+#: Parts of a run at which it is asked.
+PARTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+LEVELS = (0.5, 0.8, 0.95)
+#: Columns of a terminal from which on there is room for the 50 % interval.
+WIDE = 104
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said at one part of a run.
+
+    Attributes:
+        part: of the plan. step: newest step. loss: mean of its newest stretch, NaN before the first.
+        forecast: None if nothing could be said. forecaster: as it stands after the last part that was asked for.
+        doubts: what spoke against the forecast. open: incidents.
+    """
+
+    part: float
+    step: int
+    loss: float
+    forecast: Forecast | None
+    forecaster: Forecaster | None
+    doubts: tuple[str, ...]
+    open: tuple[Finding, ...]
+
+
+def forecast(
+    log: Annotated[Path, typer.Argument(help="A log, or the folder of a run.", show_default=False)],
+    at: Annotated[float, typer.Option(help="Part of the run to look back to, e.g. 0.3.")] = 0.3,
+    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs.")] = None,
+    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="Plan of the rates: from-log, cosine, linear, wsd, constant or unknown.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the loss: nats, bits or perplexity.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="Format of the file, instead of a guess.")] = None,
+    chart: Annotated[bool, typer.Option("--chart", help="Draw the curve and the forecast in the terminal.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Draw them to a .png, .svg, .html or .json.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Say where a run would have been said to end, at 30 % and each tenth, and hold it against how it ended.
+
+    Sees the rows up to there and the planned rates, nothing else. Exit code 0 if there was a forecast, 1 if nothing
+    could be said, 2 if the log cannot be read.
+    """
+    from scalewatch.cli.outputs import check_chart_file
+    from scalewatch.cli.past import planned, read
+    from scalewatch.cli.watched import Settings
+
+    if not 0.0 < at <= 1.0:
+        raise ConfigError(f"`--at` is a part of the run, above 0 and at most 1 (got {at:g}), e.g. 0.3.")
+    if out is not None:
+        check_chart_file("--out", out)
+    settings = Settings.of(law, total_steps, column, format_)
+    past = read(one_log(log, settings), unit)
+    plan = planned(past, settings, schedule)
+    said = look_back(past, plan, settings, sorted({*PARTS, at}))
+    chosen = next((s for s in said if s.part == at), None)
+    if chosen is None:
+        reached = math.floor(1000 * past.last_step / (plan.run.total_steps or 1)) / 1000
+        raise ConfigError(f"The log ends at {reached:g} of the plan: choose an `--at` up to that (got {at:g}).")
+    truth = past.truth(plan.run.total_steps or 0)
+    if json_:
+        _print_json(past, plan, said, truth)
+    else:
+        _print(past, plan, said, chosen, truth, chart=chart)
+    if out is not None:
+        _draw(past, chosen, truth, out)
+    raise typer.Exit(0 if chosen.forecast is not None else 1)
+
+
+def one_log(path: Path, settings: Settings) -> Any:
+    """Return the one run at a path.
+
+    Raises:
+        LogError: if there is none, or several.
+    """
+    opened = settings.open([path])
+    if not opened.logs:
+        raise LogError(opened.unreadable[0].reason if opened.unreadable else f"{path}: there is no log.")
+    if len(opened.logs) > 1:
+        names = ", ".join(log.name for log in opened.logs[:4])
+        raise LogError(f"{path} holds {len(opened.logs)} runs ({names} ...): name one, or use scalewatch sweep.")
+    return opened.logs[0]
+
+
+def look_back(past: Past, plan: Plan, settings: Settings, parts: list[float]) -> list[Said]:
+    """Return what would have been said at each of `parts` that the log reaches."""
+    from scalewatch.forecast import Forecaster
+    from scalewatch.forecast.doubts import disagreement, doubts
+    from scalewatch.monitor import Monitor
+
+    run, total = plan.run, plan.run.total_steps or 1
+    monitor = Monitor(run, law=settings.law)
+    alone = None if settings.law is None else Forecaster(run)
+    said: list[Said] = []
+    row, rows, newest = 0, len(past.steps), math.nan
+    for part in parts:
+        if past.last_step < part * total - 0.5:
+            break
+        while row < rows and past.steps[row] <= part * total:
+            observation = past.observation(row)
+            found = monitor.observe(observation)
+            newest = past.rates[row]
+            if alone is not None and observation.loss > 0 and math.isfinite(observation.loss):
+                alone.observe(observation.step, observation.loss, observation.learning_rate, clean=not found)
+            row += 1
+        made, against = monitor.forecast(), []
+        if monitor.forecaster is not None:
+            against += doubts(monitor.forecaster, None if math.isnan(newest) else newest)
+        against += [
+            f"An incident is open: {f.message}. The forecast is that of a run that recovers."
+            for f in monitor.open_incidents
+            if f.pages
+        ]
+        own = None if alone is None else alone.forecast()
+        if made is not None and own is not None:
+            against += [text for text in (disagreement(made, own),) if text]
+        last = monitor.verdict().last_loss
+        loss = past.losses[row - 1] if last is None and row else math.nan if last is None else last
+        incidents = tuple(monitor.open_incidents)
+        step = past.steps[row - 1] if row else 0
+        said.append(Said(part, step, loss, made, monitor.forecaster, tuple(against), incidents))
+    return said
+
+
+def print_notes(console: Console, told: list[str], style: str = "dim") -> None:
+    """Print sentences, each once, the way they were first said."""
+    for text in dict.fromkeys(told):
+        console.print(f"· {text}", style=style, markup=False, highlight=False)
+
+
+def _print(past: Past, plan: Plan, said: list[Said], chosen: Said, truth: float | None, *, chart: bool) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(f"{past.name}: {_run_text(plan)}", markup=False, highlight=False)
+    console.print(_sentence(past, chosen, truth), style="bold", markup=False, highlight=False)
+    print_notes(console, list(chosen.doubts), "yellow")
+    console.print(_table(said, truth, console.width))
+    if chart:
+        _plot(console, past, plan, chosen)
+    others = [text for s in said for text in s.doubts if text not in chosen.doubts and s.part <= chosen.part]
+    made = [] if chosen.forecast is None else list(chosen.forecast.notes)
+    print_notes(console, [*made, *others, *plan.told, *past.told])
+
+
+def _run_text(plan: Plan) -> str:
+    from scalewatch.cli.quantities import count
+
+    run = plan.run
+    size = "" if run.parameters is None else f"{count(run.parameters)} parameters, "
+    tokens = run.tokens_at(run.total_steps or 0)
+    rates = "known learning rates" if run.learning_rates is not None else "unknown learning rates"
+    return f"{size}{run.total_steps:,} steps{f', {count(tokens)} tokens' if tokens else ''}, {rates}"
+
+
+def _sentence(past: Past, chosen: Said, truth: float | None) -> str:
+    when = f"At {100 * chosen.part:g} % (step {chosen.step:,})"
+    ended = "" if truth is None else f" It ended at {truth:.3f}"
+    if chosen.forecast is None:
+        return f"{when} nothing could be said: too few rows past the warm-up.{ended + '.' if ended else ''}"
+    low, high = chosen.forecast.interval(0.8)
+    text = f"{when}: it will end at {chosen.forecast.final_loss:.3f} nats, 80 % between {low:.3f} and {high:.3f}."
+    if truth is None:
+        return text
+    off = 100.0 * (chosen.forecast.final_loss / truth - 1.0)
+    return f"{text}{ended}: {'inside' if low <= truth <= high else 'OUTSIDE'}, off by {off:+.2f} %."
+
+
+def _table(said: list[Said], truth: float | None, width: int) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    levels = LEVELS if width >= WIDE else LEVELS[1:]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in ("at", "step", "forecast", *(f"{level:.0%}".replace("%", " %") for level in levels)):
+        table.add_column(head, justify="right", no_wrap=True)
+    if truth is not None:
+        table.add_column("off", justify="right", no_wrap=True)
+        table.add_column("held by", no_wrap=True, min_width=7)
+    for each in said:
+        cells = [f"{100 * each.part:g} %", f"{each.step:,}"]
+        made = each.forecast
+        if made is None:
+            table.add_row(*cells, "nothing yet", style="dim")
+            continue
+        intervals = [made.interval(level) for level in levels]
+        cells += [f"{made.final_loss:.3f}", *(f"{low:.3f} to {high:.3f}" for low, high in intervals)]
+        if truth is not None:
+            cells += [f"{100 * (made.final_loss / truth - 1):+.2f} %", _held(made, truth)]
+        table.add_row(*cells, style="yellow" if each.doubts else "")
+    return table
+
+
+def _held(made: Forecast, truth: float) -> str:
+    for level in LEVELS:
+        low, high = made.interval(level)
+        if low <= truth <= high:
+            return f"{level:.0%}".replace("%", " %")
+    return "none"
+
+
+def _plot(console: Console, past: Past, plan: Plan, chosen: Said) -> None:
+    import numpy as np
+    from rich.text import Text
+
+    from scalewatch.cli.braille import layer, plot
+    from scalewatch.cli.watched import Curve
+
+    curve = Curve()
+    for step, loss in zip(past.steps, past.losses, strict=True):
+        curve.add(step, loss)
+    layers, legend = [], Text("loss", style="white")
+    if chosen.forecast is not None:
+        steps = chosen.forecast.grid()
+        steps = steps[steps >= chosen.step]
+        if len(steps) > 1:
+            _, low, high = chosen.forecast.curve(steps)
+            layers.append(layer(steps, low, "blue", high))
+            legend.append(f"   said at {100 * chosen.part:g} %, 80 %", style="blue")
+    layers.append(layer(np.array(curve.steps), np.array(curve.drawn()), "white"))
+    last = float(max(plan.run.total_steps or 0, past.last_step))
+    for line in (legend, *plot(layers, min(console.width, 100), 16, last)):
+        console.print(line)
+
+
+def _draw(past: Past, chosen: Said, truth: float | None, out: Path) -> None:
+    from scalewatch.charts import Band, loss_against_law, save_chart
+
+    band = None
+    if chosen.forecast is not None:
+        steps = chosen.forecast.grid()
+        mid, low, high = chosen.forecast.curve(steps)
+        band = Band(f"said at {100 * chosen.part:g} %, 80 %", steps, mid, low, high)
+    drawn = loss_against_law(
+        past.steps, past.losses, title=past.name, subtitle=[_sentence(past, chosen, truth)], forecast=band
+    )
+    save_chart(drawn, out)
+    typer.echo(f"{out}: written.", err=True)
+
+
+def _print_json(past: Past, plan: Plan, said: list[Said], truth: float | None) -> None:
+    import json
+
+    rows = []
+    for each in said:
+        made = each.forecast
+        row: dict[str, Any] = {"at": each.part, "step": each.step, "doubts": list(each.doubts)}
+        if made is not None:
+            row |= {"final_loss": made.final_loss, "notes": list(made.notes)}
+            row |= {"intervals": {f"{level:g}": list(made.interval(level)) for level in LEVELS}}
+        rows.append(row)
+    told = {
+        "run": past.name,
+        "total_steps": plan.run.total_steps,
+        "final_loss": truth,
+        "forecasts": rows,
+        "notes": [*plan.told, *past.told],
+    }
+    typer.echo(json.dumps(told, indent=1))

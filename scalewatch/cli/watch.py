@@ -1,0 +1,128 @@
+"""`scalewatch watch`: runs as they go on, in the terminal, from a process of its own.
+
+It reads logs and nothing else: the training does not know that somebody looks, and cannot be hurt by it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scalewatch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scalewatch.cli.watch_folder import Folder, Followed
+    from scalewatch.finding import Finding
+
+__all__ = ["watch"]
+
+#: Bounds of the time between two looks [s].
+LEAST_SECONDS, MOST_SECONDS = 0.1, 3600.0
+
+#: Runs of which the state is told at the end.
+MOST_LAST_WORDS = 10
+#: Least time between two frames while a long log is read [s].
+DRAW_SECONDS = 0.5
+
+
+def watch(
+    logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of runs.", show_default=False)],
+    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs to hold each run against.")] = None,
+    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="Format of all files, instead of a guess.")] = None,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Print what there is now, and end.")] = False,
+) -> None:
+    """Watch logs while they are written, until ctrl-C. Without a terminal: one line for each finding."""
+    from rich.console import Console
+
+    from scalewatch.cli.watch_folder import Folder
+    from scalewatch.cli.watched import Settings
+
+    if not LEAST_SECONDS <= every <= MOST_SECONDS:
+        raise ConfigError(f"`--every` must lie between {LEAST_SECONDS:g} and {MOST_SECONDS:g} seconds (got {every:g}).")
+    folder = Folder(logs, Settings.of(law, total_steps, column, format_))
+    console = Console()
+    try:
+        if once:
+            _once(console, folder)
+        elif console.is_terminal:
+            _live(console, folder, every)
+        else:
+            _lines(folder, every)
+    except KeyboardInterrupt:
+        _last_words(folder)
+
+
+def _last_words(folder: Folder) -> None:
+    from scalewatch.cli.watched import trouble
+
+    runs = sorted(folder.runs, key=lambda run: trouble(run.watched))
+    for run in runs[:MOST_LAST_WORDS]:
+        typer.echo(f"{run.name}: {run.headline}, step {run.step:,}", err=True)
+    if len(runs) > MOST_LAST_WORDS:
+        typer.echo(f"and {len(runs) - MOST_LAST_WORDS} more runs with less trouble", err=True)
+
+
+def _once(console: Console, folder: Folder) -> None:
+    from scalewatch.cli.watch_frame import frame
+
+    folder.look(time.monotonic())
+    console.print(frame(folder, console.width, max(console.height, 24)))
+
+
+def _live(console: Console, folder: Folder, every: float) -> None:
+    from rich.live import Live
+
+    from scalewatch.cli.watch_frame import frame
+
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        drawn = 0.0
+
+        def draw() -> None:
+            nonlocal drawn
+            drawn = time.monotonic()
+            live.update(frame(folder, console.width, console.height), refresh=True)
+
+        def show_progress() -> None:
+            # a long log is read for a while before it is up to date
+            if time.monotonic() - drawn > DRAW_SECONDS:
+                draw()
+
+        draw()
+        while True:
+            folder.look(time.monotonic(), tick=show_progress)
+            draw()
+            time.sleep(every)
+
+
+def _lines(folder: Folder, every: float) -> None:
+    known = ""
+    while True:
+        found = folder.look(time.monotonic())
+        said = _what_is_there(folder)
+        if said != known:
+            known = said
+            typer.echo(said)
+        for run, finding in found:
+            typer.echo(_line(run, finding, folder.runs))
+        time.sleep(every)
+
+
+def _what_is_there(folder: Folder) -> str:
+    names = ", ".join(run.name for run in folder.runs[:8])
+    more = f" and {len(folder.runs) - 8} more" if len(folder.runs) > 8 else ""
+    return f"watching {names}{more}" if names else f"waiting for a log: {folder.waiting_for}"
+
+
+def _line(run: Followed, finding: Finding, runs: Sequence[Followed]) -> str:
+    from scalewatch.cli.replay import finding_line
+
+    return f"{run.name}  {finding_line(finding)}" if len(runs) > 1 else finding_line(finding)

@@ -1,0 +1,199 @@
+"""What `scalewatch watch` shows: one run with its curve, or a table of several."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from scalewatch.cli.braille import layer, plot
+from scalewatch.cli.replay import finding_line
+from scalewatch.cli.watched import no_control, shortened, trouble
+from scalewatch.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from scalewatch.cli.braille import Layer
+    from scalewatch.cli.watch_folder import Folder, Followed
+    from scalewatch.forecast import Forecast
+
+__all__ = ["duration", "frame"]
+
+#: Lines of a frame beside the curve: head, numbers, findings.
+OTHER_LINES, FINDING_LINES = 9, 6
+#: Lines of the curve at most.
+MOST_CURVE_LINES = 24
+#: A run whose log rests for so long is said to be silent [s].
+SILENT_SECONDS = 120.0
+_STYLES = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
+
+
+def frame(folder: Folder, width: int, height: int) -> RenderableType:
+    """Return one picture of everything that is watched, as large as the terminal."""
+    if not folder.runs:
+        lines: list[RenderableType] = [Text(f"waiting for a log: {folder.waiting_for}", style="dim")]
+        lines += [Text(no_control(reason), style="dim") for reason in folder.troubles[:4]]
+        return Group(*lines)
+    if len(folder.runs) == 1:
+        return _one(folder.runs[0], width, height)
+    return _several(folder, width, height)
+
+
+def _style(run: Followed) -> str:
+    headline = run.headline
+    if not run.watched.rows:
+        return "dim"
+    if headline.startswith("LOST"):
+        return "bold white on red"
+    if headline.startswith("IN TROUBLE"):
+        return "bold black on yellow"
+    return "bold yellow" if run.watched.pages else "bold green"
+
+
+def _one(run: Followed, width: int, height: int) -> RenderableType:
+    watched = run.watched
+    end = watched.forecast()
+    head = Text(no_wrap=True, overflow="ellipsis")
+    head.append(f" {run.headline} ", style=_style(run))
+    head.append(f"  {run.name}", style="bold")
+    head.append(f"   {_progress(run)}", style="dim")
+    curve_lines = min(height - OTHER_LINES - FINDING_LINES, MOST_CURVE_LINES)
+    parts: list[RenderableType] = [head, _numbers(run, end)]
+    if curve_lines >= 4:
+        parts += _curve(run, end, width, curve_lines)
+    parts.append(Text("─" * width, style="dim"))
+    parts += _findings(watched.findings[-FINDING_LINES:], width)
+    for note in watched.log.notes[-1:]:
+        parts.append(Text(f"log: {no_control(note)}", style="yellow", no_wrap=True, overflow="ellipsis"))
+    return Group(*parts)
+
+
+def _progress(run: Followed) -> str:
+    total = run.watched.monitor.run.total_steps
+    if total is None:
+        return f"step {run.step:,}"
+    left = run.seconds_left()
+    end = "" if left is None or run.step >= total else f", {duration(left)} left"
+    return f"step {run.step:,} of {total:,} ({100 * run.step / total:.1f} %{end})"
+
+
+def _numbers(run: Followed, end: Forecast | None) -> RenderableType:
+    watched, newest = run.watched, run.watched.newest
+    verdict, speed, silent = watched.monitor.verdict(), run.steps_per_second(), run.silent_seconds()
+    cells: list[tuple[str, str]] = []
+    if newest is not None:
+        mean = "" if verdict.last_loss is None else f" (mean {verdict.last_loss:.4f})"
+        cells.append(("loss", f"{newest.loss:.4f}{mean}"))
+        if newest.validation_loss is not None:
+            cells.append(("validation", f"{newest.validation_loss:.4f}"))
+        if newest.learning_rate is not None:
+            cells.append(("rate", f"{newest.learning_rate:.3g}"))
+        if newest.grad_norm is not None:
+            cells.append(("grad norm", f"{newest.grad_norm:.3g}"))
+    if speed is not None:
+        cells.append(("steps/s", f"{speed:.3g}"))
+    if end is not None:
+        low, high = end.interval(0.8)
+        cells.append(("forecast", f"{end.final_loss:.3f} ({low:.3f} to {high:.3f})"))
+    if verdict.law_gap is not None:
+        gap = verdict.law_gap
+        cells.append(("to its law", f"{gap.nats:+.3f} nats, {gap.sigmas:+.1f}σ"))
+    if silent is not None and silent > SILENT_SECONDS:
+        cells.append(("silent for", duration(silent)))
+    line = Text()
+    for label, value in cells:
+        line.append(f"{label} ", style="dim")
+        line.append(f"{value}   ")
+    return line
+
+
+def _curve(run: Followed, end: Forecast | None, width: int, height: int) -> list[RenderableType]:
+    curve = run.watched.curve
+    if curve is None or len(curve.steps) < 2:
+        return [Text("too few rows for a curve yet", style="dim")]
+    layers: list[Layer] = []
+    legend = Text("loss", style="white")
+    total = run.watched.monitor.run.total_steps
+    for forecast, style, label in ((run.watched.before, "yellow", "law"), (end, "blue", "forecast, 80 %")):
+        if forecast is None:
+            continue
+        steps = forecast.grid()
+        steps = steps[steps >= forecast.step]
+        if len(steps) > 1:
+            _, low, high = forecast.curve(steps)
+            layers.append(layer(steps, low, style, high))
+            legend.append(f"   {label}", style=style)
+    layers.append(layer(curve.steps, curve.drawn(), "white"))
+    last = float(max(total or 0, curve.steps[-1]))
+    lines: list[RenderableType] = list(plot(layers, width, height - 1, last))
+    return [legend, *lines]
+
+
+def _findings(findings: list[Finding], width: int, names: list[str] | None = None) -> list[RenderableType]:
+    if not findings:
+        return [Text("no findings", style="dim")]
+    lines: list[RenderableType] = []
+    for place, finding in enumerate(findings):
+        name = f"{names[place]}  " if names else ""
+        style = _STYLES[finding.severity]
+        lines.append(Text(no_control(name + finding_line(finding)), style=style, no_wrap=True, overflow="ellipsis"))
+    return lines
+
+
+def _several(folder: Folder, width: int, height: int) -> RenderableType:
+    from rich.box import SIMPLE_HEAD
+
+    runs = sorted(folder.runs, key=lambda run: trouble(run.watched))
+    room = max(height - FINDING_LINES - 6, 3)
+    wide = width >= 110
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=True)
+    table.add_column("run", no_wrap=True, overflow="ellipsis", ratio=3)
+    table.add_column("verdict", no_wrap=True, overflow="ellipsis", ratio=3)
+    heads = ("step", "done", "loss", *(("rate", "steps/s") if wide else ()), "left", "forecast")
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for run in runs[:room]:
+        table.add_row(*_cells(run, wide, max(width // 4, 12)))
+    parts: list[RenderableType] = [table]
+    if len(runs) > room:
+        parts.append(Text(f"and {len(runs) - room} more runs with less trouble", style="dim"))
+    parts.append(Text("─" * width, style="dim"))
+    recent = list(folder.recent)[-FINDING_LINES:]
+    parts += _findings([f for _, f in recent], width, [shortened(run.name, 20) for run, _ in recent])
+    return Group(*parts)
+
+
+def _cells(run: Followed, wide: bool, letters: int) -> list[RenderableType]:
+    watched, total = run.watched, run.watched.monitor.run.total_steps
+    end, left, speed, newest = watched.forecast(), run.seconds_left(), run.steps_per_second(), watched.newest
+    verdict = watched.monitor.verdict()
+    loss = verdict.last_loss if verdict.last_loss is not None else newest.loss if newest is not None else math.nan
+    done = "" if total is None else f"{100 * run.step / total:.0f} %"
+    rate = "" if newest is None or newest.learning_rate is None else f"{newest.learning_rate:.2g}"
+    return [
+        Text(shortened(run.name, letters)),
+        Text(run.headline, style=_style(run)),
+        f"{run.step:,}",
+        done,
+        "" if math.isnan(loss) and not watched.rows else f"{loss:.3f}",
+        *([rate, "" if speed is None else f"{speed:.3g}"] if wide else []),
+        "" if left is None or left == 0 else duration(left),
+        "" if end is None else f"{end.final_loss:.3f}",
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> duration(75), duration(3 * 3600 + 120), duration(200_000)
+    ('1:15 min', '3:02 h', '2.3 days')
+    """
+    if seconds < 3600:
+        return f"{int(seconds) // 60}:{int(seconds) % 60:02} min"
+    if seconds < 48 * 3600:
+        return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02} h"
+    return f"{seconds / 86400:.1f} days"

@@ -1,0 +1,237 @@
+"""`scalewatch whatif`: what a run would end at with another schedule for its rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scalewatch.errors import ConfigError, LogError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.table import Table
+
+    from scalewatch.forecast.alternatives import Alternative
+    from scalewatch.forecast.whatif import Outcome, Position
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["whatif"]
+
+#: What is tried if nothing is asked for: parts of the plan by which it is made longer, and factors of the rate.
+EXTENSION, FACTOR = 0.25, 0.5
+#: Rates this near, relative to their highest, are one schedule under two names.
+SAME = 0.01
+#: Columns of a terminal from which on there is room for tokens and for the interval of the loss itself.
+WIDE = 112
+#: Rows of a file of rates at most.
+MOST_RATES = 10_000_000
+
+
+def whatif(
+    log: Annotated[Path, typer.Argument(help="A log, or the folder of a run.", show_default=False)],
+    at: Annotated[
+        float | None, typer.Option(help="Part of the run to look back to; without it, the log's end.")
+    ] = None,
+    decay: Annotated[
+        list[float] | None, typer.Option(help="Hold, then decay to 0 over this last part. Repeat.")
+    ] = None,
+    extend: Annotated[list[str] | None, typer.Option(help="Steps more: 5000, or 25 %. Repeat.")] = None,
+    rate: Annotated[list[float] | None, typer.Option(help="Factor of the planned rates from now on. Repeat.")] = None,
+    rates: Annotated[Path | None, typer.Option(help="File with the rate of each step to come, one a line.")] = None,
+    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs.")] = None,
+    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="The plan: from-log, cosine, linear, wsd, constant or unknown.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the loss: nats, bits or perplexity.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="Format of the file, instead of a guess.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Compare the plan of a run with other schedules for its rest, in one table.
+
+    Differences are paired: the error that all forecasts of the run share cancels. Without options, the usual ways to
+    go on: hold and decay, decay now and stop, longer, at half the rate.
+    """
+    from scalewatch.cli.forecast import look_back, one_log
+    from scalewatch.cli.past import planned, read
+    from scalewatch.cli.watched import Settings
+    from scalewatch.forecast import Forecaster
+    from scalewatch.forecast.whatif import position, what_if
+
+    if at is not None and not 0.0 < at < 1.0:
+        raise ConfigError(f"`--at` is a part of the run, above 0 and below 1 (got {at:g}), e.g. 0.3.")
+    settings = Settings.of(law, total_steps, column, format_)
+    past = read(one_log(log, settings), unit)
+    plan = planned(past, settings, schedule)
+    total = plan.run.total_steps or past.last_step
+    part = at if at is not None else past.last_step / total
+    said = look_back(past, plan, settings, [part])
+    if not said:
+        raise ConfigError(f"The log ends at {past.last_step / total:.0%} of the plan: choose an `--at` up to that.")
+    forecaster = said[0].forecaster
+    now = None if forecaster is None else position(forecaster)
+    if not isinstance(forecaster, Forecaster) or now is None:
+        raise ConfigError("The run is over or has no planned length: say --total-steps N, or look back with --at 0.5.")
+    if said[0].forecast is None:
+        raise LogError(f"{log}: nothing can be said at step {now.step:,}: too few rows past the warm-up.")
+    if not now.rate > 0:
+        raise LogError(f"{log}: the learning rate at step {now.step:,} is zero: there is nothing left to schedule.")
+    told = what_if(forecaster, _asked(now, decay, extend, rate, rates))
+    notes = [*said[0].doubts, *(note for each in told for note in each.notes)]
+    notes += [*_limits(now), *said[0].forecast.notes, *plan.told, *past.told]
+    if json_:
+        _print_json(past.name, now, told, notes)
+    else:
+        _print(past.name, now, told, notes)
+
+
+def _asked(
+    now: Position, decay: list[float] | None, extend: list[str] | None, factors: list[float] | None, rates: Path | None
+) -> list[Alternative]:
+    from scalewatch.forecast import alternatives as of
+
+    asked = [of.hold_then_decay(now.rate, now.left, now.total_steps, share) for share in decay or ()]
+    asked += [of.extended(now.rest, _steps(text, now.total_steps)) for text in extend or ()]
+    asked += [of.scaled(now.rest, factor) for factor in factors or ()]
+    if rates is not None:
+        asked.append(of.given(_from_file(rates), rates.name))
+    if asked:
+        return asked
+    usual = [
+        of.decay_now(now.rate, now.step),
+        *(of.hold_then_decay(now.rate, now.left, now.total_steps, shape=shape) for shape in ("linear", "1-sqrt")),
+        of.hold_then_decay(now.rate, now.left, now.total_steps, share=1.0),
+        of.hold(now.rate, now.left),
+        of.extended(now.rest, max(round(EXTENSION * now.total_steps), 1)),
+        of.scaled(now.rest, FACTOR),
+    ]
+    # a decay that has to begin at once is one schedule under two names; holding may be the plan itself
+    kept: list[Alternative] = []
+    for each in usual:
+        if not any(_same(each.rates, other) for other in (now.rest, *(k.rates for k in kept))):
+            kept.append(each)
+    return kept
+
+
+def _same(one: Floats, other: Floats) -> bool:
+    return len(one) == len(other) and bool(abs(one - other).max() <= SAME * max(one.max(), other.max()))
+
+
+def _steps(text: str, total: int) -> int:
+    from scalewatch.cli.quantities import quantity
+
+    plain = text.strip()
+    if plain.endswith("%"):
+        share = quantity("`--extend`", plain[:-1]) or 0.0
+        return round(share / 100.0 * total)
+    return round(quantity("`--extend`", plain) or 0.0)
+
+
+def _from_file(path: Path) -> list[float]:
+    try:
+        lines = path.read_text(encoding="utf-8").split()
+        rates = [float(line.rstrip(",")) for line in lines[:MOST_RATES]]
+    except (OSError, ValueError) as fault:
+        raise ConfigError(f"`--rates`: {path} must hold one number a line ({fault}).") from None
+    if not rates:
+        raise ConfigError(f"`--rates`: {path} is empty; it must hold the rate of each step to come, one a line.")
+    return rates
+
+
+def _limits(now: Position) -> list[str]:
+    from scalewatch.forecast.whatif import DECAY_SEEN
+
+    said = []
+    if not now.planned:
+        said.append("The plan is not known, so all is compared with holding the present rate (--schedule NAME).")
+    if now.decayed < DECAY_SEEN:
+        said.append("The rate has hardly decayed yet: what a decay gains is taken from other runs, and so wide.")
+    return said
+
+
+def _print(name: str, now: Position, told: list[Outcome], notes: list[str]) -> None:
+    from rich.console import Console
+
+    from scalewatch.cli.forecast import print_notes
+
+    console = Console()
+    done, rate = 100 * now.step / now.total_steps, 100 * now.rate / now.peak
+    console.print(
+        f"{name}: step {now.step:,} of {now.total_steps:,} ({done:.0f} %), rate {rate:.0f} % of its peak",
+        markup=False,
+        highlight=False,
+    )
+    console.print(_table(now, told, wide=console.width >= WIDE))
+    same = [each for each in told if each.total_steps == now.total_steps and str(each.evidence_grade) == "B"]
+    best = min(same, key=lambda each: each.difference)
+    low, high = best.difference_interval(0.8)
+    if best is told[0] or high >= 0:
+        line = "No schedule of this length is surely better than the plan."
+    else:
+        line = f"Best of this length: {best.name}, {-best.difference:.3f} nats lower (80 %: {-high:.3f} to {-low:.3f})."
+    console.print(line, style="bold", markup=False, highlight=False)
+    print_notes(console, notes)
+
+
+def _table(now: Position, told: list[Outcome], *, wide: bool) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from scalewatch.cli.quantities import count
+
+    tokens = wide and any(each.tokens is not None for each in told)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("from now on", no_wrap=True)
+    heads = (
+        "steps left",
+        *(["tokens"] if tokens else []),
+        "ends at",
+        *(["80 %"] if wide else []),
+        "to the plan",
+        "80 %",
+    )
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("grade", justify="center")
+    for place, each in enumerate(told):
+        low, high = each.interval(0.8)
+        cells = [f"{each.total_steps - now.step:,}"]
+        if tokens:
+            cells.append("" if each.tokens is None else count(each.tokens))
+        cells += [f"{each.final_loss:.3f}", *([f"{low:.3f} to {high:.3f}"] if wide else [])]
+        style = ""
+        if place:
+            low, high = each.difference_interval(0.8)
+            cells += [f"{each.difference:+.3f}", f"{low:+.3f} to {high:+.3f}"]
+            style = "green" if high < 0 else "red" if low > 0 else ""
+        else:
+            cells += ["", ""]
+        name = "hold the rate (the plan is not known)" if not place and not now.planned else each.name
+        table.add_row(Text(name), *cells, str(each.evidence_grade), style=style)
+    return table
+
+
+def _print_json(name: str, now: Position, told: list[Outcome], notes: list[str]) -> None:
+    import json
+
+    rows: list[dict[str, Any]] = [
+        {
+            "schedule": each.name,
+            "total_steps": each.total_steps,
+            "tokens": each.tokens,
+            "final_loss": each.final_loss,
+            "interval": list(each.interval(0.8)),
+            "difference": each.difference,
+            "difference_interval": list(each.difference_interval(0.8)),
+            "evidence_grade": str(each.evidence_grade),
+        }
+        for each in told
+    ]
+    told_all = {"run": name, "step": now.step, "total_steps": now.total_steps, "level": 0.8, "schedules": rows}
+    typer.echo(json.dumps(told_all | {"notes": list(dict.fromkeys(notes))}, indent=1))

@@ -1,0 +1,210 @@
+"""Blocks of rows, and what the slow rules are: they look once per block, so a row costs them a few additions.
+
+block      4 rows while a log has fewer than 64, 8 while it has fewer than 512, else 32
+loss       mean of the middle half of its log losses: a quarter of the rows may be bad batches
+scatter    median |second difference| of its log losses / 1.652, as in scatter.py
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple, final
+
+from scalewatch.detect.base import Sample
+from scalewatch.detect.incident import Incident
+from scalewatch.detect.scatter import NORMAL_BEND
+from scalewatch.detect.schedule import Schedule
+from scalewatch.detect.state import Stateful
+from scalewatch.finding import Finding
+
+__all__ = ["AbstractSlowDetector", "Block", "Blocks", "middle"]
+
+#: Rows up to which blocks have so many rows, and the rows of all later ones [rows]: a log of 64 rows has 16 blocks.
+SIZES = ((64, 4), (512, 8))
+BLOCK_ROWS = 32
+#: Rows that a quantity must be in, of all rows of a block, to have a value there [share].
+LEAST_SHARE = 0.5
+#: Rows closer than this have no time between them [s].
+LEAST_SECONDS = 1e-9
+#: Least second differences that a scatter is read off [count].
+LEAST_BENDS = 6
+
+
+@final
+class Block(NamedTuple):
+    """What some rows running have in common; NaN where they do not say.
+
+    Attributes:
+        rows: rows in it, count. losses: those with a usable loss, count.
+        first_step, step: first and last step. begun_step: step at which this run, or this part of it, was first seen.
+        loss: mean log loss of the middle half. scatter: sd of one row's log loss. least_loss: lowest log loss.
+        held: share of rows that belong to an incident. muted: whether a planned rise of the rate explains a rise.
+        rate: learning rate of its last row. highest_rate: of the run so far.
+        grad: median log gradient norm.
+        pace: median seconds per optimizer step. lasted: seconds from its first to its last row.
+    """
+
+    rows: int
+    losses: int
+    first_step: int
+    step: int
+    begun_step: int
+    loss: float
+    scatter: float
+    least_loss: float
+    held: float
+    muted: bool
+    rate: float
+    highest_rate: float
+    grad: float
+    pace: float
+    lasted: float
+
+
+class AbstractSlowDetector(Stateful):
+    """Watches for one slow thing, once per block, in constant time and memory.
+
+    Attributes:
+        name: what its guard, the table and a log call it.
+        life: its incident.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, life: Incident) -> None:
+        self.life = life
+
+    @abstractmethod
+    def observe(self, block: Block) -> Finding | None:
+        """Look at one block; say something if there is news."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Forget levels and what is open, for the run went back to an earlier step."""
+
+
+@final
+class Blocks(Stateful):
+    """Gathers rows into blocks.
+
+    Memory: at most 32 numbers of each kind. `restart` drops the block begun.
+
+    >>> from scalewatch.run import Run
+    >>> blocks, row = Blocks(Schedule(Run("doc"))), Sample()
+    >>> row.usable, row.loss_given = True, True
+    >>> for row.step in range(1, 5):
+    ...     row.row, row.log_loss = row.step, 1.0 - 0.1 * row.step
+    ...     block = blocks.take(row, hold=False)
+    >>> block.rows, round(block.loss, 2), block.step
+    (4, 0.75, 4)
+    """
+
+    STATE = (
+        "rows",
+        "size",
+        "first_step",
+        "begun_step",
+        "begun",
+        "held",
+        "muted",
+        "losses",
+        "norms",
+        "paces",
+        "clock",
+        "clock_step",
+        "lasted",
+    )
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self.rows = 0
+        self.size = SIZES[0][1]
+        self.first_step = 0
+        self.begun_step = 0
+        self.begun = False
+        self.held = 0
+        self.muted = False
+        self.losses: list[float] = []
+        self.norms: list[float] = []
+        self.paces: list[float] = []
+        self.clock = 0.0
+        self.clock_step = -1
+        self.lasted = 0.0
+
+    def take(self, sample: Sample, hold: bool) -> Block | None:
+        """Count one row in; the block, if it is full.
+
+        Args:
+            sample: the row.
+            hold: whether it belongs to an incident, or may.
+        """
+        if self.rows == 0:
+            self.first_step = sample.step
+        self.rows += 1
+        if sample.usable:
+            self.losses.append(sample.log_loss)
+        if sample.grad_given and 0.0 < sample.grad_norm < math.inf:
+            self.norms.append(sample.grad_norm)
+        if hold:
+            self.held += 1
+        if sample.muted:
+            self.muted = True
+        seconds = sample.seconds
+        if seconds == seconds:
+            self._time(seconds, sample.step)
+        return self._full(sample) if self.rows >= self.size else None
+
+    def restart(self) -> None:
+        """The run went back: what was gathered belongs to no block."""
+        self._empty()
+        self.begun, self.clock_step = False, -1
+
+    def _time(self, seconds: float, step: int) -> None:
+        if 0 <= self.clock_step < step and seconds - self.clock > LEAST_SECONDS:
+            self.paces.append((seconds - self.clock) / (step - self.clock_step))
+            self.lasted += seconds - self.clock
+        self.clock, self.clock_step = seconds, step
+
+    def _full(self, sample: Sample) -> Block:
+        if not self.begun:
+            self.begun, self.begun_step = True, self.first_step
+        rows, losses, least = self.rows, self.losses, max(1.0, LEAST_SHARE * self.rows)
+        ranked = sorted(losses)
+        bends = sorted(abs(a - 2.0 * b + c) for a, b, c in zip(losses, losses[1:], losses[2:], strict=False))
+        block = Block(
+            rows=rows,
+            losses=len(losses),
+            first_step=self.first_step,
+            step=sample.step,
+            begun_step=self.begun_step,
+            loss=middle(ranked) if len(losses) >= least else math.nan,
+            scatter=bends[len(bends) >> 1] / NORMAL_BEND if len(bends) >= LEAST_BENDS else math.nan,
+            least_loss=ranked[0] if ranked else math.nan,
+            held=self.held / rows,
+            muted=self.muted,
+            rate=self._schedule.rate,
+            highest_rate=self._schedule.highest,
+            grad=math.log(sorted(self.norms)[len(self.norms) >> 1]) if len(self.norms) >= least else math.nan,
+            pace=sorted(self.paces)[len(self.paces) >> 1] if len(self.paces) >= least else math.nan,
+            lasted=self.lasted,
+        )
+        self.size = next((size for until, size in SIZES if sample.row < until), BLOCK_ROWS)
+        self._empty()
+        return block
+
+    def _empty(self) -> None:
+        self.rows = self.held = 0
+        self.muted, self.lasted = False, 0.0
+        self.losses, self.norms, self.paces = [], [], []
+
+
+def middle(ranked: list[float]) -> float:
+    """Mean of the middle half of sorted numbers.
+
+    >>> middle([1.0, 2.0, 4.0, 900.0])
+    3.0
+    """
+    cut = len(ranked) >> 2
+    kept = ranked[cut : len(ranked) - cut]
+    return math.fsum(kept) / len(kept)

@@ -1,0 +1,81 @@
+"""A loss that moves at once and stays where it is: less than a divergence, more than its scatter."""
+
+from __future__ import annotations
+
+from typing import final
+
+from scalewatch.detect.base import amount
+from scalewatch.detect.block import AbstractSlowDetector, Block
+from scalewatch.detect.incident import Incident
+from scalewatch.detect.level import nats
+from scalewatch.detect.too_good import DROP
+from scalewatch.detect.trail import Trail
+from scalewatch.finding import Finding, Kind, Phase, Severity
+
+__all__ = ["LevelShift"]
+
+#: Shift in its own scale [sigmas], in blocks that overlap: white noise reaches it once in 1e8 looks.
+SIGMAS = 6.0
+#: Least shift [log units: 0.5 %]: by so much data order and law misfit move the loss in any run (SCIENCE 10).
+LEAST_SHIFT = 0.005
+#: Largest d log loss / d log steps of learning: published exponents are below 0.5, of a part of the loss.
+LEARNING = 0.5
+
+
+@final
+class LevelShift(AbstractSlowDetector):
+    """Mean loss moved within a block and stays there; a note.
+
+    Rule: |D| > 6 s and > 0.5 % between 8 blocks before and 4 after (see trail.py), with the learning rate unchanged;
+    downward faster than learning and less than `TooGood` speaks of. Memory: none but the shared trail. `restart` has
+    nothing to forget.
+
+    >>> from scalewatch.detect.block import Blocks
+    >>> from scalewatch.detect.base import Sample
+    >>> from scalewatch.detect.schedule import Schedule
+    >>> from scalewatch.run import Run
+    >>> blocks, row, trail = Blocks(Schedule(Run("doc"))), Sample(), Trail()
+    >>> detector = LevelShift(trail)
+    >>> row.usable = True
+    >>> for row.step in range(1, 3001):
+    ...     row.row, row.log_loss = row.step, 1.0 + 0.01 * (row.step * 7 % 5) + 0.008 * (row.step > 2000)
+    ...     block = blocks.take(row, hold=False)
+    ...     if block is not None:
+    ...         trail.follow(block)
+    ...         finding = detector.observe(block)
+    ...         if finding is not None:
+    ...             print(finding.step, finding.severity, finding.message)
+    2144 info loss moved from 2.773 to 2.796 (+0.8 %) near step 1985 and stays there
+    """
+
+    name = "level shift"
+    STATE = ("life",)
+
+    def __init__(self, trail: Trail) -> None:
+        super().__init__(Incident(Kind.LEVEL_SHIFT))
+        self._trail = trail
+
+    def observe(self, block: Block) -> Finding | None:
+        trail = self._trail
+        if not trail.ready or trail.sigmas < SIGMAS or abs(trail.shift) < LEAST_SHIFT or trail.rate_changed:
+            return None
+        if trail.shift < 0.0 and (trail.elasticity < LEARNING or trail.shift < -DROP):
+            return None
+        before, now, share = nats(trail.level), nats(trail.now), 100.0 * (nats(trail.shift) - 1.0)
+        message = (
+            f"loss moved from {amount(before)} to {amount(now)} ({share:+.1f} %) near step {trail.start_step} "
+            "and stays there"
+        )
+        evidence = {
+            "loss_nats": now,
+            "level_nats": before,
+            "excess_nats": now - before,
+            "sigmas": trail.sigmas,
+            "elasticity": trail.elasticity,
+        }
+        start, phase = trail.start_step, Phase.OPENED
+        trail.move(block.step)
+        return Finding(Kind.LEVEL_SHIFT, Severity.INFO, block.step, start, message, evidence, phase)
+
+    def restart(self) -> None:
+        """Nothing to forget: the trail is not its own."""

@@ -1,0 +1,170 @@
+"""A validation loss that goes its own way."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+from scalewatch.detect.base import AbstractDetector, Sample, amount
+from scalewatch.detect.incident import Incident
+from scalewatch.detect.level import UNKNOWN, Level, nats
+from scalewatch.detect.scatter import NORMAL_BEND, Window
+from scalewatch.finding import Finding, Kind, Severity
+
+__all__ = ["Validation"]
+
+#: Validations whose scatter is the scale, and the least of them before the rule may speak [count].
+SCALE_COUNT, LEAST_COUNT = 32, 6
+#: Least scale of a validation [log units: 0.1 %], while few bends say what it is.
+LEAST_SCALE = 1e-3
+#: Above the lowest by so many scales, and so much [log units: 0.5 %], in so many validations running: a note.
+SIGMAS, NOTE_RISE, NOTE_COUNT = 4.0, 0.005, 3
+#: And by so many times the highest that has come back by itself, which each validation forgets by a hundredth.
+EXCURSION, FORGET = 1.5, 0.99
+#: Above it by so much in so many running: a warning [log units: 3 %, by Kaplan's L ~ C^-0.05 the price of 1.8 times the
+#: compute].
+PAGE_RISE, PAGE_COUNT = 0.03, 8
+#: Part of the rise that training may have risen by: beyond it the run itself is up, and other rules say so.
+TRAIN_SHARE = 0.5
+#: Gap between validation and training above its lowest [log units: 5 %] while validation improves no more: a note.
+GAP = 0.05
+#: Part of what a note asks for below which it is over.
+BACK = 0.5
+#: NaN running before it is worth waking someone [validations].
+BAD_COUNT = 2
+
+
+@final
+class Validation(AbstractDetector):
+    """Validation loss rises while training does not, or is no number.
+
+    Rule, at rows with a validation: v = log of it, above its lowest by 4 scales, 0.5 % and 1.5 times what has come back
+    by itself, in 3 running, while the base of the training loss has risen by less than half of that: info; by 3 % in 8:
+    warning. Also info where v has not fallen below its lowest for 3 and stands 5 % more above training than at its
+    best. NaN: info, warning at the second running. Closes below half of what the note asked for. Memory: 32 numbers.
+    `restart` begins anew and keeps the scale.
+
+    >>> level, row = Level(), Sample()
+    >>> detector, row.validation_given = Validation(level), True
+    >>> for number in range(30):
+    ...     row.step, row.validation_loss = 100 * number, 3.0 - 0.02 * min(number, 12) + 0.02 * max(0, number - 12)
+    ...     finding = detector.observe(row)
+    ...     if finding is not None:
+    ...         print(finding.step, finding.severity, finding.message)
+    1500 info validation loss rises while training does not: 2.820 against 2.760 at step 1200
+    2000 warning validation loss stays up while training does not: 2.920 against 2.760 at step 1200
+    """
+
+    name = "validation"
+    STATE = (
+        "life",
+        "count",
+        "past",
+        "bends",
+        "lowest",
+        "lowest_step",
+        "train",
+        "high",
+        "wide",
+        "bad",
+        "peak",
+        "excursion",
+    )
+
+    def __init__(self, level: Level) -> None:
+        super().__init__(Incident(Kind.VALIDATION))
+        self._level = level
+        self.count = 0
+        self.past: list[float] = []
+        self.bends = Window(SCALE_COUNT)
+        self.lowest = UNKNOWN
+        self.lowest_step = 0
+        self.train = 0.0
+        self.high = 0
+        self.wide = 0
+        self.bad = 0
+        self.peak = 0.0
+        self.excursion = 0.0
+
+    def observe(self, sample: Sample) -> Finding | None:
+        loss = sample.validation_loss
+        if not math.isfinite(loss):
+            return self._broken(sample)
+        if loss <= 0.0:
+            return None
+        if self.bad:
+            self.bad, self.high, self.wide = 0, 0, 0
+            if self.life.is_open:
+                message = f"validation loss is a number again ({amount(loss)})"
+                return self.life.close(sample.step, message, {"validation_loss_nats": loss})
+        value, train = math.log(loss), self._level.base if self._level.rows else 0.0
+        bar = max(SIGMAS * self._scale(value), NOTE_RISE, EXCURSION * self.excursion)
+        self.count += 1
+        self.excursion *= FORGET
+        improves = value < self.lowest
+        if improves:
+            self.excursion, self.peak = max(self.excursion, self.peak), 0.0
+            self.lowest, self.lowest_step, self.train = value, sample.step, train
+        self.peak = max(self.peak, value - self.lowest)
+        rise, train_rise = value - self.lowest, train - self.train
+        calm = not (sample.muted or self._level.held_by)
+        own = calm and rise > bar and train_rise < TRAIN_SHARE * rise
+        self.high = min(self.high + 1, 2 * PAGE_COUNT) if own else 0
+        self.wide = min(self.wide + 1, 2 * PAGE_COUNT) if calm and not improves and rise - train_rise > GAP + bar else 0
+        if self.life.is_open:
+            return self._watch(sample, rise, bar)
+        if self.count < LEAST_COUNT or max(self.high, self.wide) < NOTE_COUNT:
+            return None
+        what = "rises while training does not" if self.high >= NOTE_COUNT else "no longer follows training, which falls"
+        message = f"validation loss {what}: {self._text(loss)}"
+        return self.life.open(Severity.INFO, sample.step, self.lowest_step, message, self._evidence(loss, train))
+
+    def restart(self) -> None:
+        self.life.forget()
+        self.count = self.high = self.wide = self.bad = 0
+        self.past, self.lowest, self.peak = [], UNKNOWN, 0.0
+
+    def _broken(self, sample: Sample) -> Finding | None:
+        """A validation that is no number."""
+        self.bad, life = min(self.bad + 1, BAD_COUNT + 1), self.life
+        evidence = {"validation_loss": str(sample.validation_loss)}
+        if not life.is_open:
+            message = f"validation loss is {sample.validation_loss} at step {sample.step}"
+            return life.open(Severity.INFO, sample.step, sample.step, message, evidence)
+        if self.bad == BAD_COUNT and life.severity == Severity.INFO:
+            message = f"validation loss stays {sample.validation_loss} (step {sample.step})"
+            return life.escalate(Severity.WARNING, sample.step, message, evidence)
+        return None
+
+    def _scale(self, value: float) -> float:
+        """Take one validation in; how much one scatters [log units]."""
+        past = self.past
+        past.append(value)
+        if len(past) >= 3:
+            self.bends.push(abs(past[0] - 2.0 * past[1] + past[2]), SCALE_COUNT)
+            del past[0]
+        scale = self.bends.quantile(0.5) / NORMAL_BEND if self.bends.ranked else LEAST_SCALE
+        return max(scale, LEAST_SCALE)
+
+    def _watch(self, sample: Sample, rise: float, bar: float) -> Finding | None:
+        life, loss = self.life, sample.validation_loss
+        evidence = self._evidence(loss, self._level.base)
+        if rise <= BACK * bar and not self.wide:
+            return life.close(sample.step, f"validation loss is back at {amount(loss)}", evidence)
+        if self.high >= PAGE_COUNT and rise > PAGE_RISE and life.severity == Severity.INFO:
+            message = f"validation loss stays up while training does not: {self._text(loss)}"
+            return life.escalate(Severity.WARNING, sample.step, message, evidence)
+        return None
+
+    def _text(self, loss: float) -> str:
+        return f"{amount(loss)} against {amount(nats(self.lowest))} at step {self.lowest_step}"
+
+    def _evidence(self, loss: float, train: float) -> dict[str, float]:
+        lowest = nats(self.lowest)
+        return {
+            "validation_loss_nats": loss,
+            "lowest_validation_loss_nats": lowest,
+            "excess_nats": loss - lowest,
+            "train_rise_relative": train - self.train,
+            "validations": self.high,
+        }

@@ -1,0 +1,143 @@
+"""The lines of a text file, streamed, and again those that were added since.
+
+A line that its writer has not finished is left for the next look, as it is being written or was cut off by a crash.
+Memory is bounded whatever the file holds.
+"""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import final
+
+__all__ = ["Lines", "head"]
+
+#: Bytes read at once.
+CHUNK_BYTES = 1 << 20
+#: Bytes without which the encoding cannot be told.
+LEAST_BYTES = 4
+#: A longer line is no row of numbers [letters].
+MAX_LINE = 8 << 20
+#: Bytes of a file's head that formats look at to tell whether it is theirs.
+HEAD_BYTES = 64 << 10
+#: A file that was not written to for so long is not about to finish its last line [s].
+QUIET_SECONDS = 60.0
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def _encoding(start: bytes) -> tuple[str, int]:
+    for bom, name in _BOMS:
+        if start.startswith(bom):
+            return name, len(bom)
+    if len(start) >= 4 and start[1] == 0 and start[3] == 0:
+        return "utf-16-le", 0
+    if len(start) >= 4 and start[0] == 0 and start[2] == 0:
+        return "utf-16-be", 0
+    return "utf-8", 0
+
+
+def head(path: Path, size: int = HEAD_BYTES) -> str:
+    """Return the beginning of a file as text, "" if it cannot be read; what is no text is replaced."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(size)
+    except OSError:
+        return ""
+    name, skip = _encoding(start)
+    return start[skip:].decode(name, errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+
+
+@final
+class Lines:
+    """Follows one text file.
+
+    Args:
+        path: the file.
+        note: takes one line about what was damaged.
+
+    Attributes:
+        number: lines given so far.
+        bytes_read: bytes of the file read so far.
+        rest: what stands after the last newline.
+    """
+
+    def __init__(self, path: Path, note: Callable[[str], None]) -> None:
+        self.path = path
+        self.number = 0
+        self.bytes_read = 0
+        self.rest = ""
+        self._note = note
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._skipping = self._said = False
+
+    def start_over(self) -> None:
+        """Read the file from its first byte again."""
+        self.number = self.bytes_read = 0
+        self.rest = ""
+        self._decoder, self._skipping = None, False
+
+    def shrank(self) -> bool:
+        """Return whether the file is shorter than what was read of it: it was written anew."""
+        try:
+            return self.path.stat().st_size < self.bytes_read
+        except OSError:
+            return False
+
+    def quiet(self) -> bool:
+        """Return whether nobody has written to the file for a while, so that its last line is all there is."""
+        try:
+            return time.time() - self.path.stat().st_mtime > QUIET_SECONDS
+        except OSError:
+            return True
+
+    def new(self) -> Iterator[str]:
+        """Yield every complete line from where the last call ended, without its end; blank ones too."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.bytes_read)
+                while chunk := file.read(CHUNK_BYTES):
+                    if self._decoder is None and len(chunk) < LEAST_BYTES:
+                        return
+                    yield from self._cut(chunk)
+        except OSError as fault:
+            self._note(f"the file cannot be read on: {fault.strerror or fault}")
+
+    def take_rest(self) -> str:
+        """Return what stands after the last newline as a line."""
+        rest, self.rest = self.rest, ""
+        self.number += bool(rest)
+        return rest
+
+    def _cut(self, chunk: bytes) -> Iterator[str]:
+        if self._decoder is None:
+            name, skip = _encoding(chunk)
+            self._decoder = codecs.getincrementaldecoder(name)(errors="replace")
+            self.bytes_read += skip
+            chunk = chunk[skip:]
+        self.bytes_read += len(chunk)
+        text = self._decoder.decode(chunk)
+        if "\ufffd" in text and not self._said:
+            self._said = True
+            self._note(f"near line {self.number + 1}: not UTF-8; letters that cannot be read are replaced")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        *whole, self.rest = (self.rest + text).split("\n")
+        for line in whole:
+            self.number += 1
+            if self._skipping:
+                self._skipping = False
+                continue
+            yield line
+        if len(self.rest) > MAX_LINE:
+            if not self._skipping:
+                self._note(f"line {self.number + 1} is longer than {MAX_LINE >> 20} million letters: left out")
+            self.rest, self._skipping = "", True

@@ -1,0 +1,81 @@
+"""One run in somebody's log, read row by row."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from scalewatch.observation import Observation
+from scalewatch.run import Run
+
+__all__ = ["MAX_NOTES", "AbstractFormat", "AbstractLog"]
+
+#: Notes kept of one log, so that a file of nothing but damage does not fill the memory; the rest is counted.
+MAX_NOTES = 20
+
+
+class AbstractLog:
+    """One run of a log; memory does not grow with the length of the log.
+
+    Attributes:
+        name: what to call the run.
+        path: the file or folder that it came from.
+        run: the run as far as the log says how it was planned.
+        columns: the log's name of each field of `Observation` that it has, so that a guess can be shown.
+        notes: one line for each thing that was damaged, skipped or guessed, at most `MAX_NOTES` and a count.
+        bytes_read, bytes_total: how far the reading is, for a progress bar [bytes].
+    """
+
+    def __init__(self, name: str, path: Path, run: Run | None = None) -> None:
+        self.name = name
+        self.path = path
+        self.run = run if run is not None else Run(name)
+        self.columns: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.notes_dropped = 0
+        self.bytes_read = 0
+        self.bytes_total = 0
+
+    @abstractmethod
+    def rows(self) -> Iterator[Observation]:
+        """Rows in the order in which they were written, up to the present end of the log.
+
+        Called again it goes on with what has been appended since: so a live log is followed. What is damaged is
+        noted and skipped, and everything readable is read; nothing is raised for bad content.
+        """
+
+    def note(self, line: str) -> None:
+        """Keep one line about the reading."""
+        if len(self.notes) < MAX_NOTES:
+            self.notes.append(line)
+        else:
+            self.notes_dropped += 1
+
+
+class AbstractFormat:
+    """One way in which programs write logs.
+
+    Attributes:
+        name: what a user calls it, such as `tensorboard`.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def claims(self, path: Path) -> bool:
+        """Whether this file is of this format, from its name and its first bytes; never raises."""
+
+    @abstractmethod
+    def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
+        """The runs in files of one folder that this format claims.
+
+        Args:
+            paths: files of one folder, sorted.
+            columns: names that the user gives to fields of `Observation` (`{"loss": "train/loss_step"}`); the
+                others are guessed.
+
+        Raises:
+            LogError: if a named column is not there, or no loss can be told; it names the columns there are.
+        """

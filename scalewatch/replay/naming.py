@@ -1,0 +1,24 @@
+"""What to call a run of which only a path is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["run_name"]
+
+#: Names that every run's log has; the folder then says which run it is.
+_COMMON = frozenset(
+    {"metrics", "history", "log", "logs", "train", "train_log", "training", "training_log", "trainer_state", "progress"}
+    | {"wandb-history", "wandb_history", "results", "scalars", "loss", "losses", "output", "events"}
+)
+
+
+def run_name(path: Path) -> str:
+    """Return the file's name, or that of its folder where the file is called as everybody's is.
+
+    >>> run_name(Path("runs/wide/metrics.csv")), run_name(Path("runs/wide.csv"))
+    ('wide', 'wide')
+    """
+    if path.stem.lower() not in _COMMON:
+        return path.stem
+    return path.absolute().parent.name or path.stem

@@ -1,0 +1,66 @@
+"""A number as logs write it: as JSON, as text, as NaN in many spellings, or not at all."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+from typing import Any
+
+__all__ = ["is_blank", "number", "seconds"]
+
+_BLANK = frozenset({"", "null", "none", "na", "n/a", "-", "--", "<na>"})
+#: What C on Windows prints, and what Python prints of a tensor.
+_WINDOWS = re.compile(r"(-?)1\.#(INF|QNAN|IND|SNAN)", re.IGNORECASE)
+_TENSOR = re.compile(r"tensor\(\s*([^,)\s]+)")
+
+
+def is_blank(value: Any) -> bool:
+    """Return whether a cell holds nothing."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in _BLANK)
+
+
+def number(value: Any) -> float | None:
+    """Return the number in a cell, NaN and infinities included; None if it holds none.
+
+    >>> number("3.5"), number("-Infinity"), number("1.#QNAN"), number("tensor(2.5, device='cuda:0')"), number("")
+    (3.5, -inf, nan, 2.5, None)
+    """
+    if isinstance(value, float):
+        return value
+    if type(value) is str:
+        return _spelled(value)
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    return None
+
+
+def _spelled(text: str) -> float | None:
+    try:
+        # float() takes "1_000", which is a name in a log and no number
+        return None if "_" in text else float(text)
+    except ValueError:
+        text = text.strip()
+    inner = _TENSOR.match(text)
+    if inner is not None:
+        return number(inner.group(1))
+    windows = _WINDOWS.match(text)
+    if windows is not None:
+        return math.nan if windows.group(2).upper() != "INF" else math.copysign(math.inf, -1 if windows.group(1) else 1)
+    return None
+
+
+def seconds(value: Any) -> float | None:
+    """Return a time in seconds: a number, or a date and time in ISO 8601 as seconds since 1970."""
+    plain = number(value)
+    if plain is not None or not isinstance(value, str):
+        return plain
+    try:
+        return datetime.fromisoformat(value.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,282 @@
+"""`scalewatch forecast` and `scalewatch sweep` on logs of runs, finished, cut off, and of bad ones."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scalewatch.laws import save_law
+from tests.synthetic import TrueLaw, cosine, fitted, noisy, wsd
+
+TOTAL, SIZE = 1_500, 8e6
+Floats = np.ndarray
+
+
+def write(path: Path, losses: Floats, rates: Floats | None = None, column: str = "train_loss") -> Path:
+    """A CSV log, a row a step."""
+    head = f"step,{column}" + ("" if rates is None else ",lr")
+    lines = [f"{n},{y}" + ("" if rates is None else f",{rates[n - 1]}") for n, y in enumerate(losses.tolist(), 1)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([head, *lines]) + "\n")
+    return path
+
+
+def curve(plan: Floats, seed: int = 1, noise: float = 0.01) -> Floats:
+    return noisy(TrueLaw().losses(plan, SIZE), noise, seed)
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """A whole run on a cosine."""
+    plan = cosine(TOTAL)
+    return write(tmp_path / "run.csv", curve(plan), plan)
+
+
+def told(said: Any) -> dict[str, Any]:
+    return dict(json.loads(said.out))
+
+
+def test_it_says_what_it_would_have_said_and_how_right_that_was(finished: Path, scalewatch: Callable[..., Any]) -> None:
+    """The sentence for 30 %, a row a tenth with intervals that narrow, the truth, and what held it."""
+    said = scalewatch("forecast", finished)
+
+    assert 0 == said.code, said.err
+    assert "At 30 % (step 450): it will end at" in said.out
+    assert "It ended at" in said.out
+    assert "held by" in said.out
+    assert "inside, off by" in said.out or "OUTSIDE, off by" in said.out
+    assert "The rates of the whole log count as planned." in said.out
+    rows = told(scalewatch("forecast", finished, "--json"))
+    assert [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] == [row["at"] for row in rows["forecasts"]]
+    widths = [np.diff(row["intervals"]["0.8"])[0] for row in rows["forecasts"] if "final_loss" in row]
+    assert widths[-1] < 0.5 * widths[0]
+    last = rows["forecasts"][-1]["intervals"]["0.95"]
+    assert last[0] < rows["final_loss"] < last[1]
+
+
+def test_it_sees_no_row_beyond_the_part_that_was_asked_for(
+    finished: Path, tmp_path: Path, scalewatch: Callable[..., Any]
+) -> None:
+    """A log cut off there says the same, but for the truth, when its plan is told."""
+    plan = cosine(TOTAL)
+    cut = write(tmp_path / "cut.csv", curve(plan)[:500], plan[:500])
+    whole = told(scalewatch("forecast", finished, "--schedule", "cosine", "--json"))
+    part = told(scalewatch("forecast", cut, "--total-steps", TOTAL, "--schedule", "cosine", "--json"))
+
+    assert 0.3 == part["forecasts"][-1]["at"]
+    assert whole["forecasts"][2]["intervals"] == part["forecasts"][-1]["intervals"]
+    assert part["final_loss"] is None
+
+
+def test_a_ladder_sharpens_the_forecast(finished: Path, tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """With a law of smaller runs the shape is known, and the interval at 30 % is narrower."""
+    save_law(fitted(), tmp_path / "law.json")
+    alone = told(scalewatch("forecast", finished, "--json"))["forecasts"][2]["intervals"]["0.8"]
+    law = told(scalewatch("forecast", finished, "--json", "--law", tmp_path / "law.json"))["forecasts"][2]
+
+    assert np.diff(law["intervals"]["0.8"])[0] < np.diff(alone)[0]
+
+
+def test_pictures(finished: Path, tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """In the terminal out of Braille, and as a file."""
+    pytest.importorskip("vl_convert")
+    said = scalewatch("forecast", finished, "--chart", "--out", tmp_path / "run.svg")
+
+    assert "said at 30 %, 80 %" in said.out
+    assert any(0x2800 < ord(letter) < 0x2900 for letter in said.out)
+    assert "It ended at" in (tmp_path / "run.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--at", "0"], "`--at`"),
+        (["--at", "1.5"], "`--at`"),
+        (["--schedule", "triangle"], "`--schedule`"),
+        (["--unit", "joule"], "`--unit`"),
+        (["--total-steps", "9000"], "ends at 0.166 of the plan"),
+        (["--out", "picture.gif"], ".png"),
+    ],
+)
+def test_an_option_that_is_none_is_refused(
+    options: list[str], words: str, finished: Path, scalewatch: Callable[..., Any]
+) -> None:
+    """One line on stderr, exit code 2."""
+    said = scalewatch("forecast", finished, *options)
+
+    assert 2 == said.code
+    assert words in said.err
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+def test_a_perplexity_is_taken_as_one_by_its_name_and_refused_without(
+    tmp_path: Path, scalewatch: Callable[..., Any]
+) -> None:
+    """Its logarithm is forecast; under the name of a loss a number would be confident and wrong."""
+    plan = cosine(TOTAL)
+    known = write(tmp_path / "known.csv", np.exp(curve(plan) + 1.0), plan, "train_ppl")
+    unknown = write(tmp_path / "unknown.csv", np.exp(curve(plan) + 1.0), plan)
+
+    said = scalewatch("forecast", known, "--column", "loss=train_ppl", "--json")
+    assert 0 == said.code, said.err
+    assert curve(plan)[-30:].mean() + 1.0 == pytest.approx(told(said)["final_loss"], abs=0.01)
+    assert any("perplexity" in note for note in told(said)["notes"])
+    no = scalewatch("forecast", unknown)
+    assert 2 == no.code
+    assert "--unit perplexity" in no.err
+    assert 0 == scalewatch("forecast", unknown, "--unit", "perplexity").code
+
+
+def test_bits_become_nats(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """By their name, or where somebody says so; and not twice."""
+    plan = cosine(TOTAL)
+    named = write(tmp_path / "named.csv", curve(plan) / math.log(2), plan, "train_loss_bits")
+    plain = write(tmp_path / "plain.csv", curve(plan) / math.log(2), plan)
+    options = ["--column", "loss=train_loss_bits"]
+    ends = [
+        told(scalewatch("forecast", named, *options, "--json"))["final_loss"],
+        told(scalewatch("forecast", plain, "--unit", "bits", "--json"))["final_loss"],
+    ]
+
+    assert [curve(plan)[-30:].mean()] * 2 == pytest.approx(ends, rel=1e-6)
+    twice = scalewatch("forecast", named, *options, "--unit", "bits")
+    assert 2 == twice.code
+    assert "not needed" in twice.err
+
+
+def test_a_loss_that_rises_is_doubted_in_so_many_words(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """The upturn of many epochs over little data: no law of falling curves holds."""
+    plan = cosine(TOTAL)
+    up = curve(plan) * (1.0 + 0.0004 * np.maximum(np.arange(TOTAL) - 700, 0))
+    said = scalewatch("forecast", write(tmp_path / "run.csv", up, plan), "--at", "0.9")
+
+    assert "has been rising since step" in said.out
+
+
+def test_a_model_that_recites_its_data_is_doubted(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """Fine-tuning near a loss of zero."""
+    step = np.arange(1, TOTAL + 1)
+    near = (0.02 + 1.2 * np.exp(-step / 150)) * np.exp(0.02 * np.random.default_rng(0).standard_normal(TOTAL))
+    said = scalewatch("forecast", write(tmp_path / "run.csv", near, cosine(TOTAL)), "--at", "0.7")
+
+    assert "recites its data" in said.out
+
+
+def test_rates_that_leave_the_plan_are_told(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """A schedule that changed in mid-run: what is said holds for the plan, and that is said too."""
+    plan = cosine(TOTAL)
+    taken = np.where(np.arange(TOTAL) < 600, plan, 0.2 * plan)
+    log = write(tmp_path / "run.csv", curve(taken), taken)
+    said = scalewatch("forecast", log, "--schedule", "cosine", "--at", "0.6")
+
+    assert "are not those of --schedule cosine" in said.out
+    assert "the plan has" in said.out
+
+
+def test_a_length_that_was_wrong_is_told(finished: Path, scalewatch: Callable[..., Any]) -> None:
+    """The log goes on beyond its plan."""
+    said = scalewatch("forecast", finished, "--total-steps", 1_000)
+
+    assert "beyond the 1,000 planned: the length was wrong" in said.out
+
+
+def test_a_ladder_of_another_tokenizer_is_not_believed(
+    finished: Path, tmp_path: Path, scalewatch: Callable[..., Any]
+) -> None:
+    """Its law contradicts the run's own curve, and both numbers are on the screen."""
+    save_law(fitted(TrueLaw(floor=2.9)), tmp_path / "law.json")
+    said = scalewatch("forecast", write_run(tmp_path), "--law", tmp_path / "law.json", "--at", "0.5")
+
+    assert "contradict each other" in said.out
+
+
+def write_run(folder: Path) -> Path:
+    """The journal of a run that says its size, for a law with one."""
+    from scalewatch import Run
+    from scalewatch.journal import JournalWriter, observation_record
+    from tests.synthetic import rows
+
+    plan = cosine(TOTAL)
+    run = Run("sized", learning_rates=plan, parameters=int(SIZE), tokens_per_step=2_000)
+    writer = JournalWriter(folder / "sized", run)
+    for row in rows(curve(plan), plan):
+        writer.append(observation_record(row))
+    writer.close()
+    return folder / "sized"
+
+
+def test_without_rates_the_interval_spans_what_nobody_knows(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """And says so; with the schedule named it is narrower."""
+    log = write(tmp_path / "run.csv", curve(cosine(TOTAL)))
+    blind, named = (told(scalewatch("forecast", log, "--json", *o)) for o in ([], ["--schedule", "cosine"]))
+
+    assert any("no learning rates" in note for note in blind["notes"])
+    at = [np.diff(each["forecasts"][4]["intervals"]["0.8"])[0] for each in (blind, named)]
+    assert at[1] < at[0]
+
+
+def test_a_folder_of_runs_is_for_sweep(finished: Path, scalewatch: Callable[..., Any]) -> None:
+    """And says which command is."""
+    write(finished.parent / "other.csv", curve(cosine(TOTAL), 2), cosine(TOTAL))
+    said = scalewatch("forecast", finished.parent)
+
+    assert 2 == said.code
+    assert "scalewatch sweep" in said.err
+
+
+# --- a sweep --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Five runs at 60 % of a schedule, one hopeless, one lost."""
+    plan = wsd(TOTAL, decay=0.8)
+    upto = int(0.6 * TOTAL)
+    for name, above in (("best", 0.0), ("close", 0.002), ("worse", 0.25), ("bad", 0.6)):
+        write(tmp_path / "sweep" / f"{name}.csv", curve(plan)[:upto] + above, plan[:upto])
+    lost = curve(plan)[:upto]
+    lost[500:] = np.nan
+    write(tmp_path / "sweep" / "lost.csv", lost, plan[:upto])
+    return tmp_path / "sweep"
+
+
+def test_a_sweep_names_the_runs_to_stop_and_what_that_saves(runs: Path, scalewatch: Callable[..., Any]) -> None:
+    """The hopeless and the lost; the close one goes on. Exit code 1: there is something to do."""
+    said = scalewatch("sweep", runs, "--total-steps", TOTAL, "--schedule", "linear", "--json")
+    by_name = {run["run"]: run for run in told(said)["runs"]}
+
+    assert 1 == said.code
+    assert {"worse", "bad", "lost"} == {name for name, run in by_name.items() if run["stop"]}
+    assert by_name["lost"]["lost"]
+    assert told(said)["risk"] <= 0.02
+    text = scalewatch("sweep", runs, "--total-steps", TOTAL, "--schedule", "linear").out
+    assert "Stop 3 of the 5 runs now: saves 1,800 steps" in text
+    assert "of killing the winner" in text
+
+
+def test_a_sweep_that_has_ended_has_nothing_to_stop(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """Exit code 0; looked back to, it has."""
+    plan = wsd(TOTAL, decay=0.8)
+    for name, above in (("best", 0.0), ("bad", 0.6)):
+        write(tmp_path / "sweep" / f"{name}.csv", curve(plan) + above, plan)
+    now, then = (scalewatch("sweep", tmp_path / "sweep", *o) for o in ([], ["--at", "0.5"]))
+
+    assert [0, 1] == [now.code, then.code]
+    assert "there is nothing to stop" in now.out
+    assert "Stop 1 of the 2 runs now" in then.out
+
+
+def test_a_sweep_of_one_run_is_none(finished: Path, scalewatch: Callable[..., Any]) -> None:
+    """One line, exit code 2."""
+    said = scalewatch("sweep", finished)
+
+    assert 2 == said.code
+    assert "two or more" in said.err
