@@ -24,6 +24,7 @@ from scalewatch.detect.grad_norm import GradNorm
 from scalewatch.detect.level import Level
 from scalewatch.detect.noise import Noise
 from scalewatch.detect.nonfinite import NonFiniteGradient
+from scalewatch.detect.precursor import Precursor
 from scalewatch.detect.schedule import Schedule
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind, Phase
@@ -45,6 +46,8 @@ OVERFLOW_ROWS, OVERFLOWS = 64, 2
 LEAD_ROWS = 8
 #: High gradient norms, and steps, before the loss rises that are more than a hint [rows, steps].
 LEAD_HIGH, LEAD_LONG = 3, 3
+#: Steps between a precursor and the incident [steps]: eight samples of one that is measured every eighth step.
+PRECURSOR_STEPS = 64
 #: Recent gradient norm over its base, and scatter over its least, that are signs of instability [log units, ratio].
 GRAD_GROWN, NOISE_GROWN = math.log(1.4), 1.5
 #: Length of the warm-up, from the first step, within which its end is to blame [ratio].
@@ -74,7 +77,7 @@ class Cause(Stateful):
     >>> from scalewatch.run import Run
     >>> schedule = Schedule(Run("doc", learning_rates=[1e-3] * 100))
     >>> muted = schedule.mutes(50, 4e-3)
-    >>> cause = Cause(Level(), schedule, GradNorm(), NonFiniteGradient(), Noise())
+    >>> cause = Cause(Level(), schedule, GradNorm(), NonFiniteGradient(), Noise(), Precursor())
     >>> spike = Finding(Kind.SPIKE, Severity.WARNING, 50, 49, "loss rose")
     >>> row = Sample()
     >>> row.step = 50
@@ -86,10 +89,16 @@ class Cause(Stateful):
     STATE = ("resumed", "resumed_step", "resumed_loss", "rank", "rank_rows", "rank_step", "rank_broken", "told")
 
     def __init__(
-        self, level: Level, schedule: Schedule, gradient: GradNorm, overflow: NonFiniteGradient, noise: Noise
+        self,
+        level: Level,
+        schedule: Schedule,
+        gradient: GradNorm,
+        overflow: NonFiniteGradient,
+        noise: Noise,
+        precursor: Precursor,
     ) -> None:
         self._level, self._schedule, self._noise = level, schedule, noise
-        self._gradient, self._overflow = gradient, overflow
+        self._gradient, self._overflow, self._precursor = gradient, overflow, precursor
         self.resumed = False
         self.resumed_step = 0
         self.resumed_loss = 0.0
@@ -220,6 +229,10 @@ class Cause(Stateful):
         if gradient.high_rows and lead > 0 and start - gradient.high_last <= LEAD_ROWS * sample.spacing:
             signs.append(f"the gradient norm was up {lead} steps before the loss")
             sure = lead >= LEAD_LONG * sample.spacing and gradient.high_rows >= LEAD_HIGH
+        inside = self._precursor
+        names = [name for name in inside.up if not name.startswith("grad_norm")]
+        if names and inside.high_step < start and start - inside.high_last <= PRECURSOR_STEPS:
+            signs.append(f"{' and '.join(names[:2])} had been up since step {inside.high_step}")
         grown = gradient.level.near - gradient.level.base
         if gradient.level.rows >= LEAST_ROWS and grown > max(GRAD_GROWN, gradient.level.scale):
             signs.append(f"the gradient norm had grown {math.exp(grown):.1f} times")

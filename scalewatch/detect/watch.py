@@ -95,7 +95,8 @@ class Watch:
         self._slow_detectors = tuple(make(self._trail) for make in SLOW_DETECTORS)
         self._slow_parts = tuple((f"detector {d.name}", d) for d in self._slow_detectors)
         by_type: dict[type, Any] = {type(d): d for d in (*self._detectors, *self._slow_detectors)}
-        self._cause = Cause(self._level, self._schedule, by_type[GradNorm], by_type[NonFiniteGradient], by_type[Noise])
+        signs = (by_type[kind] for kind in (GradNorm, NonFiniteGradient, Noise, Precursor))
+        self._cause = Cause(self._level, self._schedule, *signs)
         self._sample = Sample()
         self._last_step = 0
         self._first_step = 0

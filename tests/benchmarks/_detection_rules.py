@@ -125,23 +125,35 @@ def early_stopping(_: int, *, patience: float = 3) -> Rule:
 
 
 class _Window:
-    """Sums over the last rows; a NaN stays in it as long as it does in the originals."""
+    """Sums over the last rows; a NaN blinds it for as long as it does in the originals, which add up anew."""
 
     def __init__(self, rows: int) -> None:
         self._values: deque[float] = deque(maxlen=rows)
+        self._blind = 0
+        self._sum = self._squares = 0.0
 
     def __len__(self) -> int:
         return len(self._values)
 
     def push(self, value: float) -> None:
+        if len(self._values) == self._values.maxlen:
+            self._count(self._values[0], -1)
         self._values.append(value)
+        self._count(value, 1)
+
+    def _count(self, value: float, sign: int) -> None:
+        if abs(value) < 1e6:
+            self._sum += sign * value
+            self._squares += sign * value * value
+        else:
+            self._blind += sign
 
     def mean(self) -> float:
-        return sum(self._values) / len(self._values)
+        return math.nan if self._blind else self._sum / len(self._values)
 
     def sd(self) -> float:
-        mean = self.mean()
-        return math.sqrt(sum((v - mean) ** 2 for v in self._values) / max(len(self._values) - 1, 1))
+        rows = len(self._values)
+        return math.sqrt(max(self._squares - rows * self.mean() ** 2, 0.0) / max(rows - 1, 1))
 
 
 RULES: dict[str, MakeRule] = {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scalewatch.detect import Watch
 from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.guard import Guard
+from scalewatch.observation import Observation
 from scalewatch.run import Run
 
 Follow = Callable[..., list[Finding]]
@@ -166,3 +167,17 @@ def test_an_open_incident_carries_its_cause(follow: Follow, curve: Curve) -> Non
     loaded.load_state_dict(watch.state_dict())
 
     assert ["learning_rate_too_high"] == [f.evidence["cause"] for f in loaded.open_incidents if f.pages]
+
+
+@pytest.mark.parametrize(("logit", "cause"), [(5_000.0, "learning_rate_too_high"), (8.0, "unknown")])
+def test_an_attention_logit_that_grew_before_the_spike_is_named(curve: Curve, logit: float, cause: str) -> None:
+    """What was measured inside the model before the loss rose is part of the reason."""
+    watch, found, loss = Watch(Run("test"), Guard()), [], spiked(curve)
+    onset = 1001
+    for step, value in enumerate(loss.tolist(), start=1):
+        inside = {"attention_logit": logit if onset - 40 <= step < onset else 8.0} if step % 8 == 0 else None
+        found += watch.observe(Observation(step, value, precursors=inside))
+
+    opened = next(f for f in found if f.kind is Kind.SPIKE)
+    assert cause == opened.evidence["cause"]
+    assert ("attention_logit" in str(opened.evidence["cause_reason"])) == (cause != "unknown")
