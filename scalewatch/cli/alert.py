@@ -107,7 +107,7 @@ def digest(
         rows.append((run.log.name, f"{said.headline} (step {said.step:,}{loss})"))
     if len(watched) > MOST_RUNS:
         rows.append(("and more", f"{len(watched) - MOST_RUNS} runs"))
-    headline = f"{len(watched)} runs, {bad} with findings"
+    headline = f"{len(watched)} run{'s' if len(watched) != 1 else ''}, {bad} with findings"
     _send(_notice(Status.DIGEST, headline=headline, rows=tuple(rows)), receiver, rules)
     typer.echo(f"scalewatch: {receiver} has taken the digest of {headline}.")
 

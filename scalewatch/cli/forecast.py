@@ -36,7 +36,7 @@ class Said:
     Attributes:
         part: of the plan. step: newest step. loss: mean of its newest stretch, NaN before the first.
         forecast: None if nothing could be said. forecaster: as it stands after the last part that was asked for.
-        doubts: what spoke against the forecast. open: incidents.
+        doubts: what spoke against the forecast; void: whether no law holds at all. open: incidents.
     """
 
     part: float
@@ -45,6 +45,7 @@ class Said:
     forecast: Forecast | None
     forecaster: Forecaster | None
     doubts: tuple[str, ...]
+    void: bool
     open: tuple[Finding, ...]
 
 
@@ -91,7 +92,7 @@ def forecast(
         _print(past, plan, said, chosen, truth, chart=chart)
     if out is not None:
         _draw(past, chosen, truth, out)
-    raise typer.Exit(0 if chosen.forecast is not None else 1)
+    raise typer.Exit(0 if chosen.forecast is not None and not chosen.void else 1)
 
 
 def one_log(path: Path, settings: Settings) -> Any:
@@ -130,9 +131,9 @@ def look_back(past: Past, plan: Plan, settings: Settings, parts: list[float]) ->
             if alone is not None and observation.loss > 0 and math.isfinite(observation.loss):
                 alone.observe(observation.step, observation.loss, observation.learning_rate, clean=not found)
             row += 1
-        made, against = monitor.forecast(), []
-        if monitor.forecaster is not None:
-            against += doubts(monitor.forecaster, None if math.isnan(newest) else newest)
+        made, rate = monitor.forecast(), None if math.isnan(newest) else newest
+        found_against = [] if monitor.forecaster is None else doubts(monitor.forecaster, rate)
+        against = [doubt.text for doubt in found_against]
         against += [
             f"An incident is open: {f.message}. The forecast is that of a run that recovers."
             for f in monitor.open_incidents
@@ -145,7 +146,8 @@ def look_back(past: Past, plan: Plan, settings: Settings, parts: list[float]) ->
         loss = past.losses[row - 1] if last is None and row else math.nan if last is None else last
         incidents = tuple(monitor.open_incidents)
         step = past.steps[row - 1] if row else 0
-        said.append(Said(part, step, loss, made, monitor.forecaster, tuple(against), incidents))
+        void = any(doubt.void for doubt in found_against)
+        said.append(Said(part, step, loss, made, monitor.forecaster, tuple(against), void, incidents))
     return said
 
 
@@ -165,9 +167,8 @@ def _print(past: Past, plan: Plan, said: list[Said], chosen: Said, truth: float 
     console.print(_table(said, truth, console.width))
     if chart:
         _plot(console, past, plan, chosen)
-    others = [text for s in said for text in s.doubts if text not in chosen.doubts and s.part <= chosen.part]
     made = [] if chosen.forecast is None else list(chosen.forecast.notes)
-    print_notes(console, [*made, *others, *plan.told, *past.told])
+    print_notes(console, [*made, *plan.told, *past.told])
 
 
 def _run_text(plan: Plan) -> str:
@@ -185,6 +186,8 @@ def _sentence(past: Past, chosen: Said, truth: float | None) -> str:
     ended = "" if truth is None else f" It ended at {truth:.3f}"
     if chosen.forecast is None:
         return f"{when} nothing could be said: too few rows past the warm-up.{ended + '.' if ended else ''}"
+    if chosen.void:
+        return f"{when} no law of loss curves holds, and what one says is worth nothing.{ended + '.' if ended else ''}"
     low, high = chosen.forecast.interval(0.8)
     text = f"{when}: it will end at {chosen.forecast.final_loss:.3f} nats, 80 % between {low:.3f} and {high:.3f}."
     if truth is None:
@@ -207,8 +210,8 @@ def _table(said: list[Said], truth: float | None, width: int) -> Table:
     for each in said:
         cells = [f"{100 * each.part:g} %", f"{each.step:,}"]
         made = each.forecast
-        if made is None:
-            table.add_row(*cells, "nothing yet", style="dim")
+        if made is None or each.void:
+            table.add_row(*cells, "nothing yet" if made is None else "no law holds", style="dim")
             continue
         intervals = [made.interval(level) for level in levels]
         cells += [f"{made.final_loss:.3f}", *(f"{low:.3f} to {high:.3f}" for low, high in intervals)]
@@ -237,7 +240,7 @@ def _plot(console: Console, past: Past, plan: Plan, chosen: Said) -> None:
     for step, loss in zip(past.steps, past.losses, strict=True):
         curve.add(step, loss)
     layers, legend = [], Text("loss", style="white")
-    if chosen.forecast is not None:
+    if chosen.forecast is not None and not chosen.void:
         steps = chosen.forecast.grid()
         steps = steps[steps >= chosen.step]
         if len(steps) > 1:
@@ -254,7 +257,7 @@ def _draw(past: Past, chosen: Said, truth: float | None, out: Path) -> None:
     from scalewatch.charts import Band, loss_against_law, save_chart
 
     band = None
-    if chosen.forecast is not None:
+    if chosen.forecast is not None and not chosen.void:
         steps = chosen.forecast.grid()
         mid, low, high = chosen.forecast.curve(steps)
         band = Band(f"said at {100 * chosen.part:g} %, 80 %", steps, mid, low, high)
@@ -273,7 +276,7 @@ def _print_json(past: Past, plan: Plan, said: list[Said], truth: float | None) -
         made = each.forecast
         row: dict[str, Any] = {"at": each.part, "step": each.step, "doubts": list(each.doubts)}
         if made is not None:
-            row |= {"final_loss": made.final_loss, "notes": list(made.notes)}
+            row |= {"final_loss": made.final_loss, "notes": list(made.notes), "void": each.void}
             row |= {"intervals": {f"{level:g}": list(made.interval(level)) for level in LEVELS}}
         rows.append(row)
     told = {

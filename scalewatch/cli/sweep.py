@@ -114,7 +114,7 @@ def _one(log: object, settings: object, schedule: str | None, unit: str | None, 
     if ended and truth is not None and math.isfinite(truth):
         standing = Standing.finished(past.name, truth)
     elif now.forecast is not None:
-        trouble = any(f.pages for f in now.open)
+        trouble = now.void or any(f.pages for f in now.open)
         standing = Standing.of(past.name, min(now.step / total, 0.999), now.forecast, spike=trouble)
     told = (*now.doubts, *plan.told, *past.told)
     return _Row(past.name, now.step, total, now.loss, standing, lost, truth if ended else None, told)

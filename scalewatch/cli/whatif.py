@@ -81,6 +81,8 @@ def whatif(
         raise LogError(f"{log}: nothing can be said at step {now.step:,}: too few rows past the warm-up.")
     if not now.rate > 0:
         raise LogError(f"{log}: the learning rate at step {now.step:,} is zero: there is nothing left to schedule.")
+    if said[0].void:
+        raise LogError(f"{log}: no law of loss curves holds at step {now.step:,}: {said[0].doubts[0]}")
     told = what_if(forecaster, _asked(now, decay, extend, rate, rates))
     notes = [*said[0].doubts, *(note for each in told for note in each.notes)]
     notes += [*_limits(now), *said[0].forecast.notes, *plan.told, *past.told]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import final
 
-from scalewatch.advice import Advice
+from scalewatch.advice import Action, Advice
 from scalewatch.forecast.advise_budget import about_budget
 from scalewatch.forecast.advise_forecast import about_aims, about_least_gain, about_schedule
 from scalewatch.forecast.advise_incident import about_incident
@@ -34,7 +34,13 @@ def advise(now: Situation) -> list[Advice]:
             return advice
     if any(finding.pages for finding in now.open_incidents):
         return []
-    return [said for rule in HEALTHY for said in rule(now)]
+    advice = []
+    for rule in HEALTHY:
+        # one action is advised for one reason, the most urgent; a run that is to be stopped needs nothing else
+        advice += [said for said in rule(now) if said.action not in {before.action for before in advice}]
+        if any(said.action is Action.STOP for said in advice):
+            break
+    return advice
 
 
 @final

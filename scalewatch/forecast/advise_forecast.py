@@ -22,7 +22,7 @@ __all__ = ["about_aims", "about_least_gain", "about_schedule"]
 HOPELESS = 0.05
 #: Part of the run before which no forecast stops it.
 EARLIEST_STOP = 0.2
-#: Chance from which another schedule is worth its name.
+#: Chance from which another schedule is taken without a look at a longer one.
 LIKELY = 0.5
 #: Part of the planned steps by which an extension is tried: more is another run.
 EXTENSION = 0.25
@@ -59,16 +59,20 @@ def about_aims(now: Situation) -> list[Advice]:
 
 
 def _still_could(forecaster: Forecaster, at: Position, loss: float) -> tuple[Action, Outcome] | None:
-    """The cheapest other schedule that gets below `loss` more likely than not; None if none does."""
+    """The first other schedule that likely gets below `loss`, else the likeliest that is not hopeless, else None."""
     tried = [(Action.CHANGE_SCHEDULE, hold_then_decay(at.rate, at.left, at.total_steps))]
     if at.planned:
         tried.append((Action.EXTEND, extended(at.rest, max(round(EXTENSION * at.total_steps), 1))))
     outcomes = what_if(forecaster, [alternative for _, alternative in tried])[1:]
-    for (action, _), outcome in zip(tried, outcomes, strict=True):
-        # what the law is not calibrated for is no reason to go on paying
-        if outcome.evidence_grade is EvidenceGrade.B and outcome.probability_below(loss) >= LIKELY:
-            return action, outcome
-    return None
+    # what the law is not calibrated for is no reason to go on paying
+    able = [
+        (outcome.probability_below(loss), action, outcome)
+        for (action, _), outcome in zip(tried, outcomes, strict=True)
+        if outcome.evidence_grade is EvidenceGrade.B
+    ]
+    likely = next((each for each in able if each[0] >= LIKELY), None)
+    best = likely or max(able, key=lambda each: each[0], default=None)
+    return None if best is None or best[0] < HOPELESS else best[1:]
 
 
 def about_least_gain(now: Situation) -> list[Advice]:

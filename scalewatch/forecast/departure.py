@@ -30,13 +30,13 @@ __all__ = ["Departure", "Way", "departure", "tail"]
 
 Floats = NDArray[np.float64]
 
-#: Stretches of the curve that a way to leave can be told from.
-FEWEST_STRETCHES = 6
+#: Stretches of the curve that a way to leave can be told from; a run is off its law after as many (`off_law.py`).
+FEWEST_STRETCHES = 4
 #: Newest stretches of which a step or a drift has at least so many: one is a bad stretch.
 LATEST_SINCE = 2
 #: How far a healthy run wanders from the shape of its law, relative, per square root of an e-fold of steps: at least
-#: this, and at least as much as whole runs scatter. The furthest of 77 public runs against ladders that did not see
-#: them is then at 3.5 (tests/benchmarks/forecast.py --only off-law).
+#: this, and at least as much as whole runs scatter. Chosen so that none of 77 public runs is off the law of a ladder
+#: of its family, in steps of .003, .005 (tests/benchmarks/forecast.py --only off-law).
 LEAST_WANDER = 0.005
 #: Independent tests that the search over ways and steps is worth, and runs that `LEAST_WANDER` is worth as evidence.
 SEARCHED, WORTH = 8.0, 8

@@ -6,13 +6,14 @@ Each is a sentence for people; none changes the number.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple, final
 
 import numpy as np
 
 from scalewatch.forecast.forecast import Forecast
 from scalewatch.forecast.forecaster import Forecaster
 
-__all__ = ["disagreement", "doubts"]
+__all__ = ["Doubt", "disagreement", "doubts"]
 
 #: Loss below which a model recites its data: text has more entropy than that (Hoffmann et al. 2022: E = 1.7 nats/token
 #: over web text; code is near 0.5), so laws of pre-training say nothing [nats/token].
@@ -25,36 +26,57 @@ RISE = 0.006
 OTHER_RATE = 0.15
 
 
-def doubts(forecaster: Forecaster, rate: float | None = None) -> list[str]:
-    """Return what speaks against a forecast of this run, a sentence each.
+@final
+class Doubt(NamedTuple):
+    """What speaks against a forecast.
+
+    Attributes:
+        text: a sentence. void: whether no law holds at all, so that its number is worth nothing.
+    """
+
+    text: str
+    void: bool
+
+
+def doubts(forecaster: Forecaster, rate: float | None = None) -> list[Doubt]:
+    """Return what speaks against a forecast of this run.
 
     Args:
         forecaster: of the run. rate: learning rate of the newest step, None if unknown.
     """
     _, means, losses, rows = forecaster.blocks.arrays()
-    said = []
+    said: list[Doubt] = []
     if len(losses) and losses[-1] < RECITES:
         said.append(
-            f"The loss is {losses[-1]:.2g}: so little is left that the model recites its data. Laws of "
-            "pre-training say nothing about that."
+            Doubt(
+                f"The loss is {losses[-1]:.2g}: so little is left that the model recites its data. Laws of "
+                "pre-training say nothing about that.",
+                True,
+            )
         )
     rising = _rising(means, losses, rows, forecaster.blocks.log_noise)
     if rising is not None:
         said.append(
-            f"The loss has been rising since step {rising:,}, and laws of loss curves only fall: overfitting, other "
-            "data or too high a rate. The forecast is that of a run that recovers."
+            Doubt(
+                f"The loss has been rising since step {rising:,}, and laws of loss curves only fall: overfitting, "
+                "other data or too high a rate. The forecast is that of a run that recovers.",
+                True,
+            )
         )
     plan, step = forecaster.run.learning_rates, forecaster.blocks.last_step
     if plan is not None and rate is not None and math.isfinite(rate) and 0 < step <= len(plan):
         planned, peak = float(plan[step - 1]), float(plan.max())
         if abs(rate - planned) > OTHER_RATE * peak:
             said.append(
-                f"The learning rate is {rate:.3g} at step {step:,}, and the plan has {planned:.3g}: the forecast is "
-                "that of the plan."
+                Doubt(
+                    f"The learning rate is {rate:.3g} at step {step:,}, and the plan has {planned:.3g}: the forecast "
+                    "is that of the plan.",
+                    False,
+                )
             )
     total = forecaster.run.total_steps
     if total is not None and step > total:
-        said.append(f"The run is at step {step:,}, beyond the {total:,} planned: its length was wrong.")
+        said.append(Doubt(f"The run is at step {step:,}, beyond the {total:,} planned: its length was wrong.", False))
     return said
 
 

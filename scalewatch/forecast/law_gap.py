@@ -80,8 +80,12 @@ class LawGap:
     def text(self) -> str:
         """Say it in one sentence, and the way in a second where chance does not explain it."""
         side = "above" if self.nats > 0 else "below"
-        far = f"{abs(self.nats):.3f} nats ({abs(self.percent):.2g} %) {side} its law"
+        far = f"{abs(self.nats):.3f} nats ({self._percent()} %) {side} its law"
         return f"{far} (the law's own error is {self.sd:.3f}): {self._equivalent()}.{self._way()}"
+
+    def _percent(self) -> str:
+        size = abs(self.percent)
+        return f"{size:.0f}" if size >= 10 else f"{size:.1f}" if size >= 1 else f"{size:.2f}"
 
     def _equivalent(self) -> str:
         ratio = self.token_ratio

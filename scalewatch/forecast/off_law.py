@@ -22,7 +22,8 @@ from scalewatch.run import Run
 __all__ = ["OffLaw", "OffPlan"]
 
 #: A law's error is one draw a run, so this is the share of healthy runs that are told they are off, and no patience
-#: within a run makes it smaller. None of 77 public runs was (tests/benchmarks/forecast.py --only off-law).
+#: within a run makes it smaller. None of the 77 public runs that `LEAST_WANDER` was chosen on was told so
+#: (tests/benchmarks/forecast.py --only off-law).
 MOST_CHANCE = 0.01
 #: Nearer to the law than this [relative] a run is not off it: seeds move a final loss by 0.2 to 0.6 %.
 LEAST_SHARE = 0.006

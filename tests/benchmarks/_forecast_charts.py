@@ -47,14 +47,15 @@ def calibration(told: Sequence[Told], theme: Theme) -> Any:
         ]
         panels.append(_calibration_panel(rows, mean, sources, MODES[mode], theme))
     runs = len({each.run.run.name for each in ours})
+    asked = ", ".join(f"{fraction:.0%}" for fraction in sorted({each.fraction for each in ours}))
     chart = alt.hconcat(*panels, spacing=36)
     return finished(
         chart,
         theme,
         title="How often the forecast's interval held the outcome",
         subtitle=[
-            f"{runs} public runs, asked at every tenth of each. On the dashed line an interval holds what it says; "
-            "below it is too narrow. Thick: mean over sources."
+            f"{runs} public runs, asked at {asked}.",
+            "On the dashed line an interval holds what it says; below it is too narrow. Thick: mean over sources.",
         ],
     )
 
@@ -95,7 +96,8 @@ def error_against_progress(told: Sequence[Told], theme: Theme) -> Any:
     scale = alt.Scale(type="log", domain=[min(0.8 * low, ticks[0]), max(1.2 * high, ticks[-1])], nice=False)
     panels = []
     for mode in modes:
-        x = alt.X("progress:Q", title="part of the run that was seen  [%]", scale=alt.Scale(domain=[0, 100]))
+        axis = alt.Axis(values=[0, 20, 40, 60, 80, 100])
+        x = alt.X("progress:Q", title="part of the run that was seen  [%]", scale=alt.Scale(domain=[0, 100]), axis=axis)
         y = alt.Y("error:Q", title="error of the final loss  [%]", scale=scale, axis=alt.Axis(values=ticks))
         colour = alt.Color("who:N", scale=alt.Scale(domain=who, range=[colours[w] for w in who]), title=None)
         base = alt.Chart(data([row for row in values if row["mode"] == mode])).encode(x=x, y=y, color=colour)
@@ -107,5 +109,7 @@ def error_against_progress(told: Sequence[Told], theme: Theme) -> Any:
         alt.hconcat(*panels, spacing=36),
         theme,
         title="How far off the forecast of the final loss is",
-        subtitle=[f"Mean over {len(by_source(told))} sources of the mean absolute error, at each tenth of the run."],
+        subtitle=[
+            f"Mean over {len(by_source(told))} sources of the mean absolute error, by how much of the run was seen."
+        ],
     )

@@ -49,7 +49,7 @@ def width(told: Sequence[Told], level: int = 1) -> float:
 
 def _table(title: str, fractions: Sequence[float], first: str = "") -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column(first, min_width=20)
+    table.add_column(first, min_width=26)
     for fraction in fractions:
         table.add_column(f"{fraction:.0%}", justify="right")
     return table
@@ -81,7 +81,8 @@ def errors(console: Console, told: Sequence[Told], mode: str, fractions: Sequenc
         table.add_row("ours, worst run", *(f"{value:.2f}" for value in worst))
         for source in by_source([e for row in ours for e in row]):
             parts = [[e for e in row if e.run.source == source] for row in ours]
-            table.add_row(f"{source} ({max(map(len, parts))})", *(f"{error(part):.2f}" for part in parts))
+            cells = [f"{error(part):.2f}" if part else "-" for part in parts]
+            table.add_row(f"{source} ({max(map(len, parts))})", *cells)
     console.print(table)
 
 

@@ -9,8 +9,8 @@ off-law healthy runs against those ladders: how many are said to be off their la
 
 Every run is read once by one monitor, as it would be while it trains, and asked at each tenth. The outcome is the mean
 over the last fiftieth of the rows. `--quick` asks every fourth run at 20, 30 and 50 %. The others are restated here in
-their plain forms; with its published shape the annealing law has seen the ends of three of the runs. The intervals'
-constants were made with whole sources left out in turn (`scalewatch/forecast`), which this does not repeat.
+their plain forms; with its published shape the annealing law has seen the ends of three of the runs.
+What the forecaster's and the off-law rule's constants were chosen on is among these runs: no row is left-out.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ run from 20 % on. `saved` is the part of all planned steps that is not trained; 
 was stopped; `regret` by how much the best run that is left ends above it. Fours are all sweeps of four runs drawn from
 the larger ones, 15 of each: they overlap. The clairvoyant stops all but the winner at 20 %: nobody saves more.
 
-The rule has no constant that was tuned on these runs: risk and spending are principles, the forecasts have what
-forecasts have. `--runs` lists each sweep.
+The rule's form (independent errors, a risk that is spent with progress) was settled after some sixty others had been
+tried on these same sweeps, and no source was left out: its kills are in-sample. `--runs` lists each sweep.
 """
 
 from __future__ import annotations

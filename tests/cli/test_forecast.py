@@ -158,7 +158,10 @@ def test_a_loss_that_rises_is_doubted_in_so_many_words(tmp_path: Path, scalewatc
     up = curve(plan) * (1.0 + 0.0004 * np.maximum(np.arange(TOTAL) - 700, 0))
     said = scalewatch("forecast", write(tmp_path / "run.csv", up, plan), "--at", "0.9")
 
+    assert 1 == said.code
+    assert "no law of loss curves holds" in said.out
     assert "has been rising since step" in said.out
+    assert "will end at" not in said.out
 
 
 def test_a_model_that_recites_its_data_is_doubted(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
@@ -167,7 +170,9 @@ def test_a_model_that_recites_its_data_is_doubted(tmp_path: Path, scalewatch: Ca
     near = (0.02 + 1.2 * np.exp(-step / 150)) * np.exp(0.02 * np.random.default_rng(0).standard_normal(TOTAL))
     said = scalewatch("forecast", write(tmp_path / "run.csv", near, cosine(TOTAL)), "--at", "0.7")
 
+    assert 1 == said.code
     assert "recites its data" in said.out
+    assert "will end at" not in said.out
 
 
 def test_rates_that_leave_the_plan_are_told(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:

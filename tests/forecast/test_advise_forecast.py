@@ -198,10 +198,12 @@ def test_an_aim_that_is_none_is_refused(name: str, value: Any) -> None:
 def test_every_advice_says_what_would_change_it(law: CurveLaw) -> None:
     """From each rule there is."""
     monitor = monitored(constant(TOTAL), law, target_loss=1.0, least_gain=0.5)
+    calm = monitored(constant(TOTAL), law, least_gain=0.5)
     lost = Finding(Kind.NONFINITE, Severity.CRITICAL, HALF, HALF - 5, "NaN")
     hot = Finding(Kind.DIVERGENCE, Severity.WARNING, HALF, 100, "diverges", {"cause": "hardware", "cause_reason": "x"})
     situations = [
         situation(monitor),
+        situation(calm),
         situation(open_incidents=[lost], spikes=3),
         situation(open_incidents=[spike()]),
         situation(open_incidents=[hot]),
@@ -210,6 +212,8 @@ def test_every_advice_says_what_would_change_it(law: CurveLaw) -> None:
     ]
     advice = [each for now in situations for each in advise(now)]
 
+    assert [Action.STOP] == actions(advise(situation(monitor))), "a run that is to be stopped needs nothing else"
+    assert [Action.DECAY_NOW, Action.CHANGE_SCHEDULE] == actions(advise(situation(calm)))
     assert len({each.action for each in advice}) >= 6
     assert all(each.would_change.endswith(".") and each.reason.endswith(".") for each in advice)
 

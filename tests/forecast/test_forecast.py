@@ -120,7 +120,7 @@ def test_the_gap_is_a_sentence_in_tokens() -> None:
     """The sentence that a person reads, to the letter."""
     start, end = gap(sd=0.05).text().split(": ")
 
-    assert "0.100 nats (4 %) above its law (the law's own error is 0.050)" == start
+    assert "0.100 nats (4.0 %) above its law (the law's own error is 0.050)" == start
     assert "at 12.0 B tokens you are where the law expects 10.3 B, 14 % of the compute so far is lost." == end
 
 

@@ -97,7 +97,7 @@ def test_the_evidence_is_numbers() -> None:
     assert pytest.approx(3.0) == finding.evidence["law_sigmas"]
     assert (2.5, 0.9) == (finding.evidence["expected_loss"], finding.evidence["token_ratio"])
     assert pytest.approx(0.0027, rel=0.01) == finding.evidence["chance"]
-    assert "0.075 nats (3 %) above its law" in finding.message
+    assert "0.075 nats (3.0 %) above its law" in finding.message
     assert "About 1 healthy run in 400 looks like this by chance." in finding.message
 
 

@@ -102,6 +102,16 @@ def test_an_advice_comes_back_as_it_was(advice: Advice) -> None:
     assert same(advice, advice_from(through_json(advice_record(advice))))
 
 
+def test_an_advice_of_an_older_journal_is_read_without_what_it_did_not_have() -> None:
+    """Before gains had intervals; and an interval that is none is refused."""
+    record = through_json(advice_record(Advice(Action.WAIT, "r", EvidenceGrade.C, 0.1, 5)))
+    old = {name: value for name, value in record.items() if name not in ("gain_interval", "would_change")}
+
+    assert Advice(Action.WAIT, "r", EvidenceGrade.C, 0.1, 5) == advice_from(old)
+    with pytest.raises(JournalError, match="`gain_interval`"):
+        advice_from(record | {"gain_interval": [0.1]})
+
+
 @given(TEXT, st.none() | st.integers(1, 10**15), st.none() | st.floats(1e-3, 1e15))
 def test_a_run_comes_back_as_it_was(name: str, parameters: int | None, tokens: float | None) -> None:
     """With any name that Python can hold."""
