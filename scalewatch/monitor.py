@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, final
 
 from scalewatch.advice import Advice
@@ -200,7 +201,12 @@ class Monitor:
         """
         if self._forecaster is None:
             return None
-        return self.guard.call("forecast", self._forecaster.forecast)
+        made = self.guard.call("forecast", self._forecaster.forecast)
+        since = self._off_plan.since
+        if made is None or since is None:
+            return made
+        note = f"The learning rate left its plan at step {since:,}: this is what the plan would have given."
+        return replace(made, notes=(*made.notes, note))
 
     def expected_at(self, step: float) -> tuple[float, float] | None:
         """Return (loss, sd) [nats/token] that the law expected at `step` before the run; None without one."""

@@ -7,6 +7,7 @@ for, from the blocks, at a cost that does not grow with the run.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -60,6 +61,9 @@ EARLIEST_WALK_SHARE = 0.02
 #: public sources want (0.7 to 2); a third source with nearly no noise would allow a tenth and is not listened to.
 SPREAD_OWN = 0.55
 SPREAD_LAW = 1.0
+#: A run is as far off its law as chance makes one in a hundred: then the law's promise is doubted by that distance, but
+#: not in the first fifth of the run, where the early descent is off any law [part of the run].
+OFF_LAW_CHANCE, DOUBT_FROM_SHARE = 0.01, 0.2
 
 
 @final
@@ -145,11 +149,14 @@ class Forecaster:
             return None  # no learning rate is known yet, or each so far was zero
         keep = (means > schedule.settled_step) & (walked >= EARLIEST_WALK_SHARE * shortest)
         law_knows = self.law is not None
+        gap = self.law_gap()
         enough = keep.sum() >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest
         branches: list[tuple[Future, LawPosterior]] = []
         notes: tuple[str, ...] = ()
         for future in futures:
             prior, notes = self._prior(future, losses)
+            if gap is not None and gap.step >= DOUBT_FROM_SHARE * total and gap.chance < OFF_LAW_CHANCE:
+                prior, notes = _doubted(prior, gap), (*notes, "The run is off its law, which counts for less here.")
             if prior.end_loss is None and not enough:
                 return None
             curve = (walked[keep] / future.end_walked, annealed[keep], losses[keep])
@@ -160,16 +167,19 @@ class Forecaster:
             branches.append((future, posterior(prior, *curve, noise, end, misfit, gain_error)))
         if self.run.learning_rates is None:
             notes = (*notes, "The learning rates to come are unknown: the interval spans holding and decaying.")
-        return self._finish(branches, notes, SPREAD_LAW if law_knows else SPREAD_OWN)
+        made = self._finish(branches, notes, gap, SPREAD_LAW if law_knows else SPREAD_OWN)
+        return made if made.final_loss > 0.0 else None  # a loss near zero is of no law of pre-training
 
-    def _finish(self, branches: list[tuple[Future, LawPosterior]], notes: tuple[str, ...], spread: float) -> Forecast:
+    def _finish(
+        self, branches: list[tuple[Future, LawPosterior]], notes: tuple[str, ...], gap: LawGap | None, spread: float
+    ) -> Forecast:
         if self._schedule is None or self._total is None:
             raise RuntimeError("a forecast needs a schedule and an end")
         made = Forecast(
             step=self.blocks.last_step,
             total_steps=self._total,
             final_loss=0.0,
-            law_gap=self.law_gap(),
+            law_gap=gap,
             schedule_known=self.run.learning_rates is not None,
             notes=notes,
             _branches=tuple(branches),
@@ -253,3 +263,10 @@ class Forecaster:
         if state["registered"]:
             self.promise = Registered.from_record(state["registered"])  # the first one counts, not that of today's law
         self._made = None
+
+
+def _doubted(prior: ShapePrior, gap: LawGap) -> ShapePrior:
+    """The prior, with the distance between the run and the law added to what the law may be wrong by."""
+    end, (mean, sd) = prior.end_loss, prior.remaining
+    wider = None if end is None else (end[0], math.hypot(end[1], gap.nats))
+    return replace(prior, end_loss=wider, remaining=(mean, math.hypot(sd, gap.nats)))

@@ -151,3 +151,34 @@ def test_a_ladder_of_the_same_tokenizer_is_not_contradicted(law: CurveLaw) -> No
     assert with_law is not None
     assert own is not None
     assert disagreement(with_law, own) is None
+
+
+@pytest.mark.parametrize("factor", [1.25, 0.8, 1.0 / math.log(2.0)])
+def test_a_ladder_of_another_tokenizer_or_unit_is_not_trusted_in_mid_run(law: CurveLaw, factor: float) -> None:
+    """The same curve in other units of loss: the interval holds where it ends, and says why it is wide."""
+    monitor, _ = seen(factor * CLEAN, law, until=1_000)
+    forecast = monitor.forecast()
+
+    assert forecast is not None
+    low, high = forecast.interval(0.8)
+    assert low < factor * TRUE.losses(PLAN, SIZE)[-1] < high
+    assert "The run is off its law, which counts for less here." in forecast.notes
+
+
+def test_a_forecast_of_a_run_that_left_its_plan_says_that_it_is_of_the_plan() -> None:
+    """Half the rate from 40 % on."""
+    real = np.where(STEP > 800, 0.5 * PLAN, PLAN)
+    monitor, _ = seen(noisy(TRUE.losses(real, SIZE), 0.01, 0), rates=real, until=1_000)
+    forecast = monitor.forecast()
+
+    assert forecast is not None
+    assert any("left its plan at step 801" in note for note in forecast.notes)
+
+
+def test_no_forecast_is_below_zero(law: CurveLaw) -> None:
+    """Fine-tuning that falls towards nothing is of no law of pre-training: no number rather than a wrong one."""
+    falling = noisy(0.02 + 0.6 * np.exp(-STEP / 150), 0.05, 0)
+
+    for each in (None, law):
+        forecast = seen(falling, each, until=400)[0].forecast()
+        assert forecast is None or forecast.final_loss > 0.0
