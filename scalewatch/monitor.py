@@ -86,6 +86,7 @@ class Monitor:
         self._forecaster = self.guard.call("forecast", Forecaster, run, law, registered)
         self._off_law = OffLaw(run.total_steps)
         self._off_plan = OffPlan(run)
+        self._has_plan = run.learning_rates is not None
         self._adviser = Adviser()
         self._rollbacks = 0
         self._milestones: list[Milestone] = []
@@ -115,9 +116,10 @@ class Monitor:
         step = sample.step
         if found:
             self._remember(found, step)
-        said = self.guard.call("learning-rate plan", self._off_plan.update, step, sample.learning_rate)
-        if said is not None:
-            found.append(self._count(said))
+        if self._has_plan:
+            said = self.guard.call("learning-rate plan", self._off_plan.update, step, sample.learning_rate)
+            if said is not None:
+                found.append(self._count(said))
         if sample.usable:
             if self.guard.call("forecast", self._follow, step, sample.loss, sample.learning_rate):
                 gap = self.guard.call("forecast", self._check_law)
