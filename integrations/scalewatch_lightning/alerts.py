@@ -12,7 +12,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 from scalewatch.run import Run
 
-__all__ = ["checked_alerts", "end_severity", "new_alerter"]
+__all__ = ["checked_alerts", "end_of", "new_alerter"]
 
 
 def checked_alerts(alerts: Any) -> Rules | None:
@@ -48,8 +48,13 @@ def new_alerter(rules: Rules, run: Run, run_id: str, folder: Path | None, state:
     return Alerter(run, run_id, make_receivers(rules), rules, folder=folder, state=state)
 
 
-def end_severity(ended: str) -> Severity:
-    """How loud the end of a run is told, from the words that say how it came."""
-    if ended.startswith("crashed"):
-        return Severity.CRITICAL
-    return Severity.WARNING if ended.startswith("stopped by scalewatch") else Severity.INFO
+def end_of(ended: str, health: str) -> tuple[str, Severity]:
+    """Return what is told of the end of a run and how loud, from the words for how it came and how the run was.
+
+    A job that its cluster takes back with SIGTERM has not crashed.
+    """
+    said = f"{ended}; {health}" if health else ended
+    if ended.startswith("crashed") and "SIGTERMException" not in ended:
+        return said, Severity.CRITICAL
+    bad = ended.startswith("stopped by scalewatch") or health.startswith(("LOST", "IN TROUBLE"))
+    return said, Severity.WARNING if bad else Severity.INFO

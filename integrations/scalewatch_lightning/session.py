@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, final
 
 from scalewatch.advice import Action, Advice
 from scalewatch.errors import ConfigError, JournalError
-from scalewatch.finding import Finding, Severity
+from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast import Forecast
 from scalewatch.forecast.registered import Registered
 from scalewatch.guard import Guard
@@ -31,7 +31,7 @@ from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.worker import Worker
-from scalewatch_lightning.alerts import end_severity, new_alerter
+from scalewatch_lightning.alerts import end_of, new_alerter
 from scalewatch_lightning.tensorboard import Board, forecast_values, verdict_markdown
 from scalewatch_lightning.terminal import Terminal, escape
 
@@ -204,11 +204,16 @@ class Session:
             guard.call("journal", self._write_advice, new)
             guard.call("terminal", self._tell, found, new)
             if self._alerts is not None:
-                guard.call("alerts", self._alerts.take, found, advised)
+                guard.call("alerts", self._alert_found, found, advised, self._alerts)
         if self._alerts is not None:
             guard.call("alerts", self._alert, observation.step, observation.loss, self._alerts)
         if self._milestones and observation.step >= self._milestones[0]:
             guard.call("terminal", self._tell_milestone, observation.step)
+
+    def _alert_found(self, found: list[Finding], advised: list[Advice], alerts: Alerter) -> None:
+        still = {finding.kind for finding in self._monitor.open_incidents}
+        # two detectors may have found the same kind: it is over when both say so
+        alerts.take([f for f in found if f.phase is not Phase.CLOSED or f.kind not in still], advised)
 
     def _alert(self, step: int, loss: float, alerts: Alerter) -> None:
         alerts.observe(step, loss)
@@ -332,7 +337,7 @@ class Session:
         closing.call("tensorboard", self._show_verdict, step, rows)
         until = time.monotonic() + ALERT_SECONDS
         if self._alerts is not None:  # sent while the journal is being written
-            closing.call("alerts", self._alerts.end, ended, end_severity(ended), rows)
+            closing.call("alerts", self._alerts.end, *end_of(ended, dict(rows).get("health", "")), rows)
         finished = closing.again("background thread", self._worker.close, CLOSE_SECONDS)
         if self._alerts is not None:
             closing.again("alerts", self._alerts.close, max(0.1, until - time.monotonic()))

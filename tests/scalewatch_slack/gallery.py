@@ -71,7 +71,18 @@ SHAPES = {
     "resolved": shape(
         Status.RESOLVED,
         Severity.INFO,
-        items=(Item("spike", Severity.WARNING, True, "loss is back at 2.817 after 40 high rows (peak 4.423)", 1000, 1046, NOW - 900, 3),),
+        items=(
+            Item(
+                "spike",
+                Severity.WARNING,
+                True,
+                "loss is back at 2.817 after 40 high rows (peak 4.423)",
+                1000,
+                1046,
+                NOW - 900,
+                3,
+            ),
+        ),
         reason="it is over.",
     ),
     "flood": shape(
@@ -100,8 +111,8 @@ SHAPES = {
 }
 
 EVIL = (
-    "<!channel> <!here> <@U1> <!subteam^S1> <#C1> <http://evil.example|click> &lt; `code` *b* \u202egnp.exe \x00\x1b[31m"
-    " \ud800 \u2066x\u2069 a&b"
+    "<!channel> <!here> <@U1> <!subteam^S1> <#C1> <http://evil.example|click> &lt; `code` *b* \u202egnp.exe"
+    " \x00\x1b[31m \ud800 \u2066x\u2069 a&b"
 )
 HOSTILE = {
     "names": shape(
@@ -150,7 +161,7 @@ def _html(block: dict[str, Any]) -> str:
 
 
 def _mrkdwn(text: str) -> str:
-    text = re.sub(r"<(https?://[^|>]*)\|([^>]*)>", r'{a}\2{/a}', text)
+    text = re.sub(r"<(https?://[^|>]*)\|([^>]*)>", r"{a}\2{/a}", text)
     text = re.sub(r"<[@!]([^>]*)>", r"{i}@\1{/i}", text)
     text = re.sub(r"\*([^*\n]+)\*", r"{b}\1{/b}", text)
     return text.replace("<", "&lt;").replace("{", "<").replace("}", ">")

@@ -1,0 +1,165 @@
+"""A notice as a Slack message: Block Kit within its limits, and the same in plain text for the lock screen.
+
+What comes from outside (names, sentences with numbers) stands in `plain_text` objects, which Slack shows as they
+are. Where it has to stand in markup it is escaped as Slack asks for: & < >, in that order, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from slack_sdk.models.blocks import (
+    Block,
+    ContextBlock,
+    DividerBlock,
+    HeaderBlock,
+    MarkdownTextObject,
+    PlainTextObject,
+    SectionBlock,
+)
+
+from scalewatch.alert import Item, Notice, Status
+from scalewatch.alert.notice import clean, kind_words
+from scalewatch.finding import Severity
+
+__all__ = ["escape", "message", "summary"]
+
+#: Slack's limits [characters, blocks]; the total from slackapi/bolt-js#2509, with room to spare.
+MAX_HEADER, MAX_SECTION, MAX_TOTAL, MAX_BLOCKS, MAX_FALLBACK = 150, 3000, 12_000, 50, 3000
+_COLOURS = {Severity.INFO: "⚪", Severity.WARNING: "🟠", Severity.CRITICAL: "🔴"}
+
+
+def escape(text: object, limit: int = 600) -> str:
+    """Return `text` as markup that shows it as it is and calls nobody; at most `limit` characters long.
+
+    >>> escape("<!channel> a & b")
+    '&lt;!channel&gt; a &amp; b'
+    """
+    parts: list[str] = []
+    room = limit
+    for character in clean(text, limit):
+        part = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}.get(character, character)
+        room -= len(part)
+        if room < 0:  # never through the middle of an entity
+            break
+        parts.append(part)
+    return "".join(parts)
+
+
+def message(notice: Notice, *, blocks: bool = True) -> dict[str, Any]:
+    """Return the arguments of a message: `text`, and `blocks` unless Slack has refused them."""
+    call = _mentions(notice.mentions)
+    body: dict[str, Any] = {
+        "text": " ".join(filter(None, (call, _fallback(notice)))),
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+    return {**body, "blocks": _fitting(_blocks(notice, call))} if blocks else body
+
+
+def summary(notice: Notice) -> dict[str, Any]:
+    """Return the first message of a run's thread, as it stands after `notice`."""
+    head = f"{_symbol(notice)} {clean(notice.run, 80)}"
+    what = f"{notice.badge.lower()}: {notice.what}" if notice.what else notice.badge.lower()
+    when = f"step {notice.step:,}, {_clock(notice.at_unix_s)}. Alerts of this run are replies to this message."
+    blocks: list[Block] = [_header(head), _plain(what), _context([when])]
+    if notice.link:
+        blocks.insert(2, _link(notice.link))
+    text = escape(f"{head}: {what}", MAX_FALLBACK)
+    return {"text": text, "blocks": _fitting(blocks), "unfurl_links": False, "unfurl_media": False}
+
+
+def _fallback(notice: Notice) -> str:
+    """What a lock screen and a screen reader get: what, how bad, what to do."""
+    parts = [notice.title]
+    parts += [item.message for item in notice.items if item.news][:2]
+    parts += [f"What to do: {a.text}" for a in notice.advice[:1]]
+    parts += [f"{label}: {text}" for label, text in notice.rows[:4]]
+    return escape(" — ".join(parts), MAX_FALLBACK)
+
+
+def _blocks(notice: Notice, call: str) -> list[Block]:
+    blocks: list[Block] = [_header(f"{_symbol(notice)} {notice.title}")]
+    if call:
+        blocks.append(_markup(call))
+    for item in notice.items:
+        blocks += [_markup(_label(item, notice)), _plain(item.message)]
+    if notice.advice:
+        blocks += [DividerBlock(), _markup("*What to do*")]
+        blocks += [_plain(("" if not n else "or ") + advice.text) for n, advice in enumerate(notice.advice)]
+    if notice.rows:
+        blocks.append(_plain("\n".join(f"{clean(a, 60)}: {clean(b, 300)}" for a, b in notice.rows), lines=True))
+    if notice.link:
+        blocks.append(_link(notice.link))
+    notes = [f"sent because {notice.reason}"] if notice.reason else []
+    if notice.may_repeat:
+        notes.insert(0, "This may have reached you before: the process was killed while it was sent.")
+    if notice.folded:
+        notes.append(f"{notice.folded:,} further findings since the last message are in the journal only.")
+    notes += [", ".join(f"{name}={value}" for name, value in notice.labels)] if notice.labels else []
+    step = "" if notice.status in (Status.DIGEST, Status.TEST) else f" at step {notice.step:,}"
+    return [*blocks, _context([*notes, f"scalewatch{step}, {_clock(notice.at_unix_s)}"])]
+
+
+def _label(item: Item, notice: Notice) -> str:
+    state = "over" if item.over else item.severity.value
+    often = f", {item.times:,} times" if item.times > 1 else ""
+    goes_on = "" if item.news else " (goes on)"
+    since = f"since step {item.start_step:,} ({_clock(item.since_unix_s, notice.at_unix_s)}), now step {item.step:,}"
+    symbol = "🟢" if item.over else _COLOURS[item.severity]
+    return f"{symbol} *{escape(kind_words(item.kind), 80)}* · {state}{goes_on} · {since}{often}"
+
+
+def _clock(unix_s: float, today_unix_s: float | None = None) -> str:
+    when = datetime.fromtimestamp(unix_s, UTC)
+    same_day = today_unix_s is not None and datetime.fromtimestamp(today_unix_s, UTC).date() == when.date()
+    return f"{when:%H:%M} UTC" if same_day else f"{when:%-d %b %H:%M} UTC"
+
+
+def _symbol(notice: Notice) -> str:
+    if notice.status is Status.FIRING or notice.severity is not Severity.INFO:
+        return _COLOURS[notice.severity]
+    return {Status.RESOLVED: "🟢", Status.ENDED: "🏁", Status.STARTED: "🔵"}.get(notice.status, "⚪")
+
+
+def _mentions(who: Sequence[str]) -> str:
+    # checked by the rules: ids of members and groups, and two words
+    kinds = {"U": "<@{}>", "W": "<@{}>", "S": "<!subteam^{}>"}
+    return " ".join(f"<!{name}>" if name in ("channel", "here") else kinds[name[0]].format(name) for name in who)
+
+
+def _header(text: str) -> Block:
+    return HeaderBlock(text=PlainTextObject(text=clean(text, MAX_HEADER) or "scalewatch", emoji=False))
+
+
+def _plain(text: str, *, lines: bool = False) -> Block:
+    shown = text[: MAX_SECTION - 1] if lines else clean(text, MAX_SECTION - 1)
+    return SectionBlock(text=PlainTextObject(text=shown or "–", emoji=False))
+
+
+def _markup(text: str) -> Block:
+    return SectionBlock(text=MarkdownTextObject(text=text[: MAX_SECTION - 1]))
+
+
+def _link(address: str) -> Block:
+    return _markup(f"<{address.replace('&', '&amp;')}|Open TensorBoard>")
+
+
+def _context(texts: Sequence[str]) -> Block:
+    return ContextBlock(elements=[PlainTextObject(text=clean(text, 1000), emoji=False) for text in texts[:10]])
+
+
+def _fitting(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """The blocks as plain data; from the middle, what goes beyond Slack's limits is left out."""
+    made: list[dict[str, Any]] = [block.to_dict() for block in blocks]
+    while len(made) > MAX_BLOCKS or sum(_length(block) for block in made) > MAX_TOTAL:
+        del made[-2]
+    return made
+
+
+def _length(part: Any) -> int:
+    if isinstance(part, dict):
+        return sum(_length(value) for key, value in part.items() if key != "type")
+    return sum(map(_length, part)) if isinstance(part, list) else len(part) if isinstance(part, str) else 0

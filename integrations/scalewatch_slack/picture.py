@@ -1,0 +1,77 @@
+"""The curve of a run as a PNG, drawn without a browser and in a process of its own.
+
+Drawing takes two seconds of CPU, most of it Python: on a thread of the training process it would take turns with
+the training for the interpreter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from scalewatch.alert import Notice
+from scalewatch.errors import ConfigError
+from scalewatch.finding import Finding, Kind, Severity
+
+__all__ = ["draw", "png"]
+
+#: Points of a curve below which there is nothing to see.
+LEAST_POINTS = 8
+#: Variables that the other process gets: no secrets.
+_NEEDED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
+
+
+def png(notice: Notice, timeout: float) -> bytes | None:
+    """Return the picture for a message within `timeout` [s]; None without points, or without the extra `charts`."""
+    if len(notice.curve) < LEAST_POINTS or not sys.executable:
+        return None
+    data = json.dumps({"notice": notice.to_json(), "curve": notice.curve}).encode("ascii")
+    env = {name: os.environ[name] for name in _NEEDED if name in os.environ}
+    env |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__], input=data, capture_output=True, timeout=timeout, env=env, check=False
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return done.stdout if done.returncode == 0 and done.stdout.startswith(b"\x89PNG") else None
+
+
+def draw(notice: Notice, curve: list[tuple[int, float]]) -> bytes:
+    """Return the picture.
+
+    Raises:
+        ConfigError: if the extra `charts` is not installed, or there is nothing to draw.
+    """
+    from scalewatch.charts import loss_against_law, save_chart
+
+    steps, losses = zip(*curve, strict=True)
+    marks = [
+        Finding(Kind(item.kind), Severity(item.severity), item.start_step, item.start_step, item.message)
+        for item in notice.items
+        if item.kind in list(Kind)
+    ]
+    chart = loss_against_law(
+        steps, losses, title=notice.run, subtitle=[notice.what], findings=marks, log_axes=min(losses) > 0
+    )
+    with tempfile.TemporaryDirectory(prefix="scalewatch-") as folder:
+        return save_chart(chart, Path(folder) / "loss.png").read_bytes()
+
+
+def main() -> int:
+    """Read a notice and a curve as JSON, write a PNG."""
+    data = json.load(sys.stdin)
+    try:
+        image = draw(Notice.from_json(data["notice"]), data["curve"])
+    except (ImportError, ConfigError, OSError, ValueError):
+        return 1
+    sys.stdout.buffer.write(image)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

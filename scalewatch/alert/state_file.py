@@ -1,0 +1,70 @@
+"""A small JSON file that is always whole: written beside and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+__all__ = ["StateFile"]
+
+_log = logging.getLogger("scalewatch")
+
+MAX_STATE_BYTES = 2**20
+
+
+@final
+class StateFile:
+    """Plain data on the disk: after a kill it is what it was before the write, or after it.
+
+    Args:
+        path: of the file; its folder is made, for its owner only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._told = False
+
+    def read(self) -> object:
+        """Return what it holds; None if there is none or it cannot be read."""
+        try:
+            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            with os.fdopen(os.open(self.path, flags), "rb") as stream:
+                raw = stream.read(MAX_STATE_BYTES + 1)
+            return None if len(raw) > MAX_STATE_BYTES else json.loads(raw)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as fault:
+            self._tell("read", fault)
+            return None
+
+    def write(self, state: Mapping[str, Any]) -> bool:
+        """Put it on the disk; False, and one warning for them all, if that cannot be done."""
+        beside = self.path.with_name(self.path.name + ".new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(beside, flags, 0o600), "wb") as stream:
+                stream.write(json.dumps(state, allow_nan=False).encode("ascii"))
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(beside, self.path)
+            return True
+        except (OSError, ValueError) as fault:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            self._tell("written", fault)
+            return False
+
+    def _tell(self, what: str, fault: Exception) -> None:
+        if not self._told:
+            self._told = True
+            _log.warning(
+                "scalewatch: the state of the alerts cannot be %s (%s): after a crash some may repeat.",
+                what,
+                type(fault).__name__,
+            )

@@ -1,0 +1,138 @@
+"""`ScaleWatch(alerts=...)`: from a NaN in training to the message, and what a run with a dead endpoint pays."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from scalewatch.alert import Rules
+from scalewatch.errors import ConfigError
+from scalewatch.journal import read_journal
+from scalewatch_lightning import ScaleWatch
+from tests.alert.fake_server import FakeServer
+from tests.scalewatch_lightning.conftest import TinyText, loader
+from tests.scalewatch_lightning.conftest import lightning_is_quiet as lightning_is_quiet
+from tests.scalewatch_lightning.conftest import new_trainer as new_trainer
+
+NewTrainer = Callable[..., pl.Trainer]
+RULES = '[[route]]\nreceivers = ["webhook"]\n[receiver.webhook]\nloopback = true\n'
+
+
+@pytest.fixture
+def rules(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A rules file that leads to the fake server, whose address is in the environment."""
+    monkeypatch.setenv("SCALEWATCH_WEBHOOK_URL", server.url)
+    (tmp_path / "alerts.toml").write_text(RULES)
+    return str(tmp_path / "alerts.toml")
+
+
+def nan_at(batch: int) -> Callable[[int, torch.Tensor], torch.Tensor]:
+    return lambda seen, loss: loss * float("nan") if seen == batch else loss
+
+
+def told(server: FakeServer) -> list[str]:
+    return [got.json["data"]["title"] for got in server.got]
+
+
+def test_a_nan_in_training_is_told_with_advice_and_then_the_end(
+    new_trainer: NewTrainer, server: FakeServer, rules: str, tmp_path: Path
+) -> None:
+    """Two messages; the first says what to do; nowhere on the disk is the address."""
+    new_trainer([ScaleWatch(alerts=rules, quiet=True)], max_steps=60).fit(TinyText(spoil=nan_at(20)), loader(256))
+    first = server.got[0].json["data"]
+    verdict = dict(next(r["rows"] for r in read_journal(tmp_path / "scalewatch").others if r["type"] == "verdict"))
+
+    assert [
+        "CRITICAL TinyText: loss is NaN or infinite since step 20",
+        "ENDED TinyText: as planned; LOST: non-finite loss since step 20",
+    ] == told(server)
+    assert ["loss is nan at step 20"] == [item["message"] for item in first["items"]]
+    assert ["stop", "rewind"] == [advice["action"] for advice in first["advice"]]
+    assert "as planned" == verdict["ended"]
+    assert [] == [p for p in (tmp_path / "scalewatch").rglob("*") if p.is_file() and b"CANARY" in p.read_bytes()]
+
+
+def test_a_crash_is_told(new_trainer: NewTrainer, server: FakeServer, rules: str) -> None:
+    """Loud, with the exception."""
+
+    class Crashes(TinyText):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            if self.batches_seen == 12:
+                raise RuntimeError("disk on fire <!channel>")
+            return super().training_step(batch, batch_idx)
+
+    with pytest.raises(RuntimeError):
+        new_trainer([ScaleWatch(alerts=rules, quiet=True)]).fit(Crashes(), loader())
+
+    assert ["CRASHED Crashes: after step 12: RuntimeError: disk on fire <!channel>; healthy"] == told(server)
+
+
+def test_a_resumed_run_knows_what_it_has_told(
+    new_trainer: NewTrainer, server: FakeServer, rules: str, tmp_path: Path
+) -> None:
+    """From the checkpoint alone, in another folder: the incident that is still open is not told again."""
+
+    def lost(seen: int, loss: torch.Tensor) -> torch.Tensor:
+        return loss * float("nan")
+
+    first = new_trainer([ScaleWatch(alerts=rules, quiet=True, directory=tmp_path / "a")], max_steps=30)
+    first.fit(TinyText(spoil=lost), loader(256))
+    first.save_checkpoint(tmp_path / "last.ckpt")
+    again = new_trainer([ScaleWatch(alerts=rules, quiet=True, directory=tmp_path / "b")], max_steps=60)
+    again.fit(TinyText(spoil=lost), loader(256), ckpt_path=str(tmp_path / "last.ckpt"))
+
+    assert ["CRITICAL", "ENDED", "ENDED"] == [title.split()[0] for title in told(server)]
+
+
+def test_a_hanging_endpoint_does_not_hold_the_end_of_a_run(
+    new_trainer: NewTrainer, server: FakeServer, rules: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run ends within two seconds and a bit, and the table says what was not sent."""
+    server.behave = server.hold
+    watch = ScaleWatch(alerts=rules)
+    began = time.monotonic()
+    new_trainer([watch], max_steps=40).fit(TinyText(spoil=nan_at(20)), loader(256))
+
+    assert time.monotonic() - began < 6.0
+    assert "not sent yet: told when the run resumes" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_rehearsal_alerts_nobody(new_trainer: NewTrainer, server: FakeServer, rules: str) -> None:
+    """`fast_dev_run` is no run."""
+    new_trainer([ScaleWatch(alerts=rules, quiet=True)], fast_dev_run=3).fit(TinyText(spoil=nan_at(1)), loader())
+
+    assert [] == server.got
+
+
+@pytest.mark.parametrize(
+    ("alerts", "says"),
+    [
+        (["slak"], "no receiver 'slak'"),
+        (["webhook"], "SCALEWATCH_WEBHOOK_URL"),
+        ("nowhere.toml", "cannot be read"),
+        ([3], "must hold names of receivers"),
+        (3, r"must be a list of receivers such as \[\"slack\"\]"),
+    ],
+)
+def test_what_cannot_alert_is_told_when_the_callback_is_built(
+    alerts: Any, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at three in the morning, and not on the first finding."""
+    monkeypatch.delenv("SCALEWATCH_WEBHOOK_URL", raising=False)
+    with pytest.raises(ConfigError, match=says):
+        ScaleWatch(alerts=alerts)
+
+
+def test_a_callback_with_alerts_can_be_pickled_and_holds_no_secret(rules: str) -> None:
+    """`ddp_spawn` does so; the secret is taken from the environment where the run begins."""
+    data = pickle.dumps(ScaleWatch(alerts=rules))
+
+    assert b"CANARY" not in data
+    assert isinstance(pickle.loads(data)._options.alerts, Rules)
