@@ -50,7 +50,7 @@ class Guard:
 
     def call(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
         """Return `function(*args, **kwargs)`, or None if `part` is off or fails now."""
-        if self.failed and (self.off or part in self.failed):
+        if self.off or part in self.failed:
             return None
         try:
             return function(*args, **kwargs)
