@@ -14,6 +14,9 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Scripts that import their neighbours; none holds a test, and none is a module of this tree.
+collect_ignore = ["benchmarks"]
+
 # The machines that run these tests have two cores. torch reads these when it is imported, so that
 # nothing here has to import it.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
