@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -115,9 +116,10 @@ def score(make: MakeRule, logs: list[RealLog], labels: pd.DataFrame) -> Scores:
 def _score_labels(out: Scores, log: RealLog, labels: pd.DataFrame, told: list[tuple[int, int, str]]) -> set[int]:
     """Count what was asked for; return the rows of what was said about a labelled event, and close behind it."""
     used: set[int] = set()
+    steps, interval = [step for _, step, _ in told], log.interval
     for label in labels.itertuples():
-        pad = max(2 * log.interval, 0.1 * (label.end_step - label.start_step), 1)
-        inside = [e for e in told if label.start_step - log.interval <= e[1] <= label.end_step + pad]
+        pad = max(2 * interval, 0.1 * (label.end_step - label.start_step), 1)
+        inside = told[bisect_left(steps, label.start_step - interval) : bisect_right(steps, label.end_step + pad)]
         paging = [e for e in inside if e[2] == "warning"]
         if inside:
             used.update(range(inside[0][0], inside[-1][0] + MERGE_ROWS + 1))
@@ -131,7 +133,7 @@ def _score_labels(out: Scores, log: RealLog, labels: pd.DataFrame, told: list[tu
             if inside if batch else paging:
                 out.found[key].add(name)
                 first = (inside if batch else paging)[0][1]
-                out.delays[key].append((first - label.start_step) / log.interval)
+                out.delays[key].append((first - label.start_step) / interval)
             if batch and paging:
                 out.paged_batches.add(name)
     return used

@@ -196,11 +196,11 @@ def test_a_length_that_was_wrong_is_told(finished: Path, scalewatch: Callable[..
 def test_a_ladder_of_another_tokenizer_is_not_believed(
     finished: Path, tmp_path: Path, scalewatch: Callable[..., Any]
 ) -> None:
-    """Its law contradicts the run's own curve, and both numbers are on the screen."""
+    """Its law contradicts the run's own curve, and the forecast says that it counts for less."""
     save_law(fitted(TrueLaw(floor=2.9)), tmp_path / "law.json")
     said = scalewatch("forecast", write_run(tmp_path), "--law", tmp_path / "law.json", "--at", "0.5")
 
-    assert "contradict each other" in said.out
+    assert "The run is off its law, which counts for less here." in said.out
 
 
 def write_run(folder: Path) -> Path:
