@@ -21,7 +21,7 @@ from slack_sdk.models.blocks import (
 )
 
 from scalewatch.alert import Item, Notice, Status
-from scalewatch.alert.notice import clean, kind_words
+from scalewatch.alert.notice import began, clean, kind_words
 from scalewatch.finding import Severity
 
 __all__ = ["escape", "message", "summary"]
@@ -86,11 +86,14 @@ def _blocks(notice: Notice, call: str) -> list[Block]:
         blocks.append(_markup(call))
     for item in notice.items:
         blocks += [_markup(_label(item, notice)), _plain(item.message)]
-    if notice.advice:
-        blocks += [DividerBlock(), _markup("*What to do*")]
-        blocks += [_plain(("" if not n else "or ") + advice.text) for n, advice in enumerate(notice.advice)]
     if notice.rows:
         blocks.append(_plain("\n".join(f"{clean(a, 60)}: {clean(b, 300)}" for a, b in notice.rows), lines=True))
+    if notice.advice:
+        blocks += [DividerBlock(), _markup("*What to do*")]
+        for place, advice in enumerate(notice.advice):
+            blocks.append(_plain(_either(advice.text, first=not place)))
+            if advice.would_change:
+                blocks.append(_context([f"Would change it: {advice.would_change}"]))
     if notice.link:
         blocks.append(_link(notice.link))
     notes = [f"sent because {notice.reason}"] if notice.reason else []
@@ -103,13 +106,29 @@ def _blocks(notice: Notice, call: str) -> list[Block]:
     return [*blocks, _context([*notes, f"scalewatch{step}, {_clock(notice.at_unix_s)}"])]
 
 
+def _either(text: str, *, first: bool) -> str:
+    return text if first else f"Or {text[:1].lower()}{text[1:]}"
+
+
 def _label(item: Item, notice: Notice) -> str:
-    state = "over" if item.over else item.severity.value
-    often = f", {item.times:,} times" if item.times > 1 else ""
-    goes_on = "" if item.news else " (goes on)"
-    since = f"since step {item.start_step:,} ({_clock(item.since_unix_s, notice.at_unix_s)}), now step {item.step:,}"
+    """What, how bad and since when; a message about one thing has said the first two in its title."""
     symbol = "🟢" if item.over else _COLOURS[item.severity]
-    return f"{symbol} *{escape(kind_words(item.kind), 80)}* · {state}{goes_on} · {since}{often}"
+    state = "over" if item.over else item.severity.value
+    what = f"*{escape(kind_words(item.kind), 80)}* · {state}{'' if item.news else ' (goes on)'} · "
+    alone = len(notice.items) == 1 and not notice.headline
+    clock = _clock(item.since_unix_s, notice.at_unix_s)
+    since = f"found at {clock}" if alone else f"{began(item.kind, item.start_step)}, {clock}"
+    ago = "" if item.over else _ago(notice.at_unix_s - item.since_unix_s)
+    often = f", {item.times:,} times" if item.times > 1 else ""
+    return f"{symbol} {'' if alone else what}{since}{ago}{often}"
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 60:
+        return ""
+    if seconds < 2 * 3600:
+        return f" ({seconds / 60:.0f} min ago)"
+    return f" ({seconds / 3600:.0f} h ago)" if seconds < 48 * 3600 else f" ({seconds / 86400:.0f} days ago)"
 
 
 def _clock(unix_s: float, today_unix_s: float | None = None) -> str:

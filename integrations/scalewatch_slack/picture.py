@@ -21,6 +21,8 @@ __all__ = ["draw", "png"]
 
 #: Points of a curve below which there is nothing to see.
 LEAST_POINTS = 8
+#: Part of the way to an incident from which on it is drawn.
+BEFORE = 0.1
 #: Variables that the other process gets: no secrets.
 _NEEDED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
@@ -49,17 +51,27 @@ def draw(notice: Notice, curve: list[tuple[int, float]]) -> bytes:
     """
     from scalewatch.charts import loss_against_law, save_chart
 
-    steps, losses = zip(*curve, strict=True)
+    shown = _around([item.start_step for item in notice.items], curve)
+    steps, losses = zip(*shown, strict=True)
+    whole = len(shown) == len(curve)
     marks = [
         Finding(Kind(item.kind), Severity(item.severity), item.start_step, item.start_step, item.message)
         for item in notice.items
         if item.kind in list(Kind)
     ]
     chart = loss_against_law(
-        steps, losses, title=notice.run, subtitle=[notice.what], findings=marks, log_axes=min(losses) > 0
+        steps, losses, title=notice.run, subtitle=[notice.what], findings=marks, log_axes=whole and min(losses) > 0
     )
     with tempfile.TemporaryDirectory(prefix="scalewatch-") as folder:
         return save_chart(chart, Path(folder) / "loss.png").read_bytes()
+
+
+def _around(begins: list[int], curve: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The part of a curve, for a linear axis, on which an incident can be seen: on a log axis, it is a hair wide."""
+    if not begins:
+        return curve
+    recent = [point for point in curve if point[0] >= BEFORE * min(begins)]
+    return recent if len(recent) >= LEAST_POINTS else curve
 
 
 def main() -> int:

@@ -32,6 +32,8 @@ ABOUT_MESSAGE = TOO_MUCH | {"no_text", "invalid_arguments", "message_not_found",
 PICTURE_SECONDS, UPLOAD_SECONDS = 10.0, 5.0
 #: With less time than this for a message the run is ending, and draws nothing [s].
 LEISURE_SECONDS = 4.0
+#: What the curve is shown with.
+WITH_PICTURE = frozenset({Status.FIRING, Status.DIGEST})
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -133,10 +135,11 @@ class Slack(Receiver):
             loud = notice.severity is Severity.CRITICAL or notice.status is Status.ENDED
             self._say(notice, deadline, thread_ts=memory["thread"], **({"reply_broadcast": True} if loud else {}))
             memory["posted"] = notice.id
+            self.keep()  # a picture takes seconds, and a kill meanwhile must not have the message sent again
         # what follows may fail: the message has arrived, and must not be sent again for the sake of its trimmings
         try:
             self._call("chat.update", deadline, channel=memory["channel"], ts=memory["thread"], **summary(notice))
-            if self._pictures and notice.status is Status.FIRING and not in_haste:
+            if self._pictures and notice.status in WITH_PICTURE and not in_haste:
                 self._picture(notice)
         except DeliveryError:
             return
@@ -145,6 +148,7 @@ class Slack(Receiver):
         said = self._call("chat.postMessage", deadline, channel=self._channel, **summary(notice))
         self.memory["thread"] = str(said.get("ts", ""))
         self.memory["channel"] = str(said.get("channel") or self._channel)
+        self.keep()
 
     def _say(self, notice: Notice, deadline: float, **where: Any) -> None:
         channel = self.memory["channel"]

@@ -6,6 +6,7 @@ done on one daemon thread, which takes one attempt at a time: a receiver that ha
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -13,15 +14,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, final
 
 from scalewatch.advice import Advice
-from scalewatch.alert.book import Book, Event, Outbox, event_of
-from scalewatch.alert.decide import decide
+from scalewatch.alert.ahead import TARGET, Foretells, advice_event, target_event
+from scalewatch.alert.book import GONE, STALLED, Book, Event, Outbox, event_of
+from scalewatch.alert.decide import decide, in_budget
+from scalewatch.alert.digest import Foretold, digest_due, digest_headline, digest_rows
+from scalewatch.alert.lock import Lock
 from scalewatch.alert.notice import Status, clean
 from scalewatch.alert.outlet import ATTEMPT_SECONDS, Counters, Outlet
+from scalewatch.alert.pace import Pace, SteadyClock
 from scalewatch.alert.receiver import Receiver
-from scalewatch.alert.rules import Route, Rules
+from scalewatch.alert.rules import Route, Rules, Silence
 from scalewatch.alert.silences import SilenceFile
 from scalewatch.alert.state_file import StateFile
 from scalewatch.alert.trace import Trace
@@ -30,53 +35,26 @@ from scalewatch.guard import Guard
 from scalewatch.run import Run
 from scalewatch.worker import Worker, abandon_in_forked_children
 
-__all__ = ["Alerter", "SteadyClock"]
+__all__ = ["LOCK_NAME", "SILENCES_NAME", "STATE_NAME", "Alerter"]
 
+_log = logging.getLogger("scalewatch")
 
 #: Names of the files beside the journal.
-STATE_NAME, SILENCES_NAME = "alerts.json", "silences.json"
+STATE_NAME, SILENCES_NAME, LOCK_NAME = "alerts.json", "silences.json", "alerts.lock"
 #: Batches of findings that wait; beyond it they are folded, one entry a kind.
 MAX_INBOX = 256
 #: How often decisions are looked at [s].
 INTERVAL_SECONDS = 0.5
-#: A pause this many times longer than any before it is no validation and no checkpoint.
-STALL_FACTOR = 10.0
 #: Part of the closing time that one attempt may take, so that the next receiver has a chance.
 CLOSING_SHARE = 0.6
+#: Rows of the end that its title says too.
+IN_TITLE = ("run", "ended", "health")
 #: Messages that one receiver gets at the end, one after another: what was held back, and that it is the end.
 MAX_CLOSING_MESSAGES = 4
-#: Forecasts of a run that are held against the thresholds.
-FORECASTS = 100
-
-
-@final
-class SteadyClock:
-    """Unix time that runs with the monotonic clock: nobody who sets the clock makes an interval long or negative."""
-
-    def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
-
-    def __call__(self) -> float:
-        """Return the time [Unix seconds]."""
-        return self._offset + time.monotonic()
-
-
-class Foretells(Protocol):
-    """A forecast of the final loss [nats/token], as far as the alerts read it."""
-
-    @property
-    def step(self) -> int:
-        """Newest step it knows of."""
-
-    @property
-    def final_loss(self) -> float:
-        """Its median."""
-
-    def interval(self, level: float = 0.8) -> tuple[float, float]:
-        """Return (low, high) that hold it with probability `level`."""
-
-    def probability_below(self, loss: float) -> float:
-        """Return the probability that it is below `loss`."""
+#: Forecasts of a run that are held against the thresholds, and steps between two where its length is unknown.
+FORECASTS, FORECAST_STEPS = 100, 1_000
+#: A run that has just begun or resumed has no digest yet [s].
+FIRST_DIGEST_SECONDS = 600.0
 
 
 @final
@@ -86,7 +64,8 @@ class Alerter:
     Args:
         run: what is trained. run_id: what stays the same when it resumes.
         receivers: by name, as `make_receivers` makes them. rules: what goes where and when.
-        folder: where the state and the silences are kept; None to keep them in memory.
+        folder: where the state and the silences are kept; None to keep them in memory. While another process has
+            it locked, nothing is sent from here; when that one ends, this one goes on from what it has told.
         state: `state()` as a checkpoint held it; the file in `folder` is used if it is newer.
         clock: Unix time that never goes back [s].
 
@@ -112,6 +91,15 @@ class Alerter:
     ) -> None:
         self.rules = rules
         self._clock = SteadyClock() if clock is None else clock
+        self._lock = Lock(None if folder is None else folder / LOCK_NAME)
+        #: Whether the alerts of this run are sent from here.
+        self.sends = self._lock.take()
+        if not self.sends:
+            _log.warning(
+                "scalewatch: %s sends the alerts of this run (%s): nothing is sent from here until it ends.",
+                self._lock.holder(),
+                folder,
+            )
         self._file = None if folder is None else StateFile(folder / STATE_NAME)
         self._silences = SilenceFile(None if folder is None else folder / SILENCES_NAME)
         self.book = Book(run.name, run_id, rules)
@@ -124,24 +112,27 @@ class Alerter:
             self.outlets.append(Outlet(name, receiver, box, self._save))
         self._guard = Guard()
         self._worker = Worker(INTERVAL_SECONDS, "scalewatch-alert", guard=self._guard)
-        self._worker.add("alerts", self.round)
+        self._worker.add("alerts", self.round, finish=self._lock.release)
         # the training thread writes these
         self._trace = Trace()
         self._inbox: deque[tuple[Event, int]] = deque()
         self._folded: dict[str, tuple[Event, Event, int]] = {}
         self._folding = threading.Lock()
         self._advice: Sequence[Advice] | None = None
-        self.step = self._step_seen = -1
+        self.step = -1
         self._inert = False
         self._begun = self._announced = False
         self._end: tuple[Status, Severity, str, Sequence[tuple[str, str]]] | None = None
         self._deadline: float | None = None
-        self._moved_at, self._longest_pause, self._stalled = self._clock(), 0.0, False
+        self._pace = self._new_pace()
+        self._first: tuple[float, int] | None = None
+        self._foretold: Foretold | None = None
         self._dirty = False
         self.taken = 0
-        #: Step at which a forecast is wanted next; never without a threshold in the rules.
-        self.forecast_due = 0.0 if rules.thresholds else math.inf
-        self._forecast_every = max(1, (run.total_steps or 0) // FORECASTS)
+        #: Step at which a forecast is wanted next; never without a threshold or a digest in the rules.
+        self.forecast_due = 0.0 if rules.thresholds or rules.digest else math.inf
+        self._total_steps = run.total_steps
+        self._forecast_every = max(1, run.total_steps // FORECASTS) if run.total_steps else FORECAST_STEPS
         abandon_in_forked_children(self)
 
     def _load(self, state: object) -> None:
@@ -149,6 +140,11 @@ class Alerter:
         states = [s for s in (on_disk, state) if isinstance(s, Mapping)]
         states.sort(key=_newness, reverse=True)
         any(self.book.load(s) for s in states)  # what is of another run, or cannot be read, is left aside
+
+    def _new_pace(self) -> Pace:
+        known = [self.book.incidents.get(kind) for kind in (STALLED, GONE)]
+        stopped = next((i.kind for i in known if i is not None and i.closed_at is None), "")
+        return Pace(self.rules.stall_after, self._clock(), stopped)
 
     # --- on the training thread: nothing here waits ------------------------------------------------
 
@@ -164,6 +160,11 @@ class Alerter:
         self._advice = advice
         for finding in findings:
             self._put(event_of(finding))
+        self._worker.wake()
+
+    def tell(self, event: Event) -> None:
+        """Take in what no detector found."""
+        self._put(event)
         self._worker.wake()
 
     def _put(self, event: Event) -> None:
@@ -183,20 +184,16 @@ class Alerter:
         self.forecast_due = self.step + self._forecast_every
         if forecast is None or self._inert:
             return
-        said = [(t, 1.0 - forecast.probability_below(t.target + t.by)) for t in self.rules.thresholds]
-        missed = [(t, miss) for t, miss in said if miss >= t.probability]
-        known = self.book.incidents.get("target")
-        if bool(missed) == (known is not None and known.closed_at is None):
-            return
-        worst, miss = max(missed or said, key=lambda pair: (pair[0].severity.rank, pair[1]))
         low, high = forecast.interval(0.8)
-        message = (
-            f"forecast {forecast.final_loss:.4g} (80 %: {low:.4g} to {high:.4g}) against a target of"
-            f" {worst.target:g}: it ends more than {worst.by:g} above it with {miss:.0%}"
-        )
-        phase = Phase.OPENED if missed else Phase.CLOSED
-        self._put(Event("target", worst.severity, phase, forecast.step, forecast.step, message))
-        self._worker.wake()
+        self._foretold = Foretold(forecast.final_loss, low, high)
+        event = target_event(forecast, self.rules.thresholds, self.book.incidents.get(TARGET))
+        if event is not None:
+            self.tell(event)
+
+    def advise(self, ahead: Sequence[Advice]) -> None:
+        """Have told what is advised from the forecast, while nothing is wrong."""
+        if ahead and not self._inert:
+            self.tell(advice_event(ahead, max(self.step, 0)))
 
     def begin(self, open_findings: Sequence[Finding] = ()) -> None:
         """Start the thread; `open_findings` are the incidents that a resumed monitor knows to be open."""
@@ -231,6 +228,8 @@ class Alerter:
 
     def rows(self) -> list[tuple[str, str]]:
         """What became of the messages, a row a receiver, for the table at the end."""
+        if not self.sends:
+            return [("alerts", f"none sent from here: {self._lock.holder()} sends them")]
         rows = []
         for outlet in self.outlets:
             text = outlet.counters.text
@@ -247,15 +246,18 @@ class Alerter:
     def abandon(self) -> None:
         """Become inert: for a forked child, whose parent sends."""
         self._inert = True
+        self._lock.release()
 
     # --- in the background ------------------------------------------------------------------------
 
     def round(self) -> None:
         """Take in what waits, decide, and make at most one attempt for each receiver."""
+        if not (self.sends or self._takes_over()):
+            return  # what is found waits in the inbox, which is bounded
         now = self._clock()
         self._take_in(now)
         self._watch_steps(now)
-        self._dirty |= self._step_seen >= 0 and self.book.settle(self._step_seen, now)
+        self._dirty |= self._pace.step >= 0 and self.book.settle(self._pace.step, now)
         self.book.forget(now)
         self._announce(now)
         if self._dirty:
@@ -277,26 +279,26 @@ class Alerter:
             self._dirty |= self.book.take(worst, now, max(times, 1))
             self._dirty |= newest is not worst and self.book.take(newest, now, 0)
 
-    def _watch_steps(self, now: float) -> None:
-        step = self.step
-        if step != self._step_seen:
-            self._longest_pause = max(self._longest_pause, 0.0 if self._stalled else now - self._moved_at)
-            self._moved_at, self._step_seen = now, step
-            self.book.step = step
-            if self._stalled:
-                self._stalled = False
-                self._dirty |= self.book.take(
-                    Event("stalled", Severity.WARNING, Phase.CLOSED, step, step, f"steps go on (step {step:,})"), now
-                )
-        pause = now - self._moved_at
-        if self._begun and not self._stalled and self._end is None and pause > self._patience():
-            self._stalled = True
-            message = f"no step for {pause / 60:.0f} minutes (longest pause before: {self._longest_pause:.0f} s)"
-            at = max(step, 0)
-            self._dirty |= self.book.take(Event("stalled", Severity.CRITICAL, Phase.OPENED, at, at, message), now)
+    def _takes_over(self) -> bool:
+        """Go on from what another process has told, if it has ended."""
+        self.sends = self._lock.take()
+        if self.sends:
+            _log.warning("scalewatch: the other process has ended: the alerts of this run are sent from here now.")
+            self._load(None)
+            self._pace = self._new_pace()
+            for outlet in self.outlets:
+                outlet.adopt(self.book.outboxes.setdefault(outlet.name, Outbox()))
+        return self.sends
 
-    def _patience(self) -> float:
-        return max(self.rules.stall_after, STALL_FACTOR * self._longest_pause)
+    def _watch_steps(self, now: float) -> None:
+        step, pace = self.step, self._pace
+        if step != pace.step:
+            self.book.step, self.book.ended = step, False
+            self._first = self._first or (now, step)
+        stalls = pace.stall(now) if self._begun and self._end is None and step == pace.step else None
+        for event in (pace.look(step, now), stalls):
+            if event is not None:
+                self._dirty |= self.book.take(event, now)
 
     def _announce(self, now: float) -> None:
         if self._begun and not self._announced:
@@ -309,12 +311,17 @@ class Alerter:
         end, self._end = self._end, None
         if end is None:
             return
+        self.book.ended = self._dirty = True
         status, severity, headline, rows = end
         for outlet in self.outlets:
             taken = [r for r in self._routes[outlet.name] if _takes_end(r, severity)]
             if taken:
                 notice = self.book.notice(status, severity, now, taken)
-                shown = tuple((clean(label, 60), clean(text.replace("   ", ", "), 300)) for label, text in rows)
+                shown = tuple(
+                    (clean(label, 60), clean(text.replace("   ", ", "), 300))
+                    for label, text in rows
+                    if label not in IN_TITLE
+                )
                 outlet.put(
                     replace(notice, headline=headline, rows=shown[:20], advice=self.book.advice, curve=self._curve())
                 )
@@ -340,6 +347,25 @@ class Alerter:
         if made.tell:
             notice, tells = self.book.compose(outlet.box, made, now, routes)
             outlet.begin(replace(notice, curve=self._curve()), tells)
+        elif not flush and self._first is not None and now - self._first[0] >= FIRST_DIGEST_SECONDS:
+            self._digest(outlet, silences, now)
+
+    def _digest(self, outlet: Outlet, silences: Sequence[Silence], now: float) -> None:
+        log, routes, first = outlet.box.log, self._routes[outlet.name], self._first or (now, self.book.step)
+        if not log.digest_at:  # a day after it began, not at once
+            log.digest_at, log.digest_step = first
+            self._dirty = True
+        is_due = digest_due(log, self.rules, routes, silences, now)
+        if not (is_due and in_budget(log, self.rules, now, critical=False)):
+            return
+        incidents, step = list(self.book.incidents.values()), self.book.step
+        bad = [i.severity for i in incidents if i.closed_at is None]
+        made = self.book.notice(Status.DIGEST, max(bad, default=Severity.INFO, key=lambda s: s.rank), now, routes)
+        since, before = max((log.digest_at, log.digest_step), first)
+        rows = digest_rows(incidents, self._curve(), self._foretold, (step, before, self._total_steps), since, now)
+        headline = digest_headline(incidents, step, self._total_steps)
+        advice = self.book.advice if bad else ()
+        outlet.begin(replace(made, headline=headline, rows=rows, advice=advice, curve=self._curve()), {})
 
     def _time_for(self, outlet: Outlet) -> float:
         if self._deadline is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, final
 
 from scalewatch.advice import Advice
-from scalewatch.alert.decide import Decision, Incident, Reason, SentLog, Told
+from scalewatch.alert.decide import AT_ONCE, Decision, Incident, Reason, SentLog, Told
 from scalewatch.alert.notice import (
     MAX_ADVICE,
     MAX_ITEMS,
@@ -27,7 +27,7 @@ from scalewatch.alert.notice import (
 from scalewatch.alert.rules import Route, Rules
 from scalewatch.finding import Finding, Kind, Phase, Severity
 
-__all__ = ["Book", "Event", "Outbox", "event_of"]
+__all__ = ["GONE", "STALLED", "Book", "Event", "Outbox", "event_of"]
 
 VERSION = 1
 #: Kinds of incidents kept: there are 17 of findings and a few of ours.
@@ -36,8 +36,8 @@ MAX_KINDS = 64
 #: sums in another order move a detection by a few rows, and the longest persistence of a detector is 16.
 REPLAY_STEPS = 16
 MAX_MEMORY = 32
-#: Kinds that are over when they are found: no finding closes them.
-AT_ONCE = frozenset({Kind.BAD_BATCH.value})
+#: Kinds that the clock finds and not the data: no step is made; the process is gone.
+STALLED, GONE = "stalled", "gone"
 
 
 @final
@@ -92,6 +92,8 @@ class Book:
         self.findings = 0
         self.step = 0
         self._seen_to = 0
+        #: Whether the run has said that it ends.
+        self.ended = False
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class Book:
         self.step = max(self.step, event.step)
         known = self.incidents.get(event.kind)
         going_back = self._seen_to > 0 and event.step <= self._seen_to + REPLAY_STEPS
-        if known is not None and going_back and _is_replay(event, known):
+        if known is not None and going_back and event.kind not in (STALLED, GONE) and _is_replay(event, known):
             known.confirmed = True
             return False
         if event.phase is not Phase.CLOSED:
@@ -143,13 +145,21 @@ class Book:
         """Whether what comes now is another incident of this kind."""
         told = [box.log.told.get(incident.kind) for box in self.outboxes.values()]
         mine = [t for t in told if t is not None and t.opened_at == incident.opened_at]
-        closed = incident.is_over(now, self.rules) and (not mine or incident.severity is Severity.INFO)
+        is_note = incident.severity is Severity.INFO or incident.kind in AT_ONCE
+        closed = incident.is_over(now, self.rules) and (not mine or is_note)
         return closed or any(t.over for t in mine)
 
     def advise(self, advice: Sequence[Advice]) -> None:
         """Keep what is advised now."""
         self.advice = tuple(
-            Recommendation(a.action.value, clean(a.reason), a.evidence_grade.value, a.expected_gain)
+            Recommendation(
+                a.action.value,
+                clean(a.reason),
+                a.evidence_grade.value,
+                a.expected_gain,
+                a.gain_interval,
+                clean(a.would_change),
+            )
             for a in advice[:MAX_ADVICE]
         )
 
@@ -215,7 +225,7 @@ class Book:
                 i.severity,
                 tells[i.kind].over if i.kind in tells else False,
                 i.message
-                if i.closed_at is None or (i.kind in tells and tells[i.kind].over)
+                if i.closed_at is None or i.kind in AT_ONCE or (i.kind in tells and tells[i.kind].over)
                 else f"{i.message} (for now)",
                 i.start_step,
                 i.step,
@@ -251,8 +261,9 @@ class Book:
             "run_id": self.run_id,
             "step": self.step,
             "seen_to": self._seen_to,
+            "ended": self.ended,
             "findings": self.findings,
-            "advice": [[a.action, a.reason, a.grade, a.gain] for a in self.advice],
+            "advice": [a.to_json() for a in self.advice],
             "incidents": [
                 [
                     i.kind,
@@ -300,10 +311,10 @@ class Book:
                 False,
             )
         boxes = {str(name): _box_from_json(box) for name, box in state["outboxes"].items()}
-        advice = tuple(Recommendation(str(a), str(r), str(g), gain) for a, r, g, gain in state["advice"][:MAX_ADVICE])
+        advice = tuple(map(Recommendation.from_json, state["advice"][:MAX_ADVICE]))
         self.findings, self.step = int(state["findings"]), int(state["step"])
         self.incidents, self.outboxes, self.advice = incidents, boxes, advice
-        self._seen_to = int(state["seen_to"])
+        self._seen_to, self.ended = int(state["seen_to"]), bool(state.get("ended", False))
         self._doubt()
         return True
 
@@ -322,6 +333,7 @@ def _box_to_json(box: Outbox) -> dict[str, Any]:
         "sent_at": list(box.log.sent_at),
         "last_at": box.log.last_at,
         "findings_told": box.log.findings_told,
+        "digest": [box.log.digest_at, box.log.digest_step],
         "pending": None if box.pending is None else box.pending.to_json(),
         "tells": {k: [t.opened_at, t.severity.value, t.over, t.at] for k, t in box.tells.items()},
         "memory": dict(list(box.memory.items())[-MAX_MEMORY:]),
@@ -332,11 +344,14 @@ def _box_from_json(data: Mapping[str, Any]) -> Outbox:
     def told(table: Mapping[str, Any]) -> dict[str, Told]:
         return {str(k): Told(float(o), Severity(s), bool(v), float(at)) for k, (o, s, v, at) in table.items()}
 
+    digest_at, digest_step = data.get("digest", (0.0, 0))
     log = SentLog(
         told(data["told"]),
         [float(at) for at in data["sent_at"]][-1000:],
         float(data["last_at"]),
         int(data["findings_told"]),
+        float(digest_at),
+        int(digest_step),
     )
     pending = None if data["pending"] is None else replace(Notice.from_json(data["pending"]), may_repeat=True)
     memory = {str(k): str(v) for k, v in data["memory"].items()}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, final
 
 from scalewatch.alert.notice import Notice
+from scalewatch.alert.program import run_program
 from scalewatch.alert.receiver import DeliveryError, Receiver, settings_of
 from scalewatch.errors import ConfigError
 
@@ -58,38 +56,11 @@ class Command(Receiver):
         Raises:
             DeliveryError: if it could not be run or did not exit with 0.
         """
-        why = self._run(notice, timeout)
-        if why:
-            raise DeliveryError(why)
-
-    def _run(self, notice: Notice, timeout: float) -> str:
-        """Why it failed, empty if it did not: no exception may keep this frame, with its environment, alive."""
         words = {"TITLE": notice.title, "STATUS": notice.status.value, "SEVERITY": notice.severity.value}
-        try:
-            process = subprocess.Popen(
-                self._argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **{f"SCALEWATCH_{name}": word for name, word in words.items()}},
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as fault:
-            return f"the command cannot be run ({type(fault).__name__})"
-        try:
-            process.communicate(json.dumps(notice.to_json(), allow_nan=False).encode("ascii"), timeout=timeout)
-        except subprocess.TimeoutExpired:
-            return "the command did not end in time"
-        finally:
-            _end(process)
-        return f"the command exited with {process.returncode}" if process.returncode else ""
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
+        env = {**os.environ, **{f"SCALEWATCH_{name}": word for name, word in words.items()}}
+        data = json.dumps(notice.to_json(), allow_nan=False).encode("ascii")
+        ended = run_program(self._argv, data, env, timeout)
+        del env  # it holds secrets, and an exception keeps this frame alive
+        if ended != 0:
+            why = f"exited with {ended}" if isinstance(ended, int) else ended
+            raise DeliveryError(f"the command {why}")

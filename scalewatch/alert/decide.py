@@ -16,11 +16,27 @@ from typing import NamedTuple, final
 from scalewatch.alert.rules import Route, Rules, Silence
 from scalewatch.finding import Severity
 
-__all__ = ["Decision", "Incident", "Reason", "SentLog", "Told", "decide", "judge", "why_held"]
+__all__ = [
+    "ADVICE",
+    "AT_ONCE",
+    "Decision",
+    "Incident",
+    "Reason",
+    "SentLog",
+    "Told",
+    "decide",
+    "in_budget",
+    "judge",
+    "why_held",
+]
 
 #: Messages of the hour that are kept for what is critical.
 RESERVED = 2
 HOUR_SECONDS = 3600.0
+#: What the forecast advises, as a kind of incident.
+ADVICE = "advice"
+#: Kinds that are over when they are found: no finding closes them, and nothing calls them resolved.
+AT_ONCE = frozenset({"bad_batch", ADVICE})
 #: While one of these goes on, the kinds below follow from it and are not told.
 INHIBITING = frozenset({"nonfinite", "divergence"})
 INHIBITED = frozenset(
@@ -103,12 +119,15 @@ class SentLog:
     Attributes:
         told: by kind, what it knows. sent_at: messages of the last hour. last_at: newest message.
         findings_told: findings of the run that had been counted by then.
+        digest_at, digest_step: newest digest, and the step of the run in it; before the first, where the run began.
     """
 
     told: dict[str, Told] = field(default_factory=dict)
     sent_at: list[float] = field(default_factory=list)
     last_at: float = 0.0
     findings_told: int = 0
+    digest_at: float = 0.0
+    digest_step: int = 0
 
 
 @final
@@ -132,7 +151,8 @@ def judge(incident: Incident, told: Told | None, now: float, rules: Rules) -> Re
     if told.over:
         return Reason.UNCHANGED
     if over:  # a note is not taken back
-        return Reason.UNCHANGED if incident.severity is Severity.INFO else Reason.RESOLVED
+        is_note = incident.severity is Severity.INFO or incident.kind in AT_ONCE
+        return Reason.UNCHANGED if is_note else Reason.RESOLVED
     if incident.severity.rank > told.severity.rank:
         return Reason.ESCALATED
     goes_on = incident.closed_at is None
@@ -191,9 +211,7 @@ def decide(
         return Decision(held[0] if held else Reason.UNCHANGED, (), reasons)
     urgent = any(r is Reason.ESCALATED or (r is Reason.NEW and i.severity is Severity.CRITICAL) for i, r in tell)
     waits = None if urgent or flush else _waits(tell, incidents, log, rules, now)
-    if waits is None and not _in_budget(
-        log, rules, now, critical=any(i.severity is Severity.CRITICAL for i, _ in tell)
-    ):
+    if waits is None and not in_budget(log, rules, now, critical=any(i.severity is Severity.CRITICAL for i, _ in tell)):
         waits = Reason.BUDGET
     if waits is not None:
         return Decision(waits, (), {**reasons, **{i.kind: waits for i, _ in tell}})
@@ -213,7 +231,8 @@ def _waits(
     return Reason.GROUP_WAIT if 0 <= now - min(i.opened_at for i, _ in tell) < rules.group_wait else None
 
 
-def _in_budget(log: SentLog, rules: Rules, now: float, *, critical: bool) -> bool:
+def in_budget(log: SentLog, rules: Rules, now: float, *, critical: bool) -> bool:
+    """Return whether a receiver may get one more message in this hour."""
     used = sum(now - HOUR_SECONDS < at <= now for at in log.sent_at)
     reserved = 0 if critical else min(RESERVED, rules.budget_per_hour // 4)
     return used < rules.budget_per_hour - reserved

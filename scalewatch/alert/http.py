@@ -20,6 +20,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, NoReturn, final
 from urllib.parse import urlsplit
 
+from scalewatch.alert.proxy import ProxyError, proxy_for, tunnel
 from scalewatch.alert.receiver import DeliveryError, Secret
 from scalewatch.errors import ConfigError
 
@@ -71,7 +72,11 @@ class Line:
 
     def makefile(self, *_: object, **__: object) -> io.BufferedReader:
         """Return what reads from it by the deadline."""
-        return io.BufferedReader(_Reader(self._sock, self._arm))
+        return io.BufferedReader(self.unbuffered())
+
+    def unbuffered(self) -> io.RawIOBase:
+        """Return what reads from it by the deadline, and takes no byte more than it is asked for."""
+        return _Reader(self._sock, self._arm)
 
     def close(self) -> None:
         """For `http.client`, which closes its socket while the answer is still to be read: not yet."""
@@ -200,7 +205,7 @@ class Http:
         link = http.client.HTTPConnection(host, port)
         line: Line | None = None
         try:
-            link.sock = line = connect(host, port, deadline, tls=tls)
+            link.sock = line = _line_to(host, port, deadline, tls=tls)
             path = (url.path or "/") + (f"?{url.query}" if url.query else "")
             who = {} if bearer is None else {"Authorization": f"Bearer {bearer.reveal()}"}
             link.request("POST", path, body, {"User-Agent": "scalewatch", "Connection": "close", **headers, **who})
@@ -209,6 +214,8 @@ class Http:
             return Response(answer.status, said, answer.read(MAX_BODY_BYTES))
         except TimeoutError:
             return "no answer in time"
+        except ProxyError as fault:
+            return str(fault)
         except ssl.SSLError:
             return "no safe connection (TLS)"
         except socket.gaierror:
@@ -220,6 +227,20 @@ class Http:
         finally:
             if line is not None:
                 line.shut()
+
+
+def _line_to(host: str, port: int, deadline: float, *, tls: bool) -> Line:
+    """A connection to a host, through the proxy of the environment if there is one; plain HTTP is for this machine."""
+    proxy = proxy_for(host) if tls else None
+    if proxy is None:
+        return connect(host, port, deadline, tls=tls)
+    line = connect(proxy.host, proxy.port, deadline, tls=False)
+    try:
+        tunnel(line, proxy, host, port)
+        return line.secured(host)
+    except OSError:
+        line.shut()
+        raise
 
 
 def _is_number(host: str) -> bool:

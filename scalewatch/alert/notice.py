@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, final
 
+from scalewatch.advice import gain_text
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 
-__all__ = ["Item", "Notice", "Recommendation", "Status", "clean", "kind_words", "plain_text"]
+__all__ = ["Item", "Notice", "Recommendation", "Status", "began", "clean", "kind_words", "plain_text"]
 
 #: A text from outside is cut here [characters]: what is longer is no sentence.
 MAX_TEXT = 600
@@ -39,9 +40,34 @@ _WORDS = {
     "throughput": "steps have become slow",
     "validation": "validation loss gets worse",
     "precursor": "early sign of trouble",
-    "stalled": "no step is being made",
-    "target": "will miss its target",
+    "stalled": "no step is made",
+    "gone": "the process is gone",
+    "target": "forecast misses the target",
+    "advice": "advice from the forecast",
 }
+
+#: What people call it in "... is over", where that is another word.
+_OVER = {
+    "nonfinite": "NaN or infinite loss",
+    "divergence": "divergence",
+    "grad_norm": "jump of the gradient norm",
+    "off_law": "gap above its scaling law",
+    "better_than_law": "gap below its scaling law",
+    "off_plan": "learning rate off its plan",
+    "plateau": "plateau",
+    "level_shift": "shift of the loss",
+    "noise": "noisier loss",
+    "grad_drift": "drift of the gradient norm",
+    "too_good": "loss that was too good",
+    "throughput": "stretch of slow steps",
+    "validation": "rise of the validation loss",
+    "stalled": "stop of the steps",
+    "gone": "absence of the process",
+    "target": "miss of its target",
+}
+
+#: How the step is joined to a kind that has not gone on since then.
+_JOINED = {"bad_batch": "at", "advice": "at", "stalled": "after", "gone": "after"}
 
 
 def kind_words(kind: str) -> str:
@@ -51,6 +77,15 @@ def kind_words(kind: str) -> str:
     ('loss diverges', 'bad batch')
     """
     return _WORDS.get(kind, kind.replace("_", " "))
+
+
+def began(kind: str, step: int) -> str:
+    """Return since when it is so, or when it was.
+
+    >>> began("spike", 1000), began("bad_batch", 1000)
+    ('since step 1,000', 'at step 1,000')
+    """
+    return f"{_JOINED.get(kind, 'since')} step {step:,}"
 
 
 def clean(text: object, limit: int = MAX_TEXT) -> str:
@@ -88,22 +123,59 @@ class Recommendation:
     """What to do: an `Advice` as words.
 
     Attributes:
-        action, reason: what and why. grade: how good the evidence is, A to C. gain: what it should gain
-            [nats/token], None where nobody knows.
+        action, reason: what and why. grade: how good the evidence is, A to C.
+        gain: what it should gain [nats/token], None where nobody knows; gain_interval: 80 % interval of it.
+        would_change: what would change it, a sentence.
     """
 
     action: str
     reason: str
     grade: str
     gain: float | None = None
+    gain_interval: tuple[float, float] | None = None
+    would_change: str = ""
 
     @property
     def text(self) -> str:
-        """All of it in a sentence or two."""
-        sure = {"A": "measured in published comparisons", "B": "reported by large runs", "C": "a rule of thumb"}
-        gain = "" if self.gain is None else f", should gain {self.gain:.3g} nats"
+        """What to do and why, how sure that is and what it gains, in a sentence or two."""
+        sure = {
+            "A": "measured in published comparisons",
+            "B": "reported by large runs, or by a calibrated law",
+            "C": "a rule of thumb",
+        }
+        gain = gain_text(self.gain, self.gain_interval)
         action = self.action.replace("_", " ")
-        return f"{action[:1].upper()}{action[1:]}: {self.reason} ({sure.get(self.grade, self.grade)}{gain})"
+        graded = sure.get(self.grade, self.grade)
+        return f"{action[:1].upper()}{action[1:]}: {self.reason} ({graded}{f'; {gain}' if gain else ''})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "action": self.action,
+            "reason": self.reason,
+            "grade": self.grade,
+            "gain": self.gain,
+            "gain_interval": None if self.gain_interval is None else list(self.gain_interval),
+            "would_change": self.would_change,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Recommendation:
+        """Return what `to_json` wrote.
+
+        Raises:
+            LookupError, TypeError, ValueError: if it is something else.
+        """
+        gain, interval = data["gain"], data["gain_interval"]
+        low, high = (0.0, 0.0) if interval is None else interval
+        return cls(
+            str(data["action"]),
+            str(data["reason"]),
+            str(data["grade"]),
+            None if gain is None else float(gain),
+            None if interval is None else (float(low), float(high)),
+            str(data["would_change"]),
+        )
 
 
 @final
@@ -184,8 +256,8 @@ class Notice:
         if self.headline:
             return self.headline.removeprefix("crashed ") if self.badge == "CRASHED" else self.headline
         news = [item for item in self.items if item.news] or list(self.items)
-        words = [f"{kind_words(i.kind)} since step {i.start_step:,}" for i in news if not i.over]
-        words += [f"{kind_words(i.kind)} is over" for i in news if i.over]
+        words = [f"{kind_words(i.kind)} {began(i.kind, i.start_step)}" for i in news if not i.over]
+        words += [f"{_OVER.get(i.kind, kind_words(i.kind))} is over" for i in news if i.over]
         more = f" (and {len(words) - 2} more)" if len(words) > 2 else ""
         return "; ".join(words[:2]) + more
 
@@ -216,7 +288,7 @@ class Notice:
                 }
                 for i in self.items
             ],
-            "advice": [{"action": a.action, "reason": a.reason, "grade": a.grade, "gain": a.gain} for a in self.advice],
+            "advice": [a.to_json() for a in self.advice],
             "rows": [list(row) for row in self.rows],
             "folded": self.folded,
             "may_repeat": self.may_repeat,
@@ -245,7 +317,7 @@ class Notice:
                 step=int(data["step"]),
                 at_unix_s=float(data["at_unix_s"]),
                 items=tuple(Item(**{**i, "severity": Severity(i["severity"])}) for i in data["items"][:MAX_ITEMS]),
-                advice=tuple(Recommendation(**a) for a in data["advice"][:MAX_ADVICE]),
+                advice=tuple(map(Recommendation.from_json, data["advice"][:MAX_ADVICE])),
                 rows=tuple((str(a), str(b)) for a, b in data["rows"]),
                 folded=int(data["folded"]),
                 may_repeat=bool(data["may_repeat"]),
@@ -264,10 +336,13 @@ def plain_text(notice: Notice) -> str:
     for item in notice.items:
         state = "over" if item.over else str(item.severity)
         often = f", {item.times:,} times" if item.times > 1 else ""
-        since = f"since step {item.start_step:,}, newest word at step {item.step:,}{often}"
+        newest = f", newest word at step {item.step:,}" if item.step != item.start_step else ""
+        since = f"{began(item.kind, item.start_step)}{newest}{often}"
         lines.append(f"\n[{state}] {kind_words(item.kind)} ({since})\n  {item.message}")
     for index, advice in enumerate(notice.advice):
         lines.append(("\nWhat to do: " if not index else "or: ") + advice.text)
+        if advice.would_change:
+            lines.append(f"  Would change it: {advice.would_change}")
     if notice.rows:
         width = max(len(label) for label, _ in notice.rows)
         lines.append("")

@@ -77,8 +77,9 @@ class Outlet:
         *,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.name, self.receiver, self.box = name, receiver, box
-        receiver.memory = box.memory
+        self.name, self.receiver = name, receiver
+        self.adopt(box)
+        receiver.keep = save
         self.counters = Counters()
         #: Why nothing is sent any more; empty while it is.
         self.off = ""
@@ -89,6 +90,11 @@ class Outlet:
         self._first_try_at: float | None = None
         self._tries = 0
         self._not_before = 0.0
+
+    def adopt(self, box: Outbox) -> None:
+        """Go on from what is in `box`."""
+        self.box = box
+        self.receiver.memory = box.memory
 
     @property
     def is_free(self) -> bool:
@@ -162,10 +168,16 @@ class Outlet:
         log.sent_at = [*(at for at in log.sent_at if at > now - HOUR_SECONDS), now]
         if self.box.tells:
             log.last_at, log.findings_told = now, findings
+        self._had_digest(now)
         self.trouble = ""
         self.counters.sent += 1
         self._not_before = now + APART_SECONDS
         self._clear()
+
+    def _had_digest(self, now: float) -> None:
+        pending, log = self.box.pending, self.box.log
+        if pending is not None and pending.status is Status.DIGEST:
+            log.digest_at, log.digest_step = now, pending.step
 
     def _clear(self) -> None:
         self.box.pending, self.box.tells = None, {}
@@ -185,21 +197,23 @@ class Outlet:
         began = now if self._first_try_at is None else self._first_try_at
         if fault.useless or now + pause - began + ATTEMPT_SECONDS > MESSAGE_SECONDS:
             pause = max(pause, GIVEN_UP_SECONDS)
-            self._give_up(useless=fault.useless)
+            self._give_up(now, useless=fault.useless)
         self._not_before = now + pause
 
-    def _give_up(self, *, useless: bool) -> None:
-        """Put the message off: incidents are decided anew then, the end of a run is tried again as it is."""
+    def _give_up(self, now: float, *, useless: bool) -> None:
+        """Put the message off: incidents and digests are decided anew, the end of a run is tried again as it is."""
         pending, of_incidents = self.box.pending, bool(self.box.tells)
         again = pending is not None and not useless and pending.status is Status.ENDED
-        self.counters.given_up += again or (of_incidents and not useless)
+        is_due = pending is not None and not useless and pending.status is Status.DIGEST
+        self.counters.given_up += again or is_due or (of_incidents and not useless)
         if pending is not None and again:
             self.put(replace(pending, may_repeat=True))
         elif useless and of_incidents:  # it would be refused as long as it says the same
             self.box.log.told.update(self.box.tells)
             self.counters.lost += 1
-        elif pending is not None and not of_incidents and pending.status is not Status.STARTED:
+        elif pending is not None and not of_incidents and not is_due and pending.status is not Status.STARTED:
             self.counters.lost += 1  # a beginning that is not told is told by the first alert
+            self._had_digest(now)
         self._clear()
 
     def _switch_off(self, why: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, NoReturn, final
 
@@ -76,14 +76,15 @@ class Receiver(ABC):
     """Takes messages to people. Made once, used by one background thread.
 
     A subclass says in `name` how rules call it, is made by `from_settings`, and sends in `send`. What it wants to
-    remember over a crash (the thread of a run) it puts into `memory`, as texts. One that sets `opens` is also told
-    that a run has begun.
+    remember over a crash (the thread of a run) it puts into `memory`, as texts; it is on the disk when `send` has
+    returned, or after `keep()`. One that sets `opens` is also told that a run has begun.
     """
 
     name: ClassVar[str] = ""
 
     def __init__(self) -> None:
         self.memory: dict[str, str] = {}
+        self.keep: Callable[[], object] = lambda: None
         self.opens = False
 
     @classmethod
@@ -106,11 +107,12 @@ class Receiver(ABC):
 
 def receiver_classes() -> dict[str, type[Receiver]]:
     """Return the receivers that are installed, by name; what cannot be loaded is left out."""
+    from scalewatch.alert.apprise import Apprise
     from scalewatch.alert.command import Command
     from scalewatch.alert.email import Email
     from scalewatch.alert.webhook import Webhook
 
-    found: dict[str, type[Receiver]] = {kind.name: kind for kind in (Webhook, Command, Email)}
+    found: dict[str, type[Receiver]] = {kind.name: kind for kind in (Webhook, Command, Email, Apprise)}
     for point in entry_points(group=GROUP):
         if point.name not in found:
             loaded = _loaded(point)

@@ -29,6 +29,8 @@ T = TypeVar("T")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: A rules file larger than this is none [bytes].
 MAX_RULES_BYTES = 256 * 1024
+#: A digest that comes more often is noise [s].
+LEAST_DIGEST_SECONDS = 3600.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
@@ -49,6 +51,13 @@ def seconds(value: object, name: str = "duration") -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
         return float(value)
     raise ConfigError(f'`{name}` must be a time such as "30s", "5m", "4h" or "2d" (got {value!r:.60}).')
+
+
+def _digest(value: object) -> float:
+    every = seconds({"daily": "1d", "hourly": "1h"}.get(value, value) if isinstance(value, str) else value, "digest")
+    if 0 < every < LEAST_DIGEST_SECONDS:
+        raise ConfigError(f'`digest` must be "daily", an hour or more, or 0 for never (got {value!r:.60}).')
+    return every
 
 
 def _texts(name: str, value: object) -> tuple[str, ...]:
@@ -225,6 +234,8 @@ class Rules:
         repeat_interval: after this, what goes on is told again. resolve_after: clean time before "over" is told.
         budget_per_hour: messages of one run to one receiver; two of them are kept for what is critical.
         stall_after: without a step for so long, and ten times longer than ever before, the run has stalled.
+        digest: how often the state of the run is told, whatever it is: "daily", or a time of an hour or more; 0 for
+            never. Not in quiet hours, and not to a route for what is critical only.
         link: of TensorBoard or another page, shown in each message.
     """
 
@@ -238,11 +249,13 @@ class Rules:
     resolve_after: float = 300.0
     budget_per_hour: int = 20
     stall_after: float = 1800.0
+    digest: float = 0.0
     link: str = ""
 
     def __post_init__(self) -> None:
         for name in ("group_wait", "group_interval", "repeat_interval", "resolve_after", "stall_after"):
             object.__setattr__(self, name, seconds(getattr(self, name), name))
+        object.__setattr__(self, "digest", _digest(self.digest))
         if type(self.budget_per_hour) is not int or not 1 <= self.budget_per_hour <= 1000:
             raise ConfigError(
                 f"`budget_per_hour` must be a whole number from 1 to 1000 (got {self.budget_per_hour!r})."

@@ -1,4 +1,4 @@
-"""`scalewatch alert`: try a receiver, silence a run that goes on, send the state of all runs."""
+"""`scalewatch alert`: try a receiver, silence a run, send the state of all runs, watch for killed ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.alert_watch import watch_runs
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ SEND_SECONDS = 15.0
 MOST_RUNS = 30
 
 alert = typer.Typer(
-    name="alert", help="Who is told: try a receiver, silence a run, send a digest.", no_args_is_help=True
+    name="alert",
+    help="Who is told: try a receiver, silence a run, send a digest, watch for runs that were killed.",
+    no_args_is_help=True,
 )
 
 
 @alert.command("test")
 def try_receiver(
-    receiver: Annotated[str, typer.Argument(help="Its name: slack, webhook, email, command or one of yours.")],
+    receiver: Annotated[str, typer.Argument(help="Its name: slack, webhook, email, command, apprise or one of yours.")],
     rules: Annotated[Path | None, typer.Option(help="A TOML file with its settings.")] = None,
 ) -> None:
     """Send a test message, and say what became of it: exit code 0 taken, 1 not taken, 2 wrong settings."""
@@ -66,7 +69,7 @@ def silence(
 
     if not any(folder.glob("journal-*.jsonl")):
         raise ConfigError(f"`{folder}` must be the folder of a run's journal, and there is none in it.")
-    known = [*(k.value for k in Kind), "stalled", "target"]
+    known = [*(k.value for k in Kind), "stalled", "gone", "target", "advice"]
     unknown = [name for name in kind or [] if name not in known]
     if unknown:
         raise ConfigError(f"`--kind` must be one of {', '.join(known)} (got '{unknown[0]}').")
@@ -110,6 +113,9 @@ def digest(
     headline = f"{len(watched)} run{'s' if len(watched) != 1 else ''}, {bad} with findings"
     _send(_notice(Status.DIGEST, headline=headline, rows=tuple(rows)), receiver, rules)
     typer.echo(f"scalewatch: {receiver} has taken the digest of {headline}.")
+
+
+alert.command("watch")(watch_runs)
 
 
 def _notice(status: str, **parts: object) -> Notice:

@@ -110,7 +110,10 @@ def _request(connection: socket.socket) -> Got | None:
     while (line := stream.readline().decode("latin-1").strip()) != "":
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    body = stream.read(int(headers.get("content-length", "0")))
+    length = int(headers.get("content-length", "0"))
+    body = stream.read(length)
+    if len(body) < length:  # who sent it was killed in the middle: no server takes that for a message
+        return None
     return Got(first[1], headers, body, time.monotonic())
 
 

@@ -76,6 +76,15 @@ def test_a_test_message_that_is_refused_says_why(alert: Alert, server: FakeServe
     assert (1, "scalewatch: x did not take the message: HTTP 404.\n") == (said.returncode, said.stderr)
 
 
+def test_a_test_message_through_apprise(alert: Alert, server: FakeServer) -> None:
+    """No rules file: the address in the environment is enough."""
+    pytest.importorskip("apprise")
+    said = alert("test", "apprise", SCALEWATCH_APPRISE_URL=f"json://127.0.0.1:{server.port}/x")
+
+    assert (0, "scalewatch: apprise has taken the test message.\n", "") == (said.returncode, said.stdout, said.stderr)
+    assert "TEST test run: this is how an alert looks; nothing is wrong" == server.got[0].json["title"]
+
+
 def test_a_silence_is_written_where_the_run_looks_for_it(alert: Alert, run_folder: Path) -> None:
     """Its end, what it is about, and that it can be taken back."""
     said = alert("silence", run_folder, "--for", "2h", "--kind", "spike", "--comment", "known")
@@ -95,6 +104,9 @@ def test_a_silence_is_written_where_the_run_looks_for_it(alert: Alert, run_folde
         (["silence", "{}", "--for", "soon"], '`--for` must be a time such as "30s"'),
         (["silence", "{}", "--kind", "spikes"], "`--kind` must be one of"),
         (["test", "slak"], "no receiver 'slak'"),
+        (["watch", "{}/nowhere"], "must be a folder with runs in it"),
+        (["watch", "{}", "--every", "0"], "`--every` must lie between 0.1 and 600 seconds"),
+        (["watch", "{}", "--rules", "nowhere.toml"], "cannot be read"),
     ],
 )
 def test_wrong_words_are_one_line_and_exit_2(alert: Alert, run_folder: Path, words: list[str], says: str) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +15,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from scalewatch.alert import Rules
 from scalewatch.errors import ConfigError
@@ -20,6 +25,7 @@ from tests.alert.fake_server import FakeServer
 from tests.scalewatch_lightning.conftest import TinyText, loader
 from tests.scalewatch_lightning.conftest import lightning_is_quiet as lightning_is_quiet
 from tests.scalewatch_lightning.conftest import new_trainer as new_trainer
+from tests.scalewatch_lightning.test_act import ROOT, free_port
 
 NewTrainer = Callable[..., pl.Trainer]
 RULES = '[[route]]\nreceivers = ["webhook"]\n[receiver.webhook]\nloopback = true\n'
@@ -57,6 +63,66 @@ def test_a_nan_in_training_is_told_with_advice_and_then_the_end(
     assert ["stop", "rewind"] == [advice["action"] for advice in first["advice"]]
     assert "as planned" == verdict["ended"]
     assert [] == [p for p in (tmp_path / "scalewatch").rglob("*") if p.is_file() and b"CANARY" in p.read_bytes()]
+
+
+def test_a_secret_is_nowhere_on_the_disk_and_in_no_log(
+    new_trainer: NewTrainer,
+    server: FakeServer,
+    rules: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Journal, checkpoint, event files, hyperparameters, logs at DEBUG, terminal, the callback's repr: in none."""
+    caplog.set_level(logging.DEBUG)
+    watch = ScaleWatch(alerts=rules)
+    logger = TensorBoardLogger(str(tmp_path), name="board")
+    trainer = new_trainer([watch], max_steps=40, logger=logger)
+    trainer.fit(TinyText(spoil=nan_at(20)), loader(256))
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    said = caplog.text + "".join(capfd.readouterr()) + repr(watch) + repr(vars(watch)) + repr(trainer.callback_metrics)
+
+    assert {".ckpt", ".jsonl", ".json", ".yaml"} <= {path.suffix for path in files}
+    assert any("tfevents" in path.name for path in files)
+    assert [] == [path for path in files if b"CANARY" in path.read_bytes()]
+    assert "CANARY" not in said
+    assert len(server.got) >= 1
+
+
+TWO = """
+import os, sys
+import pytorch_lightning as pl
+from scalewatch_lightning import ScaleWatch
+from tests.scalewatch_lightning.conftest import TinyText, loader
+
+strategy = pl.strategies.DDPStrategy(process_group_backend="gloo")
+trainer = pl.Trainer(max_steps=40, accelerator="cpu", devices=2, strategy=strategy, logger=False, max_epochs=-1,
+    callbacks=[ScaleWatch(alerts=sys.argv[1], quiet=True)], enable_checkpointing=False, enable_progress_bar=False,
+    enable_model_summary=False, default_root_dir=sys.argv[2], use_distributed_sampler=False)
+trainer.fit(TinyText(spoil=lambda seen, loss: loss * float("nan") if seen >= 20 else loss), loader())
+"""
+
+
+def test_of_two_processes_one_sends(server: FakeServer, rules: str, tmp_path: Path) -> None:
+    """Both lose their loss at the same step; the process of rank 0 tells of it, and no vote is needed for that."""
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "GROUP_RANK": "0"}
+    shared |= {
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}",
+        "TORCHELASTIC_RUN_ID": "test",
+        "PYTHONWARNINGS": "ignore",
+    }
+    argv = [sys.executable, "-c", TWO, rules, str(tmp_path)]
+    ranks = [{"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
+    both = [subprocess.Popen(argv, stderr=subprocess.PIPE, env={**os.environ, **shared, **rank}) for rank in ranks]
+    try:
+        errors = [process.communicate(timeout=120)[1] for process in both]
+    finally:
+        for process in both:
+            process.kill()
+
+    assert [0, 0] == [process.returncode for process in both], errors[0][-3000:]
+    assert ["CRITICAL", "ENDED"] == [title.split()[0] for title in told(server)]
 
 
 def test_a_crash_is_told(new_trainer: NewTrainer, server: FakeServer, rules: str) -> None:

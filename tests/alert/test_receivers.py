@@ -209,13 +209,13 @@ def test_a_receiver_of_another_package_is_found(tmp_path: Path, monkeypatch: pyt
     importlib.invalidate_caches()
     found = receiver_classes()
 
-    assert {"webhook", "command", "email", "pager", "slack"} == set(found)
+    assert {"apprise", "webhook", "command", "email", "pager", "slack"} == set(found)
     assert "pager" in make_receivers(Rules.to("pager"))
 
 
 def test_an_unknown_receiver_is_told_with_those_there_are() -> None:
     """A slip of the pen is found when the run is set up."""
-    with pytest.raises(ConfigError, match=r"no receiver 'slak': it must be one of command, email"):
+    with pytest.raises(ConfigError, match=r"no receiver 'slak': it must be one of apprise, command, email"):
         make_receivers(Rules.to("slak"))
 
 

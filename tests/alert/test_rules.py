@@ -164,6 +164,6 @@ def test_a_run_that_will_miss_its_target_pages() -> None:
         got.append([(notice.title, notice.items[0].message) for notice in receiver.got])
 
     assert 1 == len(got[0])
-    assert "CRITICAL gpt: will miss its target since step" in got[0][0][0]
-    assert f"against a target of {missed.target:g}: it ends more than 0.02 above it with 100%" in got[0][0][1]
+    assert "CRITICAL gpt: forecast misses the target since step" in got[0][0][0]
+    assert f"against a target of {missed.target:g}: it ends more than 0.02 above it with 100 %" in got[0][0][1]
     assert [] == got[1]

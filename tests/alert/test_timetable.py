@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scalewatch import Action, Advice, EvidenceGrade
 from scalewatch.alert import DeliveryError, Quiet, Route, Rules, Silence, SilenceFile
 from scalewatch.finding import Severity
 from tests.alert.timetable import MIDNIGHT, Timetable, seconds
@@ -37,7 +38,7 @@ def test_a_night_with_a_divergence() -> None:
         ("01:00:30", "WARNING gpt: loss diverges since step 3,600"),
         ("01:04:00", "CRITICAL gpt: loss diverges since step 3,600; learning rate off its plan since step 3,780"),
         ("05:04:00", "CRITICAL gpt: loss diverges since step 3,600; learning rate off its plan since step 3,780"),
-        ("05:35:00", "WARNING gpt: gradient norm jumped since step 3,620; loss diverges is over"),
+        ("05:35:00", "WARNING gpt: gradient norm jumped since step 3,620; divergence is over"),
     ] == day.run("05:40:00", every=2.0)
 
 
@@ -103,7 +104,7 @@ def test_a_plateau_inside_a_divergence_is_not_told() -> None:
     told = day.run("00:40:00")
 
     assert ["00:01:30", "00:25:00"] == [clock for clock, _ in told]
-    assert "loss diverges is over" in told[1][1]
+    assert "divergence is over" in told[1][1]
     assert "loss has stopped falling since step 600" in told[1][1]
 
 
@@ -117,7 +118,7 @@ def test_quiet_hours_hold_back_all_but_the_worst() -> None:
 
     assert [
         ("27:00:00", "CRITICAL gpt: loss is NaN or infinite since step 99"),
-        ("27:06:00", "RESOLVED gpt: loss is NaN or infinite is over"),
+        ("27:06:00", "RESOLVED gpt: NaN or infinite loss is over"),
         ("31:00:00", "WARNING gpt: above its scaling law since step 60"),
     ] == day.run("31:10:00", every=5.0)
 
@@ -193,6 +194,7 @@ def test_a_clock_that_was_set_back_between_two_starts_delays_nothing(tmp_path: P
     day = Timetable(folder=tmp_path, begins="12:00:00")
     day.at("12:00:00").opens("divergence", step=600)
     day.run("12:10:00")
+    day.alerter.abandon()
     back = Timetable(folder=tmp_path, begins="02:00:00")
     back.step = 800
     back.at("02:00:10").opens("off_plan", step=810)
@@ -232,7 +234,7 @@ def test_an_incident_that_the_resumed_run_does_not_meet_again_is_over(tmp_path: 
     told = day.run("00:40:00")
 
     assert ["00:10:30", "00:30:17"] == [clock for clock, _ in told]
-    assert "RESOLVED gpt: loss diverges is over" == told[1][1]
+    assert "RESOLVED gpt: divergence is over" == told[1][1]
     assert "not seen again after the run went back" in day.messages[1].notice.items[0].message
 
 
@@ -255,8 +257,8 @@ def test_a_run_that_hangs_is_told_and_when_it_goes_on_too() -> None:
     told = day.run("01:00:00")
     day.alerter.close()
 
-    assert [("00:40:01", "CRITICAL gpt: no step is being made since step 601")] == told[:1]
-    assert "no step is being made is over" in told[1][1]
+    assert [("00:40:01", "CRITICAL gpt: no step is made after step 601")] == told[:1]
+    assert "stop of the steps is over" in told[1][1]
 
 
 def test_each_route_gets_what_it_asked_for() -> None:
@@ -286,9 +288,29 @@ def test_a_note_is_told_once_to_who_wants_notes_and_not_taken_back() -> None:
     day.at("02:00:00").opens("bad_batch", "info", step=7200)
 
     assert [
-        ("00:01:30", "NOTE gpt: bad batch since step 60"),
-        ("02:00:30", "NOTE gpt: bad batch since step 7,200"),
+        ("00:01:30", "NOTE gpt: bad batch at step 60"),
+        ("02:00:30", "NOTE gpt: bad batch at step 7,200"),
     ] == day.run("10:00:00", every=5.0)
+
+
+def test_advice_from_the_forecast_is_a_note_and_to_stop_is_told_to_all() -> None:
+    """Each is told when it is given, none is repeated or taken back."""
+    extend = Advice(Action.EXTEND, "it still falls.", EvidenceGrade.B, 0.02)
+    stop = Advice(Action.STOP, "it cannot beat the incumbent.", EvidenceGrade.B)
+    day = Timetable(Rules(routes=(Route(("test",), severity=Severity.INFO),)))
+    day.at("01:00:00").does(lambda: day.alerter.advise([extend]))
+    day.at("03:00:00").does(lambda: day.alerter.advise([stop, extend]))
+    day.at("09:00:00").does(lambda: day.alerter.advise([stop]))
+    pager = Timetable()
+    pager.at("01:00:00").does(lambda: pager.alerter.advise([extend]))
+
+    assert [
+        ("01:00:30", "NOTE gpt: advice from the forecast at step 720"),
+        ("03:00:30", "WARNING gpt: advice from the forecast at step 2,160"),
+        ("09:00:30", "WARNING gpt: advice from the forecast at step 6,480"),
+    ] == day.run("20:00:00", every=5.0)
+    assert "stop: it cannot beat the incumbent; or extend: it still falls" == day.messages[1].notice.items[0].message
+    assert [] == pager.run("03:00:00", every=5.0)
 
 
 def test_the_timetable_takes_no_time() -> None:

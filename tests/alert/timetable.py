@@ -98,6 +98,7 @@ class Timetable:
         """Killed without a word, and started again from a checkpoint of `step`."""
 
         def happens() -> None:
+            self.alerter.abandon()
             self.alerter = self._new()
             self.step = self.step if step is None else step
 

@@ -41,13 +41,10 @@ OFF_PLAN = Item(
 )
 LINK = "https://tensorboard.example.org/?run=gpt-760m&tab=scalewatch"
 VERDICT = (
-    ("run", "gpt-760m"),
-    ("health", "recovered from spike"),
     ("steps", "20,000 of 20,000"),
-    ("predicted at 30 %", "2.611   80 % interval 2.590 to 2.633"),
-    ("final loss", "2.604   inside the interval, prediction off by +0.27 %"),
+    ("predicted at 30 %", "2.611, 80 % interval 2.590 to 2.633"),
+    ("final loss", "2.604, inside the interval, prediction off by +0.27 %"),
     ("incidents", "1 spike; first page at step 1,001: loss rose from 2.875 to 4.414"),
-    ("ended", "as planned"),
 )
 
 
@@ -89,13 +86,12 @@ SHAPES = {
         Status.FIRING, Severity.WARNING, items=(SPIKE,), folded=999_980, reason="it is new.", may_repeat=True
     ),
     "started": shape(Status.STARTED, Severity.INFO, headline="watched from step 0", step=0, link=LINK),
-    "ended": shape(Status.ENDED, Severity.INFO, headline="as planned", rows=VERDICT, step=20_000),
+    "ended": shape(Status.ENDED, Severity.INFO, headline="as planned; recovered from spike", rows=VERDICT, step=20_000),
     "crashed": shape(
         Status.ENDED,
         Severity.CRITICAL,
         headline="crashed after step 12,345: OutOfMemoryError: CUDA out of memory",
-        rows=VERDICT[:4],
-        advice=(WAIT,),
+        rows=VERDICT[:2],
     ),
     "digest": shape(
         Status.DIGEST,
@@ -107,6 +103,103 @@ SHAPES = {
             ("gpt-350m", "healthy (step 18,400, loss 2.913)"),
             ("gpt-125m", "recovered from spike (step 20,000, loss 3.271)"),
         ),
+    ),
+}
+
+SHAPES |= {
+    "run digest": shape(
+        Status.DIGEST,
+        Severity.WARNING,
+        headline="loss diverges since step 9,990; now step 19,700 of 50,000 (39 %)",
+        rows=(
+            ("steps", "19,700 in 6.0 h (0.909 a second), 9.3 h left"),
+            ("loss", "2.913 (was 3.271 at step 8,640)"),
+            ("final loss", "2.611 expected (80 %: 2.59 to 2.633)"),
+            ("loss diverges", "since step 9,990, goes on"),
+            ("loss spike", "since step 4,100, 3 times, over"),
+        ),
+        advice=(STOP,),
+        step=19_700,
+    ),
+    "gone": shape(
+        Status.FIRING,
+        Severity.CRITICAL,
+        items=(
+            Item(
+                "gone",
+                Severity.CRITICAL,
+                False,
+                "its last sign of life came at 01:31 UTC, and it did not say that it ends: killed, or its machine is"
+                " down",
+                12_345,
+                12_345,
+                NOW,
+            ),
+        ),
+        advice=(Recommendation("start again", "from the last checkpoint; the log of the system says more.", "C"),),
+        reason="it is new.",
+        step=12_345,
+    ),
+    "stalled": shape(
+        Status.FIRING,
+        Severity.CRITICAL,
+        items=(
+            Item(
+                "stalled",
+                Severity.CRITICAL,
+                False,
+                "no step for 31 minutes (longest pause before: 62 s)",
+                12_345,
+                12_345,
+                NOW,
+            ),
+        ),
+        reason="it is new.",
+        step=12_345,
+    ),
+    "advice": shape(
+        Status.FIRING,
+        Severity.INFO,
+        items=(
+            Item(
+                "advice",
+                Severity.INFO,
+                False,
+                "decay now: ending in 10 % of the steps loses 0.004 nats and saves 40 % of the compute",
+                12_000,
+                12_000,
+                NOW,
+            ),
+        ),
+        reason="it is new.",
+        step=12_000,
+    ),
+    "target": shape(
+        Status.FIRING,
+        Severity.WARNING,
+        items=(
+            Item(
+                "target",
+                Severity.WARNING,
+                False,
+                "forecast 2.914 (80 %: 2.89 to 2.93) against a target of 2.85: it ends more than 0.02 above it with"
+                " 97 %",
+                12_000,
+                12_000,
+                NOW,
+            ),
+        ),
+        reason="it is new.",
+        step=12_000,
+    ),
+    "test": shape(
+        Status.TEST,
+        Severity.INFO,
+        run="test run",
+        headline="this is how an alert looks; nothing is wrong",
+        items=(SPIKE,),
+        advice=(WAIT,),
+        step=1001,
     ),
 }
 
@@ -150,6 +243,9 @@ def page(messages: dict[str, dict[str, Any]]) -> str:
     return f"<!doctype html><meta charset=utf-8><style>{style}</style>{''.join(shown)}"
 
 
+_COLOURS = {"🔴": "#e01e5a", "🟠": "#ecb22e", "🟢": "#2eb67d", "🔵": "#36c5f0", "⚪": "#ddd", "🏁": "#ddd"}
+
+
 def _html(block: dict[str, Any]) -> str:
     if block["type"] == "divider":
         return "<hr>"
@@ -157,6 +253,8 @@ def _html(block: dict[str, Any]) -> str:
         return "".join(f"<small>{html.escape(element['text'])}</small>" for element in block["elements"])
     text = block["text"]
     shown = html.escape(text["text"]) if text["type"] == "plain_text" else _mrkdwn(text["text"])
+    for symbol, colour in _COLOURS.items():  # a machine without such letters would show boxes
+        shown = shown.replace(symbol, f"<span style='color:{colour}'>●</span>")
     return f"<h3>{shown}</h3>" if block["type"] == "header" else f"<p>{shown}</p>"
 
 

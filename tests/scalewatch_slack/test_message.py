@@ -74,6 +74,26 @@ def test_the_lock_screen_says_what_how_bad_and_what_to_do() -> None:
     assert "What to do: Stop: Every step since 2,009 is lost" in text
 
 
+def test_the_link_of_the_rules_leads_to_tensorboard() -> None:
+    """As configured, its & escaped; without one there is none."""
+    links = [
+        text["text"] for text in texts(message(SHAPES["critical"])["blocks"]) if "Open TensorBoard" in text["text"]
+    ]
+
+    assert ["<https://tensorboard.example.org/?run=gpt-760m&amp;tab=scalewatch|Open TensorBoard>"] == links
+    assert "TensorBoard" not in json.dumps(message(SHAPES["warning"]))
+
+
+def test_a_message_about_one_thing_says_it_once() -> None:
+    """The title says what and how bad; below it stand when, how bad in numbers, and what to do with how sure it is."""
+    blocks = [text["text"] for text in texts(message(SHAPES["warning"])["blocks"])]
+
+    assert 1 == sum("loss spike" in text for text in blocks)
+    assert "found at 02:03 UTC" in blocks[1]
+    assert "46 sigma" in blocks[2]
+    assert "reported by large runs" in blocks[4]
+
+
 def test_only_whom_the_rules_mention_is_called() -> None:
     """Once in the blocks, once in the text."""
     calls = [CALLS.findall(text["text"]) for text in texts(message(SHAPES["critical"])["blocks"])]

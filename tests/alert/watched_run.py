@@ -1,0 +1,52 @@
+"""A run beside the test: it writes a journal, has alerts of its own if it is given an address, and is killed.
+
+python watched_run.py FOLDER FIRST_STEP [ends|says]        prints "ready" when ten steps are on the disk
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from scalewatch import Observation, Run
+from scalewatch.alert import Alerter, Http, Rules, Secret
+from scalewatch.alert.webhook import Webhook
+from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.journal import JournalWriter, observation_record
+from scalewatch.worker import Worker
+
+
+def main() -> None:
+    folder, first = Path(sys.argv[1]), int(sys.argv[2])
+    run, worker = Run("gpt", total_steps=100), Worker(0.05)
+    resumes = first if first > 1 else None
+    journal = JournalWriter(folder, run, run_id="run-1", resumes_after_step=resumes, worker=worker)
+    worker.start()
+    alerter = None
+    if "URL" in os.environ:
+        hook = Webhook(Secret("URL"), http=Http(loopback=True))
+        alerter = Alerter(run, "run-1", {"w": hook}, Rules.to("w"), folder=folder)
+        alerter.begin()
+    for step in range(first, first + 10):
+        journal.append(observation_record(Observation(step, 3.0)))
+        if alerter is not None:
+            alerter.observe(step, 3.0)
+    if alerter is not None and first == 1:
+        alerter.take([Finding(Kind.NONFINITE, Severity.CRITICAL, 9, 9, "loss is nan at step 9")], [])
+    time.sleep(1.0)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    if "says" in sys.argv and alerter is not None:  # its end is told, and the disk was too slow for the journal's
+        alerter.end("as planned", Severity.INFO, [])
+        alerter.close()
+        os._exit(0)
+    if "ends" in sys.argv:
+        worker.close()
+        return
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    main()
