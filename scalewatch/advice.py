@@ -6,7 +6,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import final
 
-__all__ = ["Action", "Advice", "EvidenceGrade"]
+__all__ = ["Action", "Advice", "EvidenceGrade", "gain_text"]
+
+
+def gain_text(gain: float | None, interval: tuple[float, float] | None) -> str:
+    """Return a gain [nats/token] with its 80 % interval in words, "" if it is None; less than nothing is a cost.
+
+    >>> gain_text(0.0213, (0.015, 0.03)), gain_text(-0.004, None)
+    ('gains 0.021 nats, 80 %: 0.015 to 0.030', 'costs 0.004 nats')
+    """
+    if gain is None:
+        return ""
+    numbers = [gain, *(interval or ())]
+    if gain < 0.0:
+        numbers = [-gain, *(-bound for bound in reversed(interval or ()))]
+    middle, *bounds = (f"{number:.3f}".replace("-0.000", "0.000") for number in numbers)
+    told = f", 80 %: {bounds[0]} to {bounds[1]}" if bounds else ""
+    middle = "less than 0.001" if middle == "0.000" else middle
+    return f"{'costs' if gain < 0.0 else 'gains'} {middle} nats{told}"
 
 
 @final
@@ -50,7 +67,10 @@ class Advice:
         expected_gain: what it should gain [nats/token of final loss], None where nobody knows.
         step: step at which it was given.
         gain_interval: 80 % interval of that gain [nats/token], low and high, None where nobody knows.
-        would_change: what would change our mind.
+        would_change: what would change our mind, a sentence.
+
+    >>> Advice(Action.DECAY_NOW, "The rest buys little.", EvidenceGrade.B, -0.004, 900, (-0.009, 0.001)).headline
+    'decay now (evidence B, costs 0.004 nats, 80 %: -0.001 to 0.009)'
     """
 
     action: Action
@@ -60,3 +80,21 @@ class Advice:
     step: int = 0
     gain_interval: tuple[float, float] | None = None
     would_change: str = ""
+
+    @property
+    def gain(self) -> str:
+        """What it gains or costs, with the interval of that, in words; "" where nobody knows."""
+        return gain_text(self.expected_gain, self.gain_interval)
+
+    @property
+    def headline(self) -> str:
+        """What to do, how good the evidence is and what it gains."""
+        gain = self.gain
+        what = self.action.value.replace("_", " ")
+        return f"{what} (evidence {self.evidence_grade.value}{f', {gain}' if gain else ''})"
+
+    @property
+    def text(self) -> str:
+        """All of it but the step, in one line."""
+        change = f" Would change it: {self.would_change}" if self.would_change else ""
+        return f"{self.headline}: {self.reason}{change}"

@@ -21,6 +21,8 @@ _log = logging.getLogger("scalewatch")
 
 #: Parts that may fail before the whole monitor is switched off: one fault is a bug, three are a broken install.
 FAILED_PARTS_ALLOWED = 3
+#: What a fault means where training goes on beside it.
+CONSEQUENCE = "and is off for the rest of this run; training is not affected"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,14 +37,18 @@ def strict() -> bool:
 class Guard:
     """Calls functions so that no `Exception` of theirs gets out.
 
+    Args:
+        consequence: what a fault of a part means for whoever reads the log.
+
     >>> guard = Guard()
     >>> guard.call("sum", sum, [1, 2])
     3
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, consequence: str = CONSEQUENCE) -> None:
         self.failed: dict[str, str] = {}
         self.off = False
+        self._consequence = consequence
 
     def is_off(self, part: str) -> bool:
         """Whether `part`, or everything, has been switched off."""
@@ -66,9 +72,10 @@ class Guard:
         # a handler or a filter of the user's may fail too, above all where the stack or the memory is full
         with contextlib.suppress(Exception):
             _log.warning(
-                "scalewatch: its part '%s' failed (%s) and is off for the rest of this run; training is not affected.",
+                "scalewatch: its part '%s' failed (%s) %s.",
                 part,
                 self.failed[part],
+                self._consequence,
                 exc_info=_log.isEnabledFor(logging.DEBUG),
             )
             if self.off and not off:

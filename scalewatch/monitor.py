@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, final
 
 from scalewatch.advice import Advice
 from scalewatch.detect import Watch
-from scalewatch.errors import ConfigError
-from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.errors import ConfigError, JournalError
+from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawGap
 from scalewatch.forecast.advise import Adviser, Aims, Situation
 from scalewatch.forecast.off_law import OffLaw, OffPlan
 from scalewatch.forecast.registered import Registered
 from scalewatch.forecast.verdict import Milestone, Verdict
 from scalewatch.guard import Guard
+from scalewatch.journal import finding_from, finding_record
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -120,6 +121,7 @@ class Monitor:
             said = self.guard.call("learning-rate plan", self._off_plan.update, step, sample.learning_rate)
             if said is not None:
                 found.append(self._count(said))
+                self.guard.call("forecast", self._take_plan, said)
         if sample.usable:
             if self.guard.call("forecast", self._follow, step, sample.loss, sample.learning_rate):
                 gap = self.guard.call("forecast", self._check_law)
@@ -137,6 +139,14 @@ class Monitor:
         return forecaster is not None and forecaster.observe(
             step, loss, rate if rate == rate else None, self._watch.clean
         )
+
+    def _take_plan(self, said: Finding) -> None:
+        if self._forecaster is None:
+            return
+        if said.phase is Phase.CLOSED:
+            self._forecaster.rejoin_plan()
+        else:
+            self._forecaster.leave_plan(said.start_step)
 
     def _check_law(self) -> Finding | None:
         return self._off_law.update(self._law_gap())
@@ -204,37 +214,59 @@ class Monitor:
         if self._forecaster is None:
             return None
         made = self.guard.call("forecast", self._forecaster.forecast)
-        since = self._off_plan.since
-        if made is None or since is None:
+        trouble = next((f for f in self._watch.open_incidents if f.pages), None)
+        if made is None or trouble is None:
             return made
-        note = f"The learning rate left its plan at step {since:,}: this is what the plan would have given."
+        kind = trouble.kind.value.replace("_", " ")
+        note = f"A {kind} is open since step {trouble.start_step:,}. The forecast is that of a run that recovers."
         return replace(made, notes=(*made.notes, note))
 
     def expected_at(self, step: float) -> tuple[float, float] | None:
         """Return (loss, sd) [nats/token] that the law expected at `step` before the run; None without one."""
         return None if self._forecaster is None else self._forecaster.expected_at(step)
 
-    def advice(self) -> list[Advice]:
-        """Return what to do now, the most urgent first; empty if there is nothing to do but train on."""
-        return self.guard.call("advice", self._advise) or []
+    def advice(self, *, look: bool = True) -> list[Advice]:
+        """Return what to do now, the most urgent first; empty if there is nothing to do but train on.
 
-    def _advise(self) -> list[Advice]:
-        return self._adviser.advise(
-            Situation(
-                step=self._watch.sample.step,
-                open_incidents=self._watch.open_incidents,
-                spikes=self._counts[Kind.SPIKE],
-                gap=None if self._off_law.open is None else self._law_gap(),
-                off_plan=self._off_plan,
-                rollbacks=self._rollbacks,
-                run=self.run,
-                forecaster=self._forecaster,
-                aims=self.aims,
-            )
+        Of a healthy run that is a look at its forecast, 4 to 30 ms once a stretch of its curve; without `look` it is
+        what the last one said.
+        """
+        return self.guard.call("advice", lambda: self._adviser.advise(self._situation(), look=look)) or []
+
+    def look_later(self) -> Callable[[], None] | None:
+        """Return the look at the forecast as of now, for another thread to take; None while something is wrong."""
+        return self.guard.call("advice", lambda: self._adviser.later(self._situation()))
+
+    @property
+    def ahead(self) -> list[Advice]:
+        """What the last look at the forecast advised, if the run is healthy."""
+        return self._adviser.ahead
+
+    def _situation(self) -> Situation:
+        return Situation(
+            step=self._watch.sample.step,
+            open_incidents=self._watch.open_incidents,
+            spikes=self._counts[Kind.SPIKE],
+            gap=None if self._off_law.open is None else self._law_gap(),
+            off_plan=self._off_plan,
+            rollbacks=self._rollbacks,
+            run=self.run,
+            forecaster=self._forecaster,
+            aims=self.aims,
         )
 
     def _law_gap(self) -> LawGap | None:
         return None if self._forecaster is None else self._forecaster.law_gap()
+
+    @property
+    def step(self) -> int:
+        """Newest step, 0 before there is one."""
+        return self._watch.sample.step
+
+    @property
+    def watch(self) -> Watch:
+        """The detectors: each one's state, the noise of a row, and how the newest row stands in it."""
+        return self._watch
 
     @property
     def open_incidents(self) -> list[Finding]:
@@ -273,11 +305,12 @@ class Monitor:
             "off_law": self._off_law.state_dict(),
             "off_plan": self._off_plan.state_dict(),
             "milestones": [[m.progress, m.step, m.final_loss, m.low, m.high] for m in self._milestones],
-            "incidents": [_plain(f) for f in self._incidents],
+            "incidents": [finding_record(f) for f in self._incidents],
             "counts": {kind.value: count for kind, count in self._counts.items()},
             "final": [self._final_sum, self._final_rows],
             "next_milestone": self._next_milestone,
             "rollbacks": self._rollbacks,
+            "adviser": self._adviser.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -295,7 +328,7 @@ class Monitor:
         try:
             self._load(state)
             self.verdict()  # what cannot be told is no state
-        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as fault:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, JournalError) as fault:
             self._load(before)
             raise ConfigError(f"`state` is not a whole monitor state: {type(fault).__name__} at {fault}.") from None
 
@@ -309,22 +342,12 @@ class Monitor:
         self._milestones = [
             Milestone(float(p), int(s), float(f), float(a), float(b)) for p, s, f, a, b in state["milestones"]
         ]
-        self._incidents = [
-            Finding(
-                Kind(f["kind"]),
-                Severity(f["severity"]),
-                int(f["step"]),
-                int(f["start_step"]),
-                str(f["message"]),
-                dict(f["evidence"]),
-                Phase(f["phase"]),
-            )
-            for f in state["incidents"]
-        ]
+        self._incidents = [finding_from(record) for record in state["incidents"]]
         self._counts = Counter({Kind(kind): int(count) for kind, count in state["counts"].items()})
         self._final_sum, self._final_rows = float(state["final"][0]), int(state["final"][1])
         self._next_milestone = float(state["next_milestone"])
         self._rollbacks = int(state["rollbacks"])
+        self._adviser.load_state_dict(state["adviser"])
 
 
 def _odd_part(mine: Any, given: Any, where: str) -> str | None:
@@ -346,15 +369,3 @@ def _kind(value: Any) -> str:
     return next(
         (name for name, kind in (("text", str), ("list", list), ("dict", Mapping)) if isinstance(value, kind)), "none"
     )
-
-
-def _plain(finding: Finding) -> dict[str, Any]:
-    return {
-        "kind": finding.kind.value,
-        "severity": finding.severity.value,
-        "step": finding.step,
-        "start_step": finding.start_step,
-        "message": finding.message,
-        "evidence": dict(finding.evidence),
-        "phase": finding.phase.value,
-    }

@@ -115,6 +115,16 @@ class Watch:
         return self._level.scale if self._level.scatter.rows >= NOISE_ROWS else None
 
     @property
+    def sigmas(self) -> float:
+        """The newest row's log loss above its level, in standard deviations of one row; NaN where it has no loss."""
+        return self._level.sigmas if self._sample.usable else math.nan
+
+    @property
+    def detectors(self) -> list[tuple[str, Finding | None]]:
+        """Each detector that runs, with the newest finding of its incident if one is open."""
+        return [(d.name, d.life.last()) for d in self._every if not self._guard.is_off(f"detector {d.name}")]
+
+    @property
     def open_incidents(self) -> list[Finding]:
         """The newest finding of each incident that is open."""
         return [last for d in self._every if (last := d.life.last()) is not None]

@@ -55,8 +55,8 @@ def about_budget(now: Situation) -> list[Advice]:
     )
     middle = math.sqrt(min(prices) * max(prices))
     change = "A law of this recipe's own smaller runs that has its optimum elsewhere (scalewatch fit, then plan)."
-    bounds = (min(prices), max(prices))
-    return [Advice(Action.CHANGE_SIZE, reason, EvidenceGrade.A, middle, now.step, bounds, change)]
+    # how far two laws are apart is no 80 % interval of anything: it stands in the reason
+    return [Advice(Action.CHANGE_SIZE, reason, EvidenceGrade.A, middle, now.step, None, change)]
 
 
 def _known(value: float, limits: tuple[float, float] | None) -> bool:

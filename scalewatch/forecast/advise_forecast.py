@@ -16,7 +16,7 @@ from scalewatch.forecast.forecaster import Forecaster
 from scalewatch.forecast.situation import Situation
 from scalewatch.forecast.whatif import Outcome, Position, position, what_if
 
-__all__ = ["about_aims", "about_least_gain", "about_schedule"]
+__all__ = ["about_aims", "about_least_gain", "about_schedule", "percent"]
 
 #: Chance of reaching target or incumbent below which a run is stopped (Domhan et al. 2015).
 HOPELESS = 0.05
@@ -42,14 +42,14 @@ def about_aims(now: Situation) -> list[Advice]:
         return []
     low, high = forecast.interval(0.8)
     ends = f"It will end at {forecast.final_loss:.3f} (80 %: {low:.3f} to {high:.3f})"
-    fails = f"and gets below the {name} of {loss:.3f} with a probability of {_percent(chance)}"
+    fails = f"and gets below the {name} of {loss:.3f} with a probability of {percent(chance)}"
     better = _still_could(forecaster, at, loss)
     if better is not None:
         action, outcome = better
         worse, gain = (-d for d in reversed(outcome.difference_interval(0.8)))
         reason = (
             f"{ends} {fails}. With another schedule it could: {outcome.name} ends at {outcome.final_loss:.3f}, below "
-            f"it with a probability of {_percent(outcome.probability_below(loss))}."
+            f"it with a probability of {percent(outcome.probability_below(loss))}."
         )
         change = "The plan itself getting below it with a probability above 5 %."
         return [Advice(action, reason, outcome.evidence_grade, -outcome.difference, at.step, (worse, gain), change)]
@@ -93,9 +93,8 @@ def about_least_gain(now: Situation) -> list[Advice]:
         return []
     saved = at.left - len(short.rates)
     reason = (
-        f"The last {saved:,} of the {at.left:,} steps to come buy {outcome.difference:.3f} nats (80 %: {low:.3f} to "
-        f"{high:.3f}), less than the {least:g} asked for: decay to zero over the next {len(short.rates):,} steps and "
-        "end there."
+        f"The last {saved:,} of the {at.left:,} steps to come buy less than the {least:g} nats asked for: decay to "
+        f"zero over the next {len(short.rates):,} steps and end there."
     )
     change = f"The upper end of that interval reaching {least:g} nats."
     return [Advice(Action.DECAY_NOW, reason, EvidenceGrade.B, -outcome.difference, at.step, (-high, -low), change)]
@@ -115,8 +114,7 @@ def about_schedule(now: Situation) -> list[Advice]:
         return []
     reason = (
         f"The schedule ends at {100 * last:.0f} % of its peak rate, so it is longer than the run. "
-        f"{_capital(outcome.name)} of the steps ends {-outcome.difference:.3f} nats lower (80 %: {-high:.3f} to "
-        f"{-low:.3f}) for the same compute."
+        f"{_capital(outcome.name)} of the steps ends lower for the same compute."
     )
     change = "A plan to go on from this checkpoint: then the rate is high on purpose."
     return [
@@ -129,7 +127,12 @@ def _now(forecaster: Forecaster | None) -> tuple[Position | None, Forecast | Non
     return at, None if forecaster is None or at is None else forecaster.forecast()
 
 
-def _percent(chance: float) -> str:
+def percent(chance: float) -> str:
+    """Return a probability in words, without a certainty that no forecast has.
+
+    >>> percent(0.4321), percent(0.001)
+    ('43 %', 'less than 1 %')
+    """
     return (
         "less than 1 %" if chance < 0.01 else "more than 99 %" if chance > 0.99 else f"{chance:.0%}".replace("%", " %")
     )

@@ -101,7 +101,7 @@ def _strained(now: Situation, incident: Finding) -> list[Advice]:
         f"factor to lower it nobody has shown; a cut of {1 - HABITUAL_CUT:.0%} is habit"
     )
     gain, interval = _price(now)
-    reason += "." if gain is None else f", and costs {-gain:.3f} nats by the law if nothing else was wrong."
+    reason += "." if gain is None else ", with its price by the law if nothing else was wrong."
     change = "The same spikes at the lower rate: then the cure is structural (QK normalisation, z-loss)."
     return [Advice(Action.LOWER_LEARNING_RATE, reason, EvidenceGrade.C, gain, now.step, interval, change)]
 

@@ -20,6 +20,8 @@ from scalewatch.run import MAX_PLANNED_STEPS
 __all__ = [
     "DECAY_NOW_SHARE",
     "DECAY_SHARE",
+    "EXTENSION",
+    "FACTOR",
     "Alternative",
     "decay_now",
     "extended",
@@ -27,6 +29,7 @@ __all__ = [
     "hold",
     "hold_then_decay",
     "scaled",
+    "usual",
 ]
 
 Floats = NDArray[np.float64]
@@ -35,6 +38,12 @@ Floats = NDArray[np.float64]
 DECAY_SHARE = 0.2
 #: Part of the steps so far over which a decay that starts now ends (the same figure).
 DECAY_NOW_SHARE = 0.1
+#: What `usual` tries beside decays: part of the plan by which it is made longer, and factor of its rates.
+EXTENSION, FACTOR = 0.25, 0.5
+#: Rates this near, relative to their highest, are one schedule under two names.
+SAME = 0.01
+#: Rates of two schedules that are compared.
+MOST_COMPARED = 4_096
 
 _SHAPES: dict[str, Callable[[Floats], Floats]] = {"linear": lambda u: 1.0 - u, "1-sqrt": lambda u: 1.0 - np.sqrt(u)}
 
@@ -125,6 +134,40 @@ def scaled(rest: Floats, factor: float) -> Alternative:
     if not 0.0 < factor < 1e6:
         raise ConfigError(f"`factor` must be positive, below 1e6 (got {factor!r}), e.g. 0.5 for half the rate.")
     return Alternative(f"rate × {factor:g}", factor * rest)
+
+
+def usual(rate: float, rest: Floats, step: int, total_steps: int) -> list[Alternative]:
+    """Return the usual ways to go on from `step`, each once, and none that is the plan itself.
+
+    Decay now and stop; hold, then decay, in two shapes; decay from now on; hold; longer; at half the rate.
+
+    Args:
+        rate: now, above 0. rest: rates still planned, shape (total_steps - step,).
+        step: steps completed. total_steps: planned.
+    """
+    left = total_steps - step
+    every = [
+        decay_now(rate, step),
+        *(hold_then_decay(rate, left, total_steps, shape=shape) for shape in _SHAPES),
+        hold_then_decay(rate, left, total_steps, share=1.0),
+        hold(rate, left),
+        extended(rest, max(round(EXTENSION * total_steps), 1)),
+        scaled(rest, FACTOR),
+    ]
+    # a decay that has to begin at once is one schedule under two names; holding may be the plan itself
+    kept: list[Alternative] = []
+    for each in every:
+        if not any(_same(each.rates, other) for other in (rest, *(k.rates for k in kept))):
+            kept.append(each)
+    return kept
+
+
+def _same(one: Floats, other: Floats) -> bool:
+    if len(one) != len(other):
+        return False
+    # shapes that differ do so over more than a step: of a long plan, some of its rates tell
+    few = np.unique(np.linspace(0, len(one) - 1, MOST_COMPARED).astype(int))
+    return bool(np.abs(one[few] - other[few]).max() <= SAME * max(one[few].max(), other[few].max()))
 
 
 def _steps(steps: int) -> int:

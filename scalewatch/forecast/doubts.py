@@ -1,19 +1,22 @@
 """Signs in a curve that no law of falling loss curves describes it: its forecast is then not to be taken for more.
 
-Each is a sentence for people; none changes the number.
+Each is a sentence for people. Where the curve rises, the interval also holds that it goes on to rise.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
-from scalewatch.forecast.forecast import Forecast
-from scalewatch.forecast.forecaster import Forecaster
+from scalewatch.laws import LossBlocks
 
-__all__ = ["Doubt", "disagreement", "doubts"]
+if TYPE_CHECKING:
+    from scalewatch.forecast.forecast import Forecast
+    from scalewatch.forecast.forecaster import Forecaster
+
+__all__ = ["Doubt", "Rise", "disagreement", "doubts", "recites", "rising"]
 
 #: Loss below which a model recites its data: text has more entropy than that (Hoffmann et al. 2022: E = 1.7 nats/token
 #: over web text; code is near 0.5), so laws of pre-training say nothing [nats/token].
@@ -22,8 +25,6 @@ RECITES = 0.3
 RECENT_SHARE, SIGMAS = 0.1, 4.0
 #: A rise that is worth a word, relative: the misfit of a law of loss curves (0.3 %), twice.
 RISE = 0.006
-#: Rate off its plan, relative to the plan's peak.
-OTHER_RATE = 0.15
 
 
 @final
@@ -38,49 +39,55 @@ class Doubt(NamedTuple):
     void: bool
 
 
-def doubts(forecaster: Forecaster, rate: float | None = None) -> list[Doubt]:
-    """Return what speaks against a forecast of this run.
+@final
+class Rise(NamedTuple):
+    """A curve that rises.
 
-    Args:
-        forecaster: of the run. rate: learning rate of the newest step, None if unknown.
+    Attributes:
+        since: step of its lowest stretch. per_step: how fast it has risen since [nats/token per step].
     """
-    _, means, losses, rows = forecaster.blocks.arrays()
+
+    since: int
+    per_step: float
+
+    @property
+    def text(self) -> str:
+        """What that means for a forecast, in a sentence."""
+        return (
+            f"The loss has been rising since step {self.since:,}, and laws of loss curves only fall: overfitting, "
+            "other data or too high a rate. The interval holds both that it recovers and that it goes on."
+        )
+
+
+def doubts(forecaster: Forecaster) -> list[Doubt]:
+    """Return what speaks against a forecast of this run."""
     said: list[Doubt] = []
-    if len(losses) and losses[-1] < RECITES:
+    blocks = forecaster.blocks
+    if recites(blocks):
         said.append(
             Doubt(
-                f"The loss is {losses[-1]:.2g}: so little is left that the model recites its data. Laws of "
+                f"The loss is {blocks.losses[-1]:.2g}: so little is left that the model recites its data. Laws of "
                 "pre-training say nothing about that.",
                 True,
             )
         )
-    rising = _rising(means, losses, rows, forecaster.blocks.log_noise)
-    if rising is not None:
-        said.append(
-            Doubt(
-                f"The loss has been rising since step {rising:,}, and laws of loss curves only fall: overfitting, "
-                "other data or too high a rate. The forecast is that of a run that recovers.",
-                True,
-            )
-        )
-    plan, step = forecaster.run.learning_rates, forecaster.blocks.last_step
-    if plan is not None and rate is not None and math.isfinite(rate) and 0 < step <= len(plan):
-        planned, peak = float(plan[step - 1]), float(plan.max())
-        if abs(rate - planned) > OTHER_RATE * peak:
-            said.append(
-                Doubt(
-                    f"The learning rate is {rate:.3g} at step {step:,}, and the plan has {planned:.3g}: the forecast "
-                    "is that of the plan.",
-                    False,
-                )
-            )
-    total = forecaster.run.total_steps
+    rise = rising(blocks)
+    if rise is not None:
+        said.append(Doubt(rise.text, True))
+    total, step = forecaster.run.total_steps, blocks.last_step
     if total is not None and step > total:
         said.append(Doubt(f"The run is at step {step:,}, beyond the {total:,} planned: its length was wrong.", False))
     return said
 
 
-def _rising(means: np.ndarray, losses: np.ndarray, rows: np.ndarray, noise: float) -> int | None:
+def recites(blocks: LossBlocks) -> bool:
+    """Return whether so little loss is left that no law of pre-training holds."""
+    return bool(blocks.losses) and blocks.losses[-1] < RECITES
+
+
+def rising(blocks: LossBlocks) -> Rise | None:
+    """Return the rise that a curve is in, None if it is in none that is worth a word."""
+    _, means, losses, rows = blocks.arrays()
     if len(losses) < 8:
         return None
     recent = means >= (1.0 - RECENT_SHARE) * means[-1]
@@ -88,11 +95,12 @@ def _rising(means: np.ndarray, losses: np.ndarray, rows: np.ndarray, noise: floa
     if not before.any() or recent.sum() < 1:
         return None
     level = float(np.average(losses[recent], weights=rows[recent]))
+    at = float(np.average(means[recent], weights=rows[recent]))
     lowest = int(np.argmin(np.where(before, losses, np.inf)))
-    error = noise * math.hypot(rows[recent].sum() ** -0.5, rows[lowest] ** -0.5)
+    error = blocks.log_noise * math.hypot(rows[recent].sum() ** -0.5, rows[lowest] ** -0.5)
     if level / losses[lowest] - 1.0 <= max(RISE, SIGMAS * error):
         return None
-    return int(means[lowest])
+    return Rise(int(means[lowest]), (level - float(losses[lowest])) / max(at - float(means[lowest]), 1.0))
 
 
 def disagreement(with_law: Forecast, alone: Forecast) -> str | None:

@@ -7,44 +7,33 @@ for, from the blocks, at a cost that does not grow with the run.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scalewatch.forecast.forecast import Forecast
+from scalewatch.forecast.candidates import (
+    LADDER,
+    MEMORY_SHARES,
+    Candidate,
+    doubted,
+    of_ladder,
+    of_public_runs,
+    of_rise,
+    weighed,
+)
+from scalewatch.forecast.doubts import Rise, recites, rising
+from scalewatch.forecast.forecast import Branch, Forecast
 from scalewatch.forecast.held_against import measure
 from scalewatch.forecast.law_gap import LawGap
-from scalewatch.forecast.posterior import MISFIT, LawPosterior, ShapePrior, posterior
+from scalewatch.forecast.posterior import posterior
 from scalewatch.forecast.registered import Registered, register
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
+from scalewatch.forecast.surprise import surprise
 from scalewatch.laws import CurveLaw, LossBlocks
 from scalewatch.run import Run
 
 __all__ = ["Forecaster"]
 
-Floats = NDArray[np.float64]
-
-#: Prior of the shape where no ladder says better: mean and sd of ln alpha and ln rho. It, `REMAINING_SHARE` and the
-#: two constants of the misfit in posterior.py were chosen by the error over eight public sources (GPT and Llama 25M to
-#: 124M, cosine, WSD and linear schedules), each source counting once; chosen with one source left out in turn and
-#: asked about that one, the mean error at 20, 30 and 50 % of a run rises by .1 to .2 % of the loss.
-LOG_ALPHA = (math.log(0.6), 0.25)
-LOG_RATIO = (math.log(0.55), 0.3)
-#: A decay from a higher peak gains more: rho goes as (peak / reference)^this between these rates, which are those of
-#: AdamW; outside, the rate is one of another optimizer and says nothing. The noise that a decay takes away grows with
-#: the rate (lr_scheduling: 1.8 % of the loss at 1e-4, 8 % at 3e-3); half of what those runs alone would ask for.
-RATE_EXPONENT, RATE_REFERENCE, RATE_RANGE = 0.15, 6e-4, (5e-5, 6e-3)
-#: Memories of the decay that compete, as parts of the run.
-MEMORY_SHARES = (0.003, 0.015, 0.06, 0.2)
-#: What the walk has to give at the planned end, mean and sd, as a part of the present loss (same runs).
-REMAINING_SHARE = (0.105, 0.05)
-#: Error of what the decay to come will give, as a part of the present loss for a full decay: over those runs the gain
-#: is 4 to 8 % of the loss, more at a high peak rate, and no prefix on a constant rate tells which.
-GAIN_ERROR_SHARE = 0.01
-#: Grid of a shape parameter, in sds about its mean.
-_GRID = np.linspace(-1.8, 1.8, 7)
 #: Blocks past the warm-up that a forecast without a law needs, and the part of the walk it needs behind it.
 FEWEST_BLOCKS = 4
 LEAST_WALK_SHARE = 0.02
@@ -54,16 +43,15 @@ FINAL_SHARE = 0.02
 ROWS_TO_KNOW_NOISE = 100
 #: A loss outside these is no loss [nats/token], and its square no float: it is not learned from.
 LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
-#: Part of the walk before which the curve is of another law.
-EARLIEST_WALK_SHARE = 0.02
-#: Spread of the intervals over that of the posterior. Without a law: so that 80 % hold 80 % of the runs of the
-#: average public source, over 10 to 90 % of the run. With one: 1, what the two language-model ladders among the
-#: public sources want (0.7 to 2); a third source with nearly no noise would allow a tenth and is not listened to.
-SPREAD_OWN = 0.55
-SPREAD_LAW = 1.0
 #: A run is as far off its law as chance makes one in a hundred: then the law's promise is doubted by that distance, but
 #: not in the first fifth of the run, where the early descent is off any law [part of the run].
 OFF_LAW_CHANCE, DOUBT_FROM_SHARE = 0.01, 0.2
+#: A law of smaller runs that counts for less than this is told to.
+CONTRADICTED = 0.2
+#: An interval that had to be made this many times wider is told to be.
+TOLD_SURPRISE = 1.5
+#: Part of the walk before which the curve is of another law.
+EARLIEST_WALK_SHARE = 0.02
 
 
 @final
@@ -83,17 +71,19 @@ class Forecaster:
         self._made: Forecast | None = None
         self._total = run.total_steps
         self._schedule: AbstractSchedule | None = None
-        self._notes: tuple[str, ...] = ()
+        self._plan: AbstractSchedule | None = None
+        self._left_at: int | None = None
         self.promise = promise
         if self._total is None:
             return
-        shares = np.array(MEMORY_SHARES) * self._total
-        memories = np.maximum(shares if law is None else np.array([law.memory_steps]), 1.0)
+        of_law = [] if law is None else [law.memory_steps]
+        memories = np.maximum([*of_law, *(np.array(MEMORY_SHARES) * self._total)], 1.0)
         if run.learning_rates is None:
             self._schedule = ObservedSchedule(self._total, memories)
         else:
             self._schedule = PlannedSchedule(run.learning_rates, memories)
         self._memories = memories
+        self._plan = self._schedule
         if law is not None and run.learning_rates is not None:
             self.registered = self._forecast()
             if self.promise is None and self.registered is not None:
@@ -117,9 +107,30 @@ class Forecaster:
     def rewind(self, step: int) -> None:
         """Forget the rows from `step` on: the run went back to an older checkpoint."""
         self.blocks.rewind(step)
+        if self._left_at is not None and self._left_at >= step:
+            self.rejoin_plan()
         if self._schedule is not None:
             self._schedule.rewind(step)
         self._made = None
+
+    def leave_plan(self, step: int) -> None:
+        """From `step` on the rates are those that are shown, and those to come are unknown: the plan was left."""
+        plan, total = self.run.learning_rates, self._total
+        if plan is None or total is None or self._left_at is not None:
+            return
+        shown = ObservedSchedule(total, self._memories)
+        shown.follow(plan[: max(step - 1, 0)])
+        self._schedule, self._left_at, self._made = shown, step, None
+
+    def rejoin_plan(self) -> None:
+        """The planned rates hold again; what was done otherwise was short and is passed over."""
+        if self._left_at is not None:
+            self._schedule, self._left_at, self._made = self._plan, None, None
+
+    @property
+    def follows_plan(self) -> bool:
+        """Whether the learning rates to come are known: they were planned, and the plan was not left."""
+        return self.run.learning_rates is not None and self._left_at is None
 
     @property
     def schedule(self) -> AbstractSchedule | None:
@@ -139,8 +150,8 @@ class Forecaster:
 
     def _forecast(self) -> Forecast | None:
         schedule, total = self._schedule, self._total
-        if schedule is None or total is None:
-            return None
+        if schedule is None or total is None or recites(self.blocks):
+            return None  # a loss near zero is of no law of pre-training
         _, means, losses, rows = self.blocks.arrays()
         walked, annealed = schedule.at(means) if len(means) else (np.zeros(0), np.zeros((0, len(self._memories))))
         futures = schedule.futures()
@@ -148,31 +159,65 @@ class Forecaster:
         if not shortest > 0.0:
             return None  # no learning rate is known yet, or each so far was zero
         keep = (means > schedule.settled_step) & (walked >= EARLIEST_WALK_SHARE * shortest)
-        law_knows = self.law is not None
         gap = self.law_gap()
-        enough = keep.sum() >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest
-        branches: list[tuple[Future, LawPosterior]] = []
+        enough = bool(keep.sum() >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest)
+        noise = self.blocks.log_noise / np.sqrt(rows[keep])
+        branches: list[Branch] = []
         notes: tuple[str, ...] = ()
+        surprised = 1.0
         for future in futures:
-            prior, notes = self._prior(future, losses)
-            if gap is not None and gap.step >= DOUBT_FROM_SHARE * total and gap.chance < OFF_LAW_CHANCE:
-                prior, notes = _doubted(prior, gap), (*notes, "The run is off its law, which counts for less here.")
-            if prior.end_loss is None and not enough:
+            competing = self._candidates(future, float(losses[-1]) if enough else None, gap)
+            if not competing:
                 return None
             curve = (walked[keep] / future.end_walked, annealed[keep], losses[keep])
-            noise = self.blocks.log_noise / np.sqrt(rows[keep])
             end = (1.0, future.end_annealed)
-            misfit = MISFIT if self.law is None else max(self.law.misfit, 0.3 * MISFIT)
-            gain_error = 0.0 if self.law is not None else GAIN_ERROR_SHARE / SPREAD_OWN
-            branches.append((future, posterior(prior, *curve, noise, end, misfit, gain_error)))
-        if self.run.learning_rates is None:
-            notes = (*notes, "The learning rates to come are unknown: the interval spans holding and decaying.")
-        made = self._finish(branches, notes, gap, SPREAD_LAW if law_knows else SPREAD_OWN)
-        return made if made.final_loss > 0.0 else None  # a loss near zero is of no law of pre-training
+            told = [posterior(c.prior, *curve, noise, end, c.misfit, c.gain_error) for c in competing]
+            weights = weighed(competing, [each.log_evidence for each in told])
+            for candidate, each, weight in zip(competing, told, weights, strict=True):
+                branches.append(Branch(candidate.law, future.probability * weight, future, each, candidate.spread))
+            notes = competing[0].notes
+            if competing[0].law == LADDER and weights[0] < CONTRADICTED:
+                notes = (*notes, f"The run's own curve contradicts its law, which counts for {weights[0]:.0%} here.")
+            best = competing[int(np.argmax(weights))]
+            surprised = max(surprised, surprise(best, *curve, noise, future.end_annealed))
+        if surprised > TOLD_SURPRISE:
+            told_wider = f"What came was not what had been forecast: the interval is {surprised:.1f} times as wide."
+            notes = (*notes, told_wider)
+        rise = rising(self.blocks)
+        if rise is not None:
+            branches, notes = self._with_rise(branches, rise), (*notes, rise.text)
+        if self._left_at is not None:
+            left = f"The learning rate left its plan at step {self._left_at:,}: the rates to come are unknown."
+            notes = (*notes, left)
+        elif not self.follows_plan:
+            notes = (*notes, "The learning rates to come are unknown.")
+        if not self.follows_plan:
+            notes = (*notes, "The interval spans holding the learning rate and decaying it to zero.")
+        return self._finish(branches, notes, gap, surprised)
 
-    def _finish(
-        self, branches: list[tuple[Future, LawPosterior]], notes: tuple[str, ...], gap: LawGap | None, spread: float
-    ) -> Forecast:
+    def _with_rise(self, branches: list[Branch], rise: Rise) -> list[Branch]:
+        """Half for the laws, which expect it to recover, half for a rise that goes on as it is or ends on the way."""
+        kept = [branch._replace(weight=0.5 * branch.weight) for branch in branches]
+        loss, none = self.blocks.losses[-1], np.zeros(0)
+        to_come = rise.per_step * max((self._total or 0) - self.blocks.last_step, 0)
+        going_on = of_rise(loss, to_come, self._memories)
+        for future in {branch.future.name: branch.future for branch in branches}.values():
+            curve = (none, np.zeros((0, len(self._memories))), none, none)
+            told = posterior(going_on.prior, *curve, (1.0, future.end_annealed))
+            kept.append(Branch(going_on.law, 0.5 * future.probability, future, told, going_on.spread))
+        return kept
+
+    def _candidates(self, future: Future, loss: float | None, gap: LawGap | None) -> list[Candidate]:
+        """The laws that compete; before there is a present loss, only one that knows the end of this run."""
+        own = [] if loss is None else of_public_runs(self.run, self._memories, 0 if self.law is None else 1, loss)
+        if self.law is None:
+            return own
+        ladder = of_ladder(self.law, self.run, future, self._memories, loss)
+        if gap is not None and gap.step >= DOUBT_FROM_SHARE * (self._total or 0) and gap.chance < OFF_LAW_CHANCE:
+            ladder = doubted(ladder, gap.nats)
+        return own if ladder.prior.end_loss is None else [ladder, *own]
+
+    def _finish(self, branches: list[Branch], notes: tuple[str, ...], gap: LawGap | None, surprised: float) -> Forecast:
         if self._schedule is None or self._total is None:
             raise RuntimeError("a forecast needs a schedule and an end")
         made = Forecast(
@@ -180,11 +225,11 @@ class Forecaster:
             total_steps=self._total,
             final_loss=0.0,
             law_gap=gap,
-            schedule_known=self.run.learning_rates is not None,
+            schedule_known=self.follows_plan,
+            surprise=surprised,
             notes=notes,
             _branches=tuple(branches),
             _schedule=self._schedule,
-            _spread=spread,
             _end_noise=self._end_noise(),
         )
         low, high = made.interval(1e-9)
@@ -208,36 +253,6 @@ class Forecaster:
         end = self._schedule.futures()[0]
         return self.law.predict(self.run, end.end_walked, float(end.end_annealed[0])).end_loss or 0.0
 
-    def _prior(self, future: Future, losses: Floats) -> tuple[ShapePrior, tuple[str, ...]]:
-        grid = -0.5 * _GRID**2
-        weights = grid[:, None, None] + grid[None, :, None] + np.zeros((1, 1, len(self._memories)))
-        if self.law is None:
-            scale = float(losses[-1]) if len(losses) else 1.0
-            return ShapePrior(
-                alphas=np.exp(LOG_ALPHA[0] + LOG_ALPHA[1] * _GRID),
-                ratios=self._gain_of_rate() * np.exp(LOG_RATIO[0] + LOG_RATIO[1] * _GRID),
-                memories=self._memories,
-                log_weights=weights,
-                end_loss=None,
-                remaining=(REMAINING_SHARE[0] * scale, REMAINING_SHARE[1] * scale),
-            ), ()
-        law = self.law
-        told = law.predict(self.run, future.end_walked, float(future.end_annealed[0]))
-        return ShapePrior(
-            alphas=law.alpha * np.exp(law.alpha_log_sd * _GRID),
-            ratios=told.ratio * np.exp(law.ratio_log_sd * _GRID),
-            memories=self._memories,
-            log_weights=weights,
-            end_loss=None if told.end_loss is None else (told.end_loss, told.end_loss_sd),
-            remaining=(told.remaining, told.remaining_sd),
-        ), told.notes
-
-    def _gain_of_rate(self) -> float:
-        """What the planned peak rate says about the gain of a decay, 1 where it says nothing [ratio]."""
-        peak = 0.0 if self.run.learning_rates is None else float(self.run.learning_rates.max())
-        known = RATE_RANGE[0] <= peak <= RATE_RANGE[1]
-        return (peak / RATE_REFERENCE) ** RATE_EXPONENT if known else 1.0
-
     def law_gap(self) -> LawGap | None:
         """Return how far the run is off its promise now, None without one or before it has settled."""
         return None if self.promise is None else measure(self.promise, self.blocks, self.run.tokens_per_step)
@@ -253,20 +268,21 @@ class Forecaster:
         """Return what a resumed run needs, as plain numbers, lists and dicts."""
         schedule = {} if self._schedule is None else self._schedule.state_dict()
         promise = {} if self.promise is None else self.promise.record()
-        return {"blocks": self.blocks.state_dict(), "schedule": schedule, "registered": promise}
+        return {
+            "blocks": self.blocks.state_dict(),
+            "schedule": schedule,
+            "registered": promise,
+            "left_at": self._left_at or 0,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` gave."""
         self.blocks.load_state_dict(state["blocks"])
+        self.rejoin_plan()
+        if state["left_at"]:
+            self.leave_plan(int(state["left_at"]))
         if self._schedule is not None and state["schedule"]:
             self._schedule.load_state_dict(state["schedule"])
         if state["registered"]:
             self.promise = Registered.from_record(state["registered"])  # the first one counts, not that of today's law
         self._made = None
-
-
-def _doubted(prior: ShapePrior, gap: LawGap) -> ShapePrior:
-    """The prior, with the distance between the run and the law added to what the law may be wrong by."""
-    end, (mean, sd) = prior.end_loss, prior.remaining
-    wider = None if end is None else (end[0], math.hypot(end[1], gap.nats))
-    return replace(prior, end_loss=wider, remaining=(mean, math.hypot(sd, gap.nats)))

@@ -180,7 +180,7 @@ def register(forecast: Forecast, law: CurveLaw, schedule: AbstractSchedule) -> R
 
 def _covariance(posterior: LawPosterior, walked: Floats, annealed: Floats) -> Floats:
     """Covariance of the curve with itself under the mixture over shapes, shape (m, m) [nats^2/token^2]."""
-    z = posterior.prior.regressors(walked, annealed).reshape(len(walked), -1) - posterior.end_regressor
+    z = posterior.prior.regressors(walked, annealed) - posterior.end_regressor
     var_p, cov, var_a = posterior.covariance
     p, a, w = posterior.end_loss, posterior.remaining, posterior.weights
     curves = p + a * z

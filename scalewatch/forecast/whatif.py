@@ -110,7 +110,7 @@ def position(forecaster: Forecaster) -> Position | None:
     if schedule is None or total is None or not 0 < step < total:
         return None
     state, unit = schedule.reached(step)
-    plan = run.learning_rates
+    plan = run.learning_rates if forecaster.follows_plan else None
     rate = float(state.rate)
     rest = np.full(total - step, rate) if plan is None else np.asarray(plan[step:], dtype=np.float64)
     peak = max(state.peak, 1e-300)
@@ -194,12 +194,13 @@ def _difference(
     future: Future, posterior: LawPosterior, end: tuple[float, Floats], other: tuple[float, Floats]
 ) -> Mixture:
     walked = np.array([end[0], other[0]]) / future.end_walked
-    x = posterior.prior.regressors(walked, np.stack([end[1], other[1]])).reshape(2, -1)
+    x = posterior.prior.regressors(walked, np.stack([end[1], other[1]]))
     z = x[0] - x[1]
     # the law errs alike at ends that are alike: none of it is left at one and the same, all of it at a full decay
     apart = min(abs(math.log(max(walked[0], 1e-9) / max(walked[1], 1e-9))) + float(np.abs(end[1] - other[1]).max()), 1)
     variance = np.maximum(posterior.covariance[2], 0.0) * z**2 + 2.0 * apart * posterior.misfit**2
-    return Mixture(posterior.remaining * z, np.sqrt(variance), posterior.weights)
+    gained = posterior.prior.gained(np.stack([end[1], other[1]]))
+    return Mixture(posterior.remaining * z - (gained[0] - gained[1]), np.sqrt(variance), posterior.weights)
 
 
 def _range(now: Position, alternative: Alternative) -> tuple[tuple[str, ...], float]:

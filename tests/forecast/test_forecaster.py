@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -141,7 +142,7 @@ def test_the_interval_shrinks_as_the_run_goes_on(law: CurveLaw, with_law: bool) 
         widths.append(width(follow(forecaster, losses, until=int(progress * TOTAL), first=seen + 1)))
         seen = int(progress * TOTAL)
 
-    assert sorted(widths, reverse=True) == widths
+    assert all(later < 1.05 * earlier for earlier, later in pairwise(widths))
     assert widths[-1] < 0.35 * widths[0]
 
 
@@ -218,7 +219,7 @@ def test_the_first_rate_of_a_log_may_be_zero_or_missing(first: float | None) -> 
     expected, forecast = (told(follow(f, losses, until=700, first=2)) for f in (usual, odd))
 
     assert pytest.approx(expected.final_loss, rel=1e-3) == forecast.final_loss
-    assert pytest.approx(width(expected), rel=0.01) == width(forecast)
+    assert pytest.approx(width(expected), rel=0.03) == width(forecast)
 
 
 def test_a_run_without_an_end_has_no_forecast() -> None:

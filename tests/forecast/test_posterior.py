@@ -22,6 +22,7 @@ def prior(alphas: list[float], end_loss: tuple[float, float] | None = (2.0, 0.5)
     return ShapePrior(
         alphas=np.array(alphas),
         ratios=np.array([0.4]),
+        gains=np.array([0.0]),
         memories=np.array([10.0]),
         log_weights=np.zeros((len(alphas), 1, 1)),
         end_loss=end_loss,

@@ -1,0 +1,230 @@
+"""The laws that compete for a run's forecast, each with what is known of it before the run.
+
+A law of smaller runs says where the run will end before its first step. Two others rest on public runs alone and take
+the level from the run itself. They differ in what a decay of the learning rate gives:
+
+    decay as a part of the walk   rho A,  A what the walk still has to give (Tissue et al. 2024, arXiv 2408.11029)
+    decay as a part of the loss   b L,    L the present loss
+
+No prefix at a constant rate tells these two apart, and no one of them is best on all public runs. Each law's weight is
+its prior weight times how well it predicted what came next, stretch by stretch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalewatch.forecast.posterior import MISFIT, ShapePrior
+from scalewatch.forecast.schedule import Future
+from scalewatch.laws import CurveLaw
+from scalewatch.run import Run
+
+__all__ = [
+    "HELD",
+    "LADDER",
+    "LOSS_SHARE",
+    "MEMORY_SHARES",
+    "RISES",
+    "WALK_SHARE",
+    "Candidate",
+    "doubted",
+    "of_ladder",
+    "of_public_runs",
+    "of_rise",
+    "weighed",
+]
+
+Floats = NDArray[np.float64]
+
+#: What people call the laws.
+LADDER = "law of smaller runs"
+WALK_SHARE = "public runs: a decay gives a part of the walk"
+LOSS_SHARE = "public runs: a decay gives a part of the loss"
+HELD = "no law: the loss stays where it is"
+RISES = "no law: the loss goes on rising"
+#: Prior of the shape where no ladder says better: mean and sd of ln alpha and ln rho. It, `REMAINING_SHARE` and the
+#: two constants of the misfit in posterior.py were chosen by the error over eight public sources (GPT and Llama 25M to
+#: 124M, cosine, WSD and linear schedules), each source counting once; chosen with one source left out in turn and
+#: asked about that one, the mean error at 20, 30 and 50 % of a run rises by .1 to .2 % of the loss.
+LOG_ALPHA = (math.log(0.6), 0.25)
+LOG_RATIO = (math.log(0.55), 0.3)
+#: A decay from a higher peak gains more: rho goes as (peak / reference)^this between these rates, which are those of
+#: AdamW; outside, the rate is one of another optimizer and says nothing. The noise that a decay takes away grows with
+#: the rate (lr_scheduling: 1.8 % of the loss at 1e-4, 8 % at 3e-3); half of what those runs alone would ask for.
+RATE_EXPONENT, RATE_REFERENCE, RATE_RANGE = 0.15, 6e-4, (5e-5, 6e-3)
+#: Memories of the decay that compete, as parts of the run.
+MEMORY_SHARES = (0.003, 0.015, 0.06, 0.2)
+#: What the walk has to give at the planned end, mean and sd, as a part of the present loss (same runs).
+REMAINING_SHARE = (0.105, 0.05)
+#: Error of what the decay to come will give, as a part of the present loss for a full decay: over those runs the gain
+#: is 4 to 8 % of the loss, more at a high peak rate, and no prefix on a constant rate tells which.
+GAIN_ERROR_SHARE = 0.005
+#: Grid of a shape parameter, in sds about its mean.
+_GRID = np.linspace(-1.8, 1.8, 7)
+#: Spread of the intervals over that of the posterior, before `surprise.py` widens them: so that 80 % hold 80 % of the
+#: runs of the average public source, over 10 to 90 % of the run, without a law and with one. Before the first step a
+#: law's is 1, what the two language-model ladders among the public sources want (0.7 to 2); a third source with nearly
+#: no noise would allow a tenth and is not listened to.
+SPREAD_OWN, SPREAD_LAW, SPREAD_BEFORE = 0.35, 0.6, 1.0
+#: The gain of a full decay as a part of the loss: mean and sd of its logarithm (same runs).
+LOG_GAIN = (math.log(0.055), 0.5)
+#: How much each law is trusted before the run: what is known of the recipe counts for more than what is known of
+#: others. A curve that follows none of them, such as one that rises, is one in some hundreds.
+LADDER_WEIGHT, WALK_WEIGHT, LOSS_WEIGHT, HELD_WEIGHT = 4.0, 0.7, 0.3, 0.003
+#: How far the end may be from the present loss for a law that does not know its level, as a part of it, one sd.
+END_SHARE = 0.2
+#: A walk that gives nothing, as a part of the loss.
+NOTHING = 1e-9
+
+
+@final
+class Candidate(NamedTuple):
+    """A law as it enters the competition.
+
+    Attributes:
+        law: its name. weight: before the run, over those of the same kind. prior: of its shapes, its end and its walk.
+        misfit: relative sd of its own error on the newest stretch. gain_error: sd of the gain of a decay to come, as a
+            part of the loss. spread: of its intervals over its posterior. notes: what it says of itself.
+    """
+
+    law: str
+    weight: float
+    prior: ShapePrior
+    misfit: float
+    gain_error: float
+    spread: float
+    notes: tuple[str, ...] = ()
+
+
+def _shapes(memories: int, allowed: slice) -> Floats:
+    """Log weights of the grid of shapes, (7, 7, memories); those of other memories than `allowed` are none."""
+    each = -0.5 * _GRID**2
+    weights = each[:, None, None] + each[None, :, None] + np.zeros((1, 1, memories))
+    out = np.full_like(weights, -np.inf)
+    out[:, :, allowed] = weights[:, :, allowed]
+    return out
+
+
+def of_ladder(law: CurveLaw, run: Run, future: Future, memories: Floats, loss: float | None) -> Candidate:
+    """Return what a law of smaller runs says of this one.
+
+    Args:
+        law: of them; its memory is the first of `memories` [steps]. run, future: what is asked about.
+        loss: at present [nats/token], None before there is one; the level where the law knows none.
+    """
+    told = law.predict(run, future.end_walked, float(future.end_annealed[0]))
+    end = None if told.end_loss is None else (told.end_loss, told.end_loss_sd)
+    if end is None and loss is not None:
+        end = (loss - told.remaining, END_SHARE * loss)
+    prior = ShapePrior(
+        alphas=law.alpha * np.exp(law.alpha_log_sd * _GRID),
+        ratios=told.ratio * np.exp(law.ratio_log_sd * _GRID),
+        gains=np.zeros_like(_GRID),
+        memories=memories,
+        log_weights=_shapes(len(memories), slice(0, 1)),
+        end_loss=end,
+        remaining=(told.remaining, told.remaining_sd),
+    )
+    spread = SPREAD_BEFORE if loss is None else SPREAD_LAW
+    return Candidate(LADDER, LADDER_WEIGHT, prior, max(law.misfit, 0.3 * MISFIT), 0.0, spread, told.notes)
+
+
+def doubted(candidate: Candidate, nats: float) -> Candidate:
+    """Return a law that its run has left, with the distance [nats/token] added to what it may be wrong by."""
+    prior, away = candidate.prior, abs(nats)
+    (mean, sd), end = prior.remaining, prior.end_loss
+    wider = None if end is None else (end[0], math.hypot(end[1], away))
+    notes = (*candidate.notes, "The run is off its law, which counts for less here.")
+    return candidate._replace(prior=replace(prior, end_loss=wider, remaining=(mean, math.hypot(sd, away))), notes=notes)
+
+
+def of_public_runs(run: Run, memories: Floats, first: int, loss: float) -> list[Candidate]:
+    """Return what public runs say of any run.
+
+    Args:
+        run: as planned. memories: all that compete [steps]; theirs begin at `first`. loss: at present [nats/token].
+    """
+    of_rate = _gain_of_rate(run)
+    walk = of_rate * np.exp(LOG_RATIO[0] + LOG_RATIO[1] * _GRID)
+    share = of_rate * np.exp(LOG_GAIN[0] + LOG_GAIN[1] * _GRID) * loss
+    mean, sd = REMAINING_SHARE
+    none = np.zeros_like(_GRID)
+    laws = [
+        Candidate(
+            law=name,
+            weight=weight,
+            prior=ShapePrior(
+                alphas=np.exp(LOG_ALPHA[0] + LOG_ALPHA[1] * _GRID),
+                ratios=ratios,
+                gains=gains,
+                memories=memories,
+                log_weights=_shapes(len(memories), slice(first, None)),
+                end_loss=((1.0 - mean) * loss, END_SHARE * loss),
+                remaining=(mean * loss, sd * loss),
+            ),
+            misfit=MISFIT,
+            gain_error=GAIN_ERROR_SHARE / SPREAD_OWN,
+            spread=SPREAD_OWN,
+        )
+        for name, weight, ratios, gains in (
+            (WALK_SHARE, WALK_WEIGHT, walk, none),
+            (LOSS_SHARE, LOSS_WEIGHT, none, share),
+        )
+    ]
+    return [*laws, _held(memories, loss)]
+
+
+def _held(memories: Floats, loss: float) -> Candidate:
+    """No law at all: what a curve that no law describes is forecast by."""
+    return Candidate(HELD, HELD_WEIGHT, _level(memories, loss, END_SHARE * loss), MISFIT, 0.0, 1.0)
+
+
+def of_rise(loss: float, to_come: float, memories: Floats) -> Candidate:
+    """Return what a curve is forecast by that rises: between where it is and where the rise leads.
+
+    Args:
+        loss: at present. to_come: what it would still rise by until the planned end, both [nats/token].
+        memories: all that compete [steps].
+    """
+    prior = _level(memories, loss + 0.5 * to_come, max(to_come, MISFIT * loss))
+    return Candidate(RISES, HELD_WEIGHT, prior, MISFIT, 0.0, 1.0)
+
+
+def _level(memories: Floats, end: float, sd: float) -> ShapePrior:
+    """The prior of a curve without a shape, of which only the end is known."""
+    nothing = NOTHING * end
+    return ShapePrior(
+        alphas=np.array([1.0]),
+        ratios=np.zeros(1),
+        gains=np.zeros(1),
+        memories=memories,
+        log_weights=np.where(np.arange(len(memories)) == 0, 0.0, -np.inf)[None, None, :],
+        end_loss=(end, sd),
+        remaining=(nothing, nothing),
+    )
+
+
+def _gain_of_rate(run: Run) -> float:
+    """What the planned peak rate says about the gain of a decay, 1 where it says nothing [ratio]."""
+    peak = 0.0 if run.learning_rates is None else float(run.learning_rates.max())
+    known = RATE_RANGE[0] <= peak <= RATE_RANGE[1]
+    return (peak / RATE_REFERENCE) ** RATE_EXPONENT if known else 1.0
+
+
+def weighed(candidates: Sequence[Candidate], log_evidence: Sequence[float]) -> list[float]:
+    """Return the weight of each law, summing to 1, given the log evidence of each.
+
+    >>> from types import SimpleNamespace as Law
+    >>> [round(w, 3) for w in weighed([Law(weight=0.8), Law(weight=0.2)], [-10.0, -10.0])]
+    [0.8, 0.2]
+    """
+    logs = np.array([math.log(c.weight) for c in candidates]) + np.array(log_evidence)
+    weights = np.exp(logs - logs.max())
+    found: list[float] = (weights / weights.sum()).tolist()
+    return found
