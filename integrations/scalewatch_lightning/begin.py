@@ -162,13 +162,15 @@ def _resumed(step: int, state: Mapping[str, Any] | None) -> Resumed | None:
         return None
     if state is None:
         return Resumed(step, None, None)
-    return Resumed(step, state["monitor"], state["run_id"], state["alerts"])
+    return Resumed(step, state["monitor"], state["run_id"], state["alerts"], state["told_ahead"])
 
 
 def readable_state(state: object) -> dict[str, Any] | None:
     """Return the state from a checkpoint, None (and one warning) if this version cannot read it."""
     if isinstance(state, Mapping) and state.get("version") == STATE_VERSION:
         fields = {name: state.get(name) for name in ("step", "tokens", "plan", "monitor", "run_id", "alerts")}
+        told = state.get("told_ahead")
+        fields["told_ahead"] = [word for word in told if isinstance(word, str)] if isinstance(told, list) else []
         step, tokens = fields["step"], fields["tokens"]
         if (
             isinstance(step, int)

@@ -20,12 +20,13 @@ from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.base import LightningCallback
 from scalewatch_lightning.begin import STATE_VERSION, readable_state, start
+from scalewatch_lightning.closing import Closing
 from scalewatch_lightning.discover import Sizes, count_sizes, validation_loss
 from scalewatch_lightning.gauges import Gauges, why_no_norm
 from scalewatch_lightning.options import checked
 from scalewatch_lightning.plan import pack_rates
 from scalewatch_lightning.sensors import PrecursorSource, Sensors
-from scalewatch_lightning.session import Closing, Session
+from scalewatch_lightning.session import Session
 from scalewatch_lightning.tensorboard import tensorboard_writers
 from scalewatch_lightning.terminal import Terminal
 
@@ -53,7 +54,8 @@ class ScaleWatch(LightningCallback):
     Args:
         law: Law to hold the run against, as `scalewatch fit` writes it: a path, or a CurveLaw. None for a
             forecast from the run itself.
-        act: What the callback may do by itself: `stop` ends a run that is lost. Empty, it changes nothing.
+        act: What the callback may do by itself: `stop` ends a run that is lost, or that the forecast advises to stop
+            (it hardly can reach `target_loss` or beat `incumbent_loss`). Empty, it changes nothing.
         directory: Folder of the journal. None for `scalewatch` in the trainer's log directory.
         tokens_per_step: Tokens of one optimizer step over all devices. None to count them in the batch.
         grad_norm_every: Optimizer steps between two gradient norms. 0 for none.
@@ -64,6 +66,9 @@ class ScaleWatch(LightningCallback):
             None for nothing.
         alerts: Who is told what is worth waking someone: receivers such as `["slack"]`, whose secrets are in the
             environment, or the path of a TOML file of rules.
+        target_loss: Final loss that the run is for [nats/token]; advice to stop follows where it cannot be reached.
+        incumbent_loss: Final loss of the best run so far, which this one has to beat [nats/token].
+        least_gain: Final loss that the rest of the run must buy to be worth its compute [nats/token].
 
     Raises:
         ConfigError: If an option is not what it may be.
@@ -81,9 +86,13 @@ class ScaleWatch(LightningCallback):
         quiet: bool = False,
         precursors: PrecursorSource | None = None,
         alerts: Sequence[str] | str | os.PathLike[str] | Rules = (),
+        target_loss: float | None = None,
+        incumbent_loss: float | None = None,
+        least_gain: float | None = None,
     ) -> None:
         super().__init__()
-        self._options = checked(law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
+        asked = (law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
+        self._options = checked(*asked, target_loss, incumbent_loss, least_gain)
         self._sensors = Sensors(precursors)
         self._state: dict[str, Any] | None = None
         self._trainer_id: int | None = None
@@ -181,6 +190,7 @@ class ScaleWatch(LightningCallback):
             writers=self._guard.call("tensorboard", tensorboard_writers, trainer) or [],
             resumed=started.resumed,
             alerts=None if trainer.fast_dev_run else self._options.alerts,
+            aims=self._options.aims,
         )
         session.begin()
         self._first_step = started.gauges.step
@@ -293,6 +303,7 @@ class ScaleWatch(LightningCallback):
             "monitor": session.state(),
             "run_id": session.run_id,
             "alerts": session.alert_state(),
+            "told_ahead": session.told_ahead,
         }
 
     # --- the end ----------------------------------------------------------------------------------

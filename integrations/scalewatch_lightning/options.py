@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scalewatch.errors import ConfigError
+from scalewatch.forecast.situation import Aims
 from scalewatch_lightning.alerts import checked_alerts
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Options(NamedTuple):
     name: str | None
     quiet: bool
     alerts: Rules | None
+    aims: Aims
 
 
 def checked(
@@ -46,6 +48,9 @@ def checked(
     name: Any,
     quiet: Any,
     alerts: Any = (),
+    target_loss: Any = None,
+    incumbent_loss: Any = None,
+    least_gain: Any = None,
 ) -> Options:
     """Return the options, or say what is wrong with one.
 
@@ -62,6 +67,7 @@ def checked(
         name=_name(name),
         quiet=bool(quiet),
         alerts=checked_alerts(alerts),
+        aims=Aims(target_loss, incumbent_loss, least_gain),
     )
 
 

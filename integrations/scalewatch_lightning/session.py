@@ -1,7 +1,7 @@
 """One fit on the process that watches it: monitor, journal, terminal and TensorBoard, wired together.
 
-An observation goes to the monitor; it and what was found go to the journal; findings go to the terminal; one
-step in so many goes to TensorBoard. Each of the four runs through the guard under its own name, so one may
+An observation goes to the monitor; it and what was found go to the journal; findings and advice go to the terminal;
+one step in so many goes to TensorBoard. Each of the four runs through the guard under its own name, so one may
 fail and the others go on.
 """
 
@@ -10,15 +10,16 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from scalewatch.advice import Action, Advice
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast import Forecast
 from scalewatch.forecast.registered import Registered
+from scalewatch.forecast.situation import Aims
 from scalewatch.guard import Guard
 from scalewatch.journal import (
     JournalWriter,
@@ -32,17 +33,16 @@ from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.worker import Worker
 from scalewatch_lightning.alerts import end_of, new_alerter
-from scalewatch_lightning.tensorboard import Board, forecast_values, verdict_markdown
+from scalewatch_lightning.closing import Closing
+from scalewatch_lightning.counsel import Counsel, Said
+from scalewatch_lightning.tensorboard import Board, advice_markdown, forecast_values, verdict_markdown
 from scalewatch_lightning.terminal import Terminal, escape
 
 if TYPE_CHECKING:
     from scalewatch.alert import Alerter, Rules
     from scalewatch.laws import CurveLaw
 
-__all__ = ["Closing", "Resumed", "Session"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
+__all__ = ["Resumed", "Session"]
 
 _log = logging.getLogger("scalewatch")
 
@@ -65,23 +65,7 @@ class Resumed(NamedTuple):
     monitor: Mapping[str, Any] | None
     run_id: str | None
     alerts: object = None
-
-
-@final
-class Closing:
-    """Calls what a run ends with, also where the guard of the run has switched everything off."""
-
-    def __init__(self, guard: Guard) -> None:
-        self._failed = guard.failed
-        self._guard = Guard()
-
-    def call(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
-        """Call it unless `part` has failed before: it would only fail, and be told, a second time."""
-        return None if part in self._failed else self._guard.call(part, function, *args, **kwargs)
-
-    def again(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
-        """Call it whatever has failed."""
-        return self._guard.call(part, function, *args, **kwargs)
+    told_ahead: Sequence[str] = ()
 
 
 @final
@@ -97,6 +81,7 @@ class Session:
         writers: TensorBoard's writers.
         resumed: where the run goes on from, None if it begins.
         alerts: who is told what, None for nobody.
+        aims: what is wanted of the run.
     """
 
     def __init__(
@@ -110,8 +95,10 @@ class Session:
         writers: list[Any],
         resumed: Resumed | None,
         alerts: Rules | None = None,
+        aims: Aims | None = None,
     ) -> None:
         self.run = run
+        self._aims = Aims() if aims is None else aims
         self.run_id = (resumed.run_id if resumed else None) or uuid.uuid4().hex
         self.observed = 0
         self.stop_reason: str | None = None
@@ -125,9 +112,10 @@ class Session:
         self._board = guard.call("tensorboard", Board, writers, run.total_steps) if writers else None
         if self._board is not None:
             self._worker.add("tensorboard", self._board.drain)
-        if self._board is not None or self._journal is not None:
-            self._worker.start()
-        self._told_advice: tuple[Action, ...] = ()
+        told = resumed.told_ahead if resumed else ()
+        self._counsel = Counsel(self._monitor, resumed.step if resumed else 0, told)
+        self._worker.add("advice", self._counsel.drain)
+        self._worker.start()
         self._milestones = self._forecast_steps(resumed.step if resumed else 0)
         self._forecast_made = self._forecast_due = 0
         self._forecast_values: dict[str, float] = {}
@@ -140,12 +128,25 @@ class Session:
 
     def _new_monitor(self, law: CurveLaw | None, resumed: Resumed | None) -> Monitor:
         promise = None if resumed is None else Guard().call("registered prediction", self._registered, resumed)
-        monitor = Monitor(self.run, law=law, guard=self._guard, registered=promise)
+
+        def new() -> Monitor:
+            aims = self._aims
+            return Monitor(
+                self.run,
+                law,
+                self._guard,
+                target_loss=aims.target_loss,
+                incumbent_loss=aims.incumbent_loss,
+                least_gain=aims.least_gain,
+                registered=promise,
+            )
+
+        monitor = new()
         if resumed is None or resumed.monitor is None:
             return monitor
         # a guard of its own: a checkpoint of another version is no fault of this run
         loaded = Guard().call("state from the checkpoint", self._load, monitor, resumed.monitor)
-        return monitor if loaded else Monitor(self.run, law=law, guard=self._guard, registered=promise)
+        return monitor if loaded else new()
 
     def _registered(self, resumed: Resumed) -> Registered | None:
         """What the run registered when it began, as its journal holds it."""
@@ -183,11 +184,12 @@ class Session:
         return [step for step in steps if step > done]
 
     def begin(self) -> None:
-        """Register and tell what is expected, if there is a law to expect it from."""
+        """Register and tell what is expected, if there is a law to expect it from, and what to do before it begins."""
         self._guard.call("journal", self._write_registered)
         self._guard.call("terminal", self._tell_forecast)
         if self._alerts is not None:
             self._guard.call("alerts", self._alerts.begin, self._monitor.open_incidents)
+        self._tell_news([], look=True)
 
     def observe(self, observation: Observation) -> None:
         """Take in one step."""
@@ -196,24 +198,33 @@ class Session:
         found = guard.call("monitor", self._monitor.observe, observation) or []
         guard.call("journal", self._write, observation, found)
         guard.call("tensorboard", self._draw, observation, found)
-        if found:
+        if guard.call("advice", self._counsel.follow, observation.step):
+            self._worker.wake()
+        if found or self._counsel.has_looked:
             self._news = True
-            advised = guard.call("monitor", self._monitor.advice) or []
-            new = [advice for advice in advised if advice.action not in self._told_advice]
-            self._told_advice = tuple(advice.action for advice in advised)
-            guard.call("journal", self._write_advice, new)
-            guard.call("terminal", self._tell, found, new)
-            if self._alerts is not None:
-                guard.call("alerts", self._alert_found, found, advised, self._alerts)
+            self._tell_news(found)
         if self._alerts is not None:
             guard.call("alerts", self._alert, observation.step, observation.loss, self._alerts)
         if self._milestones and observation.step >= self._milestones[0]:
             guard.call("terminal", self._tell_milestone, observation.step)
 
-    def _alert_found(self, found: list[Finding], advised: list[Advice], alerts: Alerter) -> None:
+    def _tell_news(self, found: list[Finding], *, look: bool = False) -> None:
+        """Tell what was found and what is advised, everywhere."""
+        guard = self._guard
+        said = guard.call("advice", self._counsel.say, look=look) or Said([], [], [])
+        guard.call("journal", self._write_advice, said.new)
+        guard.call("terminal", self._tell, found, said.new)
+        if said.new:
+            guard.call("tensorboard", self._show_advice, said)
+        if self._alerts is not None:
+            guard.call("alerts", self._alert_news, found, said, self._alerts)
+
+    def _alert_news(self, found: list[Finding], said: Said, alerts: Alerter) -> None:
         still = {finding.kind for finding in self._monitor.open_incidents}
         # two detectors may have found the same kind: it is over when both say so
-        alerts.take([f for f in found if f.phase is not Phase.CLOSED or f.kind not in still], advised)
+        alerts.take([f for f in found if f.phase is not Phase.CLOSED or f.kind not in still], said.standing)
+        if said.ahead:
+            alerts.advise(said.ahead)
 
     def _alert(self, step: int, loss: float, alerts: Alerter) -> None:
         alerts.observe(step, loss)
@@ -245,6 +256,10 @@ class Session:
             return
         for advice in new:
             self._journal.append_through(advice_record(advice))
+
+    def _show_advice(self, said: Said) -> None:
+        if self._board is not None:
+            self._board.text("advice", said.new[0].step, advice_markdown(said.standing))
 
     def _tell(self, found: list[Finding], new: list[Advice]) -> None:
         for finding in found:
@@ -283,16 +298,16 @@ class Session:
             self._journal.append_through(promise.record())
 
     def has_news(self) -> bool:
-        """Whether anything was found since this was asked last."""
+        """Whether anything was found or advised since this was asked last."""
         news, self._news = self._news, False
         return news
 
     def wants_stop(self) -> bool:
-        """Whether the run is lost: a critical incident is open, or the advice is to stop.
+        """Whether the run is lost, or hopeless: a critical incident is open, or the newest advice is to stop.
 
         `stop_reason` then says why.
         """
-        reasons = [advice.reason for advice in self._monitor.advice() if advice.action is Action.STOP]
+        reasons = [advice.reason for advice in self._monitor.advice(look=False) if advice.action is Action.STOP]
         open_now = self._monitor.open_incidents
         reasons += [finding.message for finding in open_now if finding.severity is Severity.CRITICAL]
         self.stop_reason = reasons[0] if reasons else None
@@ -311,6 +326,11 @@ class Session:
     def _write_note(self, text: str) -> None:
         if self._journal is not None:
             self._journal.append_through({"type": "note", "text": escape(text)})
+
+    @property
+    def told_ahead(self) -> list[str]:
+        """What the forecast advised so far, an action each."""
+        return list(self._counsel.told_ahead)
 
     def state(self) -> dict[str, Any]:
         """Return the state of the monitor, as plain numbers, strings, lists and dicts."""
@@ -332,12 +352,17 @@ class Session:
         if failed:
             off = "; ".join(f"{part} ({why})" for part, why in failed.items())
             rows.append(("switched off", off))
+        told = list(rows)  # alerts have the advice apart
+        said = closing.call("advice", self._counsel.say, look=True) or Said([], [], [])
+        followed = Action.STOP if self.stop_reason else None
+        rows += [("advice", advice.text) for advice in said.standing if advice.action is not followed]
+        closing.call("journal", self._write_advice, said.new)
         # a record that could not be made does not mean that the file cannot be written
         closing.again("journal", self._write_verdict, step, rows)
         closing.call("tensorboard", self._show_verdict, step, rows)
         until = time.monotonic() + ALERT_SECONDS
         if self._alerts is not None:  # sent while the journal is being written
-            closing.call("alerts", self._alerts.end, *end_of(ended, dict(rows).get("health", "")), rows)
+            closing.call("alerts", self._alerts.end, *end_of(ended, dict(rows).get("health", "")), told)
         finished = closing.again("background thread", self._worker.close, CLOSE_SECONDS)
         if self._alerts is not None:
             closing.again("alerts", self._alerts.close, max(0.1, until - time.monotonic()))
@@ -350,7 +375,7 @@ class Session:
 
     def _show_verdict(self, step: int, rows: list[tuple[str, str]]) -> None:
         if self._board is not None:
-            self._board.text(step, verdict_markdown(rows))
+            self._board.text("verdict", step, verdict_markdown(rows))
 
     def _write_verdict(self, step: int, rows: list[tuple[str, str]]) -> None:
         if self._journal is not None:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
+from scalewatch.advice import Advice
 from scalewatch.observation import Observation
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from scalewatch.forecast import Forecast
 
-__all__ = ["Board", "forecast_values", "tensorboard_writers", "verdict_markdown"]
+__all__ = ["Board", "advice_markdown", "forecast_values", "tensorboard_writers", "verdict_markdown"]
 
 #: Points of one tag in a run of known length; stock TensorBoard draws a sample of 1,000.
 POINTS = 1_000
@@ -44,6 +45,7 @@ class _Point(NamedTuple):
 
 
 class _Text(NamedTuple):
+    tag: str
     step: int
     markdown: str
 
@@ -102,9 +104,9 @@ class Board:
             values |= _band(EXPECTED, loss, loss - SDS * sd, loss + SDS * sd)
         self._append(_Point(observation.step, values))
 
-    def text(self, step: int, markdown: str) -> None:
-        """Show the verdict."""
-        self._append(_Text(step, markdown))
+    def text(self, tag: str, step: int, markdown: str) -> None:
+        """Show a text, such as the verdict, among those of TensorBoard."""
+        self._append(_Text(tag, step, markdown))
 
     def _append(self, item: _Point | _Text) -> None:
         if len(self._waiting) >= MAX_WAITING:
@@ -117,7 +119,7 @@ class Board:
         while self._waiting:
             item = self._waiting.popleft()
             if isinstance(item, _Text):
-                self._write(_text_summary(item.markdown), item.step)
+                self._write(_text_summary(item.tag, item.markdown), item.step)
                 continue
             if not self._has_layout:
                 self._has_layout = True
@@ -150,12 +152,12 @@ def _scalars_summary(values: dict[str, float]) -> Summary:
     return Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in values.items()])
 
 
-def _text_summary(markdown: str) -> Summary:
+def _text_summary(tag: str, markdown: str) -> Summary:
     from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 
     # one text and not, as in torch's helper, a list of one, which is shown as a table with one cell
     content = TextPluginData(version=0).SerializeToString()
-    return _tensor_summary(f"{PREFIX}verdict/text_summary", markdown.encode(), "text", content)
+    return _tensor_summary(f"{PREFIX}{tag}/text_summary", markdown.encode(), "text", content)
 
 
 def _tensor_summary(tag: str, data: bytes, plugin_name: str, content: bytes = b"") -> Summary:
@@ -215,6 +217,21 @@ def verdict_markdown(rows: Sequence[tuple[str, str]]) -> str:
     """
     lines = [f"| **{_cell(label)}** | {_cell(text)} |" for label, text in rows]
     return "\n".join(["| scalewatch | |", "|---|---|", *lines])
+
+
+def advice_markdown(advice: Sequence[Advice]) -> str:
+    """Return advice as a Markdown list; "" if there is none.
+
+    >>> from scalewatch.advice import Action, EvidenceGrade
+    >>> print(advice_markdown([Advice(Action.WAIT, "Spikes recover.", EvidenceGrade.B, would_change="A NaN.")]))
+    - **wait** (evidence B): Spikes recover. _Would change it: A NaN._
+    """
+    lines = []
+    for each in advice:
+        what, _, worth = each.headline.partition(" (")
+        change = f" _Would change it: {each.would_change}_" if each.would_change else ""
+        lines.append(" ".join(f"- **{what}** ({worth}: {each.reason}{change}".split()))
+    return "\n".join(lines)
 
 
 def _cell(text: str) -> str:

@@ -60,12 +60,8 @@ def finding_line(finding: Finding) -> str:
 
 
 def advice_line(advice: Advice) -> str:
-    """Return the line for an advice: what to do, why, how sure that is."""
-    action = advice.action.value.replace("_", " ")
-    gain = advice.expected_gain
-    worth = "" if gain is None else f", expected gain {gain:.3g} nats"
-    grade = advice.evidence_grade.value
-    return f"scalewatch: advice: {action}: {escape(advice.reason)} (evidence {grade}{worth})"
+    """Return the line for an advice: what to do, how good the evidence is, what it gains, why."""
+    return f"scalewatch: advice: {escape(f'{advice.headline}: {advice.reason}')}"
 
 
 @final
@@ -87,8 +83,10 @@ class Terminal:
         self.say(finding_line(finding), _COLOURS[finding.severity])
 
     def advice(self, advice: Advice) -> None:
-        """Print an advice."""
+        """Print an advice, and what would change it."""
         self.say(advice_line(advice), "1")
+        if advice.would_change:
+            self.say(f"scalewatch: would change it: {escape(advice.would_change)}")
 
     def say(self, line: str, colour: str = "") -> None:
         """Print one line, up to `MAX_LINES` of them in a run."""

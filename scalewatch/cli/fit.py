@@ -49,7 +49,7 @@ def fit(
     from scalewatch.cli.finished_runs import from_tables
     from scalewatch.cli.fit_runs import Drawing, Options, fit_runs
     from scalewatch.cli.fit_whole_curves import fit_whole_curves
-    from scalewatch.cli.ladder_charts import goal_of
+    from scalewatch.cli.goal import goal_of
     from scalewatch.cli.outputs import check_output
     from scalewatch.cli.tables import Reading
 

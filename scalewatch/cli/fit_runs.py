@@ -18,9 +18,9 @@ from scalewatch.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scalewatch.cli.ladder_charts import Goal
     from scalewatch.laws.chinchilla import Chinchilla
     from scalewatch.laws.fit import Estimator, Fit
+    from scalewatch.plan.ladder_charts import Goal
 
 __all__ = ["Drawing", "Options", "fit_runs", "say"]
 

@@ -15,10 +15,10 @@ from scalewatch.cli.finished_runs import MOST_NAMED, how_many, named
 from scalewatch.cli.fit_runs import Drawing, say
 from scalewatch.cli.fit_tables import Constant, constants_table
 from scalewatch.cli.journals import find_journals
-from scalewatch.cli.law_charts import used_curves
 from scalewatch.cli.quantities import count
 from scalewatch.errors import FitError, JournalError
 from scalewatch.laws import Curve, CurveLaw
+from scalewatch.plan.law_charts import used_curves
 
 if TYPE_CHECKING:
     from rich.console import Console

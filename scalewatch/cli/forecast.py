@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from scalewatch.advice import Advice
     from scalewatch.cli.past import Past, Plan
     from scalewatch.cli.watched import Settings
     from scalewatch.finding import Finding
     from scalewatch.forecast import Forecast, Forecaster
+    from scalewatch.forecast.advise import Aims
 
 __all__ = ["Said", "forecast", "look_back", "one_log", "print_notes"]
 
@@ -37,6 +39,7 @@ class Said:
         part: of the plan. step: newest step. loss: mean of its newest stretch, NaN before the first.
         forecast: None if nothing could be said. forecaster: as it stands after the last part that was asked for.
         doubts: what spoke against the forecast; void: whether no law holds at all. open: incidents.
+        advice: what would have been advised; only about what was wrong where no law holds or the length is a guess.
     """
 
     part: float
@@ -47,6 +50,7 @@ class Said:
     doubts: tuple[str, ...]
     void: bool
     open: tuple[Finding, ...]
+    advice: tuple[Advice, ...]
 
 
 def forecast(
@@ -60,6 +64,9 @@ def forecast(
     unit: Annotated[str | None, typer.Option(help="Unit of the loss: nats, bits or perplexity.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
     format_: Annotated[str | None, typer.Option("--format", help="Format of the file, instead of a guess.")] = None,
+    target_loss: Annotated[float | None, typer.Option(help="Final loss the run is for [nats].")] = None,
+    incumbent_loss: Annotated[float | None, typer.Option(help="Final loss it has to beat [nats].")] = None,
+    least_gain: Annotated[float | None, typer.Option(help="Least that its rest must buy to go on [nats].")] = None,
     chart: Annotated[bool, typer.Option("--chart", help="Draw the curve and the forecast in the terminal.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Draw them to a .png, .svg, .html or .json.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -69,6 +76,7 @@ def forecast(
     Sees the rows up to there and the planned rates, nothing else. Exit code 0 if there was a forecast, 1 if nothing
     could be said, 2 if the log cannot be read.
     """
+    from scalewatch.cli.advised import aims_of
     from scalewatch.cli.outputs import check_chart_file
     from scalewatch.cli.past import planned, read
     from scalewatch.cli.watched import Settings
@@ -77,19 +85,22 @@ def forecast(
         raise ConfigError(f"`--at` is a part of the run, above 0 and at most 1 (got {at:g}), e.g. 0.3.")
     if out is not None:
         check_chart_file("--out", out)
-    settings = Settings.of(law, total_steps, column, format_)
+    aims = aims_of(target_loss, incumbent_loss, least_gain)
+    settings = Settings.of(law, total_steps, column, format_, aims=aims)
     past = read(one_log(log, settings), unit)
     plan = planned(past, settings, schedule)
     said = look_back(past, plan, settings, sorted({*PARTS, at}))
+    if aims.bar is not None and settings.total_steps is None and past.known.total_steps is None:
+        past.told.append("What to do about it is not said of a run whose planned length is a guess (--total-steps N).")
     chosen = next((s for s in said if s.part == at), None)
     if chosen is None:
         reached = math.floor(1000 * past.last_step / (plan.run.total_steps or 1)) / 1000
         raise ConfigError(f"The log ends at {reached:g} of the plan: choose an `--at` up to that (got {at:g}).")
     truth = past.truth(plan.run.total_steps or 0)
     if json_:
-        _print_json(past, plan, said, truth)
+        _print_json(past, plan, said, truth, aims)
     else:
-        _print(past, plan, said, chosen, truth, chart=chart)
+        _print(past, plan, said, chosen, truth, aims, chart=chart)
     if out is not None:
         _draw(past, chosen, truth, out)
     raise typer.Exit(0 if chosen.forecast is not None and not chosen.void else 1)
@@ -117,28 +128,24 @@ def look_back(past: Past, plan: Plan, settings: Settings, parts: list[float]) ->
     from scalewatch.monitor import Monitor
 
     run, total = plan.run, plan.run.total_steps or 1
-    monitor = Monitor(run, law=settings.law)
+    monitor = Monitor(run, law=settings.law, **asdict(settings.aims))
     alone = None if settings.law is None else Forecaster(run)
     said: list[Said] = []
-    row, rows, newest = 0, len(past.steps), math.nan
+    guessed = settings.total_steps is None and past.known.total_steps is None
+    row, rows = 0, len(past.steps)
     for part in parts:
         if past.last_step < part * total - 0.5:
             break
         while row < rows and past.steps[row] <= part * total:
             observation = past.observation(row)
             found = monitor.observe(observation)
-            newest = past.rates[row]
             if alone is not None and observation.loss > 0 and math.isfinite(observation.loss):
                 alone.observe(observation.step, observation.loss, observation.learning_rate, clean=not found)
             row += 1
-        made, rate = monitor.forecast(), None if math.isnan(newest) else newest
-        found_against = [] if monitor.forecaster is None else doubts(monitor.forecaster, rate)
+        made = monitor.forecast()
+        found_against = [] if monitor.forecaster is None else doubts(monitor.forecaster)
         against = [doubt.text for doubt in found_against]
-        against += [
-            f"An incident is open: {f.message}. The forecast is that of a run that recovers."
-            for f in monitor.open_incidents
-            if f.pages
-        ]
+        against += [f"An incident is open: {f.message}." for f in monitor.open_incidents if f.pages]
         own = None if alone is None else alone.forecast()
         if made is not None and own is not None:
             against += [text for text in (disagreement(made, own),) if text]
@@ -147,7 +154,9 @@ def look_back(past: Past, plan: Plan, settings: Settings, parts: list[float]) ->
         incidents = tuple(monitor.open_incidents)
         step = past.steps[row - 1] if row else 0
         void = any(doubt.void for doubt in found_against)
-        said.append(Said(part, step, loss, made, monitor.forecaster, tuple(against), void, incidents))
+        wrong = any(finding.pages for finding in incidents)
+        advice = tuple(monitor.advice()) if wrong or not (void or guessed) else ()
+        said.append(Said(part, step, loss, made, monitor.forecaster, tuple(against), void, incidents, advice))
     return said
 
 
@@ -157,18 +166,39 @@ def print_notes(console: Console, told: list[str], style: str = "dim") -> None:
         console.print(f"· {text}", style=style, markup=False, highlight=False)
 
 
-def _print(past: Past, plan: Plan, said: list[Said], chosen: Said, truth: float | None, *, chart: bool) -> None:
+def _print(
+    past: Past, plan: Plan, said: list[Said], chosen: Said, truth: float | None, aims: Aims, *, chart: bool
+) -> None:
     from rich.console import Console
+
+    from scalewatch.cli.advised import print_advice
+    from scalewatch.forecast.advise_forecast import percent
 
     console = Console()
     console.print(f"{past.name}: {_run_text(plan)}", markup=False, highlight=False)
-    console.print(_sentence(past, chosen, truth), style="bold", markup=False, highlight=False)
+    for sentence in _sentences(past, chosen, truth):
+        console.print(sentence, style="bold", markup=False, highlight=False)
+    for name, chance in _chances(chosen, aims).items():
+        bar = aims.target_loss if name == "target" else aims.incumbent_loss
+        below = f"It would get below the {name} of {bar:g} with a probability of {percent(chance)}."
+        console.print(below, markup=False, highlight=False)
+    if chosen.forecast is not None and not chosen.void:
+        console.print(f"By {chosen.forecast.laws_text}.", style="dim", markup=False, highlight=False)
     print_notes(console, list(chosen.doubts), "yellow")
+    print_advice(console, chosen.advice)
     console.print(_table(said, truth, console.width))
     if chart:
         _plot(console, past, plan, chosen)
-    made = [] if chosen.forecast is None else list(chosen.forecast.notes)
+    made = [] if chosen.forecast is None else [note for note in chosen.forecast.notes if note not in chosen.doubts]
     print_notes(console, [*made, *plan.told, *past.told])
+
+
+def _chances(said: Said, aims: Aims) -> dict[str, float]:
+    """The probabilities of getting below what is wanted of the run, by what it is."""
+    if said.forecast is None or said.void:
+        return {}
+    bars = {"target": aims.target_loss, "incumbent": aims.incumbent_loss}
+    return {name: said.forecast.probability_below(bar) for name, bar in bars.items() if bar is not None}
 
 
 def _run_text(plan: Plan) -> str:
@@ -181,19 +211,24 @@ def _run_text(plan: Plan) -> str:
     return f"{size}{run.total_steps:,} steps{f', {count(tokens)} tokens' if tokens else ''}, {rates}"
 
 
-def _sentence(past: Past, chosen: Said, truth: float | None) -> str:
+def _sentences(past: Past, chosen: Said, truth: float | None) -> list[str]:
+    """What was said, and how right it was where the log goes on to the end."""
     when = f"At {100 * chosen.part:g} % (step {chosen.step:,})"
-    ended = "" if truth is None else f" It ended at {truth:.3f}"
-    if chosen.forecast is None:
-        return f"{when} nothing could be said: too few rows past the warm-up.{ended + '.' if ended else ''}"
+    ended = [] if truth is None else [f"It ended at {truth:.3f}."]
+    if min(past.steps) > chosen.step:
+        begin = f"the log begins at step {min(past.steps):,}"
+        return [f"At {100 * chosen.part:g} % nothing could be said: {begin}.", *ended]
     if chosen.void:
-        return f"{when} no law of loss curves holds, and what one says is worth nothing.{ended + '.' if ended else ''}"
+        return [f"{when} no law of loss curves holds, and what one says is worth nothing.", *ended]
+    if chosen.forecast is None:
+        return [f"{when} nothing could be said: too few rows past the warm-up.", *ended]
     low, high = chosen.forecast.interval(0.8)
-    text = f"{when}: it will end at {chosen.forecast.final_loss:.3f} nats, 80 % between {low:.3f} and {high:.3f}."
+    said = f"{when}: it will end at {chosen.forecast.final_loss:.3f} nats, 80 % between {low:.3f} and {high:.3f}."
     if truth is None:
-        return text
+        return [said]
     off = 100.0 * (chosen.forecast.final_loss / truth - 1.0)
-    return f"{text}{ended}: {'inside' if low <= truth <= high else 'OUTSIDE'}, off by {off:+.2f} %."
+    right = "inside" if low <= truth <= high else "OUTSIDE"
+    return [said, f"It ended at {truth:.3f}: {right}, off by {off:+.2f} %."]
 
 
 def _table(said: list[Said], truth: float | None, width: int) -> Table:
@@ -211,7 +246,8 @@ def _table(said: list[Said], truth: float | None, width: int) -> Table:
         cells = [f"{100 * each.part:g} %", f"{each.step:,}"]
         made = each.forecast
         if made is None or each.void:
-            table.add_row(*cells, "nothing yet" if made is None else "no law holds", style="dim")
+            why = "no law holds" if each.void else "nothing yet" if each.step else "no row yet"
+            table.add_row(*cells, why, style="dim")
             continue
         intervals = [made.interval(level) for level in levels]
         cells += [f"{made.final_loss:.3f}", *(f"{low:.3f} to {high:.3f}" for low, high in intervals)]
@@ -246,11 +282,16 @@ def _plot(console: Console, past: Past, plan: Plan, chosen: Said) -> None:
         if len(steps) > 1:
             _, low, high = chosen.forecast.curve(steps)
             layers.append(layer(steps, low, "blue", high))
-            legend.append(f"   said at {100 * chosen.part:g} %, 80 %", style="blue")
+            legend.append(f"   {_label(chosen)}", style="blue")
     layers.append(layer(np.array(curve.steps), np.array(curve.drawn()), "white"))
     last = float(max(plan.run.total_steps or 0, past.last_step))
     for line in (legend, *plot(layers, min(console.width, 100), 16, last)):
         console.print(line)
+
+
+def _label(chosen: Said) -> str:
+    held = "" if chosen.forecast is None or chosen.forecast.schedule_known else ", if the rate is held"
+    return f"said at {100 * chosen.part:g} %, 80 %{held}"
 
 
 def _draw(past: Past, chosen: Said, truth: float | None, out: Path) -> None:
@@ -259,17 +300,20 @@ def _draw(past: Past, chosen: Said, truth: float | None, out: Path) -> None:
     band = None
     if chosen.forecast is not None and not chosen.void:
         steps = chosen.forecast.grid()
-        mid, low, high = chosen.forecast.curve(steps)
-        band = Band(f"said at {100 * chosen.part:g} %, 80 %", steps, mid, low, high)
+        steps = steps[steps >= chosen.step]
+        if len(steps) > 1:
+            band = Band(_label(chosen), steps, *chosen.forecast.curve(steps))
     drawn = loss_against_law(
-        past.steps, past.losses, title=past.name, subtitle=[_sentence(past, chosen, truth)], forecast=band
+        past.steps, past.losses, title=past.name, subtitle=_sentences(past, chosen, truth), forecast=band
     )
     save_chart(drawn, out)
     typer.echo(f"{out}: written.", err=True)
 
 
-def _print_json(past: Past, plan: Plan, said: list[Said], truth: float | None) -> None:
+def _print_json(past: Past, plan: Plan, said: list[Said], truth: float | None, aims: Aims) -> None:
     import json
+
+    from scalewatch.cli.advised import advice_json
 
     rows = []
     for each in said:
@@ -278,6 +322,9 @@ def _print_json(past: Past, plan: Plan, said: list[Said], truth: float | None) -
         if made is not None:
             row |= {"final_loss": made.final_loss, "notes": list(made.notes), "void": each.void}
             row |= {"intervals": {f"{level:g}": list(made.interval(level)) for level in LEVELS}}
+            row |= {"laws": made.weights, "surprise": made.surprise}
+            row |= {"chances": _chances(each, aims)} if aims.bar else {}
+        row["advice"] = advice_json(each.advice)
         rows.append(row)
     told = {
         "run": past.name,

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from scalewatch.errors import ConfigError
+from scalewatch.plan.law_charts import (
+    GRID,
+    LEVEL,
+    NORMAL_80,
+    UNKNOWN,
+    collapse_of_curves,
+    law_ribbon,
+    law_sentences,
+    within,
+)
 
 if TYPE_CHECKING:
     from scalewatch.charts import Ribbon
-    from scalewatch.cli.ladder_charts import Goal
     from scalewatch.laws import Curve, CurveLaw
     from scalewatch.laws.approaches import ApproachResult, Comparison
     from scalewatch.laws.chinchilla import Chinchilla
-    from scalewatch.laws.collapse import Collapse
     from scalewatch.laws.fit import Fit
+    from scalewatch.plan.ladder_charts import Goal
 
 __all__ = [
     "CURVE_CHARTS",
-    "GRID",
-    "LEVEL",
-    "NORMAL_80",
     "POINT_CHARTS",
     "approaches_chart",
     "check_chart",
     "curve_chart",
     "few_notes",
-    "law_ribbon",
-    "law_sentences",
     "point_chart",
-    "used_curves",
 ]
 
 Floats = NDArray[np.float64]
@@ -40,19 +43,9 @@ Floats = NDArray[np.float64]
 POINT_CHARTS = ("isoflop", "isoloss", "compute", "residuals", "ladder")
 CURVE_CHARTS = ("ladder", "collapse")
 
-#: Level of the intervals that are drawn.
-LEVEL = 0.8
-NORMAL_80 = 1.2816
-GRID = 60
 CONTOURS = 10
 #: Log compute about a bottom that is of its budget, and part of the runs that must be of one.
 BUDGET_WIDTH, MOSTLY = 0.1, 0.7
-#: Constants from here on are written with a power of ten.
-WITH_POWER = 1e4
-#: What stands for an interval that a fit does not give.
-UNKNOWN = "its interval is not known"
-#: Part of the run at which a headline compares curves.
-HALF_WAY = 0.5
 
 
 def point_chart(name: str, fit: Fit[Chinchilla], names: Sequence[str], *, goal: Goal | None, dark: bool) -> Any:
@@ -76,7 +69,7 @@ def point_chart(name: str, fit: Fit[Chinchilla], names: Sequence[str], *, goal: 
     if name == "residuals":
         return _residuals(fit, names, dark)
     if name == "ladder":
-        from scalewatch.cli.ladder_charts import ladder_of_points
+        from scalewatch.plan.ladder_charts import ladder_of_points
 
         return ladder_of_points(fit, goal, dark)
     raise _no_such_chart(name, curves=False)
@@ -89,11 +82,11 @@ def curve_chart(name: str, law: CurveLaw, curves: Sequence[Curve], *, goal: Goal
         ConfigError: if there is no such chart of this law. FitError: if the runs do not make the chart.
     """
     if name in ("auto", "ladder"):
-        from scalewatch.cli.ladder_charts import ladder_of_curves
+        from scalewatch.plan.ladder_charts import ladder_of_curves
 
         return ladder_of_curves(law, curves, goal, dark)
     if name == "collapse":
-        return _collapse(law, curves, dark)
+        return collapse_of_curves(law, curves, dark=dark)
     raise _no_such_chart(name, curves=True)
 
 
@@ -110,29 +103,6 @@ def check_chart(name: str, *, curves: bool) -> None:
 def _no_such_chart(name: str, *, curves: bool) -> ConfigError:
     what, known = ("curves", CURVE_CHARTS) if curves else ("final losses", POINT_CHARTS)
     return ConfigError(f"`--chart` of a law of {what} is one of auto, {', '.join(known)} (got {name!r:.40}).")
-
-
-def law_sentences(fit: Fit[Chinchilla]) -> list[str]:
-    """Return what stands under each chart of a law of final losses: its equation, and what is wrong with it."""
-    law = fit.law
-    low, high = fit.interval_of(lambda draws: np.asarray(draws[:, 4] / (draws[:, 3] + draws[:, 4])), LEVEL)
-    return [
-        f"L = {law.E:.3f} + {_constant(law.A)} N^-{law.alpha:.3f} + {_constant(law.B)} D^-{law.beta:.3f}, "
-        f"{law.source}; N ~ C^a with a = {law.exponents[0]:.3f} ({_within(low, high, '{:.3f}'.format)}).",
-        *([] if fit.status.name == "OK" else [fit.status.value]),
-    ]
-
-
-def _constant(value: float) -> str:
-    from scalewatch.charts.style import power
-
-    return power(value) if value >= WITH_POWER else f"{value:.4g}"
-
-
-def _within(low: float, high: float, form: Callable[[float], str]) -> str:
-    """An interval in words, for a headline."""
-    known = np.isfinite(low) and np.isfinite(high)
-    return f"{LEVEL:.0%} interval {form(low)} to {form(high)}" if known else UNKNOWN
 
 
 def _in_valleys(fit: Fit[Chinchilla]) -> bool:
@@ -171,7 +141,7 @@ def _isoflop(fit: Fit[Chinchilla], dark: bool) -> Any:
     # the slope's error about the weighted middle of the budgets, and the level's there
     half = NORMAL_80 * np.hypot(made.exponent_sd * (np.log(grid) - centre), weight.sum() ** -0.5)
     low, high = np.quantile(made.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    label = f"N ~ C^a, a = {made.exponent:.3f} ({low:.3f} to {high:.3f})"
+    label = f"N ~ C^a, a = {made.exponent:.3f} ({within(low, high, '{:.3f}'.format)})"
     line = Ribbon(label, grid, np.exp(middle), np.exp(middle - half), np.exp(middle + half))
     notes = [f"{len(points)} runs; bottoms with {LEVEL:.0%} intervals."]
     if left_out:
@@ -180,7 +150,7 @@ def _isoflop(fit: Fit[Chinchilla], dark: bool) -> Any:
         size,
         loss,
         flops,
-        title=f"The best size grows as C^{made.exponent:.3f} ({_within(low, high, '{:.3f}'.format)})",
+        title=f"The best size grows as C^{made.exponent:.3f} ({within(low, high, '{:.3f}'.format)})",
         subtitle=notes,
         budgets=budget_of_each(Parameters(size, points.kind), flops),
         minima=minima,
@@ -203,8 +173,8 @@ def _best_size(fit: Fit[Chinchilla], flops: float) -> str:
     from scalewatch.charts.style import power, quantity
 
     best = _frontier(fit, np.array([flops]))
-    within = _within(float(best.low[0]), float(best.high[0]), quantity)
-    return f"With {power(flops)} FLOP, the best model has {quantity(float(best.mid[0]))} parameters ({within})"
+    ends = within(float(best.low[0]), float(best.high[0]), quantity)
+    return f"With {power(flops)} FLOP, the best model has {quantity(float(best.mid[0]))} parameters ({ends})"
 
 
 def _isoloss(fit: Fit[Chinchilla], dark: bool) -> Any:
@@ -238,16 +208,6 @@ def _isoloss(fit: Fit[Chinchilla], dark: bool) -> Any:
     )
 
 
-def law_ribbon(name: str, x: Floats, mid: ArrayLike, low: ArrayLike, high: ArrayLike) -> Ribbon:
-    """Return a law with the interval of a run on it; one that is not finite is not drawn, and the label says so."""
-    from scalewatch.charts import Ribbon
-
-    bounds = np.array([low, high], dtype=np.float64)
-    known = np.isfinite(bounds).all(axis=0)
-    label = f"{name}, {LEVEL:.0%} interval of a run" if known.any() else f"{name}, {UNKNOWN}"
-    return Ribbon(label, x, np.asarray(mid, dtype=np.float64), *np.where(known, bounds, np.nan))
-
-
 def _compute(fit: Fit[Chinchilla], dark: bool) -> Any:
     from scalewatch.charts import loss_against_compute
     from scalewatch.charts.style import power
@@ -258,8 +218,8 @@ def _compute(fit: Fit[Chinchilla], dark: bool) -> Any:
     best = fit.law.optimum(grid)
     told = fit.predict(best.size, best.tokens, LEVEL)
     law = law_ribbon("best at this compute", grid, told.loss, told.low, told.high)
-    within = _within(float(law.low[-1]), float(law.high[-1]), "{:.3f}".format)
-    title = f"With {power(float(grid[-1]))} FLOP, the law reaches {float(law.mid[-1]):.3f} nats/token ({within})"
+    ends = within(float(law.low[-1]), float(law.high[-1]), "{:.3f}".format)
+    title = f"With {power(float(grid[-1]))} FLOP, the law reaches {float(law.mid[-1]):.3f} nats/token ({ends})"
     return loss_against_compute(
         flops, np.exp(points.log_loss), title=title, subtitle=law_sentences(fit), law=law, dark=dark
     )
@@ -288,11 +248,6 @@ def _residuals(fit: Fit[Chinchilla], names: Sequence[str], dark: bool) -> Any:
     )
 
 
-def used_curves(law: CurveLaw, curves: Sequence[Curve]) -> list[Curve]:
-    """Return the curves that the law rests on."""
-    return [c for c in curves if not any(reason.startswith(f"'{c.run.name}'") for reason in law.left_out)]
-
-
 def few_notes(notes: Sequence[str]) -> str:
     """Return the first of many notes, and how many more there are."""
     return " ".join(notes) if len(notes) < 3 else f"{notes[0]} ({len(notes) - 1} more such notes)"
@@ -300,45 +255,6 @@ def few_notes(notes: Sequence[str]) -> str:
 
 def _why(result: ApproachResult) -> str:
     return few_notes(result.notes) if result.exponent is None else ""
-
-
-def _apart(measured: Collapse) -> str:
-    """How far sizes differ, in the middle of the run, where seeds and sizes can be told apart."""
-    deviation, noise = (
-        100 * float(np.interp(HALF_WAY, measured.progress, part)) for part in (measured.deviation, measured.noise_floor)
-    )
-    seeds = f"; seeds of one size by {noise:.2g} %" if np.isfinite(noise) else ""
-    return f"Half-way through, the curves of {measured.sizes} sizes differ by {deviation:.2g} %{seeds}"
-
-
-def _collapse(law: CurveLaw, curves: Sequence[Curve], dark: bool) -> Any:
-    from scalewatch.charts import NormalisedCurve, collapse
-    from scalewatch.laws.collapse import CollapseRun, measure_collapse
-
-    runs, compute = [], []
-    for curve in used_curves(law, curves):
-        size = law.size_of(curve.run)
-        if size is None:
-            continue
-        _, steps, loss, _ = curve.blocks().arrays()
-        progress = np.append(steps / curve.steps[-1], 1.0) if steps[-1] < curve.steps[-1] else steps / steps[-1]
-        runs.append(CollapseRun(size, curve.run.name, progress, np.append(loss, loss[-1])[: len(progress)]))
-        compute.append(size * (curve.run.tokens_per_step or 1.0) * float(curve.steps[-1]))
-    measured = measure_collapse(runs, None if len(set(compute)) > 2 else 0.0, compute)
-    drawn = [
-        NormalisedCurve(run.size, run.progress, (run.loss - measured.floor) / (run.final_loss - measured.floor))
-        for run in runs
-    ]
-    notes = [f"{measured.runs} runs of {measured.sizes} sizes; L0 = {measured.floor:.3f} nats/token.", *measured.notes]
-    return collapse(
-        drawn,
-        title=_apart(measured),
-        subtitle=notes,
-        progress=measured.progress,
-        deviation=measured.deviation,
-        noise_floor=measured.noise_floor,
-        dark=dark,
-    )
 
 
 def approaches_chart(found: Comparison, *, target_flops: float | None, dark: bool) -> Any:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scalewatch.cli.watched import Settings, no_control, notes
 from scalewatch.errors import ConfigError, LogError
@@ -17,11 +16,10 @@ from scalewatch.forecast import FINAL_SHARE
 from scalewatch.observation import Observation
 from scalewatch.replay import AbstractLog
 from scalewatch.replay.columns import scale_of
-from scalewatch.run import MAX_PLANNED_STEPS, Run
+from scalewatch.run import Run
+from scalewatch.watched.plan import SCHEDULES, WHOLE, Plan, plan_of
 
 __all__ = ["SCHEDULES", "UNITS", "Past", "Plan", "planned", "read"]
-
-Floats = NDArray[np.float64]
 
 #: What a loss may be logged in.
 UNITS = ("nats", "bits", "perplexity")
@@ -29,20 +27,10 @@ _TOLD = {
     "perplexity": "The loss is a perplexity: its logarithm is taken, in nats.",
     "bits": "The loss is in bits: times ln 2, in nats of whatever it counts.",
 }
-#: Plans that can be named.
-SCHEDULES = ("from-log", "cosine", "linear", "wsd", "constant", "unknown")
-#: Final rate over peak of a cosine (Hoffmann et al. 2022), and part of a WSD run that decays (Hägele et al. 2024).
-COSINE_END, WSD_DECAY = 0.1, 0.2
-#: Warm-up of a named schedule where the log shows no rates, as a part of the run.
-WARMUP_SHARE = 0.01
-#: Part of the plan that a log must reach for its end to count as the truth.
-WHOLE = 0.98
 #: A loss in nats above that of guessing among a million words is none: ln 1e6.
 MOST_NATS = math.log(1e6)
 #: Part of the rows after which a loss in nats is below that, whatever the initialisation.
 SETTLED_ROWS = 0.05
-#: A rate this far off a plan is not of it, relative to the peak.
-OTHER_RATE = 0.15
 
 
 @final
@@ -84,15 +72,6 @@ class Past:
             return None
         kept = [y for s, y in zip(self.steps, self.losses, strict=True) if s > (1.0 - FINAL_SHARE) * total]
         return float(np.mean(kept if kept else self.losses[-1:]))
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """A run as it is taken to have been planned, and what that rests on, a sentence each."""
-
-    run: Run
-    told: tuple[str, ...]
 
 
 def read(log: AbstractLog, unit: str | None) -> Past:
@@ -155,78 +134,4 @@ def planned(past: Past, settings: Settings, schedule: str | None) -> Plan:
     Raises:
         ConfigError: if the schedule is none, or the length is less than a plan has.
     """
-    if schedule is not None and schedule not in SCHEDULES:
-        raise ConfigError(f"`--schedule` must be one of {', '.join(SCHEDULES)} (got {schedule!r:.40}).")
-    told: list[str] = []
-    total = settings.total_steps or past.known.total_steps
-    if total is None:
-        total = past.last_step
-        told.append(f"The planned length is not known: the log's last step, {total:,}, is taken (--total-steps N).")
-    elif past.last_step > total:
-        told.append(f"The log goes on to step {past.last_step:,}, beyond the {total:,} planned: the length was wrong.")
-    rates = None
-    if total > MAX_PLANNED_STEPS:
-        told.append("The plan is too long to be held: its learning rates count as unknown.")
-    elif schedule in (None, "from-log"):
-        rates = _from_log(past, total, told)
-    elif schedule != "unknown":
-        rates = _named(past, total, schedule, told)
-    known = past.known
-    run = Run(
-        past.name,
-        total_steps=total,
-        learning_rates=rates,
-        parameters=known.parameters,
-        non_embedding_parameters=known.non_embedding_parameters,
-        tokens_per_step=known.tokens_per_step,
-    )
-    return Plan(run, tuple(told))
-
-
-def _from_log(past: Past, total: int, told: list[str]) -> Floats | None:
-    plan = past.known.learning_rates
-    if plan is not None and len(plan) == total:
-        return np.asarray(plan)
-    steps, rates = np.array(past.steps), np.array(past.rates)
-    known = np.isfinite(rates) & (rates >= 0) & (steps >= 1)
-    if not known.any() or rates[known].max() <= 0:
-        told.append("The log has no learning rates: both holding and decaying are in the interval (--schedule NAME).")
-        return None
-    if steps[known].max() < WHOLE * total:
-        told.append(
-            f"The rates after step {steps[known].max():,} are not known: both holding and decaying are in the interval "
-            "(--schedule NAME)."
-        )
-        return None
-    at, first = np.unique(steps[known], return_index=True)
-    told.append("The rates of the whole log count as planned.")
-    return np.asarray(np.interp(np.arange(1, total + 1), at, rates[known][first]))
-
-
-def _named(past: Past, total: int, schedule: str, told: list[str]) -> Floats:
-    steps, rates = np.array(past.steps), np.array(past.rates)
-    known = np.isfinite(rates) & (rates >= 0) & (steps >= 1) & (steps <= total)
-    peak, warmup = 1.0, max(round(WARMUP_SHARE * total), 1)
-    if known.any() and rates[known].max() > 0:
-        peak = float(rates[known].max())
-        warmup = int(steps[known][np.argmax(rates[known] >= 0.999 * peak)])
-    else:
-        told.append(f"The log has no learning rates: a warm-up of {warmup:,} steps is taken.")
-    step = np.arange(1, total + 1)
-    share = np.clip((step - warmup) / max(total - warmup, 1), 0.0, 1.0)
-    falling = {
-        "cosine": COSINE_END + (1.0 - COSINE_END) * 0.5 * (1.0 + np.cos(np.pi * share)),
-        "linear": 1.0 - share,
-        "wsd": np.clip((total - step) / (WSD_DECAY * total), 0.0, 1.0),
-        "constant": np.ones(total),
-    }[schedule]
-    plan = peak * np.minimum(step / warmup, falling)
-    if known.any():
-        off = np.abs(plan[steps[known] - 1] - rates[known]) > OTHER_RATE * peak
-        if off.any():
-            at = int(steps[known][np.argmax(off)])
-            told.append(
-                f"The rates in the log are not those of --schedule {schedule}: {rates[known][np.argmax(off)]:.3g} at "
-                f"step {at:,} against {plan[at - 1]:.3g}. What is said holds for a run that follows the schedule."
-            )
-    return np.asarray(plan)
+    return plan_of(past.name, past.known, past.steps, past.rates, settings.total_steps, schedule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,36 +24,26 @@ POINTS, CONTOURS, SIZES = 40, 5, 240
 
 def plan_chart(surface: AbstractSurface, plan: Plan, *, dark: bool) -> Any:
     """Return the chart of a plan: isoLoss lines with the frontier, its interval, and the plan's sizes on them."""
-    from scalewatch.charts import Contour, Ribbon, isoloss
+    from scalewatch.charts import isoloss
     from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
     from scalewatch.plan import frontier
-    from scalewatch.plan.surface import estimate
+    from scalewatch.plan.surface_lines import best_sizes, contours_of, log_pair
 
-    best, middle = plan.best, math.log(plan.best.flops.value / FLOPS_PER_PARAMETER_TOKEN)
+    best, middle = plan.best, log_pair(plan.best.flops.value)
     pairs = np.linspace(middle - BUDGET_LOG, middle + BUDGET_LOG, POINTS)
-    sizes = np.exp(frontier.best_log_size(surface, pairs[None, :]))
-    pairs = pairs[np.isfinite(sizes[0])]
-    told = [estimate(column, plan.level) for column in sizes[:, np.isfinite(sizes[0])].T]
-    ends = [(t.value, t.value if t.low is None else t.low, t.value if t.high is None else t.high) for t in told]
-    mid, low, high = np.array(ends).T
-    flops = FLOPS_PER_PARAMETER_TOKEN * np.exp(pairs)
     label = "best size at this compute" + ("" if best.parameters.low is None else f", {plan.level:.0%} interval")
-    most, least = frontier.frontier_loss(surface, pairs[None, [0, -1]])[0].tolist()
+    line = best_sizes(surface, pairs, plan.level, label)
+    ends = np.log(line.x[[0, -1]] / FLOPS_PER_PARAMETER_TOKEN)
+    most, least = frontier.frontier_loss(surface, ends[None, :])[0].tolist()
     # one of the lines is the plan's own, for its dots to lie on
     losses = np.concatenate(
         [np.geomspace(most, best.loss.value, CONTOURS)[1:], np.geomspace(best.loss.value, least, CONTOURS)[1:]]
     )
-    size = np.linspace(math.log(mid[0]) - SIZE_LOG, math.log(mid[-1]) + SIZE_LOG, SIZES)
-    contours = []
-    for loss in losses.tolist():
-        tokens = frontier.log_tokens_for_loss(surface, size[None, :], np.array([[loss]]))[0]
-        there = np.isfinite(tokens) & (tokens + size < middle + 2 * BUDGET_LOG)
-        if np.any(there):
-            cost = FLOPS_PER_PARAMETER_TOKEN * np.exp(size + tokens)[there]
-            contours.append(Contour(loss, cost, np.exp(size[there])))
+    size = np.linspace(math.log(line.mid[0]) - SIZE_LOG, math.log(line.mid[-1]) + SIZE_LOG, SIZES)
+    contours = contours_of(surface, losses.tolist(), size, middle + 2 * BUDGET_LOG)
     shown = [(6 * r.parameters * r.tokens, r.parameters, r.loss) for r in plan.others]
     # past the frontier that is drawn, a dot would only squeeze the rest
-    cheap = (row for row in plan.same_loss if row.flops < 0.5 * float(flops[-1]))
+    cheap = (row for row in plan.same_loss if row.flops < 0.5 * float(line.x[-1]))
     shown += [(row.flops, row.parameters, best.loss.value) for row in cheap]
     if plan.own is not None:
         shown.append((plan.own.flops.value, plan.own.parameters.value, plan.own.loss.value))
@@ -61,7 +52,7 @@ def plan_chart(surface: AbstractSurface, plan: Plan, *, dark: bool) -> Any:
         contours,
         title=_title(plan),
         subtitle=(plan.law.label + ".", *_fault(plan), _flatness(plan)),
-        frontier=Ribbon(label, flops, mid, low, np.minimum(high, math.exp(size[-1]))),
+        frontier=replace(line, high=np.minimum(line.high, math.exp(size[-1]))),
         flops=x,
         parameters=y,
         loss=z,

@@ -36,6 +36,9 @@ def replay(
     column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
     format_: Annotated[str | None, typer.Option("--format", help="Format of all files, instead of a guess.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
+    target_loss: Annotated[float | None, typer.Option(help="Final loss the run is for [nats].")] = None,
+    incumbent_loss: Annotated[float | None, typer.Option(help="Final loss it has to beat [nats].")] = None,
+    least_gain: Annotated[float | None, typer.Option(help="Least that its rest must buy to go on [nats].")] = None,
     tolerance: Annotated[float | None, typer.Option(help="With --against: difference that is none [%].")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line for each run in trouble, no more.")] = False,
@@ -45,9 +48,11 @@ def replay(
     Reads journals, TensorBoard event files, Lightning's metrics.csv, CSV, JSON lines, trainer_state.json and W&B
     histories. With several runs, a table with the worst first.
     """
+    from scalewatch.cli.advised import aims_of
     from scalewatch.cli.watched import Settings, watch_all
 
-    settings = Settings.of(law, total_steps, column, format_, name)
+    aims = aims_of(target_loss, incumbent_loss, least_gain)
+    settings = Settings.of(law, total_steps, column, format_, name, aims)
     if against is not None:
         from scalewatch.cli.against import held_against
 
@@ -96,6 +101,7 @@ def print_verdict(console: Console, watched: Watched) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from scalewatch.cli.advised import print_advice
     from scalewatch.cli.watched import no_control, notes
 
     guessed = ", ".join(f"{field} = {column}" for field, column in watched.log.columns.items() if field != column)
@@ -107,8 +113,7 @@ def print_verdict(console: Console, watched: Watched) -> None:
     for label, text in watched.monitor.verdict().rows():
         table.add_row(label, Text(text))
     console.print(table)
-    for advice in watched.monitor.advice():
-        console.print(f"{advice.action} (evidence {advice.evidence_grade}): {advice.reason}", markup=False)
+    print_advice(console, watched.monitor.advice())
 
 
 def _print_table(watched: Sequence[Watched]) -> None:
@@ -126,6 +131,7 @@ def runs_table(watched: Sequence[Watched], width: int = 100) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from scalewatch.cli.advised import advice_cell
     from scalewatch.cli.watched import no_control, shortened
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -138,12 +144,15 @@ def runs_table(watched: Sequence[Watched], width: int = 100) -> Table:
     forecast = any(end for end, _ in said)
     for head in ("pages", "first at step", *(["forecast"] if forecast else []), "loss"):
         table.add_column(head, justify="right", no_wrap=True)
-    for run, (end, loss) in zip(watched, said, strict=True):
+    advised = [advice_cell(run.monitor.advice()) if width >= WIDE else "" for run in watched]
+    if any(advised):
+        table.add_column("advice", overflow="fold")
+    for run, (end, loss), advice in zip(watched, said, advised, strict=True):
         headline = run.monitor.verdict().headline
         style = "bold red" if headline.startswith("LOST") else "yellow" if run.pages else ""
         first = "" if run.first_page is None else f"{run.first_page.step:,}"
         name = Text(names[run.log.name])
-        cells = [str(run.pages or ""), first, *([end] if forecast else []), loss]
+        cells = [str(run.pages or ""), first, *([end] if forecast else []), loss, *([advice] if any(advised) else [])]
         table.add_row(name, Text(headline, style=style), *cells)
     return table
 

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from scalewatch.advice import Advice
 from scalewatch.charts import Band, loss_against_law, save_chart
 from scalewatch.charts.style import DARK, LIGHT, Theme
 from scalewatch.cli.replay import forecast_text, loss_text
@@ -138,11 +139,7 @@ def _section(run: Watched, place: int, *, picture: bool, several: bool) -> str:
     parts = [f'<div class="head"><{level}>{name}</{level}>{_badge(run)}</div>']
     shown = [(label, text) for label, text in verdict.rows() if label not in ("run", "health")]
     table = "".join(f'<tr><td class="k">{escape(k)}</td><td>{escape(_said(v))}</td></tr>' for k, v in shown)
-    advice = "".join(
-        f"<li><b>{escape(str(a.action).replace('_', ' '))}</b> "
-        f'<span class="dim">(evidence {escape(str(a.evidence_grade))})</span>: {escape(a.reason)}</li>'
-        for a in run.monitor.advice()
-    )
+    advice = "".join(map(_advice, run.monitor.advice()))
     if advice:
         parts.append(f"<h3>What to do</h3><ul>{advice}</ul>")
     parts.append(_picture(run) if picture else "<p>No picture: the runs above have them.</p>")
@@ -150,6 +147,14 @@ def _section(run: Watched, place: int, *, picture: bool, several: bool) -> str:
     parts.append(f"<h3>Findings</h3>{_findings(run)}")
     parts.append(f"<h3>How the log was read</h3>{_reading(run)}")
     return f'<section id="run-{place}">{"".join(parts)}</section>'
+
+
+def _advice(advice: Advice) -> str:
+    what, _, worth = no_control(advice.headline).partition(" (")
+    change = no_control(advice.would_change)
+    more = f'<br><span class="dim">Would change it: {escape(change)}</span>' if change else ""
+    reason = escape(no_control(advice.reason))
+    return f'<li><b>{escape(what)}</b> <span class="dim">({escape(worth)}</span>: {reason}{more}</li>'
 
 
 def _said(text: str) -> str:
@@ -197,9 +202,11 @@ def _picture(run: Watched) -> str:
     verdict = run.monitor.verdict()
     ahead = run.forecast()
     label = f"forecast at step {ahead.step:,}" if ahead is not None else "forecast at 30 % of the run"
+    shown = ahead if ahead is not None else run.on_the_way
+    label += "" if shown is None or shown.schedule_known else ", if the rate is held"
     losses = run.curve.drawn()
     promise = _band("law of the smaller runs, before the start", run.before)
-    coming = _band(label, ahead if ahead is not None else run.on_the_way)
+    coming = _band(label, shown)
     positive = min(run.curve.losses) > 0
     log_axes = positive and run.curve.steps[-1] > DECADES * max(run.curve.steps[0], 1.0)
     pages = [f for f in run.findings if f.pages and f.phase is not Phase.CLOSED]

@@ -30,7 +30,10 @@ NAME_LETTERS = 32
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One run of the sweep, as far as the decision needs it; `lost` says why it is beyond saving."""
+    """One run of the sweep, as far as the decision needs it.
+
+    `lost` says why it is beyond saving; of one that is `void` no law says where it ends.
+    """
 
     name: str
     step: int
@@ -40,6 +43,7 @@ class _Row:
     lost: str
     truth: float | None
     told: tuple[str, ...]
+    void: bool = False
 
 
 def sweep(
@@ -113,11 +117,11 @@ def _one(log: object, settings: object, schedule: str | None, unit: str | None, 
     standing = None
     if ended and truth is not None and math.isfinite(truth):
         standing = Standing.finished(past.name, truth)
-    elif now.forecast is not None:
-        trouble = now.void or any(f.pages for f in now.open)
+    elif now.forecast is not None and not now.void:
+        trouble = any(f.pages for f in now.open)
         standing = Standing.of(past.name, min(now.step / total, 0.999), now.forecast, spike=trouble)
     told = (*now.doubts, *plan.told, *past.told)
-    return _Row(past.name, now.step, total, now.loss, standing, lost, truth if ended else None, told)
+    return _Row(past.name, now.step, total, now.loss, standing, lost, truth if ended else None, told, now.void)
 
 
 def _warnings(rows: Sequence[_Row]) -> list[str]:
@@ -127,7 +131,7 @@ def _warnings(rows: Sequence[_Row]) -> list[str]:
         said.append("The runs differ in their planned lengths: the longer have an advantage that they pay for.")
     if len({row.name for row in rows}) < len(rows):
         said.append("Two runs have one name: the decisions on them cannot be told apart.")
-    early = [row.name for row in rows if row.standing is None and not row.lost]
+    early = [row.name for row in rows if row.standing is None and not row.lost and not row.void]
     if early:
         said.append(f"Nothing can be said yet of {', '.join(early[:5])}: too few rows past the warm-up.")
     return said
@@ -183,33 +187,56 @@ def _table(rows: Sequence[_Row], chances: dict[str, float], stops: dict[str, flo
     from rich.table import Table
     from rich.text import Text
 
-    from scalewatch.cli.watched import shortened
     from scalewatch.forecast.stopping import LEVELS
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("run", no_wrap=True)
     for head in ("done", *(["loss now"] if wide else []), "ends at", "80 %", "best"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for row in rows:
-        cells = [f"{100 * row.step / row.total:.0f} %", *([f"{row.loss:.3f}"] if wide else [])]
+    table.add_column("", overflow="fold")
+    names = _told_apart([row.name for row in rows], NAME_LETTERS if wide else NAME_LETTERS - 8)
+    for row, name in zip(rows, names, strict=True):
+        loss = "" if math.isnan(row.loss) else f"{row.loss:.3f}"
+        cells = [f"{100 * row.step / row.total:.0f} %", *([loss] if wide else [])]
         if row.standing is None:
             cells += ["", "", ""]
         else:
             tenth, ninetieth = (row.standing.ends[abs(LEVELS - q).argmin()] for q in (0.1, 0.9))
             interval = "ended" if row.truth is not None else f"{tenth:.3f} to {ninetieth:.3f}"
             cells += [f"{_middle(row):.3f}", interval, _chance(chances.get(row.name))]
-        decision, style = "keep", ""
+        decision, style = "keep (no law holds)" if row.void else "keep", ""
         if row.lost:
             decision, style = f"STOP: lost, {row.lost}".replace("_", " "), "bold red"
         elif row.name in stops:
             decision, style = "STOP", "yellow"
         elif row.truth is not None:
             decision, style = "", "dim"
-        table.add_row(
-            Text(shortened(row.name, NAME_LETTERS if wide else NAME_LETTERS - 8)), *cells, decision, style=style
-        )
+        table.add_row(Text(name), *cells, decision, style=style)
     return table
+
+
+def _told_apart(names: Sequence[str], letters: int) -> list[str]:
+    """The names as short as they can be told apart: without what all begin and end with, where that is needed.
+
+    >>> _told_apart(["sweep-of-may-lr-1e-3-seed-0", "sweep-of-may-lr-3e-3-seed-0"], 12)
+    ['…1…', '…3…']
+    """
+    from scalewatch.cli.watched import no_control, shortened
+
+    short = [shortened(name, letters) for name in names]
+    if len(set(short)) == len(set(names)):
+        return short
+    head = _in_common(names)
+    tail = _in_common([name[head:][::-1] for name in names])
+    cut = [f"{'…' * bool(head)}{name[head : len(name) - tail]}{'…' * bool(tail)}" for name in names]
+    short = [shortened(name, letters) for name in cut]
+    return short if len(set(short)) == len(set(names)) else [no_control(name) for name in cut]
+
+
+def _in_common(names: Sequence[str]) -> int:
+    """Letters with which all of them begin."""
+    columns = zip(*names, strict=False)
+    return next((n for n, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, names)))
 
 
 def _chance(chance: float | None) -> str:
@@ -231,8 +258,9 @@ def _print_json(rows: Sequence[_Row], chances: dict[str, float], stops: dict[str
             "chance_of_best": chances.get(row.name),
             "stop": bool(row.lost) or row.name in stops,
             "lost": row.lost or None,
+            "no_law_holds": row.void,
         }
         for row in rows
     ]
-    told = {"risk": sum(stops.values()), "runs": runs, "notes": list(notes)}
+    told = {"risk": sum(stops.values(), 0.0), "runs": runs, "notes": list(notes)}
     typer.echo(json.dumps(told, indent=1))

@@ -37,18 +37,23 @@ def watch(
     total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
     format_: Annotated[str | None, typer.Option("--format", help="Format of all files, instead of a guess.")] = None,
+    target_loss: Annotated[float | None, typer.Option(help="Final loss the run is for [nats].")] = None,
+    incumbent_loss: Annotated[float | None, typer.Option(help="Final loss it has to beat [nats].")] = None,
+    least_gain: Annotated[float | None, typer.Option(help="Least that its rest must buy to go on [nats].")] = None,
     every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print what there is now, and end.")] = False,
 ) -> None:
     """Watch logs while they are written, until ctrl-C. Without a terminal: one line for each finding."""
     from rich.console import Console
 
+    from scalewatch.cli.advised import aims_of
     from scalewatch.cli.watch_folder import Folder
     from scalewatch.cli.watched import Settings
 
     if not LEAST_SECONDS <= every <= MOST_SECONDS:
         raise ConfigError(f"`--every` must lie between {LEAST_SECONDS:g} and {MOST_SECONDS:g} seconds (got {every:g}).")
-    folder = Folder(logs, Settings.of(law, total_steps, column, format_))
+    aims = aims_of(target_loss, incumbent_loss, least_gain)
+    folder = Folder(logs, Settings.of(law, total_steps, column, format_, aims=aims))
     console = Console()
     try:
         if once:

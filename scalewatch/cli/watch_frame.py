@@ -17,14 +17,15 @@ from scalewatch.finding import Finding, Severity
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from scalewatch.advice import Advice
     from scalewatch.cli.braille import Layer
     from scalewatch.cli.watch_folder import Folder, Followed
     from scalewatch.forecast import Forecast
 
 __all__ = ["duration", "frame"]
 
-#: Lines of a frame beside the curve: head, numbers, findings.
-OTHER_LINES, FINDING_LINES = 9, 6
+#: Lines of a frame beside the curve: head, numbers, findings, advice.
+OTHER_LINES, FINDING_LINES = 12, 6
 #: Lines of the curve at most.
 MOST_CURVE_LINES = 24
 #: A run whose log rests for so long is said to be silent [s].
@@ -67,6 +68,7 @@ def _one(run: Followed, width: int, height: int) -> RenderableType:
         parts += _curve(run, end, width, curve_lines)
     parts.append(Text("─" * width, style="dim"))
     parts += _findings(watched.findings[-FINDING_LINES:], width)
+    parts += _advice(watched.monitor.advice())
     for note in watched.log.notes[-1:]:
         parts.append(Text(f"log: {no_control(note)}", style="yellow", no_wrap=True, overflow="ellipsis"))
     return Group(*parts)
@@ -118,7 +120,8 @@ def _curve(run: Followed, end: Forecast | None, width: int, height: int) -> list
     layers: list[Layer] = []
     legend = Text("loss", style="white")
     total = run.watched.monitor.run.total_steps
-    for forecast, style, label in ((run.watched.before, "yellow", "law"), (end, "blue", "forecast, 80 %")):
+    held = "" if end is None or end.schedule_known else ", if the rate is held"
+    for forecast, style, label in ((run.watched.before, "yellow", "law"), (end, "blue", f"forecast, 80 %{held}")):
         if forecast is None:
             continue
         steps = forecast.grid()
@@ -142,6 +145,16 @@ def _findings(findings: list[Finding], width: int, names: list[str] | None = Non
         style = _STYLES[finding.severity]
         lines.append(Text(no_control(name + finding_line(finding)), style=style, no_wrap=True, overflow="ellipsis"))
     return lines
+
+
+def _advice(advised: list[Advice]) -> list[RenderableType]:
+    """The most urgent advice, a line each: what and what it gains, why, what would change it."""
+    if not advised:
+        return []
+    first, more = advised[0], len(advised) - 1
+    head = f"advice: {first.headline}{f', and {more} more' if more else ''}"
+    texts = [(head, "bold"), (f"  {first.reason}", ""), (f"  would change it: {first.would_change}", "dim")]
+    return [Text(no_control(text), style=style, no_wrap=True, overflow="ellipsis") for text, style in texts]
 
 
 def _several(folder: Folder, width: int, height: int) -> RenderableType:

@@ -6,7 +6,7 @@ import math
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 from scalewatch.errors import ConfigError, LogError
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast import Forecast
+from scalewatch.forecast.advise import Aims
 from scalewatch.laws import CurveLaw
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
@@ -50,6 +51,7 @@ class Settings:
     Attributes:
         law: of smaller runs, to hold each run against. total_steps: planned steps, where the log does not say.
         columns: field -> column. form: format of all files, None to tell each. name: of the one run.
+        aims: what is wanted of the runs.
     """
 
     law: CurveLaw | None = None
@@ -57,6 +59,7 @@ class Settings:
     columns: Mapping[str, str] = field(default_factory=dict)
     form: AbstractFormat | None = None
     name: str | None = None
+    aims: Aims = field(default_factory=Aims)
 
     @classmethod
     def of(
@@ -66,6 +69,7 @@ class Settings:
         column: Sequence[str] | None,
         form: str | None,
         name: str | None = None,
+        aims: Aims | None = None,
     ) -> Settings:
         """Return the settings of command-line options.
 
@@ -80,7 +84,7 @@ class Settings:
             raise ConfigError(f"`--total-steps` must be at least 1 (got {total_steps}).")
         fitted = None if law is None else load_law(law)
         pairs = parse_pairs("--column", column or [])
-        return cls(fitted, total_steps, pairs, None if form is None else format_named(form), name)
+        return cls(fitted, total_steps, pairs, None if form is None else format_named(form), name, aims or Aims())
 
     def open(self, paths: Sequence[Path]) -> Opened:
         """Open every run at or below `paths`.
@@ -147,7 +151,7 @@ class Watched:
 
     def __init__(self, log: AbstractLog, settings: Settings, *, curve: bool = False) -> None:
         self.log = log
-        self.monitor = Monitor(_run(log, settings), law=settings.law)
+        self.monitor = Monitor(_run(log, settings), law=settings.law, **asdict(settings.aims))
         self.findings: list[Finding] = []
         self.dropped = self.pages = self.rows = 0
         self.newest: Observation | None = None
@@ -295,6 +299,8 @@ def trouble(watched: Watched) -> tuple[int, int, float, str]:
 
 def summary(watched: Watched) -> dict[str, Any]:
     """Return everything about a run as plain values for JSON; what is not finite is None."""
+    from scalewatch.cli.advised import advice_json
+
     verdict, end = watched.monitor.verdict(), watched.forecast()
     low, high = (None, None) if end is None else end.interval(0.8)
     return {
@@ -314,10 +320,7 @@ def summary(watched: Watched) -> dict[str, Any]:
         "forecast": None if end is None else {"final_loss": _finite(end.final_loss), "low": low, "high": high},
         "findings": [_finding(found) for found in watched.findings],
         "findings_dropped": watched.dropped,
-        "advice": [
-            {"action": str(a.action), "reason": a.reason, "evidence_grade": str(a.evidence_grade), "step": a.step}
-            for a in watched.monitor.advice()
-        ],
+        "advice": advice_json(watched.monitor.advice()),
         "columns": watched.log.columns,
         "notes": notes(watched.log),
     }

@@ -10,21 +10,13 @@ import typer
 from scalewatch.errors import ConfigError, LogError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from rich.table import Table
 
     from scalewatch.forecast.alternatives import Alternative
     from scalewatch.forecast.whatif import Outcome, Position
 
-    Floats = NDArray[np.float64]
-
 __all__ = ["whatif"]
 
-#: What is tried if nothing is asked for: parts of the plan by which it is made longer, and factors of the rate.
-EXTENSION, FACTOR = 0.25, 0.5
-#: Rates this near, relative to their highest, are one schedule under two names.
-SAME = 0.01
 #: Columns of a terminal from which on there is room for tokens and for the interval of the loss itself.
 WIDE = 112
 #: Rows of a file of rates at most.
@@ -102,26 +94,7 @@ def _asked(
     asked += [of.scaled(now.rest, factor) for factor in factors or ()]
     if rates is not None:
         asked.append(of.given(_from_file(rates), rates.name))
-    if asked:
-        return asked
-    usual = [
-        of.decay_now(now.rate, now.step),
-        *(of.hold_then_decay(now.rate, now.left, now.total_steps, shape=shape) for shape in ("linear", "1-sqrt")),
-        of.hold_then_decay(now.rate, now.left, now.total_steps, share=1.0),
-        of.hold(now.rate, now.left),
-        of.extended(now.rest, max(round(EXTENSION * now.total_steps), 1)),
-        of.scaled(now.rest, FACTOR),
-    ]
-    # a decay that has to begin at once is one schedule under two names; holding may be the plan itself
-    kept: list[Alternative] = []
-    for each in usual:
-        if not any(_same(each.rates, other) for other in (now.rest, *(k.rates for k in kept))):
-            kept.append(each)
-    return kept
-
-
-def _same(one: Floats, other: Floats) -> bool:
-    return len(one) == len(other) and bool(abs(one - other).max() <= SAME * max(one.max(), other.max()))
+    return asked or of.usual(now.rate, now.rest, now.step, now.total_steps)
 
 
 def _steps(text: str, total: int) -> int:

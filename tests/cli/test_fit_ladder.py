@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scalewatch.cli.ladder_charts import Goal, goal_of
+from scalewatch.cli.goal import goal_of
 from scalewatch.errors import ConfigError
+from scalewatch.plan.ladder_charts import Goal
 from tests.cli.tables import CURVES, Said, curve, joined, runs, write
 
 

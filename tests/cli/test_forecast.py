@@ -74,13 +74,19 @@ def test_it_sees_no_row_beyond_the_part_that_was_asked_for(
     assert part["final_loss"] is None
 
 
-def test_a_ladder_sharpens_the_forecast(finished: Path, tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
-    """With a law of smaller runs the shape is known, and the interval at 30 % is narrower."""
+def test_the_laws_that_compete_are_shown_with_their_weights(
+    finished: Path, tmp_path: Path, scalewatch: Callable[..., Any]
+) -> None:
+    """Without a law those of public runs; with one it is among them. In the text and in JSON."""
     save_law(fitted(), tmp_path / "law.json")
-    alone = told(scalewatch("forecast", finished, "--json"))["forecasts"][2]["intervals"]["0.8"]
-    law = told(scalewatch("forecast", finished, "--json", "--law", tmp_path / "law.json"))["forecasts"][2]
+    options = ("forecast", finished, "--law", tmp_path / "law.json")
+    alone = told(scalewatch("forecast", finished, "--json"))["forecasts"][2]["laws"]
+    with_law = told(scalewatch(*options, "--json"))["forecasts"][2]["laws"]
 
-    assert np.diff(law["intervals"]["0.8"])[0] < np.diff(alone)[0]
+    assert "law of smaller runs" not in alone
+    assert "law of smaller runs" in with_law
+    assert pytest.approx([1.0, 1.0]) == [sum(alone.values()), sum(with_law.values())]
+    assert "public runs: a decay gives a part of the" in scalewatch("forecast", finished).out
 
 
 def test_pictures(finished: Path, tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
@@ -176,14 +182,14 @@ def test_a_model_that_recites_its_data_is_doubted(tmp_path: Path, scalewatch: Ca
 
 
 def test_rates_that_leave_the_plan_are_told(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
-    """A schedule that changed in mid-run: what is said holds for the plan, and that is said too."""
+    """A schedule that changed in mid-run: the rates to come are unknown from there on, and that is said."""
     plan = cosine(TOTAL)
     taken = np.where(np.arange(TOTAL) < 600, plan, 0.2 * plan)
     log = write(tmp_path / "run.csv", curve(taken), taken)
     said = scalewatch("forecast", log, "--schedule", "cosine", "--at", "0.6")
 
     assert "are not those of --schedule cosine" in said.out
-    assert "the plan has" in said.out
+    assert "left its plan at step 601" in said.out
 
 
 def test_a_length_that_was_wrong_is_told(finished: Path, scalewatch: Callable[..., Any]) -> None:

@@ -143,7 +143,8 @@ def test_the_help_is_that_of_the_docstring(flavour: Any) -> None:
         run_cli(flavour, "fit", "--trainer.callbacks.help=scalewatch_lightning.ScaleWatch")
 
     help_text = " ".join(out.getvalue().split())
-    assert "`stop` ends a run that is lost. Empty, it changes nothing." in help_text
+    assert "`stop` ends a run that is lost, or that the forecast advises to stop" in help_text
+    assert "--trainer.callbacks.target_loss" in help_text
     for option in ("law", "act", "directory", "tokens_per_step", "grad_norm_every", "name", "quiet"):
         assert f"--trainer.callbacks.{option} " in help_text
 

@@ -35,6 +35,9 @@ from scalewatch_lightning import ScaleWatch
         ({"directory": ""}, "`directory` must be the path of a folder"),
         ({"directory": 7}, "got 7, int"),
         ({"law": 7}, "`law` must be the path of a law file"),
+        ({"target_loss": -2.0}, "`target_loss` must be positive and finite [nats/token], or None (got -2.0)"),
+        ({"incumbent_loss": float("nan")}, "`incumbent_loss` must be positive and finite"),
+        ({"least_gain": "much"}, "`least_gain` must be positive and finite [nats/token], or None (got 'much')"),
     ],
 )
 def test_a_wrong_option_is_refused(options: dict[str, Any], says: str) -> None:

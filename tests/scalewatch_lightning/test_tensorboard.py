@@ -62,9 +62,10 @@ def test_the_run_its_law_and_its_forecast_are_drawn(logged: Path) -> None:
     """Bands hold their middle, and the gap is the loss above the law."""
     drawn = scalars(logged)
 
-    for middle in ("scalewatch/expected_loss", "scalewatch/forecast_final_loss"):
+    # this toy recites its text after 27 steps, and from there on no law is asked where it ends
+    for middle, least in (("scalewatch/expected_loss", 100), ("scalewatch/forecast_final_loss", 20)):
         low, high = drawn[f"{middle}_low_80"], drawn[f"{middle}_high_80"]
-        assert len(drawn[middle]) > 100
+        assert len(drawn[middle]) > least
         assert all(low[step] < value < high[step] for step, value in drawn[middle].items())
     loss = drawn["scalewatch/loss"]
     assert sorted(loss) == list(range(1, 201))

@@ -35,12 +35,22 @@ def test_the_end_of_an_incident_reads_as_its_end() -> None:
 
 
 def test_an_advice_is_one_line() -> None:
-    """What to do, why, how sure that is, what it gains."""
-    advice = Advice(Action.DECAY_NOW, "the plateau is reached", EvidenceGrade.B, 0.0213, 7)
+    """What to do, how sure that is, what it gains with its interval, why."""
+    advice = Advice(Action.DECAY_NOW, "The plateau is reached.", EvidenceGrade.B, 0.0213, 7, (0.015, 0.03))
 
     assert advice_line(advice) == (
-        "scalewatch: advice: decay now: the plateau is reached (evidence B, expected gain 0.0213 nats)"
+        "scalewatch: advice: decay now (evidence B, gains 0.021 nats, 80 %: 0.015 to 0.030): The plateau is reached."
     )
+
+
+def test_what_would_change_an_advice_stands_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that nobody has to believe it."""
+    Terminal(None).advice(Advice(Action.STOP, "Lost.", EvidenceGrade.C, would_change="A loss\nthat falls."))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "scalewatch: advice: stop (evidence C): Lost.",
+        "scalewatch: would change it: A loss\\nthat falls.",
+    ]
 
 
 @pytest.mark.parametrize(
