@@ -22,6 +22,8 @@ from scalewatch.charts.style import (
     columns,
     data,
     finished,
+    named,
+    note,
     quantity,
     ramp,
     rows,
@@ -70,6 +72,8 @@ def collapse(
     progress: ArrayLike = (),
     deviation: ArrayLike = (),
     noise_floor: ArrayLike = (),
+    here: NormalisedCurve | None = None,
+    here_label: str = "this run",
     dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw normalised loss curves.
@@ -79,6 +83,7 @@ def collapse(
         title: headline. subtitle: sentences under it.
         progress: shape (m,), of the two that follow. deviation: sd over mean of all curves, shape (m,).
         noise_floor: the same of the seeds of one size, shape (m,); empty or NaN if unknown.
+        here: a run to point out, finished or not. here_label: what it is called.
         dark: colours for a dark page.
 
     Raises:
@@ -111,7 +116,8 @@ def collapse(
         ),
     )
     x = axis(FIRST, 1.0, "part of the run done", log=True, most=7)
-    y = axis(*span(*[value for _, _, value in drawn], [1.0]), "loss above L0, final = 1", grid=True)
+    own = (np.zeros(0), np.zeros(0)) if here is None else _thin(here)
+    y = axis(*span(*[value for _, _, value in drawn], own[1], [1.0]), "loss above L0, final = 1", grid=True)
     lines = [
         {"x": x_value, "value": value, "size": labels[size], "run": number}
         for number, (size, at, values) in enumerate(drawn)
@@ -119,6 +125,10 @@ def collapse(
     ]
     mark = alt.Chart(data(lines)).mark_line(strokeWidth=1.5, strokeOpacity=0.75)
     upper = mark.encode(x=alt.X("x:Q", **x), y=alt.Y("value:Q", **y), color=colour, detail="run:N")
+    if here is not None:
+        line = alt.Chart(rows(x=own[0], value=own[1])).mark_line(strokeWidth=3, color=theme.forecast, clip=True)
+        upper = alt.layer(upper, line.encode(x=alt.X("x:Q", **x), y=alt.Y("value:Q", **y)))
+        upper = alt.layer(upper, note(named(here_label), theme.forecast, theme, right=INNER))
     upper = upper.properties(width=INNER, height=HEIGHT)
     if not np.size(deviation):
         return finished(upper, theme, title=title, subtitle=subtitle)

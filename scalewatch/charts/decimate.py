@@ -6,12 +6,13 @@ step that went wrong is always in the picture, which a sample of every n-th poin
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Envelope", "envelope"]
+__all__ = ["Cut", "Envelope", "cut", "envelope"]
 
 Floats = NDArray[np.float64]
 
@@ -58,3 +59,70 @@ def envelope(steps: ArrayLike, values: ArrayLike, stretches: int = STRETCHES, *,
         np.minimum.reduceat(value, starts),
         np.maximum.reduceat(value, starts),
     )
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A window of a log in stretches, for several columns alike.
+
+    Attributes:
+        x: middle of each stretch, shape (n,), rising. first: its first row, shape (n,). stop: row after the last.
+    """
+
+    x: Floats
+    first: NDArray[np.int64]
+    stop: int
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """How many rows each stretch holds, shape (n,)."""
+        return np.diff(self.first, append=self.stop)
+
+    def missing(self, values: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Return how many rows of each stretch hold no finite value of a column, shape (n,)."""
+        if not len(self.first):
+            return self.first
+        start = int(self.first[0])
+        counts: NDArray[np.int64] = np.add.reduceat(
+            ~np.isfinite(values[start : self.stop]), self.first - start, dtype=np.int64
+        )
+        return counts
+
+    def of(self, values: NDArray[np.floating]) -> Envelope:
+        """Return mean, least and greatest finite value of one column in each stretch, NaN where it holds none.
+
+        Args:
+            values: shape (rows of the log,); about 10 ms for a million.
+        """
+        if not len(self.first):
+            return Envelope(self.x, self.x, self.x, self.x)
+        start = int(self.first[0])
+        held, first = values[start : self.stop], self.first - start
+        fine = np.isfinite(held)
+        whole = bool(fine.all())
+        shown = held if whole else np.where(fine, held, np.nan)
+        added = np.add.reduceat(held if whole else np.where(fine, held, 0), first, dtype=np.float64)
+        counts = self.rows if whole else np.add.reduceat(fine, first, dtype=np.int64)
+        mean = np.divide(added, counts, out=np.full(len(first), np.nan), where=counts > 0)
+        low, high = (least.reduceat(shown, first).astype(np.float64) for least in (np.fmin, np.fmax))
+        # the mean of numbers that are rounded may lie beyond them
+        return Envelope(self.x, np.clip(mean, low, high), low, high)
+
+
+def cut(x: Floats, low: float, high: float, *, log: bool = False, stretches: int = STRETCHES) -> Cut:
+    """Cut the rows of a log from `low` to `high` into at most `stretches` stretches, equal on the axis that is drawn.
+
+    Args:
+        x: place of each row on the axis, shape (n,), never falling. low, high: the window, in its units.
+        log: the axis is logarithmic; `low` is then positive.
+    """
+    start, stop = int(np.searchsorted(x, low)), int(np.searchsorted(x, high, side="right"))
+    if stop - start <= stretches:
+        return Cut(x[start:stop].astype(np.float64), np.arange(start, stop), stop)
+    least, most = float(x[start]), float(x[stop - 1])
+    even = np.geomspace(least, most, stretches + 1) if log else np.linspace(least, most, stretches + 1)
+    first = np.unique(np.clip(np.searchsorted(x, even[:-1]), start, stop - 1))
+    last = np.append(first[1:], stop) - 1
+    middle = np.sqrt(x[first] * x[last]) if log else 0.5 * (x[first] + x[last])
+    return Cut(middle, first, stop)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.charts.marks import evenly, fraction, halo_text
+from scalewatch.charts.marks import Placed, evenly, fraction, halo_text, placed_layers
 from scalewatch.charts.style import (
     WIDTH,
     Ribbon,
@@ -52,6 +52,8 @@ MOST_OF = 0.95
 EDGE_LEFT, EDGE_RIGHT, EDGE_BELOW = 0.03, 0.03, 0.03
 #: Half the width and height of a label, in parts of the panel, that keep clear of runs and of the frontier.
 LABEL = (0.035, 0.03)
+#: Height of the corner with the frontier's name, in parts of the panel, and width of a letter there [pixels].
+CORNER, LETTER = 0.09, 7.0
 #: Compute beyond the runs that is shown, either way.
 BEYOND = 2.0
 
@@ -79,6 +81,7 @@ def isoloss(
     flops: ArrayLike = (),
     parameters: ArrayLike = (),
     loss: ArrayLike = (),
+    here: Placed | None = None,
     dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw lines of equal loss.
@@ -87,7 +90,8 @@ def isoloss(
         contours: the lines, from a law.
         title: headline. subtitle: sentences under it.
         frontier: best size over compute [FLOP], with its interval.
-        flops, parameters, loss: runs, shape (n,) each [FLOP, count, nats/token].
+        flops, parameters, loss: runs, shape (n,) each [FLOP, count, nats/token]; without losses they have no colour.
+        here: a run to point out.
         dark: colours for a dark page.
 
     Raises:
@@ -105,11 +109,14 @@ def isoloss(
         raise ConfigError("There is no contour to draw: give losses above the irreducible one.")
     runs: list[Floats] = []
     if np.size(flops):
-        runs, _ = columns("runs", flops=flops, parameters=parameters, loss=loss)
-    x_span, y_span = _spans(few, frontier, runs)
+        known = {"flops": flops, "parameters": parameters} | ({"loss": loss} if np.size(loss) else {})
+        runs, _ = columns("runs", positive=True, **known)
+    x_span, y_span = _spans(few, frontier, runs, here)
     x = axis(*x_span, "compute  [FLOP]", unit="flops", most=9)
     y = axis(*y_span, "parameters", unit="count", grid=True)
-    losses = [c.loss for c in few] + (runs[2][runs[2] <= np.quantile(runs[2], MOST_OF)].tolist() if runs else [])
+    losses = [c.loss for c in few]
+    if len(runs) > 2:
+        losses += runs[2][runs[2] <= np.quantile(runs[2], MOST_OF)].tolist()
     colour = alt.Color(
         "loss:Q",
         scale=alt.Scale(domain=[min(losses), max(losses)], range=list(theme.stops)[::-1], nice=False, clamp=True),
@@ -126,19 +133,23 @@ def isoloss(
     if frontier is not None:
         layers += ribbon_layers(frontier, theme.promise, alt.X("x:Q", **x), y, None, dash=(1, 0))
     if runs:
-        dots = alt.Chart(rows(x=runs[0], size=runs[1], loss=runs[2]))
-        mark = dots.mark_circle(
-            size=40, opacity=1, fillOpacity=0.9, stroke=theme.background, strokeWidth=0.6, clip=True
-        )
-        layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), color=colour))
-    layers += _labels(few, frontier, runs, x, y, x_span, y_span, theme)
+        layers.append(_dots(runs, x, y, colour, theme))
+    layers += _labels(few, frontier, [*runs[:2]] or [[], []], here, (x, y), (x_span, y_span), theme)
+    if here is not None:
+        layers += placed_layers(here, (here.flops, x), (here.parameters, y), theme, name=True)
     return finished(alt.layer(*layers).properties(width=INNER, height=HEIGHT), theme, title=title, subtitle=subtitle)
 
 
 def _spans(
-    contours: Sequence[Contour], frontier: Ribbon | None, runs: Sequence[Floats]
+    contours: Sequence[Contour], frontier: Ribbon | None, runs: Sequence[Floats], here: Placed | None
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """What is shown: the runs and the frontier, or the contours where there are no runs."""
+    if here is not None:
+        mid = np.zeros(0) if frontier is None else frontier.mid
+        x, y = span(runs[0] if runs else [], here.flops), span(runs[1] if runs else [], here.parameters, mid, room=0.06)
+        if frontier is not None:
+            x = span(x, frontier.x, room=0.0)
+        return x, y
     if runs:
         x, y = span(runs[0]), span(runs[1], room=0.06)
         return (x[0] / BEYOND, x[1] * BEYOND), y
@@ -164,6 +175,19 @@ def _lines(contours: Sequence[Contour], x: dict[str, Any], y: dict[str, Any], co
     return mark.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), order="order:Q", color=colour, detail="loss:Q")
 
 
+def _dots(runs: Sequence[Floats], x: dict[str, Any], y: dict[str, Any], colour: Any, theme: Theme) -> Any:
+    """The runs, each in the colour of its loss where it is known."""
+    import altair as alt
+
+    look: dict[str, Any] = {"size": 40, "opacity": 1, "fillOpacity": 0.9, "strokeWidth": 0.6, "clip": True}
+    at = {"x": alt.X("x:Q", **x), "y": alt.Y("size:Q", **y)}
+    if len(runs) < 3:
+        dots = alt.Chart(rows(x=runs[0], size=runs[1]))
+        return dots.mark_circle(**look, stroke=theme.background, color=theme.ink).encode(**at)
+    dots = alt.Chart(rows(x=runs[0], size=runs[1], loss=runs[2]))
+    return dots.mark_circle(**look, stroke=theme.background).encode(**at, color=colour)
+
+
 def _few(contour: Contour) -> list[tuple[float, float]]:
     keep = np.unique(np.linspace(0, len(contour.flops) - 1, CONTOUR_POINTS).astype(int))
     return list(
@@ -174,24 +198,26 @@ def _few(contour: Contour) -> list[tuple[float, float]]:
 def _labels(
     contours: Sequence[Contour],
     frontier: Ribbon | None,
-    runs: Sequence[Floats],
-    x: dict[str, Any],
-    y: dict[str, Any],
-    x_span: tuple[float, float],
-    y_span: tuple[float, float],
+    runs: Sequence[Any],
+    here: Placed | None,
+    axes: tuple[dict[str, Any], dict[str, Any]],
+    spans: tuple[tuple[float, float], tuple[float, float]],
     theme: Theme,
 ) -> list[Any]:
     """The loss of each contour where it leaves the panel below its cheapest model, and the frontier's name."""
     import altair as alt
 
-    lines = [] if frontier is None else [(frontier.x, frontier.mid)]
-    marks = [*lines, *([runs[:2]] if runs else [])]
-    busy = [np.concatenate([[], *(fraction(mark[i], (x_span, y_span)[i]) for mark in marks)]) for i in (0, 1)]
+    (x, y), (x_span, y_span) = axes, spans
+    marks: list[Any] = [runs] if frontier is None else [(frontier.x, frontier.mid), runs]
+    marks += [] if here is None else [([here.flops], [here.parameters])]
+    busy = [np.concatenate([[], *(fraction(mark[i], spans[i]) for mark in marks)]) for i in (0, 1)]
+    corner = 0.0 if frontier is None else (10 + LETTER * len(frontier.label)) / INNER
     at = []
     digits = 2 if all(abs(one.loss - other.loss) > 0.009 for one, other in itertools.pairwise(contours)) else 3
     for contour in contours:
         across, up = fraction(contour.flops, x_span), fraction(contour.parameters, y_span)
-        inside = (across > EDGE_LEFT) & (across < 1 - EDGE_RIGHT) & (up > EDGE_BELOW) & (up < 1)
+        inside = (across > EDGE_LEFT) & (across < 1 - EDGE_RIGHT) & (up > EDGE_BELOW) & (up < 1 - 2 * LABEL[1])
+        inside &= (across > corner + LABEL[0]) | (up < 1 - CORNER - LABEL[1])
         if inside.any():
             # the label stands above the line
             from_x = np.abs(np.subtract.outer(across, busy[0]))

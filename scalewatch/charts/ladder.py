@@ -7,7 +7,7 @@ when it is known, what came out. How far the target lies beyond the largest run 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -38,7 +38,7 @@ __all__ = ["Target", "ladder"]
 Floats = NDArray[np.float64]
 
 HEIGHT, SIDE = 340, 150
-RUN, OTHER, PROMISE, OUTCOME = "rung", "other fitted run", "predicted", "outcome"
+RUN, OTHER, PROMISE, OUTCOME, NOW = "rung", "other fitted run", "predicted", "outcome", "forecast now"
 
 
 @final
@@ -49,6 +49,7 @@ class Target:
     Attributes:
         parameters: its size, count. loss: predicted [nats/token]. low, high: its interval [nats/token].
         level: of the interval, such as 0.8. outcome: what came out [nats/token], None while unknown.
+        running: the run is not over, and the outcome is what is forecast of it now.
     """
 
     parameters: float
@@ -57,6 +58,12 @@ class Target:
     high: float
     level: float = 0.8
     outcome: float | None = None
+    running: bool = False
+
+    @property
+    def series(self) -> str:
+        """What the legend calls the outcome."""
+        return NOW if self.running else OUTCOME
 
 
 def ladder(
@@ -101,7 +108,7 @@ def ladder(
         _check(target)
         known.append((f"{PROMISE}, {target.level:.0%} interval", theme.forecast))
         if target.outcome is not None:
-            known.append((OUTCOME, theme.alarm))
+            known.append((target.series, theme.alarm))
     colour = alt.Color(
         "series:N",
         title=None,
@@ -186,7 +193,7 @@ def _target(target: Target, x: Any, y: dict[str, Any], colour: Any) -> list[Any]
         ),
     ]
     if target.outcome is not None:
-        one = alt.Chart(rows(x=[target.parameters], loss=[target.outcome], series=[OUTCOME]))
+        one = alt.Chart(rows(x=[target.parameters], loss=[target.outcome], series=[target.series]))
         cross = one.mark_point(shape="cross", size=90, filled=True, opacity=1)
         layers.append(cross.encode(x=x, y=alt.Y("loss:Q", **y), color=colour))
     return layers
@@ -200,14 +207,15 @@ def _side(target: Target, colour: Any, theme: Theme) -> Any:
     low, high = span(ends, log=False, room=0.35)
     x = alt.X("x:Q", scale=alt.Scale(domain=[0, 1]), axis=None)
     y = axis(low, high, LOSS_TITLE, unit="loss", log=False)
-    moved = Target(0.25, target.loss, target.low, target.high, target.level, target.outcome)
+    moved = replace(target, parameters=0.25)
     told = [
         (target.high, f"{target.high:.3f}", theme.text),
         (target.loss, f"{target.loss:.3f}", theme.forecast),
         (target.low, f"{target.low:.3f}", theme.text),
     ]
     if target.outcome is not None:
-        told.append((target.outcome, f"{target.outcome:.3f} came out", theme.alarm))
+        word = "now" if target.running else "came out"
+        told.append((target.outcome, f"{target.outcome:.3f} {word}", theme.alarm))
     layers: list[Any] = []
     for at, (_, text, shade) in zip(_apart([t[0] for t in told], low, high), told, strict=True):
         one = alt.Chart(rows(x=[0.36], loss=[at], label=[text]))

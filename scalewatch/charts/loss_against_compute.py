@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.marks import Placed, placed_layers
 from scalewatch.charts.style import (
     LOSS_TITLE,
     Ribbon,
@@ -25,6 +26,7 @@ from scalewatch.charts.style import (
     span,
     theme_of,
 )
+from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
     import altair as alt
@@ -49,6 +51,7 @@ def loss_against_compute(
     title: str,
     subtitle: Sequence[str] = (),
     law: Ribbon | None = None,
+    here: Placed | None = None,
     dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw finished runs against what they cost, on logarithmic and on linear axes.
@@ -56,7 +59,7 @@ def loss_against_compute(
     Args:
         flops: of each run [FLOP], shape (n,). loss: final [nats/token], shape (n,).
         title: headline. subtitle: sentences under it.
-        law: least loss over compute, with the interval of a run on it.
+        law: least loss over compute, with the interval of a run on it. here: a run to point out.
         dark: colours for a dark page.
 
     Raises:
@@ -65,42 +68,59 @@ def loss_against_compute(
     import altair as alt
 
     theme = theme_of(dark)
-    (cost, losses), _ = columns("runs", flops=flops, loss=loss)
-    known = [("run", theme.ink)] + ([] if law is None else [(law.label, theme.promise)])
+    (cost, losses), _ = columns("runs", flops=flops, loss=loss) if np.size(flops) else ([np.zeros(0)] * 2, np.zeros(0))
+    known = [("run", theme.ink)] * bool(len(cost)) + ([] if law is None else [(law.label, theme.promise)])
     colour = alt.Color(
         "series:N",
         title=None,
         scale=alt.Scale(domain=[name for name, _ in known], range=[shade for _, shade in known]),
         legend=alt.Legend(orient="top", direction="horizontal", labelLimit=420, symbolOpacity=1),
     )
-    far = losses > FAR * np.quantile(losses, SHOWN)
-    large = (cost >= cost.max() / LARGEST) & ~far
+    shown = np.append(cost, [] if here is None else here.flops)
+    if not len(shown):
+        raise ConfigError("There is nothing to draw: give a run.")
+    far = losses > FAR * np.quantile(losses, SHOWN) if len(losses) else np.zeros(0, dtype=bool)
+    large = (cost >= shown.max() / LARGEST) & ~far
     notes = list(subtitle)
     if far.any():
         notes.append(f"{int(far.sum())} of {len(losses)} runs lie above the upper edge.")
     panels = [
-        _panel(cost, losses, ~far, law, colour, theme, log=True),
-        _panel(cost, losses, large if large.any() else ~far, law, colour, theme, log=False),
+        _panel(cost, losses, ~far, law, here, colour, theme, log=True),
+        _panel(cost, losses, large if large.any() or here is not None else ~far, law, here, colour, theme, log=False),
     ]
     return finished(alt.hconcat(*panels, spacing=22), theme, title=title, subtitle=notes)
 
 
 def _panel(
-    cost: Floats, loss: Floats, shown: NDArray[np.bool_], law: Ribbon | None, colour: Any, theme: Theme, *, log: bool
+    cost: Floats,
+    loss: Floats,
+    shown: NDArray[np.bool_],
+    law: Ribbon | None,
+    here: Placed | None,
+    colour: Any,
+    theme: Theme,
+    *,
+    log: bool,
 ) -> Any:
     """One panel; the runs that are `shown` set its loss axis."""
     import altair as alt
 
-    end = np.inf if log else BEYOND * cost.max()
-    part = np.zeros(0, dtype=bool) if law is None else (law.x >= cost[shown].min()) & (law.x <= end)
+    at = [] if here is None else [here.flops]
+    ends = [] if here is None else [here.loss, here.low or here.loss, here.high or here.loss]
+    end = np.inf if log else BEYOND * max([*cost.tolist(), *at])
+    part = np.zeros(0, dtype=bool) if law is None else (law.x >= min([*cost[shown].tolist(), *at])) & (law.x <= end)
     told = [np.zeros(0)] if law is None else [law.low[part], law.mid[part]]
-    low, high = span(cost, *([] if law is None else [law.x[law.x <= end]]), log=log)
+    low, high = span(cost, at, *([] if law is None else [law.x[law.x <= end]]), log=log)
     x = alt.X("x:Q", **axis(low if log else 0.0, high, "compute  [FLOP]", unit="flops", log=log, most=6))
-    limits = span(loss[shown], *told, log=log, room=0.07)
+    limits = span(loss[shown], ends, *told, log=log, room=0.07)
     y = axis(*limits, LOSS_TITLE, unit="loss", log=log, grid=True)
     dots = alt.Chart(rows(x=cost, loss=loss, series=["run"] * len(cost)))
     band, line = ([], []) if law is None else ([part] for part in ribbon_layers(law, theme.promise, x, y, colour))
     mark = dots.mark_circle(size=36, opacity=1, fillOpacity=0.6, clip=True)
-    layers = [*band, mark.encode(x=x, y=alt.Y("loss:Q", **y), color=colour), *line]
+    runs = [mark.encode(x=x, y=alt.Y("loss:Q", **y), color=colour)] if len(cost) else []
+    layers = [*band, *runs, *line]
+    if here is not None:
+        x_axis = {"scale": x["scale"], "axis": x["axis"]}
+        layers += placed_layers(here, (here.flops, x_axis), (here.loss, y), theme, name=log)
     what = "logarithmic axes" if log else "linear axes: what the largest runs differ by"
     return alt.layer(*layers).properties(width=PANEL, height=HEIGHT, title=panel_title(what, theme))

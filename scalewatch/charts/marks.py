@@ -3,18 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar, final
 
 import numpy as np
 
-from scalewatch.charts.style import Theme
+from scalewatch.charts.style import Theme, named, rows
 
-__all__ = ["evenly", "fraction", "halo_text", "interval_bars"]
+__all__ = ["Placed", "evenly", "fraction", "halo_text", "interval_bars", "placed_layers"]
 
 Item = TypeVar("Item")
 
 #: Width of the halo around words [pixels].
 HALO = 4
+#: Part of an axis from which on a name stands to the left of its mark.
+MIDDLE = 0.6
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One run that is shown among others, at the end that it has or will have.
+
+    Attributes:
+        name: of the run. flops: compute [FLOP]. parameters: count. loss: [nats/token].
+        low, high: interval of the loss [nats/token], None for an end that is known.
+    """
+
+    name: str
+    flops: float
+    parameters: float
+    loss: float
+    low: float | None = None
+    high: float | None = None
+
+
+def placed_layers(placed: Placed, x: tuple[float, Any], y: tuple[float, Any], theme: Theme, *, name: bool) -> list[Any]:
+    """Return the marks of one run among others: a diamond in a ring, its interval if y is the loss, and its name.
+
+    Args:
+        placed: the run. x, y: where, and the channel that reads `x`, or `y` and `low`. theme: of the page.
+        name: whether its name stands beside it.
+    """
+    import altair as alt
+
+    ends = (placed.loss, placed.loss) if placed.low is None or placed.high is None else (placed.low, placed.high)
+    base = alt.Chart(rows(x=[x[0]], y=[y[0]], low=[ends[0]], high=[ends[1]], label=[named(placed.name)]))
+    at = {"x": alt.X("x:Q", **x[1]), "y": alt.Y("y:Q", **y[1])}
+    layers: list[Any] = []
+    if placed.low is not None and y[0] == placed.loss:
+        up = (at["x"], alt.Y("low:Q", **y[1]))
+        layers.append(interval_bars(base, *up, across=False, color=theme.forecast, strokeWidth=3.5, opacity=0.6))
+    for size, shade in ((260, theme.background), (150, theme.forecast)):
+        mark = base.mark_point(shape="diamond", size=size, filled=True, opacity=1, color=shade, clip=True)
+        layers.append(mark.encode(**at))
+    if name:
+        left = _share(x[0], x[1]["scale"]) > MIDDLE
+        beside: dict[str, Any] = {"align": "right", "dx": -12} if left else {"align": "left", "dx": 12}
+        layers += halo_text(base, theme, at, fontSize=12, fontWeight="bold", **beside)
+    return layers
+
+
+def _share(value: float, scale: Any) -> float:
+    """Where a value lies on an axis, from 0 to 1."""
+    low, high = scale["domain"]
+    return float(fraction(value, (low, high))) if scale["type"] == "log" else (value - low) / (high - low)
 
 
 def evenly(items: Sequence[Item], most: int) -> list[Item]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.words import WIDTH, headline, sentences
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,10 +48,8 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-Unit = Literal["count", "flops", "loss", "number"]
+Unit = Literal["count", "flops", "loss", "number", "rate"]
 
-#: Width of a chart that stands alone [pixels].
-WIDTH = 760
 LOSS_TITLE = "loss  [nats/token]"
 #: Marks of one series at most: what a panel of this width can tell apart.
 MOST_POINTS = 2_000
@@ -61,14 +59,8 @@ LEAST_DRAWN, MOST_DRAWN = 1e-30, 1e60
 DIGITS = 8
 #: Control characters, and those that turn the direction of a text: a number would be read backwards.
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-#: Letters of a headline's line, and its lines: a run is called what it is called.
-TITLE_LETTERS, TITLE_LINES = 84, 2
 #: Size of what stands at an axis [pixels]: 7 points where the chart fills a page of 6.5 inches.
 AXIS_LETTERS = 12
-#: Letters of a subtitle's line at the full width.
-LINE_LETTERS = 118
-#: Sentences under a headline, and lines of each: what is cut off stands in the command's own output.
-MOST_SENTENCES, SENTENCE_LINES = 10, 3
 #: Letters of a name that is drawn.
 NAME_LETTERS = 40
 
@@ -86,6 +78,10 @@ class Theme:
     promise: str
     forecast: str
     alarm: str
+    #: What is lost, and not only in trouble.
+    lost: str
+    #: The run that others are held against.
+    reference: str
     #: From low to high, for what is ordered.
     stops: tuple[str, ...]
 
@@ -100,6 +96,8 @@ LIGHT = Theme(
     promise="#e69f00",
     forecast="#0072b2",
     alarm="#d55e00",
+    lost="#a3003c",
+    reference="#aa4499",
     stops=("#440154", "#414487", "#2a788e", "#22a884", "#72c04e"),
 )
 DARK = Theme(
@@ -111,6 +109,8 @@ DARK = Theme(
     promise="#f0b23a",
     forecast="#56b4e9",
     alarm="#ff8a5c",
+    lost="#ff5c8a",
+    reference="#e08ac8",
     stops=("#8a7be0", "#5b93e0", "#2fb3b8", "#4fd08a", "#e8e337"),
 )
 
@@ -239,11 +239,12 @@ def span(*parts: ArrayLike, log: bool = True, room: float = 0.04) -> tuple[float
 
 
 #: Vega expressions of a tick's label: 1e18 for FLOPs, 70M and 1.5B for counts.
-_LABELS: dict[str, str] = {
+LABELS: dict[str, str] = {
     "count": "replace(format(datum.value, '~s'), 'G', 'B')",
     "flops": "datum.value ? replace(format(datum.value, '~e'), '+', '') : '0'",
     "loss": "format(datum.value, '.3~f')",
     "number": "format(datum.value, '~g')",
+    "rate": "datum.value ? replace(format(datum.value, '~e'), '−', '-') : '0'",
 }
 
 
@@ -266,7 +267,7 @@ def axis(
     scale = alt.Scale(type="log" if log else "linear", domain=[low, high], nice=False, zero=zero)
     shown = alt.Axis(
         values=ticks(low, high, most, log=log),
-        labelExpr=_LABELS[unit],
+        labelExpr=LABELS[unit],
         labelOverlap=True,
         grid=grid,
         title=title,
@@ -350,14 +351,9 @@ def finished(
     """Return a chart with its headline, each sentence under it wrapped, in the colours of `theme`."""
     import altair as alt
 
-    letters = LINE_LETTERS * width // WIDTH
-    lines = []
-    for sentence in subtitle[:MOST_SENTENCES]:
-        told = textwrap.wrap(" ".join(sentence.split()), letters, max_lines=SENTENCE_LINES, placeholder=" …")
-        lines += told or [""]
     head = alt.TitleParams(
-        _headline(title, width),
-        subtitle=lines,
+        headline(title, width),
+        subtitle=sentences(subtitle, width),
         anchor="start",
         fontSize=17,
         subtitleFontSize=12,
@@ -366,23 +362,18 @@ def finished(
     )
     words: dict[str, Any] = {"labelColor": theme.text, "titleColor": theme.text, "titleFontWeight": "normal"}
     words |= {"labelFontSize": AXIS_LETTERS, "titleFontSize": AXIS_LETTERS}
-    styled: alt.TopLevelMixin = (
-        chart.properties(title=head)
-        .configure(background=theme.background, font="Inter, Helvetica, Arial, sans-serif", padding=14)
-        .configure_view(stroke=None)
-        .configure_axis(**words, domainColor=theme.grey, tickColor=theme.grey, gridColor=theme.grid)
-        .configure_title(color=theme.ink, subtitleColor=theme.text)
-        .configure_legend(**words)
+    # at once: altair copies a chart at each call
+    config = alt.Config(
+        background=theme.background,
+        font="Inter, Helvetica, Arial, sans-serif",
+        padding=14,
+        view=alt.ViewConfig(stroke=None),
+        axis=alt.AxisConfig(**words, domainColor=theme.grey, tickColor=theme.grey, gridColor=theme.grid),
+        title=alt.TitleConfig(color=theme.ink, subtitleColor=theme.text),
+        legend=alt.LegendConfig(**words),
     )
+    styled: alt.TopLevelMixin = chart.properties(title=head, config=config)
     return styled
-
-
-def _headline(title: str, width: int) -> str | list[str]:
-    """A headline in as many lines as it takes, at most two."""
-    letters = TITLE_LETTERS * width // WIDTH
-    if len(title) <= letters:
-        return title
-    return textwrap.wrap(" ".join(title.split()), letters, max_lines=TITLE_LINES, placeholder=" …")
 
 
 def panel_title(text: str, theme: Theme) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from scalewatch.errors import ConfigError
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.chinchilla_file import KIND as CHINCHILLA_KIND
-from scalewatch.laws.chinchilla_file import load_chinchilla
+from scalewatch.laws.chinchilla_file import FittedChinchilla, load_chinchilla
 from scalewatch.laws.law_file import load_law
 from scalewatch.laws.strict_json import read_record
 from scalewatch.plan.chinchilla_surface import BESIROGLU_RUNS, ChinchillaSurface, FittedRuns, besiroglu_draws
@@ -17,7 +17,7 @@ from scalewatch.plan.curve_surface import CurveSurface
 from scalewatch.plan.kaplan_surface import KaplanSurface
 from scalewatch.plan.surface import AbstractSurface
 
-__all__ = ["LAW_NAMES", "surface_for"]
+__all__ = ["LAW_NAMES", "fitted_surface", "surface_for"]
 
 #: Names that `surface_for` knows beside files; "chinchilla" is the repaired one.
 LAW_NAMES = ("chinchilla", "besiroglu", "hoffmann", "hoffmann-tex", "kaplan")
@@ -68,13 +68,13 @@ def surface_for(law: str, draws: int = DRAWS, seed: int = 0) -> AbstractSurface:
         raise ConfigError(f"There is no law {law!r:.200}: name one of {', '.join(LAW_NAMES)}, or a law file.")
     path = Path(law)
     if read_record(path).get("kind") == CHINCHILLA_KIND:
-        return _fitted(path, draws)
+        return fitted_surface(load_chinchilla(path), path.name, draws)
     return CurveSurface(load_law(path), path.name, draws, seed)
 
 
-def _fitted(path: Path, draws: int) -> ChinchillaSurface:
-    fitted = load_chinchilla(path)
-    label = f"{path.name}: Chinchilla's law, {fitted.law.source}"
+def fitted_surface(fitted: FittedChinchilla, name: str, draws: int = DRAWS) -> ChinchillaSurface:
+    """Return a law of final losses as it was fitted; `name` says whose it is, `draws` how many constants it keeps."""
+    label = f"{name}: Chinchilla's law, {fitted.law.source}"
     said = tuple(status.value for status in fitted.statuses if status.name != "OK")
     if not fitted.status.usable:
         errors = "No intervals are known."

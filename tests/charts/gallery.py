@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scalewatch import charts
-from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.finding import Finding, Kind, Phase, Severity
 
 #: What a run, a column or a title may be called by somebody who means harm, or by accident.
 HOSTILE = '</script><script>alert(1)</script> {"signal": "width"} \'x\' \\ [a.b] \u202e\x07 & < > é 漢'
@@ -144,13 +144,118 @@ def loss_against_law(name: str, *, dark: bool = False) -> Any:
     return charts.loss_against_law(step, loss, title=name, subtitle=[name], promise=band, findings=pages, dark=dark)
 
 
+def valleys(name: str, *, dark: bool = False) -> Any:
+    """Valleys of a law, their bottoms, runs, and one pointed out."""
+    size, _, flops, loss = _runs()
+    grid = np.geomspace(1e7, 1e11, 300)
+    lines = [
+        charts.Valley(budget, grid, 1.8 + 480 * grid**-0.35 + 2000 * (budget / 6 / grid) ** -0.37, (budget**0.46, 2.5))
+        for budget in np.unique(flops).tolist()
+    ]
+    here = charts.Placed(name, 3e19, 4e8, 2.6, 2.5, 2.7)
+    return charts.valleys(
+        lines, title=name, subtitle=[name], parameters=size, loss=loss, flops=flops, here=here, dark=dark
+    )
+
+
+def _findings(name: str) -> list[Finding]:
+    """A note, a page that became critical and closed, and one that is open."""
+
+    def made(kind: Kind, severity: Severity, step: int, phase: Phase = Phase.OPENED) -> Finding:
+        return Finding(kind=kind, severity=severity, step=step, start_step=step - 1, message=name, phase=phase)
+
+    return [
+        made(Kind.BAD_BATCH, Severity.INFO, 30_000),
+        made(Kind.SPIKE, Severity.WARNING, 55_000),
+        made(Kind.SPIKE, Severity.CRITICAL, 55_400, Phase.ESCALATED),
+        made(Kind.SPIKE, Severity.INFO, 56_000, Phase.CLOSED),
+        made(Kind.OFF_LAW, Severity.WARNING, 90_000),
+    ]
+
+
+def run_panel(name: str, *, dark: bool = False) -> Any:
+    """A run of 100,000 steps on its way, with all that can be drawn beside it."""
+    step = np.arange(1.0, 100_001.0)
+    rng = np.random.default_rng(0)
+    mid = 2.0 + 8.0 * step**-0.4
+    loss = mid * np.exp(0.02 * rng.standard_normal(len(step)))
+    loss[[30_000, 80_000]] = 17.0, math.nan
+    grid = np.geomspace(500, 160_000, 300)
+    law, ahead = 2.0 + 8.0 * grid**-0.4, np.linspace(1e5, 1.6e5, 60)
+    most = 2.0 + 8.0 * ahead**-0.4
+    others = [charts.Trace(f"{place} {name}", step, loss * (1 + 0.02 * place)) for place in range(8)]
+    return charts.run_panel(
+        step,
+        loss,
+        title=name,
+        subtitle=[name],
+        learning_rates=3e-4 * np.minimum(step / 2_000, 1.0),
+        grad_norms=np.exp(0.3 * rng.standard_normal(len(step))),
+        promise=charts.Ribbon(name, grid, law, 0.98 * law, 1.02 * law),
+        fan=charts.Fan(f"{name} now", ahead, most, ((0.97 * most, 1.03 * most), (0.99 * most, 1.01 * most))),
+        registered=charts.Ending(name, 1.6e5, 2.06, 2.02, 2.1),
+        today=charts.Ending(name, 1.6e5, 2.07, 2.05, 2.09),
+        incidents=charts.incidents_of(_findings(name), {Kind.OFF_LAW}, 100_000),
+        others=others,
+        reference=charts.Trace(name, step, loss * 0.9),
+        end=1.6e5,
+        dark=dark,
+    )
+
+
+def health(name: str, *, dark: bool = False) -> Any:
+    """A run with residuals, eight gauges and incidents."""
+    step = np.arange(1.0, 100_001.0)
+    sigmas = np.random.default_rng(0).standard_normal(len(step))
+    sigmas[30_000] = 90.0
+    gauge = [charts.Gauge(f"{place} {name}", step[::8], np.exp(1e-4 * step[::8]), 1e3) for place in range(8)]
+    return charts.health(
+        step,
+        sigmas,
+        title=name,
+        subtitle=[name],
+        thresholds=[charts.Threshold(4.0, name), charts.Threshold(6.0, name)],
+        gauges=gauge,
+        incidents=charts.incidents_of(_findings(name), {Kind.OFF_LAW}, 100_000),
+        dark=dark,
+    )
+
+
+def forecast_history(name: str, *, dark: bool = False) -> Any:
+    """Forty looks, a promise, the outcome and the count."""
+    at = np.linspace(5.0, 100.0, 40)
+    mid = 2.5 + 0.1 * np.exp(-at / 30)
+    bands = [(mid - wide * (1 - at / 110), mid + wide * (1 - at / 110)) for wide in (0.2, 0.1, 0.05)]
+    kept = [charts.Kept(level, round(18 * level), 20) for level in (0.5, 0.8, 0.95)]
+    before = charts.Ending(name, 0.0, 2.52, 2.4, 2.6)
+    return charts.forecast_history(
+        at, mid, bands, title=name, subtitle=[name], registered=before, truth=2.51, kept=kept, dark=dark
+    )
+
+
+def outcomes(name: str, *, dark: bool = False) -> Any:
+    """The plan and eight schedules."""
+    steps = np.arange(50_000.0, 100_001.0)
+    plan = charts.Choice(name, 2.5, 0.0, 0.0, 0.0, "B", steps, np.linspace(3e-4, 0, len(steps)), is_plan=True)
+    others = [
+        charts.Choice(f"{off} {name}", 2.4, off, off - 0.02, off + 0.02, "C", steps, 3e-4 + 0 * steps)
+        for off in (-0.03, -0.01, 0.02, 0.05)
+    ]
+    return charts.outcomes([plan, *others], title=name, subtitle=[name], dark=dark)
+
+
 CHARTS: dict[str, Callable[..., Any]] = {
     "collapse": collapse,
+    "forecast_history": forecast_history,
+    "health": health,
     "isoflop": isoflop,
     "isoloss": isoloss,
     "ladder": ladder,
     "loss_against_compute": loss_against_compute,
     "loss_against_law": loss_against_law,
+    "outcomes": outcomes,
     "residuals": residuals,
+    "run_panel": run_panel,
     "three_approaches": three_approaches,
+    "valleys": valleys,
 }

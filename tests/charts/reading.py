@@ -40,5 +40,6 @@ def _walk(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _values(spec: dict[str, Any], layer: dict[str, Any]) -> list[dict[str, Any]]:
     data = layer.get("data", {})
     written = spec["datasets"][data["name"]] if "name" in data else data.get("values", "[]")
-    rows: list[dict[str, Any]] = json.loads(written)
+    # altair's charts hold their rows as text, the plain ones as they are
+    rows: list[dict[str, Any]] = json.loads(written) if isinstance(written, str) else written
     return rows

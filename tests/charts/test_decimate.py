@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from scalewatch.charts import envelope
+from scalewatch.charts.decimate import cut
 
 ROWS = 1_000_000
 
@@ -80,3 +81,27 @@ def test_a_log_out_of_order_is_put_in_order() -> None:
 def test_nothing_to_draw_is_an_empty_envelope(values: list[float]) -> None:
     """Not an error: the chart says it."""
     assert [0] * 4 == [len(column) for column in envelope(np.arange(1, len(values) + 1), values)]
+
+
+@given(logs, st.integers(1, 50), st.booleans(), st.floats(0, 1), st.floats(0, 1))
+def test_a_cut_holds_every_row_of_its_window_once_and_their_extremes(
+    log: tuple[np.ndarray, np.ndarray],
+    stretches: int,
+    is_log: bool,
+    one: float,
+    other: float,  # type: ignore[type-arg]
+) -> None:
+    """As many stretches as asked for, rising; what is not finite is counted and in no mean."""
+    x = np.sort(np.nan_to_num(np.abs(log[0]))) + 1.0
+    low, high = sorted((x[0] + one * (x[-1] - x[0]), x[0] + other * (x[-1] - x[0])))
+    inside = log[1][(x >= low) & (x <= high)]
+    taken = cut(x, low, high, log=is_log, stretches=stretches)
+    few, fine = taken.of(log[1]), np.isfinite(inside)
+
+    assert len(taken.x) <= max(stretches, 1)
+    assert taken.rows.sum() == len(inside)
+    assert bool(np.all(np.diff(taken.x) >= 0))
+    assert bool(np.all(taken.rows > 0))
+    if fine.any():
+        assert (inside[fine].min(), inside[fine].max()) == (np.nanmin(few.low), np.nanmax(few.high))
+    assert taken.missing(log[1]).sum() == (~fine).sum()

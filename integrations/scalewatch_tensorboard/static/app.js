@@ -1,0 +1,247 @@
+// The page: tabs, the run looked at, live updates, and what each panel may ask of the rest.
+
+import { get } from "./api.js";
+import { AdvicePanel } from "./advice.js";
+import { h, replace } from "./dom.js";
+import { ForecastPanel } from "./forecast.js";
+import { plural } from "./format.js";
+import { HealthPanel } from "./health.js";
+import { Host } from "./host.js";
+import { Overview } from "./overview.js";
+import { Poller } from "./poll.js";
+import { RunPanel } from "./run.js";
+import { ScalingPanel } from "./scaling.js";
+import { parsed, State } from "./state.js";
+import { Subject } from "./subject.js";
+import { tabs } from "./tabs.js";
+
+const PANELS = [
+  { value: "overview", text: "Overview", title: "Which of my runs needs me?", make: Overview },
+  { value: "run", text: "Run", title: "Is it healthy, and is it on its law?", make: RunPanel },
+  { value: "health", text: "Health", title: "Does anything look unlike the rest of the run?", make: HealthPanel },
+  { value: "forecast", text: "Forecast", title: "Where will it end, and what if it were scheduled otherwise?", make: ForecastPanel },
+  { value: "scaling", text: "Scaling", title: "Where does it stand among runs of other sizes?", make: ScalingPanel },
+  { value: "advice", text: "Advice", title: "What should I do now, and why?", make: AdvicePanel },
+];
+const PLAN_OF_A_RUN = ["total_steps", "schedule", "at", "extend", "decay", "rate"];
+
+function latest(runs) {
+  return runs.reduce((best, row) => ((row.seconds_last ?? 0) > (best.seconds_last ?? 0) ? row : best));
+}
+
+/** Everything of the page that panels share. */
+export class App {
+  constructor(root, host) {
+    this.root = root;
+    this.host = host;
+    this.state = new State();
+    this.runs = [];
+    this.rows = new Map();
+    this.versions = new Map();
+    this.ladder = null;
+    this.answered = false;
+    this.dark = host.dark();
+    this.panels = new Map();
+    this.build();
+  }
+
+  build() {
+    this.main = h("main", { class: "panel" });
+    this.tabs = tabs({ label: "ScaleWatch", options: PANELS, panel: this.main, onChange: (panel) => this.state.set({ panel }) });
+    this.pulse = h("p", { class: "pulse" }, h("span", { class: "dot" }), h("span", {}, "loading"));
+    this.notice = h("div", { class: "notice", role: "alert", hidden: true });
+    this.told = h("div", { class: "unseen", "aria-live": "polite" });
+    this.subject = new Subject(this);
+    replace(this.root, h("header", { class: "top" }, this.tabs.element, this.pulse), this.notice, this.subject.element, this.main, this.told);
+    replace(this.main, h("p", { class: "empty" }, "Looking for runs …"));
+  }
+
+  /** Begin: where the link points, then what the server knows, again every few seconds. */
+  async start() {
+    this.theme(this.dark);
+    const first = get("runs").catch(() => null);
+    this.state.set(parsed(await this.host.linked()));
+    this.state.onChange((changed) => this.changed(changed));
+    this.poller = new Poller(() => this.poll(), () => this.host.seen(), (error, wait) => this.lost(error, wait));
+    this.host.onTheme((dark) => this.theme(dark));
+    this.host.onReload(() => this.poller.now());
+    this.host.onLink((parameters) => this.state.set(parsed(parameters)));
+    this.host.onSeen(() => this.poller.look());
+    const answer = await first;
+    if (answer) this.take(answer);
+    this.poller[answer ? "plan" : "now"](answer ? this.poller.wait() : 0);
+  }
+
+  async poll() {
+    this.take(await get("runs"));
+  }
+
+  /** Take in what the server said; redraw only what changed. */
+  take(answer) {
+    this.notice.hidden = true;
+    const had = this.rows;
+    this.law = answer.law ?? null;
+    this.logdir = answer.logdir ?? "";
+    this.searched = answer.searched !== false;
+    this.troubles = [answer.law_trouble, ...(answer.troubles ?? [])].filter(Boolean);
+    const live = answer.runs.filter(({ state }) => state === "live" || state === "reading").length;
+    this.poller.soon = !this.searched || answer.runs.some(({ state }) => state === "reading" || state === "waiting");
+    this.beat(live ? `${plural(live, "run")} live` : answer.runs.length ? "up to date" : "waiting for runs", live > 0);
+    const versions = new Map(answer.runs.map((row) => [row.name, JSON.stringify(row)]));
+    const same = versions.size === this.versions.size && [...versions].every(([name, text]) => this.versions.get(name) === text);
+    const finished = answer.runs.filter(({ state }) => state === "finished").map(({ name }) => name);
+    this.ladder = JSON.stringify([this.law, finished]);
+    if (same && this.answered) return;
+    this.answered = true;
+    this.runs = answer.runs;
+    this.rows = new Map(answer.runs.map((row) => [row.name, row]));
+    this.versions = versions;
+    this.news(had);
+    this.show();
+  }
+
+  /** Tell a screen reader what got worse since the last answer. */
+  news(had) {
+    const worse = this.runs.filter((row) => had.has(row.name) && row.open_incidents > had.get(row.name).open_incidents);
+    if (worse.length) this.announce(worse.slice(0, 3).map((row) => `${row.name}: ${row.headline}`).join(". "));
+  }
+
+  lost(error, wait) {
+    this.beat("not connected", false, true);
+    const again = h("button", { type: "button", class: "tool", on: { click: () => this.poller.now() } }, "Try now");
+    replace(this.notice, h("span", {}, `${error.message} Trying again in ${Math.round(wait)} s.`), again);
+    this.notice.hidden = false;
+    if (this.rows.size === 0) replace(this.main, h("p", { class: "empty" }, "Nothing to show until TensorBoard answers."));
+  }
+
+  beat(text, live, bad = false) {
+    this.pulse.lastChild.textContent = text;
+    this.pulse.className = `pulse${live ? " live" : ""}${bad ? " bad" : ""}`;
+  }
+
+  changed(changed) {
+    if (changed.includes("run") && PLAN_OF_A_RUN.every((name) => !changed.includes(name))) {
+      this.state.set(Object.fromEntries(PLAN_OF_A_RUN.map((name) => [name, null])));
+    }
+    this.show();
+    this.host.remember(this.state.parameters());
+  }
+
+  /** Fill what the link left open: a run, and the panel that says most about what is there. */
+  settle() {
+    const { panel, run } = this.state.now;
+    const found = {};
+    if (run === null && this.runs.length > 0) found.run = latest(this.runs).name;
+    if (panel === null) found.panel = this.runs.length === 1 ? "run" : "overview";
+    Object.assign(this.state.now, found);
+  }
+
+  show() {
+    if (!this.answered) return;
+    this.settle();
+    const { panel, run } = this.state.now;
+    this.tabs.set(panel);
+    const entry = PANELS.find(({ value }) => value === panel);
+    const fresh = !this.panels.has(panel);
+    if (fresh) this.panels.set(panel, new entry.make(this));
+    const shown = this.panels.get(panel);
+    const alone = panel === "overview";
+    this.subject.show(!alone);
+    if (!alone && !this.rows.has(run)) {
+      replace(this.main, h("p", { class: "empty" }, this.runs.length ? `There is no run named “${run}” below this log folder. Choose another one above.` : this.noRuns()));
+      return;
+    }
+    if (shown.element.parentElement !== this.main) replace(this.main, shown.element);
+    shown.show();
+    if (!alone) this.detail(shown, run);
+  }
+
+  /** Fetch what is said about a run in words, once for each change of it. */
+  async detail(panel, run) {
+    const key = JSON.stringify([run, this.version(run), this.guess()]);
+    if (panel.detailKey === key) return;
+    panel.detailKey = key;
+    if (this.known?.key !== key) this.known = { key, answer: get("run", { run, ...this.guess() }) };
+    try {
+      const detail = await this.known.answer;
+      if (panel.detailKey === key) panel.tell(detail);
+    } catch (error) {
+      panel.detailKey = null;
+      if (this.known?.key === key) this.known = null;
+      this.say(error.message);
+    }
+  }
+
+  row(name) {
+    return this.rows.get(name) ?? null;
+  }
+
+  /** Changes whenever the run does. */
+  version(name) {
+    return this.versions.get(name) ?? null;
+  }
+
+  /** What the user guesses of a plan that the log does not tell. */
+  guess() {
+    const { total_steps, schedule } = this.state.now;
+    return { total_steps, schedule };
+  }
+
+  link() {
+    return this.host.link(this.state.parameters());
+  }
+
+  openRun(run) {
+    this.state.set({ panel: "run", run });
+    this.tabs.element.querySelector("[aria-selected=true]").focus();
+  }
+
+  openIncident(index) {
+    this.state.set({ panel: "run" });
+    this.panels.get("run").explain(index);
+  }
+
+  showIncident(incident) {
+    this.state.set({ panel: "run" });
+    this.panels.get("run").zoomTo(incident);
+  }
+
+  /** A sentence for screen readers. */
+  announce(sentence) {
+    this.told.textContent = sentence;
+  }
+
+  /** A sentence for everybody. */
+  say(sentence) {
+    replace(this.notice, h("span", {}, sentence), h("button", { type: "button", class: "tool", on: { click: () => { this.notice.hidden = true; } } }, "Close"));
+    this.notice.hidden = false;
+  }
+
+  noRuns() {
+    if (!this.searched) return `Looking for runs below ${this.logdir || "the log folder"} …`;
+    return `No training run was found below ${this.logdir || "the log folder"}. A run shows here as soon as its event files hold a loss, or the scalewatch callback writes its journal; nothing needs to be restarted.`;
+  }
+
+  theme(dark) {
+    const before = this.dark;
+    this.dark = dark;
+    document.documentElement.dataset.theme = dark ? "dark" : "light";
+    if (before !== dark) for (const panel of this.panels.values()) this.redraw(panel);
+  }
+
+  redraw(panel) {
+    if (panel.element.isConnected) panel.show();
+  }
+
+  /** A chart was drawn: seen by tests and benchmarks. */
+  drawn(label) {
+    performance.mark(`scalewatch drawn: ${label}`);
+  }
+}
+
+/** Fill the page. */
+export async function start() {
+  const root = h("div", { class: "app" });
+  document.body.replaceChildren(root);
+  await new App(root, new Host("scalewatch")).start();
+}

@@ -1,0 +1,189 @@
+// Forecast: where will it end, how sure is that, and what if the rest were scheduled otherwise?
+
+import { get } from "./api.js";
+import { Chart } from "./chart.js";
+import { emptyState, h, replace, table } from "./dom.js";
+import { count, DASH, interval, loss, signed } from "./format.js";
+import { planForm } from "./plan_form.js";
+
+const LEVELS = ["50", "80", "95"];
+
+/** Steps out of "5000", "5k" or "25 %" of `whole`; null if it says nothing, NaN if it is not understood. */
+export function steps(text, whole) {
+  const plain = text.trim().toLowerCase();
+  if (plain === "") return null;
+  const found = /^([0-9]*\.?[0-9]+)\s*(%|k|m)?$/.exec(plain);
+  if (!found) return NaN;
+  const size = { "%": (whole ?? NaN) / 100, k: 1e3, m: 1e6 }[found[2]] ?? 1;
+  return Math.round(Number(found[1]) * size);
+}
+
+/** How the forecast moved, its intervals, and other schedules. */
+export class ForecastPanel {
+  constructor(app) {
+    this.app = app;
+    this.chart = new Chart(app, { label: "How the forecast moved" });
+    this.other = new Chart(app, { label: "What if the rest were scheduled otherwise" });
+    this.plan = planForm(app, { open: true });
+    this.intervals = h("div", {});
+    this.outcomes = h("div", { "aria-live": "polite" });
+    this.element = h(
+      "div",
+      { class: "forecast-panel" },
+      this.plan.element,
+      h("div", { class: "beside" }, h("div", { class: "wide" }, this.chart.element), h("aside", { "aria-label": "Forecast" }, h("h2", {}, "Where it will end"), this.intervals)),
+      h("h2", {}, "What if"),
+      h("p", { class: "lead" }, "Other schedules for the rest of the run, each compared with the plan. Errors that both share cancel, so differences are surer than the losses."),
+      this.form(),
+      h("div", { class: "beside outcome" }, h("div", { class: "wide" }, this.other.element), h("aside", { "aria-label": "Outcomes" }, h("h2", {}, "Outcomes"), this.outcomes)),
+    );
+  }
+
+  form() {
+    const field = (name, label, placeholder, help) => {
+      const input = h("input", { type: "text", inputmode: "decimal", placeholder, title: help, maxlength: 20 });
+      this.fields[name] = input;
+      return h("label", { class: "field" }, h("span", {}, label), input);
+    };
+    this.fields = {};
+    this.fault = h("p", { class: "fault", role: "alert", hidden: true });
+    const clear = () => {
+      for (const input of Object.values(this.fields)) input.value = "";
+      this.app.state.set({ extend: null, decay: null, rate: null, at: null });
+    };
+    return h(
+      "form",
+      { class: "what-if", on: { submit: (event) => this.ask(event) } },
+      field("extend", "Train longer by", "5000 or 25 %", "Steps, or a part of the planned length"),
+      field("decay", "Decay over the last", "2000 or 20 %", "Hold the learning rate, then let it fall to zero over so many steps"),
+      field("rate", "Learning rate times", "0.5", "Factor on the planned learning rate from now on"),
+      field("at", "Looked at from step", "newest", "An earlier step, to see what would have been said then"),
+      h("button", { type: "submit", class: "tool strong" }, "Compare"),
+      h("button", { type: "button", class: "tool", on: { click: clear } }, "Usual alternatives"),
+      this.fault,
+    );
+  }
+
+  ask(event) {
+    event.preventDefault();
+    const whole = this.detail?.total_steps ?? this.detail?.plan?.total_steps;
+    const value = (name) => this.fields[name].value;
+    const factor = value("rate").trim() === "" ? null : Number(value("rate"));
+    const asked = { extend: steps(value("extend"), whole), decay: steps(value("decay"), whole), rate: factor, at: steps(value("at"), whole) };
+    const wrong = Object.entries(asked).find(([, each]) => each !== null && !(each > 0));
+    this.fault.hidden = !wrong;
+    if (wrong) {
+      const meant = wrong[0] === "rate" ? "a factor above 0, such as 0.5" : "a number of steps above 0, such as 5000, or a part, such as 25 %";
+      this.fault.textContent = `“${this.fields[wrong[0]].value}” is not understood: write ${meant}.`;
+      this.fields[wrong[0]].focus();
+      return;
+    }
+    this.app.state.set(Object.fromEntries(Object.entries(asked).map(([name, each]) => [name, each === null ? null : String(each)])));
+  }
+
+  show() {
+    const { run, at, extend, decay, rate } = this.app.state.now;
+    const version = this.app.version(run);
+    const asked = { run, at, extend, decay, rate, ...this.app.guess() };
+    this.chart.show({ chart: "forecast", run, ...this.app.guess() }, version);
+    this.other.show({ chart: "whatif", ...asked }, version);
+    for (const [name, input] of Object.entries(this.fields)) {
+      if (document.activeElement !== input) input.value = this.app.state.now[name] ?? "";
+    }
+    this.compare(asked, version);
+  }
+
+  async compare(asked, version) {
+    const key = JSON.stringify([asked, version]);
+    if (key === this.asked) return;
+    this.asked = key;
+    this.pending?.abort();
+    const mine = new AbortController();
+    this.pending = mine;
+    try {
+      const told = await get("whatif", asked, mine.signal);
+      this.fill(told);
+    } catch (error) {
+      if (mine.signal.aborted) return;
+      this.asked = null;
+      replace(this.outcomes, emptyState(error.message));
+    }
+  }
+
+  fill(told) {
+    const outcomes = told.outcomes ?? [];
+    if (told.empty || outcomes.length === 0) {
+      replace(this.outcomes, emptyState(told.empty ?? "Nothing to compare yet: a forecast is needed first, and that needs a planned length."));
+      return;
+    }
+    const columns = [
+      { text: "Schedule" }, { text: "Ends at step", numeric: true }, { text: "Loss", numeric: true },
+      { text: "Against the plan", numeric: true }, { text: "Evidence" },
+    ];
+    const rows = outcomes.map((each) => [
+      each.name,
+      count(each.total_steps),
+      [loss(each.final_loss), h("span", { class: "small" }, interval(each.low, each.high))],
+      !each.difference
+        ? DASH
+        : [signed(each.difference), h("span", { class: "small" }, `${signed(each.difference_low)} to ${signed(each.difference_high)}`)],
+      each.evidence_grade ? h("span", { class: "grade", title: gradeWords(each.evidence_grade) }, each.evidence_grade) : DASH,
+    ]);
+    const notes = [...new Set([...(told.notes ?? []), ...outcomes.flatMap((each) => each.notes ?? [])])];
+    replace(
+      this.outcomes,
+      table({ caption: "Loss at the end under each schedule, with 80 % intervals; below zero is better than the plan", columns, rows, hiddenCaption: false }),
+      notes.length ? h("ul", { class: "notes" }, notes.map((note) => h("li", {}, note))) : null,
+    );
+  }
+
+  tell(detail) {
+    this.detail = detail;
+    this.plan.tell(detail);
+    const told = detail.forecast;
+    if (!told) {
+      replace(this.intervals, emptyState("No forecast yet. It needs the planned length and a learning rate schedule, and rows past the warm-up."));
+      return;
+    }
+    const rows = LEVELS.filter((level) => told.intervals?.[level]).map((level) => {
+      const [low, high] = told.intervals[level];
+      return [`${level} %`, loss(low), loss(high)];
+    });
+    const held = registered(detail.registered);
+    const notes = told.notes ?? [];
+    replace(
+      this.intervals,
+      h("p", { class: "big" }, loss(told.final_loss), h("span", {}, ` at step ${count(told.total_steps)}`)),
+      table({ caption: "Intervals", columns: [{ text: "Holds the truth in" }, { text: "From", numeric: true }, { text: "To", numeric: true }], rows }),
+      told.schedule_known === false ? h("p", { class: "note" }, "The schedule of the rest is not known, so the intervals are wide.") : null,
+      weights(told.laws),
+      held ? [h("h3", {}, "Registered before the run"), h("p", {}, held)] : null,
+      notes.length ? h("ul", { class: "notes" }, notes.map((note) => h("li", {}, note))) : null,
+    );
+  }
+}
+
+/** The laws that compete for the forecast, those that count for a percent or more. */
+function weights(laws) {
+  const shown = Object.entries(laws ?? {}).filter(([, weight]) => weight >= 0.01);
+  if (!shown.length) return null;
+  const rows = shown.map(([name, weight]) => [name, `${Math.round(100 * weight)} %`]);
+  return [h("h3", {}, "Laws"), table({ caption: "Laws by weight", columns: [{ text: "Law" }, { text: "Weight", numeric: true }], rows })];
+}
+
+function registered(told) {
+  if (!told) return null;
+  if (told.sentence) return told.sentence;
+  const low = told.low ?? told.intervals?.["80"]?.[0];
+  const high = told.high ?? told.intervals?.["80"]?.[1];
+  return `${loss(told.final_loss)} (80 %: ${interval(low, high)})`;
+}
+
+/** What a grade of evidence means, as scalewatch/advice.py defines it. */
+export function gradeWords(grade) {
+  return {
+    A: "A: measured by controlled comparison in several published runs",
+    B: "B: reported by people who trained large models, or predicted by a law that was calibrated on real runs",
+    C: "C: practitioners' habit",
+  }[grade] ?? grade;
+}

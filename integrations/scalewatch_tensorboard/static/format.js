@@ -1,0 +1,82 @@
+// Numbers as people read them. What is unknown is a dash.
+
+export const DASH = "–";
+
+const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+const known = (value) => typeof value === "number" && Number.isFinite(value);
+
+/** 12,345 */
+export function count(value) {
+  return known(value) ? grouped.format(value) : DASH;
+}
+
+/** A loss with as many digits as a person compares [nats/token]. */
+export function loss(value) {
+  if (!known(value)) return DASH;
+  const size = Math.abs(value);
+  if (size >= 1e4 || (size > 0 && size < 1e-3)) return value.toExponential(2);
+  return size >= 100 ? value.toFixed(1) : size >= 10 ? value.toFixed(2) : value.toFixed(3);
+}
+
+/** "2.41 to 2.53", or a dash. */
+export function interval(low, high) {
+  return known(low) && known(high) ? `${loss(low)} to ${loss(high)}` : DASH;
+}
+
+/** +0.012 or −0.012, with a real minus sign. */
+export function signed(value) {
+  if (!known(value)) return DASH;
+  return `${value < 0 ? "\u2212" : "+"}${loss(Math.abs(value))}`;
+}
+
+/** 43 % */
+export function percent(part) {
+  return known(part) ? `${Math.round(part * 100)} %` : DASH;
+}
+
+/** Words out of a name in code: "bad_batch" is "bad batch". */
+export function words(name) {
+  return String(name ?? "").replaceAll("_", " ");
+}
+
+/** The same with a capital letter. */
+export function capital(name) {
+  const text = words(name);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** A sentence out of a message: a capital letter in front, a full stop behind. */
+export function sentence(message) {
+  const text = String(message ?? "").trim();
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}
+
+/** The name of a measured number with its unit: "excess_nats" is "excess [nats]". */
+export function measured(name) {
+  const found = /^(.+)_(nats|seconds|steps|tokens|percent)$/.exec(name);
+  return found ? `${words(found[1])} [${found[2] === "seconds" ? "s" : found[2] === "percent" ? "%" : found[2]}]` : words(name);
+}
+
+/** "3 incidents", "1 incident" */
+export function plural(number, word) {
+  return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+}
+
+/** How long ago a Unix time was. */
+export function ago(unix) {
+  if (!known(unix)) return DASH;
+  const seconds = Math.max(0, Date.now() / 1000 - unix);
+  const steps = [[90, 1, "s"], [5400, 60, "min"], [129600, 3600, "h"], [Infinity, 86400, "days"]];
+  const [, size, unit] = steps.find(([most]) => seconds < most);
+  return `${Math.round(seconds / size)} ${unit} ago`;
+}
+
+/** What one value of an incident's evidence is: booleans as words, numbers short. */
+export function evidence(value) {
+  if (value === null || value === undefined) return DASH;
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (!known(value)) return String(value);
+  if (Number.isInteger(value)) return count(value);
+  return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
+}

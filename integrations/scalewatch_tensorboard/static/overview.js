@@ -1,0 +1,183 @@
+// Overview: which of my runs needs me?
+
+import { emptyState, h, progressBar, replace } from "./dom.js";
+import { count, DASH, interval, loss, percent, plural } from "./format.js";
+import { spark } from "./spark.js";
+import { badge, headline, position, rank } from "./verdict.js";
+
+const PAGE = 10;
+
+const gapSize = (row) => row.gap?.nats ?? null;
+
+const COLUMNS = [
+  { key: "name", text: "Run", value: (row) => row.name.toLowerCase(), up: true },
+  { key: "verdict", text: "Verdict", value: (row) => rank(row) },
+  { key: "progress", text: "Progress", value: (row) => row.progress ?? null },
+  { key: "loss", text: "Loss now", value: (row) => row.last_loss, up: true, numeric: true },
+  { key: "forecast", text: "Ends at", value: (row) => row.forecast?.final_loss ?? row.final_loss ?? null, up: true, numeric: true },
+  { key: "gap", text: "Against its law", value: gapSize },
+  { key: "incidents", text: "Incidents", value: (row) => row.open_incidents * 1e6 + row.incidents, numeric: true },
+  { key: "curve", text: "Curve" },
+];
+
+function compare(one, other, column, up) {
+  const a = column.value(one);
+  const b = column.value(other);
+  const missing = (value) => value === null || value === undefined || Number.isNaN(value);
+  if (missing(a) || missing(b)) return Number(missing(a)) - Number(missing(b));
+  const order = a < b ? -1 : a > b ? 1 : 0;
+  return order === 0 ? one.name.localeCompare(other.name) : up ? order : -order;
+}
+
+/** The table of all runs. */
+export class Overview {
+  constructor(app) {
+    this.app = app;
+    this.sort = { key: "verdict", up: false };
+    this.known = new Map();
+    this.focused = null;
+    this.filter = h("input", {
+      type: "search", placeholder: "Filter by name or verdict", "aria-label": "Filter runs", on: { input: () => this.fill() },
+    });
+    this.counted = h("p", { class: "counted", "aria-live": "polite" });
+    this.heads = COLUMNS.map((column) => this.head(column));
+    this.body = h("tbody", { on: { keydown: (event) => this.key(event), click: (event) => this.click(event) } });
+    this.table = h(
+      "div",
+      { class: "scroll" },
+      h(
+        "table",
+        { class: "runs" },
+        h("caption", { class: "unseen" }, "All runs below the log folder. Enter opens the run; arrow keys move between runs."),
+        h("thead", {}, h("tr", {}, this.heads)),
+        this.body,
+      ),
+    );
+    this.nothing = h("div", {});
+    this.troubles = h("ul", { class: "notes troubles" });
+    this.element = h("div", { class: "overview" }, h("div", { class: "bar-of-controls" }, this.filter, this.counted), this.table, this.nothing, this.troubles);
+  }
+
+  head(column) {
+    if (!column.value) return h("th", { scope: "col", class: column.key }, column.text);
+    const arrow = h("span", { class: "arrow", "aria-hidden": "true" });
+    const button = h("button", { type: "button", on: { click: () => this.sortBy(column) } }, column.numeric ? [arrow, column.text] : [column.text, arrow]);
+    return h("th", { scope: "col", class: column.numeric ? `${column.key} numeric` : column.key }, button);
+  }
+
+  sortBy(column) {
+    const up = this.sort.key === column.key ? !this.sort.up : Boolean(column.up);
+    this.sort = { key: column.key, up };
+    this.fill();
+    this.app.announce(`Sorted by ${column.text.toLowerCase()}, ${up ? "ascending" : "descending"}.`);
+  }
+
+  show() {
+    this.fill();
+  }
+
+  update() {
+    this.fill();
+  }
+
+  fill() {
+    const runs = this.app.runs;
+    const wanted = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const text = (row) => `${row.name} ${row.headline ?? ""} ${row.state}`.toLowerCase();
+    const kept = runs.filter((row) => wanted.every((word) => text(row).includes(word)));
+    const column = COLUMNS.find(({ key }) => key === this.sort.key);
+    kept.sort((one, other) => compare(one, other, column, this.sort.up));
+    COLUMNS.forEach(({ key, value }, i) => {
+      if (value) this.heads[i].setAttribute("aria-sort", key !== this.sort.key ? "none" : this.sort.up ? "ascending" : "descending");
+    });
+    const rows = kept.map((row) => this.row(row));
+    this.table.classList.toggle("no-gap", !runs.some((row) => row.gap));
+    this.table.classList.toggle("no-forecast", !runs.some((row) => row.forecast || typeof row.final_loss === "number"));
+    const held = this.body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.run : null;
+    replace(this.body, rows);
+    this.body.querySelectorAll("button").forEach((button) => { button.tabIndex = -1; });
+    const stop = rows.find((row) => row.dataset.run === this.focused) ?? rows[0];
+    if (stop) stop.querySelector("button").tabIndex = 0;
+    if (held !== null) rows.find((row) => row.dataset.run === held)?.querySelector("button").focus();
+    this.table.hidden = kept.length === 0;
+    this.tell(runs, kept);
+  }
+
+  tell(runs, kept) {
+    const open = kept.filter((row) => row.open_incidents > 0).length;
+    const shown = kept.length === runs.length ? plural(runs.length, "run") : `${count(kept.length)} of ${plural(runs.length, "run")}`;
+    this.counted.textContent = runs.length === 0 ? "" : `${shown}${open ? `, ${count(open)} with an open incident` : ""}`;
+    this.filter.parentElement.hidden = runs.length === 0;
+    replace(this.troubles, this.app.troubles.map((trouble) => h("li", {}, trouble)));
+    if (kept.length > 0) return replace(this.nothing);
+    const sentence = runs.length === 0 ? this.app.noRuns() : `No run matches “${this.filter.value}”. Clear the filter to see all ${count(runs.length)}.`;
+    return replace(this.nothing, emptyState(sentence));
+  }
+
+  row(row) {
+    const mark = JSON.stringify(row);
+    const before = this.known.get(row.name);
+    if (before?.mark === mark) return before.element;
+    const element = h("tr", { class: row.open_incidents ? "open" : null }, cells(row));
+    element.dataset.run = row.name;
+    this.known.set(row.name, { mark, element });
+    return element;
+  }
+
+  click(event) {
+    const row = event.target.closest("tr");
+    if (row) this.app.openRun(row.dataset.run);
+  }
+
+  key(event) {
+    const rows = [...this.body.rows];
+    const at = rows.indexOf(event.target.closest("tr"));
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE, Home: -rows.length, End: rows.length };
+    if (!(event.key in steps) || at < 0) return;
+    event.preventDefault();
+    const to = Math.max(0, Math.min(rows.length - 1, at + steps[event.key]));
+    rows[at].querySelector("button").tabIndex = -1;
+    const button = rows[to].querySelector("button");
+    button.tabIndex = 0;
+    button.focus();
+    this.focused = rows[to].dataset.run;
+  }
+}
+
+function cells(row) {
+  const place = (key, numeric, ...children) => h("td", { class: numeric ? `${key} numeric` : key }, children);
+  const small = (text, title) => (text ? h("span", { class: "small", title }, text) : null);
+  const name = h("button", { type: "button", class: "run-name", title: `${row.name}, read from its ${row.source}`, tabindex: -1 }, row.name || ".");
+  const reading = row.state === "reading" && row.read < 1;
+  const done = typeof row.progress === "number";
+  const incidents = row.open_incidents ? `${count(row.open_incidents)} open` : row.incidents ? count(row.incidents) : "0";
+  const told = row.forecast;
+  return [
+    h("th", { scope: "row", class: "name" }, name),
+    place("verdict", false, badge(row), small(headline(row), row.headline)),
+    place(
+      "progress",
+      false,
+      reading ? [progressBar(row.read, "read"), small(`reading, ${percent(row.read)}`)] : [done ? progressBar(row.progress, "progress") : null, small(position(row))],
+    ),
+    place("loss", true, loss(row.last_loss)),
+    place("forecast", true, loss(told ? told.final_loss : row.final_loss), told ? small(interval(told.low, told.high), "80 % interval of the forecast") : ended(row)),
+    place("gap", false, row.gap ? gapWords(row.gap) : h("span", { class: "muted" }, DASH)),
+    place("incidents", true, h("span", { class: row.open_incidents ? "count open" : "count" }, incidents), row.open_incidents && row.incidents > row.open_incidents ? small(`${count(row.incidents)} in all`) : null),
+    place("curve", false, spark(row.spark ?? [], `Loss of ${row.name}`) ?? h("span", { class: "muted" }, DASH)),
+  ];
+}
+
+function ended(row) {
+  return typeof row.final_loss === "number" ? h("span", { class: "small", title: "The loss it ended at, smoothed" }, "it ended") : null;
+}
+
+function gapWords(gap) {
+  const side = gap.nats < 0 ? "below" : "above";
+  const tokens = (value) => (value < 10 ? `${Math.round(100 * value)} %` : `${Math.round(value)} times`);
+  const known = [gap.tokens_ratio, gap.tokens_ratio_low, gap.tokens_ratio_high].every(Number.isFinite);
+  const range = known && gap.tokens_ratio_low !== gap.tokens_ratio_high ? ` (${tokens(gap.tokens_ratio_low).replace(" %", "")} to ${tokens(gap.tokens_ratio_high)})` : "";
+  const worth = Number.isFinite(gap.tokens_ratio) ? `worth ${tokens(gap.tokens_ratio)} of its tokens${range}` : "";
+  return h("span", { title: gap.sentence }, `${Math.abs(gap.percent).toFixed(Math.abs(gap.percent) < 10 ? 2 : 0)} % ${side}`, h("span", { class: "small" }, worth));
+}
+

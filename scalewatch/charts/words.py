@@ -1,0 +1,35 @@
+"""The words over a chart: a headline and sentences, in lines that fit."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+__all__ = ["WIDTH", "headline", "sentences"]
+
+#: Width of a chart that stands alone [pixels].
+WIDTH = 760
+#: Letters of a headline's line, and its lines: a run is called what it is called.
+TITLE_LETTERS, TITLE_LINES = 84, 2
+#: Letters of a subtitle's line at the full width.
+LINE_LETTERS = 118
+#: Sentences under a headline, and lines of each: what is cut off stands in the command's own output.
+MOST_SENTENCES, SENTENCE_LINES = 10, 3
+
+
+def sentences(told: Sequence[str], width: int) -> list[str]:
+    """Return sentences in lines that a chart of `width` pixels holds."""
+    letters = LINE_LETTERS * width // WIDTH
+    lines = []
+    for sentence in told[:MOST_SENTENCES]:
+        wrapped = textwrap.wrap(" ".join(sentence.split()), letters, max_lines=SENTENCE_LINES, placeholder=" …")
+        lines += wrapped or [""]
+    return lines
+
+
+def headline(title: str, width: int) -> str | list[str]:
+    """Return a headline in as many lines as it takes, at most two."""
+    letters = TITLE_LETTERS * width // WIDTH
+    if len(title) <= letters:
+        return title
+    return textwrap.wrap(" ".join(title.split()), letters, max_lines=TITLE_LINES, placeholder=" …")

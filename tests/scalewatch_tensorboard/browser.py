@@ -1,0 +1,216 @@
+"""A real `tensorboard` and a real Chromium: what the tests of the panel look through."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+from urllib.parse import quote
+
+import pytest
+
+__all__ = ["Board", "Panel", "chromium_path", "open_browser", "settled", "tensorboard"]
+
+#: How long anything may take before a test gives up [ms].
+PATIENCE_MS = 30_000
+START_SECONDS = 60.0
+WIDTH, HEIGHT = 1_400, 1_000
+
+
+@final
+@dataclass(frozen=True)
+class Board:
+    """A `tensorboard` that answers."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def link(self, **parameters: object) -> str:
+        """The address of a deep link into the panel."""
+        parts = [f"p.scalewatch.{name}={quote(str(value), safe='')}" for name, value in parameters.items()]
+        return "#" + "&".join(["scalewatch", *parts])
+
+
+@contextmanager
+def tensorboard(logdir: Path | None, cache: Path, *arguments: str) -> Iterator[Board]:
+    """Run `tensorboard` over a folder, or what the arguments say, until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    where = [] if logdir is None else ["--logdir", str(logdir)]
+    command = [sys.executable, "-m", "tensorboard.main", *where, "--port", str(port)]
+    prefix = next((flag.partition("=")[2] for flag in arguments if flag.startswith("--path_prefix=")), "")
+    surroundings = {**os.environ, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
+    surroundings.pop("SCALEWATCH_STRICT", None)
+    log = cache / f"tensorboard-{port}.log"
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(log, "wb") as output:
+        process = subprocess.Popen([*command, *arguments], env=surroundings, stdout=output, stderr=output)
+    try:
+        url = f"http://127.0.0.1:{port}{prefix}/"
+        _wait_for(url + "data/plugin/scalewatch/runs", process, log)
+        yield Board(url, process)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text(errors="replace")
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise AssertionError(f"tensorboard did not answer: {log.read_text(errors='replace')}")
+
+
+def settled(board: Board, runs: int) -> None:
+    """Wait until so many runs have been read to their end."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        with urllib.request.urlopen(board.url + "data/plugin/scalewatch/runs", timeout=5) as answer:
+            rows = json.load(answer)["runs"]
+        if sum(row["state"] not in ("waiting", "reading") for row in rows) >= runs:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{runs} runs were not read in {START_SECONDS} s: {rows}")
+
+
+def chromium_path() -> str:
+    """Where Chromium is; a test that needs it is skipped where there is none."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("needs Chromium (Debian: apt-get install chromium; or CHROMIUM=/path/to/it)")
+    return path
+
+
+@contextmanager
+def open_browser() -> Iterator[Any]:
+    """A Chromium that lives as long as the block."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright (pip install playwright)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@final
+@dataclass
+class Panel:
+    """One page of TensorBoard with our tab open.
+
+    Attributes:
+        page: Playwright's page. board: where it goes. shots: folder for pictures.
+        troubles: what the console, the network or a dialog complained of.
+        asked: addresses that our frame fetched.
+    """
+
+    page: Any
+    board: Board
+    shots: Path
+    troubles: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        self.page.on("dialog", self._dialog)
+        self.page.on("console", self._console)
+        self.page.on("request", self._request)
+        self.page.on("response", self._response)
+
+    def _dialog(self, dialog: Any) -> None:
+        self.troubles.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _console(self, message: Any) -> None:
+        ours = "plugin/scalewatch" in str(message.location.get("url", ""))
+        if ours and message.type in ("error", "warning"):
+            self.troubles.append(f"{message.type}: {message.text}")
+
+    def _request(self, request: Any) -> None:
+        if "/plugin/scalewatch/" in request.url:
+            self.asked.append(request.url.partition("/plugin/scalewatch/")[2])
+        elif not request.url.startswith((self.board.url, "data:", "blob:", "about:")):
+            self.troubles.append(f"outside: {request.url}")
+
+    def _response(self, response: Any) -> None:
+        if response.status >= 400 and "/plugin/scalewatch/" in response.url:
+            self.troubles.append(f"{response.status}: {response.url}")
+
+    def open(self, *, dark: bool = False, **link: object) -> Any:
+        """Open a deep link, wait until the panel stands, and return its frame."""
+        self.page.goto("about:blank")
+        theme = "?darkMode=true" if dark else "?darkMode=false"
+        self.page.goto(f"{self.board.url}{theme}{self.board.link(**link)}")
+        self.page.wait_for_selector("iframe[src*='name=scalewatch']", state="attached")
+        self.frame.wait_for_selector("main.panel > :not(.empty), main.panel > .empty")
+        return self.frame
+
+    @property
+    def frame(self) -> Any:
+        """Our frame."""
+        until = time.monotonic() + PATIENCE_MS / 1000
+        while time.monotonic() < until:
+            found = next((frame for frame in self.page.frames if "name=scalewatch" in frame.url), None)
+            if found is not None:
+                return found
+            self.page.wait_for_timeout(20)
+        raise AssertionError("TensorBoard shows no frame of ours")
+
+    def drawn(self, *, or_empty: bool = False) -> Any:
+        """Wait until every chart that is seen is drawn, or says why it is not, and return the frame."""
+        frame = self.frame
+        frame.wait_for_selector(".stage canvas, .stage .empty" if or_empty else ".stage canvas")
+        frame.wait_for_function("!document.querySelector('[aria-busy]')")
+        return frame
+
+    def leave(self) -> None:
+        """Go away before the board ends: the browser complains of a server that is gone."""
+        self.page.goto("about:blank")
+
+    def shot(self, name: str) -> Path:
+        """Save what is seen, the whole height of the panel."""
+        height = self.frame.evaluate("document.documentElement.scrollHeight")
+        self.page.set_viewport_size({"width": WIDTH, "height": min(max(height + 64, 600), 3_000)})
+        path = self.shots / f"{re.sub('[^a-z0-9_]+', '_', name)}.png"
+        self.page.screenshot(path=str(path))
+        self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+        return path
+
+    def polls(self) -> int:
+        """How often the list of runs was asked for."""
+        return sum(1 for address in self.asked if address == "runs")
+
+    def drawings(self) -> int:
+        """How many charts were drawn so far."""
+        return int(self.frame.evaluate("performance.getEntriesByType('mark').length"))
+
+    def drag(self, begin: float, end: float) -> None:
+        """Drag over the chart's plot, from one part of its width to another."""
+        box = self.page.query_selector("iframe[src*='name=scalewatch']").bounding_box()
+        plot = self.frame.evaluate(
+            "() => { const r = document.querySelector('.stage canvas').getBoundingClientRect();"
+            " return [r.x, r.y, r.width, r.height]; }"
+        )
+        left, top = box["x"] + plot[0], box["y"] + plot[1] + min(0.4 * plot[3], 260)
+        self.page.mouse.move(left + begin * plot[2], top)
+        self.page.mouse.down()
+        self.page.mouse.move(left + 0.5 * (begin + end) * plot[2], top, steps=4)
+        self.page.mouse.move(left + end * plot[2], top, steps=4)
+        self.page.mouse.up()

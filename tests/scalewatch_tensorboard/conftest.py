@@ -1,0 +1,64 @@
+"""Folders of logs, a `tensorboard` over each, and Chromium: what the tests of the TensorBoard plugin share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scalewatch_tensorboard.browser import HEIGHT, WIDTH, Board, Panel, open_browser, settled, tensorboard
+from tests.scalewatch_tensorboard.logs import zoo
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A Chromium for the tests of one file."""
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def zoo_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """A TensorBoard over one run of each kind, with a law."""
+    folder = tmp_path_factory.mktemp("zoo")
+    law = zoo(folder)
+    with tensorboard(folder, tmp_path_factory.mktemp("cache"), "--scalewatch_law", str(law)) as board:
+        settled(board, 7)
+        yield board
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """Where pictures go: the folder that SCALEWATCH_SHOTS names, or one of the test's own."""
+    named = os.environ.get("SCALEWATCH_SHOTS")
+    folder = Path(named) if named else tmp_path / "shots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def context(chromium: Any) -> Iterator[Any]:
+    """A browser's memory for the tests of one file: TensorBoard's own scripts are compiled once."""
+    made = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT}, accept_downloads=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_panel(context: Any, shots: Path) -> Iterator[Callable[[Board], Panel]]:
+    """Make a page on a board; afterwards nothing may have been complained of."""
+    panels: list[Panel] = []
+
+    def opened(board: Board) -> Panel:
+        panels.append(Panel(context.new_page(), board, shots))
+        return panels[-1]
+
+    yield opened
+    for panel in panels:
+        if panel.page.url.startswith(panel.board.url):
+            panel.page.evaluate("window.localStorage.removeItem('scalewatch.axes')")
+        panel.page.close()
+    assert [trouble for panel in panels for trouble in panel.troubles] == []
