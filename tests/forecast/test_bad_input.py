@@ -241,6 +241,24 @@ def test_a_ladder_of_another_tokenizer_or_unit_is_not_trusted_in_mid_run(law: Cu
     assert "The run is off its law, which counts for less here." in forecast.notes
 
 
+@pytest.mark.parametrize("factor", [4.0, 0.25])
+def test_a_ladder_of_another_batch_size_is_recognised_and_its_end_lies_in_the_interval(
+    law: CurveLaw, factor: float
+) -> None:
+    """Four times as many sequences a step, or a quarter: a step gets further or less far than the law of steps says."""
+    effective = factor * STEP  # far below the critical batch size, steps go with the tokens seen
+    plan = cosine(int(factor * TOTAL))
+    losses = np.interp(effective, np.arange(1, len(plan) + 1), TRUE.losses(plan, SIZE))
+    batched = noisy(losses, 0.01 / math.sqrt(factor), 0)
+    monitor, found = seen(batched, law, until=int(0.7 * TOTAL))
+    forecast = monitor.forecast()
+
+    assert kinds(found) & {Kind.OFF_LAW, Kind.BETTER_THAN_LAW}
+    assert forecast is not None
+    low, high = forecast.interval(0.95)
+    assert low < batched[-40:].mean() < high
+
+
 def test_no_forecast_is_below_zero(law: CurveLaw) -> None:
     """Fine-tuning that falls towards nothing is of no law of pre-training: no number rather than a wrong one."""
     falling = noisy(0.02 + 0.6 * np.exp(-STEP / 150), 0.05, 0)
