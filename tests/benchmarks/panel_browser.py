@@ -97,7 +97,7 @@ def stock(browser: Any, board: Board, shots: Path, steps: int) -> dict[str, Any]
     until = time.perf_counter() + 120.0
     while time.perf_counter() < until:
         with urllib.request.urlopen(urllib.request.Request(address, body, headers)) as answer:
-            points = next(iter(json.load(answer)[0].get("runToSeries", {}).values()), [])
+            points: list[dict[str, Any]] = next(iter(json.load(answer)[0].get("runToSeries", {}).values()), [])
         late = [point["value"] for point in points if point["step"] > steps // 100]
         if points and points[-1]["step"] >= steps:
             found = {"points": len(points), "highest": max(late)}

@@ -23,6 +23,34 @@ import pytest
 
 __all__ = ["Board", "Panel", "chromium_path", "open_browser", "settled", "tensorboard"]
 
+#: Words in a drawing, and the middle of the smallest mark of an incident: [x, y] in the frame.
+DRAWN_WORDS = """() => {
+  const words = [];
+  const walk = (mark) => (mark.items ?? []).forEach((item) => {
+    if (typeof item.text === "string" || Array.isArray(item.text)) words.push([item.text].flat().join(" "));
+    (mark.marktype === "group" ? item.items ?? [] : []).forEach(walk);
+    if (item.title) walk(item.title);
+  });
+  walk(document.querySelector(".stage .picture").view.scenegraph().root);
+  return words.join("\\n");
+}"""
+INCIDENT_PLACE = """(wanted) => {
+  const picture = document.querySelector(".stage .picture");
+  const found = [];
+  const walk = (mark, x, y) => (mark.items ?? []).forEach((item) => {
+    const inside = mark.marktype === "group" ? item.items ?? [] : [];
+    inside.forEach((each) => walk(each, x + (item.x ?? 0), y + (item.y ?? 0)));
+    if (mark.marktype !== "symbol" || item.datum?.incident !== wanted) return;
+    found.push([x + (item.bounds.x1 + item.bounds.x2) / 2, y + (item.bounds.y1 + item.bounds.y2) / 2]);
+  });
+  const [left, top] = picture.view.origin();
+  const around = picture.view.padding();
+  walk(picture.view.scenegraph().root, left + around.left, top + around.top);
+  const canvas = picture.querySelector("canvas");
+  const box = canvas.getBoundingClientRect();
+  const scale = (box.width * window.devicePixelRatio) / canvas.width;
+  return [box.x + scale * found[0][0], box.y + scale * found[0][1]];
+}"""
 #: How long anything may take before a test gives up [ms].
 PATIENCE_MS = 30_000
 START_SECONDS = 60.0
@@ -200,6 +228,16 @@ class Panel:
     def drawings(self) -> int:
         """How many charts were drawn so far."""
         return int(self.frame.evaluate("performance.getEntriesByType('mark').length"))
+
+    def words(self) -> str:
+        """What is written in the first chart: a canvas has no text to be read."""
+        return str(self.frame.evaluate(DRAWN_WORDS))
+
+    def place_of_incident(self, index: int) -> tuple[float, float]:
+        """Where on the page the symbol of an incident is."""
+        box = self.page.query_selector("iframe[src*='name=scalewatch']").bounding_box()
+        x, y = self.frame.evaluate(INCIDENT_PLACE, index)
+        return box["x"] + x, box["y"] + y
 
     def drag(self, begin: float, end: float) -> None:
         """Drag over the chart's plot, from one part of its width to another."""

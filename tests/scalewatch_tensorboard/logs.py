@@ -123,10 +123,8 @@ def million(folder: Path, count: int, spike_step: int, spike: float) -> None:
     # a varint of three bytes whatever the step: seven bits each, all but the last marked
     varint = np.stack([steps & 127 | 128, steps >> 7 & 127 | 128, steps >> 14], axis=1).astype(np.uint8)
     last = losses.astype("<f4").view(np.uint8).reshape(count, 4)
-    parts = [begin[0], wall, begin[1], varint, begin[2], last]
-    events = np.hstack(
-        [p if isinstance(p, np.ndarray) else np.tile(np.frombuffer(p, np.uint8), (count, 1)) for p in parts]
-    )
+    fixed = [np.tile(np.frombuffer(part, np.uint8), (count, 1)) for part in begin]
+    events = np.hstack([fixed[0], wall, fixed[1], varint, fixed[2], last])
     size = events.shape[1]
     crcs = masked_crc32c(events.ravel(), np.arange(count) * size, np.full(count, size))
     length = np.frombuffer(struct.pack("<Q", size), np.uint8)

@@ -73,7 +73,7 @@ def test_a_name_that_is_markup_is_shown_as_it_is(zoo_board: Board, open_panel: O
 
     assert frame.input_value("#scalewatch-run") == HOSTILE
     assert frame.query_selector("img") is None
-    assert HOSTILE in frame.text_content(".stage canvas")
+    assert HOSTILE in panel.words()
     for name in ("health", "forecast", "scaling", "advice"):
         frame.click(f".tabs.main [data-value={name}]")
         if name != "advice":

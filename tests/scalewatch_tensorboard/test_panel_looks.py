@@ -102,6 +102,7 @@ def test_a_chart_has_words_for_those_who_do_not_see_it(zoo_board: Board, open_pa
     panel.drawn()
 
     told = frame.get_attribute(".stage[role=img]", "aria-label")
+    assert "forecast now" in panel.words()
     assert re.search(r"\d\.\d{2}", told), told
     assert frame.get_attribute("[role=tabpanel]", "aria-labelledby") == frame.get_attribute(
         ".tabs.main [aria-selected=true]", "id"

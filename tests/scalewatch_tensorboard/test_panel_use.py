@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -131,17 +132,7 @@ def test_a_mark_in_the_chart_opens_its_explanation(zoo_board: Board, open_panel:
     frame = panel.open(panel="run", run="live", xscale="linear")
     panel.drawn()
 
-    frame.evaluate(
-        "() => { const marks = [...document.querySelectorAll('.stage svg path')];"
-        " const hits = marks.filter((each) => typeof each.__data__?.datum?.incident === 'number');"
-        " const area = (each) => { const b = each.getBoundingClientRect(); return b.width * b.height; };"
-        " const hit = hits.filter((each) => area(each) > 20).sort((a, b) => area(a) - area(b))[0];"
-        " const box = hit.getBoundingClientRect();"
-        " window.hit = [box.x + box.width / 2, box.y + box.height / 2]; }"
-    )
-    x, y = frame.evaluate("window.hit")
-    box = panel.page.query_selector("iframe[src*='name=scalewatch']").bounding_box()
-    panel.page.mouse.click(box["x"] + x, box["y"] + y)
+    panel.page.mouse.click(*panel.place_of_incident(0))
     frame.wait_for_selector(".incidents summary:focus")
     told = frame.inner_text(".incidents details[open]")
     frame.click(".incidents details[open] >> text=Show in the chart")
@@ -175,7 +166,8 @@ def test_a_link_opens_what_was_seen(zoo_board: Board, open_panel: Open) -> None:
     """Panel, run, axes, zoom, comparison and reference are in the copied link, and the link brings them back."""
     panel = open_panel(zoo_board)
     panel.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    frame = panel.open(panel="run", run="live", xscale="linear", **{"from": 200, "to": 900})
+    window: dict[str, Any] = {"from": 200, "to": 900}
+    frame = panel.open(panel="run", run="live", xscale="linear", **window)
     panel.drawn()
     frame.click("summary:text('Compare with')")
     frame.check(".picker input[data-run='old']")
@@ -263,7 +255,8 @@ def test_the_overview_is_sorted_filtered_and_walked_by_keyboard(zoo_board: Board
 def test_everything_can_be_taken_away(zoo_board: Board, open_panel: Open) -> None:
     """PNG, SVG, CSV and JSON are files with content, named after the run."""
     panel = open_panel(zoo_board)
-    frame = panel.open(panel="run", run="live", **{"from": 100, "to": 300})
+    window: dict[str, Any] = {"from": 100, "to": 300}
+    frame = panel.open(panel="run", run="live", **window)
     panel.drawn()
     taken = {}
     for kind in ("PNG", "SVG", "CSV", "JSON"):

@@ -150,6 +150,8 @@ export class Chart {
     this.spec = spec;
     this.picture.replaceWith(next);
     this.picture = next;
+    // for tests, and for whoever opens the console
+    next.view = made.view;
     const told = spec.usermeta?.scalewatch ?? {};
     this.domain = told.domain ?? null;
     if (!told.zoomed) this.fullDomain = this.domain;

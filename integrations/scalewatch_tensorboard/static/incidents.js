@@ -6,6 +6,7 @@ import { capital, count, evidence, measured, sentence, words } from "./format.js
 const RANK = ["info", "warning", "critical"];
 /** With no more incidents than this the newest one that matters is open from the start. */
 const FEW = 4;
+const READING = "None so far, but the run is still being read.";
 const SEVERITY = { info: "Note", warning: "Warning", critical: "Critical" };
 
 /** Findings joined to incidents: what opened, got worse and closed is one. Keeps the places of the findings. */
@@ -52,9 +53,9 @@ export class IncidentList {
     this.items = new Map();
   }
 
-  /** Fill the list. `open` names the kinds whose incident still runs. */
-  fill(findings, open = []) {
-    const mark = JSON.stringify([findings, open]);
+  /** Fill the list. `open`: findings whose incident still runs. `reading`: there may be more to come. */
+  fill(findings, open = [], reading = false) {
+    const mark = JSON.stringify([findings, open, reading]);
     if (mark === this.drawn) return;
     this.drawn = mark;
     const running = new Set(open.map((each) => (typeof each === "string" ? each : each.kind)));
@@ -66,7 +67,7 @@ export class IncidentList {
       this.items.get(incidents.find(({ severity }) => severity !== "info")?.key)?.element.setAttribute("open", "");
       this.begun = true;
     }
-    if (incidents.length === 0) replace(this.element, emptyState(this.empty));
+    if (incidents.length === 0) replace(this.element, emptyState(reading ? READING : this.empty));
     else replace(this.element, h("ul", { class: "incident-list" }, [...this.items.values()].map(({ element }) => h("li", {}, element))));
   }
 

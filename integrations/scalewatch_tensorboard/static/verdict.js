@@ -19,12 +19,15 @@ export function rank(row) {
 
 function level(row) {
   if (row.state === "failed" || !row.rows) return row.state in LEVELS ? row.state : "waiting";
+  // what is not read yet is not healthy yet
+  if (row.level === "healthy" && row.state === "reading" && row.read < 1) return "reading";
   return row.level in LEVELS ? row.level : "healthy";
 }
 
 /** What the headline adds to the badge: "IN TROUBLE: spike since step 167" adds "spike since step 167". */
 export function headline(row) {
   const { text } = LEVELS[level(row)];
+  if (level(row) === "reading") return "no trouble so far";
   const whole = row.headline ?? "";
   if (!whole.toLowerCase().startsWith(text.toLowerCase())) return whole;
   return whole.slice(text.length).replace(/^[\s:,]+/, "");
