@@ -22,12 +22,14 @@ from scalewatch.forecast.registered import Registered
 from scalewatch.forecast.situation import Aims
 from scalewatch.guard import Guard
 from scalewatch.journal import (
+    LAW,
     JournalWriter,
     advice_record,
     finding_record,
     observation_record,
     registered_in,
 )
+from scalewatch.laws.law_file import law_record
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -293,9 +295,11 @@ class Session:
 
     def _write_registered(self) -> None:
         """Keep what the run is held against; a run that resumes repeats what it registered when it began."""
-        promise = self._monitor.registered
+        promise, law = self._monitor.registered, self._monitor.law
         if self._journal is not None and promise is not None:
             self._journal.append_through(promise.record())
+        if self._journal is not None and law is not None:
+            self._journal.append_through({"type": LAW, "law": law_record(law)})
 
     def has_news(self) -> bool:
         """Whether anything was found or advised since this was asked last."""

@@ -57,7 +57,7 @@ def row_of(record: Record) -> dict[str, Any]:
         "last_loss": _last_loss(columns.losses) if verdict.last_loss is None else verdict.last_loss,
         "final_loss": verdict.final_loss,
         "forecast": None if forecast is None else {"final_loss": forecast.final_loss, "low": low, "high": high},
-        "gap": _gap(verdict.law_gap),
+        "gap": _gap(verdict.law_gap, verdict.gap_ends_at),
         "open_incidents": len(pages_now),
         "incidents": sum(1 for f in record.findings if f.phase is Phase.OPENED and f.pages),
         "seconds_last": _unix(record),
@@ -81,7 +81,8 @@ def _last_loss(losses: np.ndarray) -> float | None:
     return float(newest.mean(dtype=np.float64)) if len(newest) else None
 
 
-def _gap(gap: LawGap | None) -> dict[str, Any] | None:
+def _gap(gap: LawGap | None, ends_at: int | None) -> dict[str, Any] | None:
+    """The distance to the law; rows of an incident do not count for it, so with one open it is from before."""
     if gap is None:
         return None
     low, high = gap.token_range or (None, None)
@@ -91,7 +92,8 @@ def _gap(gap: LawGap | None) -> dict[str, Any] | None:
         "tokens_ratio": gap.token_ratio,
         "tokens_ratio_low": low,
         "tokens_ratio_high": high,
-        "sentence": gap.text(),
+        "before_step": ends_at,
+        "sentence": gap.text() if ends_at is None else f"Before the incident at step {ends_at:,}: {gap.text()}",
     }
 
 

@@ -83,8 +83,8 @@ class Record:
         self.run = source.run if plan is None else plan.run
         self.plan = plan
         self.guard = Guard(consequence=_CONSEQUENCE)
-        self.law = law
-        self.monitor = Monitor(self.run, law=law, guard=self.guard, registered=source.registered)
+        self.law = law if law is not None else source.law
+        self.monitor = Monitor(self.run, law=self.law, guard=self.guard, registered=source.registered)
         self.lock = threading.RLock()
         self._turn = threading.Lock()
         self.findings: list[Finding] = [] if base is None else base.findings

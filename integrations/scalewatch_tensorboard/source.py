@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import final
 
-from scalewatch.errors import ConfigError, JournalError
+from scalewatch.errors import ConfigError, JournalError, LawFileError
 from scalewatch.forecast.registered import Registered
+from scalewatch.journal import LAW, observation_from, registered_in, run_from
 from scalewatch.journal import Record as JournalRecord
-from scalewatch.journal import observation_from, registered_in, run_from
 from scalewatch.journal.stream import JournalStream
+from scalewatch.laws import CurveLaw
+from scalewatch.laws.law_file import law_from
 from scalewatch.observation import Observation
 from scalewatch.replay.events_folder import event_files
 from scalewatch.replay.tensorboard import TensorBoardLog
@@ -37,7 +39,7 @@ class AbstractSource(ABC):
 
     Attributes:
         kind: "journal" or "event files". run: the run as far as the log knows how it was planned.
-        registered: what the run promised before its first step, None if it is not known.
+        registered: what the run promised before its first step, None if it is not known. law: by which it did.
         said: records of a journal that are no rows, to be taken by whoever reads the rows.
     """
 
@@ -46,6 +48,7 @@ class AbstractSource(ABC):
     def __init__(self, run: Run) -> None:
         self.run = run
         self.registered: Registered | None = None
+        self.law: CurveLaw | None = None
         self.said: deque[JournalRecord] = deque(maxlen=MOST_SAID)
 
     @abstractmethod
@@ -116,6 +119,17 @@ class JournalRows(AbstractSource):
                 self.registered = Registered.from_record(record)
             except ConfigError as fault:
                 self._stream.notes.append(f"the registered prediction cannot be used: {fault}")
+        self._read_law(folder, run_id if isinstance(run_id, str) else None)
+
+    def _read_law(self, folder: Path, run_id: str | None) -> None:
+        record = registered_in(folder, run_id, LAW)
+        if record is None:
+            return
+        law = record.get("law")
+        try:
+            self.law = law_from(law if isinstance(law, dict) else {}, folder)
+        except LawFileError as fault:
+            self._stream.notes.append(f"the law of the journal cannot be used: {fault}")
 
     def rows(self) -> Iterator[Observation | int]:
         """Yield rows; what else is said goes to `said`."""

@@ -101,7 +101,7 @@ def _numbers(run: Followed, end: Forecast | None) -> RenderableType:
     if end is not None:
         low, high = end.interval(0.8)
         cells.append(("forecast", f"{end.final_loss:.3f} ({low:.3f} to {high:.3f})"))
-    if verdict.law_gap is not None:
+    if verdict.law_gap is not None and verdict.gap_ends_at is None:
         gap = verdict.law_gap
         cells.append(("to its law", f"{gap.nats:+.3f} nats, {gap.sigmas:+.1f}σ"))
     if silent is not None and silent > SILENT_SECONDS:

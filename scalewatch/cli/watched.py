@@ -151,13 +151,14 @@ class Watched:
 
     def __init__(self, log: AbstractLog, settings: Settings, *, curve: bool = False) -> None:
         self.log = log
-        self.monitor = Monitor(_run(log, settings), law=settings.law, **asdict(settings.aims))
+        law = settings.law if settings.law is not None else log.law
+        self.monitor = Monitor(_run(log, settings), law=law, **asdict(settings.aims))
         self.findings: list[Finding] = []
         self.dropped = self.pages = self.rows = 0
         self.newest: Observation | None = None
         self.clock: deque[tuple[float, int]] = deque(maxlen=CLOCK_ROWS)
         self.curve = Curve() if curve else None
-        self.before = self.monitor.forecast() if curve and settings.law is not None else None
+        self.before = self.monitor.forecast() if curve and law is not None else None
         self.on_the_way: Forecast | None = None
         total = self.monitor.run.total_steps
         self._look_at = math.inf if total is None or not curve else LOOK_AT * total

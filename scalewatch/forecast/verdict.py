@@ -118,10 +118,18 @@ class Verdict:
         if run.total_steps is None:
             rows.append(("forecast", "none: the run has no planned end"))
         if self.law_gap is not None:
-            stale = any(f.pages and f.start_step > self.law_gap.step for f in self.open_incidents)
+            stale = self.gap_ends_at is not None
             rows.append(("against its law" + (" before that" if stale else ""), self.law_gap.text()))
         rows.append(("incidents", self._incidents()))
         return rows
+
+    @property
+    def gap_ends_at(self) -> int | None:
+        """Step of the open incident that the distance to the law is from before of; None if it is of now."""
+        if self.law_gap is None:
+            return None
+        after = [f.start_step for f in self.open_incidents if f.pages and f.start_step > self.law_gap.step]
+        return min(after, default=None)
 
     def _outcome(self, loss: float, promised: Milestone | None) -> str:
         if promised is None:

@@ -29,11 +29,12 @@ from scalewatch.journal.records import (
     run_from,
     run_record,
 )
-from scalewatch.journal.registered import registered_in
+from scalewatch.journal.registered import LAW, registered_in
 from scalewatch.journal.tail import JournalTail
 from scalewatch.journal.writer import JournalWriter
 
 __all__ = [
+    "LAW",
     "Damage",
     "Journal",
     "JournalTail",

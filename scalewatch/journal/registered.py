@@ -1,4 +1,4 @@
-"""Finds the prediction that a run registered when it began, without reading all that came after."""
+"""Finds what a run registered when it began, its prediction and its law, without reading all that came after."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 from scalewatch.journal.lines import Record, scan
 from scalewatch.journal.segment import first_record, open_to_read, segments_in
 
-__all__ = ["REGISTERED", "registered_in"]
+__all__ = ["LAW", "REGISTERED", "registered_in"]
 
-#: What a record that holds one calls itself.
-REGISTERED = "registered"
+#: What a record calls itself that holds the prediction, and one that holds the law it was made by.
+REGISTERED, LAW = "registered", "law"
 #: Lines of a segment among which it is: it is written before the first step.
 LINES = 1_000
 
 
-def registered_in(folder: Path, run_id: str | None = None) -> Record | None:
-    """Return the first prediction that a run registered in a folder, None if there is none that can be read.
+def registered_in(folder: Path, run_id: str | None = None, kind: str = REGISTERED) -> Record | None:
+    """Return the first record of a kind that a run registered in a folder, None if there is none that can be read.
 
     Args:
         folder: where the journal is. run_id: of the run; with None, that of the newest segment.
+        kind: `REGISTERED` or `LAW`.
     """
     try:
         headers = [(path, first_record(path) or {}) for _, path in segments_in(folder)]
@@ -36,7 +37,7 @@ def registered_in(folder: Path, run_id: str | None = None) -> Record | None:
         try:
             with os.fdopen(open_to_read(path), "rb") as source:
                 for _, _, record, _ in itertools.islice(scan(source), LINES):
-                    if record is not None and record.get("type") == REGISTERED:
+                    if record is not None and record.get("type") == kind:
                         return record
         except OSError:  # also a JournalError
             continue

@@ -27,7 +27,7 @@ from scalewatch.laws.strict_json import (
     write_record,
 )
 
-__all__ = ["load_law", "save_law"]
+__all__ = ["law_from", "law_record", "load_law", "save_law"]
 
 SCHEMA = 1
 KIND = "annealing_curve_law"
@@ -60,12 +60,17 @@ def save_law(law: CurveLaw, path: str | os.PathLike[str]) -> None:
     Raises:
         LawFileError: if it cannot be written.
     """
+    write_record(law_record(law), path)
+
+
+def law_record(law: CurveLaw) -> dict[str, Any]:
+    """Return `law` as plain numbers, words and lists, for a law file or a journal."""
     record: dict[str, Any] = {"schema": SCHEMA, "kind": KIND}
     record.update({name: getattr(law, name) for name in _RANGES})
     record.update(walk_unit=law.walk_unit, size_kind=law.size_kind)
     record.update(parameters=law.parameters.tolist(), covariance=law.covariance.tolist())
     record.update(sizes=list(law.sizes), walks=list(law.walks), left_out=list(law.left_out))
-    write_record(record, path)
+    return record
 
 
 def load_law(path: str | os.PathLike[str]) -> CurveLaw:
@@ -75,7 +80,18 @@ def load_law(path: str | os.PathLike[str]) -> CurveLaw:
         LawFileError: if the file cannot be read or is no law file; the message names file, field and reason.
     """
     source = Path(path)
-    record = read_record(source)
+    return law_from(read_record(source), source)
+
+
+def law_from(record: dict[str, Any], source: Path) -> CurveLaw:
+    """Return the law that `law_record` described.
+
+    Args:
+        record: with all of its fields. source: where it stands, for the message.
+
+    Raises:
+        LawFileError: if it is no law; the message names source, field and reason.
+    """
     check_fields(source, record, KIND, SCHEMA, {*_RANGES, *_OTHERS})
     values = fields_within(source, record, _RANGES)
     return CurveLaw(

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, final
 
-from scalewatch.errors import JournalError, LogError
-from scalewatch.journal import JournalTail, observation_from, read_journal
+from scalewatch.errors import JournalError, LawFileError, LogError
+from scalewatch.journal import LAW, JournalTail, observation_from, read_journal
+from scalewatch.laws.law_file import law_from
 from scalewatch.observation import Observation
 from scalewatch.replay.lines import head
 from scalewatch.replay.log import AbstractFormat, AbstractLog
@@ -49,8 +50,19 @@ class JournalLog(AbstractLog):
             )
         for rewind in self._journal.rewinds:
             self.note(f"{rewind.file.name}: goes on from step {rewind.step:,}; {rewind.dropped:,} rows were retrained")
+        self._read_law()
         self._tail: JournalTail | None = None
         self._begun, self._newest = False, 0
+
+    def _read_law(self) -> None:
+        record = next((each for each in self._journal.others if each.get("type") == LAW), None)
+        if record is None:
+            return
+        law = record.get("law")
+        try:
+            self.law = law_from(law if isinstance(law, dict) else {}, self.path)
+        except LawFileError as fault:
+            self.note(f"the law that it was watched by cannot be used: {fault}")
 
     def rows(self) -> Iterator[Observation]:
         """Yield what is new."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
@@ -23,6 +24,7 @@ class AbstractLog:
         name: what to call the run.
         path: the file or folder that it came from.
         run: the run as far as the log says how it was planned.
+        law: that the run was watched by, where the log holds it.
         columns: the log's name of each field of `Observation` that it has, so that a guess can be shown.
         notes: one line for each thing that was damaged, skipped or guessed, at most `MAX_NOTES` and a count.
         bytes_read, bytes_total: how far the reading is, for a progress bar [bytes].
@@ -32,6 +34,7 @@ class AbstractLog:
         self.name = name
         self.path = path
         self.run = run if run is not None else Run(name)
+        self.law: CurveLaw | None = None
         self.columns: dict[str, str] = {}
         self.notes: list[str] = []
         self.notes_dropped = 0

@@ -141,6 +141,15 @@ export class ForecastPanel {
     this.detail = detail;
     this.plan.tell(detail);
     const told = detail.forecast;
+    if (!told && typeof detail.final_loss === "number") {
+      const promised = registered(detail.registered);
+      replace(
+        this.intervals,
+        h("p", { class: "big" }, loss(detail.final_loss), h("span", {}, " it ended")),
+        promised ? [h("h3", {}, "Registered before the run"), h("p", {}, promised)] : null,
+      );
+      return;
+    }
     if (!told) {
       replace(this.intervals, emptyState("No forecast yet. It needs the planned length and a learning rate schedule, and rows past the warm-up."));
       return;

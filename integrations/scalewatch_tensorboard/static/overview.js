@@ -178,6 +178,9 @@ function gapWords(gap) {
   const known = [gap.tokens_ratio, gap.tokens_ratio_low, gap.tokens_ratio_high].every(Number.isFinite);
   const range = known && gap.tokens_ratio_low !== gap.tokens_ratio_high ? ` (${tokens(gap.tokens_ratio_low).replace(" %", "")} to ${tokens(gap.tokens_ratio_high)})` : "";
   const worth = Number.isFinite(gap.tokens_ratio) ? `worth ${tokens(gap.tokens_ratio)} of its tokens${range}` : "";
+  if (gap.before_step) {
+    return h("span", { class: "muted", title: gap.sentence }, `unknown since step ${count(gap.before_step)}`);
+  }
   return h("span", { title: gap.sentence }, `${Math.abs(gap.percent).toFixed(Math.abs(gap.percent) < 10 ? 2 : 0)} % ${side}`, h("span", { class: "small" }, worth));
 }
 
