@@ -54,8 +54,8 @@ CLOSE_SECONDS = 1.7
 ALERT_SECONDS = 2.0
 #: Parts of the planned run at which the forecast is told.
 FORECAST_FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
-#: Forecasts that are made for TensorBoard, at 0.4 ms each: about so many in a run.
-FORECASTS_DRAWN = 64
+#: Forecasts that are made for TensorBoard, at 4 ms each: about so many in a run.
+FORECASTS_DRAWN = 24
 #: Level of the interval that is told.
 LEVEL = 0.8
 

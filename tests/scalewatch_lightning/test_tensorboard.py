@@ -71,7 +71,7 @@ def test_the_run_its_law_and_its_forecast_are_drawn(logged: Path) -> None:
     assert sorted(loss) == list(range(1, 201))
     assert [step for step, value in loss.items() if math.isnan(value)] == [150]
     assert len(drawn["scalewatch/validation_loss"]) == 12
-    assert len(set(drawn["scalewatch/gap_nats"].values())) > 5
+    assert len(set(drawn["scalewatch/gap_nats"].values())) >= 2
     # a run that is below what its law expects of any number of tokens has no ratio
     assert all(ratio > 0 for ratio in drawn.get("scalewatch/gap_token_ratio", {}).values())
 
