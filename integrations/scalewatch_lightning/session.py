@@ -236,7 +236,8 @@ class Session:
     def _write(self, observation: Observation, found: list[Finding]) -> None:
         if self._journal is None:
             return
-        self._journal.append(observation_record(observation))
+        # the hour is for those who look at the run later: what the monitor finds must not hang on it
+        self._journal.append(observation_record(observation._replace(seconds=round(time.time(), 2))))
         for finding in found:
             self._journal.append_through(finding_record(finding))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -305,3 +306,14 @@ def test_a_module_without_an_optimizer_costs_one_warning(
     assert [r.getMessage() for r in caplog.records if r.name == "scalewatch"] == [
         "scalewatch: the module has no optimizer, so there are no steps to watch."
     ]
+
+
+def test_the_journal_says_when_each_step_was(watched: Watched) -> None:
+    """Wall-clock seconds, rising: hours are an axis for whoever looks at the run later."""
+    began = time.time()
+    journal = watched(TinyText(), max_steps=20)
+    seconds = [row.seconds for row in journal.observations]
+
+    assert len(seconds) == 20
+    assert all(began - 1 < at < time.time() + 1 for at in seconds if at is not None)
+    assert sorted(at for at in seconds if at is not None) == seconds
