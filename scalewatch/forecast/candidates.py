@@ -144,11 +144,12 @@ def doubted(candidate: Candidate, nats: float) -> Candidate:
     return candidate._replace(prior=replace(prior, end_loss=wider, remaining=(mean, math.hypot(sd, away))), notes=notes)
 
 
-def of_public_runs(run: Run, memories: Floats, first: int, loss: float) -> list[Candidate]:
+def of_public_runs(run: Run, memories: Floats, first: int, loss: float, seen: float = math.inf) -> list[Candidate]:
     """Return what public runs say of any run.
 
     Args:
         run: as planned. memories: all that compete [steps]; theirs begin at `first`. loss: at present [nats/token].
+        seen: S of the newest stretch over that of the first; in less than a doubling none can be told to stand still.
     """
     of_rate = _gain_of_rate(run)
     walk = of_rate * np.exp(LOG_RATIO[0] + LOG_RATIO[1] * _GRID)
@@ -177,7 +178,7 @@ def of_public_runs(run: Run, memories: Floats, first: int, loss: float) -> list[
             (LOSS_SHARE, LOSS_WEIGHT, none, share),
         )
     ]
-    return [*laws, _held(memories, loss)]
+    return [*laws, _held(memories, loss)] if seen >= 2.0 else laws
 
 
 def _held(memories: Floats, loss: float) -> Candidate:

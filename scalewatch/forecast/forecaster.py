@@ -160,13 +160,14 @@ class Forecaster:
             return None  # no learning rate is known yet, or each so far was zero
         keep = (means > schedule.settled_step) & (walked >= EARLIEST_WALK_SHARE * shortest)
         gap = self.law_gap()
+        seen = float(walked[keep][-1] / walked[keep][0]) if keep.any() else 1.0
         enough = bool(keep.sum() >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest)
         noise = self.blocks.log_noise / np.sqrt(rows[keep])
         branches: list[Branch] = []
         notes: tuple[str, ...] = ()
         surprised = 1.0
         for future in futures:
-            competing = self._candidates(future, float(losses[-1]) if enough else None, gap)
+            competing = self._candidates(future, float(losses[-1]) if enough else None, gap, seen)
             if not competing:
                 return None
             curve = (walked[keep] / future.end_walked, annealed[keep], losses[keep])
@@ -207,9 +208,10 @@ class Forecaster:
             kept.append(Branch(going_on.law, 0.5 * future.probability, future, told, going_on.spread))
         return kept
 
-    def _candidates(self, future: Future, loss: float | None, gap: LawGap | None) -> list[Candidate]:
+    def _candidates(self, future: Future, loss: float | None, gap: LawGap | None, seen: float) -> list[Candidate]:
         """The laws that compete; before there is a present loss, only one that knows the end of this run."""
-        own = [] if loss is None else of_public_runs(self.run, self._memories, 0 if self.law is None else 1, loss)
+        first = 0 if self.law is None else 1
+        own = [] if loss is None else of_public_runs(self.run, self._memories, first, loss, seen)
         if self.law is None:
             return own
         ladder = of_ladder(self.law, self.run, future, self._memories, loss)
