@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scalewatch.advice import Advice
-from scalewatch.finding import Finding, Phase, Severity
+from scalewatch.finding import Phase, Severity
 from scalewatch.forecast import Forecast, LawGap
+from scalewatch.watched import finding_told
 
 if TYPE_CHECKING:
     from scalewatch_tensorboard.record import Record
 
-__all__ = ["finding_of", "page_of", "row_of"]
+__all__ = ["page_of", "row_of"]
 
 #: Points of the small picture of a loss.
 SPARK_POINTS = 60
@@ -122,7 +122,7 @@ def page_of(record: Record) -> dict[str, Any]:
     with record.lock:
         forecast = record.forecast()
         advice = record.monitor.advice()
-        open_now = [finding_of(f) for f in record.monitor.open_incidents]
+        open_now = [finding_told(f) for f in record.monitor.open_incidents]
         row = row_of(record)
     registered = record.registered
     findings = record.findings
@@ -135,7 +135,7 @@ def page_of(record: Record) -> dict[str, Any]:
         "plan": _plan(record),
         "columns": record.origin.columns,
         "notes": [note[:NOTE_LETTERS] for note in record.notes[:MOST_NOTES]],
-        "findings": [finding_of(findings[n]) | {"index": n} for n in kept],
+        "findings": [finding_told(findings[n]) | {"index": n} for n in kept],
         "findings_left_out": len(findings) - len(kept),
         "open": open_now,
         "advice": _advice(advice, record.advice),
@@ -166,22 +166,6 @@ def _plan(record: Record) -> dict[str, Any]:
         "non_embedding_parameters": run.non_embedding_parameters,
         "tokens_per_step": run.tokens_per_step,
         "learning_rates": knots,
-    }
-
-
-def finding_of(finding: Finding) -> dict[str, Any]:
-    """Return a finding as plain values."""
-    return {
-        "kind": str(finding.kind),
-        "severity": str(finding.severity),
-        "phase": str(finding.phase),
-        "step": finding.step,
-        "start_step": finding.start_step,
-        "message": finding.message,
-        "evidence": {
-            name: value if not isinstance(value, float) or math.isfinite(value) else None
-            for name, value in finding.evidence.items()
-        },
     }
 
 

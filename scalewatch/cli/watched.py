@@ -20,6 +20,7 @@ from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.replay import AbstractFormat, AbstractLog, Opened, Unreadable, format_named, open_logs
 from scalewatch.run import Run
+from scalewatch.watched import finding_told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -319,7 +320,7 @@ def summary(watched: Watched) -> dict[str, Any]:
         "final_loss": _finite(verdict.final_loss),
         "loss": _finite(verdict.last_loss),
         "forecast": None if end is None else {"final_loss": _finite(end.final_loss), "low": low, "high": high},
-        "findings": [_finding(found) for found in watched.findings],
+        "findings": [finding_told(found) for found in watched.findings],
         "findings_dropped": watched.dropped,
         "advice": advice_json(watched.monitor.advice()),
         "columns": watched.log.columns,
@@ -335,16 +336,3 @@ def notes(log: AbstractLog) -> list[str]:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    evidence = {name: _finite(v) if isinstance(v, float) else v for name, v in finding.evidence.items()}
-    return {
-        "kind": str(finding.kind),
-        "severity": str(finding.severity),
-        "phase": str(finding.phase),
-        "step": finding.step,
-        "start_step": finding.start_step,
-        "message": finding.message,
-        "evidence": evidence,
-    }

@@ -79,6 +79,9 @@ LOG_GAIN = (math.log(0.055), 0.5)
 LADDER_WEIGHT, WALK_WEIGHT, LOSS_WEIGHT, HELD_WEIGHT = 4.0, 0.7, 0.3, 0.003
 #: How far the end may be from the present loss for a law that does not know its level, as a part of it, one sd.
 END_SHARE = 0.2
+#: S of the newest stretch over that of the first from which on a curve can be said to stand still: a doubling, over
+#: which a walk that gives a tenth of the loss at the end gives more than the misfit of any law.
+SEEN_TO_STAND_STILL = 2.0
 #: A walk that gives nothing, as a part of the loss.
 NOTHING = 1e-9
 
@@ -149,7 +152,7 @@ def of_public_runs(run: Run, memories: Floats, first: int, loss: float, seen: fl
 
     Args:
         run: as planned. memories: all that compete [steps]; theirs begin at `first`. loss: at present [nats/token].
-        seen: S of the newest stretch over that of the first; in less than a doubling none can be told to stand still.
+        seen: S of the newest stretch over that of the first.
     """
     of_rate = _gain_of_rate(run)
     walk = of_rate * np.exp(LOG_RATIO[0] + LOG_RATIO[1] * _GRID)
@@ -178,7 +181,7 @@ def of_public_runs(run: Run, memories: Floats, first: int, loss: float, seen: fl
             (LOSS_SHARE, LOSS_WEIGHT, none, share),
         )
     ]
-    return [*laws, _held(memories, loss)] if seen >= 2.0 else laws
+    return [*laws, _held(memories, loss)] if seen >= SEEN_TO_STAND_STILL else laws
 
 
 def _held(memories: Floats, loss: float) -> Candidate:

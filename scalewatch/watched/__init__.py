@@ -1,5 +1,6 @@
-"""A log under the monitor, for those who look at it: how it is taken to have been planned."""
+"""A log under the monitor, for those who look at it: its plan, and what was found, in plain values."""
 
 from scalewatch.watched.plan import SCHEDULES, Plan, plan_of
+from scalewatch.watched.told import finding_told
 
-__all__ = ["SCHEDULES", "Plan", "plan_of"]
+__all__ = ["SCHEDULES", "Plan", "finding_told", "plan_of"]
