@@ -28,7 +28,8 @@ from _tiny_gpt_show import RunBar, Watched, draw, headline, outcome_table, watch
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from scalewatch.laws import Curve, CurveLaw, fit_curves, save_law
+from scalewatch.fitting import fit_curves
+from scalewatch.laws import Curve, CurveLaw, save_law
 from scalewatch_lightning import ScaleWatch
 
 THREADS = 2  # more make models of this size slower

@@ -9,7 +9,7 @@ from scalewatch.finding import Kind as Kind
 from scalewatch.finding import Phase as Phase
 from scalewatch.finding import Severity as Severity
 from scalewatch.forecast import Forecast as Forecast
-from scalewatch.forecast import LawGap as LawGap
+from scalewatch.forecast import LawResidual as LawResidual
 from scalewatch.forecast.verdict import Verdict as Verdict
 from scalewatch.monitor import Monitor as Monitor
 from scalewatch.observation import Observation as Observation
@@ -24,7 +24,7 @@ __all__ = [
     "Finding",
     "Forecast",
     "Kind",
-    "LawGap",
+    "LawResidual",
     "Monitor",
     "Observation",
     "Phase",

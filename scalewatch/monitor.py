@@ -14,13 +14,13 @@ from dataclasses import replace
 from typing import Any, final
 
 from scalewatch.advice import Advice
-from scalewatch.detect import Watch
+from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
+from scalewatch.detect import DetectorSet
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase
-from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawGap
-from scalewatch.forecast.advise import Adviser, Aims, Situation
-from scalewatch.forecast.off_law import OffLaw, OffPlan
-from scalewatch.forecast.registered import Registered
+from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawResidual
+from scalewatch.forecast.law_residual_detector import LawResidualDetector, ScheduleDetector
+from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.verdict import Milestone, Verdict
 from scalewatch.guard import Guard
 from scalewatch.journal import finding_from, finding_record
@@ -46,10 +46,10 @@ class Monitor:
 
     Args:
         run: what is trained, as planned.
-        law: a law fitted on smaller runs of the same recipe (`scalewatch.laws.fit_curves`); None to
+        law: a law fitted on smaller runs of the same recipe (`scalewatch.fitting.curves`); None to
             forecast from the run alone.
         guard: shared with the program around it; one of its own by default.
-        target_loss, incumbent_loss, least_gain: what is wanted of the run [nats/token], as in `Aims`: advice to stop
+        target_loss, incumbent_loss, least_gain: what is wanted of the run [nats/token], as in `Goals`: advice to stop
             follows from them.
         registered: what was registered when the run began, as its journal holds it; None to register it now.
 
@@ -72,7 +72,7 @@ class Monitor:
         target_loss: float | None = None,
         incumbent_loss: float | None = None,
         least_gain: float | None = None,
-        registered: Registered | None = None,
+        registered: BaselineForecast | None = None,
     ) -> None:
         if not isinstance(run, Run):
             raise ConfigError(f"`run` must be a scalewatch.Run (got {type(run).__name__}).")
@@ -80,13 +80,13 @@ class Monitor:
             raise ConfigError(
                 f"`law` must be a CurveLaw, as fit_curves or load_law return it, or None (got {type(law).__name__})."
             )
-        self.aims = Aims(target_loss, incumbent_loss, least_gain)
+        self.aims = Goals(target_loss, incumbent_loss, least_gain)
         self.run, self.law = run, law
         self.guard = guard if guard is not None else Guard()
-        self._watch = Watch(run, self.guard)
+        self._watch = DetectorSet(run, self.guard)
         self._forecaster = self.guard.call("forecast", Forecaster, run, law, registered)
-        self._off_law = OffLaw(run.total_steps)
-        self._off_plan = OffPlan(run)
+        self._off_law = LawResidualDetector(run.total_steps)
+        self._off_plan = ScheduleDetector(run)
         self._has_plan = run.learning_rates is not None
         self._adviser = Adviser()
         self._rollbacks = 0
@@ -196,7 +196,7 @@ class Monitor:
         self._next_milestone = self._milestone_after(step - 1)
 
     @property
-    def registered(self) -> Registered | None:
+    def registered(self) -> BaselineForecast | None:
         """What was registered of the run before it began, and what it is held against; None without a law."""
         return None if self._forecaster is None else self._forecaster.promise
 
@@ -242,8 +242,8 @@ class Monitor:
         """What the last look at the forecast advised, if the run is healthy."""
         return self._adviser.ahead
 
-    def _situation(self) -> Situation:
-        return Situation(
+    def _situation(self) -> AdviceContext:
+        return AdviceContext(
             step=self._watch.sample.step,
             open_incidents=self._watch.open_incidents,
             spikes=self._counts[Kind.SPIKE],
@@ -255,7 +255,7 @@ class Monitor:
             aims=self.aims,
         )
 
-    def _law_gap(self) -> LawGap | None:
+    def _law_gap(self) -> LawResidual | None:
         return None if self._forecaster is None else self._forecaster.law_gap()
 
     @property
@@ -264,7 +264,7 @@ class Monitor:
         return self._watch.sample.step
 
     @property
-    def watch(self) -> Watch:
+    def watch(self) -> DetectorSet:
         """The detectors: each one's state, the noise of a row, and how the newest row stands in it."""
         return self._watch
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch import Finding, Monitor, Observation, Run
-from scalewatch.laws import Curve, CurveLaw, fit_curves
+from scalewatch.fitting import fit_curves
+from scalewatch.laws import Curve, CurveLaw
 
 Floats = NDArray[np.float64]
 

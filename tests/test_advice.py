@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scalewatch import Action, Advice, EvidenceGrade
 from scalewatch.advice import gain_text
-from scalewatch.alert.notice import Recommendation
+from scalewatch.alert.notification import Recommendation
 
 GAINS = st.floats(-20.0, 20.0)
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from scalewatch import Action, Finding, Kind, Monitor, Observation, Phase, Run, Severity
 from scalewatch.errors import ConfigError
-from scalewatch.laws import CurveLaw, fit_curves
+from scalewatch.fitting import fit_curves
+from scalewatch.laws import CurveLaw
 from tests.synthetic import Floats, TrueLaw, cosine, fitted, ladder, noisy, planned, rows, watch
 
 TRUE = TrueLaw()

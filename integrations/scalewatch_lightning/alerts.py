@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scalewatch.alert import Alerter, Rules, load_rules, make_receivers
+from scalewatch.alert import Dispatcher, Rules, load_rules, make_receivers
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 from scalewatch.run import Run
@@ -43,9 +43,9 @@ def checked_alerts(alerts: Any) -> Rules | None:
     return rules
 
 
-def new_alerter(rules: Rules, run: Run, run_id: str, folder: Path | None, state: object) -> Alerter:
+def new_alerter(rules: Rules, run: Run, run_id: str, folder: Path | None, state: object) -> Dispatcher:
     """Return the alerts of a fit; `state` is what a checkpoint held of them."""
-    return Alerter(run, run_id, make_receivers(rules), rules, folder=folder, state=state)
+    return Dispatcher(run, run_id, make_receivers(rules), rules, folder=folder, state=state)
 
 
 def end_of(ended: str, health: str) -> tuple[str, Severity]:

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.base import LightningCallback
-from scalewatch_lightning.begin import STATE_VERSION, readable_state, start
-from scalewatch_lightning.closing import Closing
-from scalewatch_lightning.discover import Sizes, count_sizes, validation_loss
-from scalewatch_lightning.gauges import Gauges, why_no_norm
+from scalewatch_lightning.introspect import Sizes, count_sizes, validation_loss
+from scalewatch_lightning.lr_lookahead import pack_rates
 from scalewatch_lightning.options import checked
-from scalewatch_lightning.plan import pack_rates
 from scalewatch_lightning.sensors import PrecursorSource, Sensors
 from scalewatch_lightning.session import Session
+from scalewatch_lightning.shutdown import Shutdown
+from scalewatch_lightning.start import STATE_VERSION, readable_state, start
+from scalewatch_lightning.step_metrics import StepMetrics, why_no_norm
 from scalewatch_lightning.tensorboard import tensorboard_writers
 from scalewatch_lightning.terminal import Terminal
 
@@ -104,7 +104,7 @@ class ScaleWatch(LightningCallback):
         self._voting = Guard()
         self._begun = False
         self._session: Session | None = None
-        self._gauges: Gauges | None = None
+        self._gauges: StepMetrics | None = None
         self._folder: Path | None = None
         self._sizes = Sizes(None, None)
         self._norm_every = self._options.grad_norm_every
@@ -223,7 +223,7 @@ class ScaleWatch(LightningCallback):
             self._sensors.before_step()
         self._cost_seconds += perf_counter() - began
 
-    def _norm(self, trainer: Any, optimizer: Any, gauges: Gauges) -> None:
+    def _norm(self, trainer: Any, optimizer: Any, gauges: StepMetrics) -> None:
         why_not = why_no_norm(trainer, optimizer)
         if why_not is None:
             gauges.norm()
@@ -253,7 +253,7 @@ class ScaleWatch(LightningCallback):
         if self._gauges is not None and not trainer.sanity_checking:
             self._guard.call("validation loss", self._validated, trainer, self._gauges)
 
-    def _validated(self, trainer: Any, gauges: Gauges) -> None:
+    def _validated(self, trainer: Any, gauges: StepMetrics) -> None:
         # computed and cached before this hook, so reading it is no collective
         gauges.validation_loss = validation_loss(trainer.callback_metrics)
 
@@ -291,7 +291,7 @@ class ScaleWatch(LightningCallback):
         self._guard.call("loss", self._flush, self._session, self._gauges, CHECKPOINT_SECONDS)
         return self._guard.call("checkpoint", self._collect, self._session, self._gauges) or {}
 
-    def _collect(self, session: Session, gauges: Gauges) -> dict[str, Any]:
+    def _collect(self, session: Session, gauges: StepMetrics) -> dict[str, Any]:
         rates = session.run.learning_rates
         if self._plan is None and rates is not None:
             self._plan = pack_rates(rates)
@@ -330,7 +330,7 @@ class ScaleWatch(LightningCallback):
         self._sensors.after_forward()  # it may have raised
         if session is None or gauges is None:
             return
-        closing = Closing(self._guard)
+        closing = Shutdown(self._guard)
         closing.call("loss", self._flush, session, gauges, END_SECONDS)
         self._sensors.detach()
         gauges.reader.abandon()
@@ -341,11 +341,11 @@ class ScaleWatch(LightningCallback):
         rows = closing.call("cost", self._rows, session, gauges) or []
         session.close(gauges.step, ended, rows)
 
-    def _flush(self, session: Session, gauges: Gauges, timeout_seconds: float) -> None:
+    def _flush(self, session: Session, gauges: StepMetrics, timeout_seconds: float) -> None:
         for observation in gauges.reader.flush(timeout_seconds):
             session.observe(self._sensors.add_to(observation))
 
-    def _rows(self, session: Session, gauges: Gauges) -> list[tuple[str, str]]:
+    def _rows(self, session: Session, gauges: StepMetrics) -> list[tuple[str, str]]:
         taken = gauges.step - self._first_step
         reader = gauges.reader
         watched = f"{session.observed:,} of {taken:,} steps"

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scalewatch.advising.context import Goals
 from scalewatch.errors import ConfigError
-from scalewatch.forecast.situation import Aims
 from scalewatch_lightning.alerts import checked_alerts
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Options(NamedTuple):
     name: str | None
     quiet: bool
     alerts: Rules | None
-    aims: Aims
+    aims: Goals
 
 
 def checked(
@@ -67,7 +67,7 @@ def checked(
         name=_name(name),
         quiet=bool(quiet),
         alerts=checked_alerts(alerts),
-        aims=Aims(target_loss, incumbent_loss, least_gain),
+        aims=Goals(target_loss, incumbent_loss, least_gain),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, final, runtime_checkable
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
-from scalewatch_lightning.discover import main_optimizer
+from scalewatch_lightning.introspect import main_optimizer
 
 __all__ = ["PrecursorSource", "Sensors"]
 

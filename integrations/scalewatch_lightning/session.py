@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from scalewatch.advice import Action, Advice
+from scalewatch.advising.context import Goals
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast import Forecast
-from scalewatch.forecast.registered import Registered
-from scalewatch.forecast.situation import Aims
+from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.guard import Guard
 from scalewatch.journal import (
     LAW,
@@ -34,14 +34,14 @@ from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.worker import Worker
+from scalewatch_lightning.advice import AdviceFeed, AdviceNews
 from scalewatch_lightning.alerts import end_of, new_alerter
-from scalewatch_lightning.closing import Closing
-from scalewatch_lightning.counsel import Counsel, Said
+from scalewatch_lightning.shutdown import Shutdown
 from scalewatch_lightning.tensorboard import Board, advice_markdown, forecast_values, verdict_markdown
 from scalewatch_lightning.terminal import Terminal, escape
 
 if TYPE_CHECKING:
-    from scalewatch.alert import Alerter, Rules
+    from scalewatch.alert import Dispatcher, Rules
     from scalewatch.laws import CurveLaw
 
 __all__ = ["Resumed", "Session"]
@@ -97,10 +97,10 @@ class Session:
         writers: list[Any],
         resumed: Resumed | None,
         alerts: Rules | None = None,
-        aims: Aims | None = None,
+        aims: Goals | None = None,
     ) -> None:
         self.run = run
-        self._aims = Aims() if aims is None else aims
+        self._aims = Goals() if aims is None else aims
         self.run_id = (resumed.run_id if resumed else None) or uuid.uuid4().hex
         self.observed = 0
         self.stop_reason: str | None = None
@@ -115,7 +115,7 @@ class Session:
         if self._board is not None:
             self._worker.add("tensorboard", self._board.drain)
         told = resumed.told_ahead if resumed else ()
-        self._counsel = Counsel(self._monitor, resumed.step if resumed else 0, told)
+        self._counsel = AdviceFeed(self._monitor, resumed.step if resumed else 0, told)
         self._worker.add("advice", self._counsel.drain)
         self._worker.start()
         self._milestones = self._forecast_steps(resumed.step if resumed else 0)
@@ -123,7 +123,7 @@ class Session:
         self._forecast_values: dict[str, float] = {}
         self._told_forecast = -1
         self._news = False
-        self._alerts: Alerter | None = None
+        self._alerts: Dispatcher | None = None
         if alerts is not None:
             kept = resumed.alerts if resumed else None
             self._alerts = guard.call("alerts", new_alerter, alerts, run, self.run_id, folder, kept)
@@ -150,10 +150,10 @@ class Session:
         loaded = Guard().call("state from the checkpoint", self._load, monitor, resumed.monitor)
         return monitor if loaded else new()
 
-    def _registered(self, resumed: Resumed) -> Registered | None:
+    def _registered(self, resumed: Resumed) -> BaselineForecast | None:
         """What the run registered when it began, as its journal holds it."""
         record = None if self._folder is None else registered_in(self._folder, resumed.run_id)
-        return None if record is None else Registered.from_record(record)
+        return None if record is None else BaselineForecast.from_record(record)
 
     def _load(self, monitor: Monitor, state: Mapping[str, Any]) -> bool:
         try:
@@ -213,7 +213,7 @@ class Session:
     def _tell_news(self, found: list[Finding], *, look: bool = False) -> None:
         """Tell what was found and what is advised, everywhere."""
         guard = self._guard
-        said = guard.call("advice", self._counsel.say, look=look) or Said([], [], [])
+        said = guard.call("advice", self._counsel.say, look=look) or AdviceNews([], [], [])
         guard.call("journal", self._write_advice, said.new)
         guard.call("terminal", self._tell, found, said.new)
         if said.new:
@@ -221,14 +221,14 @@ class Session:
         if self._alerts is not None:
             guard.call("alerts", self._alert_news, found, said, self._alerts)
 
-    def _alert_news(self, found: list[Finding], said: Said, alerts: Alerter) -> None:
+    def _alert_news(self, found: list[Finding], said: AdviceNews, alerts: Dispatcher) -> None:
         still = {finding.kind for finding in self._monitor.open_incidents}
         # two detectors may have found the same kind: it is over when both say so
         alerts.take([f for f in found if f.phase is not Phase.CLOSED or f.kind not in still], said.standing)
         if said.ahead:
             alerts.advise(said.ahead)
 
-    def _alert(self, step: int, loss: float, alerts: Alerter) -> None:
+    def _alert(self, step: int, loss: float, alerts: Dispatcher) -> None:
         alerts.observe(step, loss)
         if step >= alerts.forecast_due:
             alerts.foresee(self._monitor.forecast())
@@ -260,7 +260,7 @@ class Session:
         for advice in new:
             self._journal.append_through(advice_record(advice))
 
-    def _show_advice(self, said: Said) -> None:
+    def _show_advice(self, said: AdviceNews) -> None:
         if self._board is not None:
             self._board.text("advice", said.new[0].step, advice_markdown(said.standing))
 
@@ -350,7 +350,7 @@ class Session:
 
         `ended` says how the run came to its end, `extra` are rows for below the verdict.
         """
-        closing = Closing(self._guard)
+        closing = Shutdown(self._guard)
         rows = closing.call("verdict", self._verdict_rows) or [("run", self.run.name)]
         rows += [("ended", ended), *extra]
         failed = {**self._guard.failed, **self._worker.guard.failed}
@@ -358,7 +358,7 @@ class Session:
             off = "; ".join(f"{part} ({why})" for part, why in failed.items())
             rows.append(("switched off", off))
         told = list(rows)  # alerts have the advice apart
-        said = closing.call("advice", self._counsel.say, look=True) or Said([], [], [])
+        said = closing.call("advice", self._counsel.say, look=True) or AdviceNews([], [], [])
         followed = Action.STOP if self.stop_reason else None
         rows += [("advice", advice.text) for advice in said.standing if advice.action is not followed]
         closing.call("journal", self._write_advice, said.new)

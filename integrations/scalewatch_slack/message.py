@@ -20,8 +20,8 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from scalewatch.alert import Item, Notice, Status
-from scalewatch.alert.notice import began, clean, kind_words
+from scalewatch.alert import Item, Notification, Status
+from scalewatch.alert.notification import began, clean, kind_words
 from scalewatch.finding import Severity
 
 __all__ = ["escape", "message", "summary"]
@@ -48,7 +48,7 @@ def escape(text: object, limit: int = 600) -> str:
     return "".join(parts)
 
 
-def message(notice: Notice, *, blocks: bool = True) -> dict[str, Any]:
+def message(notice: Notification, *, blocks: bool = True) -> dict[str, Any]:
     """Return the arguments of a message: `text`, and `blocks` unless Slack has refused them."""
     call = _mentions(notice.mentions)
     body: dict[str, Any] = {
@@ -59,7 +59,7 @@ def message(notice: Notice, *, blocks: bool = True) -> dict[str, Any]:
     return {**body, "blocks": _fitting(_blocks(notice, call))} if blocks else body
 
 
-def summary(notice: Notice) -> dict[str, Any]:
+def summary(notice: Notification) -> dict[str, Any]:
     """Return the first message of a run's thread, as it stands after `notice`."""
     head = f"{_symbol(notice)} {clean(notice.run, 80)}"
     what = f"{notice.badge.lower()}: {notice.what}" if notice.what else notice.badge.lower()
@@ -71,7 +71,7 @@ def summary(notice: Notice) -> dict[str, Any]:
     return {"text": text, "blocks": _fitting(blocks), "unfurl_links": False, "unfurl_media": False}
 
 
-def _fallback(notice: Notice) -> str:
+def _fallback(notice: Notification) -> str:
     """What a lock screen and a screen reader get: what, how bad, what to do."""
     parts = [notice.title]
     parts += [item.message for item in notice.items if item.news][:2]
@@ -80,7 +80,7 @@ def _fallback(notice: Notice) -> str:
     return escape(" — ".join(parts), MAX_FALLBACK)
 
 
-def _blocks(notice: Notice, call: str) -> list[Block]:
+def _blocks(notice: Notification, call: str) -> list[Block]:
     blocks: list[Block] = [_header(f"{_symbol(notice)} {notice.title}")]
     if call:
         blocks.append(_markup(call))
@@ -110,7 +110,7 @@ def _either(text: str, *, first: bool) -> str:
     return text if first else f"Or {text[:1].lower()}{text[1:]}"
 
 
-def _label(item: Item, notice: Notice) -> str:
+def _label(item: Item, notice: Notification) -> str:
     """What, how bad and since when; a message about one thing has said the first two in its title."""
     symbol = "🟢" if item.over else _COLOURS[item.severity]
     state = "over" if item.over else item.severity.value
@@ -137,7 +137,7 @@ def _clock(unix_s: float, today_unix_s: float | None = None) -> str:
     return f"{when:%H:%M} UTC" if same_day else f"{when:%-d %b %H:%M} UTC"
 
 
-def _symbol(notice: Notice) -> str:
+def _symbol(notice: Notification) -> str:
     if notice.status is Status.FIRING or notice.severity is not Severity.INFO:
         return _COLOURS[notice.severity]
     return {Status.RESOLVED: "🟢", Status.ENDED: "🏁", Status.STARTED: "🔵"}.get(notice.status, "⚪")

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scalewatch.alert import Notice
+from scalewatch.alert import Notification
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Severity
 
@@ -27,7 +27,7 @@ BEFORE = 0.1
 _NEEDED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
-def png(notice: Notice, timeout: float) -> bytes | None:
+def png(notice: Notification, timeout: float) -> bytes | None:
     """Return the picture for a message within `timeout` [s]; None without points, or without the extra `charts`."""
     if len(notice.curve) < LEAST_POINTS or not sys.executable:
         return None
@@ -43,7 +43,7 @@ def png(notice: Notice, timeout: float) -> bytes | None:
     return done.stdout if done.returncode == 0 and done.stdout.startswith(b"\x89PNG") else None
 
 
-def draw(notice: Notice, curve: list[tuple[int, float]]) -> bytes:
+def draw(notice: Notification, curve: list[tuple[int, float]]) -> bytes:
     """Return the picture.
 
     Raises:
@@ -78,7 +78,7 @@ def main() -> int:
     """Read a notice and a curve as JSON, write a PNG."""
     data = json.load(sys.stdin)
     try:
-        image = draw(Notice.from_json(data["notice"]), data["curve"])
+        image = draw(Notification.from_json(data["notice"]), data["curve"])
     except (ImportError, ConfigError, OSError, ValueError):
         return 1
     sys.stdout.buffer.write(image)

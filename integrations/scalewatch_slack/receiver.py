@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, final
 from urllib.parse import urlencode
 
-from scalewatch.alert import DeliveryError, Http, Notice, Receiver, Secret, Status
-from scalewatch.alert.http import Response, refuse
+from scalewatch.alert import DeliveryError, Http, Notification, Receiver, Secret, Status
 from scalewatch.alert.receiver import settings_of
+from scalewatch.alert.transport.http import Response, refuse
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 from scalewatch_slack.message import message, summary
@@ -96,7 +96,7 @@ class Slack(Receiver):
             )
         return cls(webhook=Secret(url))
 
-    def send(self, notice: Notice, timeout: float) -> None:
+    def send(self, notice: Notification, timeout: float) -> None:
         """Send one message.
 
         Raises:
@@ -110,7 +110,7 @@ class Slack(Receiver):
 
     # --- incoming webhook -------------------------------------------------------------------------
 
-    def _to_webhook(self, address: Secret, notice: Notice, deadline: float) -> None:
+    def _to_webhook(self, address: Secret, notice: Notification, deadline: float) -> None:
         answer = self._post(address, message(notice), deadline)
         if answer.status == 400:  # of the blocks it may not like one; the words are what has to arrive
             answer = self._post(address, message(notice, blocks=False), deadline)
@@ -125,7 +125,7 @@ class Slack(Receiver):
 
     # --- bot --------------------------------------------------------------------------------------
 
-    def _to_thread(self, notice: Notice, deadline: float) -> None:
+    def _to_thread(self, notice: Notification, deadline: float) -> None:
         memory, in_haste = self.memory, deadline - time.monotonic() < LEISURE_SECONDS
         if "thread" not in memory:
             self._open(notice, deadline)
@@ -144,13 +144,13 @@ class Slack(Receiver):
         except DeliveryError:
             return
 
-    def _open(self, notice: Notice, deadline: float) -> None:
+    def _open(self, notice: Notification, deadline: float) -> None:
         said = self._call("chat.postMessage", deadline, channel=self._channel, **summary(notice))
         self.memory["thread"] = str(said.get("ts", ""))
         self.memory["channel"] = str(said.get("channel") or self._channel)
         self.keep()
 
-    def _say(self, notice: Notice, deadline: float, **where: Any) -> None:
+    def _say(self, notice: Notification, deadline: float, **where: Any) -> None:
         channel = self.memory["channel"]
         try:
             self._call("chat.postMessage", deadline, channel=channel, **message(notice), **where)
@@ -159,7 +159,7 @@ class Slack(Receiver):
                 raise
             self._call("chat.postMessage", deadline, channel=channel, **message(notice, blocks=False), **where)
 
-    def _picture(self, notice: Notice) -> None:
+    def _picture(self, notice: Notification) -> None:
         image = png(notice, PICTURE_SECONDS)
         if image is None:
             return

@@ -4,6 +4,6 @@ Imported by every start of TensorBoard, with or without runs of ours: so it take
 TensorBoard's own base class, and nothing else. What is heavy is imported by a thread once the server is up.
 """
 
-from scalewatch_tensorboard.loader import ScaleWatchLoader
+from scalewatch_tensorboard.server.loader import ScaleWatchLoader
 
 __all__ = ["ScaleWatchLoader"]

@@ -8,22 +8,23 @@ alerter.end("as planned", Severity.INFO, rows)
 alerter.close()                                        # within 2 s, whatever the other side does
 """
 
-from scalewatch.alert.alerter import Alerter
-from scalewatch.alert.decide import Decision, Incident, Reason, SentLog, Told, decide, judge
-from scalewatch.alert.http import Http
-from scalewatch.alert.notice import Item, Notice, Recommendation, Status, plain_text
+from scalewatch.alert.dedup import Decision, Incident, LogEntry, Reason, SentLog, decide, judge
+from scalewatch.alert.dispatcher import Dispatcher
+from scalewatch.alert.notification import Item, Notification, Recommendation, Status, plain_text
 from scalewatch.alert.receiver import DeliveryError, Receiver, Secret, make_receivers, receiver_classes
 from scalewatch.alert.rules import Quiet, Route, Rules, Silence, Threshold, load_rules
 from scalewatch.alert.silences import SilenceFile
+from scalewatch.alert.transport.http import Http
 
 __all__ = [
-    "Alerter",
     "Decision",
     "DeliveryError",
+    "Dispatcher",
     "Http",
     "Incident",
     "Item",
-    "Notice",
+    "LogEntry",
+    "Notification",
     "Quiet",
     "Reason",
     "Receiver",
@@ -36,7 +37,6 @@ __all__ = [
     "SilenceFile",
     "Status",
     "Threshold",
-    "Told",
     "decide",
     "judge",
     "load_rules",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, final
 
-from scalewatch.alert.decide import Incident, SentLog
-from scalewatch.alert.notice import began, kind_words
+from scalewatch.alert.dedup import Incident, SentLog
+from scalewatch.alert.notification import began, kind_words
 from scalewatch.alert.rules import Route, Rules, Silence
 from scalewatch.finding import Severity
 
-__all__ = ["Foretold", "digest_due", "digest_headline", "digest_rows"]
+__all__ = ["ForecastRow", "digest_due", "digest_headline", "digest_rows"]
 
 #: Incidents in one digest.
 MAX_INCIDENTS = 5
@@ -18,7 +18,7 @@ HOUR_SECONDS = 3600.0
 
 
 @final
-class Foretold(NamedTuple):
+class ForecastRow(NamedTuple):
     """The newest forecast: the final loss, and between which it lies with 80 % [nats/token]."""
 
     final_loss: float
@@ -49,7 +49,7 @@ def digest_headline(incidents: Sequence[Incident], step: int, total_steps: int |
 def digest_rows(
     incidents: Sequence[Incident],
     curve: Sequence[tuple[int, float]],
-    forecast: Foretold | None,
+    forecast: ForecastRow | None,
     steps: tuple[int, int, int | None],
     since: float,
     now: float,

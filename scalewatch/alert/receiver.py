@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, NoReturn, final
 
-from scalewatch.alert.notice import Notice
+from scalewatch.alert.notification import Notification
 from scalewatch.alert.rules import Rules
 from scalewatch.errors import ConfigError, ScalewatchError
 
@@ -97,7 +97,7 @@ class Receiver(ABC):
         """
 
     @abstractmethod
-    def send(self, notice: Notice, timeout: float) -> None:
+    def send(self, notice: Notification, timeout: float) -> None:
         """Send one message, within `timeout` [s].
 
         Raises:
@@ -107,10 +107,10 @@ class Receiver(ABC):
 
 def receiver_classes() -> dict[str, type[Receiver]]:
     """Return the receivers that are installed, by name; what cannot be loaded is left out."""
-    from scalewatch.alert.apprise import Apprise
-    from scalewatch.alert.command import Command
-    from scalewatch.alert.email import Email
-    from scalewatch.alert.webhook import Webhook
+    from scalewatch.alert.receivers.apprise import Apprise
+    from scalewatch.alert.receivers.command import Command
+    from scalewatch.alert.receivers.email import Email
+    from scalewatch.alert.receivers.webhook import Webhook
 
     found: dict[str, type[Receiver]] = {kind.name: kind for kind in (Webhook, Command, Email, Apprise)}
     for point in entry_points(group=GROUP):

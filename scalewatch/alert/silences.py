@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import final
 
-from scalewatch.alert.notice import clean
+from scalewatch.alert.notification import clean
 from scalewatch.alert.rules import Silence
 from scalewatch.alert.state_file import StateFile
 

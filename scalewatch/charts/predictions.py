@@ -9,11 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.charts.decimate import Envelope
-from scalewatch.charts.reach import drawable
 from scalewatch.charts.spec import Axis, Spec, layer, table, tip
 from scalewatch.charts.style import Ribbon, Theme
+from scalewatch.charts.y_domain import drawable
 
-__all__ = ["FAN_OPACITY", "Ending", "Fan", "Trace", "ending_layers", "fan_layers", "inside", "ribbon_of", "trace_layer"]
+__all__ = [
+    "FAN_OPACITY",
+    "Ending",
+    "Fan",
+    "OtherRun",
+    "ending_layers",
+    "fan_layers",
+    "inside",
+    "ribbon_of",
+    "trace_layer",
+]
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +37,7 @@ APART = 4
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Trace:
+class OtherRun:
     """The loss of another run.
 
     Attributes:

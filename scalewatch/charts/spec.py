@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.charts.captions import headline, sentences
 from scalewatch.charts.style import AXIS_LETTERS, LABELS, Theme, Unit, plain, ticks
-from scalewatch.charts.words import headline, sentences
 
 if TYPE_CHECKING:
     import altair as alt

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.charts.words import WIDTH, headline, sentences
+from scalewatch.charts.captions import WIDTH, headline, sentences
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:

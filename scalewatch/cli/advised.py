@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scalewatch.errors import ConfigError
+from scalewatch.text import no_control
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from scalewatch.advice import Advice
-    from scalewatch.forecast.advise import Aims
+    from scalewatch.advising.adviser import Goals
 
-__all__ = ["advice_cell", "advice_json", "aims_of", "print_advice"]
+__all__ = ["advice_cell", "aims_of", "print_advice"]
 
 
-def aims_of(target_loss: float | None, incumbent_loss: float | None, least_gain: float | None = None) -> Aims:
+def aims_of(target_loss: float | None, incumbent_loss: float | None, least_gain: float | None = None) -> Goals:
     """Return what command-line options say is wanted of a run.
 
     Raises:
         ConfigError: if one is not positive and finite.
     """
-    from scalewatch.forecast.advise import Aims
+    from scalewatch.advising.adviser import Goals
 
     options = {"--target-loss": target_loss, "--incumbent-loss": incumbent_loss, "--least-gain": least_gain}
     for option, value in options.items():
         if value is not None and not 0.0 < value < math.inf:
             raise ConfigError(f"`{option}` must be a positive number of nats a token (got {value:g}).")
-    return Aims(target_loss, incumbent_loss, least_gain)
+    return Goals(target_loss, incumbent_loss, least_gain)
 
 
 def print_advice(console: Console, advised: Iterable[Advice]) -> None:
     """Print what to do, what it gains, why, and what would change it."""
-    from scalewatch.cli.watched import no_control
-
     for advice in advised:
         console.print(no_control(f"advice: {advice.headline}: {advice.reason}"), markup=False, highlight=False)
         if advice.would_change:
@@ -50,19 +49,3 @@ def advice_cell(advised: list[Advice]) -> str:
     gain = advised[0].expected_gain
     worth = "" if gain is None else f", {gain:+.3f}"
     return f"{advised[0].action.value.replace('_', ' ')} ({advised[0].evidence_grade.value}{worth})"
-
-
-def advice_json(advised: Iterable[Advice]) -> list[dict[str, Any]]:
-    """Return advice as plain values for JSON."""
-    return [
-        {
-            "action": str(each.action),
-            "reason": each.reason,
-            "evidence_grade": str(each.evidence_grade),
-            "expected_gain": each.expected_gain,
-            "gain_interval": None if each.gain_interval is None else list(each.gain_interval),
-            "would_change": each.would_change,
-            "step": each.step,
-        }
-        for each in advised
-    ]

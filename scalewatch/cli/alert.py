@@ -15,7 +15,7 @@ from scalewatch.cli.alert_watch import watch_runs
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scalewatch.alert import Notice, Rules
+    from scalewatch.alert import Notification, Rules
 
 __all__ = ["alert"]
 
@@ -63,7 +63,7 @@ def silence(
 ) -> None:
     """Silence the alerts of a run, also while it goes on: it looks every half second."""
     from scalewatch.alert import Silence, SilenceFile
-    from scalewatch.alert.alerter import SILENCES_NAME
+    from scalewatch.alert.dispatcher import SILENCES_NAME
     from scalewatch.alert.rules import seconds
     from scalewatch.finding import Kind
 
@@ -94,8 +94,8 @@ def digest(
 ) -> None:
     """Send the state of all runs as one message, the worst first: for a daily cron job."""
     from scalewatch.alert import Status
-    from scalewatch.cli.watched import Settings, watch_all
     from scalewatch.errors import LogError
+    from scalewatch.offline.replayed import Settings, watch_all
 
     settings = Settings.of(None, None, None, None)
     opened = settings.open(logs)
@@ -118,9 +118,9 @@ def digest(
 alert.command("watch")(watch_runs)
 
 
-def _notice(status: str, **parts: object) -> Notice:
-    from scalewatch.alert import Notice, Status
-    from scalewatch.alert.notice import clean
+def _notice(status: str, **parts: object) -> Notification:
+    from scalewatch.alert import Notification, Status
+    from scalewatch.alert.notification import clean
     from scalewatch.finding import Severity
 
     rows = parts.get("rows", ())
@@ -128,7 +128,7 @@ def _notice(status: str, **parts: object) -> Notice:
         parts["rows"] = tuple((clean(label, 80), clean(text, 300)) for label, text in rows)
     run = "all runs" if status == Status.DIGEST else "test run"
     fixed = {"id": uuid.uuid4().hex, "run": run, "run_id": "none", "step": 1001, "at_unix_s": time.time()}
-    return Notice(status=Status(status), severity=Severity.INFO, **{**fixed, **parts})  # type: ignore[arg-type]
+    return Notification(status=Status(status), severity=Severity.INFO, **{**fixed, **parts})  # type: ignore[arg-type]
 
 
 def _rules_for(receiver: str, path: Path | None) -> Rules:
@@ -138,7 +138,7 @@ def _rules_for(receiver: str, path: Path | None) -> Rules:
     return Rules(routes=Rules.to(receiver).routes, receivers=loaded.receivers, link=loaded.link)
 
 
-def _send(notice: Notice, receiver: str, path: Path | None) -> None:
+def _send(notice: Notification, receiver: str, path: Path | None) -> None:
     from scalewatch.alert import DeliveryError, make_receivers
 
     made = make_receivers(_rules_for(receiver, path))[receiver]

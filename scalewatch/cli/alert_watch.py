@@ -12,7 +12,7 @@ from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from scalewatch.alert import Rules
-    from scalewatch.alert.watchman import Watchman
+    from scalewatch.alert.liveness import LivenessWatcher
 
 __all__ = ["watch_runs"]
 
@@ -33,14 +33,14 @@ def watch_runs(
 ) -> None:
     """Watch journals and tell, once, of each run that was killed or hangs; until ctrl-C. It costs the runs nothing."""
     from scalewatch.alert import Rules, load_rules, make_receivers
-    from scalewatch.alert.watchman import run_folders
+    from scalewatch.alert.liveness import run_folders
 
     if not LEAST_SECONDS <= every <= MOST_SECONDS:
         raise ConfigError(f"`--every` must lie between {LEAST_SECONDS:g} and {MOST_SECONDS:g} seconds (got {every:g}).")
     run_folders(runs)
     wanted = Rules.to(receiver) if rules is None else load_rules(rules)
     make_receivers(wanted)  # here as there: what is wrong is told now, and not when a run has died
-    watchmen: dict[Path, Watchman] = {}
+    watchmen: dict[Path, LivenessWatcher] = {}
     searched = float("-inf")
     began = time.monotonic()
     try:
@@ -63,13 +63,13 @@ def watch_runs(
             watchman.let_go()
 
 
-def _add_new(folders: list[Path], watchmen: dict[Path, Watchman], rules: Rules) -> None:
+def _add_new(folders: list[Path], watchmen: dict[Path, LivenessWatcher], rules: Rules) -> None:
     from scalewatch.alert import make_receivers
-    from scalewatch.alert.watchman import Watchman
+    from scalewatch.alert.liveness import LivenessWatcher
 
     new = [folder for folder in folders if folder not in watchmen]
     for folder in new:
-        watchmen[folder] = Watchman(folder, rules, lambda: make_receivers(rules), clock=time.time)
+        watchmen[folder] = LivenessWatcher(folder, rules, lambda: make_receivers(rules), clock=time.time)
     if new or not watchmen:
         runs = f"{len(watchmen)} run{'s' if len(watchmen) != 1 else ''}"
         typer.echo(f"watching {runs}" if watchmen else "no run there yet: waiting for a journal")

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scalewatch.laws.approaches import Comparison
+    from scalewatch.fitting.approaches import Comparison
 
 __all__ = ["approaches"]
 
@@ -36,13 +36,13 @@ def approaches(
     """
     from rich.console import Console
 
-    from scalewatch.cli.finished_runs import from_tables, late
-    from scalewatch.cli.law_charts import approaches_chart
     from scalewatch.cli.outputs import check_chart_file
-    from scalewatch.cli.tables import Reading, count_of
     from scalewatch.errors import ConfigError
-    from scalewatch.laws.approaches import compare_approaches
-    from scalewatch.laws.isoflop import check_noise
+    from scalewatch.figures.laws import approaches_chart
+    from scalewatch.fitting.approaches import compare_approaches
+    from scalewatch.fitting.isoflop import check_noise
+    from scalewatch.offline.finished_runs import from_tables, late
+    from scalewatch.offline.tables import Reading, count_of
 
     if out is not None:
         check_chart_file("--out", out)

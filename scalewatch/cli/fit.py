@@ -45,13 +45,13 @@ def fit(
     """
     from rich.console import Console
 
-    from scalewatch.cli.curve_tables import has_curves
-    from scalewatch.cli.finished_runs import from_tables
     from scalewatch.cli.fit_runs import Drawing, Options, fit_runs
     from scalewatch.cli.fit_whole_curves import fit_whole_curves
     from scalewatch.cli.goal import goal_of
     from scalewatch.cli.outputs import check_output
-    from scalewatch.cli.tables import Reading
+    from scalewatch.offline.curve_tables import has_curves
+    from scalewatch.offline.finished_runs import from_tables
+    from scalewatch.offline.tables import Reading
 
     check_output("--output", output)
     options = Options.checked(estimator, bootstrap, keep_outliers)

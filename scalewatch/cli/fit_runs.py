@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from scalewatch.cli.finished_runs import Rows, ends, few, how_many
 from scalewatch.cli.fit_tables import LEVEL, Constant, constants_table
-from scalewatch.cli.quantities import count
 from scalewatch.errors import ConfigError
+from scalewatch.offline.finished_runs import Rows, ends, few, how_many
+from scalewatch.plan.quantities import count
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from scalewatch.figures.ladder import Goal
+    from scalewatch.fitting.fit import Estimator, Fit
     from scalewatch.laws.chinchilla import Chinchilla
-    from scalewatch.laws.fit import Estimator, Fit
-    from scalewatch.plan.ladder_charts import Goal
 
 __all__ = ["Drawing", "Options", "fit_runs", "say"]
 
@@ -48,8 +48,8 @@ class Drawing:
         Raises:
             ConfigError: if the file cannot be written, or there is no such chart of this law.
         """
-        from scalewatch.cli.law_charts import check_chart
         from scalewatch.cli.outputs import check_chart_file
+        from scalewatch.figures.laws import check_chart
 
         check_chart(self.chart, curves=curves)
         if self.out is not None:
@@ -83,7 +83,7 @@ class Options:
         Raises:
             ConfigError: if one is out of its range.
         """
-        from scalewatch.laws.bootstrap import MOST_RESAMPLES
+        from scalewatch.fitting.bootstrap import MOST_RESAMPLES
 
         if estimator not in ("huber", "lad"):
             raise ConfigError(f"`--estimator` must be huber or lad (got {estimator!r:.40}).")
@@ -105,7 +105,7 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
         FitError: if there are too few runs, with what to do.
         ConfigError: if an option is out of its range.
     """
-    from scalewatch.laws.chinchilla_file import FittedChinchilla, save_chinchilla
+    from scalewatch.fitting.chinchilla_file import FittedChinchilla, save_chinchilla
 
     say(console, rows.told, "dim")
     finished = ends(rows)
@@ -128,7 +128,7 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
     if not fitted.status.usable:
         say(console, ["Do not plan with this law: its constants are where the search ended, no more."], "bold red")
     if drawing.out is not None:
-        from scalewatch.cli.law_charts import point_chart
+        from scalewatch.figures.laws import point_chart
 
         picture = point_chart(drawing.chart, fitted, used.runs, goal=drawing.goal, dark=drawing.dark)
         drawing.save(console, picture)
@@ -137,7 +137,7 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
 
 def _without_diverged(rows: Rows, options: Options) -> tuple[Fit[Chinchilla], Rows]:
     """The fit, and the runs it rests on: those far above the law diverged, and are left out."""
-    from scalewatch.laws.fit_chinchilla import fit_chinchilla
+    from scalewatch.fitting.chinchilla import fit_chinchilla
 
     def fitted(some: Rows, bootstrap: int) -> Fit[Chinchilla]:
         return fit_chinchilla(
@@ -195,7 +195,7 @@ def _constants(fitted: Fit[Chinchilla]) -> object:
 
 
 def _summary(fitted: Fit[Chinchilla], names: Sequence[str]) -> list[str]:
-    from scalewatch.laws.fit_chinchilla import allocation_exponent
+    from scalewatch.fitting.chinchilla import allocation_exponent
 
     said = []
     if fitted.status.usable:

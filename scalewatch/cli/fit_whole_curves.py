@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalewatch.cli.finished_runs import MOST_NAMED, how_many, named
 from scalewatch.cli.fit_runs import Drawing, say
 from scalewatch.cli.fit_tables import Constant, constants_table
-from scalewatch.cli.journals import find_journals
-from scalewatch.cli.quantities import count
 from scalewatch.errors import FitError, JournalError
+from scalewatch.figures.law_parts import used_curves
 from scalewatch.laws import Curve, CurveLaw
-from scalewatch.plan.law_charts import used_curves
+from scalewatch.offline.finished_runs import MOST_NAMED, how_many, named
+from scalewatch.offline.journals import find_journals
+from scalewatch.plan.quantities import count
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scalewatch.cli.tables import Reading
+    from scalewatch.offline.tables import Reading
 
 __all__ = ["fit_whole_curves"]
 
@@ -41,8 +41,9 @@ def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: 
     Raises:
         FitError: if no curve can be used, with the reason of each.
     """
-    from scalewatch.cli.curve_tables import curves_from_tables
-    from scalewatch.laws import fit_curves, save_law
+    from scalewatch.fitting import fit_curves
+    from scalewatch.laws import save_law
+    from scalewatch.offline.curve_tables import curves_from_tables
 
     curves, told, skipped = curves_from_tables(
         reading.tables, reading.overrides, bytes_per_token=reading.bytes_per_token
@@ -68,7 +69,7 @@ def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: 
     if law.usable:
         say(console, [f"Watch a run with it: ScaleWatch(law={str(output)!r})"], "")
     if drawing.out is not None:
-        from scalewatch.cli.law_charts import curve_chart
+        from scalewatch.figures.laws import curve_chart
 
         picture = curve_chart(drawing.chart, law, curves, goal=drawing.goal, dark=drawing.dark)
         drawing.save(console, picture)
@@ -131,7 +132,7 @@ def _first(sentences: Sequence[str]) -> list[str]:
 
 
 def _parts_left_out() -> str:
-    from scalewatch.laws.fit_curves import LEFT_OUT_SHARE
+    from scalewatch.fitting.curves import LEFT_OUT_SHARE
 
     return (
         f"Left out: of each run, the warm-up and the first {LEFT_OUT_SHARE:.0%} of its walk (learning rate times "

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from scalewatch.advice import Advice
-    from scalewatch.cli.past import Past, Plan
-    from scalewatch.cli.watched import Settings
+    from scalewatch.advising.adviser import Goals
     from scalewatch.finding import Finding
     from scalewatch.forecast import Forecast, Forecaster
-    from scalewatch.forecast.advise import Aims
+    from scalewatch.offline.history import AssumedSchedule, RunHistory
+    from scalewatch.offline.replayed import Settings
 
-__all__ = ["Said", "forecast", "look_back", "one_log", "print_notes"]
+__all__ = ["BacktestRow", "backtest", "forecast", "one_log", "print_notes"]
 
 #: Parts of a run at which it is asked.
 PARTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -32,7 +32,7 @@ WIDE = 104
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class BacktestRow:
     """What was said at one part of a run.
 
     Attributes:
@@ -78,8 +78,8 @@ def forecast(
     """
     from scalewatch.cli.advised import aims_of
     from scalewatch.cli.outputs import check_chart_file
-    from scalewatch.cli.past import planned, read
-    from scalewatch.cli.watched import Settings
+    from scalewatch.offline.history import planned, read
+    from scalewatch.offline.replayed import Settings
 
     if not 0.0 < at <= 1.0:
         raise ConfigError(f"`--at` is a part of the run, above 0 and at most 1 (got {at:g}), e.g. 0.3.")
@@ -89,7 +89,7 @@ def forecast(
     settings = Settings.of(law, total_steps, column, format_, aims=aims)
     past = read(one_log(log, settings), unit)
     plan = planned(past, settings, schedule)
-    said = look_back(past, plan, settings, sorted({*PARTS, at}))
+    said = backtest(past, plan, settings, sorted({*PARTS, at}))
     if aims.bar is not None and settings.total_steps is None and past.known.total_steps is None:
         past.told.append("What to do about it is not said of a run whose planned length is a guess (--total-steps N).")
     chosen = next((s for s in said if s.part == at), None)
@@ -121,16 +121,16 @@ def one_log(path: Path, settings: Settings) -> Any:
     return opened.logs[0]
 
 
-def look_back(past: Past, plan: Plan, settings: Settings, parts: list[float]) -> list[Said]:
+def backtest(past: RunHistory, plan: AssumedSchedule, settings: Settings, parts: list[float]) -> list[BacktestRow]:
     """Return what would have been said at each of `parts` that the log reaches."""
     from scalewatch.forecast import Forecaster
-    from scalewatch.forecast.doubts import disagreement, doubts
+    from scalewatch.forecast.validity import disagreement, validity_warnings
     from scalewatch.monitor import Monitor
 
     run, total = plan.run, plan.run.total_steps or 1
     monitor = Monitor(run, law=settings.law, **asdict(settings.aims))
     alone = None if settings.law is None else Forecaster(run)
-    said: list[Said] = []
+    said: list[BacktestRow] = []
     guessed = settings.total_steps is None and past.known.total_steps is None
     row, rows = 0, len(past.steps)
     for part in parts:
@@ -143,7 +143,7 @@ def look_back(past: Past, plan: Plan, settings: Settings, parts: list[float]) ->
                 alone.observe(observation.step, observation.loss, observation.learning_rate, clean=not found)
             row += 1
         made = monitor.forecast()
-        found_against = [] if monitor.forecaster is None else doubts(monitor.forecaster)
+        found_against = [] if monitor.forecaster is None else validity_warnings(monitor.forecaster)
         against = [doubt.text for doubt in found_against]
         against += [f"An incident is open: {f.message}." for f in monitor.open_incidents if f.pages]
         own = None if alone is None else alone.forecast()
@@ -156,7 +156,7 @@ def look_back(past: Past, plan: Plan, settings: Settings, parts: list[float]) ->
         void = any(doubt.void for doubt in found_against)
         wrong = any(finding.pages for finding in incidents)
         advice = tuple(monitor.advice()) if wrong or not (void or guessed) else ()
-        said.append(Said(part, step, loss, made, monitor.forecaster, tuple(against), void, incidents, advice))
+        said.append(BacktestRow(part, step, loss, made, monitor.forecaster, tuple(against), void, incidents, advice))
     return said
 
 
@@ -167,12 +167,19 @@ def print_notes(console: Console, told: list[str], style: str = "dim") -> None:
 
 
 def _print(
-    past: Past, plan: Plan, said: list[Said], chosen: Said, truth: float | None, aims: Aims, *, chart: bool
+    past: RunHistory,
+    plan: AssumedSchedule,
+    said: list[BacktestRow],
+    chosen: BacktestRow,
+    truth: float | None,
+    aims: Goals,
+    *,
+    chart: bool,
 ) -> None:
     from rich.console import Console
 
+    from scalewatch.advising.goals import percent
     from scalewatch.cli.advised import print_advice
-    from scalewatch.forecast.advise_forecast import percent
 
     console = Console()
     console.print(f"{past.name}: {_run_text(plan)}", markup=False, highlight=False)
@@ -193,7 +200,7 @@ def _print(
     print_notes(console, [*made, *plan.told, *past.told])
 
 
-def _chances(said: Said, aims: Aims) -> dict[str, float]:
+def _chances(said: BacktestRow, aims: Goals) -> dict[str, float]:
     """The probabilities of getting below what is wanted of the run, by what it is."""
     if said.forecast is None or said.void:
         return {}
@@ -201,8 +208,8 @@ def _chances(said: Said, aims: Aims) -> dict[str, float]:
     return {name: said.forecast.probability_below(bar) for name, bar in bars.items() if bar is not None}
 
 
-def _run_text(plan: Plan) -> str:
-    from scalewatch.cli.quantities import count
+def _run_text(plan: AssumedSchedule) -> str:
+    from scalewatch.plan.quantities import count
 
     run = plan.run
     size = "" if run.parameters is None else f"{count(run.parameters)} parameters, "
@@ -211,7 +218,7 @@ def _run_text(plan: Plan) -> str:
     return f"{size}{run.total_steps:,} steps{f', {count(tokens)} tokens' if tokens else ''}, {rates}"
 
 
-def _sentences(past: Past, chosen: Said, truth: float | None) -> list[str]:
+def _sentences(past: RunHistory, chosen: BacktestRow, truth: float | None) -> list[str]:
     """What was said, and how right it was where the log goes on to the end."""
     when = f"At {100 * chosen.part:g} % (step {chosen.step:,})"
     ended = [] if truth is None else [f"It ended at {truth:.3f}."]
@@ -231,7 +238,7 @@ def _sentences(past: Past, chosen: Said, truth: float | None) -> list[str]:
     return [said, f"It ended at {truth:.3f}: {right}, off by {off:+.2f} %."]
 
 
-def _table(said: list[Said], truth: float | None, width: int) -> Table:
+def _table(said: list[BacktestRow], truth: float | None, width: int) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -265,12 +272,12 @@ def _held(made: Forecast, truth: float) -> str:
     return "none"
 
 
-def _plot(console: Console, past: Past, plan: Plan, chosen: Said) -> None:
+def _plot(console: Console, past: RunHistory, plan: AssumedSchedule, chosen: BacktestRow) -> None:
     import numpy as np
     from rich.text import Text
 
     from scalewatch.cli.braille import layer, plot
-    from scalewatch.cli.watched import Curve
+    from scalewatch.offline.replayed import Curve
 
     curve = Curve()
     for step, loss in zip(past.steps, past.losses, strict=True):
@@ -289,12 +296,12 @@ def _plot(console: Console, past: Past, plan: Plan, chosen: Said) -> None:
         console.print(line)
 
 
-def _label(chosen: Said) -> str:
+def _label(chosen: BacktestRow) -> str:
     held = "" if chosen.forecast is None or chosen.forecast.schedule_known else ", if the rate is held"
     return f"said at {100 * chosen.part:g} %, 80 %{held}"
 
 
-def _draw(past: Past, chosen: Said, truth: float | None, out: Path) -> None:
+def _draw(past: RunHistory, chosen: BacktestRow, truth: float | None, out: Path) -> None:
     from scalewatch.charts import Band, loss_against_law, save_chart
 
     band = None
@@ -310,10 +317,12 @@ def _draw(past: Past, chosen: Said, truth: float | None, out: Path) -> None:
     typer.echo(f"{out}: written.", err=True)
 
 
-def _print_json(past: Past, plan: Plan, said: list[Said], truth: float | None, aims: Aims) -> None:
+def _print_json(
+    past: RunHistory, plan: AssumedSchedule, said: list[BacktestRow], truth: float | None, aims: Goals
+) -> None:
     import json
 
-    from scalewatch.cli.advised import advice_json
+    from scalewatch.plain import advice_plain
 
     rows = []
     for each in said:
@@ -324,7 +333,7 @@ def _print_json(past: Past, plan: Plan, said: list[Said], truth: float | None, a
             row |= {"intervals": {f"{level:g}": list(made.interval(level)) for level in LEVELS}}
             row |= {"laws": made.weights, "surprise": made.surprise}
             row |= {"chances": _chances(each, aims)} if aims.bar else {}
-        row["advice"] = advice_json(each.advice)
+        row["advice"] = advice_plain(each.advice)
         rows.append(row)
     told = {
         "run": past.name,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scalewatch.cli.tables import count_of
 from scalewatch.errors import ConfigError
-from scalewatch.plan.ladder_charts import Goal
+from scalewatch.figures.ladder import Goal
+from scalewatch.offline.tables import count_of
 
 __all__ = ["goal_of"]
 

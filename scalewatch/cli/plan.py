@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.quantities import quantity
 from scalewatch.errors import ConfigError
+from scalewatch.plan.quantities import quantity
 
 if TYPE_CHECKING:
-    from scalewatch.plan import Plan, Question
+    from scalewatch.plan import Plan, PlanRequest
 
 __all__ = ["plan"]
 
@@ -70,10 +70,10 @@ def plan(
 
     Fix one or two of budget, size, tokens and loss; the rest follows from the law.
     """
-    from scalewatch.plan import Question, make_plan, surface_for
+    from scalewatch.plan import PlanRequest, loss_model_for, make_plan
 
     try:
-        question = Question(
+        question = PlanRequest(
             flops=quantity("--flops", flops),
             parameters=quantity("--parameters", parameters),
             tokens=quantity("--tokens", tokens),
@@ -92,13 +92,13 @@ def plan(
             from scalewatch.charts import check_suffix
 
             check_suffix(out)
-        surface = surface_for(law)
+        surface = loss_model_for(law)
         answer = make_plan(surface, question)
     except ConfigError as fault:
         raise ConfigError(_as_typed(str(fault))) from None
     if out is not None:
         from scalewatch.charts import save_chart
-        from scalewatch.cli.plan_chart import plan_chart
+        from scalewatch.figures.plan import plan_chart
 
         save_chart(plan_chart(surface, answer, dark=dark), out)
     _show(answer, _title(question), as_json_)
@@ -125,9 +125,9 @@ def _show(answer: Plan, title: str, machine: bool) -> None:
 
 def _as_typed(fault: str) -> str:
     """A message with the names of options as they are typed: `target_loss` is --target-loss."""
-    from scalewatch.plan import Question
+    from scalewatch.plan import PlanRequest
 
-    options = {field.name for field in dataclasses.fields(Question)}
+    options = {field.name for field in dataclasses.fields(PlanRequest)}
     return re.sub(r"`(\w+)`", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in options else m[0], fault)
 
 
@@ -138,8 +138,8 @@ def _devices(typed: str) -> int:
     return int(number)
 
 
-def _title(question: Question) -> str:
-    from scalewatch.cli.quantities import count, number
+def _title(question: PlanRequest) -> str:
+    from scalewatch.plan.quantities import count, number
 
     parts = []
     if question.hours is not None:

@@ -9,14 +9,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from scalewatch.cli.quantities import count, interval, number, percent, ratio, span, with_interval
 from scalewatch.laws.size import SizeKind
+from scalewatch.plan.quantities import count, interval, number, percent, ratio, span, with_interval
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from scalewatch.plan.answer import Life, Plan, Point, Repeats, Schedule
-    from scalewatch.plan.surface import Estimate
+    from scalewatch.plan.loss_model import Estimate
+    from scalewatch.plan.result import Deployment, Plan, Point, Repeats, Schedule
 
 __all__ = ["page"]
 
@@ -230,7 +230,7 @@ def _pairs(plan: Plan, rows: list[tuple[str, Estimate, object]]) -> Padding:
     return _indented(table)
 
 
-def _life(life: Life, plan: Plan) -> Iterator[RenderableType]:
+def _life(life: Deployment, plan: Plan) -> Iterator[RenderableType]:
     yield _heading(
         f"Served {count(life.served_tokens)} tokens: the cheapest model of loss {life.loss:.4f} over its life"
     )

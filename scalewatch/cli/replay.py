@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from scalewatch.cli.watched import Watched
     from scalewatch.finding import Finding
-    from scalewatch.replay import Opened, Unreadable
+    from scalewatch.logs import Opened, Unreadable
+    from scalewatch.offline.replayed import ReplayedRun
 
 __all__ = ["finding_line", "replay"]
 
@@ -49,12 +49,12 @@ def replay(
     histories. With several runs, a table with the worst first.
     """
     from scalewatch.cli.advised import aims_of
-    from scalewatch.cli.watched import Settings, watch_all
+    from scalewatch.offline.replayed import Settings, watch_all
 
     aims = aims_of(target_loss, incumbent_loss, least_gain)
     settings = Settings.of(law, total_steps, column, format_, name, aims)
     if against is not None:
-        from scalewatch.cli.against import held_against
+        from scalewatch.cli.comparison import held_against
 
         raise typer.Exit(held_against(logs, against, settings, tolerance, json_=json_, quiet=quiet))
     if tolerance is not None:
@@ -76,7 +76,7 @@ def replay(
     raise typer.Exit(code)
 
 
-def exit_code(watched: Sequence[Watched], unreadable: Sequence[Unreadable]) -> int:
+def exit_code(watched: Sequence[ReplayedRun], unreadable: Sequence[Unreadable]) -> int:
     """Return 1 if a run has a page, else 2 if a log that was named cannot be read, else 0."""
     if any(run.pages for run in watched):
         return FINDINGS
@@ -96,13 +96,14 @@ def print_finding(console: Console, finding: Finding) -> None:
     console.print(finding_line(finding), style=styles[finding.severity], markup=False, highlight=False)
 
 
-def print_verdict(console: Console, watched: Watched) -> None:
+def print_verdict(console: Console, watched: ReplayedRun) -> None:
     """Print how the log was read, the verdict and the advice."""
     from rich.table import Table
     from rich.text import Text
 
     from scalewatch.cli.advised import print_advice
-    from scalewatch.cli.watched import no_control, notes
+    from scalewatch.offline.replayed import notes
+    from scalewatch.text import no_control
 
     guessed = ", ".join(f"{field} = {column}" for field, column in watched.log.columns.items() if field != column)
     if guessed:
@@ -116,7 +117,7 @@ def print_verdict(console: Console, watched: Watched) -> None:
     print_advice(console, watched.monitor.advice())
 
 
-def _print_table(watched: Sequence[Watched]) -> None:
+def _print_table(watched: Sequence[ReplayedRun]) -> None:
     from rich.console import Console
 
     console = Console()
@@ -125,14 +126,14 @@ def _print_table(watched: Sequence[Watched]) -> None:
     console.print(f"{len(watched)} runs, {bad} with findings.", highlight=False)
 
 
-def runs_table(watched: Sequence[Watched], width: int = 100) -> Table:
+def runs_table(watched: Sequence[ReplayedRun], width: int = 100) -> Table:
     """Return the runs as a table, in the order given."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     from scalewatch.cli.advised import advice_cell
-    from scalewatch.cli.watched import no_control, shortened
+    from scalewatch.text import no_control, shortened
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     names = {run.log.name: shortened(run.log.name, max(width // 3, 12)) for run in watched}
@@ -157,7 +158,7 @@ def runs_table(watched: Sequence[Watched], width: int = 100) -> Table:
     return table
 
 
-def forecast_text(run: Watched, *, short: bool = False) -> str:
+def forecast_text(run: ReplayedRun, *, short: bool = False) -> str:
     """Return where a run will end or, where it has ended, what was said at 30 % of it; "" if nothing can be said."""
     verdict = run.monitor.verdict()
     if verdict.finished:
@@ -172,7 +173,7 @@ def forecast_text(run: Watched, *, short: bool = False) -> str:
     return f"{end.final_loss:.3f} ({low:.3f} to {high:.3f})"
 
 
-def loss_text(run: Watched) -> str:
+def loss_text(run: ReplayedRun) -> str:
     """Return the final loss, or the newest one."""
     verdict = run.monitor.verdict()
     loss = verdict.final_loss if verdict.final_loss is not None else verdict.last_loss
@@ -183,7 +184,7 @@ def loss_text(run: Watched) -> str:
 
 def list_unreadable(opened: Opened, *, quiet: bool = False) -> None:
     """Say on stderr which files could not be read or were passed over."""
-    from scalewatch.cli.watched import no_control
+    from scalewatch.text import no_control
 
     lines = [no.reason for no in opened.unreadable]
     if not quiet:
@@ -194,10 +195,10 @@ def list_unreadable(opened: Opened, *, quiet: bool = False) -> None:
         typer.echo(f"scalewatch: and {len(lines) - MOST_LISTED} more files", err=True)
 
 
-def _print_json(watched: Sequence[Watched], opened: Opened, code: int) -> None:
+def _print_json(watched: Sequence[ReplayedRun], opened: Opened, code: int) -> None:
     import json
 
-    from scalewatch.cli.watched import summary
+    from scalewatch.offline.replayed import summary
 
     told = {
         "exit_code": code,

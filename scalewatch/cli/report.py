@@ -31,7 +31,7 @@ def report(
     from scalewatch.cli.advised import aims_of
     from scalewatch.cli.replay import list_unreadable
     from scalewatch.cli.report_page import page
-    from scalewatch.cli.watched import Settings, watch_all
+    from scalewatch.offline.replayed import Settings, watch_all
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"`--output` must end in .html (got {output.name!r:.60}).")

@@ -14,10 +14,11 @@ from scalewatch.advice import Advice
 from scalewatch.charts import Band, loss_against_law, save_chart
 from scalewatch.charts.style import DARK, LIGHT, Theme
 from scalewatch.cli.replay import forecast_text, loss_text
-from scalewatch.cli.watched import Watched, no_control, notes
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast import Forecast
+from scalewatch.offline.replayed import ReplayedRun, notes
+from scalewatch.text import no_control
 
 __all__ = ["page"]
 
@@ -58,7 +59,7 @@ footer{color:var(--text);font-size:13px}
 """
 
 
-def page(watched: Sequence[Watched], unreadable: Sequence[str] = ()) -> str:
+def page(watched: Sequence[ReplayedRun], unreadable: Sequence[str] = ()) -> str:
     """Return the page about runs, in their order, as HTML.
 
     Args:
@@ -108,7 +109,7 @@ def _colours(theme: Theme, page: str, warn: str) -> str:
     return "".join(f"--{name}:{colour};" for name, colour in named.items())
 
 
-def _badge(run: Watched) -> str:
+def _badge(run: ReplayedRun) -> str:
     headline = run.monitor.verdict().headline
     kind = "lost" if headline.startswith("LOST") else "bad" if headline.startswith("IN TROUBLE") else "past"
     if not run.pages:
@@ -116,7 +117,7 @@ def _badge(run: Watched) -> str:
     return f'<span class="badge {kind}">{escape(headline)}</span>'
 
 
-def _runs(watched: Sequence[Watched]) -> str:
+def _runs(watched: Sequence[ReplayedRun]) -> str:
     rows = []
     ends = [forecast_text(run) for run in watched]
     some = any(ends)
@@ -133,7 +134,7 @@ def _runs(watched: Sequence[Watched]) -> str:
     return f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
 
 
-def _section(run: Watched, place: int, *, picture: bool, several: bool) -> str:
+def _section(run: ReplayedRun, place: int, *, picture: bool, several: bool) -> str:
     verdict, name = run.monitor.verdict(), escape(no_control(run.log.name))
     level = "h2" if several else "h1"
     parts = [f'<div class="head"><{level}>{name}</{level}>{_badge(run)}</div>']
@@ -162,7 +163,7 @@ def _said(text: str) -> str:
     return ", ".join(part.strip() for part in no_control(text).split("   "))
 
 
-def _findings(run: Watched) -> str:
+def _findings(run: ReplayedRun) -> str:
     if not run.findings:
         return "<p>None.</p>"
     # pages are never the ones left out
@@ -188,7 +189,7 @@ def _finding(finding: Finding) -> str:
     )
 
 
-def _reading(run: Watched) -> str:
+def _reading(run: ReplayedRun) -> str:
     columns = [f"{field} = {column}" for field, column in run.log.columns.items() if field != column]
     told = [f"{run.rows:,} rows of {run.log.path}", *notes(run.log)]
     if columns:
@@ -196,7 +197,7 @@ def _reading(run: Watched) -> str:
     return "<ul>" + "".join(f"<li>{escape(no_control(line))}</li>" for line in told) + "</ul>"
 
 
-def _picture(run: Watched) -> str:
+def _picture(run: ReplayedRun) -> str:
     if run.curve is None or len(run.curve.steps) < 2:
         return "<p>There are too few losses to draw.</p>"
     verdict = run.monitor.verdict()

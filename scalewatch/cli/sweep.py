@@ -16,7 +16,7 @@ from scalewatch.errors import ConfigError, LogError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from scalewatch.forecast.stopping import Standing
+    from scalewatch.advising.stopping import Standing
 
 __all__ = ["sweep"]
 
@@ -67,9 +67,9 @@ def sweep(
     For runs of one model size, length and unit that differ in a setting. A run is stopped when it hardly can end best;
     the chances of all that are stopped add up to the risk at most. Exit code 1 if a run is to be stopped, else 0.
     """
+    from scalewatch.advising.stopping import chances_of_best, runs_to_stop
     from scalewatch.cli.replay import list_unreadable
-    from scalewatch.cli.watched import Settings
-    from scalewatch.forecast.stopping import chances_of_best, runs_to_stop
+    from scalewatch.offline.replayed import Settings
 
     if at is not None and not 0.0 < at <= 1.0:
         raise ConfigError(f"`--at` is a part of the runs, above 0 and at most 1 (got {at:g}), e.g. 0.3.")
@@ -94,12 +94,12 @@ def sweep(
 
 
 def _one(log: object, settings: object, schedule: str | None, unit: str | None, at: float | None) -> _Row:
-    from scalewatch.cli.forecast import look_back
-    from scalewatch.cli.past import planned, read
-    from scalewatch.cli.watched import Settings
+    from scalewatch.advising.stopping import Standing
+    from scalewatch.cli.forecast import backtest
     from scalewatch.finding import Severity
-    from scalewatch.forecast.stopping import Standing
-    from scalewatch.replay import AbstractLog
+    from scalewatch.logs import AbstractLog
+    from scalewatch.offline.history import planned, read
+    from scalewatch.offline.replayed import Settings
 
     if not isinstance(log, AbstractLog) or not isinstance(settings, Settings):
         raise TypeError("a log and its settings")
@@ -108,7 +108,7 @@ def _one(log: object, settings: object, schedule: str | None, unit: str | None, 
     total = plan.run.total_steps or past.last_step
     truth = past.truth(total)
     part = min(at if at is not None else 1.0, past.last_step / total, 1.0)
-    said = look_back(past, plan, settings, [part])
+    said = backtest(past, plan, settings, [part])
     if not said:
         return _Row(past.name, 0, total, math.nan, None, "", None, ("no row so early",))
     now = said[0]
@@ -187,7 +187,7 @@ def _table(rows: Sequence[_Row], chances: dict[str, float], stops: dict[str, flo
     from rich.table import Table
     from rich.text import Text
 
-    from scalewatch.forecast.stopping import LEVELS
+    from scalewatch.advising.stopping import LEVELS
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("run", no_wrap=True)
@@ -221,7 +221,7 @@ def _told_apart(names: Sequence[str], letters: int) -> list[str]:
     >>> _told_apart(["sweep-of-may-lr-1e-3-seed-0", "sweep-of-may-lr-3e-3-seed-0"], 12)
     ['…1…', '…3…']
     """
-    from scalewatch.cli.watched import no_control, shortened
+    from scalewatch.text import no_control, shortened
 
     short = [shortened(name, letters) for name in names]
     if len(set(short)) == len(set(names)):

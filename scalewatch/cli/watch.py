@@ -48,7 +48,7 @@ def watch(
 
     from scalewatch.cli.advised import aims_of
     from scalewatch.cli.watch_folder import Folder
-    from scalewatch.cli.watched import Settings
+    from scalewatch.offline.replayed import Settings
 
     if not LEAST_SECONDS <= every <= MOST_SECONDS:
         raise ConfigError(f"`--every` must lie between {LEAST_SECONDS:g} and {MOST_SECONDS:g} seconds (got {every:g}).")
@@ -67,7 +67,7 @@ def watch(
 
 
 def _last_words(folder: Folder) -> None:
-    from scalewatch.cli.watched import trouble
+    from scalewatch.offline.replayed import trouble
 
     runs = sorted(folder.runs, key=lambda run: trouble(run.watched))
     for run in runs[:MOST_LAST_WORDS]:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import final
 
-from scalewatch.cli.watched import Settings, Watched, no_control
 from scalewatch.errors import LogError
 from scalewatch.finding import Finding
+from scalewatch.offline.replayed import ReplayedRun, Settings
+from scalewatch.text import no_control
 
 __all__ = ["Folder", "Followed"]
 
@@ -29,7 +30,7 @@ MOST_FILES = 200_000
 class Followed:
     """A run that is followed: the monitor over its log, and how fast it goes."""
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: ReplayedRun) -> None:
         self.watched = watched
         self._seen: deque[tuple[float, int]] = deque(maxlen=LOOKS)
 
@@ -124,7 +125,7 @@ class Folder:
         opened = self.settings.open([path for path in self.paths if path.exists()])
         for log in opened.logs:
             if (log.path, log.run.name) not in known:
-                self.runs.append(Followed(Watched(log, self.settings, curve=True)))
+                self.runs.append(Followed(ReplayedRun(log, self.settings, curve=True)))
         self.troubles = [no.reason for no in opened.unreadable]
         # a file may begin before its first loss: it is looked at again when it has grown
         self._unread = {no.path: _size(no.path) for no in opened.unreadable}

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from scalewatch.cli.braille import layer, plot
 from scalewatch.cli.replay import finding_line
-from scalewatch.cli.watched import no_control, shortened, trouble
 from scalewatch.finding import Finding, Severity
+from scalewatch.offline.replayed import trouble
+from scalewatch.text import no_control, shortened
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -12,8 +12,8 @@ from scalewatch.errors import ConfigError, LogError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from scalewatch.forecast.alternatives import Alternative
-    from scalewatch.forecast.whatif import Outcome, Position
+    from scalewatch.forecast.candidate_schedules import CandidateSchedule
+    from scalewatch.forecast.counterfactual import Outcome, Position
 
 __all__ = ["whatif"]
 
@@ -49,11 +49,11 @@ def whatif(
     Differences are paired: the error that all forecasts of the run share cancels. Without options, the usual ways to
     go on: hold and decay, decay now and stop, longer, at half the rate.
     """
-    from scalewatch.cli.forecast import look_back, one_log
-    from scalewatch.cli.past import planned, read
-    from scalewatch.cli.watched import Settings
+    from scalewatch.cli.forecast import backtest, one_log
     from scalewatch.forecast import Forecaster
-    from scalewatch.forecast.whatif import position, what_if
+    from scalewatch.forecast.counterfactual import position, what_if
+    from scalewatch.offline.history import planned, read
+    from scalewatch.offline.replayed import Settings
 
     if at is not None and not 0.0 < at < 1.0:
         raise ConfigError(f"`--at` is a part of the run, above 0 and below 1 (got {at:g}), e.g. 0.3.")
@@ -62,7 +62,7 @@ def whatif(
     plan = planned(past, settings, schedule)
     total = plan.run.total_steps or past.last_step
     part = at if at is not None else past.last_step / total
-    said = look_back(past, plan, settings, [part])
+    said = backtest(past, plan, settings, [part])
     if not said:
         raise ConfigError(f"The log ends at {past.last_step / total:.0%} of the plan: choose an `--at` up to that.")
     forecaster = said[0].forecaster
@@ -86,8 +86,8 @@ def whatif(
 
 def _asked(
     now: Position, decay: list[float] | None, extend: list[str] | None, factors: list[float] | None, rates: Path | None
-) -> list[Alternative]:
-    from scalewatch.forecast import alternatives as of
+) -> list[CandidateSchedule]:
+    from scalewatch.forecast import candidate_schedules as of
 
     asked = [of.hold_then_decay(now.rate, now.left, now.total_steps, share) for share in decay or ()]
     asked += [of.extended(now.rest, _steps(text, now.total_steps)) for text in extend or ()]
@@ -98,7 +98,7 @@ def _asked(
 
 
 def _steps(text: str, total: int) -> int:
-    from scalewatch.cli.quantities import quantity
+    from scalewatch.plan.quantities import quantity
 
     plain = text.strip()
     if plain.endswith("%"):
@@ -119,7 +119,7 @@ def _from_file(path: Path) -> list[float]:
 
 
 def _limits(now: Position) -> list[str]:
-    from scalewatch.forecast.whatif import DECAY_SEEN
+    from scalewatch.forecast.counterfactual import DECAY_SEEN
 
     said = []
     if not now.planned:
@@ -158,7 +158,7 @@ def _table(now: Position, told: list[Outcome], *, wide: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from scalewatch.cli.quantities import count
+    from scalewatch.plan.quantities import count
 
     tokens = wide and any(each.tokens is not None for each in told)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)

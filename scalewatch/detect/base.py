@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from scalewatch.detect.incident import Incident
+from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding
 
@@ -91,7 +91,7 @@ class AbstractDetector(Stateful):
 
     name: ClassVar[str]
 
-    def __init__(self, life: Incident) -> None:
+    def __init__(self, life: IncidentState) -> None:
         self.life = life
         self.suspects = False
         self.doubts = False

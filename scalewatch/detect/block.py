@@ -12,13 +12,13 @@ from abc import abstractmethod
 from typing import ClassVar, NamedTuple, final
 
 from scalewatch.detect.base import Sample
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.scatter import NORMAL_BEND
+from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.robust_scale import NORMAL_BEND
 from scalewatch.detect.schedule import Schedule
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding
 
-__all__ = ["AbstractSlowDetector", "Block", "Blocks", "middle"]
+__all__ = ["AbstractBlockDetector", "Block", "Blocks", "middle"]
 
 #: Rows up to which blocks have so many rows, and the rows of all later ones [rows]: a log of 64 rows has 16 blocks.
 SIZES = ((64, 4), (512, 8))
@@ -62,7 +62,7 @@ class Block(NamedTuple):
     lasted: float
 
 
-class AbstractSlowDetector(Stateful):
+class AbstractBlockDetector(Stateful):
     """Watches for one slow thing, once per block, in constant time and memory.
 
     Attributes:
@@ -72,7 +72,7 @@ class AbstractSlowDetector(Stateful):
 
     name: ClassVar[str]
 
-    def __init__(self, life: Incident) -> None:
+    def __init__(self, life: IncidentState) -> None:
         self.life = life
 
     @abstractmethod

@@ -17,8 +17,8 @@ import math
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.level import UNKNOWN, Level, nats
+from scalewatch.detect.baseline import UNKNOWN, RobustBaseline, nats
+from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Divergence"]
@@ -94,8 +94,8 @@ class Divergence(AbstractDetector):
         "lowest_step",
     )
 
-    def __init__(self, level: Level) -> None:
-        super().__init__(Incident(Kind.DIVERGENCE))
+    def __init__(self, level: RobustBaseline) -> None:
+        super().__init__(IncidentState(Kind.DIVERGENCE))
         self._level = level
         self.sum = 0.0
         self.onset_step = 0

@@ -6,9 +6,9 @@ import math
 from typing import final
 
 from scalewatch.detect.base import amount
-from scalewatch.detect.block import AbstractSlowDetector, Block
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.level import UNKNOWN, nats
+from scalewatch.detect.baseline import UNKNOWN, nats
+from scalewatch.detect.block import AbstractBlockDetector, Block
+from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind, Severity
 
@@ -59,7 +59,7 @@ class Group(Stateful):
 
 
 @final
-class GradDrift(AbstractSlowDetector):
+class GradDrift(AbstractBlockDetector):
     """Gradient norm has doubled, group by group, by more than the fall of the learning rate explains; a note.
 
     Rule: g, the mean over 128 rows of the median log norm of blocks, plus half the log of the learning rate; the last
@@ -87,7 +87,7 @@ class GradDrift(AbstractSlowDetector):
     STATE = ("life", "group", "rows", "lowest", "lowest_grad", "lowest_step", "rate", "past", "groups")
 
     def __init__(self) -> None:
-        super().__init__(Incident(Kind.GRAD_DRIFT))
+        super().__init__(IncidentState(Kind.GRAD_DRIFT))
         self.group = Group()
         self.rows = 0
         self.lowest = UNKNOWN

@@ -6,8 +6,8 @@ import math
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.level import Level, nats
+from scalewatch.detect.baseline import RobustBaseline, nats
+from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["GradNorm"]
@@ -54,8 +54,8 @@ class GradNorm(AbstractDetector):
     STATE = ("life", "level", "count", "rows", "peak", "high_step", "high_last", "high_rows", "high_row")
 
     def __init__(self) -> None:
-        super().__init__(Incident(Kind.GRAD_NORM))
-        self.level = Level()
+        super().__init__(IncidentState(Kind.GRAD_NORM))
+        self.level = RobustBaseline()
         self.count = 0
         self.rows = 0
         self.peak = 0.0

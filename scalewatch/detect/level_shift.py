@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import final
 
 from scalewatch.detect.base import amount
-from scalewatch.detect.block import AbstractSlowDetector, Block
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.level import nats
-from scalewatch.detect.too_good import DROP
-from scalewatch.detect.trail import Trail
+from scalewatch.detect.baseline import nats
+from scalewatch.detect.block import AbstractBlockDetector, Block
+from scalewatch.detect.changepoint_window import ChangepointWindow
+from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.suspicious_improvement import DROP
 from scalewatch.finding import Finding, Kind, Phase, Severity
 
 __all__ = ["LevelShift"]
@@ -23,7 +23,7 @@ LEARNING = 0.5
 
 
 @final
-class LevelShift(AbstractSlowDetector):
+class LevelShift(AbstractBlockDetector):
     """Mean loss moved within a block and stays there; a note.
 
     Rule: |D| > 6 s and > 0.5 % between 8 blocks before and 4 after (see trail.py), with the learning rate unchanged;
@@ -51,8 +51,8 @@ class LevelShift(AbstractSlowDetector):
     name = "level shift"
     STATE = ("life",)
 
-    def __init__(self, trail: Trail) -> None:
-        super().__init__(Incident(Kind.LEVEL_SHIFT))
+    def __init__(self, trail: ChangepointWindow) -> None:
+        super().__init__(IncidentState(Kind.LEVEL_SHIFT))
         self._trail = trail
 
     def observe(self, block: Block) -> Finding | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import final
 
+from scalewatch.detect.baseline import nats
 from scalewatch.detect.bins import Bins
-from scalewatch.detect.block import AbstractSlowDetector, Block
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.level import nats
+from scalewatch.detect.block import AbstractBlockDetector, Block
+from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Noise"]
@@ -27,7 +27,7 @@ LEAST_SCATTER = 5e-4
 
 
 @final
-class Noise(AbstractSlowDetector):
+class Noise(AbstractBlockDetector):
     """Scatter of one row has doubled within the last half of the run; a note.
 
     Rule: log scatter of the loss, a median within each block, meaned over bins of 128 rows or more; above the lower
@@ -55,7 +55,7 @@ class Noise(AbstractSlowDetector):
     STATE = ("life", "bins", "since", "since_step", "low", "usual", "now")
 
     def __init__(self) -> None:
-        super().__init__(Incident(Kind.NOISE))
+        super().__init__(IncidentState(Kind.NOISE))
         self.bins = Bins(FIRST_ROWS)
         self.since = False
         self.since_step = 0

@@ -6,7 +6,7 @@ import math
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample
-from scalewatch.detect.incident import Incident
+from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Evidence, Finding, Kind, Severity
 
 __all__ = ["NonFinite", "NonFiniteGradient"]
@@ -39,7 +39,7 @@ class NonFinite(AbstractDetector):
     STATE = ("life", "calm")
 
     def __init__(self) -> None:
-        super().__init__(Incident(Kind.NONFINITE))
+        super().__init__(IncidentState(Kind.NONFINITE))
         self.calm = 0
 
     def observe(self, sample: Sample) -> Finding | None:
@@ -92,7 +92,7 @@ class NonFiniteGradient(AbstractDetector):
     STATE = ("life", "count", "bad_rows", "last_step", "last_row", "infinite")
 
     def __init__(self) -> None:
-        super().__init__(Incident(Kind.NONFINITE))
+        super().__init__(IncidentState(Kind.NONFINITE))
         self.count = 0
         self.bad_rows = 0
         self.last_step = 0

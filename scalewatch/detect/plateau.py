@@ -7,11 +7,11 @@ import math
 from typing import final
 
 from scalewatch.detect.base import amount
+from scalewatch.detect.baseline import nats
 from scalewatch.detect.bins import Bins
-from scalewatch.detect.block import AbstractSlowDetector, Block
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.level import nats
-from scalewatch.detect.trail import Trail
+from scalewatch.detect.block import AbstractBlockDetector, Block
+from scalewatch.detect.changepoint_window import ChangepointWindow
+from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Plateau"]
@@ -32,7 +32,7 @@ MOST_HELD = 0.25
 
 
 @final
-class Plateau(AbstractSlowDetector):
+class Plateau(AbstractBlockDetector):
     """Loss of the last quarter of the run is no better than that of the quarter before it; a note.
 
     Rule: with d the fall of the mean log loss from steps (T/2, 3T/4] to (3T/4, T] and e its standard error by the
@@ -43,7 +43,7 @@ class Plateau(AbstractSlowDetector):
     >>> from scalewatch.detect.block import Blocks
     >>> from scalewatch.detect.base import Sample
     >>> from scalewatch.detect.schedule import Schedule
-    >>> from scalewatch.detect.trail import Trail
+    >>> from scalewatch.detect.changepoint_window import Trail
     >>> from scalewatch.run import Run
     >>> blocks, row, detector = Blocks(Schedule(Run("doc"))), Sample(), Plateau(Trail())
     >>> row.usable = True
@@ -59,8 +59,8 @@ class Plateau(AbstractSlowDetector):
     name = "plateau"
     STATE = ("life", "bins", "since_step", "since")
 
-    def __init__(self, trail: Trail) -> None:
-        super().__init__(Incident(Kind.PLATEAU))
+    def __init__(self, trail: ChangepointWindow) -> None:
+        super().__init__(IncidentState(Kind.PLATEAU))
         self._trail = trail
         self.bins = Bins(FIRST_ROWS)
         self.since_step = 0

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
 from scalewatch.detect.grad_norm import NOTE_EXCESS, NOTE_SIGMAS
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.scatter import Window
+from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.robust_scale import Window
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind, Severity
 
@@ -155,7 +155,7 @@ class Precursor(AbstractDetector):
     STATE = ("life", "tracks", "up", "high_step", "high_last", "calm")
 
     def __init__(self) -> None:
-        super().__init__(Incident(Kind.PRECURSOR))
+        super().__init__(IncidentState(Kind.PRECURSOR))
         self.tracks = _Tracks()
         self.up: list[str] = []
         self.high_step = 0

@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.level import Level, nats
+from scalewatch.detect.baseline import RobustBaseline, nats
+from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Finding, Kind, Phase, Severity
 
 __all__ = ["Spike"]
@@ -88,8 +88,8 @@ class Spike(AbstractDetector):
         "mean_sigmas",
     )
 
-    def __init__(self, level: Level) -> None:
-        super().__init__(Incident(Kind.SPIKE))
+    def __init__(self, level: RobustBaseline) -> None:
+        super().__init__(IncidentState(Kind.SPIKE))
         self._level = level
         self.pending = False
         self.pending_step = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import final
 
 from scalewatch.detect.base import amount
-from scalewatch.detect.block import AbstractSlowDetector, Block
-from scalewatch.detect.incident import Incident
+from scalewatch.detect.block import AbstractBlockDetector, Block
+from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Throughput"]
@@ -25,7 +25,7 @@ GIVE_UP_BLOCKS = 256
 
 
 @final
-class Throughput(AbstractSlowDetector):
+class Throughput(AbstractBlockDetector):
     """Time per step has risen to a multiple of its level and stays there: a note, and a warning when large and lasting.
 
     Rule: median seconds per step of a block, over the median of the last 32 blocks, at least 4; above 1.5 in two blocks
@@ -52,7 +52,7 @@ class Throughput(AbstractSlowDetector):
     STATE = ("life", "paces", "slow", "slow_step", "blocks", "level", "lasted")
 
     def __init__(self) -> None:
-        super().__init__(Incident(Kind.THROUGHPUT))
+        super().__init__(IncidentState(Kind.THROUGHPUT))
         self.paces: list[float] = []
         self.slow = 0
         self.slow_step = 0

@@ -6,9 +6,9 @@ import math
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
-from scalewatch.detect.incident import Incident
-from scalewatch.detect.level import UNKNOWN, Level, nats
-from scalewatch.detect.scatter import NORMAL_BEND, Window
+from scalewatch.detect.baseline import UNKNOWN, RobustBaseline, nats
+from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.robust_scale import NORMAL_BEND, Window
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Validation"]
@@ -71,8 +71,8 @@ class Validation(AbstractDetector):
         "excursion",
     )
 
-    def __init__(self, level: Level) -> None:
-        super().__init__(Incident(Kind.VALIDATION))
+    def __init__(self, level: RobustBaseline) -> None:
+        super().__init__(IncidentState(Kind.VALIDATION))
         self._level = level
         self.count = 0
         self.past: list[float] = []

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError
-from scalewatch.forecast.law_gap import LawGap
+from scalewatch.forecast.law_residual import LawResidual
 from scalewatch.forecast.posterior import LawPosterior, Mixture
 from scalewatch.forecast.schedule import AbstractSchedule, Future
 
-__all__ = ["Branch", "Forecast", "LawGap"]
+__all__ = ["Branch", "Forecast", "LawResidual"]
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class Forecast:
     step: int
     total_steps: int
     final_loss: float
-    law_gap: LawGap | None
+    law_gap: LawResidual | None
     schedule_known: bool
     surprise: float
     notes: tuple[str, ...]

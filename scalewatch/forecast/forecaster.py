@@ -21,14 +21,14 @@ from scalewatch.forecast.candidates import (
     of_rise,
     weighed,
 )
-from scalewatch.forecast.doubts import Rise, recites, rising
+from scalewatch.forecast.conformal import surprise
 from scalewatch.forecast.forecast import Branch, Forecast
 from scalewatch.forecast.held_against import measure
-from scalewatch.forecast.law_gap import LawGap
+from scalewatch.forecast.law_residual import LawResidual
 from scalewatch.forecast.posterior import posterior
-from scalewatch.forecast.registered import Registered, register
+from scalewatch.forecast.preregistered import BaselineForecast, register
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
-from scalewatch.forecast.surprise import surprise
+from scalewatch.forecast.validity import Rise, is_memorising, rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
 from scalewatch.run import Run
 
@@ -64,7 +64,7 @@ class Forecaster:
         promise: what was registered when the run began, None to register it now if there is a law.
     """
 
-    def __init__(self, run: Run, law: CurveLaw | None = None, promise: Registered | None = None) -> None:
+    def __init__(self, run: Run, law: CurveLaw | None = None, promise: BaselineForecast | None = None) -> None:
         self.run, self.law = run, law
         self.blocks = LossBlocks()
         self.registered: Forecast | None = None
@@ -150,7 +150,7 @@ class Forecaster:
 
     def _forecast(self) -> Forecast | None:
         schedule, total = self._schedule, self._total
-        if schedule is None or total is None or recites(self.blocks):
+        if schedule is None or total is None or is_memorising(self.blocks):
             return None  # a loss near zero is of no law of pre-training
         _, means, losses, rows = self.blocks.arrays()
         walked, annealed = schedule.at(means) if len(means) else (np.zeros(0), np.zeros((0, len(self._memories))))
@@ -184,7 +184,7 @@ class Forecaster:
         if surprised > TOLD_SURPRISE:
             told_wider = f"What came was not what had been forecast: the interval is {surprised:.1f} times as wide."
             notes = (*notes, told_wider)
-        rise = rising(self.blocks)
+        rise = rising_trend(self.blocks)
         if rise is not None:
             branches, notes = self._with_rise(branches, rise), (*notes, rise.text)
         if self._left_at is not None:
@@ -208,7 +208,7 @@ class Forecaster:
             kept.append(Branch(going_on.law, 0.5 * future.probability, future, told, going_on.spread))
         return kept
 
-    def _candidates(self, future: Future, loss: float | None, gap: LawGap | None, seen: float) -> list[Candidate]:
+    def _candidates(self, future: Future, loss: float | None, gap: LawResidual | None, seen: float) -> list[Candidate]:
         """The laws that compete; before there is a present loss, only one that knows the end of this run."""
         first = 0 if self.law is None else 1
         own = [] if loss is None else of_public_runs(self.run, self._memories, first, loss, seen)
@@ -219,7 +219,9 @@ class Forecaster:
             ladder = doubted(ladder, gap.nats)
         return own if ladder.prior.end_loss is None else [ladder, *own]
 
-    def _finish(self, branches: list[Branch], notes: tuple[str, ...], gap: LawGap | None, surprised: float) -> Forecast:
+    def _finish(
+        self, branches: list[Branch], notes: tuple[str, ...], gap: LawResidual | None, surprised: float
+    ) -> Forecast:
         if self._schedule is None or self._total is None:
             raise RuntimeError("a forecast needs a schedule and an end")
         made = Forecast(
@@ -255,7 +257,7 @@ class Forecaster:
         end = self._schedule.futures()[0]
         return self.law.predict(self.run, end.end_walked, float(end.end_annealed[0])).end_loss or 0.0
 
-    def law_gap(self) -> LawGap | None:
+    def law_gap(self) -> LawResidual | None:
         """Return how far the run is off its promise now, None without one or before it has settled."""
         return None if self.promise is None else measure(self.promise, self.blocks, self.run.tokens_per_step)
 
@@ -286,5 +288,7 @@ class Forecaster:
         if self._schedule is not None and state["schedule"]:
             self._schedule.load_state_dict(state["schedule"])
         if state["registered"]:
-            self.promise = Registered.from_record(state["registered"])  # the first one counts, not that of today's law
+            self.promise = BaselineForecast.from_record(
+                state["registered"]
+            )  # the first one counts, not that of today's law
         self._made = None

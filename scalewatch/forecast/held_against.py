@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from scalewatch.forecast.departure import departure
-from scalewatch.forecast.law_gap import LawGap
-from scalewatch.forecast.registered import Registered
+from scalewatch.forecast.changepoint import classify_change
+from scalewatch.forecast.law_residual import LawResidual
+from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.laws import LossBlocks
 
 __all__ = ["measure"]
@@ -24,7 +24,7 @@ SMOOTHED = 5
 GAUSSIAN_80 = 1.2816
 
 
-def measure(promise: Registered, blocks: LossBlocks, tokens_per_step: float | None) -> LawGap | None:
+def measure(promise: BaselineForecast, blocks: LossBlocks, tokens_per_step: float | None) -> LawResidual | None:
     """Return how far `blocks` are off their promise now, None before the run has settled."""
     if not blocks.losses:
         return None
@@ -46,7 +46,7 @@ def measure(promise: Registered, blocks: LossBlocks, tokens_per_step: float | No
     ratio, least, most = (promise.token_ratio(at, nats + way * error) for way in (0.0, 1.0, -1.0))
     late = steps >= COMPARED_FROM_SHARE * promise.total_steps
     shape = (promise.alpha, promise.wander, promise.freedom)
-    return LawGap(
+    return LawResidual(
         step=round(at),
         loss=level + nats,
         expected=level,
@@ -57,7 +57,7 @@ def measure(promise: Registered, blocks: LossBlocks, tokens_per_step: float | No
         token_range=None if least is None else (least, math.inf if most is None else most),
         freedom=promise.freedom,
         newest_nats=float(off[-1]),
-        departure=departure(
+        departure=classify_change(
             steps[late], promise.walk(steps[late]), off[late], expected[late], noise[late], factors[late], shape
         ),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 from scalewatch.finding import Finding, Kind, Phase, Severity
-from scalewatch.forecast.forecast import LawGap
+from scalewatch.forecast.forecast import LawResidual
 from scalewatch.run import Run
 
 __all__ = ["Milestone", "Verdict"]
@@ -73,7 +73,7 @@ class Verdict:
     incidents: Sequence[Finding]
     incident_counts: Counter[Kind]
     open_incidents: Sequence[Finding]
-    law_gap: LawGap | None
+    law_gap: LawResidual | None
 
     @property
     def healthy(self) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from scalewatch.errors import LawFileError
 from scalewatch.laws.curve_law import CurveLaw
-from scalewatch.laws.strict_json import (
+from scalewatch.strict_json import (
     check_fields,
     choice,
     fields_within,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch.plan.surface import AbstractSurface
+from scalewatch.plan.loss_model import AbstractLossModel
 
 __all__ = [
     "best_log_size",
@@ -39,7 +39,7 @@ SECANT_STEPS, SECANT_TOLERANCE = 25, 1e-12
 LEAST_ABOVE = 1e-9
 
 
-def best_log_size(surface: AbstractSurface, log_pairs: Floats) -> Floats:
+def best_log_size(surface: AbstractLossModel, log_pairs: Floats) -> Floats:
     """Return ln(N) of least loss for budgets p = ln(C / 6), shape (r, m) from (r, m); nan where there is none inside.
 
     N and D are at least 1, and N within what `facts.search` allows.
@@ -60,14 +60,14 @@ def best_log_size(surface: AbstractSurface, log_pairs: Floats) -> Floats:
     return np.where(inside, found, np.nan)
 
 
-def frontier_loss(surface: AbstractSurface, log_pairs: Floats) -> Floats:
+def frontier_loss(surface: AbstractLossModel, log_pairs: Floats) -> Floats:
     """Return the least loss [nats/token] of budgets p = ln(C / 6), shape (r, m)."""
     pairs = np.atleast_2d(log_pairs)
     size = best_log_size(surface, pairs)
     return surface.loss(size, pairs - size)
 
 
-def log_pairs_for_loss(surface: AbstractSurface, loss: Floats, start: Floats | float = 40.0) -> Floats:
+def log_pairs_for_loss(surface: AbstractLossModel, loss: Floats, start: Floats | float = 40.0) -> Floats:
     """Return p = ln(C / 6) of the least budget that reaches `loss` [nats/token], shape (r, m); inf where none does.
 
     Args:
@@ -98,14 +98,14 @@ def log_pairs_for_loss(surface: AbstractSurface, loss: Floats, start: Floats | f
     return np.where(arrived, here, np.inf)
 
 
-def log_tokens_for_loss(surface: AbstractSurface, log_size: Floats, loss: Floats) -> Floats:
+def log_tokens_for_loss(surface: AbstractLossModel, log_size: Floats, loss: Floats) -> Floats:
     """Return ln(D) after which a size has `loss` [nats/token], shape (r, m); inf where endless data do not reach it."""
     size, wanted = _both(surface, log_size, loss)
     found = _rising_root(lambda y: wanted - surface.loss(size, y), np.zeros_like(size), np.full_like(size, MOST_LOG))
     return np.where(found > MOST_LOG - 1e-6, np.inf, found)
 
 
-def log_size_for_loss(surface: AbstractSurface, log_tokens: Floats, loss: Floats) -> Floats:
+def log_size_for_loss(surface: AbstractLossModel, log_tokens: Floats, loss: Floats) -> Floats:
     """Return ln(N) that has `loss` [nats/token] after some tokens, shape (r, m); inf where no size reaches it."""
     tokens, wanted = _both(surface, log_tokens, loss)
     found = _rising_root(
@@ -114,21 +114,21 @@ def log_size_for_loss(surface: AbstractSurface, log_tokens: Floats, loss: Floats
     return np.where(found > MOST_LOG - 1e-6, np.inf, found)
 
 
-def log_tokens_for_size(surface: AbstractSurface, log_size: Floats) -> Floats:
+def log_tokens_for_size(surface: AbstractLossModel, log_size: Floats) -> Floats:
     """Return ln(D) for which a size is the best one, shape (r, m); nan where it is for none."""
     size, _ = _both(surface, log_size, np.zeros(1))
     found = _rising_root(lambda y: -surface.slope(size, y), np.zeros_like(size), np.full_like(size, MOST_LOG))
     return np.where((found > 1e-6) & (found < MOST_LOG - 1e-6), found, np.nan)
 
 
-def log_size_for_tokens(surface: AbstractSurface, log_tokens: Floats) -> Floats:
+def log_size_for_tokens(surface: AbstractLossModel, log_tokens: Floats) -> Floats:
     """Return ln(N) for which some tokens are the best amount, shape (r, m); nan where there is none."""
     tokens, _ = _both(surface, log_tokens, np.zeros(1))
     found = _rising_root(lambda x: surface.slope(x, tokens), np.zeros_like(tokens), np.full_like(tokens, MOST_LOG))
     return np.where((found > 1e-6) & (found < MOST_LOG - 1e-6), found, np.nan)
 
 
-def _both(surface: AbstractSurface, one: Floats, other: Floats) -> tuple[Floats, Floats]:
+def _both(surface: AbstractLossModel, one: Floats, other: Floats) -> tuple[Floats, Floats]:
     a, b = np.broadcast_arrays(np.atleast_2d(one) + np.zeros_like(surface.floor), np.atleast_2d(other))
     return np.array(a), np.array(b)
 

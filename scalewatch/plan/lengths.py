@@ -7,10 +7,10 @@ import math
 from scalewatch.errors import ConfigError
 from scalewatch.laws.batch_and_step import advise_batch_tokens
 from scalewatch.laws.size import SizeKind, non_embedding
-from scalewatch.plan.answer import Point, Schedule
-from scalewatch.plan.question import Question
-from scalewatch.plan.rivals import non_embedding_of_total
-from scalewatch.plan.surface import short
+from scalewatch.plan.baselines import non_embedding_of_total
+from scalewatch.plan.loss_model import short
+from scalewatch.plan.request import PlanRequest
+from scalewatch.plan.result import Point, Schedule
 
 __all__ = ["plan_schedule"]
 
@@ -22,7 +22,7 @@ CLOSE = 0.01
 TOO_LONG = 1.25
 
 
-def plan_schedule(question: Question, run: Point, kind: SizeKind) -> Schedule:
+def plan_schedule(question: PlanRequest, run: Point, kind: SizeKind) -> Schedule:
     """Return the schedule that ends with the tokens of `run`, and what is wrong with the one that was asked for.
 
     Raises:

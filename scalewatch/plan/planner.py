@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.plan import frontier
-from scalewatch.plan.answer import OtherSize, Plan, Point, Price, SameLoss
+from scalewatch.plan.baselines import baseline_plans
+from scalewatch.plan.deployment import plan_deployment, plan_repeats
 from scalewatch.plan.hardware import Cluster
 from scalewatch.plan.lengths import plan_schedule
-from scalewatch.plan.life import plan_life, plan_repeats
-from scalewatch.plan.question import Question, Resolved, resolve
-from scalewatch.plan.rivals import rivals
-from scalewatch.plan.surface import AbstractSurface, Estimate, estimate, with_scatter
+from scalewatch.plan.loss_model import AbstractLossModel, Estimate, estimate, with_scatter
+from scalewatch.plan.request import PlanRequest, Resolved, resolve
+from scalewatch.plan.result import OtherSize, Plan, Point, Price, SameLoss
 
 __all__ = ["make_plan"]
 
@@ -30,7 +30,7 @@ GAIN_NATS, NEAR_NATS = 0.01, 0.01
 NEAR_LOG = 12.0
 
 
-def make_plan(surface: AbstractSurface, question: Question) -> Plan:
+def make_plan(surface: AbstractLossModel, question: PlanRequest) -> Plan:
     """Return the plan for a question under a law.
 
     Args:
@@ -52,7 +52,7 @@ def make_plan(surface: AbstractSurface, question: Question) -> Plan:
 class _Maker:
     """What the parts of one plan share: the law, the points of each row, the level."""
 
-    def __init__(self, surface: AbstractSurface, question: Question, points: Resolved) -> None:
+    def __init__(self, surface: AbstractLossModel, question: PlanRequest, points: Resolved) -> None:
         self.surface, self.question, self.points = surface, question, points
         self.level, self.cluster = question.level, question.cluster
         self.size, self.tokens = points.best
@@ -68,7 +68,7 @@ class _Maker:
         chosen = best if own is None else own
         life = repeats = None
         if question.serve_tokens is not None:
-            life = plan_life(self.surface, self._loss(*run), question.serve_tokens, self.level)
+            life = plan_deployment(self.surface, self._loss(*run), question.serve_tokens, self.level)
         if question.unique_tokens is not None:
             repeats = plan_repeats(self.surface, run[0] + run[1], question.unique_tokens, points.own, self.level)
         return Plan(
@@ -84,7 +84,7 @@ class _Maker:
             near_best=self._near_best(),
             regret_nats=self._regret(),
             same_loss=tuple(self._same_loss(factor) for factor in FACTORS),
-            rivals=rivals(self.surface, float(self.pairs[0]), self._frontier_at_own_budget(), self.level),
+            rivals=baseline_plans(self.surface, float(self.pairs[0]), self._frontier_at_own_budget(), self.level),
             price=self._price(),
             schedule=plan_schedule(question, chosen, facts.kind),
             life=life,

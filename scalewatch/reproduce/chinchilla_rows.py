@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.fitting.chinchilla import allocation_exponent, fit_chinchilla
+from scalewatch.fitting.fit import Estimator, Fit
 from scalewatch.laws.chinchilla import Chinchilla
-from scalewatch.laws.fit import Estimator, Fit
-from scalewatch.laws.fit_chinchilla import allocation_exponent, fit_chinchilla
 from scalewatch.laws.size import total
 from scalewatch.reproduce.data import POINTS, DataFolder
 from scalewatch.reproduce.row import Check

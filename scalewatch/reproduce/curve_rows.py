@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.laws.annealing_law import fit_annealing
+from scalewatch.fitting.annealing import fit_annealing
+from scalewatch.fitting.multi_power import fit_multi_power
 from scalewatch.laws.collapse import CollapseRun, measure_collapse
 from scalewatch.laws.curve import Curve
-from scalewatch.laws.fit_multi_power import fit_multi_power
 from scalewatch.laws.multi_power import MultiPowerLaw
 from scalewatch.reproduce.data import RUNS, DataFolder, DataMissingError
 from scalewatch.reproduce.row import Check

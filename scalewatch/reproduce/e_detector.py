@@ -7,7 +7,7 @@ If the innovations are sub-Gaussian with that scale and no mean beyond half of i
 157 blocks on average: 10,000 steps, for each side.
 
 Why it is here and not a detector: it sees a rise that is a tenth of what a law may be wrong by, and could not say which
-of the two it saw. A run is held against its law with that law's error (`scalewatch.forecast.off_law`).
+of the two it saw. A run is held against its law with that law's error (`scalewatch.forecast.law_residual_detector`).
 
 Source: Shin, Ramdas, Rinaldo (2023), arXiv 2203.03532, the e-SR detector.
 """

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch.laws.annealing_law import AnnealingLaw, fit_annealing
+from scalewatch.fitting.annealing import fit_annealing
+from scalewatch.laws.annealing_law import AnnealingLaw
 from scalewatch.laws.curve import Curve
 from scalewatch.reproduce.curve_rows import TEST, TRAIN, WARMUP, published_curves
 from scalewatch.reproduce.data import DataFolder

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from scalewatch.fitting.reconcile import PORIAN_STEPS, KaplanFrontier, porian_allocation
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.kaplan import Kaplan
-from scalewatch.laws.reconcile import PORIAN_STEPS, KaplanFrontier, porian_allocation
 from scalewatch.laws.repeated_data import RepeatedData
 from scalewatch.laws.size import PF_DAY_FLOPS, non_embedding, total
 from scalewatch.reproduce.data import ISOFLOP, DataFolder

@@ -7,10 +7,10 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch.detect import Watch
+from scalewatch.detect import DetectorSet
 from scalewatch.finding import Finding
+from scalewatch.fitting.annealing import fit_annealing
 from scalewatch.guard import Guard
-from scalewatch.laws.annealing_law import fit_annealing
 from scalewatch.laws.curve import Curve
 from scalewatch.observation import Observation
 from scalewatch.reproduce.data import DataFolder, DataMissingError
@@ -49,7 +49,7 @@ def _logged(data: DataFolder, name: str) -> tuple[Floats, Floats]:
 
 
 def _pages(run: Run, steps: Floats, losses: Floats) -> list[Finding]:
-    watch = Watch(run, Guard())
+    watch = DetectorSet(run, Guard())
     found: list[Finding] = []
     for step, loss in zip(steps.astype(int).tolist(), losses.tolist(), strict=True):
         found += watch.observe(Observation(step, loss))
@@ -133,7 +133,7 @@ def cost_of_a_row(data: DataFolder) -> list[Check]:
     del data
     noise = np.random.default_rng(SEED).standard_normal(TIMES * TIMED_ROWS)
     rows = [Observation(k, float(3.0 * np.exp(NOISE * x)), 1e-3, 1.0) for k, x in enumerate(noise, 1)]
-    watch, least = Watch(Run("cost"), Guard()), np.inf
+    watch, least = DetectorSet(Run("cost"), Guard()), np.inf
     for part in range(TIMES):
         began = time.perf_counter()
         for row in rows[part * TIMED_ROWS : (part + 1) * TIMED_ROWS]:

@@ -21,8 +21,8 @@ from typing import Any
 
 import scalewatch_slack.receiver
 from scalewatch import Run
-from scalewatch.alert import Alerter, Http, Receiver, Route, Rules, Secret
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert import Dispatcher, Http, Receiver, Route, Rules, Secret
+from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch_slack import Slack
 
@@ -74,7 +74,7 @@ def play(kind: str, port: int, folder: Path, seed: int, kill_at: int) -> int:
     hook = receiver(kind, port, seed)
     rules = Rules(routes=(Route(("w",)),), group_wait=20, group_interval=20, resolve_after=50)
     sys.settrace(count)
-    alerter = Alerter(Run("gpt"), "run-1", {"w": hook}, rules, folder=folder, clock=clock)
+    alerter = Dispatcher(Run("gpt"), "run-1", {"w": hook}, rules, folder=folder, clock=clock)
     for step in range(80, 420, 10):
         clock.now += 10
         alerter.observe(step, 3.0)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from scalewatch.alert import DeliveryError, Rules, Secret, make_receivers
-from scalewatch.alert.apprise import Apprise
+from scalewatch.alert.receivers.apprise import Apprise
 from scalewatch.errors import ConfigError
 from tests.alert.fake_server import FakeServer, Got, answers, resets
 from tests.scalewatch_slack.gallery import DIVERGES, HOSTILE, SHAPES

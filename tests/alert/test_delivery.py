@@ -18,33 +18,33 @@ from pathlib import Path
 import pytest
 
 from scalewatch import Run
-from scalewatch.alert import Alerter, DeliveryError, Http, Receiver, Rules, Secret, Status
-from scalewatch.alert.http import retry_after_seconds
-from scalewatch.alert.notice import Notice
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert import DeliveryError, Dispatcher, Http, Receiver, Rules, Secret, Status
+from scalewatch.alert.notification import Notification
+from scalewatch.alert.receivers.webhook import Webhook
+from scalewatch.alert.transport.http import retry_after_seconds
 from scalewatch.finding import Finding, Kind, Severity
 from tests.alert.fake_server import FakeServer, answers, babbles, in_turn, resets
 from tests.alert.timetable import Collecting
 
 NAN = Finding(Kind.NONFINITE, Severity.CRITICAL, 7, 7, "loss is nan at step 7")
-NOTICE = Notice("id-1", Status.TEST, Severity.INFO, "gpt", "run-1", 7, 0.0)
+NOTICE = Notification("id-1", Status.TEST, Severity.INFO, "gpt", "run-1", 7, 0.0)
 
 
 def webhook(server: FakeServer) -> Webhook:
     return Webhook(Secret("URL", {"URL": server.url}), http=Http(loopback=True))
 
 
-def alerter(*receivers: Receiver, folder: Path | None = None) -> Alerter:
+def alerter(*receivers: Receiver, folder: Path | None = None) -> Dispatcher:
     named = {f"{receiver.name}-{n}": receiver for n, receiver in enumerate(receivers)}
-    return Alerter(Run("gpt"), "run-1", named, Rules.to(*named), folder=folder)
+    return Dispatcher(Run("gpt"), "run-1", named, Rules.to(*named), folder=folder)
 
 
 @pytest.fixture
-def running(server: FakeServer) -> Iterator[Callable[..., Alerter]]:
+def running(server: FakeServer) -> Iterator[Callable[..., Dispatcher]]:
     """Starts alerters that send to the server, and closes them."""
-    started: list[Alerter] = []
+    started: list[Dispatcher] = []
 
-    def start(*more: Receiver, folder: Path | None = None) -> Alerter:
+    def start(*more: Receiver, folder: Path | None = None) -> Dispatcher:
         made = alerter(webhook(server), *more, folder=folder)
         made.begin()
         started.append(made)
@@ -173,7 +173,7 @@ def test_retry_after_is_understood_in_all_its_forms(header: str | None, pause: f
     assert pause == retry_after_seconds(header, 1_000_000.0)
 
 
-def test_a_server_that_asks_for_a_pause_gets_it(server: FakeServer, running: Callable[..., Alerter]) -> None:
+def test_a_server_that_asks_for_a_pause_gets_it(server: FakeServer, running: Callable[..., Dispatcher]) -> None:
     """429 with Retry-After: 1 is tried again after a second, and arrives once."""
     server.behave = in_turn(answers(429, Retry_After="1"), answers(200, b"ok"))
     made = running()
@@ -184,7 +184,7 @@ def test_a_server_that_asks_for_a_pause_gets_it(server: FakeServer, running: Cal
     assert first.json["id"] == second.json["id"]
 
 
-def test_an_alert_arrives_within_two_seconds(server: FakeServer, running: Callable[..., Alerter]) -> None:
+def test_an_alert_arrives_within_two_seconds(server: FakeServer, running: Callable[..., Dispatcher]) -> None:
     """From the finding to the message at the other side, where nothing waits for others."""
     made = running()
     began = time.monotonic()
@@ -199,7 +199,7 @@ def test_a_receiver_that_hangs_does_not_keep_another_waiting(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It costs the others the time of one attempt, here half a second, and no more than that."""
-    monkeypatch.setattr("scalewatch.alert.alerter.ATTEMPT_SECONDS", 0.5)
+    monkeypatch.setattr("scalewatch.alert.dispatcher.ATTEMPT_SECONDS", 0.5)
     server.behave = server.hold
     other = Collecting()
     made = alerter(webhook(server), other)
@@ -214,7 +214,9 @@ def test_a_receiver_that_hangs_does_not_keep_another_waiting(
     assert ["CRITICAL gpt: loss is NaN or infinite since step 7"] == [notice.title for notice in other.got]
 
 
-def test_a_dead_endpoint_costs_the_training_thread_nothing(server: FakeServer, running: Callable[..., Alerter]) -> None:
+def test_a_dead_endpoint_costs_the_training_thread_nothing(
+    server: FakeServer, running: Callable[..., Dispatcher]
+) -> None:
     """A step and a finding are appends: CPU time of the thread, the median of a thousand, is a few microseconds."""
     server.behave = server.hold
     made = running()
@@ -230,7 +232,7 @@ def test_a_dead_endpoint_costs_the_training_thread_nothing(server: FakeServer, r
 
 
 @pytest.mark.parametrize("how", ["hold", "trickle"])
-def test_close_returns_in_time(server: FakeServer, running: Callable[..., Alerter], how: str) -> None:
+def test_close_returns_in_time(server: FakeServer, running: Callable[..., Dispatcher], how: str) -> None:
     """Within the second that it is given; what was not sent is said, and closing again does no harm."""
     server.behave = getattr(server, how)
     made = running()
@@ -285,7 +287,7 @@ CHILD = """
 import os, sys, time
 from scalewatch import Run
 from scalewatch.alert import Alerter, Http, Rules, Secret
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
 hook = Webhook(Secret("URL"), http=Http(loopback=True))
 made = Alerter(Run("gpt"), "run-1", {"w": hook}, Rules.to("w"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scalewatch import Action, Advice, EvidenceGrade, Run
-from scalewatch.alert import Alerter, DeliveryError, Quiet, Route, Rules, SilenceFile, load_rules
+from scalewatch.alert import DeliveryError, Dispatcher, Quiet, Route, Rules, SilenceFile, load_rules
 from scalewatch.alert.rules import Silence
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Severity
@@ -38,7 +38,7 @@ def test_a_digest_of_a_run_in_trouble_says_so_first() -> None:
     receiver = Collecting()
     now = [MIDNIGHT]
     rules = Rules(routes=(Route(("test",)),), digest=6 * 3600.0)
-    alerter = Alerter(Run("gpt", total_steps=50_000), "1", {"test": receiver}, rules, clock=lambda: now[0])
+    alerter = Dispatcher(Run("gpt", total_steps=50_000), "1", {"test": receiver}, rules, clock=lambda: now[0])
     for step in range(0, 21_000, 100):
         now[0] = MIDNIGHT + 1.1 * step
         alerter.observe(step, 3.0)

@@ -9,18 +9,18 @@ from itertools import pairwise
 import pytest
 
 from scalewatch import Run
-from scalewatch.alert import Alerter, Rules
+from scalewatch.alert import Dispatcher, Rules
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from tests.alert.timetable import MIDNIGHT, Collecting
 
 KINDS = [kind for kind in Kind if kind is not Kind.REWOUND]
 
 
-def flood(count: int, *, rounds: int = 20) -> tuple[Alerter, Collecting, int]:
+def flood(count: int, *, rounds: int = 20) -> tuple[Dispatcher, Collecting, int]:
     """`count` findings in ten seconds; the bytes that the last tenth of them have left behind."""
     now = [MIDNIGHT]
     receiver = Collecting()
-    alerter = Alerter(Run("gpt"), "run-1", {"test": receiver}, Rules.to("test"), clock=lambda: now[0])
+    alerter = Dispatcher(Run("gpt"), "run-1", {"test": receiver}, Rules.to("test"), clock=lambda: now[0])
     for index in range(count):
         kind = KINDS[index % len(KINDS)]
         phase = (Phase.OPENED, Phase.CLOSED)[index // len(KINDS) % 2]

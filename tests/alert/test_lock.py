@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from scalewatch import Run
-from scalewatch.alert import Alerter, Http, Rules, Secret
+from scalewatch.alert import Dispatcher, Http, Rules, Secret
 from scalewatch.alert.lock import Lock
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
 from tests.alert.fake_server import FakeServer
 
@@ -26,7 +26,7 @@ FIRST = """
 import os, sys, time
 from scalewatch import Run
 from scalewatch.alert import Alerter, Http, Rules, Secret
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
 from pathlib import Path
 hook = Webhook(Secret("URL"), http=Http(loopback=True))
@@ -52,15 +52,15 @@ def first(server: FakeServer, tmp_path: Path) -> Iterator[subprocess.Popen[bytes
     child.wait()
 
 
-def second(server: FakeServer, folder: Path) -> Alerter:
+def second(server: FakeServer, folder: Path) -> Dispatcher:
     hook = Webhook(Secret("URL", {"URL": server.url}), http=Http(loopback=True))
-    made = Alerter(Run("gpt"), "run-1", {"w": hook}, Rules.to("w"), folder=folder)
+    made = Dispatcher(Run("gpt"), "run-1", {"w": hook}, Rules.to("w"), folder=folder)
     made.begin()
     made.observe(650, 3.0)
     return made
 
 
-def wait_until_it_sends(alerter: Alerter, seconds: float = 5.0) -> float:
+def wait_until_it_sends(alerter: Dispatcher, seconds: float = 5.0) -> float:
     began = time.monotonic()
     while not alerter.sends and time.monotonic() - began < seconds:
         time.sleep(0.01)

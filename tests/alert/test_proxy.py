@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from scalewatch.alert import DeliveryError, Secret
-from scalewatch.alert.http import Http
-from scalewatch.alert.notice import Notice, Status
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert.notification import Notification, Status
+from scalewatch.alert.receivers.webhook import Webhook
+from scalewatch.alert.transport.http import Http
 from scalewatch.finding import Severity
 from tests.alert.fake_server import FakeServer
 
-NOTICE = Notice("id-1", Status.TEST, Severity.INFO, "gpt", "run-1", 7, 0.0)
+NOTICE = Notification("id-1", Status.TEST, Severity.INFO, "gpt", "run-1", 7, 0.0)
 
 
 class FakeProxy:

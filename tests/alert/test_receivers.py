@@ -19,10 +19,19 @@ from typing import ClassVar
 
 import pytest
 
-from scalewatch.alert import DeliveryError, Http, Notice, Receiver, Rules, Secret, make_receivers, receiver_classes
-from scalewatch.alert.command import Command
-from scalewatch.alert.email import Email
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert import (
+    DeliveryError,
+    Http,
+    Notification,
+    Receiver,
+    Rules,
+    Secret,
+    make_receivers,
+    receiver_classes,
+)
+from scalewatch.alert.receivers.command import Command
+from scalewatch.alert.receivers.email import Email
+from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.errors import ConfigError
 from tests.alert.fake_server import FakeServer
 from tests.scalewatch_slack.gallery import DIVERGES, SHAPES
@@ -42,7 +51,7 @@ def test_a_webhook_is_a_signed_cloud_event(server: FakeServer) -> None:
         event[name] for name in ("specversion", "id", "source", "type")
     )
     assert datetime.fromisoformat(event["time"]).timestamp() == SHAPES["critical"].at_unix_s
-    assert SHAPES["critical"].to_json() == event["data"] == Notice.from_json(event["data"]).to_json()
+    assert SHAPES["critical"].to_json() == event["data"] == Notification.from_json(event["data"]).to_json()
     assert wanted == parts["v1"]
     assert abs(time.time() - int(parts["t"])) < 60
 

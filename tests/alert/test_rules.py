@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scalewatch import Monitor, Observation, Run
-from scalewatch.alert import Alerter, Quiet, Route, Rules, Threshold, load_rules
+from scalewatch.alert import Dispatcher, Quiet, Route, Rules, Threshold, load_rules
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 from tests.alert.timetable import MIDNIGHT, Collecting, seconds
@@ -155,7 +155,7 @@ def test_a_run_that_will_miss_its_target_pages() -> None:
     for threshold in (missed, reached):
         receiver = Collecting()
         rules = Rules(routes=(Route(("test",)),), thresholds=(threshold,))
-        alerter = Alerter(run, "run-1", {"test": receiver}, rules)
+        alerter = Dispatcher(run, "run-1", {"test": receiver}, rules)
         alerter.observe(2000, 2.8)
         for _ in range(3):
             alerter.foresee(forecast)

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from scalewatch import Run
-from scalewatch.alert import Alerter, Http, Receiver, Rules, Secret
-from scalewatch.alert.email import Email
-from scalewatch.alert.notice import Notice, Status
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert import Dispatcher, Http, Receiver, Rules, Secret
+from scalewatch.alert.notification import Notification, Status
+from scalewatch.alert.receivers.email import Email
+from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch_slack import Slack
@@ -26,7 +26,7 @@ from tests.alert.fake_server import FakeServer, answers, babbles, resets
 
 CANARY = "CANARY"
 NAN = Finding(Kind.NONFINITE, Severity.CRITICAL, 7, 7, "loss is nan")
-NOTICE = Notice("1", Status.TEST, Severity.INFO, "gpt", "run-1", 7, 0.0)
+NOTICE = Notification("1", Status.TEST, Severity.INFO, "gpt", "run-1", 7, 0.0)
 
 
 class Everything:
@@ -109,7 +109,7 @@ def test_a_run_with_alerts_keeps_no_secret(server: FakeServer, everything: Every
     """State file, checkpoint, rows of the end, logs: while it sends, fails and is switched off."""
     named = {f"{receiver.name}{n}": receiver for n, receiver in enumerate(receivers(server)[:3])}
     server.behave = answers(404)
-    alerter = Alerter(Run("gpt"), "run-1", named, Rules.to(*named), folder=everything.folder)
+    alerter = Dispatcher(Run("gpt"), "run-1", named, Rules.to(*named), folder=everything.folder)
     alerter.take([NAN], [])
     alerter.round()
     alerter.end("as planned", Severity.INFO, [])
@@ -140,10 +140,10 @@ def test_a_receiver_of_somebody_elses_may_fail_with_a_secret_in_its_words(everyt
         def from_settings(cls, settings: object) -> Careless:
             return cls()
 
-        def send(self, notice: Notice, timeout: float) -> None:
+        def send(self, notice: Notification, timeout: float) -> None:
             raise ValueError(f"cannot reach https://example.org/{'CAN' + 'ARY'}")
 
-    alerter = Alerter(Run("gpt"), "run-1", {"x": Careless()}, Rules.to("x"), folder=everything.folder)
+    alerter = Dispatcher(Run("gpt"), "run-1", {"x": Careless()}, Rules.to("x"), folder=everything.folder)
     alerter.take([NAN], [])
     alerter.round()
     alerter.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scalewatch import Run
-from scalewatch.alert import Alerter, DeliveryError, Notice, Receiver, Rules
+from scalewatch.alert import DeliveryError, Dispatcher, Notification, Receiver, Rules
 from scalewatch.finding import Finding, Kind, Phase, Severity
 
 #: 2026-01-05, a Monday, 00:00 UTC [Unix seconds].
@@ -22,14 +22,14 @@ class Collecting(Receiver):
 
     def __init__(self) -> None:
         super().__init__()
-        self.got: list[Notice] = []
+        self.got: list[Notification] = []
         self.refuses: DeliveryError | None = None
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Collecting:
         return cls()
 
-    def send(self, notice: Notice, timeout: float) -> None:
+    def send(self, notice: Notification, timeout: float) -> None:
         if self.refuses is not None:
             raise self.refuses
         self.got.append(notice)
@@ -38,7 +38,7 @@ class Collecting(Receiver):
 class Message(NamedTuple):
     clock: str
     title: str
-    notice: Notice
+    notice: Notification
 
 
 def seconds(clock: str) -> float:
@@ -65,8 +65,8 @@ class Timetable:
         self.step = 0
         self.messages: list[Message] = []
 
-    def _new(self) -> Alerter:
-        return Alerter(
+    def _new(self) -> Dispatcher:
+        return Dispatcher(
             Run("gpt"), "run-1", {"test": self.receiver}, self.rules, folder=self.folder, clock=lambda: self.now
         )
 

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from scalewatch import Observation, Run
-from scalewatch.alert import Alerter, Http, Rules, Secret
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert import Dispatcher, Http, Rules, Secret
+from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.journal import JournalWriter, observation_record
 from scalewatch.worker import Worker
@@ -27,7 +27,7 @@ def main() -> None:
     alerter = None
     if "URL" in os.environ:
         hook = Webhook(Secret("URL"), http=Http(loopback=True))
-        alerter = Alerter(run, "run-1", {"w": hook}, Rules.to("w"), folder=folder)
+        alerter = Dispatcher(run, "run-1", {"w": hook}, Rules.to("w"), folder=folder)
         alerter.begin()
     for step in range(first, first + 10):
         journal.append(observation_record(Observation(step, 3.0)))

@@ -11,7 +11,7 @@ from _forecast_told import LEVELS, OURS, Told, Watched
 from rich.console import Console
 from rich.table import Table
 
-from scalewatch.forecast.stopping import runs_to_stop
+from scalewatch.advising.stopping import runs_to_stop
 
 #: Runs of one family, size and length from which on a choice among them is one.
 FEWEST_CHOICES = 3

@@ -12,8 +12,9 @@ from _forecast_rivals import RIVALS
 from _forecast_runs import Floats, Logged
 
 from scalewatch import Finding, Kind, Monitor, Observation
-from scalewatch.forecast.stopping import Standing
-from scalewatch.laws import CurveLaw, fit_curves
+from scalewatch.advising.stopping import Standing
+from scalewatch.fitting import fit_curves
+from scalewatch.laws import CurveLaw
 
 LEVELS = (0.5, 0.8, 0.95)
 FEWEST_ROWS = 12

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from scalewatch import Observation, Run
-from scalewatch.alert import Alerter, Http, Rules, Secret
-from scalewatch.alert.webhook import Webhook
+from scalewatch.alert import Dispatcher, Http, Rules, Secret
+from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.guard import Guard
 from scalewatch_lightning.session import Session
@@ -79,7 +79,7 @@ def observe_cost() -> None:
     server = FakeServer()
     server.behave = server.hold
     hook = Webhook(Secret("URL", {"URL": server.url}), http=Http(loopback=True))
-    alerter = Alerter(Run("gpt"), "1", {"w": hook}, Rules.to("w"))
+    alerter = Dispatcher(Run("gpt"), "1", {"w": hook}, Rules.to("w"))
     alerter.begin()
     alerter.take([Finding(Kind.NONFINITE, Severity.CRITICAL, 1, 1, "loss is nan")], [])
     best = 1e9
@@ -98,7 +98,7 @@ def latency() -> None:
     took = []
     for n in range(ALERTS):
         hook = Webhook(Secret("URL", {"URL": server.url}), http=Http(loopback=True))
-        alerter = Alerter(Run("gpt"), str(n), {"w": hook}, Rules.to("w"))
+        alerter = Dispatcher(Run("gpt"), str(n), {"w": hook}, Rules.to("w"))
         alerter.begin()
         time.sleep(0.01)
         began = time.monotonic()

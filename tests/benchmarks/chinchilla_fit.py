@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from scalewatch.laws.fit_chinchilla import allocation_exponent, fit_chinchilla
+from scalewatch.fitting.chinchilla import allocation_exponent, fit_chinchilla
 
 DELTA = 1e-3
 TEX = np.array([6.0073404, 6.0179186, 0.5267228, 0.33917084, 0.2849083])

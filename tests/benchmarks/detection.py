@@ -70,7 +70,7 @@ def print_sources(console: Console, name: str, score: real.Scores) -> None:
 
 def explain(console: Console, logs: list[real.RealLog], labels: object, kind: str, event: str) -> None:
     """The rows around a missed incident, each with its distance from the level and with what was said."""
-    from scalewatch.detect import Watch
+    from scalewatch.detect import DetectorSet
     from scalewatch.guard import Guard
     from scalewatch.observation import Observation
     from scalewatch.run import Run
@@ -79,7 +79,7 @@ def explain(console: Console, logs: list[real.RealLog], labels: object, kind: st
     label = chosen.iloc[0]
     log = next(log for log in logs if log.name == label.run_id)
     console.print(f"\nmissed {kind} {event}: labelled {label.start_step} to {label.end_step}, {label.confidence}")
-    watch = Watch(Run(log.name, total_steps=log.total_steps), Guard())
+    watch = DetectorSet(Run(log.name, total_steps=log.total_steps), Guard())
     for step, loss, rate, norm in log.rows:
         found = watch.observe(Observation(step, loss, *(None if math.isnan(v) else v for v in (rate, norm))))
         if label.start_step - 5 * log.interval <= step <= label.start_step + 8 * log.interval or found:

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scalewatch.replay.tensorboard import TensorBoardLog
-from scalewatch.replay.tensorboard_series import read_series
-from scalewatch.replay.tfrecord_checksum import masked_crc32c, masked_crc32c_of
+from scalewatch.logs.tensorboard.event_log import TensorBoardLog
+from scalewatch.logs.tensorboard.series import read_series
+from scalewatch.logs.tensorboard.tfrecord_checksum import masked_crc32c, masked_crc32c_of
 
 TAGS = {"one tag": ["train/loss"], "five tags": ["train/loss", "lr-AdamW", "grad_norm", "tokens", "epoch"]}
 

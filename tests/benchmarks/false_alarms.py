@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import chi2
 
-from scalewatch.detect import Watch
+from scalewatch.detect import DetectorSet
 from scalewatch.finding import Kind, Phase
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
@@ -73,7 +73,7 @@ def said(runs: Iterable[list[Observation]]) -> tuple[int, Counter[tuple[Kind, bo
     """Rows, and findings that opened or escalated by kind and whether they page."""
     rows, counts = 0, Counter[tuple[Kind, bool]]()
     for run in runs:
-        watch = Watch(Run("clean"), Guard())
+        watch = DetectorSet(Run("clean"), Guard())
         for row in run:
             counts.update((f.kind, f.pages) for f in watch.observe(row) if f.phase is not Phase.CLOSED)
         rows += len(run)

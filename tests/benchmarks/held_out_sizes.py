@@ -7,7 +7,7 @@ sweep) the best counts; Chinchilla's points are the 240 that Besiroglu et al. ke
 held-out points, median relative error of each law, of the median law and of the average; coverage of the 80 %
 interval, and half its width. A law that says it is not usable there shows as a dash.
 
-The two constants of `scalewatch.laws.model_error` are then chosen again for each family, by the log score of all the
+The two constants of `scalewatch.fitting.model_error` are then chosen again for each family, by the log score of all the
 other families, or of those of other papers only, and the coverage is told once more with those.
 """
 
@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 from scipy.special import gammaln, stdtrit
 
-from scalewatch.laws.average import LawAverage, LawScore, average_laws
-from scalewatch.laws.families import FAMILIES
-from scalewatch.laws.model_error import ModelError
-from scalewatch.laws.prediction import Prediction
+from scalewatch.fitting.average import LawAverage, LawScore, average_laws
+from scalewatch.fitting.families import FAMILIES
+from scalewatch.fitting.model_error import ModelError
+from scalewatch.fitting.prediction import Prediction
 from scalewatch.laws.size import total
 
 LEVEL = 0.8

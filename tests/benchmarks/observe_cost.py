@@ -16,7 +16,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 
-from scalewatch.detect import Watch
+from scalewatch.detect import DetectorSet
 from scalewatch.finding import Finding
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
@@ -65,7 +65,7 @@ def main() -> None:
 
         observe: Observe = Monitor(run).observe
     else:
-        observe = Watch(run, Guard()).observe
+        observe = DetectorSet(run, Guard()).observe
     feed(observe, 1, 1000)
     median, late = timed(observe, 1000)
     print(f"from step {1000:>10,}: median {median:6.2f} us, p99 {late:6.2f} us")

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from scalewatch.detect import Watch
+from scalewatch.detect import DetectorSet
 from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
@@ -76,7 +76,7 @@ class Told:
 
     def findings(self, every: int) -> list[Finding]:
         """What is found where every so many steps have precursors."""
-        watch = Watch(Run("broken"), Guard())
+        watch = DetectorSet(Run("broken"), Guard())
         found = []
         for row in self.rows:
             found += watch.observe(row if row.step % every == 0 else row._replace(precursors=None))

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scalewatch import Monitor, Observation, Run, Severity
-from scalewatch.forecast.stopping import EARLIEST, Standing, runs_to_stop
+from scalewatch.advising.stopping import EARLIEST, Standing, runs_to_stop
 
 CHECKS = [round(0.05 * n, 2) for n in range(4, 20)]
 SOURCES = ("lr_scheduling", "multipowerlaw", "minigpt_muon_adamw", "cs336", "supercollapse")

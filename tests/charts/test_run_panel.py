@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scalewatch.charts import Ending, Fan, Ribbon, Trace, incidents_of, run_panel
+from scalewatch.charts import Ending, Fan, OtherRun, Ribbon, incidents_of, run_panel
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from tests.charts.gallery import CHARTS, PLAIN
@@ -232,8 +232,8 @@ def test_a_window_beyond_the_rows_shows_what_is_forecast_there() -> None:
 
 def test_other_runs_are_told_apart_without_colour() -> None:
     """Eight at most, each with its own pair of colour and dashes, and the reference apart."""
-    others = [Trace("the same name", STEP, LOSS * (1 + 0.1 * place)) for place in range(12)]
-    spec = run_panel(STEP, LOSS, title="t", others=others, reference=Trace("best", STEP, LOSS)).to_dict()
+    others = [OtherRun("the same name", STEP, LOSS * (1 + 0.1 * place)) for place in range(12)]
+    spec = run_panel(STEP, LOSS, title="t", others=others, reference=OtherRun("best", STEP, LOSS)).to_dict()
     dashes = spec["vconcat"][0]["layer"][0]["encoding"]["strokeDash"]["scale"]
 
     assert 1 + 8 + 1 == len(dashes["domain"]) == len(set(dashes["domain"]))

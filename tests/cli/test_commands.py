@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalewatch.cli.quantities import count
 from scalewatch.laws import load_law
+from scalewatch.plan.quantities import count
 
 WriteRun = Callable[..., Path]
 SIZES = (16_000, 33_000, 62_000)

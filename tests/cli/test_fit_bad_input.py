@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from scalewatch.errors import ConfigError
-from scalewatch.laws.chinchilla_file import load_chinchilla
-from scalewatch.laws.fit_status import FitStatus
+from scalewatch.fitting.chinchilla_file import load_chinchilla
+from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.size import total
 from tests.cli.tables import Said, runs, write
 
@@ -91,7 +91,7 @@ def test_a_million_checkpoints_without_a_column_for_their_run_are_refused(
     scalewatch: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fit of each as a finished run would take minutes and mean nothing: the message says what to name."""
-    monkeypatch.setattr("scalewatch.cli.finished_runs.MOST_RUNS", 30)
+    monkeypatch.setattr("scalewatch.offline.finished_runs.MOST_RUNS", 30)
 
     said = scalewatch("fit", write(tmp_path / "t.csv", runs()))
     assert 2 == said.code

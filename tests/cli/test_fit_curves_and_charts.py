@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalewatch.cli.law_charts import CURVE_CHARTS, POINT_CHARTS
 from scalewatch.errors import LawFileError
+from scalewatch.figures.laws import CURVE_CHARTS, POINT_CHARTS
+from scalewatch.fitting.chinchilla_file import FittedChinchilla, load_chinchilla
 from scalewatch.laws import load_law
-from scalewatch.laws.chinchilla_file import FittedChinchilla, load_chinchilla
 from tests.cli.tables import CURVES, Said, curve, joined, write
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scalewatch.laws.chinchilla_file import load_chinchilla
-from scalewatch.laws.fit_status import FitStatus
+from scalewatch.fitting.chinchilla_file import load_chinchilla
+from scalewatch.fitting.status import FitStatus
 from tests.cli.tables import Rows, Said, runs, write
 
 

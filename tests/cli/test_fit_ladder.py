@@ -10,7 +10,7 @@ import pytest
 
 from scalewatch.cli.goal import goal_of
 from scalewatch.errors import ConfigError
-from scalewatch.plan.ladder_charts import Goal
+from scalewatch.figures.ladder import Goal
 from tests.cli.tables import CURVES, Said, curve, joined, runs, write
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from scalewatch.cli import main
-from scalewatch.cli.quantities import count, interval, number, percent, quantity, ratio, span, with_interval
 from scalewatch.errors import ConfigError
+from scalewatch.fitting.chinchilla import fit_chinchilla
+from scalewatch.fitting.chinchilla_file import FittedChinchilla, save_chinchilla
 from scalewatch.laws.chinchilla import Chinchilla
-from scalewatch.laws.chinchilla_file import FittedChinchilla, save_chinchilla
-from scalewatch.laws.fit_chinchilla import fit_chinchilla
 from scalewatch.laws.size import total
 from scalewatch.plan import Estimate
+from scalewatch.plan.quantities import count, interval, number, percent, quantity, ratio, span, with_interval
 
 Say = Callable[..., tuple[int, str, str]]
 

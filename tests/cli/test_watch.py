@@ -148,7 +148,7 @@ def test_several_runs_are_a_table_with_the_worst_first(tmp_path: Path, scalewatc
 def test_a_log_that_begins_without_a_loss_is_taken_when_it_has_one(tmp_path: Path) -> None:
     """Lightning's metrics.csv may begin with the rate alone."""
     from scalewatch.cli.watch_folder import Folder
-    from scalewatch.cli.watched import Settings
+    from scalewatch.offline.replayed import Settings
 
     (tmp_path / "metrics.csv").write_text("epoch,step,lr-AdamW\n0,1,0.1\n")
     folder = Folder([tmp_path], Settings())

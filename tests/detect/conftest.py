@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scalewatch.detect import Watch
+from scalewatch.detect import DetectorSet
 from scalewatch.finding import Finding
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
@@ -32,9 +32,9 @@ def _follow(
     validation: Mapping[int, Any] | None = None,
     ranks: Mapping[int, Any] | None = None,
     plan: NDArray[np.float64] | None = None,
-    watch: Watch | None = None,
+    watch: DetectorSet | None = None,
 ) -> list[Finding]:
-    watch = Watch(Run("test", learning_rates=plan), Guard()) if watch is None else watch
+    watch = DetectorSet(Run("test", learning_rates=plan), Guard()) if watch is None else watch
     rows = loss.tolist() if isinstance(loss, np.ndarray) else list(loss)
     stepped = range(every, every * len(rows) + 1, every) if steps is None else steps
     rated = [None] * len(rows) if rates is None else list(rates)

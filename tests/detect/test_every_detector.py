@@ -1,4 +1,4 @@
-"""What holds for each detector: adding one to `DETECTORS` or `SLOW_DETECTORS` adds it to every test here."""
+"""What holds for each detector: adding one to `DETECTORS` or `BLOCK_DETECTORS` adds it to every test here."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scalewatch.detect import DETECTORS, SLOW_DETECTORS, AbstractDetector, AbstractSlowDetector, Watch
+from scalewatch.detect import BLOCK_DETECTORS, DETECTORS, AbstractBlockDetector, AbstractDetector, DetectorSet
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
-NAMES = [detector.name for detector in Watch(Run("names"), Guard())._every]
+NAMES = [detector.name for detector in DetectorSet(Run("names"), Guard())._every]
 
 #: Bytes that a state may take as JSON, and that memory may grow by after the first rows (RELIABILITY F9).
 MAX_STATE_BYTES = 65_536
@@ -61,15 +61,15 @@ def eventful_rows(seed: int = 0, rows: int = 700) -> list[Observation]:
     ]
 
 
-def new_watch() -> Watch:
-    return Watch(Run("test"), Guard())
+def new_watch() -> DetectorSet:
+    return DetectorSet(Run("test"), Guard())
 
 
-def feed(watch: Watch, rows: list[Observation]) -> list[Finding]:
+def feed(watch: DetectorSet, rows: list[Observation]) -> list[Finding]:
     return [finding for row in rows for finding in watch.observe(row)]
 
 
-def named(watch: Watch, name: str) -> AbstractDetector | AbstractSlowDetector:
+def named(watch: DetectorSet, name: str) -> AbstractDetector | AbstractBlockDetector:
     return next(detector for detector in watch._every if detector.name == name)
 
 
@@ -81,7 +81,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def test_every_table_is_used() -> None:
     """Each entry of both tables, and the one of validations, is part of a watch."""
-    assert len(DETECTORS) + len(SLOW_DETECTORS) + 1 == len(NAMES)
+    assert len(DETECTORS) + len(BLOCK_DETECTORS) + 1 == len(NAMES)
 
 
 def test_has_a_name_of_its_own(name: str) -> None:
@@ -115,7 +115,7 @@ def test_a_fault_switches_off_one_detector_only(name: str, monkeypatch: pytest.M
     """When one raises, the others still see NaN or the divergence, and nothing gets out."""
     monkeypatch.delenv("SCALEWATCH_STRICT")
     guard = Guard()
-    watch = Watch(Run("test"), guard)
+    watch = DetectorSet(Run("test"), guard)
     broken = named(watch, name)
     rows = eventful_rows()
     found = feed(watch, rows[:155])

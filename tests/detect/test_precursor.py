@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scalewatch.detect import Watch
+from scalewatch.detect import DetectorSet
 from scalewatch.detect.precursor import MAX_NAMES, MAX_NOTES, Precursor
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.guard import Guard
@@ -16,9 +16,9 @@ from scalewatch.observation import Observation
 from scalewatch.run import Run
 
 
-def show(rows: Iterable[Mapping[str, Any] | None], watch: Watch | None = None) -> list[Finding]:
+def show(rows: Iterable[Mapping[str, Any] | None], watch: DetectorSet | None = None) -> list[Finding]:
     """The findings about precursors, one row every 8 steps, with a loss that says nothing."""
-    watch = watch or Watch(Run("test"), Guard())
+    watch = watch or DetectorSet(Run("test"), Guard())
     noise = np.random.default_rng(3)
     found = []
     for step, row in enumerate(rows, start=1):
@@ -80,7 +80,7 @@ def test_an_update_that_is_not_large_is_no_note() -> None:
 
 def test_the_attention_logit_speaks_at_the_limits_that_are_known() -> None:
     """However slowly it gets there: at 1,000 and at 10,000, once each, and the incident stays open."""
-    watch = Watch(Run("test"), Guard())
+    watch = DetectorSet(Run("test"), Guard())
 
     found = show([{"attention_logit": 10 * 1.01**i} for i in range(750)], watch)
 
@@ -92,7 +92,7 @@ def test_the_attention_logit_speaks_at_the_limits_that_are_known() -> None:
 
 def test_one_name_is_the_reason_of_a_few_notes_only() -> None:
     """A name that jumps again and again is silent from the fourth time on; the evidence for causes goes on."""
-    watch = Watch(Run("test"), Guard())
+    watch = DetectorSet(Run("test"), Guard())
     rows = series("update_rms", 800, scatter=0.02)
     for at in range(50, 800, 50):
         rows[at] = {"update_rms": 5.0}
@@ -153,7 +153,7 @@ def test_odd_values_are_no_measurement(odd: Any) -> None:
 
 def test_there_is_room_for_so_many_names() -> None:
     """More than 32 are not followed: memory is bounded."""
-    watch = Watch(Run("test"), Guard())
+    watch = DetectorSet(Run("test"), Guard())
 
     show([{f"name_{i}": 1.0 for i in range(200)}] * 40, watch)
 

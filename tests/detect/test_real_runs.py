@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from scalewatch.detect import Watch
+from scalewatch.detect import DetectorSet
 from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
@@ -45,7 +45,7 @@ class Log:
 
 
 def observed(steps: NDArray[np.float64], rows: pd.DataFrame) -> list[Finding]:
-    watch, found = Watch(Run("run", total_steps=int(steps[-1])), Guard()), []
+    watch, found = DetectorSet(Run("run", total_steps=int(steps[-1])), Guard()), []
     columns = (rows[name].astype(float).tolist() for name in ("loss", "lr", "grad_norm"))
     for step, loss, rate, norm in zip(steps.tolist(), *columns, strict=True):
         row = Observation(step, loss, None if math.isnan(rate) else rate, None if math.isnan(norm) else norm)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scalewatch.detect import Watch
+from scalewatch.detect import DetectorSet
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
@@ -85,7 +85,7 @@ def test_one_nan_is_a_note_and_two_wake_someone(follow: Follow, curve: Curve) ->
 
 def test_a_validation_logged_after_the_row_of_its_step_counts(curve: Curve) -> None:
     """Many programs log it in a call of its own, with the step of the last row."""
-    watch, found = Watch(Run("test"), Guard()), []
+    watch, found = DetectorSet(Run("test"), Guard()), []
     for step, loss in enumerate(curve(400).tolist(), start=1):
         found += watch.observe(Observation(step, loss))
         if step % 100 == 0:

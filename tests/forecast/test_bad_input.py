@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from scalewatch import Finding, Forecast, Kind, Monitor, Run
+from scalewatch.fitting import fit_curves
 from scalewatch.forecast import Forecaster
-from scalewatch.forecast.doubts import disagreement, doubts
-from scalewatch.laws import CurveLaw, fit_curves
+from scalewatch.forecast.validity import disagreement, validity_warnings
+from scalewatch.laws import CurveLaw
 from tests.synthetic import Floats, TrueLaw, cosine, ladder, noisy, planned, rows, watch
 
 TOTAL = 2_000
@@ -37,7 +38,7 @@ def seen(
 
 def doubted(monitor: Monitor) -> str:
     assert monitor.forecaster is not None
-    return " ".join(doubt.text for doubt in doubts(monitor.forecaster))
+    return " ".join(doubt.text for doubt in validity_warnings(monitor.forecaster))
 
 
 def width(forecast: Forecast) -> float:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from scalewatch import Forecast
+from scalewatch.fitting import fit_curves
 from scalewatch.forecast import Forecaster
 from scalewatch.forecast.candidates import HELD, LADDER, LOSS_SHARE, WALK_SHARE
-from scalewatch.laws import CurveLaw, fit_curves
+from scalewatch.laws import CurveLaw
 from tests.synthetic import Floats, TrueLaw, cosine, ladder, noisy, planned, wsd
 
 TOTAL = 2_000

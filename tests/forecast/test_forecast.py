@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalewatch import Forecast, LawGap
+from scalewatch import Forecast, LawResidual
 from scalewatch.errors import ConfigError
 from scalewatch.forecast import Forecaster
 from tests.synthetic import TrueLaw, cosine, fitted, noisy, planned
@@ -103,7 +103,7 @@ def test_a_curve_is_finite_at_any_step(forecast: Forecast, steps: object) -> Non
 # --- the gap to the law ---------------------------------------------------------------------------
 
 
-def gap(**change: float | None) -> LawGap:
+def gap(**change: float | None) -> LawResidual:
     of = {
         "step": 3000,
         "loss": 2.6,
@@ -113,7 +113,7 @@ def gap(**change: float | None) -> LawGap:
         "token_ratio": 10.3 / 12.0,
         "tokens": 12e9,
     }
-    return LawGap(**(of | change))  # type: ignore[arg-type]
+    return LawResidual(**(of | change))  # type: ignore[arg-type]
 
 
 def test_the_gap_is_a_sentence_in_tokens() -> None:

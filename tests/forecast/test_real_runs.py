@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from scalewatch import Forecast, Monitor, Observation, Run
+from scalewatch.fitting import fit_curves
 from scalewatch.forecast import FINAL_SHARE
-from scalewatch.laws import Curve, CurveLaw, fit_curves
+from scalewatch.laws import Curve, CurveLaw
 from tests.synthetic import Floats
 
 pd = pytest.importorskip("pandas", reason="the real runs are in Parquet files", exc_type=ImportError)

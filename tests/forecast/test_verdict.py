@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scalewatch import Finding, Kind, LawGap, Phase, Run, Severity, Verdict
+from scalewatch import Finding, Kind, LawResidual, Phase, Run, Severity, Verdict
 from scalewatch.forecast.verdict import Milestone
 
 SPIKE = Finding(Kind.SPIKE, Severity.WARNING, 310, 300, "loss rose from 2.5 to 4.0")
@@ -15,7 +15,7 @@ NAN = Finding(Kind.NONFINITE, Severity.CRITICAL, 400, 400, "loss is nan at step 
 NOTE = Finding(Kind.BAD_BATCH, Severity.INFO, 200, 200, "one high loss")
 START = Milestone(0.0, 0, 2.55, 2.45, 2.65)
 THIRD = Milestone(0.3, 300, 2.52, 2.48, 2.56)
-GAP = LawGap(950, 2.6, 2.5, 0.02, 0.0, 0.8, 1.9e6)
+GAP = LawResidual(950, 2.6, 2.5, 0.02, 0.0, 0.8, 1.9e6)
 
 
 def verdict(**change: Any) -> Verdict:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from scalewatch.errors import ConfigError, FitError
-from scalewatch.laws.annealing_law import AnnealingLaw, fit_annealing
+from scalewatch.fitting.annealing import fit_annealing
+from scalewatch.fitting.status import FitStatus
+from scalewatch.laws.annealing_law import AnnealingLaw
 from scalewatch.laws.curve import Curve
-from scalewatch.laws.fit_status import FitStatus
 from scalewatch.run import Run
 from tests.laws.published_curves import PEAK, TRAIN, WARMUP, curve, plan, scores
 

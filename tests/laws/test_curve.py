@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from scalewatch import Run
-from scalewatch.laws import Curve, fit_curves
+from scalewatch.fitting import fit_curves
+from scalewatch.laws import Curve
 from tests.synthetic import TrueLaw, ladder
 
 TRUE = TrueLaw()

@@ -11,9 +11,9 @@ import pytest
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.kaplan import Kaplan
 from scalewatch.laws.size import non_embedding, total
-from scalewatch.plan import ChinchillaSurface, KaplanSurface, frontier
-from scalewatch.plan.chinchilla_surface import besiroglu_draws
-from scalewatch.plan.surface import AbstractSurface
+from scalewatch.plan import ChinchillaLossModel, KaplanLossModel, frontier
+from scalewatch.plan.chinchilla_model import besiroglu_draws
+from scalewatch.plan.loss_model import AbstractLossModel
 
 LAWS: dict[str, Callable[[], Chinchilla]] = {
     "besiroglu": Chinchilla.besiroglu,
@@ -29,9 +29,9 @@ def log_pairs(flops: float) -> float:
     return math.log(flops / 6.0)
 
 
-def surface(law: Chinchilla, draws: int = 0) -> ChinchillaSurface:
+def surface(law: Chinchilla, draws: int = 0) -> ChinchillaLossModel:
     """The law for the planner, with some draws."""
-    return ChinchillaSurface(law, besiroglu_draws(draws) if draws else None, "test", "test")
+    return ChinchillaLossModel(law, besiroglu_draws(draws) if draws else None, "test", "test")
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -83,7 +83,7 @@ def test_contours_are_those_of_the_closed_forms(name: str) -> None:
 @pytest.mark.parametrize("flops", [1e18, 1e21, 1e24])
 def test_kaplans_best_size_is_his_theoretical_allocation(flops: float) -> None:
     """The loss that stands on both sides of L(N, D) has the allocation of appendix B, tokens and loss too."""
-    made, expected = KaplanSurface(), Kaplan().theoretical_allocation(flops)
+    made, expected = KaplanLossModel(), Kaplan().theoretical_allocation(flops)
     pairs = np.array([[log_pairs(flops)]])
 
     size = frontier.best_log_size(made, pairs)
@@ -94,8 +94,8 @@ def test_kaplans_best_size_is_his_theoretical_allocation(flops: float) -> None:
     assert pytest.approx(float(Kaplan().loss_of_steps(non_embedding(math.exp(size[0, 0])), expected.steps))) == loss
 
 
-@pytest.mark.parametrize("made", [surface(Chinchilla.besiroglu(), 5), KaplanSurface()])
-def test_the_slope_is_that_of_finite_differences(made: AbstractSurface) -> None:
+@pytest.mark.parametrize("made", [surface(Chinchilla.besiroglu(), 5), KaplanLossModel()])
+def test_the_slope_is_that_of_finite_differences(made: AbstractLossModel) -> None:
     """dL/dlnN - dL/dlnD, for every row."""
     x, y, step = np.array([[20.0, 23.0]]), np.array([[24.0, 27.0]]), 1e-5
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from scalewatch.errors import ConfigError, LawFileError
+from scalewatch.fitting.chinchilla import fit_chinchilla
+from scalewatch.fitting.chinchilla_file import FittedChinchilla, save_chinchilla
 from scalewatch.laws import CurveLaw, save_law
 from scalewatch.laws.chinchilla import Chinchilla
-from scalewatch.laws.chinchilla_file import FittedChinchilla, save_chinchilla
-from scalewatch.laws.fit_chinchilla import fit_chinchilla
 from scalewatch.laws.size import total
-from scalewatch.plan import ACCELERATORS, LAW_NAMES, CurveSurface, Question, frontier, make_plan, surface_for
-from scalewatch.plan.rivals import non_embedding_of_total
+from scalewatch.plan import ACCELERATORS, LAW_NAMES, CurveLossModel, PlanRequest, frontier, loss_model_for, make_plan
+from scalewatch.plan.baselines import non_embedding_of_total
 
 #: Relative error with which a law in a file gives back the plan of the law it was fitted to.
 RECOVERY = 0.02
@@ -48,7 +48,7 @@ def curve_law(**changes: object) -> CurveLaw:
 @pytest.mark.parametrize("name", LAW_NAMES)
 def test_every_named_law_makes_a_plan(name: str) -> None:
     """Capitals and underscores do not matter."""
-    made = make_plan(surface_for(name.upper().replace("-", "_"), draws=10), Question(flops=1e20))
+    made = make_plan(loss_model_for(name.upper().replace("-", "_"), draws=10), PlanRequest(flops=1e20))
 
     assert made.best.parameters.value > 1e7
     assert made.law.errors
@@ -57,7 +57,7 @@ def test_every_named_law_makes_a_plan(name: str) -> None:
 def test_an_unknown_law_names_the_known_ones() -> None:
     """It may have been a file."""
     with pytest.raises(ConfigError, match=r"chinchilla, besiroglu.*or a law file"):
-        surface_for("nowhere.law.json")
+        loss_model_for("nowhere.law.json")
 
 
 def test_a_file_that_is_no_law_is_refused(tmp_path: Path) -> None:
@@ -66,15 +66,15 @@ def test_a_file_that_is_no_law_is_refused(tmp_path: Path) -> None:
     path.write_text("{}")
 
     with pytest.raises(LawFileError, match="not a law file"):
-        surface_for(str(path))
+        loss_model_for(str(path))
 
 
 def test_a_law_of_whole_curves_plans(tmp_path: Path) -> None:
     """Its optimum is the least of its own predictions on a grid of sizes, and has an interval."""
     path = tmp_path / "ladder.law.json"
     save_law(curve_law(), path)
-    made = make_plan(surface_for(str(path), draws=50), Question(flops=1e17))
-    surface = CurveSurface(curve_law(), "law")
+    made = make_plan(loss_model_for(str(path), draws=50), PlanRequest(flops=1e17))
+    surface = CurveLossModel(curve_law(), "law")
     size = np.linspace(np.log(1e6), np.log(1e9), 20_001)[None, :]
 
     best = np.exp(size[0, np.argmin(surface.loss(size, np.log(1e17 / 6) - size))])
@@ -97,7 +97,7 @@ def test_a_law_of_whole_curves_agrees_with_its_own_prediction() -> None:
     run = Run("r", learning_rates=rates, parameters=int(size), tokens_per_step=int(batch))
 
     expected = law.predict(run, float(walked[0]), float(annealed[0, 0])).end_loss
-    found = CurveSurface(law, "law").loss(np.array([[np.log(size)]]), np.array([[np.log(steps * batch)]]))
+    found = CurveLossModel(law, "law").loss(np.array([[np.log(size)]]), np.array([[np.log(steps * batch)]]))
 
     assert pytest.approx(expected, rel=1e-6) == found[0, 0]
 
@@ -108,13 +108,13 @@ def test_a_law_of_whole_curves_agrees_with_its_own_prediction() -> None:
 def test_a_law_that_cannot_plan_says_what_it_lacks(changes: dict[str, object], word: str) -> None:
     """Tokens and sizes are what a plan is about."""
     with pytest.raises(ConfigError, match=word):
-        CurveSurface(curve_law(**changes), "law")
+        CurveLossModel(curve_law(**changes), "law")
 
 
 def test_an_optimum_at_the_edge_of_the_search_is_none() -> None:
     """A law asked a billion times beyond its runs has no best size to offer."""
     with pytest.raises(ConfigError, match="nearer to those of its runs"):
-        make_plan(CurveSurface(curve_law(), "law"), Question(flops=1e27))
+        make_plan(CurveLossModel(curve_law(), "law"), PlanRequest(flops=1e27))
 
 
 def test_a_fitted_chinchilla_law_plans_with_its_draws(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_fitted_chinchilla_law_plans_with_its_draws(tmp_path: Path) -> None:
         FittedChinchilla.of(fit_chinchilla(total(size), tokens, law.loss(total(size), tokens) * noise)), path
     )
 
-    best = make_plan(surface_for(str(path), draws=100), Question(flops=1e21)).best
+    best = make_plan(loss_model_for(str(path), draws=100), PlanRequest(flops=1e21)).best
 
     assert pytest.approx(float(law.optimum(1e21).loss), rel=RECOVERY) == best.loss.value
     assert best.parameters.low is not None
@@ -150,7 +150,7 @@ def test_a_single_run_has_the_interval_that_the_fit_predicts(tmp_path: Path, flo
     path = tmp_path / "points.law.json"
     fitted = fitted_file(path, 4, 0.004)
 
-    best = make_plan(surface_for(str(path), draws=1_000), Question(flops=flops)).best
+    best = make_plan(loss_model_for(str(path), draws=1_000), PlanRequest(flops=flops)).best
     told = fitted.predict(total(best.parameters.value), best.tokens.value)
 
     assert best.run_loss is not None
@@ -165,7 +165,7 @@ def test_a_fit_that_is_not_to_be_relied_on_is_said_so_first(tmp_path: Path) -> N
     fitted = FittedChinchilla.of(fit_chinchilla(total(size), 20 * size, law.loss(total(size), 20 * size) * noise))
     save_chinchilla(fitted, path)
 
-    made = make_plan(surface_for(str(path)), Question(flops=1e20))
+    made = make_plan(loss_model_for(str(path)), PlanRequest(flops=1e20))
 
     assert not fitted.status.usable
     assert fitted.status.value in made.law.faults
@@ -175,7 +175,7 @@ def test_a_fit_that_is_not_to_be_relied_on_is_said_so_first(tmp_path: Path) -> N
 
 def test_a_single_run_of_a_law_of_whole_curves_scatters_as_its_runs_did() -> None:
     """Of five runs, so by Student's t of four degrees of freedom; more beyond the largest."""
-    surface = CurveSurface(curve_law(), "law", draws=50)
+    surface = CurveLossModel(curve_law(), "law", draws=50)
     within, beyond = surface.scatter(np.log(1e7), 20.0), surface.scatter(np.log(1e9), 20.0)
 
     assert (0.004, 4) == (within.log_sd, within.freedom)
@@ -185,7 +185,7 @@ def test_a_single_run_of_a_law_of_whole_curves_scatters_as_its_runs_did() -> Non
 @pytest.mark.parametrize(("scatter", "fault"), [(0.004, False), (0.02, False), (0.2, True)])
 def test_a_law_of_whole_curves_says_when_its_runs_do_not_carry_it(scatter: float, fault: bool) -> None:
     """Runs 2 % apart are worth a note, runs 20 % apart make the plan worthless."""
-    facts = CurveSurface(curve_law(run_log_sd=scatter), "law").facts
+    facts = CurveLossModel(curve_law(run_log_sd=scatter), "law").facts
 
     assert fault is bool(facts.faults)
     assert (scatter == 0.02) is any("recipe" in note for note in facts.notes)

@@ -17,27 +17,27 @@ from scipy.optimize import brentq, minimize_scalar
 from scalewatch.errors import ConfigError
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.inference import inference_optimum
-from scalewatch.plan import ChinchillaSurface, Estimate, Plan, Question, as_json, make_plan, surface_for
-from scalewatch.plan.surface import AbstractSurface, estimate
+from scalewatch.plan import ChinchillaLossModel, Estimate, Plan, PlanRequest, as_json, loss_model_for, make_plan
+from scalewatch.plan.loss_model import AbstractLossModel, estimate
 
 LAW = Chinchilla.besiroglu()
-BARE = ChinchillaSurface(LAW, None, "bare", "none")
+BARE = ChinchillaLossModel(LAW, None, "bare", "none")
 
 
 @pytest.fixture(scope="module")
-def chinchilla() -> AbstractSurface:
+def chinchilla() -> AbstractLossModel:
     """The default law with a few draws."""
-    return surface_for("chinchilla", draws=100)
+    return loss_model_for("chinchilla", draws=100)
 
 
 def plan(**asked: Any) -> Plan:
     """A plan of the law without errors, which is quick."""
-    return make_plan(BARE, Question(**asked))
+    return make_plan(BARE, PlanRequest(**asked))
 
 
-def test_a_budget_gives_the_closed_form(chinchilla: AbstractSurface) -> None:
+def test_a_budget_gives_the_closed_form(chinchilla: AbstractLossModel) -> None:
     """Size, tokens, loss, cost of twice the size and price of a gain, as `Chinchilla` has them."""
-    made, best = make_plan(chinchilla, Question(flops=1e21)), LAW.optimum(1e21)
+    made, best = make_plan(chinchilla, PlanRequest(flops=1e21)), LAW.optimum(1e21)
     twice = next(row for row in made.others if row.factor == 2.0)
     expected = LAW.off_optimum(1e21, 2.0)
 
@@ -51,18 +51,20 @@ def test_a_budget_gives_the_closed_form(chinchilla: AbstractSurface) -> None:
     assert pytest.approx(LAW.price_of_gain(1e21), rel=1e-6) == made.price.flops.value
 
 
-def test_every_derived_number_has_an_interval_that_holds_it(chinchilla: AbstractSurface) -> None:
+def test_every_derived_number_has_an_interval_that_holds_it(chinchilla: AbstractLossModel) -> None:
     """What was given has none."""
-    made = make_plan(chinchilla, Question(flops=1e21))
+    made = make_plan(chinchilla, PlanRequest(flops=1e21))
     derived = [made.best.parameters, made.best.tokens, made.best.loss, made.price.share, made.others[0].extra_nats]
 
     assert all(told.low is not None and told.low < told.value < (told.high or 0.0) for told in derived)
     assert (None, None) == (made.best.flops.low, made.best.flops.high)
 
 
-def test_a_wider_level_is_a_wider_interval(chinchilla: AbstractSurface) -> None:
+def test_a_wider_level_is_a_wider_interval(chinchilla: AbstractLossModel) -> None:
     """At 95 % the ends lie outside of those at 50 %."""
-    narrow, wide = (make_plan(chinchilla, Question(flops=1e21, level=level)).best.parameters for level in (0.5, 0.95))
+    narrow, wide = (
+        make_plan(chinchilla, PlanRequest(flops=1e21, level=level)).best.parameters for level in (0.5, 0.95)
+    )
 
     assert wide.low < narrow.low < narrow.high < wide.high  # type: ignore[operator]
 
@@ -163,7 +165,7 @@ def test_the_rule_of_twenty_stands_beside_it() -> None:
 def test_a_law_is_not_its_own_rival() -> None:
     """Besiroglu beside Hoffmann, and not beside itself."""
     names = {
-        law: [r.name for r in make_plan(surface_for(law, 0), Question(flops=1e21)).rivals]
+        law: [r.name for r in make_plan(loss_model_for(law, 0), PlanRequest(flops=1e21)).rivals]
         for law in ("chinchilla", "hoffmann-tex")
     }
 
@@ -172,9 +174,9 @@ def test_a_law_is_not_its_own_rival() -> None:
     assert not any("unrounded" in name for name in names["hoffmann-tex"])
 
 
-def test_serving_makes_the_model_smaller_and_longer_trained(chinchilla: AbstractSurface) -> None:
+def test_serving_makes_the_model_smaller_and_longer_trained(chinchilla: AbstractLossModel) -> None:
     """The optimum of Sardana et al. for the loss of the plan, with an interval."""
-    made = make_plan(chinchilla, Question(flops=1e21, serve_tokens=1e12))
+    made = make_plan(chinchilla, PlanRequest(flops=1e21, serve_tokens=1e12))
     assert made.life is not None
     expected = inference_optimum(LAW, float(LAW.frontier_loss(1e21)), 1e12)
 
@@ -246,9 +248,9 @@ def test_out_of_the_fitted_range_says_so() -> None:
     assert all("unreliable past 10x" in note for note in outside)
 
 
-def test_a_target_near_the_floor_has_no_upper_end(chinchilla: AbstractSurface) -> None:
+def test_a_target_near_the_floor_has_no_upper_end(chinchilla: AbstractLossModel) -> None:
     """Where a tenth of the draws never get there, the budget is known from below only."""
-    flops = make_plan(chinchilla, Question(target_loss=1.84)).best.flops
+    flops = make_plan(chinchilla, PlanRequest(target_loss=1.84)).best.flops
 
     assert math.isinf(flops.high or 0.0)
     assert 0 < (flops.low or 0.0) < flops.value
@@ -302,12 +304,12 @@ def test_a_question_without_an_answer_is_refused(asked: dict[str, Any], word: st
 def test_kaplan_is_not_asked_what_he_cannot_say(asked: str) -> None:
     """Serving and repeats need Chinchilla's form."""
     with pytest.raises(ConfigError, match="Chinchilla's form"):
-        make_plan(surface_for("kaplan"), Question(**{"flops": 1e20, asked: 1e10}))  # type: ignore[arg-type]
+        make_plan(loss_model_for("kaplan"), PlanRequest(**{"flops": 1e20, asked: 1e10}))  # type: ignore[arg-type]
 
 
 def test_kaplan_has_no_intervals_and_says_why() -> None:
     """No errors are published; his sizes are without embeddings."""
-    made = make_plan(surface_for("kaplan"), Question(flops=1e20))
+    made = make_plan(loss_model_for("kaplan"), PlanRequest(flops=1e20))
 
     assert made.best.parameters.low is None
     assert "no errors" in made.law.errors
@@ -316,7 +318,9 @@ def test_kaplan_has_no_intervals_and_says_why() -> None:
 
 def test_a_plan_is_json() -> None:
     """Nothing that JSON lacks is in it, and the numbers are there."""
-    made = make_plan(surface_for("chinchilla", 20), Question(target_loss=1.83, serve_tokens=1e12, unique_tokens=1e13))
+    made = make_plan(
+        loss_model_for("chinchilla", 20), PlanRequest(target_loss=1.83, serve_tokens=1e12, unique_tokens=1e13)
+    )
 
     record = json.loads(json.dumps(as_json(made), allow_nan=False))
 
@@ -412,9 +416,9 @@ def test_the_best_with_repeats_is_that_of_a_plain_search() -> None:
     assert pytest.approx(flops / 6 / math.exp(found.x) / unique, rel=0.02) == made.repeats.epochs.value
 
 
-def test_a_single_run_has_a_wider_interval_than_the_law(chinchilla: AbstractSurface) -> None:
+def test_a_single_run_has_a_wider_interval_than_the_law(chinchilla: AbstractLossModel) -> None:
     """Both errors in squares: 0.75 % of scatter, which at this compute is most of it."""
-    best = make_plan(chinchilla, Question(flops=1e21)).best
+    best = make_plan(chinchilla, PlanRequest(flops=1e21)).best
     assert best.run_loss is not None
 
     own = math.log((best.run_loss.high or 0.0) / (best.run_loss.low or 1.0)) / 2
@@ -426,17 +430,17 @@ def test_a_single_run_has_a_wider_interval_than_the_law(chinchilla: AbstractSurf
 
 @pytest.mark.parametrize("asked", [{"flops": 1e23}, {"parameters": 7e9}, {"target_loss": 2.0}, {"tokens": 1e12}])
 def test_the_interval_of_the_law_lies_within_that_of_a_single_run(
-    chinchilla: AbstractSurface, asked: dict[str, Any]
+    chinchilla: AbstractLossModel, asked: dict[str, Any]
 ) -> None:
     """Both are of the size and tokens that are shown, whatever was asked."""
-    best = make_plan(chinchilla, Question(**asked)).best
+    best = make_plan(chinchilla, PlanRequest(**asked)).best
 
     assert best.run_loss is not None
     ends = [best.run_loss.low, best.loss.low, best.loss.value, best.loss.high, best.run_loss.high]
     assert sorted(end or 0.0 for end in ends) == ends
 
 
-def test_a_single_run_far_beyond_the_fitted_ones_scatters_more(chinchilla: AbstractSurface) -> None:
+def test_a_single_run_far_beyond_the_fitted_ones_scatters_more(chinchilla: AbstractLossModel) -> None:
     """A law misses a part of the fall that it promises there."""
     near, far = chinchilla.scatter(20.0, 23.0), chinchilla.scatter(30.0, 33.0)
 
@@ -447,7 +451,7 @@ def test_a_single_run_far_beyond_the_fitted_ones_scatters_more(chinchilla: Abstr
 
 def test_without_a_known_scatter_nothing_is_said_of_a_single_run() -> None:
     """Hoffmann et al. publish none."""
-    assert make_plan(surface_for("hoffmann"), Question(flops=1e21)).best.run_loss is None
+    assert make_plan(loss_model_for("hoffmann"), PlanRequest(flops=1e21)).best.run_loss is None
 
 
 @pytest.mark.parametrize(("size", "word"), [(1.62e10 * 40, "40x past the most parameters"), (5.7e3, "10,000x below")])

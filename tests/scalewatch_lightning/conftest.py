@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from scalewatch.fitting import fit_curves
 from scalewatch.journal import Journal, read_journal
-from scalewatch.laws import Curve, CurveLaw, fit_curves
+from scalewatch.laws import Curve, CurveLaw
 from scalewatch.run import Run
 from scalewatch_lightning import ScaleWatch
 

@@ -13,8 +13,8 @@ from torch.overrides import _get_current_function_mode
 from scalewatch.errors import ConfigError
 from scalewatch.journal import Journal
 from scalewatch_lightning import ScaleWatch
-from scalewatch_lightning.scalars import DeviceReader
 from scalewatch_torch import Precursors
+from scalewatch_torch.scalars import DeviceReader
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 Watched = Callable[..., Journal]
@@ -138,7 +138,7 @@ def test_a_source_that_fails_costs_itself_only(
 
 def test_on_a_slow_device_they_stay_with_their_step(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """Losses that arrive some steps late carry the precursors of their own step."""
-    from scalewatch_lightning import begin
+    from scalewatch_lightning import start as begin
 
     class Always:
         def record(self) -> None:

@@ -10,8 +10,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from scalewatch.fitting import fit_curves
 from scalewatch.journal import read_journal
-from scalewatch.laws import CurveLaw, fit_curves
+from scalewatch.laws import CurveLaw
 from scalewatch_lightning import ScaleWatch
 from tests.scalewatch_lightning.conftest import TinyText, loader
 from tests.synthetic import TrueLaw, ladder

@@ -15,8 +15,10 @@ import torch
 from torch import nn
 
 from scalewatch.journal import Journal, read_journal
-from scalewatch_lightning import ScaleWatch, begin, scalars
-from scalewatch_lightning.scalars import DeviceReader
+from scalewatch_lightning import ScaleWatch
+from scalewatch_lightning import start as begin
+from scalewatch_torch import scalars
+from scalewatch_torch.scalars import DeviceReader
 from tests.scalewatch_lightning.conftest import BATCH, TIME, TinyText, loader
 
 Watched = Callable[..., Journal]

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import Any
 
-from scalewatch.alert import Item, Notice, Recommendation, Status
+from scalewatch.alert import Item, Notification, Recommendation, Status
 from scalewatch.finding import Severity
 
 NOW = 1767578640.0
@@ -48,9 +48,9 @@ VERDICT = (
 )
 
 
-def shape(status: Status, severity: Severity, **parts: Any) -> Notice:
+def shape(status: Status, severity: Severity, **parts: Any) -> Notification:
     made: dict[str, Any] = {"id": "1", "run": "gpt-760m", "run_id": "r", "step": 2209, "at_unix_s": NOW, **parts}
-    return Notice(status=status, severity=severity, **made)
+    return Notification(status=status, severity=severity, **made)
 
 
 SHAPES = {

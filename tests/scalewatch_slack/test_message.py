@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalewatch.alert import Notice
+from scalewatch.alert import Notification
 from scalewatch_slack.message import escape, message, summary
 from tests.scalewatch_slack.gallery import DIVERGES, EVIL, HOSTILE, SHAPES
 
@@ -106,7 +106,7 @@ def test_a_notice_survives_the_disk(name: str) -> None:
     """What is pending is read back as it was, but for what no file can hold."""
     data = json.loads(json.dumps(EVERY[name].to_json()))
 
-    assert data == Notice.from_json(data).to_json()
+    assert data == Notification.from_json(data).to_json()
 
 
 def test_evil_has_everything_that_it_should_have() -> None:

@@ -13,10 +13,10 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from scalewatch.journal import JournalWriter, observation_record
 from scalewatch.laws.law_file import save_law
+from scalewatch.logs.tensorboard.tfrecord_checksum import masked_crc32c, masked_crc32c_of
 from scalewatch.observation import Observation
-from scalewatch.replay.tfrecord_checksum import masked_crc32c, masked_crc32c_of
 from scalewatch.run import Run
-from tests.replay.tensorboard_files import NAME, START, file_of, framed
+from tests.logs.tensorboard_files import NAME, START, file_of, framed
 from tests.synthetic import LADDER, TOKENS_PER_STEP, TrueLaw, cosine, fitted, noisy, planned
 
 __all__ = ["HOSTILE", "SPIKE_STEP", "event_log", "grow", "journal_log", "losses_of", "many", "million", "zoo"]

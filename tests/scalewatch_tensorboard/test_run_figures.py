@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from scalewatch.laws import load_law
-from scalewatch_tensorboard.asked import Asked
-from scalewatch_tensorboard.columns import Columns
-from scalewatch_tensorboard.figures import FIGURES
-from scalewatch_tensorboard.figures.across import Across
-from scalewatch_tensorboard.library import Library
+from scalewatch_tensorboard.runs.columns import Columns
+from scalewatch_tensorboard.runs.registry import RunRegistry
+from scalewatch_tensorboard.views.figures import FIGURES
+from scalewatch_tensorboard.views.figures.across import Across
+from scalewatch_tensorboard.views.request import ChartRequest
 from tests.scalewatch_tensorboard.logs import DONE, HOSTILE, SPIKE_STEP, TOTAL, event_log, zoo
 from tests.scalewatch_tensorboard.records import library_of
 from tests.synthetic import TOKENS_PER_STEP
@@ -24,18 +24,18 @@ MOST_BYTES = 300_000
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+def library(tmp_path_factory: pytest.TempPathFactory) -> RunRegistry:
     """One run of each kind, and a law."""
     folder = tmp_path_factory.mktemp("zoo")
     law = zoo(folder)
     return library_of(folder, law, load_law(law))
 
 
-def drawn(library: Library, chart: str, run: str, **asked: Any) -> dict[str, Any]:
+def drawn(library: RunRegistry, chart: str, run: str, **asked: Any) -> dict[str, Any]:
     """One chart, as strict JSON."""
     record = library.find(run)
     assert record is not None
-    spec = FIGURES[chart](record, Asked(**asked), library)
+    spec = FIGURES[chart](record, ChartRequest(**asked), library)
     assert len(json.dumps(spec, allow_nan=False)) < MOST_BYTES
     return spec
 
@@ -45,7 +45,7 @@ def meta(spec: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_a_run_on_its_way_has_its_law_its_fan_and_its_spike(library: Library) -> None:
+def test_a_run_on_its_way_has_its_law_its_fan_and_its_spike(library: RunRegistry) -> None:
     """What was registered stands against what is forecast now, and the spike is the finding of its place."""
     spec = drawn(library, "run", "live", dark=True)
     text, record = json.dumps(spec), library.find("live")
@@ -67,7 +67,9 @@ def test_a_run_on_its_way_has_its_law_its_fan_and_its_spike(library: Library) ->
 
 
 @pytest.mark.parametrize(("unit", "end"), [("tokens", TOTAL * TOKENS_PER_STEP), ("flops", None), ("steps", TOTAL)])
-def test_the_axis_that_was_asked_for_reaches_to_the_planned_end(library: Library, unit: str, end: float | None) -> None:
+def test_the_axis_that_was_asked_for_reaches_to_the_planned_end(
+    library: RunRegistry, unit: str, end: float | None
+) -> None:
     """In its own unit; compute is six times parameters and tokens."""
     record = library.find("live")
     assert record is not None
@@ -76,7 +78,7 @@ def test_the_axis_that_was_asked_for_reaches_to_the_planned_end(library: Library
     assert expected <= meta(drawn(library, "run", "live", x=unit))["domain"][1] <= 1.05 * expected
 
 
-def test_hours_go_on_at_the_pace_of_the_last_rows(library: Library) -> None:
+def test_hours_go_on_at_the_pace_of_the_last_rows(library: RunRegistry) -> None:
     """Half a second a step, also of the steps that are to come."""
     record = library.find("old")
     assert record is not None
@@ -85,7 +87,7 @@ def test_hours_go_on_at_the_pace_of_the_last_rows(library: Library) -> None:
     assert pytest.approx([0.0, 0.5 * (TOTAL - 1) / 3600], abs=1e-6) == across.of([1, TOTAL]).tolist()
 
 
-def test_an_axis_that_a_run_does_not_have_is_said(library: Library) -> None:
+def test_an_axis_that_a_run_does_not_have_is_said(library: RunRegistry) -> None:
     """With what is missing."""
     assert "no axis of hours" in drawn(library, "run", "live", x="hours")["empty"]
 
@@ -101,7 +103,7 @@ def test_a_clock_that_was_set_back_never_turns_the_axis_round() -> None:
     assert bool(np.all(np.isfinite(record.of([0, 1, 3, 9]))))
 
 
-def test_a_window_is_cut_to_its_rows(library: Library) -> None:
+def test_a_window_is_cut_to_its_rows(library: RunRegistry) -> None:
     """Each row of it is drawn."""
     spec = drawn(library, "run", "live", from_=SPIKE_STEP - 10.0, to=SPIKE_STEP + 10.0)
 
@@ -109,7 +111,7 @@ def test_a_window_is_cut_to_its_rows(library: Library) -> None:
     assert meta(spec)["zoomed"]
 
 
-def test_runs_are_compared_by_name(library: Library) -> None:
+def test_runs_are_compared_by_name(library: RunRegistry) -> None:
     """Whatever they are called."""
     other, best = library.find(HOSTILE), library.find("old")
     assert other is not None
@@ -120,7 +122,7 @@ def test_runs_are_compared_by_name(library: Library) -> None:
     assert "reference: old" in text
 
 
-def test_health_shows_the_noise_and_what_was_wrong(library: Library) -> None:
+def test_health_shows_the_noise_and_what_was_wrong(library: RunRegistry) -> None:
     """With the thresholds of the detectors themselves."""
     spec = drawn(library, "health", "live")
     titles = [panel.get("title", {}).get("text", "") for panel in spec["vconcat"]]
@@ -130,7 +132,7 @@ def test_health_shows_the_noise_and_what_was_wrong(library: Library) -> None:
     assert "two rows running are a spike" in json.dumps(spec)
 
 
-def test_the_forecast_is_held_against_what_came(library: Library) -> None:
+def test_the_forecast_is_held_against_what_came(library: RunRegistry) -> None:
     """Once for each stretch that is over; the promise stands beside it."""
     said = meta(drawn(library, "forecast", "live"))["sentence"]
 

@@ -11,9 +11,9 @@ import pytest
 import vl_convert
 
 from scalewatch.laws.law_file import save_law
-from scalewatch_tensorboard.asked import Asked
-from scalewatch_tensorboard.figures import FIGURES
-from scalewatch_tensorboard.library import Library
+from scalewatch_tensorboard.runs.registry import RunRegistry
+from scalewatch_tensorboard.views.figures import FIGURES
+from scalewatch_tensorboard.views.request import ChartRequest
 from tests.scalewatch_tensorboard.logs import event_log, journal_log
 from tests.scalewatch_tensorboard.records import library_of
 from tests.synthetic import TrueLaw, cosine, fitted, noisy, planned
@@ -42,13 +42,13 @@ def target(folder: Path, done: int = DONE, size: float = TARGET, times: float = 
     journal_log(folder / "target", run, own, cosine(TOTAL), ended=done == TOTAL)
 
 
-def drawn(library: Library, name: str, run: str = "target", **asked: Any) -> dict[str, Any]:
+def drawn(library: RunRegistry, name: str, run: str = "target", **asked: Any) -> dict[str, Any]:
     """A chart, after what the thread in the background would have made for it."""
     record = library.find(run)
     assert record is not None
-    first = FIGURES[name](record, Asked(**asked), library)
+    first = FIGURES[name](record, ChartRequest(**asked), library)
     if library.fits.work():
-        return FIGURES[name](record, Asked(**asked), library)
+        return FIGURES[name](record, ChartRequest(**asked), library)
     return first
 
 
@@ -77,7 +77,7 @@ def thickest(part: Any) -> list[dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def ladder(tmp_path_factory: pytest.TempPathFactory) -> Library:
+def ladder(tmp_path_factory: pytest.TempPathFactory) -> RunRegistry:
     """Three finished runs and one under way."""
     folder = tmp_path_factory.mktemp("ladder")
     rungs(folder)
@@ -87,7 +87,7 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 @every_chart
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_run_is_placed_among_the_finished_runs_of_its_folder(ladder: Library, name: str, dark: bool) -> None:
+def test_a_run_is_placed_among_the_finished_runs_of_its_folder(ladder: RunRegistry, name: str, dark: bool) -> None:
     """A chart that Vega-Lite takes, small, with a text for who cannot see it."""
     chart = drawn(ladder, name, dark=dark)
 
@@ -96,7 +96,7 @@ def test_a_run_is_placed_among_the_finished_runs_of_its_folder(ladder: Library, 
     assert len(chart["usermeta"]["scalewatch"]["sentence"]) > 20
 
 
-def test_the_law_is_that_of_the_other_runs_and_its_forecast_is_held_against_it(ladder: Library) -> None:
+def test_the_law_is_that_of_the_other_runs_and_its_forecast_is_held_against_it(ladder: RunRegistry) -> None:
     """The runs lie on a law, so the forecast lies near it; how many runs it rests on is said."""
     chart = drawn(ladder, "frontier")
 
@@ -117,14 +117,14 @@ def test_no_request_waits_for_a_fit(tmp_path: Path) -> None:
     record = library.find("target")
     assert record is not None
 
-    assert "is being fitted to the 3 finished runs" in FIGURES["isoloss"](record, Asked(), library)["empty"]
+    assert "is being fitted to the 3 finished runs" in FIGURES["isoloss"](record, ChartRequest(), library)["empty"]
     assert library.fits.work()
     assert not library.fits.work()
-    assert "empty" not in FIGURES["isoloss"](record, Asked(), library)
+    assert "empty" not in FIGURES["isoloss"](record, ChartRequest(), library)
 
 
 def test_a_running_target_is_held_against_the_ladder_as_forecast_and_a_finished_one_as_it_ended(
-    ladder: Library, tmp_path: Path
+    ladder: RunRegistry, tmp_path: Path
 ) -> None:
     """A run 20 % above its law is called above what was predicted."""
     assert "is forecast to end at" in told(drawn(ladder, "ladder"))
@@ -137,7 +137,7 @@ def test_a_running_target_is_held_against_the_ladder_as_forecast_and_a_finished_
     assert "above the predicted" in ended
 
 
-def test_collapse_shows_a_run_only_as_far_as_it_has_come(ladder: Library) -> None:
+def test_collapse_shows_a_run_only_as_far_as_it_has_come(ladder: RunRegistry) -> None:
     """And says that its end is a forecast."""
     chart = drawn(ladder, "collapse")
     written = json.dumps(chart)

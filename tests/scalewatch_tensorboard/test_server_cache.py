@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scalewatch_tensorboard import cache as cache_module
-from scalewatch_tensorboard.cache import Cache
-from scalewatch_tensorboard.overview import page_of
-from scalewatch_tensorboard.record import Record
-from scalewatch_tensorboard.source import open_source
-from scalewatch_tensorboard.where import found_runs
+from scalewatch_tensorboard.runs import cache as cache_module
+from scalewatch_tensorboard.runs.cache import Cache
+from scalewatch_tensorboard.runs.logdirs import found_runs
+from scalewatch_tensorboard.runs.run_state import RunState
+from scalewatch_tensorboard.runs.source import open_source
+from scalewatch_tensorboard.views.overview import page_of
 from tests.scalewatch_tensorboard.logs import event_log, grow, losses_of
 
 
@@ -27,15 +27,15 @@ def short_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "LEAST_ROWS", 100)
 
 
-def fresh(folder: Path) -> Record:
+def fresh(folder: Path) -> RunState:
     """The one run of a folder, not read yet."""
     (found,) = found_runs((("", folder),))
-    record = Record(found.name, open_source(found), None)
+    record = RunState(found.name, open_source(found), None)
     record.identity = record.origin.identity()
     return record
 
 
-def read(record: Record) -> Record:
+def read(record: RunState) -> RunState:
     """Read to the present end."""
     while record.advance(1.0):
         pass

@@ -10,25 +10,25 @@ import numpy as np
 from scalewatch.journal import JournalWriter, observation_record
 from scalewatch.observation import Observation
 from scalewatch.run import Run
-from scalewatch_tensorboard.record import Record
-from scalewatch_tensorboard.source import open_source
-from scalewatch_tensorboard.where import found_runs
-from tests.replay.tensorboard_files import NAME
+from scalewatch_tensorboard.runs.logdirs import found_runs
+from scalewatch_tensorboard.runs.run_state import RunState
+from scalewatch_tensorboard.runs.source import open_source
+from tests.logs.tensorboard_files import NAME
 from tests.scalewatch_tensorboard.browser import settled, tensorboard
 from tests.scalewatch_tensorboard.http import ask, until
 from tests.scalewatch_tensorboard.logs import event_log, grow, journal_log, losses_of
 from tests.synthetic import cosine, planned
 
 
-def opened(folder: Path) -> Record:
+def opened(folder: Path) -> RunState:
     """The one run of a folder, read to its present end."""
     (found,) = found_runs((("", folder),))
-    record = Record(found.name, open_source(found), None)
+    record = RunState(found.name, open_source(found), None)
     read(record)
     return record
 
 
-def read(record: Record) -> None:
+def read(record: RunState) -> None:
     """Read to the present end."""
     while record.advance(1.0):
         pass

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from scalewatch_tensorboard.answer import MAX_ANSWER_BYTES
-from scalewatch_tensorboard.figures import FIGURES
-from scalewatch_tensorboard.plugin import DATA_ROUTES
-from scalewatch_tensorboard.static_files import static_table
+from scalewatch_tensorboard.server.plugin import DATA_ROUTES
+from scalewatch_tensorboard.server.responses import MAX_ANSWER_BYTES
+from scalewatch_tensorboard.server.static_files import static_table
+from scalewatch_tensorboard.views.figures import FIGURES
 from tests.scalewatch_tensorboard.browser import Board, settled, tensorboard
 from tests.scalewatch_tensorboard.http import ask
 from tests.scalewatch_tensorboard.logs import DONE, HOSTILE, SPIKE_STEP, TOTAL, event_log, losses_of, zoo

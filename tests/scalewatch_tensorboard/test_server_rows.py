@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalewatch.observation import Observation
-from scalewatch_tensorboard.columns import Rows, row_of
+from scalewatch_tensorboard.runs.columns import Rows, row_of
 
 NUMBERS = st.one_of(st.none(), st.floats(width=32), st.just(1e300))
 #: Rows of a log that repeats steps and goes back, and integers that say after which step it was resumed.

@@ -14,10 +14,10 @@ from types import SimpleNamespace
 import pytest
 
 from scalewatch_tensorboard import ScaleWatchLoader
-from scalewatch_tensorboard.plugin import DATA_ROUTES, ScaleWatchPlugin
-from scalewatch_tensorboard.routes import routes
-from scalewatch_tensorboard.static_files import static_table
-from scalewatch_tensorboard.where import Where, cache_folder, found_runs
+from scalewatch_tensorboard.runs.logdirs import Logdirs, cache_folder, found_runs
+from scalewatch_tensorboard.server.plugin import DATA_ROUTES, ScaleWatchPlugin
+from scalewatch_tensorboard.server.routes import routes
+from scalewatch_tensorboard.server.static_files import static_table
 from tests.scalewatch_tensorboard.browser import settled, tensorboard
 from tests.scalewatch_tensorboard.http import ask, until
 from tests.scalewatch_tensorboard.logs import event_log, losses_of
@@ -54,7 +54,7 @@ def test_a_missing_import_costs_the_tab_and_not_tensorboard(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The loader returns None, which TensorBoard passes over, and says why in one line."""
-    monkeypatch.setitem(sys.modules, "scalewatch_tensorboard.plugin", None)
+    monkeypatch.setitem(sys.modules, "scalewatch_tensorboard.server.plugin", None)
     with caplog.at_level(logging.WARNING, "scalewatch"):
         made = ScaleWatchLoader().load(context("runs"))
 
@@ -109,8 +109,8 @@ def test_a_link_among_the_static_files_is_no_route(tmp_path: Path) -> None:
 def test_the_flags_say_where_runs_are(tmp_path: Path) -> None:
     """A logdir, a list of named ones, an address of another machine, a law and a cache."""
     flags = SimpleNamespace(logdir=str(tmp_path), scalewatch_law="~/l.json", scalewatch_cache="off")
-    one = Where.of(str(tmp_path), flags)
-    many = Where.of("", SimpleNamespace(logdir="", logdir_spec=f"a:{tmp_path},{tmp_path}/b:c,gs://bucket/x"))
+    one = Logdirs.of(str(tmp_path), flags)
+    many = Logdirs.of("", SimpleNamespace(logdir="", logdir_spec=f"a:{tmp_path},{tmp_path}/b:c,gs://bucket/x"))
 
     assert (one.roots, one.law, one.cache) == ((("", tmp_path),), Path.home() / "l.json", None)
     assert many.roots == (("a", tmp_path), ("", tmp_path / "b:c"))

@@ -13,14 +13,14 @@ import vl_convert
 
 from scalewatch.errors import ConfigError
 from scalewatch.forecast import Forecaster
-from scalewatch.forecast.whatif import what_if
+from scalewatch.forecast.counterfactual import what_if
 from scalewatch.run import Run
-from scalewatch_tensorboard.asked import Asked
-from scalewatch_tensorboard.figures import FIGURES
-from scalewatch_tensorboard.library import Library
-from scalewatch_tensorboard.record import Record
-from scalewatch_tensorboard.whatif import what_if_of
-from scalewatch_tensorboard.where import Where
+from scalewatch_tensorboard.runs.logdirs import Logdirs
+from scalewatch_tensorboard.runs.registry import RunRegistry
+from scalewatch_tensorboard.runs.run_state import RunState
+from scalewatch_tensorboard.views.figures import FIGURES
+from scalewatch_tensorboard.views.request import ChartRequest
+from scalewatch_tensorboard.views.whatif import what_if_of
 from tests.scalewatch_tensorboard.logs import event_log, journal_log, losses_of
 from tests.scalewatch_tensorboard.records import library_of
 from tests.synthetic import cosine, planned
@@ -28,7 +28,9 @@ from tests.synthetic import cosine, planned
 TOTAL, DONE = 1_200, 800
 
 
-def record_of(folder: Path, losses: Any = None, rates: Any = None, run: Run | None = None, done: int = DONE) -> Record:
+def record_of(
+    folder: Path, losses: Any = None, rates: Any = None, run: Run | None = None, done: int = DONE
+) -> RunState:
     """A run whose journal ends after `done` steps."""
     rates = cosine(TOTAL) if rates is None else rates
     losses = losses_of(TOTAL, done, 0) if losses is None else losses
@@ -39,7 +41,7 @@ def record_of(folder: Path, losses: Any = None, rates: Any = None, run: Run | No
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Record:
+def running(tmp_path_factory: pytest.TempPathFactory) -> RunState:
     return record_of(tmp_path_factory.mktemp("running"))
 
 
@@ -47,9 +49,9 @@ def by_name(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in answer["outcomes"]}
 
 
-def test_the_plan_stands_first_and_beside_it_the_usual_ways_to_go_on(running: Record) -> None:
+def test_the_plan_stands_first_and_beside_it_the_usual_ways_to_go_on(running: RunState) -> None:
     """Each with its end, its interval, and how far from the plan."""
-    answer = what_if_of(running, Asked())
+    answer = what_if_of(running, ChartRequest())
     rows = by_name(answer)
 
     assert (DONE, TOTAL, True) == tuple(answer["now"][name] for name in ("step", "total_steps", "planned"))
@@ -65,9 +67,9 @@ def test_the_plan_stands_first_and_beside_it_the_usual_ways_to_go_on(running: Re
         assert row["difference_low"] <= row["difference"] <= row["difference_high"]
 
 
-def test_what_is_asked_for_stands_right_after_the_plan(running: Record) -> None:
+def test_what_is_asked_for_stands_right_after_the_plan(running: RunState) -> None:
     """A longer run in steps, a decay over the last steps, and a factor of the rate."""
-    rows = by_name(what_if_of(running, Asked(extend=240, decay=120, rate=9.0)))
+    rows = by_name(what_if_of(running, ChartRequest(extend=240, decay=120, rate=9.0)))
 
     assert ["as planned", "hold, linear to 0 in last 10 %", "240 steps longer", "rate × 9"] == list(rows)[:4]
     assert (TOTAL, TOTAL + 240) == tuple(rows[name]["total_steps"] for name in list(rows)[1:3])
@@ -75,16 +77,16 @@ def test_what_is_asked_for_stands_right_after_the_plan(running: Record) -> None:
     assert "times the highest rate so far" in rows["rate × 9"]["notes"][0]
 
 
-def test_what_is_no_schedule_is_refused_with_a_sentence(running: Record) -> None:
+def test_what_is_no_schedule_is_refused_with_a_sentence(running: RunState) -> None:
     """The argument is named."""
     with pytest.raises(ConfigError, match="`factor` must be positive"):
-        what_if_of(running, Asked(rate=-1.0))
+        what_if_of(running, ChartRequest(rate=-1.0))
 
 
 @pytest.mark.parametrize("at", [150, 400, 653])
-def test_an_earlier_step_is_told_as_it_would_have_been_then(running: Record, at: int) -> None:
+def test_an_earlier_step_is_told_as_it_would_have_been_then(running: RunState, at: int) -> None:
     """The same as from a forecaster that saw the rows up to there and no more; and the run itself stays where it is."""
-    answer = what_if_of(running, Asked(at=float(at)))
+    answer = what_if_of(running, ChartRequest(at=float(at)))
     then = Forecaster(running.run)
     columns = running.columns()
     for step, loss in zip(columns.steps[:at].tolist(), columns.losses[:at].tolist(), strict=True):
@@ -96,23 +98,23 @@ def test_an_earlier_step_is_told_as_it_would_have_been_then(running: Record, at:
     low, high = plan.interval(0.8)
     assert told["final_loss"] == pytest.approx(plan.final_loss, abs=0.1 * (high - low))
     assert told["high"] - told["low"] == pytest.approx(high - low, rel=0.3)
-    assert DONE == what_if_of(running, Asked())["now"]["step"]
+    assert DONE == what_if_of(running, ChartRequest())["now"]["step"]
 
 
 def test_rates_that_were_only_seen_are_followed_back_too(tmp_path: Path) -> None:
     """Without a plan: the run's own rates up to there, and all is compared with holding them."""
     run = Run("run", total_steps=TOTAL)
     record = record_of(tmp_path, run=run)
-    answer = what_if_of(record, Asked(at=400.0))
+    answer = what_if_of(record, ChartRequest(at=400.0))
 
     assert "hold the rate (the plan is not known)" == answer["outcomes"][0]["name"]
     assert answer["now"]["rate"] == pytest.approx(float(cosine(TOTAL)[399]), rel=0.01)
     assert any("name the schedule" in note for note in answer["notes"])
 
 
-def test_a_step_after_the_newest_is_the_newest(running: Record) -> None:
+def test_a_step_after_the_newest_is_the_newest(running: RunState) -> None:
     """A deep link of another day still answers."""
-    assert DONE == what_if_of(running, Asked(at=1e9))["now"]["step"]
+    assert DONE == what_if_of(running, ChartRequest(at=1e9))["now"]["step"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_a_step_after_the_newest_is_the_newest(running: Record) -> None:
 )
 def test_where_nothing_can_be_said_a_sentence_says_why(kind: str, words: str, tmp_path: Path) -> None:
     """And what would help; no rows, no numbers."""
-    asked, rates = Asked(), cosine(TOTAL)
+    asked, rates = ChartRequest(), cosine(TOTAL)
     if kind == "no length":
         event_log(tmp_path / "run", losses_of(TOTAL, DONE, 0))
         record = library_of(tmp_path).find("run")
@@ -142,7 +144,7 @@ def test_where_nothing_can_be_said_a_sentence_says_why(kind: str, words: str, tm
         record = record_of(tmp_path, losses=losses_of(TOTAL, DONE, 0) / 20)
     else:
         record = record_of(tmp_path)
-        asked = Asked(at=10.0 if kind == "warm-up" else 0.0)
+        asked = ChartRequest(at=10.0 if kind == "warm-up" else 0.0)
     answer = what_if_of(record, asked)
 
     assert words in answer["empty"]
@@ -153,8 +155,8 @@ def test_a_run_that_is_over_says_how_to_look_back_and_then_does(tmp_path: Path) 
     """The sentence names the step field, and an earlier step answers."""
     record = record_of(tmp_path, done=TOTAL)
 
-    assert "choose an earlier step" in what_if_of(record, Asked())["empty"]
-    assert math.isfinite(what_if_of(record, Asked(at=600.0))["outcomes"][0]["final_loss"])
+    assert "choose an earlier step" in what_if_of(record, ChartRequest())["empty"]
+    assert math.isfinite(what_if_of(record, ChartRequest(at=600.0))["outcomes"][0]["final_loss"])
 
 
 @pytest.mark.parametrize("at", [None, 790.0])
@@ -162,16 +164,20 @@ def test_an_open_incident_is_named_before_the_numbers(tmp_path: Path, at: float 
     """Then and now: what is said holds for a run that recovers."""
     losses = losses_of(TOTAL, DONE, 0)
     losses[700:] *= 2.0
-    answer = what_if_of(record_of(tmp_path, losses=losses), Asked(at=at))
+    answer = what_if_of(record_of(tmp_path, losses=losses), ChartRequest(at=at))
 
     assert answer["notes"][0].startswith("An incident is open: ")
-    assert not any("An incident is open" in note for note in what_if_of(record_of(tmp_path / "b"), Asked())["notes"])
+    assert not any(
+        "An incident is open" in note for note in what_if_of(record_of(tmp_path / "b"), ChartRequest())["notes"]
+    )
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_chart_shows_each_schedule_with_its_rates(running: Record, dark: bool) -> None:
+def test_the_chart_shows_each_schedule_with_its_rates(running: RunState, dark: bool) -> None:
     """One that Vega-Lite takes, small, with a text for who cannot see it."""
-    chart = FIGURES["whatif"](running, Asked(dark=dark, extend=240), Library(Where("", (), (), None, None)))
+    chart = FIGURES["whatif"](
+        running, ChartRequest(dark=dark, extend=240), RunRegistry(Logdirs("", (), (), None, None))
+    )
     written = json.dumps(chart)
 
     assert vl_convert.vegalite_to_vega(chart)["marks"]
@@ -181,11 +187,11 @@ def test_the_chart_shows_each_schedule_with_its_rates(running: Record, dark: boo
     assert "schedules; the lowest is" in chart["usermeta"]["scalewatch"]["sentence"]
 
 
-def test_one_alternative_can_be_shown_alone_beside_the_plan(running: Record) -> None:
+def test_one_alternative_can_be_shown_alone_beside_the_plan(running: RunState) -> None:
     """By its name; a name that there is not shows all."""
-    library = Library(Where("", (), (), None, None))
-    alone = json.dumps(FIGURES["whatif"](running, Asked(alternative="hold"), library))
-    every = json.dumps(FIGURES["whatif"](running, Asked(alternative="no such one"), library))
+    library = RunRegistry(Logdirs("", (), (), None, None))
+    alone = json.dumps(FIGURES["whatif"](running, ChartRequest(alternative="hold"), library))
+    every = json.dumps(FIGURES["whatif"](running, ChartRequest(alternative="no such one"), library))
 
     assert "as planned" in alone
     assert "300 steps longer" not in alone
@@ -195,6 +201,6 @@ def test_one_alternative_can_be_shown_alone_beside_the_plan(running: Record) -> 
 def test_where_nothing_can_be_said_the_chart_says_why(tmp_path: Path) -> None:
     """The same sentence as the table."""
     record = record_of(tmp_path, done=TOTAL)
-    empty = FIGURES["whatif"](record, Asked(), Library(Where("", (), (), None, None)))["empty"]
+    empty = FIGURES["whatif"](record, ChartRequest(), RunRegistry(Logdirs("", (), (), None, None)))["empty"]
 
-    assert what_if_of(record, Asked())["empty"] == empty
+    assert what_if_of(record, ChartRequest())["empty"] == empty

@@ -1,0 +1,1 @@
+"""What TensorBoard meets: flags, routes, answers, files."""

@@ -1,0 +1,118 @@
+"""From the parameters of a request to what is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from scalewatch.offline.assumed_schedule import SCHEDULES
+from scalewatch_tensorboard.server.responses import BadRequestError
+from scalewatch_tensorboard.views.request import ChartRequest
+
+if TYPE_CHECKING:
+    from scalewatch_tensorboard.runs.registry import RunRegistry
+    from scalewatch_tensorboard.runs.run_state import RunState
+
+__all__ = ["chart_request", "one_of", "run_of"]
+
+UNITS = ("steps", "tokens", "flops", "hours")
+SCALES = ("linear", "log")
+#: Runs beside one run in a chart.
+MOST_COMPARED = 8
+#: Widths of a chart [px].
+LEAST_WIDTH, MOST_WIDTH = 200, 4_000
+#: Numbers of a request are no larger: tokens and FLOPs of any run are below.
+MOST_NUMBER = 1e30
+#: Steps of a plan.
+MOST_STEPS = 10**12
+
+
+def run_of(library: RunRegistry, args: Any, parameter: str = "run") -> RunState:
+    """Return the run that a parameter names.
+
+    Raises:
+        BadRequestError: if there is none of that name.
+    """
+    name = args.get(parameter, "")
+    if not name:
+        raise BadRequestError(f"`{parameter}` must be the name of a run.")
+    return _known(library, name)
+
+
+def _known(library: RunRegistry, name: str) -> RunState:
+    record = library.find(name)
+    if record is None:
+        raise BadRequestError(f"There is no run of the name {name!r:.200}.", 404)
+    return record
+
+
+def chart_request(library: RunRegistry, args: Any) -> tuple[RunState, ChartRequest]:
+    """Return the run and what is asked of it, all checked.
+
+    Raises:
+        BadRequestError: with the parameter, what it must be and what was got.
+    """
+    record = run_of(library, args)
+    compare = list(dict.fromkeys(name for name in args.getlist("compare") if name and name != record.name))
+    if len(compare) > MOST_COMPARED:
+        raise BadRequestError(f"`compare` may be given {MOST_COMPARED} times (got {len(compare)}).")
+    reference = args.get("reference", "")
+    total, schedule = _whole(args, "total_steps"), one_of(args, "schedule", SCHEDULES, None)
+    wanted = ChartRequest(
+        x=one_of(args, "x", UNITS, "steps") or "steps",
+        xscale=one_of(args, "xscale", SCALES, "linear") or "linear",
+        yscale=one_of(args, "yscale", SCALES, "linear") or "linear",
+        from_=_number(args, "from"),
+        to=_number(args, "to"),
+        compare=tuple(_known(library, name) for name in compare),
+        reference=_known(library, reference) if reference else None,
+        dark=one_of(args, "dark", ("0", "1"), "0") == "1",
+        width=int(min(max(_number(args, "width") or 900, LEAST_WIDTH), MOST_WIDTH)),
+        total_steps=total,
+        schedule=schedule,
+        at=_number(args, "at"),
+        extend=_whole(args, "extend"),
+        decay=_whole(args, "decay"),
+        rate=_number(args, "rate"),
+        alternative=args.get("alternative", "") or None,
+    )
+    if wanted.from_ is not None and wanted.to is not None and not wanted.from_ < wanted.to:
+        raise BadRequestError(f"`from` must be below `to` (got {wanted.from_:g} and {wanted.to:g}).")
+    return library.planned(record, total, schedule), wanted
+
+
+def one_of(args: Mapping[str, str], name: str, words: tuple[str, ...], default: str | None) -> str | None:
+    """Return a parameter that is one of some words; `default` where it is not given.
+
+    Raises:
+        BadRequestError: if it is another word.
+    """
+    value = args.get(name, "")
+    if not value:
+        return default
+    if value not in words:
+        raise BadRequestError(f"`{name}` must be one of {', '.join(words)} (got {value!r:.60}).")
+    return value
+
+
+def _number(args: Mapping[str, str], name: str) -> float | None:
+    text = args.get(name, "")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= MOST_NUMBER:
+        raise BadRequestError(f"`{name}` must be a finite number (got {text!r:.60}).")
+    return number
+
+
+def _whole(args: Mapping[str, str], name: str) -> int | None:
+    number = _number(args, name)
+    if number is None:
+        return None
+    if not (number.is_integer() and 1 <= number <= MOST_STEPS):
+        raise BadRequestError(f"`{name}` must be a whole number from 1 to {MOST_STEPS:.0e} (got {number:g}).")
+    return int(number)

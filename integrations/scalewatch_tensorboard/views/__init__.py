@@ -1,0 +1,1 @@
+"""What each panel of the tab asks for."""

@@ -1,0 +1,94 @@
+"""The chart of the Forecast panel: how the forecast of a record moved, and how often what came lay in its band."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalewatch.errors import ConfigError
+from scalewatch_tensorboard.views.figures.run import standing
+
+if TYPE_CHECKING:
+    from scalewatch.charts.forecast_history_chart import Kept
+    from scalewatch_tensorboard.runs.columns import Columns
+    from scalewatch_tensorboard.runs.registry import RunRegistry
+    from scalewatch_tensorboard.runs.run_state import RunState
+    from scalewatch_tensorboard.runs.saved_forecasts import SavedForecast
+    from scalewatch_tensorboard.views.request import ChartRequest
+
+__all__ = ["forecast_figure"]
+
+#: Levels of what a look keeps, in its order.
+LEVELS = (0.5, 0.8, 0.95)
+#: Standard normal quantiles of these levels.
+QUANTILES = np.array([0.6745, 1.2816, 1.96])
+#: Half of the stretch whose mean loss is held against what was forecast of its middle, as a part of the plan: it begins
+#: after the forecast was made, and two of them do not share rows.
+HALF_SHARE = 0.0249
+#: Rows that such a mean is of at least.
+LEAST_ROWS = 3
+
+
+def forecast_figure(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[str, Any]:
+    """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
+    from scalewatch.charts import Ending, forecast_history
+
+    total, looks = record.run.total_steps, list(record.looks)
+    if total is None:
+        return {
+            "empty": "The planned length of this run is not known, so there is no end to forecast: type the number of "
+            "planned steps above.",
+            "read": record.read,
+        }
+    if not looks and record.registered is None:
+        return {
+            "empty": "No forecast has been made yet: it takes some rows of the curve after the warm-up.",
+            "read": record.read,
+        }
+    promise, said = record.registered, np.array([look[:8] for look in looks], dtype=np.float64).reshape(-1, 8)
+    steps, mid, low_50, high_50, low_80, high_80, low_95, high_95 = said.T
+    try:
+        drawn = forecast_history(
+            np.minimum(100.0 * steps / total, 100.0),
+            mid,
+            [(low_95, high_95), (low_80, high_80), (low_50, high_50)],
+            title=record.name,
+            subtitle=standing(record),
+            registered=None
+            if promise is None
+            else Ending("its law, before the start", total, promise.final_loss, promise.low, promise.high),
+            truth=record.summary.get("final_loss"),
+            kept=_kept(looks, record.columns(), total),
+            dark=asked.dark,
+            width=asked.width,
+        )
+    except ConfigError as reason:
+        return {"empty": str(reason), "read": record.read}
+    return drawn.to_dict()
+
+
+def _kept(looks: list[SavedForecast], columns: Columns, total: int) -> list[Kept]:
+    """How often the loss soon after a look lay in each of its bands, where that loss is known by now.
+
+    A band is one of the level of the loss; what came is a mean of rows, so their noise is added to it.
+    """
+    from scalewatch.charts.forecast_history_chart import Kept
+
+    half, last = max(HALF_SHARE * total, 0.5), float(columns.steps[-1]) if len(columns.steps) else 0.0
+    inside, of, after = np.zeros(len(LEVELS), dtype=int), 0, -np.inf
+    for look in looks:
+        if not look.ahead_step or len(look.ahead) != 2 * len(LEVELS) or look.ahead_step + half > last:
+            continue
+        begin, stop = np.searchsorted(columns.steps, [look.ahead_step - half, look.ahead_step + half])
+        came = columns.losses[begin:stop]
+        came = came[np.isfinite(came)].astype(np.float64)
+        if look.ahead_step - half < after or len(came) < LEAST_ROWS:
+            continue
+        after = look.ahead_step + half
+        noise = float(np.diff(came).std()) / np.sqrt(2.0 * len(came))
+        low, high = np.array(look.ahead).reshape(-1, 2).T
+        middle, wide = 0.5 * (low + high), np.hypot(0.5 * (high - low), QUANTILES * noise)
+        inside += np.abs(came.mean() - middle) <= wide
+        of += 1
+    return [Kept(level, int(count), of) for level, count in zip(LEVELS, inside, strict=True)]

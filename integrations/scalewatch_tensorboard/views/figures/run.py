@@ -1,0 +1,170 @@
+"""The chart of the Run panel: a record as it stands, with its law, its forecast and what went wrong."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalewatch.errors import ConfigError
+from scalewatch_tensorboard.views.figures.across import Across
+
+if TYPE_CHECKING:
+    from scalewatch.charts import Ending, Fan, Incident, OtherRun, Ribbon
+    from scalewatch.forecast import Forecast
+    from scalewatch.forecast.preregistered import BaselineForecast
+    from scalewatch_tensorboard.runs.columns import Columns
+    from scalewatch_tensorboard.runs.registry import RunRegistry
+    from scalewatch_tensorboard.runs.run_state import RunState
+    from scalewatch_tensorboard.views.request import ChartRequest
+
+__all__ = ["incidents_on", "run_figure", "standing"]
+
+Floats = NDArray[np.float64]
+
+#: Levels of the fan, the widest first, and points of each: some 0.1 ms a point.
+FAN_LEVELS, FAN_POINTS = (0.95, 0.8, 0.5), 40
+#: An 80 % interval over the standard deviation of a Gaussian: the law's error is kept as the latter.
+SD_80 = 1.2816
+
+#: Rows of another run, as they are drawn whole, at most: of more, means of as many neighbours as it takes.
+MOST_ROWS = 20_000
+
+#: Other runs, thinned, with the axis and the count of rows.
+_thinned: weakref.WeakKeyDictionary[RunState, tuple[str, int, OtherRun]] = weakref.WeakKeyDictionary()
+#: The fan that was made last of each run, with the step of its forecast: a look at the page is not a new forecast.
+_fans: weakref.WeakKeyDictionary[RunState, tuple[int, int, list[Floats]]] = weakref.WeakKeyDictionary()
+
+
+def run_figure(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[str, Any]:
+    """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
+    from scalewatch.charts import run_panel
+
+    columns = record.columns()
+    try:
+        across = Across(asked.x, columns, record.run)
+        forecast, total = record.forecast(), record.run.total_steps
+        end = None if total is None else float(across.of(total)[0])
+        drawn = run_panel(
+            across.rows,
+            columns.losses,
+            title=record.name,
+            subtitle=standing(record),
+            unit=asked.x,  # type: ignore[arg-type]  # checked where it was asked for
+            learning_rates=_some(columns.learning_rates),
+            grad_norms=_some(columns.grad_norms),
+            promise=_promise(record.registered, across),
+            fan=None if forecast is None else _fan(record, forecast, across),
+            registered=_registered(record, end),
+            today=None if forecast is None or end is None else _ending(forecast, end),
+            incidents=incidents_on(record, across, columns),
+            others=[_trace(other, asked) for other in asked.compare],
+            reference=None if asked.reference is None else _trace(asked.reference, asked),
+            window=asked.window,
+            end=end,
+            log_x=asked.xscale == "log",
+            log_y=asked.yscale == "log",
+            dark=asked.dark,
+            width=asked.width,
+        )
+    except ConfigError as reason:
+        return {"empty": str(reason), "read": record.read}
+    return drawn.to_dict()
+
+
+def standing(record: RunState) -> list[str]:
+    """Return where a run stands, a sentence."""
+    step, total = record.rows.last_step or 0, record.run.total_steps
+    of = "" if total is None else f" of {total:,} ({100 * min(step / total, 1):.0f} %)"
+    headline = str(record.summary.get("headline", ""))
+    return [f"Step {step:,}{of}." + (f" {headline[:1].upper()}{headline[1:]}." if headline else "")]
+
+
+def incidents_on(record: RunState, across: Across, columns: Columns) -> list[Incident]:
+    """Return the incidents of a run, placed on its axis."""
+    from scalewatch.charts.incidents import incidents_of, placed
+
+    with record.lock:
+        findings, open_kinds = list(record.findings), {f.kind for f in record.monitor.open_incidents}
+    last = int(columns.steps[-1]) if len(columns.steps) else 0
+    return placed(incidents_of(findings, open_kinds, last), across.of)
+
+
+def _some(column: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    return column if len(column) and bool(np.isfinite(column).any()) else None
+
+
+def _promise(registered: BaselineForecast | None, across: Across) -> Ribbon | None:
+    from scalewatch.charts import Ribbon
+
+    if registered is None:
+        return None
+    wide = SD_80 * np.sqrt((registered.factors**2).sum(axis=1))
+    end = _said(registered.final_loss, registered.low, registered.high)
+    mid = registered.losses
+    return Ribbon(f"its law, before the start: {end}", across.of(registered.steps), mid, mid - wide, mid + wide)
+
+
+def _said(loss: float, low: float, high: float) -> str:
+    return f"ends at {loss:.3f} (80 %: {low:.3f} to {high:.3f})"
+
+
+def _fan(record: RunState, forecast: Forecast, across: Across) -> Fan | None:
+    from scalewatch.charts import Fan
+
+    if forecast.step >= forecast.total_steps:
+        return None
+    key = forecast.step, forecast.total_steps
+    known = _fans.get(record)
+    if known is None or known[:2] != key:
+        steps = np.linspace(max(forecast.step, float(forecast.grid()[0])), forecast.total_steps, FAN_POINTS)
+        curves = [forecast.curve(steps, level) for level in FAN_LEVELS]
+        known = (*key, [steps, curves[0][0], *(bound for curve in curves for bound in curve[1:])])
+        _fans[record] = known
+    steps, mid, *bounds = known[2]
+    bands = tuple(zip(bounds[::2], bounds[1::2], strict=True))
+    end = _said(forecast.final_loss, *forecast.interval(0.8))
+    return Fan(f"forecast now: {end}", across.of(steps), mid, bands)
+
+
+def _ending(forecast: Forecast, end: float) -> Ending:
+    from scalewatch.charts import Ending
+
+    return Ending("forecast now", end, forecast.final_loss, *forecast.interval(0.8))
+
+
+def _registered(record: RunState, end: float | None) -> Ending | None:
+    """What was said of the end before the start, by the law, or else at first."""
+    from scalewatch.charts import Ending
+
+    total, promise = record.run.total_steps, record.registered
+    if total is None or end is None:
+        return None
+    if promise is not None:
+        return Ending("its law, before the start", end, promise.final_loss, promise.low, promise.high)
+    if not record.looks:
+        return None
+    first = record.looks[0]
+    share = 100 * first.step / total
+    return Ending(f"first forecast, at {share:.0f} %", end, first.final_loss, first.low_80, first.high_80)
+
+
+def _trace(record: RunState, asked: ChartRequest) -> OtherRun:
+    """Another run; all of it from what was thinned once, a window of it from its rows."""
+    from scalewatch.charts import OtherRun
+    from scalewatch.charts.decimate import Cut
+
+    columns = record.columns()
+    count = -(-len(columns.steps) // MOST_ROWS)
+    if asked.window is not None or count < 2:
+        return OtherRun(record.name, Across(asked.x, columns, record.run).rows, columns.losses)
+    key = asked.x, len(columns.steps)
+    known = _thinned.get(record)
+    if known is None or known[:2] != key:
+        first = np.arange(0, len(columns.steps), count)
+        losses = Cut(first.astype(np.float64), first, len(columns.steps)).of(columns.losses).mean
+        known = (*key, OtherRun(record.name, Across(asked.x, columns, record.run).rows[first], losses))
+        _thinned[record] = known
+    return known[2]

@@ -1,0 +1,206 @@
+"""What is told of a run without a chart: its row in the overview, and its page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalewatch.advice import Advice
+from scalewatch.finding import Phase, Severity
+from scalewatch.forecast import Forecast, LawResidual
+from scalewatch.plain import finding_plain
+
+if TYPE_CHECKING:
+    from scalewatch_tensorboard.runs.run_state import RunState
+
+__all__ = ["page_of", "row_of"]
+
+#: Points of the small picture of a loss.
+SPARK_POINTS = 60
+#: Findings that a page shows, the newest, and those that page before others.
+MOST_FINDINGS = 400
+#: Pieces of advice of the past that a page shows.
+MOST_ADVICE = 100
+#: Knots of the planned learning rates that a page holds.
+PLAN_POINTS = 200
+#: Letters of one note, and notes.
+NOTE_LETTERS, MOST_NOTES = 400, 40
+#: Share of a run that its loss now is a mean of, and rows at least.
+LAST_SHARE, LAST_ROWS = 0.01, 5
+
+
+def row_of(record: RunState) -> dict[str, Any]:
+    """Return the run's row in the overview; made by the thread that follows it, so that a request only picks it up."""
+    with record.lock:
+        verdict = record.monitor.verdict()
+        forecast = None if verdict.finished else record.monitor.forecast()
+        open_now = list(record.monitor.open_incidents)
+        total = record.run.total_steps
+    columns = record.columns()
+    step = int(columns.steps[-1]) if len(columns.steps) else None
+    pages_now = [f for f in open_now if f.pages]
+    lost = any(f.severity is Severity.CRITICAL for f in open_now)
+    level = "lost" if lost else "trouble" if pages_now else "past" if record.worst() else "healthy"
+    low, high = (None, None) if forecast is None else forecast.interval(0.8)
+    return {
+        "name": record.name,
+        "source": record.source,
+        "state": record.state,
+        "read": round(record.read, 4),
+        "rows": len(columns.steps),
+        "step": step or 0,
+        "total_steps": total,
+        "progress": None if total is None else round(min((step or 0) / total, 1.0), 4),
+        "level": level,
+        "headline": _headline(record, verdict.headline),
+        "last_loss": _last_loss(columns.losses) if verdict.last_loss is None else verdict.last_loss,
+        "final_loss": verdict.final_loss,
+        "forecast": None if forecast is None else {"final_loss": forecast.final_loss, "low": low, "high": high},
+        "gap": _gap(verdict.law_gap, verdict.gap_ends_at),
+        "open_incidents": len(pages_now),
+        "incidents": sum(1 for f in record.findings if f.phase is Phase.OPENED and f.pages),
+        "seconds_last": _unix(record),
+        "spark": _spark(columns.steps, columns.losses),
+        "notes": len(record.notes),
+    }
+
+
+def _headline(record: RunState, headline: str) -> str:
+    if record.state == "failed":
+        return next(iter(record.guard.failed.values()), "could not be read")[:NOTE_LETTERS]
+    if not record.rows_read:
+        return "being read" if record.state == "reading" else "no rows yet"
+    return headline
+
+
+def _last_loss(losses: np.ndarray) -> float | None:
+    count = max(round(LAST_SHARE * len(losses)), LAST_ROWS)
+    newest = losses[-count:]
+    newest = newest[np.isfinite(newest)]
+    return float(newest.mean(dtype=np.float64)) if len(newest) else None
+
+
+def _gap(gap: LawResidual | None, ends_at: int | None) -> dict[str, Any] | None:
+    """The distance to the law; rows of an incident do not count for it, so with one open it is from before."""
+    if gap is None:
+        return None
+    low, high = gap.token_range or (None, None)
+    return {
+        "nats": gap.nats,
+        "percent": gap.percent,
+        "tokens_ratio": gap.token_ratio,
+        "tokens_ratio_low": low,
+        "tokens_ratio_high": high,
+        "before_step": ends_at,
+        "sentence": gap.text() if ends_at is None else f"Before the incident at step {ends_at:,}: {gap.text()}",
+    }
+
+
+def _unix(record: RunState) -> float | None:
+    """When the log was last written to, since 1970 [s]."""
+    newest = max((changed for _, _, changed in record.identity), default=None)
+    return None if newest is None else round(newest / 1e9, 1)
+
+
+def _spark(steps: np.ndarray, losses: np.ndarray) -> list[list[float]]:
+    """Few points of the loss: the middle of each stretch, and its greatest where that stands out."""
+    some = np.isfinite(losses)
+    if not some.all():
+        steps, losses = steps[some], losses[some]
+    if not len(losses):
+        return []
+    stretches = min(SPARK_POINTS, len(losses))
+    edges = np.linspace(0, len(losses), stretches + 1).astype(int)
+    means = np.add.reduceat(losses.astype(np.float64), edges[:-1]) / np.diff(edges)
+    middles = steps[(edges[:-1] + edges[1:] - 1) // 2]
+    return [[int(step), float(f"{mean:.5g}")] for step, mean in zip(middles, means, strict=True)]
+
+
+def page_of(record: RunState) -> dict[str, Any]:
+    """Return everything of a run that is not a chart."""
+    with record.lock:
+        forecast = record.forecast()
+        advice = record.monitor.advice()
+        open_now = [finding_plain(f) for f in record.monitor.open_incidents]
+        row = row_of(record)
+    registered = record.registered
+    findings = record.findings
+    if len(findings) > MOST_FINDINGS:
+        pages = [n for n, f in enumerate(findings) if f.pages][-MOST_FINDINGS // 2 :]
+        kept = sorted({*pages, *range(len(findings) - MOST_FINDINGS // 2, len(findings))})
+    else:
+        kept = list(range(len(findings)))
+    return row | {
+        "plan": _plan(record),
+        "columns": record.origin.columns,
+        "notes": [note[:NOTE_LETTERS] for note in record.notes[:MOST_NOTES]],
+        "findings": [finding_plain(findings[n]) | {"index": n} for n in kept],
+        "findings_left_out": len(findings) - len(kept),
+        "open": open_now,
+        "advice": _advice(advice, record.advice),
+        "forecast": _forecast(forecast),
+        "registered": None
+        if registered is None
+        else {
+            "final_loss": registered.final_loss,
+            "low": registered.low,
+            "high": registered.high,
+            "total_steps": registered.total_steps,
+        },
+        "detectors": record.detectors(),
+        "axes": record.axes,
+    }
+
+
+def _plan(record: RunState) -> dict[str, Any]:
+    run = record.run
+    rates = run.learning_rates
+    knots: list[list[float]] | None = None
+    if rates is not None:
+        at = np.unique(np.linspace(1, len(rates), min(PLAN_POINTS, len(rates))).round().astype(int))
+        knots = [[int(step), float(f"{rates[step - 1]:.6g}")] for step in at]
+    return {
+        "total_steps": run.total_steps,
+        "parameters": run.parameters,
+        "non_embedding_parameters": run.non_embedding_parameters,
+        "tokens_per_step": run.tokens_per_step,
+        "learning_rates": knots,
+    }
+
+
+def _advice(now: list[Advice], before: list[Advice]) -> list[dict[str, Any]]:
+    current = [_one(advice, True) for advice in now]
+    told = {(str(a.action), a.reason) for a in now}
+    past = [a for a in reversed(before) if (str(a.action), a.reason) not in told]
+    return current + [_one(advice, False) for advice in past[:MOST_ADVICE]]
+
+
+def _one(advice: Advice, current: bool) -> dict[str, Any]:
+    return {
+        "action": str(advice.action),
+        "reason": advice.reason,
+        "evidence_grade": str(advice.evidence_grade),
+        "expected_gain": advice.expected_gain,
+        "gain_interval": advice.gain_interval,
+        "would_change": advice.would_change,
+        "step": advice.step,
+        "current": current,
+    }
+
+
+def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:
+    if forecast is None:
+        return None
+    low, high = forecast.interval(0.8)
+    return {
+        "step": forecast.step,
+        "total_steps": forecast.total_steps,
+        "final_loss": forecast.final_loss,
+        "low": low,
+        "high": high,
+        "intervals": {str(round(100 * level)): forecast.interval(level) for level in (0.5, 0.8, 0.95)},
+        "notes": list(forecast.notes),
+        "schedule_known": forecast.schedule_known,
+        "laws": forecast.weights,
+    }

@@ -1,0 +1,270 @@
+"""The law that a run is placed in: of the finished runs beside it, or one that was given, or a published one.
+
+Fits are made by the thread that reads the logs; a request takes what there is and says what it is of.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import numpy as np
+
+from scalewatch.charts import Placed
+from scalewatch.errors import ScalewatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scalewatch.fitting.fit import Fit
+    from scalewatch.laws import Curve, CurveLaw
+    from scalewatch.laws.chinchilla import Chinchilla
+    from scalewatch.plan.loss_model import AbstractLossModel
+    from scalewatch.run import Run
+    from scalewatch_tensorboard.runs.registry import RunRegistry
+    from scalewatch_tensorboard.runs.run_state import RunState
+
+__all__ = [
+    "CannotDrawError",
+    "LadderRun",
+    "LawSource",
+    "Placement",
+    "fitted",
+    "law_for",
+    "placement_of",
+    "rungs_beside",
+]
+
+LEVEL = 0.8
+#: Sets of constants that an interval is from: enough for a line on a screen.
+DRAWS = 100
+#: Part of its plan that a finished run has done.
+WHOLE = 0.98
+#: Runs and sizes that a law of final losses, and one of whole curves, takes at least.
+FEWEST_POINTS, FEWEST_SIZES, FEWEST_CURVES, FEWEST_CURVE_SIZES = 8, 3, 3, 3
+#: Runs that a law of curves is fitted to at most, the largest, and rows of each: a fit then takes a second or two.
+MOST_CURVES, MOST_ROWS = 40, 5_000
+#: What is said to somebody whose runs lack it.
+_JOURNAL = (
+    "Train with the ScaleWatch callback, whose journal beside the event files holds it (event files have no place for "
+    "it)."
+)
+
+
+@final
+class CannotDrawError(ScalewatchError):
+    """A chart that cannot be drawn: the sentence says what is missing and how to get it."""
+
+
+@final
+class LadderRun(NamedTuple):
+    """A finished, healthy run: its size, its tokens and where it ended.
+
+    Attributes:
+        record: the run. version: of its record. tokens: in all, count. final_loss: [nats/token].
+    """
+
+    record: RunState
+    version: int
+    tokens: float
+    final_loss: float
+
+    @property
+    def run(self) -> Run:
+        """As planned."""
+        return self.record.run
+
+
+@final
+class LawSource(NamedTuple):
+    """A law and what it is of.
+
+    Attributes:
+        surface: loss over size and tokens, with the errors of the law. bare: the same without.
+        own: whether it rests on runs of this folder. comparable: whether losses may be held against it.
+        notes: what is to be said of it, a sentence each.
+        curve_law, curves: law of the whole curves of the runs beside, and they; None and empty without.
+        fit: of their final losses, None without.
+    """
+
+    surface: AbstractLossModel
+    bare: AbstractLossModel
+    own: bool
+    comparable: bool
+    notes: tuple[str, ...]
+    curve_law: CurveLaw | None = None
+    curves: Sequence[Curve] = ()
+    fit: Fit[Chinchilla] | None = None
+
+
+@final
+class Placement(NamedTuple):
+    """Where a run stands among others.
+
+    Attributes:
+        parameters: of the kind of the law, count. tokens: at the planned end, or so far, count.
+        placed: as the charts take it; its loss is the run's own where it can be compared, else that of the law.
+        loss: of the law at its size and tokens [nats/token]. ended: whether the run is over.
+    """
+
+    parameters: float
+    tokens: float
+    placed: Placed
+    loss: float
+    ended: bool
+
+
+def rungs_beside(library: RunRegistry, record: RunState) -> list[LadderRun]:
+    """Return the finished and healthy runs of the folder that say their size and tokens, but for `record`."""
+    rungs = []
+    for other in library.runs():
+        run, row = other.run, other.summary
+        if other.name == record.name or not other.caught_up or not row:
+            continue
+        loss, tokens = row.get("final_loss"), run.tokens_at(run.total_steps or 0)
+        if loss is None or not tokens or run.parameters is None or row.get("level") not in ("healthy", "past"):
+            continue
+        if (row.get("progress") or 0.0) >= WHOLE and math.isfinite(loss) and loss > 0:
+            rungs.append(LadderRun(other, other.version, tokens, float(loss)))
+    return rungs
+
+
+def law_for(library: RunRegistry, record: RunState) -> LawSource:
+    """Return the law that a run is placed in.
+
+    Raises:
+        CannotDrawError: if it is being fitted.
+    """
+    rungs = rungs_beside(library, record)
+    sizes = len({rung.run.parameters for rung in rungs})
+    have = f"the {len(rungs)} here that say theirs are of {sizes}" if rungs else "no other run here says its size"
+    why = f"A law of your own takes finished runs of three sizes, and {have}"
+    if len(rungs) >= FEWEST_CURVES and sizes >= FEWEST_CURVE_SIZES:
+        made = library.fits.get(rungs)
+        if made is None:
+            raise CannotDrawError(f"A law is being fitted to the {len(rungs)} finished runs here: a few seconds.")
+        if isinstance(made, LawSource):
+            return made
+        why = made.rstrip(".")
+    return _given(library.where.law, why) or _published(why)
+
+
+def placement_of(record: RunState, law: LawSource) -> Placement:
+    """Return where a run stands, at its planned end where it has one.
+
+    Raises:
+        CannotDrawError: if its size or its tokens are not known.
+    """
+    run, kind = record.run, str(law.surface.facts.kind)
+    size = run.non_embedding_parameters if kind == "non_embedding" else run.parameters
+    if size is None:
+        what = "parameters without embeddings, which this law counts," if kind == "non_embedding" else "parameters"
+        raise CannotDrawError(f"How many {what} this run has is not known, so it has no place here. {_JOURNAL}")
+    with record.lock:
+        verdict, forecast = record.monitor.verdict(), record.monitor.forecast()
+        step = record.monitor.step
+    tokens = run.tokens_at(run.total_steps or step)
+    if not tokens:
+        raise CannotDrawError(f"How many tokens a step of this run has is not known. {_JOURNAL}")
+    at_law = float(law.bare.loss(np.array([[math.log(size)]]), np.array([[math.log(tokens)]]))[0, 0])
+    flops = 6.0 * size * tokens
+    placed, ended = Placed(record.name, flops, float(size), at_law), verdict.final_loss is not None
+    if law.comparable and verdict.final_loss is not None and math.isfinite(verdict.final_loss):
+        placed = Placed(record.name, flops, float(size), verdict.final_loss)
+    elif law.comparable and forecast is not None and forecast.final_loss > 0:
+        low, high = forecast.interval(LEVEL)
+        placed = Placed(record.name, flops, float(size), forecast.final_loss, max(low, 1e-3), high)
+    return Placement(float(size), tokens, placed, at_law, ended)
+
+
+def fitted(rungs: list[LadderRun]) -> LawSource:
+    """Return the law of some finished runs: of their final losses where these suffice, else of their whole curves.
+
+    Raises:
+        ScalewatchError: if they lie on none.
+    """
+    from scalewatch.fitting import fit_curves
+    from scalewatch.plan import CurveLossModel
+
+    curves = _curves(rungs)
+    curve_law = fit_curves(curves) if len(curves) >= FEWEST_CURVES else None
+    fit = _points(rungs)
+    said = f"Law: fitted to the {len(rungs)} other finished runs of this folder."
+    if fit is not None:
+        from scalewatch.fitting.chinchilla_file import FittedChinchilla
+        from scalewatch.plan.published import fitted_loss_model
+
+        kept, name = FittedChinchilla.of(fit), "runs of this folder"
+        surface, bare = fitted_loss_model(kept, name, DRAWS), fitted_loss_model(kept, name, 1)
+        return LawSource(surface, bare, True, True, (said,), curve_law, curves, fit)
+    if curve_law is None:
+        raise CannotDrawError("The finished runs here do not say their learning rates, and a law of curves needs them.")
+    if not curve_law.usable:
+        raise CannotDrawError(f"The {len(curves)} finished runs here make no law: {' '.join(curve_law.cautions)}")
+    surfaces = CurveLossModel(curve_law, "runs of this folder", DRAWS), CurveLossModel(curve_law, "runs of this folder")
+    return LawSource(*surfaces, True, True, (said, *curve_law.cautions), curve_law, curves)
+
+
+def _points(rungs: list[LadderRun]) -> Fit[Chinchilla] | None:
+    from scalewatch.fitting.chinchilla import fit_chinchilla
+
+    size = np.array([float(rung.run.parameters or 0) for rung in rungs])
+    if len(rungs) < FEWEST_POINTS or len(np.unique(size)) < FEWEST_SIZES:
+        return None
+    fit = fit_chinchilla(size, [rung.tokens for rung in rungs], [rung.final_loss for rung in rungs])
+    return fit if fit.status.name == "OK" else None
+
+
+def _curves(rungs: list[LadderRun]) -> list[Curve]:
+    from scalewatch.errors import FitError
+    from scalewatch.laws import Curve
+
+    curves = []
+    known = [rung for rung in rungs if rung.run.learning_rates is not None]
+    for rung in sorted(known, key=lambda rung: -(rung.run.parameters or 0))[:MOST_CURVES]:
+        columns = rung.record.columns()
+        kept = np.unique(np.linspace(0, len(columns.steps) - 1, min(len(columns.steps), MOST_ROWS)).astype(int))
+        try:
+            curve = Curve(rung.run, columns.steps[kept], columns.losses[kept])
+        except FitError:
+            continue
+        # a name of the logdir is of one run; that of a run need not be
+        curves.append(curve.renamed(rung.record.name))
+    return curves
+
+
+@lru_cache(maxsize=4)
+def _surfaces(law: str, changed: int = 0) -> tuple[AbstractLossModel, AbstractLossModel]:
+    """A law with and without its errors, by its name or the path of a file that changed last then [ns]."""
+    from scalewatch.plan import loss_model_for
+
+    del changed
+    return loss_model_for(law, DRAWS), loss_model_for(law, 1)
+
+
+def _given(path: Path | None, why: str) -> LawSource | None:
+    """The law file of this TensorBoard, if there is one that can be drawn over size and tokens."""
+    if path is None:
+        return None
+    try:
+        surfaces = _surfaces(str(path), path.stat().st_mtime_ns)
+    except (ScalewatchError, OSError):
+        return None
+    said = (
+        f"Law: {path.name}, given with --scalewatch_law. {why}.",
+        "Its losses can be compared if it is of this data and tokenizer.",
+    )
+    return LawSource(*surfaces, False, True, (*said, *surfaces[0].facts.faults))
+
+
+def _published(why: str) -> LawSource:
+    said = (
+        "Law: Chinchilla (Hoffmann et al. 2022) as refitted by Besiroglu et al. 2024, a published law of another data "
+        "set and tokenizer. The run is placed by its size, tokens and compute: its own loss need not match, and is not "
+        "drawn.",
+        f"{why}: finish smaller runs with the ScaleWatch callback below this folder, or start TensorBoard with "
+        "--scalewatch_law FILE.",
+    )
+    return LawSource(*_surfaces("chinchilla"), False, False, said)

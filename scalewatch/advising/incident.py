@@ -1,0 +1,142 @@
+"""Advice about an open incident of the loss: wait, stop, rewind, put the rate back, cure what recurs.
+
+What is known: many spikes recover alone (BLOOM-176B, +2.9 nats, back within 30 steps without action); going back about
+100 steps and skipping 200 to 500 batches gets past the rest (PaLM, Chowdhery et al. 2022, section 5.1); recurring
+spikes want a structural fix (QK normalisation, z-loss: Wortsman et al. 2023), and after two rollbacks a third restores
+the run without curing it (DeepSeek-V4 report). What is not known: any factor by which to cut a learning rate. None is
+advised but back to the plan, or, where gradient norm or noise were rising before the incident, the habit of 10 to 30 %
+with its price by the law and grade C.
+"""
+
+from __future__ import annotations
+
+from scalewatch.advice import Action, Advice, EvidenceGrade
+from scalewatch.advising.context import AdviceContext
+from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.forecast.candidate_schedules import scaled
+from scalewatch.forecast.counterfactual import position, what_if
+from scalewatch.forecast.law_residual_detector import ScheduleDetector
+
+__all__ = ["about_incident"]
+
+#: Steps before the incident to go back to, and the steps after which waiting has had its chance (PaLM; BLOOM).
+REWIND_STEPS = 100
+PATIENCE_STEPS = 300
+#: Spikes in one run, and rollbacks, from which on the cause is taken to be structural.
+RECURRING_SPIKES = 3
+RECURRING_ROLLBACKS = 2
+#: What to do about a cause that is no matter of training.
+REMEDIES = {
+    "hardware": "Take that rank out, or swap its device, and see whether the loss of the others goes on as before.",
+    "optimizer_state_lost": "Load the state of the optimizer with the weights, or warm the learning rate up again.",
+    "fp16_overflow": "Train in bf16, or look at the loss scale.",
+}
+#: What was rising before an incident speaks for a rate too high for this run, and the cut that is habit (by 20 %).
+STRAIN = {Kind.GRAD_DRIFT: "gradient norm", Kind.NOISE: "noise of the loss"}
+HABITUAL_CUT = 0.8
+_URGENT = (Kind.NONFINITE, Kind.DIVERGENCE, Kind.SPIKE)
+
+
+def about_incident(now: AdviceContext) -> list[Advice]:
+    """Return what to do about the most urgent incident of the loss; empty if none is open."""
+    # a NaN loss and a NaN gradient are of one kind: the worse of them counts
+    by_kind = {f.kind: f for f in sorted(now.open_incidents, key=lambda f: f.severity.rank)}
+    incident = next((by_kind[kind] for kind in _URGENT if kind in by_kind and by_kind[kind].pages), None)
+    if incident is None:
+        return []
+    first = [*_back_to_plan(now.step, incident, now.off_plan), *_remedy(now.step, incident)]
+    rewind = _rewind(now.step, incident, skip=not first)
+    if incident.severity is Severity.CRITICAL:
+        return [*first, _lost(now.step, incident), *_structural(now), rewind]
+    advice = [*first, *_structural(now)] or _strained(now, incident)
+    if now.step - incident.start_step < PATIENCE_STEPS and not advice:
+        return [_wait(now.step, incident)]
+    return [*advice, rewind]
+
+
+def _back_to_plan(step: int, incident: Finding, off_plan: ScheduleDetector) -> list[Advice]:
+    if off_plan.since is None or off_plan.factor <= 1:
+        return []
+    reason = (
+        f"The learning rate is {off_plan.factor:.3g} times its plan since step {off_plan.since:,}, and the "
+        f"{_name(incident)} began at step {incident.start_step:,}: put it back on its plan."
+    )
+    change = "The loss staying where it is with the rate back on its plan for some hundred steps."
+    return [Advice(Action.LOWER_LEARNING_RATE, reason, EvidenceGrade.B, None, step, None, change)]
+
+
+def _remedy(step: int, incident: Finding) -> list[Advice]:
+    cause = str(incident.evidence.get("cause", ""))
+    if cause not in REMEDIES:
+        return []
+    reason = str(incident.evidence.get("cause_reason", ""))
+    grade = EvidenceGrade(str(incident.evidence.get("cause_grade") or "C"))
+    said = f"{reason[:1].upper()}{reason[1:]}. {REMEDIES[cause]}"
+    change = "The same incident after that cause is out of the way."
+    return [Advice(Action.CHECK_SETUP, said, grade, None, step, None, change)]
+
+
+def _structural(now: AdviceContext) -> list[Advice]:
+    if now.rollbacks >= RECURRING_ROLLBACKS:
+        what = f"The run was rolled back {now.rollbacks} times already: one more restores it, and cures nothing."
+    elif now.spikes >= RECURRING_SPIKES:
+        what = f"This is spike {now.spikes} of this run: rewinding again will not cure it."
+    else:
+        return []
+    reason = (
+        f"{what} Consider QK normalisation, z-loss, a longer warm-up or a lower peak rate; by which factor nobody has "
+        "shown, 10 to 30 % is a habit."
+    )
+    change = "Spikes at the same batches with other weights: then it is the data."
+    return [Advice(Action.CHECK_SETUP, reason, EvidenceGrade.B, None, now.step, None, change)]
+
+
+def _strained(now: AdviceContext, incident: Finding) -> list[Advice]:
+    before = [f for f in now.open_incidents if f.kind in STRAIN and f.start_step < incident.start_step]
+    if not before:
+        return []
+    rising = " and the ".join(f"{STRAIN[f.kind]} since step {f.start_step:,}" for f in before)
+    reason = (
+        f"The {rising} had been rising before this {_name(incident)}: the rate may be too high for this run. By which "
+        f"factor to lower it nobody has shown; a cut of {1 - HABITUAL_CUT:.0%} is habit"
+    )
+    gain, interval = _price(now)
+    reason += "." if gain is None else ", with its price by the law if nothing else was wrong."
+    change = "The same spikes at the lower rate: then the cure is structural (QK normalisation, z-loss)."
+    return [Advice(Action.LOWER_LEARNING_RATE, reason, EvidenceGrade.C, gain, now.step, interval, change)]
+
+
+def _price(now: AdviceContext) -> tuple[float | None, tuple[float, float] | None]:
+    """What the habitual cut gains by the law (less than nothing), and its 80 % interval."""
+    at = None if now.forecaster is None else position(now.forecaster)
+    if now.forecaster is None or at is None or not at.planned or now.forecaster.forecast() is None:
+        return None, None
+    outcome = what_if(now.forecaster, [scaled(at.rest, HABITUAL_CUT)])[1]
+    low, high = outcome.difference_interval(0.8)
+    return -outcome.difference, (-high, -low)
+
+
+def _lost(step: int, incident: Finding) -> Advice:
+    since = f"{incident.start_step:,}"
+    reason = f"Every step since {since} is lost to the {_name(incident)}: stop rather than pay for more of them."
+    change = "The loss back where it was before that step, without a rewind."
+    return Advice(Action.STOP, reason, EvidenceGrade.B, None, step, None, change)
+
+
+def _rewind(step: int, incident: Finding, *, skip: bool) -> Advice:
+    back = max(incident.start_step - REWIND_STEPS, 1)
+    past = " and skip the next 200 to 500 batches, as PaLM did" if skip else ""
+    reason = f"Go back to a checkpoint from before step {back:,}{past}."
+    change = "The loss returning to its trend alone before the checkpoint is loaded."
+    return Advice(Action.REWIND, reason, EvidenceGrade.B, None, step, None, change)
+
+
+def _wait(step: int, incident: Finding) -> Advice:
+    until = f"{incident.start_step + PATIENCE_STEPS:,}"
+    reason = f"Spikes like this often recover alone. Look again at step {until}."
+    change = f"The loss still above its trend at step {until}, or not finite before."
+    return Advice(Action.WAIT, reason, EvidenceGrade.B, None, step, None, change)
+
+
+def _name(incident: Finding) -> str:
+    return {Kind.NONFINITE: "non-finite loss"}.get(incident.kind, incident.kind.value.replace("_", " "))

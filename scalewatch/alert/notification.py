@@ -1,0 +1,358 @@
+"""What is sent: one message about one run, the same for every receiver, as plain data."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, final
+
+from scalewatch.advice import gain_text
+from scalewatch.errors import ConfigError
+from scalewatch.finding import Severity
+
+__all__ = ["Item", "Notification", "Recommendation", "Status", "began", "clean", "kind_words", "plain_text"]
+
+#: A text from outside is cut here [characters]: what is longer is no sentence.
+MAX_TEXT = 600
+#: Incidents in one message: a phone shows no more, and there are hardly more kinds.
+MAX_ITEMS = 10
+#: Recommendations in one message.
+MAX_ADVICE = 3
+#: Labels in one message.
+MAX_LABELS = 10
+
+#: What people call a kind, where its own word does not say it.
+_WORDS = {
+    "nonfinite": "loss is NaN or infinite",
+    "spike": "loss spike",
+    "divergence": "loss diverges",
+    "grad_norm": "gradient norm jumped",
+    "off_law": "above its scaling law",
+    "better_than_law": "below its scaling law",
+    "off_plan": "learning rate off its plan",
+    "plateau": "loss has stopped falling",
+    "level_shift": "loss shifted to another level",
+    "noise": "loss grows noisier",
+    "grad_drift": "gradient norm drifts",
+    "too_good": "loss is too good",
+    "throughput": "steps have become slow",
+    "validation": "validation loss gets worse",
+    "precursor": "early sign of trouble",
+    "stalled": "no step is made",
+    "gone": "the process is gone",
+    "target": "forecast misses the target",
+    "advice": "advice from the forecast",
+}
+
+#: What people call it in "... is over", where that is another word.
+_OVER = {
+    "nonfinite": "NaN or infinite loss",
+    "divergence": "divergence",
+    "grad_norm": "jump of the gradient norm",
+    "off_law": "gap above its scaling law",
+    "better_than_law": "gap below its scaling law",
+    "off_plan": "learning rate off its plan",
+    "plateau": "plateau",
+    "level_shift": "shift of the loss",
+    "noise": "noisier loss",
+    "grad_drift": "drift of the gradient norm",
+    "too_good": "loss that was too good",
+    "throughput": "stretch of slow steps",
+    "validation": "rise of the validation loss",
+    "stalled": "stop of the steps",
+    "gone": "absence of the process",
+    "target": "miss of its target",
+}
+
+#: How the step is joined to a kind that has not gone on since then.
+_JOINED = {"bad_batch": "at", "advice": "at", "stalled": "after", "gone": "after"}
+
+
+def kind_words(kind: str) -> str:
+    """Return what people call a kind of finding.
+
+    >>> kind_words("divergence"), kind_words("bad_batch")
+    ('loss diverges', 'bad batch')
+    """
+    return _WORDS.get(kind, kind.replace("_", " "))
+
+
+def began(kind: str, step: int) -> str:
+    """Return since when it is so, or when it was.
+
+    >>> began("spike", 1000), began("bad_batch", 1000)
+    ('since step 1,000', 'at step 1,000')
+    """
+    return f"{_JOINED.get(kind, 'since')} step {step:,}"
+
+
+def clean(text: object, limit: int = MAX_TEXT) -> str:
+    """Return `text` as one line without control, format, bidirectional and lone surrogate characters.
+
+    >>> clean("a\\n\\u202eb\\x1b[31m", 20)
+    'a b[31m'
+    """
+    string = str(text)[: 4 * limit]
+    if not (string.isascii() and string.isprintable()):
+        string = "".join(
+            " " if c in "\n\r\t\v\f\u2028\u2029\u0085" else c
+            for c in string
+            if c in "\n\r\t\v\f\u2028\u2029\u0085" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
+        )
+    string = " ".join(string.split())
+    return string if len(string) <= limit else string[: limit - 1].rstrip() + "…"
+
+
+@final
+class Status(StrEnum):
+    """What a message is about."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    STARTED = "started"
+    ENDED = "ended"
+    DIGEST = "digest"
+    TEST = "test"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What to do: an `Advice` as words.
+
+    Attributes:
+        action, reason: what and why. grade: how good the evidence is, A to C.
+        gain: what it should gain [nats/token], None where nobody knows; gain_interval: 80 % interval of it.
+        would_change: what would change it, a sentence.
+    """
+
+    action: str
+    reason: str
+    grade: str
+    gain: float | None = None
+    gain_interval: tuple[float, float] | None = None
+    would_change: str = ""
+
+    @property
+    def text(self) -> str:
+        """What to do and why, how sure that is and what it gains, in a sentence or two."""
+        sure = {
+            "A": "measured in published comparisons",
+            "B": "reported by large runs, or by a calibrated law",
+            "C": "a rule of thumb",
+        }
+        gain = gain_text(self.gain, self.gain_interval)
+        action = self.action.replace("_", " ")
+        graded = sure.get(self.grade, self.grade)
+        return f"{action[:1].upper()}{action[1:]}: {self.reason} ({graded}{f'; {gain}' if gain else ''})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "action": self.action,
+            "reason": self.reason,
+            "grade": self.grade,
+            "gain": self.gain,
+            "gain_interval": None if self.gain_interval is None else list(self.gain_interval),
+            "would_change": self.would_change,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Recommendation:
+        """Return what `to_json` wrote.
+
+        Raises:
+            LookupError, TypeError, ValueError: if it is something else.
+        """
+        gain, interval = data["gain"], data["gain_interval"]
+        low, high = (0.0, 0.0) if interval is None else interval
+        return cls(
+            str(data["action"]),
+            str(data["reason"]),
+            str(data["grade"]),
+            None if gain is None else float(gain),
+            None if interval is None else (float(low), float(high)),
+            str(data["would_change"]),
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One incident, as a message tells it.
+
+    Attributes:
+        kind: what was found. severity: the worst it has been. over: whether it is resolved.
+        message: one sentence with numbers. start_step, step: where it began, newest word of it.
+        since_unix_s: when it opened [s]. times: how often it opened, 1 unless it flaps.
+        news: whether this message is about it; else it is listed because it goes on.
+    """
+
+    kind: str
+    severity: Severity
+    over: bool
+    message: str
+    start_step: int
+    step: int
+    since_unix_s: float
+    times: int = 1
+    news: bool = True
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One message.
+
+    Attributes:
+        id: the same for each attempt to send this message.
+        status: what it is about. severity: the worst in it. run, run_id: which run. step: its newest step.
+        at_unix_s: when it was made [s]. reason: why it is sent now, in words.
+        items: incidents. advice: what to do. rows: (label, text) lines, of an end or a digest.
+        folded: findings since the last message that have no place of their own here [count].
+        may_repeat: whether it may have arrived before (the process was killed while it was sent).
+        link: where to look, empty if nowhere. mentions, labels: as the rules say.
+        curve: (step, loss [nats/token]) points for a picture; not kept when the process ends.
+    """
+
+    id: str
+    status: Status
+    severity: Severity
+    run: str
+    run_id: str
+    step: int
+    at_unix_s: float
+    reason: str = ""
+    headline: str = ""
+    items: tuple[Item, ...] = ()
+    advice: tuple[Recommendation, ...] = ()
+    rows: tuple[tuple[str, str], ...] = ()
+    folded: int = 0
+    may_repeat: bool = False
+    link: str = ""
+    mentions: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    curve: tuple[tuple[int, float], ...] = field(default=(), compare=False)
+
+    @property
+    def title(self) -> str:
+        """Status, run and what it is, in one line for a lock screen."""
+        return f"{self.badge} {self.run}: {self.what}"
+
+    @property
+    def badge(self) -> str:
+        """How bad it is, in one word."""
+        if self.status is Status.FIRING:
+            return {Severity.INFO: "NOTE", Severity.WARNING: "WARNING", Severity.CRITICAL: "CRITICAL"}[self.severity]
+        if self.status is Status.ENDED and self.severity is Severity.CRITICAL:
+            return "CRASHED"
+        return self.status.value.upper()
+
+    @property
+    def what(self) -> str:
+        """What it is about, without the run."""
+        if self.headline:
+            return self.headline.removeprefix("crashed ") if self.badge == "CRASHED" else self.headline
+        news = [item for item in self.items if item.news] or list(self.items)
+        words = [f"{kind_words(i.kind)} {began(i.kind, i.start_step)}" for i in news if not i.over]
+        words += [f"{_OVER.get(i.kind, kind_words(i.kind))} is over" for i in news if i.over]
+        more = f" (and {len(words) - 2} more)" if len(words) > 2 else ""
+        return "; ".join(words[:2]) + more
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data; the picture's points are left out."""
+        return {
+            "id": self.id,
+            "status": self.status.value,
+            "severity": self.severity.value,
+            "run": self.run,
+            "run_id": self.run_id,
+            "step": self.step,
+            "at_unix_s": round(self.at_unix_s, 3),
+            "reason": self.reason,
+            "title": self.title,
+            "headline": self.headline,
+            "items": [
+                {
+                    "kind": i.kind,
+                    "severity": i.severity.value,
+                    "over": i.over,
+                    "message": i.message,
+                    "start_step": i.start_step,
+                    "step": i.step,
+                    "since_unix_s": round(i.since_unix_s, 3),
+                    "times": i.times,
+                    "news": i.news,
+                }
+                for i in self.items
+            ],
+            "advice": [a.to_json() for a in self.advice],
+            "rows": [list(row) for row in self.rows],
+            "folded": self.folded,
+            "may_repeat": self.may_repeat,
+            "link": self.link,
+            "mentions": list(self.mentions),
+            "labels": dict(self.labels),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Notification:
+        """Return the notice that `to_json` wrote.
+
+        Raises:
+            ConfigError: if it is none.
+        """
+        try:
+            return cls(
+                id=str(data["id"]),
+                run=str(data["run"]),
+                run_id=str(data["run_id"]),
+                reason=str(data["reason"]),
+                headline=str(data["headline"]),
+                link=str(data["link"]),
+                status=Status(data["status"]),
+                severity=Severity(data["severity"]),
+                step=int(data["step"]),
+                at_unix_s=float(data["at_unix_s"]),
+                items=tuple(Item(**{**i, "severity": Severity(i["severity"])}) for i in data["items"][:MAX_ITEMS]),
+                advice=tuple(map(Recommendation.from_json, data["advice"][:MAX_ADVICE])),
+                rows=tuple((str(a), str(b)) for a, b in data["rows"]),
+                folded=int(data["folded"]),
+                may_repeat=bool(data["may_repeat"]),
+                mentions=tuple(map(str, data["mentions"])),
+                labels=tuple((str(k), str(v)) for k, v in data["labels"].items()),
+            )
+        except (LookupError, TypeError, ValueError, AttributeError) as fault:
+            raise ConfigError(f"This is no notice ({type(fault).__name__}).") from None
+
+
+def plain_text(notice: Notification) -> str:
+    """Return the whole message as text: for e-mail, for a screen reader, for a terminal."""
+    lines = [notice.title]
+    if notice.may_repeat:
+        lines.append("(This may have reached you before: the process was killed while it was sent.)")
+    for item in notice.items:
+        state = "over" if item.over else str(item.severity)
+        often = f", {item.times:,} times" if item.times > 1 else ""
+        newest = f", newest word at step {item.step:,}" if item.step != item.start_step else ""
+        since = f"{began(item.kind, item.start_step)}{newest}{often}"
+        lines.append(f"\n[{state}] {kind_words(item.kind)} ({since})\n  {item.message}")
+    for index, advice in enumerate(notice.advice):
+        lines.append(("\nWhat to do: " if not index else "or: ") + advice.text)
+        if advice.would_change:
+            lines.append(f"  Would change it: {advice.would_change}")
+    if notice.rows:
+        width = max(len(label) for label, _ in notice.rows)
+        lines.append("")
+        lines += [f"{label:<{width}}  {text}" for label, text in notice.rows]
+    if notice.folded:
+        lines.append(f"\n{notice.folded:,} further findings since the last message are in the journal only.")
+    if notice.labels:
+        lines.append("\n" + ", ".join(f"{name}={value}" for name, value in notice.labels))
+    if notice.link:
+        lines.append(f"\n{notice.link}")
+    if notice.reason:
+        lines.append(f"\nSent because {notice.reason}")
+    return "\n".join(lines)

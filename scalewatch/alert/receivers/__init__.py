@@ -1,0 +1,1 @@
+"""Who is told: one receiver a file."""

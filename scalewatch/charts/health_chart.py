@@ -1,0 +1,221 @@
+"""The health of a run: how far each row stands from the level of the run, its noise, and what moved before the loss.
+
+Everything over the axis of the run, with its incidents as bars at the foot: what is open ends at the newest row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scalewatch.charts.decimate import Envelope, cut
+from scalewatch.charts.incidents import Incident, rows_of, severity_channels, shown, spans_of, tips
+from scalewatch.charts.marks import evenly
+from scalewatch.charts.spec import Axis, Drawing, Spec, beside, channel, ending, layer, panel, table, tip
+from scalewatch.charts.style import named, theme_of
+from scalewatch.charts.x_axis import (
+    SMOOTH,
+    Frame,
+    XUnit,
+    frame_of,
+    hover,
+    label_last,
+    line_layer,
+    params_of,
+    row_layers,
+)
+from scalewatch.charts.y_domain import clipped, reach_of
+from scalewatch.errors import ConfigError
+
+__all__ = ["Gauge", "Threshold", "health"]
+
+Floats = NDArray[np.float64]
+
+#: Heights of the panels, and of a row of incidents [pixels].
+SIGMA_HEIGHT, GAUGE_HEIGHT, ROW_HEIGHT = 200, 64, 20
+#: Gauges that are drawn, and kinds of incidents [count].
+MOST_GAUGES, MOST_KINDS = 8, 10
+#: Least reach of the axis of residuals [sigmas]: a quiet run looks quiet.
+LEAST_SIGMAS = 5.0
+#: Reach of the axis below the level at most [sigmas]: that far down a run is only learning.
+MOST_BELOW = 10.0
+#: Room above the highest line, relative to it.
+WORDS_ROOM = 0.35
+#: Greatest over least value of a gauge from which its axis is logarithmic.
+LOG_FROM = 30.0
+TIPS = (tip("mean", "sigmas, mean", "+.2f"), tip("low", "least", "+.2f"), tip("high", "greatest", "+.2f"))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A line across the residuals: at how many sigmas something is said, and what."""
+
+    sigmas: float
+    label: str
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Gauge:
+    """One quantity that is watched beside the loss.
+
+    Attributes:
+        label: what it is, with its unit. x: places on the axis, shape (n,), never falling. values: shape (n,).
+        limit: what it should stay below, None for nothing.
+    """
+
+    label: str
+    x: Floats
+    values: Floats
+    limit: float | None = None
+
+
+def health(
+    x: ArrayLike,
+    sigmas: ArrayLike,
+    *,
+    title: str,
+    subtitle: Sequence[str] = (),
+    unit: XUnit = "steps",
+    thresholds: Sequence[Threshold] = (),
+    gauges: Sequence[Gauge] = (),
+    incidents: Sequence[Incident] = (),
+    window: tuple[float, float] | None = None,
+    end: float | None = None,
+    log_x: bool = False,
+    dark: bool = False,
+    width: int = 900,
+) -> Drawing:
+    """Draw how a run fares.
+
+    Args:
+        x: place of each row on the axis, in `unit`, shape (n,), never falling.
+        sigmas: how far each row's loss is above the run's level, in standard deviations of one row, shape (n,).
+        title: headline. subtitle: sentences under it. unit: steps, tokens, flops or hours.
+        thresholds: lines across the residuals. gauges: a slim panel each, at most 8.
+        incidents: on the same axis. window: from, to; infinite for an open end; None for all.
+        end: planned end of the axis. log_x: a logarithmic one. dark: colours. width: of the whole chart [pixels].
+
+    Raises:
+        ConfigError: if no row has a residual, or the columns differ in length.
+    """
+    at, off = np.asarray(x, dtype=np.float64), np.asarray(sigmas)
+    if off.shape != at.shape:
+        raise ConfigError(f"`sigmas` must have the shape of `x` (got {off.shape} for {at.shape}).")
+    if not np.isfinite(off).any():
+        raise ConfigError("There is nothing to draw: the level of this run is not known yet, it takes some rows.")
+    frame = frame_of(at, unit, window, end, log=log_x, theme=theme_of(dark), width=width)
+    seen = shown(incidents, frame.across.low, frame.across.high)
+    rows = frame.taken.of(off)
+    panels = [_residuals(frame, off, rows, thresholds, seen)]
+    panels += [made for gauge in gauges[:MOST_GAUGES] if (made := _gauge(frame, gauge, seen)) is not None]
+    if seen:
+        panels.append(_spans(frame, seen))
+    label_last(panels, frame)
+    values = table(x=frame.taken.x, mean=rows.mean, low=rows.low, high=rows.high, rows=frame.taken.rows)["values"]
+    meta = {
+        "domain": [frame.across.low, frame.across.high],
+        "zoomed": not frame.whole,
+        "sentence": _sentence(title, rows, incidents),
+    }
+    more: Spec = {"datasets": {"rows": values}, "params": params_of(panels, frame.theme)}
+    return ending(panels, frame.theme, title=title, subtitle=subtitle, width=width, meta=meta, **more)
+
+
+def _residuals(
+    frame: Frame, off: NDArray[np.floating], rows: Envelope, thresholds: Sequence[Threshold], incidents: list[Incident]
+) -> Spec:
+    theme = frame.theme
+    lines = np.array([0.0, *(each.sigmas for each in thresholds), LEAST_SIGMAS, -LEAST_SIGMAS])
+    up = reach_of(rows, log=False, whole=not frame.whole, bands=[lines], unit="number")
+    if up is None:
+        up = Axis(-LEAST_SIGMAS, LEAST_SIGMAS)
+    # all of the lines and room for their words, however calm the rows are
+    high = max(up.high, (1.0 + WORDS_ROOM) * float(lines.max()))
+    up = up._replace(low=max(min(up.low, -LEAST_SIGMAS), -MOST_BELOW), high=high)
+    up = up._replace(title="loss above its level  [sigma]")
+    y = beside(channel("mean", up, grid=True, most=6))
+    layers = [*spans_of(incidents, frame.x, theme), *row_layers(frame, rows, y, "low", "high")]
+    layers.append(line_layer(frame.few.of(off), y, frame.x, theme, 1.8, gaps=True))
+    for each in thresholds:
+        rule = table(mean=[each.sigmas], label=[each.label])
+        layers.append(layer("rule", rule, {"color": theme.alarm, "strokeDash": [6, 4], "strokeWidth": 1.3}, y=y))
+        above = each.sigmas == lines.max()
+        place: Spec = {"align": "right", "baseline": "bottom" if above else "top", "dx": -4, "dy": -2 if above else 3}
+        place |= {"fontSize": 11}
+        halo: Spec = {"color": theme.background, "stroke": theme.background, "strokeWidth": 4, "strokeJoin": "round"}
+        said: Spec = {"x": {"value": frame.width}, "y": y, "text": {"field": "label", "type": "nominal"}}
+        layers += [layer("text", rule, place | how, **said) for how in (halo, {"color": theme.alarm})]
+    layers += [hover(frame, "sigmas", TIPS), *clipped(rows, up, frame.x, theme, "sigmas")]
+    return panel(layers, frame.width, SIGMA_HEIGHT)
+
+
+def _gauge(frame: Frame, gauge: Gauge, incidents: list[Incident]) -> Spec | None:
+    """The panel of one gauge; None if the window holds nothing of it."""
+    theme, across = frame.theme, frame.across
+    if gauge.x.shape != gauge.values.shape or gauge.x.ndim != 1:
+        raise ConfigError(f"The arrays of the gauge '{gauge.label:.40}' must have one shape (n,).")
+    rows = cut(gauge.x, across.low, across.high, log=across.log, stretches=2 * SMOOTH).of(gauge.values)
+    fine = rows.mean[np.isfinite(rows.mean)]
+    log = bool(len(fine)) and float(fine.min()) > 0 and float(fine.max()) > LOG_FROM * float(fine.min())
+    near = [] if gauge.limit is None or not len(fine) or fine.max() < 0.1 * gauge.limit else [np.array([gauge.limit])]
+    up = reach_of(rows, log=log, whole=True, zero=not log, bands=near, unit="number")
+    if up is None:
+        return None
+    y = beside(channel("value", up, grid=True, most=3))
+    layers = [*spans_of(incidents, frame.x, theme), line_layer(rows, y, frame.x, theme)]
+    if near:
+        rule: Spec = {"color": theme.alarm, "strokeDash": [6, 4], "strokeWidth": 1.3}
+        layers.append(layer("rule", table(value=[gauge.limit]), rule, y=y))
+    return panel(layers, frame.width, GAUGE_HEIGHT, title=named(gauge.label), theme=theme)
+
+
+def _spans(frame: Frame, incidents: list[Incident]) -> Spec:
+    """A bar for each incident, a row for each kind."""
+    theme = frame.theme
+    kinds = evenly(list(dict.fromkeys(each.name for each in incidents)), MOST_KINDS)
+    kept = [each for each in incidents if each.name in kinds]
+    rows, by = rows_of(kept, theme), severity_channels()
+    shown_axis = {"domain": False, "ticks": False, "grid": True, "labelLimit": 110, "minExtent": 48}
+    y: Spec = {"field": "what", "type": "nominal", "scale": {"domain": kinds}, "axis": shown_axis, "title": None}
+    click: Spec = {"cursor": "pointer", "clip": False}
+    layers = [
+        layer(
+            "rule",
+            rows,
+            click | {"strokeWidth": 6, "strokeOpacity": 0.5, "strokeCap": "round"},
+            x=frame.x,
+            x2={"field": "end"},
+            y=y,
+            color=by["color"],
+            tooltip=tips(),
+        ),
+        layer("point", rows, click | {"filled": True, "opacity": 1}, x=frame.x, y=y, tooltip=tips(), **by),
+    ]
+    still = [each for each in kept if each.is_open]
+    if still:
+        said = table(x=[each.end for each in still], what=[each.name for each in still], label=["open"] * len(still))
+        mark: Spec = {"align": "left", "dx": 6, "fontSize": 11, "fontWeight": "bold", "color": theme.alarm}
+        layers.append(
+            layer("text", said, mark | {"clip": False}, x=frame.x, y=y, text={"field": "label", "type": "nominal"})
+        )
+    return panel(layers, frame.width, ROW_HEIGHT * max(len(kinds), 2), title="incidents", theme=theme)
+
+
+def _sentence(title: str, rows: Envelope, incidents: Sequence[Incident]) -> str:
+    """The picture in words, for those who do not see it."""
+    said = [f"{title}: no row in this window"]
+    if np.isfinite(rows.high).any():
+        place = int(np.nanargmax(rows.high))
+        said = [
+            f"{title}: the highest row stands {rows.high[place]:.1f} sigma above the level of the run, "
+            f"at {rows.steps[place]:,.6g}"
+        ]
+    is_open = [each.name for each in incidents if each.is_open]
+    said.append(f"{len(incidents)} incidents" + (f", open: {', '.join(is_open)}" if is_open else ", none open"))
+    return "; ".join(said) + "."

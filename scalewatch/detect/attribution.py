@@ -1,0 +1,293 @@
+"""Why an incident happened, as far as numbers carry.
+
+Each rule asks for evidence that the other causes do not leave; where there is none the answer is "unknown". Grades:
+A measured directly (a rate above its plan, one rank alone), B the marks that this cause leaves and few others do, C a
+hint that is worth a look. In the order in which they are asked:
+
+    hardware               one rank not finite, or the same one far from the others again
+    learning_rate_too_high above its plan, or above all it was before, when the incident began
+    optimizer_state_lost   right level first and then up, within 100 steps of going back to a checkpoint
+    fp16_overflow          non-finite gradients before the non-finite loss
+    bad_batch              one row high, the next one normal
+    learning_rate_too_high gradient norm up before the loss; noise that grew; the end of a warm-up; a rate like nobody's
+    data_change            a new level with unchanged noise
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, NamedTuple, final
+
+from scalewatch.detect.base import Sample, amount
+from scalewatch.detect.baseline import RobustBaseline
+from scalewatch.detect.grad_norm import GradNorm
+from scalewatch.detect.noise import Noise
+from scalewatch.detect.nonfinite import NonFiniteGradient
+from scalewatch.detect.precursor import Precursor
+from scalewatch.detect.schedule import Schedule
+from scalewatch.detect.state import Stateful
+from scalewatch.finding import Finding, Kind, Phase
+
+__all__ = ["CauseAttribution", "odd_rank"]
+
+#: Kinds of findings that have a cause.
+EXPLAINED = frozenset({Kind.SPIKE, Kind.BAD_BATCH, Kind.DIVERGENCE, Kind.NONFINITE, Kind.LEVEL_SHIFT, Kind.TOO_GOOD})
+#: Learning rate above its plan that is no rounding, and that is beyond doubt [ratio].
+ABOVE_PLAN, FAR_ABOVE_PLAN = 1.05, 1.5
+#: Steps after a jump of the rate above all it was, and after a resume, in which it is to blame [steps]; at least so
+#: many rows. Adam without its second moment takes steps of full size for some 1/(1 - beta2) of them: 20 at .95.
+JUMP_STEPS, RESUME_STEPS, LEAST_ROWS = 512, 100, 8
+#: Loss that is the one from before the resume [ratio].
+SAME_LEVEL = 1.05
+#: Rows between a non-finite gradient and the incident, and the fewest of them [rows].
+OVERFLOW_ROWS, OVERFLOWS = 64, 2
+#: Rows between the last high gradient norm and the incident [rows]: spikes follow within 8 steps (SCIENCE 7).
+LEAD_ROWS = 8
+#: High gradient norms, and steps, before the loss rises that are more than a hint [rows, steps].
+LEAD_HIGH, LEAD_LONG = 3, 3
+#: Steps between a precursor and the incident [steps]: eight samples of one that is measured every eighth step.
+PRECURSOR_STEPS = 64
+#: Recent gradient norm over its base, and scatter over its least, that are signs of instability [log units, ratio].
+GRAD_GROWN, NOISE_GROWN = math.log(1.4), 1.5
+#: Length of the warm-up, from the first step, within which its end is to blame [ratio].
+AFTER_WARM_UP = 2.0
+#: Rates above this are like nobody's: published transformers peak at 1e-5 to 6e-3 with Adam, at 2e-2 to 5e-2 with Muon.
+NOBODYS_RATE = 0.06
+#: One rank off by so many scaled median deviations, and by so much of the median; ranks to compare at least.
+RANK_SIGMAS, RANK_SHARE, RANKS = 10.0, 0.05, 3
+#: Scale of a normal distribution over its median absolute deviation.
+MAD = 1.4826
+
+
+class _Told(NamedTuple):
+    cause: str
+    grade: str
+    reason: str
+
+
+@final
+class CauseAttribution(Stateful):
+    """Adds `cause`, `cause_grade` and `cause_reason` to the evidence of a finding.
+
+    A later finding of the same incident keeps the cause of an earlier one unless it has a better grade. Memory: a dozen
+    numbers and a sentence per kind. Nothing resets it.
+
+    >>> from scalewatch.finding import Severity
+    >>> from scalewatch.run import Run
+    >>> schedule = Schedule(Run("doc", learning_rates=[1e-3] * 100))
+    >>> muted = schedule.mutes(50, 4e-3)
+    >>> cause = Cause(Level(), schedule, GradNorm(), NonFiniteGradient(), Noise(), Precursor())
+    >>> spike = Finding(Kind.SPIKE, Severity.WARNING, 50, 49, "loss rose")
+    >>> row = Sample()
+    >>> row.step = 50
+    >>> told = cause.explain(spike, row)
+    >>> told.evidence["cause"], told.evidence["cause_grade"], told.evidence["cause_reason"]
+    ('learning_rate_too_high', 'A', 'the learning rate of 0.004 is 4 times its plan')
+    """
+
+    STATE = ("resumed", "resumed_step", "resumed_loss", "rank", "rank_rows", "rank_step", "rank_broken", "told")
+
+    def __init__(
+        self,
+        level: RobustBaseline,
+        schedule: Schedule,
+        gradient: GradNorm,
+        overflow: NonFiniteGradient,
+        noise: Noise,
+        precursor: Precursor,
+    ) -> None:
+        self._level, self._schedule, self._noise = level, schedule, noise
+        self._gradient, self._overflow, self._precursor = gradient, overflow, precursor
+        self.resumed = False
+        self.resumed_step = 0
+        self.resumed_loss = 0.0
+        self.rank = -1
+        self.rank_rows = 0
+        self.rank_step = 0
+        self.rank_broken = False
+        self.told: dict[str, list[str]] = {}
+
+    def resume(self, step: int) -> None:
+        """Note that the run goes back to this step; before the level forgets where it was."""
+        self.resumed, self.resumed_step = self._level.rows > 0, step
+        self.resumed_loss = self._level.near
+        self.told = {}
+
+    def look_at_ranks(self, sample: Sample) -> None:
+        """Take in the losses of the ranks at a row that may belong to an incident."""
+        rank, broken = odd_rank(sample.rank_losses)
+        if rank < 0:
+            return
+        self.rank_rows = self.rank_rows + 1 if rank == self.rank else 1
+        self.rank, self.rank_step, self.rank_broken = rank, sample.step, broken
+
+    def explain(self, finding: Finding, sample: Sample) -> Finding:
+        """The finding, with its cause among the evidence; the same one if its kind has none."""
+        if finding.kind not in EXPLAINED:
+            return finding
+        told = self._rank(finding, sample) or self._rule(finding, sample)
+        kind = finding.kind.value
+        if finding.phase is not Phase.OPENED and kind in self.told:
+            before = _Told(*self.told[kind])
+            if before.grade and (not told.grade or before.grade <= told.grade):
+                told = before
+        self.told[kind] = list(told)
+        if finding.phase is Phase.CLOSED:
+            del self.told[kind]
+        evidence = {"cause": told.cause, "cause_grade": told.grade, "cause_reason": told.reason}
+        return replace(finding, evidence={**finding.evidence, **evidence})
+
+    def _rule(self, finding: Finding, sample: Sample) -> _Told:
+        kind = finding.kind
+        if kind is Kind.BAD_BATCH:
+            return self._bad_batch(finding)
+        if kind in (Kind.LEVEL_SHIFT, Kind.TOO_GOOD):
+            return self._data_change(finding)
+        start = finding.start_step
+        told = self._ended() if kind is Kind.NONFINITE else None
+        told = told or self._rate_above(start, sample) or self._resumed(finding, sample)
+        if told is None and kind is Kind.NONFINITE:
+            told = self._overflowed(finding, sample)
+        return told or self._unstable(finding, sample) or self._settled(finding) or self._unknown()
+
+    def _rank(self, finding: Finding, sample: Sample) -> _Told | None:
+        if self.rank < 0 or not finding.start_step <= self.rank_step <= finding.step:
+            return None
+        if self.rank_broken:
+            grade = "A" if self.rank_rows > 1 else "B"
+            return _Told(
+                "hardware", grade, f"the loss of rank {self.rank} alone is not finite at step {self.rank_step}"
+            )
+        if self.rank_rows < 2:
+            return None
+        reason = f"the loss of rank {self.rank} alone is far from those of the others, {self.rank_rows} times running"
+        return _Told("hardware", "B", reason)
+
+    def _rate_above(self, start: int, sample: Sample) -> _Told | None:
+        schedule = self._schedule
+        rate, planned = schedule.rate, schedule.planned
+        if planned > 0.0 and rate > ABOVE_PLAN * planned:
+            grade = "A" if rate > FAR_ABOVE_PLAN * planned else "B"
+            reason = f"the learning rate of {rate:.3g} is {rate / planned:.3g} times its plan"
+            return _Told("learning_rate_too_high", grade, reason)
+        reach = max(JUMP_STEPS, LEAST_ROWS * sample.spacing)
+        if schedule.jump_ratio > FAR_ABOVE_PLAN and 0 <= start - schedule.jump_step + sample.spacing <= reach:
+            reason = (
+                f"the learning rate went to {schedule.jump_ratio:.3g} times its highest before at step "
+                f"{schedule.jump_step}, and this began at step {start}"
+            )
+            return _Told("learning_rate_too_high", "A", reason)
+        return None
+
+    def _resumed(self, finding: Finding, sample: Sample) -> _Told | None:
+        if not self.resumed:
+            return None
+        steps = finding.start_step - self.resumed_step
+        level = finding.evidence.get("level_nats")
+        if not 0 <= steps <= max(RESUME_STEPS, LEAST_ROWS * sample.spacing) or not isinstance(level, float):
+            return None
+        if not level > 0.0 or abs(math.log(level) - self.resumed_loss) > math.log(SAME_LEVEL):
+            return None
+        reason = (
+            f"the run went back to step {self.resumed_step}, where its loss was right at first ({amount(level)}), and "
+            f"the loss rose {steps} steps later: as Adam does without its moments"
+        )
+        return _Told("optimizer_state_lost", "B", reason)
+
+    def _overflowed(self, finding: Finding, sample: Sample) -> _Told | None:
+        bad = self._overflow
+        near = 0 <= finding.step - bad.last_step <= OVERFLOW_ROWS * sample.spacing
+        if bad.bad_rows < OVERFLOWS or not near or not bad.infinite:
+            return None
+        reason = f"the gradient norm was infinite in {bad.bad_rows} rows up to step {bad.last_step}"
+        return _Told("fp16_overflow", "B", reason)
+
+    def _ended(self) -> _Told | None:
+        """A loss that was off before it was no number has the cause that it had then."""
+        for kind in (Kind.DIVERGENCE, Kind.SPIKE):
+            before = _Told(*self.told.get(kind.value, ("", "", "")))
+            if before.grade:
+                return before._replace(reason=f"the {kind.value} before it: {before.reason}")
+        return None
+
+    def _bad_batch(self, finding: Finding) -> _Told:
+        gradient = self._gradient
+        if not gradient.level.rows:
+            return _Told("bad_batch", "B", "one row is high and the next one normal")
+        if gradient.high_rows and gradient.high_step < finding.start_step <= gradient.high_last + LEAD_ROWS:
+            return _Told(
+                "bad_batch", "C", "one row is high and the next one normal, but the gradient norm was up before"
+            )
+        return _Told("bad_batch", "A", "one row is high and the next one normal, and the gradient norm not up before")
+
+    def _unstable(self, finding: Finding, sample: Sample) -> _Told | None:
+        """Signs that the steps are too large: two of them, or a long lead of the gradient norm, are grade B."""
+        start, schedule, gradient = finding.start_step, self._schedule, self._gradient
+        signs, sure = [], False
+        lead = start - gradient.high_step
+        if gradient.high_rows and lead > 0 and start - gradient.high_last <= LEAD_ROWS * sample.spacing:
+            signs.append(f"the gradient norm was up {lead} steps before the loss")
+            sure = lead >= LEAD_LONG * sample.spacing and gradient.high_rows >= LEAD_HIGH
+        inside = self._precursor
+        names = [name for name in inside.up if not name.startswith("grad_norm")]
+        if names and inside.high_step < start and start - inside.high_last <= PRECURSOR_STEPS:
+            signs.append(f"{' and '.join(names[:2])} had been up since step {inside.high_step}")
+        grown = gradient.level.near - gradient.level.base
+        if gradient.level.rows >= LEAST_ROWS and grown > max(GRAD_GROWN, gradient.level.scale):
+            signs.append(f"the gradient norm had grown {math.exp(grown):.1f} times")
+        if self._noise.grown > NOISE_GROWN:
+            signs.append(f"the noise of the loss had grown {self._noise.grown:.1f} times")
+        rate = schedule.rate
+        if rate >= NOBODYS_RATE:
+            signs.append(f"the learning rate of {rate:.3g} is higher than that of published transformers")
+        if schedule.warms_up and start - schedule.first_step <= AFTER_WARM_UP * (
+            schedule.top_step - schedule.first_step
+        ):
+            signs.append(f"the learning rate rose until step {schedule.top_step}")
+        if not signs or (rate == rate and rate < 0.5 * schedule.highest):
+            return None
+        text = signs[0] if len(signs) == 1 else f"{', '.join(signs[:-1])} and {signs[-1]}"
+        return _Told("learning_rate_too_high", "B" if sure or len(signs) > 1 else "C", text)
+
+    def _settled(self, finding: Finding) -> _Told | None:
+        """A divergence that ends at a new level, with nothing else changed."""
+        is_over = finding.kind is Kind.DIVERGENCE and finding.phase is Phase.CLOSED and "settled" in finding.message
+        return self._data_change(finding) if is_over else None
+
+    def _unknown(self) -> _Told:
+        lacks = []
+        if not self._gradient.level.rows:
+            lacks.append("gradient norm")
+        if self._schedule.highest == 0.0:
+            lacks.append("learning rate")
+        reason = "nothing in the log tells one cause from another"
+        return _Told("unknown", "", f"{reason}; it has no {' and no '.join(lacks)}" if lacks else reason)
+
+    def _data_change(self, finding: Finding) -> _Told:
+        if self._noise.grown > NOISE_GROWN or "level_nats" not in finding.evidence:
+            return self._unknown()
+        reason = f"the loss moved near step {finding.start_step} and its noise stayed what it was"
+        return _Told("data_change", "C", reason)
+
+
+def odd_rank(losses: Any) -> tuple[int, bool]:
+    """The one rank that is not like the others, -1 if there is none, and whether its loss is not finite.
+
+    >>> odd_rank((3.1, 3.0, float("nan"), 3.2)), odd_rank((3.1, 3.0, 9.0, 3.2)), odd_rank((3.1, 3.0, 3.3, 3.2))
+    ((2, True), (2, False), (-1, False))
+    """
+    try:
+        values = [float(value) for value in losses or ()]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return -1, False
+    if len(values) < RANKS:
+        return -1, False
+    broken = [rank for rank, value in enumerate(values) if not math.isfinite(value)]
+    if broken:
+        return (broken[0], True) if len(broken) == 1 else (-1, False)
+    ranked = sorted(values)
+    median = ranked[len(ranked) >> 1]
+    spread = MAD * sorted(abs(value - median) for value in values)[len(values) >> 1]
+    far = [r for r, v in enumerate(values) if abs(v - median) > max(RANK_SIGMAS * spread, RANK_SHARE * abs(median))]
+    return (far[0], False) if len(far) == 1 else (-1, False)

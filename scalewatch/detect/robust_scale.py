@@ -1,0 +1,182 @@
+"""How much the rows of a series scatter about their level, for one row and for sums over many.
+
+    scale   s = median |y - 2 y' + y''| / 1.652       y', y'': the two rows before; over the last 128 rows
+              and at least IQR(y - level) / 1.349, once 64 rows are known
+              and at least deepest dip / 3, a dip being one row below both its neighbours
+    wander  w = q75 |m - 2 m' + m''| * 4 / (2.818 s)    m, m', m'': means of 16 rows each; at least 1
+
+A second difference has no slope in it, so a falling loss does not look noisy even in a log of thirty rows; in a
+smoothed log it is too small, which the quartiles of the excess see. Incidents go up: a dip is noise, and the deepest
+one warns of heavy tails before the quantiles do; one alone at most doubles the scale.
+
+Why not a variance: one bad batch in a window of 128 doubles it. Why a median, which wastes half the rows: the steep
+start of a short log fills its upper quartile.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import final
+
+from scalewatch.detect.state import Stateful
+
+__all__ = ["RobustScale", "Window"]
+
+#: Rows whose scatter is the scale, and the least of them while only the younger half of a short log counts [rows].
+SCALE_ROWS = 128
+LEAST_SCALE_ROWS = 16
+#: Rows before the quartiles of the excess count: before, they hold the first descent [rows].
+QUARTILE_ROWS = 64
+#: Scale before anything is known [log units], and the rows it counts for: median over the sources in data/.
+PRIOR_SCALE = 0.015
+PRIOR_ROWS = 4.0
+#: Least scale [log units]: below it logs are smoothed or held-out, and their scatter is not noise.
+LEAST_SCALE = 5e-4
+#: Median and upper quartile of |second difference| of white noise of unit sd: .6745 sqrt(6), 1.1503 sqrt(6).
+NORMAL_BEND, NORMAL_HIGH_BEND = 1.652, 2.818
+#: Interquartile range of a normal distribution of unit sd.
+NORMAL_IQR = 1.349
+#: Deepest dip in the last hundred rows of white noise of unit sd (95th percentile, simulated), and how much of it a
+#: row forgets.
+NORMAL_DIP = 3.0
+DIP_FADE = 1.0 / 128.0
+#: Rows of one block mean; block bends kept.
+BLOCK_ROWS = 16
+BLOCKS = 128
+#: Block bends that the doubt about the wander starts with: w is raised by 1 + 1/sqrt(4 + bends).
+FEW_BLOCKS = 4.0
+
+
+@final
+class Window(Stateful):
+    """The last values, oldest first, and sorted: half a microsecond a row.
+
+    Memory: twice `rows` floats. Only finite values may enter.
+
+    >>> window = Window(3)
+    >>> for value in (5.0, 1.0, 9.0, 2.0):
+    ...     window.push(value, 3)
+    >>> window.values, window.ranked
+    ([1.0, 9.0, 2.0], [1.0, 2.0, 9.0])
+    """
+
+    STATE = ("values",)
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.values: list[float] = []
+        self.ranked: list[float] = []
+
+    def _loaded(self) -> None:
+        del self.values[: -self.rows]
+        self.ranked = sorted(self.values)
+
+    def push(self, value: float, keep: int) -> None:
+        """Take one value in and let the oldest go, down to `keep` values."""
+        values, ranked = self.values, self.ranked
+        values.append(value)
+        insort(ranked, value)
+        if keep > self.rows:
+            keep = self.rows
+        while len(values) > keep:
+            del ranked[bisect_left(ranked, values.pop(0))]
+
+    def quantile(self, share: float) -> float:
+        """The value that this share of the window lies below."""
+        return self.ranked[int(share * len(self.ranked))]
+
+
+@final
+class RobustScale(Stateful):
+    """Scale of one row and wander of many.
+
+    NaN never enters. Memory: 3 x 128 floats, twice. Nothing resets it; `pause` only says that rows are missing.
+
+    Attributes:
+        rows: rows learnt, count.
+        scale: sd of one row [units of the series].
+        wander: by how much sums over many rows scatter more than white noise would, at least 1 [ratio].
+
+    >>> from random import Random
+    >>> scatter, noise = Scatter(), Random(0)
+    >>> for row in range(1000):
+    ...     value = noise.gauss(0.0, 0.02)
+    ...     scatter.learn(value - 0.001 * row, value)
+    >>> round(scatter.scale, 3)
+    0.02
+    """
+
+    STATE = ("rows", "scale", "wander", "past", "bends", "excesses", "dip", "sum", "summed", "means", "block_bends")
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.scale = PRIOR_SCALE
+        self.wander = 1.0 + 1.0 / FEW_BLOCKS**0.5
+        self.past: list[float] = []
+        self.bends = Window(SCALE_ROWS)
+        self.excesses = Window(SCALE_ROWS)
+        self.dip = 0.0
+        self.sum = 0.0
+        self.summed = 0
+        self.means: list[float] = []
+        self.block_bends = Window(BLOCKS)
+
+    def learn(self, value: float, excess: float) -> None:
+        """Take in one finite row and its excess over the level."""
+        self.rows += 1
+        self.excesses.push(excess, SCALE_ROWS)
+        past = self.past
+        past.append(value)
+        if len(past) < 3:
+            return
+        before, middle = past[0], past[1]
+        del past[0]
+        dip = min((before if before < value else value) - middle, 2.0 * NORMAL_DIP * self.scale)
+        faded = self.dip * (1.0 - DIP_FADE)
+        self.dip = dip if dip > faded else faded
+        half = self.rows // 2
+        self.bends.push(abs(before - 2.0 * middle + value), half if half > LEAST_SCALE_ROWS else LEAST_SCALE_ROWS)
+        self._rate()
+
+    def block(self, value: float) -> None:
+        """Count one row that belongs to no incident into the block means."""
+        self.sum += value
+        self.summed += 1
+        if self.summed < BLOCK_ROWS:
+            return
+        means = self.means
+        means.append(self.sum / BLOCK_ROWS)
+        self.sum, self.summed = 0.0, 0
+        if len(means) < 3:
+            return
+        self.block_bends.push(abs(means[0] - 2.0 * means[1] + means[2]), BLOCKS)
+        del means[0]
+        ratio = self.block_bends.quantile(0.75) / NORMAL_HIGH_BEND * BLOCK_ROWS**0.5 / self.scale
+        self.wander = max(1.0, ratio) * (1.0 + 1.0 / (FEW_BLOCKS + len(self.block_bends.ranked)) ** 0.5)
+
+    def pause(self) -> None:
+        """The next row does not follow the last one."""
+        self.past = []
+
+    def restart(self) -> None:
+        """The series starts anew elsewhere; how much it scatters stays known."""
+        self.past, self.means = [], []
+        self.sum, self.summed = 0.0, 0
+
+    def _rate(self) -> None:
+        ranked = self.bends.ranked
+        count = len(ranked)
+        scale = ranked[count >> 1] / NORMAL_BEND
+        if count < SCALE_ROWS:
+            prior = PRIOR_ROWS * (1.0 - count / SCALE_ROWS)
+            scale = ((prior * PRIOR_SCALE * PRIOR_SCALE + count * scale * scale) / (prior + count)) ** 0.5
+        ranked = self.excesses.ranked
+        count = len(ranked)
+        if count >= QUARTILE_ROWS:
+            spread = (ranked[(3 * count) >> 2] - ranked[count >> 2]) / NORMAL_IQR
+            if spread > scale:
+                scale = spread
+        dip = self.dip / NORMAL_DIP
+        if dip > scale:
+            scale = dip
+        self.scale = scale if scale > LEAST_SCALE else LEAST_SCALE

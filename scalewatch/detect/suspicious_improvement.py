@@ -1,0 +1,134 @@
+"""A loss that is better than it can be: a leak, repeated data, a broken evaluation."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+from scalewatch.detect.base import amount
+from scalewatch.detect.baseline import nats
+from scalewatch.detect.block import AbstractBlockDetector, Block
+from scalewatch.detect.changepoint_window import ChangepointWindow
+from scalewatch.detect.incident_state import IncidentState
+from scalewatch.finding import Finding, Kind, Severity
+
+__all__ = ["DROP", "SuspiciousImprovement"]
+
+#: Shift in its own scale, as in level_shift.py [sigmas].
+SIGMAS = 6.0
+#: Fall at once that is worth a note [log units: 3 %], and that is worth waking someone [log units: 26 %]: a change of
+#: the data mixture, which is often meant, moves the loss by 5 to 20 %.
+DROP, PAGE_DROP = 0.03, 0.3
+#: Least d log loss / d log steps, twice what level_shift.py asks for; and that of a fall that wakes someone.
+LEARNING, PAGE_LEARNING = 1.0, 4.0
+#: Least rows before a fall wakes someone [rows]: a run that sits on a plateau at its start falls off it at once.
+PAGE_ROWS = 512
+#: Blocks after which the fallen loss is taken for its level [blocks].
+GIVE_UP_BLOCKS = 64
+#: Part of the fall that is to come back for it to be over.
+BACK = 0.5
+#: Loss that no text has [log of nats/token]: 0.25 is 0.09 bits a character at 4 characters a token, a seventh of the
+#: lower bound of English (Shannon 1951, 0.6 bits). It speaks only of runs whose first loss is that of text.
+FLOOR = math.log(0.25)
+#: First loss of a language model [log of nats/token]: log of a vocabulary of 16 to 500 million, with some slack.
+LEAST_START, MOST_START = math.log(2.5), math.log(25.0)
+
+
+@final
+class SuspiciousImprovement(AbstractBlockDetector):
+    """Loss fell at once and stays down, faster than learning explains; or is below what any text has.
+
+    Rule: fall of more than 3 % and 6 s between 8 blocks before and 4 after (trail.py), d log loss / d log steps above
+    1, learning rate unchanged: info; above 26 % after 512 rows: warning. A block below 0.25 nats/token in a run that
+    began between 2.5 and 25: info. Closes when half of it has come back, or after 64 blocks. Memory: six numbers.
+    `restart` closes it.
+
+    >>> from scalewatch.detect.block import Blocks
+    >>> from scalewatch.detect.base import Sample
+    >>> from scalewatch.detect.schedule import Schedule
+    >>> from scalewatch.run import Run
+    >>> blocks, row, trail = Blocks(Schedule(Run("doc"))), Sample(), Trail()
+    >>> detector = TooGood(trail)
+    >>> row.usable = True
+    >>> for row.step in range(1, 2501):
+    ...     row.row, row.log_loss = row.step, 1.0 + 0.01 * (row.step * 7 % 5) - 0.4 * (row.step > 2000)
+    ...     block = blocks.take(row, hold=False)
+    ...     if block is not None:
+    ...         trail.follow(block)
+    ...         finding = detector.observe(block)
+    ...         if finding is not None:
+    ...             print(finding.step, finding.severity, finding.message)
+    2112 warning loss fell at once from 2.773 to 1.860 (-33 %) near step 1953, faster than learning does
+    """
+
+    name = "too good"
+    STATE = ("life", "rows", "blocks", "bound", "is_text", "begun", "told_floor")
+
+    def __init__(self, trail: ChangepointWindow) -> None:
+        super().__init__(IncidentState(Kind.TOO_GOOD))
+        self._trail = trail
+        self.rows = 0
+        self.blocks = 0
+        self.bound = 0.0
+        self.is_text = False
+        self.begun = False
+        self.told_floor = False
+
+    def observe(self, block: Block) -> Finding | None:
+        self.rows += block.rows
+        if block.loss != block.loss:
+            return None
+        if not self.begun:
+            self.begun, self.is_text = True, LEAST_START < block.loss < MOST_START
+        if self.life.is_open:
+            return self._watch(block)
+        if self._trail.ready and self._fell():
+            return self._open(block)
+        if self.is_text and block.loss < FLOOR and not self.told_floor:
+            self.told_floor, self.bound, self.blocks = True, FLOOR, 0
+            message = f"loss of {amount(nats(block.loss))} nats per token is below what any text has"
+            return self.life.open(Severity.INFO, block.step, block.first_step, message, self._evidence(block.loss))
+        return None
+
+    def restart(self) -> None:
+        self.life.forget()
+
+    def _fell(self) -> bool:
+        trail = self._trail
+        fast = trail.shift < -DROP and trail.sigmas > SIGMAS and trail.elasticity > LEARNING
+        return fast and not trail.rate_changed
+
+    def _open(self, block: Block) -> Finding:
+        trail = self._trail
+        before, now = nats(trail.level), nats(block.loss)
+        share = 100.0 * (now / before - 1.0)
+        message = (
+            f"loss fell at once from {amount(before)} to {amount(now)} ({share:.0f} %) near step {trail.start_step}, "
+            "faster than learning does"
+        )
+        pages = trail.shift < -PAGE_DROP and trail.elasticity > PAGE_LEARNING and self.rows > PAGE_ROWS
+        evidence = {
+            **self._evidence(block.loss),
+            "level_nats": before,
+            "excess_nats": now - before,
+            "sigmas": trail.sigmas,
+            "elasticity": trail.elasticity,
+        }
+        self.bound, self.blocks = trail.now - BACK * trail.shift, 0
+        severity = Severity.WARNING if pages else Severity.INFO
+        found = self.life.open(severity, block.step, trail.start_step, message, evidence)
+        trail.move(block.step)
+        return found
+
+    def _watch(self, block: Block) -> Finding | None:
+        self.blocks += 1
+        if block.loss > self.bound:
+            message = f"loss is up again at {amount(nats(block.loss))}"
+        elif self.blocks >= GIVE_UP_BLOCKS:
+            message = f"loss has stayed near {amount(nats(block.loss))}, which is taken for its level from here on"
+        else:
+            return None
+        return self.life.close(block.step, message, self._evidence(block.loss))
+
+    def _evidence(self, log_loss: float) -> dict[str, float]:
+        return {"loss_nats": nats(log_loss)}

@@ -1,0 +1,143 @@
+"""How far a run is off what was promised of it: nats, per cent, tokens and compute, and how likely by chance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+from scalewatch.forecast.changepoint import ChangeShape, ResidualChange, tail
+
+__all__ = ["LawResidual"]
+
+#: Token ratios beyond this are no statement about tokens any more.
+MOST_TOKEN_RATIO = 20.0
+#: Freedom of a law whose scatter is taken as known.
+KNOWN = 1_000
+#: A way to leave the law is told where chance makes it in fewer runs than this.
+TOLD_CHANCE = 0.01
+#: A chance below this is not told as a number: no tail is known so far out.
+LEAST_TOLD = 1e-4
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LawResidual:
+    """How far a run is off the law that it is watched with.
+
+    Attributes:
+        step: step at which it was measured.
+        loss: loss of the run there: the promised one and what the run was above it over the last fifth of its
+            steps, on average [nats/token].
+        expected: what the law expected there before the run started [nats/token].
+        sd: standard error of `expected`, the law's own [nats/token].
+        noise: standard error of `loss` from batch noise [nats/token].
+        token_ratio: tokens that the law needs for this loss at this point of the same schedule, over tokens
+            used: at 0.9 a tenth of the compute is lost. None if the law reaches this loss with no amount.
+        tokens: tokens consumed, None if unknown.
+        token_range: 80 % interval of `token_ratio`, (low, high), high infinite where no amount is enough; None if
+            unknown.
+        freedom: degrees of freedom of the law's own scatter: few runs make a far one likelier.
+        departure: in which way it left its law; None before that can be asked.
+        newest_nats: the newest stretch alone above the law [nats/token]; None if it is not known apart.
+    """
+
+    step: int
+    loss: float
+    expected: float
+    sd: float
+    noise: float
+    token_ratio: float | None
+    tokens: float | None = None
+    token_range: tuple[float, float] | None = None
+    freedom: int = KNOWN
+    departure: ResidualChange | None = None
+    newest_nats: float | None = None
+
+    @property
+    def nats(self) -> float:
+        """Loss above the law [nats/token]; negative is better than the law."""
+        return self.loss - self.expected
+
+    @property
+    def percent(self) -> float:
+        """`nats` in per cent of the expected loss."""
+        return 100.0 * self.nats / self.expected
+
+    @property
+    def sigmas(self) -> float:
+        """`nats` in standard errors of the law and of the batch noise together."""
+        error = math.hypot(self.sd, self.noise)
+        return self.nats / error if error > 0 else math.inf
+
+    @property
+    def chance(self) -> float:
+        """Probability that a run on its law looks like this: by the way it got there, or else by its distance."""
+        if self.departure is not None:
+            return self.departure.chance
+        return tail(self.sigmas, self.freedom) if math.isfinite(self.sigmas) else 1.0
+
+    def text(self) -> str:
+        """Say it in one sentence, and the way in a second where chance does not explain it."""
+        side = "above" if self.nats > 0 else "below"
+        far = f"{abs(self.nats):.3f} nats ({self._percent()} %) {side} its law"
+        return f"{far} (the law's own error is {self.sd:.3f}): {self._equivalent()}.{self._way()}"
+
+    def _percent(self) -> str:
+        size = abs(self.percent)
+        return f"{size:.0f}" if size >= 10 else f"{size:.1f}" if size >= 1 else f"{size:.2f}"
+
+    def _equivalent(self) -> str:
+        ratio = self.token_ratio
+        if ratio is None or ratio > MOST_TOKEN_RATIO:
+            return "better than the law expects of any number of tokens"
+        between = "" if self.token_range is None else f" (80 %: {self._between(*self.token_range)})"
+        lost = f", {100 * (1 - ratio):.0f} % of the compute so far is lost" if ratio < 0.995 else ""
+        if self.tokens is None:
+            return f"at step {self.step:,} you are where the law expects step {ratio * self.step:,.0f}{between}{lost}"
+        here, there = _count(self.tokens), _count(ratio * self.tokens)
+        return f"at {here} tokens you are where the law expects {there}{between}{lost}"
+
+    def _between(self, low: float, high: float) -> str:
+        scale = self.step if self.tokens is None else self.tokens
+        least, most = (f"{v * scale:,.0f}" if self.tokens is None else _count(v * scale) for v in (low, min(high, 1e9)))
+        return f"{least} or more" if high > MOST_TOKEN_RATIO else f"{least} to {most}"
+
+    def _way(self) -> str:
+        if self.chance >= TOLD_CHANCE:
+            return ""
+        if self.departure is not None:
+            return f" {told(self.departure)}"
+        said = odds(self.chance)
+        return f" {said[0].upper()}{said[1:]}."
+
+
+def told(left: ResidualChange) -> str:
+    """Say in which way a run left its law, since when, how sure that is, and how likely by chance."""
+    moved = "up" if left.nats > 0 else "down"
+    words = {
+        ChangeShape.OFFSET: "an offset from the start on",
+        ChangeShape.STEP: f"a step {moved} at step {left.since_step:,}",
+        ChangeShape.DRIFT: f"a drift {moved} since step {left.since_step:,}",
+        ChangeShape.SLOPE: f"a wrong slope from the start on, {moved}",
+        ChangeShape.ASYMPTOTE: f"a wrong asymptote, too {'high' if left.nats > 0 else 'low'}",
+    }[left.way]
+    sure = f"{100 * min(left.way_probability, 0.99):.0f} % sure"
+    return f"It looks like {words} ({sure}), {abs(left.nats):.3f} nats so far; {odds(left.chance)}."
+
+
+def odds(chance: float) -> str:
+    """Say how many healthy runs look like this, in plain words."""
+    if chance >= 0.1:
+        return f"{100 * chance:.0f} % of healthy runs look like this by chance"
+    if chance < LEAST_TOLD:
+        return f"fewer than 1 healthy run in {1 / LEAST_TOLD:,.0f} looks like this by chance"
+    return f"about 1 healthy run in {float(f'{1 / chance:.1g}'):,.0f} looks like this by chance"
+
+
+def _count(value: float) -> str:
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            scaled = value / size
+            return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f} {unit}"
+    return f"{value:.0f}"

@@ -1,0 +1,118 @@
+"""Signs in a curve that no law of falling loss curves describes it: its forecast is then not to be taken for more.
+
+Each is a sentence for people. Where the curve rises, the interval also holds that it goes on to rise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import numpy as np
+
+from scalewatch.laws import LossBlocks
+
+if TYPE_CHECKING:
+    from scalewatch.forecast.forecast import Forecast
+    from scalewatch.forecast.forecaster import Forecaster
+
+__all__ = ["Rise", "ValidityWarning", "disagreement", "is_memorising", "rising_trend", "validity_warnings"]
+
+#: Loss below which a model recites its data: text has more entropy than that (Hoffmann et al. 2022: E = 1.7 nats/token
+#: over web text; code is near 0.5), so laws of pre-training say nothing [nats/token].
+RECITES = 0.3
+#: Part of the steps so far, at their end, held against the lowest stretch before, and how far [standard errors].
+RECENT_SHARE, SIGMAS = 0.1, 4.0
+#: A rise that is worth a word, relative: the misfit of a law of loss curves (0.3 %), twice.
+RISE = 0.006
+
+
+@final
+class ValidityWarning(NamedTuple):
+    """What speaks against a forecast.
+
+    Attributes:
+        text: a sentence. void: whether no law holds at all, so that its number is worth nothing.
+    """
+
+    text: str
+    void: bool
+
+
+@final
+class Rise(NamedTuple):
+    """A curve that rises.
+
+    Attributes:
+        since: step of its lowest stretch. per_step: how fast it has risen since [nats/token per step].
+    """
+
+    since: int
+    per_step: float
+
+    @property
+    def text(self) -> str:
+        """What that means for a forecast, in a sentence."""
+        return (
+            f"The loss has been rising since step {self.since:,}, and laws of loss curves only fall: overfitting, "
+            "other data or too high a rate. The interval holds both that it recovers and that it goes on."
+        )
+
+
+def validity_warnings(forecaster: Forecaster) -> list[ValidityWarning]:
+    """Return what speaks against a forecast of this run."""
+    said: list[ValidityWarning] = []
+    blocks = forecaster.blocks
+    if is_memorising(blocks):
+        said.append(
+            ValidityWarning(
+                f"The loss is {blocks.losses[-1]:.2g}: so little is left that the model recites its data. Laws of "
+                "pre-training say nothing about that.",
+                True,
+            )
+        )
+    rise = rising_trend(blocks)
+    if rise is not None:
+        said.append(ValidityWarning(rise.text, True))
+    total, step = forecaster.run.total_steps, blocks.last_step
+    if total is not None and step > total:
+        said.append(
+            ValidityWarning(f"The run is at step {step:,}, beyond the {total:,} planned: its length was wrong.", False)
+        )
+    return said
+
+
+def is_memorising(blocks: LossBlocks) -> bool:
+    """Return whether so little loss is left that no law of pre-training holds."""
+    return bool(blocks.losses) and blocks.losses[-1] < RECITES
+
+
+def rising_trend(blocks: LossBlocks) -> Rise | None:
+    """Return the rise that a curve is in, None if it is in none that is worth a word."""
+    _, means, losses, rows = blocks.arrays()
+    if len(losses) < 8:
+        return None
+    recent = means >= (1.0 - RECENT_SHARE) * means[-1]
+    before = ~recent
+    if not before.any() or recent.sum() < 1:
+        return None
+    level = float(np.average(losses[recent], weights=rows[recent]))
+    at = float(np.average(means[recent], weights=rows[recent]))
+    lowest = int(np.argmin(np.where(before, losses, np.inf)))
+    error = blocks.log_noise * math.hypot(rows[recent].sum() ** -0.5, rows[lowest] ** -0.5)
+    if level / losses[lowest] - 1.0 <= max(RISE, SIGMAS * error):
+        return None
+    return Rise(int(means[lowest]), (level - float(losses[lowest])) / max(at - float(means[lowest]), 1.0))
+
+
+def disagreement(with_law: Forecast, alone: Forecast) -> str | None:
+    """Return a sentence if a ladder's law and the run's own curve contradict each other; None if they do not."""
+    low, high = with_law.interval(0.95)
+    own_low, own_high = alone.interval(0.95)
+    if low <= own_high and own_low <= high:
+        return None
+    return (
+        f"The law and the run's own curve contradict each other: by its curve alone it ends at {alone.final_loss:.3f} "
+        f"(95 %: {own_low:.3f} to {own_high:.3f}). A law of another tokenizer, unit or batch size does "
+        "that: trust neither."
+    )

@@ -1,0 +1,232 @@
+"""CSV and TSV with any column names, streamed; a header that is repeated or grows is followed.
+
+Also Lightning's `metrics.csv`, which is rewritten with another header whenever a new metric turns up, has a row for
+each call of the logger and leaves blank what that call did not log.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, final
+
+from scalewatch.errors import LogError
+from scalewatch.logs.lines import Lines, head
+from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.naming import run_name
+from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.logs.values import is_blank, number
+from scalewatch.observation import Observation
+
+__all__ = ["CsvLog", "CsvTable", "LightningCsv", "cells_of", "header_of"]
+
+DELIMITERS = ",\t;|"
+#: Lines that one quoted cell may go over.
+MOST_LINES_OF_A_CELL = 16
+
+
+def cells_of(line: str, delimiter: str) -> list[str]:
+    """Return the cells of one line."""
+    if '"' not in line:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return line.split(delimiter)
+
+
+def header_of(line: str) -> tuple[list[str], str]:
+    """Return the column names in a first line and what stands between them."""
+    delimiter = max(DELIMITERS, key=line.count)
+    names = [name.strip().strip("#").strip() for name in cells_of(line, delimiter)]
+    return names, delimiter
+
+
+def _first_line(path: Path) -> str:
+    """The first line that holds anything and is no comment; a header may begin with #."""
+    lines = [line for line in head(path).split("\n")[:200] if line.strip()]
+    plain = [line for line in lines if not line.startswith("#")]
+    if lines and lines[0].startswith("#") and plain:
+        # numpy.savetxt marks its header so
+        before = lines[: lines.index(plain[0])][-1]
+        names, delimiter = header_of(before)
+        if len(names) > 1 and len(names) == len(cells_of(plain[0], delimiter)) and _is_numbers(plain[0]):
+            return before
+    return plain[0] if plain else ""
+
+
+def _is_numbers(line: str) -> bool:
+    cells = cells_of(line, header_of(line)[1])
+    return any(number(cell) is not None for cell in cells) and all(
+        is_blank(cell) or number(cell) is not None for cell in cells
+    )
+
+
+@final
+class CsvLog(AbstractTabularLog):
+    """One CSV file as one run.
+
+    Args:
+        path: the file. name: of the run. columns: field -> column, as the user says.
+        rename: column -> name for some columns, with all others left out; None to take the names as they are.
+
+    Raises:
+        LogError: if no loss can be told.
+    """
+
+    def __init__(
+        self, path: Path, name: str, columns: Mapping[str, str], rename: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(name, path, columns)
+        self._rename = rename
+        if rename is not None:
+            self.assembled.sparse = True  # where a run of a chart has no row, another has one
+        self._lines = Lines(path, self.note)
+        self._top = _first_line(path)
+        self._first = self._top
+        self._names: list[str] = []
+        self._delimiter = ","
+        self._data_lines = 0
+        self._skip = 0
+        self._ragged = False
+        if not self._top:
+            raise LogError(f"{path}: is empty so far.")
+        self._head(self._top)
+        self.settle(self._names)
+
+    def _head(self, line: str) -> None:
+        self._first = "" if _is_numbers(line) else line
+        if not self._first:
+            names, self._delimiter = header_of(line)
+            self._names = [str(i + 1) for i in range(len(names))]
+            if "loss" not in self.asked:
+                raise LogError(
+                    f"{self.path}: its first line names no columns; say which is which by number, "
+                    "such as --column step=1 --column loss=2."
+                )
+            return
+        self._names, self._delimiter = header_of(line)
+        if self._rename is not None:
+            self._names = [self._rename.get(name, "") for name in self._names]
+
+    def rows(self) -> Iterator[Observation]:
+        """Yield what is new; a file that was written anew is read again, without what was given already."""
+        if self._lines.bytes_read and (self._lines.shrank() or _first_line(self.path) != self._top):
+            self._begin_again()
+        open_cell: list[str] = []
+        for line in self._lines.new():
+            if '"' not in line and not open_cell:
+                yield from self._line(line)
+                continue
+            open_cell.append(line)
+            if sum(part.count('"') for part in open_cell) % 2 == 0:
+                line, open_cell = "\n".join(open_cell), []
+                yield from self._line(line)
+            elif len(open_cell) >= MOST_LINES_OF_A_CELL:
+                self.note(f"line {self._lines.number - len(open_cell) + 1}: a quote is not closed")
+                parts, open_cell = open_cell, []
+                for part in parts:
+                    yield from self._line(part)
+        self.bytes_read = self._lines.bytes_read
+        yield from self._last_line()
+        yield from self.assembled.flush()
+
+    def _begin_again(self) -> None:
+        self._lines.start_over()
+        self._skip, self._data_lines = self._data_lines, 0
+        self._top = _first_line(self.path)
+        if self._top:
+            self._head(self._top)
+            self.learn(self._names)
+
+    def _last_line(self) -> Iterator[Observation]:
+        rest = self._lines.rest
+        if not rest.strip() or not self._lines.quiet():
+            return
+        cells = cells_of(self._lines.take_rest(), self._delimiter)
+        if len(cells) < len(self._names):
+            self.note("the last line is cut off and left out")
+            return
+        # only the last cell can have lost digits
+        if self._names[-1] in (self.columns["loss"], self.columns.get("step")):
+            self.note("the last line does not end, so its last number may be cut off: left out")
+            return
+        yield from self._cells(cells[:-1])
+
+    def _line(self, line: str) -> Iterable[Observation]:
+        if not line or line.isspace() or line.startswith("#") or (self._first and line == self._first):
+            return ()
+        cells = cells_of(line, self._delimiter)
+        if self._is_header(cells):
+            self._head(line)
+            self.learn(self._names)
+            return ()
+        return self._cells(cells)
+
+    def _cells(self, cells: list[str]) -> Iterable[Observation]:
+        self._data_lines += 1
+        self.bytes_read = self._lines.bytes_read
+        if self._data_lines <= self._skip:
+            return ()
+        if len(cells) != len(self._names) and not self._ragged:
+            self._ragged = True
+            self.note(f"line {self._lines.number}: has {len(cells)} cells where the header names {len(self._names)}")
+        if self._delimiter == ";":
+            cells = [cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell for cell in cells]
+        pairs = dict(zip(self._names, cells, strict=False))
+        pairs.pop("", None)
+        return self.assembled.take(pairs, self._lines.number)
+
+    def _is_header(self, cells: list[str]) -> bool:
+        """Whether a line in the middle names columns: a writer began anew and said so."""
+        if not self._first or number(cells[0]) is not None or is_blank(cells[0]):
+            return False
+        names = {cell.strip() for cell in cells}
+        return {self.columns.get("loss"), self.columns.get("step")} & names != set() and not any(
+            number(cell) is not None for cell in cells
+        )
+
+
+@final
+class CsvTable(AbstractFormat):
+    """CSV or TSV whose first line names its columns."""
+
+    name: ClassVar[str] = "csv"
+
+    def claims(self, path: Path) -> bool:
+        """Return whether the file is named like a table, or its first two lines are one."""
+        suffix = path.suffix.lower()
+        if suffix in (".csv", ".tsv"):
+            return True
+        if suffix not in (".txt", ".log", ".dat", ""):
+            return False
+        lines = [line for line in head(path, 8192).split("\n") if line.strip()]
+        names, delimiter = header_of(lines[0]) if lines else ([], ",")
+        return (
+            len(lines) > 1
+            and len(names) > 1
+            and not lines[0].startswith("{")
+            and _is_numbers(lines[1])
+            and (len(cells_of(lines[1], delimiter)) == len(names))
+        )
+
+    def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
+        """Return one run for each file."""
+        return [CsvLog(path, run_name(path), columns) for path in paths]
+
+
+@final
+class LightningCsv(AbstractFormat):
+    """`metrics.csv` of Lightning's CSVLogger."""
+
+    name: ClassVar[str] = "lightning-csv"
+
+    def claims(self, path: Path) -> bool:
+        """Return whether it is called `metrics.csv` and has Lightning's columns."""
+        names = set(header_of(_first_line(path))[0]) if path.name == "metrics.csv" else set()
+        return {"epoch", "step"} <= names
+
+    def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
+        """Return one run for each file."""
+        return [CsvLog(path, run_name(path), columns) for path in paths]

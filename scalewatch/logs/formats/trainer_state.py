@@ -1,0 +1,135 @@
+"""`trainer_state.json` of Hugging Face's Trainer.
+
+`log_history` holds dicts of training, of evaluation and one summary. Its losses are means over `logging_steps`, and
+by default the Trainer leaves NaN out of them (`logging_nan_inf_filter`): a log of it never shows a NaN that was.
+An array of such dicts, which is all that `json.dump(history)` writes, is read too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+from scalewatch.errors import LogError, RunError
+from scalewatch.logs.formats.json_lines import flattened
+from scalewatch.logs.lines import head
+from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.naming import run_name
+from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.observation import Observation
+from scalewatch.run import Run
+
+__all__ = ["TrainerState", "TrainerStateLog"]
+
+#: The file is read at once [bytes]: its JSON is one value. 100 MB take half a GB for a moment.
+MAX_BYTES = 1 << 30
+#: Keys of the summary at the end, whose loss is a mean over the whole run.
+_SUMMARY = "train_runtime"
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise LogError(f"{path}: is larger than {MAX_BYTES >> 20} MiB, and JSON is read at once.")
+        state = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+    except (ValueError, RecursionError) as fault:
+        raise LogError(f"{path}: is no JSON, or cut off: {str(fault)[:100]}.") from None
+    except OSError as fault:
+        raise LogError(f"{path}: cannot be read: {fault.strerror or fault}.") from None
+    history = state.get("log_history") if isinstance(state, dict) else state
+    if not isinstance(history, list):
+        raise LogError(f"{path}: has no list `log_history`, as trainer_state.json has.")
+    return state if isinstance(state, dict) else {"log_history": state}
+
+
+@final
+class TrainerStateLog(AbstractTabularLog):
+    """One trainer_state.json as one run.
+
+    Raises:
+        LogError: if it cannot be read, or no loss can be told.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        state = _loaded(path)
+        name = run_name(path)
+        if name.startswith("checkpoint-"):
+            name = path.absolute().parent.parent.name or name
+        super().__init__(name, path, columns, _run(name, state), "log_history")
+        self._changed = 0.0
+        self._given = 0
+        history = self._rows_of(state)
+        if not history:
+            raise LogError(f"{path}: its `log_history` is empty so far.")
+        self.settle(key for record in history for key in record)
+        if "max_steps" in state or "global_step" in state:
+            self.note("the Trainer leaves NaN out of the losses it logs, unless logging_nan_inf_filter=False was set")
+        self._state: dict[str, Any] | None = state
+
+    def _rows_of(self, state: Mapping[str, Any]) -> list[dict[str, Any]]:
+        history = state["log_history"]
+        return [flattened(row) for row in history if isinstance(row, dict) and _SUMMARY not in row]
+
+    def rows(self) -> Iterator[Observation]:
+        """Yield what is new; the file is written anew at each checkpoint."""
+        state, self._state = self._state, None
+        try:
+            changed = self.path.stat().st_mtime
+            if state is None and changed == self._changed:
+                return
+            self._changed = changed
+            state = state or _loaded(self.path)
+        except OSError as fault:  # a LogError is one
+            self.note(str(fault))
+            return
+        history = self._rows_of(state)
+        for place, record in enumerate(history[self._given :], self._given):
+            if not self.knows(record):
+                self.learn(record)
+            yield from self.assembled.take(record, place)
+            self.bytes_read = self.bytes_total * (place + 1) // len(history)
+        self._given = max(self._given, len(history))
+        yield from self.assembled.flush()
+
+
+def _run(name: str, state: Mapping[str, Any]) -> Run:
+    steps = state.get("max_steps")
+    try:
+        return Run(name, total_steps=steps if isinstance(steps, int) and steps > 0 else None)
+    except RunError:
+        return Run(name)
+
+
+def _is_longer(path: Path) -> tuple[int, int]:
+    """Sort key: the run's own file after those of its checkpoints, these by step."""
+    folder = path.absolute().parent.name
+    step = folder.removeprefix("checkpoint-")
+    return (0, int(step)) if folder.startswith("checkpoint-") and step.isdigit() else (1, 0)
+
+
+@final
+class TrainerState(AbstractFormat):
+    """`trainer_state.json` of Hugging Face's Trainer."""
+
+    name: ClassVar[str] = "trainer-state"
+
+    def claims(self, path: Path) -> bool:
+        """Return whether it is called so, begins like a Trainer's state, or is an array of rows with a loss."""
+        if path.name == "trainer_state.json":
+            return True
+        start = head(path) if path.suffix.lower() == ".json" else ""
+        return '"log_history"' in start or (start.lstrip()[:1] == "[" and "loss" in start.lower())
+
+    def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
+        """Return one run for each file."""
+        return [TrainerStateLog(path, columns) for path in paths]
+
+    def newest(self, paths: Sequence[Path]) -> list[Path]:
+        """Return the one file of each run that holds all its history: each checkpoint's begins at the first step."""
+        runs: dict[Path, Path] = {}
+        for path in sorted(paths, key=_is_longer):
+            folder = path.parent.parent if _is_longer(path)[0] == 0 else path.parent
+            runs[folder if path.name == "trainer_state.json" else path] = path
+        return sorted(runs.values())

@@ -1,0 +1,191 @@
+"""Paths -> runs: which format a file is of, and which files are one run.
+
+A folder is searched with all below it. A file that holds a table is a run of its own; where a folder holds a run's
+journal, event files or `metrics.csv`, it is that run, told by the best record that it has.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, final
+
+from scalewatch.errors import ConfigError, LogError
+from scalewatch.logs.formats.csv_table import CsvTable, LightningCsv
+from scalewatch.logs.formats.journal_log import JournalFormat
+from scalewatch.logs.formats.json_lines import JsonLines
+from scalewatch.logs.formats.parquet_table import Parquet
+from scalewatch.logs.formats.trainer_state import TrainerState
+from scalewatch.logs.formats.wandb_history import WandbHistory
+from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
+
+__all__ = ["FORMATS", "Opened", "Unreadable", "format_named", "open_logs"]
+
+_TRAINER_STATE = TrainerState()
+#: Every format, and the order in which a file is offered to them: the first that claims it has it.
+FORMATS: tuple[AbstractFormat, ...] = (
+    JournalFormat(),
+    TensorBoardFormat(),
+    _TRAINER_STATE,
+    LightningCsv(),
+    WandbHistory(),
+    Parquet(),
+    JsonLines(),
+    CsvTable(),
+)
+#: Formats of which a folder holds one run, the best record first: the others in it tell the same.
+_ONE_RUN = ("journal", "tensorboard", "lightning-csv", "trainer-state")
+#: Where the callback puts a run's journal, below the folder of the run.
+_JOURNAL_FOLDER = "scalewatch"
+#: Files of one search at most, so that a wrong path ends.
+MOST_FILES = 200_000
+
+
+@final
+class Unreadable(NamedTuple):
+    """A file that holds no run that can be read.
+
+    Attributes:
+        path: the file.
+        reason: why, and what to do.
+        named: whether the user named it, and not only a folder above it.
+    """
+
+    path: Path
+    reason: str
+    named: bool
+
+
+@final
+class Opened(NamedTuple):
+    """What there is at some paths.
+
+    Attributes:
+        logs: the runs, in the order of their paths.
+        unreadable: what looked like a log and is none.
+        passed_over: a line for each file that tells of a run that is read from another file.
+    """
+
+    logs: list[AbstractLog]
+    unreadable: list[Unreadable]
+    passed_over: list[str]
+
+
+def format_named(name: str) -> AbstractFormat:
+    """Return a format by its name.
+
+    Raises:
+        ConfigError: if there is none of that name.
+    """
+    found = next((form for form in FORMATS if form.name == name), None)
+    if found is None:
+        raise ConfigError(f"`--format` must be one of {', '.join(f.name for f in FORMATS)} (got {name!r:.40}).")
+    return found
+
+
+def open_logs(
+    paths: Sequence[Path], *, columns: Mapping[str, str] | None = None, form: AbstractFormat | None = None
+) -> Opened:
+    """Open every run at or below `paths`.
+
+    Args:
+        paths: files and folders. columns: field -> column, as the user says. form: of all files; None to tell each.
+
+    Raises:
+        LogError: if a path does not exist.
+    """
+    asked = dict(columns or {})
+    opened = Opened([], [], [])
+    for path in paths:
+        if not path.exists():
+            raise LogError(f"{str(path)!a} does not exist.")
+        if path.is_file():
+            kind = form or next((f for f in FORMATS if f.claims(path)), None)
+            if kind is None:
+                opened.unreadable.append(Unreadable(path, _unknown(path), named=True))
+            else:
+                _open(kind, [path], asked, opened, named=True)
+            continue
+        before = len(opened.logs)
+        for kind, files in _found(path, form, opened):
+            _open(kind, files, asked, opened, named=False)
+        if len(opened.logs) == before and not any(path in u.path.parents for u in opened.unreadable):
+            opened.unreadable.append(Unreadable(path, f"{path}: holds no log of a run that is known here.", named=True))
+    _distinct(opened.logs)
+    return opened
+
+
+def _unknown(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return f"{path}: is empty."
+    return f"{path}: is none of the logs known here; --format takes one of {', '.join(f.name for f in FORMATS)}."
+
+
+def _open(
+    kind: AbstractFormat, files: Sequence[Path], columns: Mapping[str, str], opened: Opened, *, named: bool
+) -> None:
+    if kind.name in ("journal", "tensorboard"):
+        groups: list[Sequence[Path]] = [files]
+    else:
+        groups = [[file] for file in files]  # one that cannot be read leaves the others
+    for group in groups:
+        try:
+            opened.logs.extend(kind.open(group, columns))
+        except LogError as fault:
+            opened.unreadable.append(Unreadable(group[0], str(fault), named))
+
+
+def _found(top: Path, form: AbstractFormat | None, opened: Opened) -> Iterator[tuple[AbstractFormat, list[Path]]]:
+    """The logs below a folder: for each folder its files by format."""
+    by_folder: dict[Path, dict[str, list[Path]]] = {}
+    seen = 0
+    for folder, folders, files in os.walk(top):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        for name in sorted(files):
+            seen += 1
+            if seen > MOST_FILES:
+                raise LogError(f"{top}: holds more than {MOST_FILES:,} files; name the folders of the runs.")
+            path = Path(folder, name)
+            if name.startswith(".") or not path.is_file():
+                continue
+            kind = next((f for f in ((form,) if form else FORMATS) if f.claims(path)), None)
+            if kind is not None:
+                by_folder.setdefault(path.parent, {}).setdefault(kind.name, []).append(path)
+    _one_state_a_run(by_folder, opened)
+    for at, kinds in by_folder.items():
+        has_journal = "journal" in by_folder.get(at / _JOURNAL_FOLDER, {})
+        best = "journal" if has_journal else next((name for name in _ONE_RUN if name in kinds), None)
+        for name, paths in kinds.items():
+            if best is not None and name in _ONE_RUN and name != best:
+                why = f"the same run is read from its {best} (--format {name})"
+                opened.passed_over.extend([f"{path}: {why}" for path in paths])
+            else:
+                yield next(f for f in FORMATS if f.name == name), paths
+
+
+def _one_state_a_run(by_folder: dict[Path, dict[str, list[Path]]], opened: Opened) -> None:
+    states = [path for kinds in by_folder.values() for path in kinds.get(_TRAINER_STATE.name, ())]
+    kept = set(_TRAINER_STATE.newest(states))
+    for kinds in by_folder.values():
+        mine = kinds.get(_TRAINER_STATE.name, [])
+        left = [path for path in mine if path in kept]
+        opened.passed_over.extend([f"{p}: a later checkpoint holds its rows too" for p in mine if p not in kept])
+        kinds.pop(_TRAINER_STATE.name, None)
+        if left:
+            kinds[_TRAINER_STATE.name] = left
+
+
+def _distinct(logs: Sequence[AbstractLog]) -> None:
+    """Give runs of one name more of their path, so that each can be told from the others."""
+    for levels in range(1, 6):
+        counts: dict[str, int] = {}
+        for log in logs:
+            counts[log.name] = counts.get(log.name, 0) + 1
+        if max(counts.values(), default=1) == 1:
+            return
+        for log in logs:
+            if counts[log.name] > 1:
+                parents = [p.name for p in log.path.absolute().parents if p.name]
+                log.name = "/".join([*reversed(parents[:levels]), log.path.name])

@@ -1,0 +1,88 @@
+"""What logs with named columns have in common: a guess that is shown, overridden, and added to as columns appear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from scalewatch.errors import LogError
+from scalewatch.logs.columns import guess, listed, scale_of
+from scalewatch.logs.log import AbstractLog
+from scalewatch.logs.rows import Rows
+from scalewatch.run import Run
+
+__all__ = ["AbstractTabularLog"]
+
+#: Distinct columns looked at: a log with more is not a table of numbers.
+MOST_COLUMNS = 5_000
+
+
+class AbstractTabularLog(AbstractLog):
+    """One run in a log whose columns have names.
+
+    Args:
+        name: of the run. path: of its file. asked: field -> column, as the user says. run: as far as it is known.
+        unit: what the place of a row is called.
+    """
+
+    def __init__(
+        self, name: str, path: Path, asked: Mapping[str, str], run: Run | None = None, unit: str = "line"
+    ) -> None:
+        super().__init__(name, path, run)
+        self.asked = dict(asked)
+        self._seen: dict[str, None] = {}
+        self.assembled = Rows(self, unit)
+        try:
+            self.bytes_total = path.stat().st_size
+        except OSError:
+            self.bytes_total = 0
+
+    def settle(self, names: Iterable[str]) -> None:
+        """Decide what is what, once the columns are known.
+
+        Raises:
+            LogError: if the user named a column that is not there, or no loss can be told.
+        """
+        self._seen = dict.fromkeys(name for name in names if name)
+        for field, column in self.asked.items():
+            if column not in self._seen:
+                raise LogError(f"{self.path}: has no column '{column:.60}' for {field}; it has {listed(self._seen)}.")
+        found = guess(self._seen, self.asked)
+        if "loss" not in found.columns:
+            raise LogError(
+                f"{self.path}: no loss can be told among its columns ({listed(self._seen)}). "
+                f"Say which it is: --column loss={next(iter(self._seen), 'NAME'):.60}"
+            )
+        self.columns = found.columns
+        if found.rivals:
+            self.note(
+                f"the loss is '{self.columns['loss']}'; also there: {listed(found.rivals[:6])} (--column loss=NAME)"
+            )
+        if "step" not in self.columns:
+            self.note(f"no column of steps among {listed(self._seen)}: rows are counted")
+        self._tell_units()
+        self.assembled.replan(self._seen)
+
+    def learn(self, names: Iterable[str]) -> None:
+        """Take note of columns that turned up later; what was decided stands."""
+        new = [name for name in names if name and name not in self._seen]
+        if not new or len(self._seen) > MOST_COLUMNS:
+            return
+        self._seen.update(dict.fromkeys(new))
+        had_step = "step" in self.columns
+        self.columns = guess(self._seen, self.asked, self.columns).columns
+        if not had_step:
+            self.columns.pop("step", None)  # rows are being counted
+        self.assembled.replan(self._seen)
+
+    def knows(self, names: Iterable[str]) -> bool:
+        """Return whether none of these columns is new."""
+        return self._seen.keys() >= set(names)
+
+    def _tell_units(self) -> None:
+        column = self.columns["loss"]
+        how, factor = scale_of(column, "loss")
+        if how == "log":
+            self.note(f"'{column}' is a perplexity: its logarithm is taken, in nats")
+        elif factor != 1.0:
+            self.note(f"'{column}' is in bits: times ln 2, in nats of whatever it counts (bytes are no tokens)")

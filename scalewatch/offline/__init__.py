@@ -1,0 +1,5 @@
+"""A log under the monitor, for those who look at it: its plan, and what was found, in plain values."""
+
+from scalewatch.offline.assumed_schedule import SCHEDULES, AssumedSchedule, assumed_schedule
+
+__all__ = ["SCHEDULES", "AssumedSchedule", "assumed_schedule"]

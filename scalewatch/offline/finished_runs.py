@@ -1,0 +1,343 @@
+"""Finished runs out of tables: size, tokens and final loss of each, in nats per token, and what was left out.
+
+A row is a run, or one of its checkpoints: then the run is its last row, because a loss in mid-schedule is higher
+than the run would have ended at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalewatch.errors import ConfigError, FitError
+from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
+from scalewatch.offline.tables import Table, named_columns, text_instead
+
+__all__ = ["Rows", "ends", "few", "from_tables", "how_many", "late", "named", "nats_per_token"]
+
+Floats = NDArray[np.float64]
+
+#: A run that ends this far above its own best checkpoint has diverged.
+DIVERGED_RATIO = 1.1
+#: Factor between a column of FLOPs and 6 N D from which it is said that they differ.
+FLOPS_DIFFER = 1.3
+#: Part of each run that an envelope of training curves leaves out at the start.
+FIRST_PART = 0.1
+#: Runs that are named in one sentence.
+MOST_NAMED = 8
+#: No model and no run has so few parameters or tokens: these are millions or billions.
+LEAST_COUNT = 1e3
+#: Finished runs beyond which a fit with its bootstrap takes minutes; the largest public set has 2,000.
+MOST_RUNS = 10_000
+
+_SIZE_ROLES = {
+    "parameters": SizeKind.TOTAL,
+    "non_embedding_parameters": SizeKind.NON_EMBEDDING,
+    "active_parameters": SizeKind.ACTIVE,
+}
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows of tables, all finite and positive.
+
+    Attributes:
+        size: parameters, shape (n,). tokens: count, shape (n,). loss: [nats/token], shape (n,).
+        runs: label of each row's run. checkpoints: whether a run has several rows.
+        told: how the tables were read, a sentence each. left_out: what was not used and why.
+    """
+
+    size: Parameters
+    tokens: Floats
+    loss: Floats
+    runs: list[str]
+    checkpoints: bool
+    told: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def flops(self) -> Floats:
+        """6 N D [FLOP]."""
+        return np.asarray(FLOPS_PER_PARAMETER_TOKEN * self.size.count * self.tokens)
+
+    def take(self, index: NDArray[np.int64], left_out: Sequence[str] = ()) -> Rows:
+        """Return some of the rows, with more sentences on what was left out."""
+        return Rows(
+            Parameters(np.asarray(self.size.count)[index], self.size.kind),
+            self.tokens[index],
+            self.loss[index],
+            [self.runs[i] for i in index.tolist()],
+            self.checkpoints,
+            self.told,
+            [*self.left_out, *left_out],
+        )
+
+
+def from_tables(tables: Sequence[Table], overrides: dict[str, str], *, bytes_per_token: float | None = None) -> Rows:
+    """Return the rows of some tables; a row that is a copy of another counts once.
+
+    Raises:
+        FitError: if a column is missing, a loss is zero or negative, tables differ in unit or in what they count, or
+            no row is left.
+        ConfigError: if an override names what is not there.
+    """
+    seen: set[tuple[str, float, float, float]] = set()
+    parts = [_one(table, overrides, bytes_per_token, seen, several=len(tables) > 1) for table in tables]
+    kinds = {part.size.kind for part in parts}
+    if len(kinds) > 1:
+        raise FitError(f"The tables count parameters as {' and '.join(sorted(str(k) for k in kinds))}: choose one.")
+    left_out = [sentence for p in parts for sentence in p.left_out]
+    filled = [part for part in parts if len(part.loss)]
+    if not filled:
+        raise FitError("There is no finished run to fit a law to. " + " ".join(left_out))
+    return Rows(
+        Parameters(np.concatenate([p.size.count for p in filled]), filled[0].size.kind),
+        np.concatenate([p.tokens for p in filled]),
+        np.concatenate([p.loss for p in filled]),
+        [name for p in filled for name in p.runs],
+        any(p.checkpoints for p in filled),
+        [sentence for p in parts for sentence in p.told],
+        left_out,
+    )
+
+
+def _one(
+    table: Table,
+    overrides: dict[str, str],
+    bytes_per_token: float | None,
+    seen: set[tuple[str, float, float, float]],
+    *,
+    several: bool,
+) -> Rows:
+    roles = named_columns(table, overrides)
+    if "loss" not in roles:
+        text = text_instead(table, "loss")
+        raise FitError(
+            f"{table.source}: no column of numbers is named like a loss; say which: --column loss=NAME.{text}"
+        )
+    told = [f"{table.source}: {how_many(len(table), 'row')}; {_columns(roles)}."]
+    kind, size, tokens = _size_and_tokens(table, roles, told)
+    loss = nats_per_token(table, roles["loss"], bytes_per_token, told)
+    given = table.words(roles["run"]) if "run" in roles else [""] * len(table)
+    before = f"{table.stem}: " if several else ""
+    runs = [f"{before}{name or f'row {i}'}" for i, name in enumerate(given, 1)]
+    left_out: list[str] = []
+    known = np.isfinite(size) & np.isfinite(tokens) & (size > 0) & (tokens > 0)
+    _check_counts(table, {"parameters": size[known], "tokens": tokens[known]})
+    described = known & (size >= 1)
+    if not described.all():
+        left_out.append(left_out_sentence("without a size or tokens", runs, ~described))
+    ended = np.isfinite(loss)
+    if (described & ~ended).any():
+        left_out.append(left_out_sentence("without a finite loss (diverged or unfinished)", runs, described & ~ended))
+    keep = np.flatnonzero(described & ended)
+    _check_loss(table, roles["loss"], runs, loss, keep)
+    copies = _copies([f"{kind} {name}" for name in given], size, tokens, loss, keep, seen)
+    if copies.any():
+        left_out.append(left_out_sentence("that are copies of others, same size, tokens and loss", runs, copies))
+        keep = np.setdiff1d(keep, np.flatnonzero(copies))
+    checkpoints = "run" in roles and _are_checkpoints([runs[i] for i in keep.tolist()], size[keep], tokens[keep])
+    if not checkpoints:
+        # the label of a table of finished runs may be a family's name: each row is a run of its own
+        times = Counter(runs)
+        runs = [f"{name} (row {i})" if times[name] > 1 else name for i, name in enumerate(runs, 1)]
+    # a table may have no row left, and parameters are at least one number
+    count = Parameters(size[keep] if len(keep) else np.ones(1), kind)
+    return Rows(count, tokens[keep], loss[keep], [runs[i] for i in keep.tolist()], checkpoints, told, left_out)
+
+
+def _check_loss(table: Table, column: str, runs: Sequence[str], loss: Floats, keep: NDArray[np.int64]) -> None:
+    wrong = keep[loss[keep] <= 0]
+    if len(wrong):
+        raise FitError(
+            f"{table.source}: the loss of row {wrong[0] + 1} ('{runs[wrong[0]]:.40}') is {loss[wrong[0]]:g}; "
+            f"{how_many(len(wrong), 'row')} of this kind. A cross entropy is above zero: is '{column}' the right "
+            "column? Say --column loss=NAME, or take these rows out."
+        )
+
+
+def _check_counts(table: Table, counts: dict[str, Floats]) -> None:
+    for name, values in counts.items():
+        if len(values) and values.max() < LEAST_COUNT:
+            raise FitError(
+                f"{table.source}: {name} go from {values.min():g} to {values.max():g}, and a law needs counts: are "
+                "these millions or billions? Write 7e9 or 7B."
+            )
+
+
+def _copies(
+    given: Sequence[str],
+    size: Floats,
+    tokens: Floats,
+    loss: Floats,
+    keep: NDArray[np.int64],
+    seen: set[tuple[str, float, float, float]],
+) -> NDArray[np.bool_]:
+    """Return which rows were seen before; two labels are two runs, which may end at one rounded loss."""
+    copies = np.zeros(len(loss), dtype=bool)
+    columns = (column[keep].tolist() for column in (size, tokens, loss))
+    for i, *numbers in zip(keep.tolist(), *columns, strict=True):
+        key = (given[i], numbers[0], numbers[1], numbers[2])
+        copies[i] = key in seen
+        seen.add(key)
+    return copies
+
+
+def _columns(roles: dict[str, str]) -> str:
+    return ", ".join(f"{role} = column '{roles[role]}'" for role in _used(roles))
+
+
+def _used(roles: dict[str, str]) -> list[str]:
+    sizes = [role for role in _SIZE_ROLES if role in roles][:1]
+    return [*sizes, *(role for role in ("tokens", "flops", "loss", "run") if role in roles)]
+
+
+def _size_and_tokens(table: Table, roles: dict[str, str], told: list[str]) -> tuple[SizeKind, Floats, Floats]:
+    role = next((r for r in _SIZE_ROLES if r in roles), None)
+    kind = SizeKind.TOTAL if role is None else _SIZE_ROLES[role]
+    size = None if role is None else table.numbers(roles[role])
+    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else None
+    flops = table.numbers(roles["flops"]) if "flops" in roles else None
+    known = {"parameters": size, "tokens": tokens, "flops": flops}
+    if sum(column is not None for column in known.values()) < 2:
+        missing = [name for name, column in known.items() if column is None]
+        text = "".join(text_instead(table, name) for name in missing)
+        raise FitError(
+            f"{table.source}: two of parameters, tokens and flops are needed, and no column of numbers is "
+            f"named like {' or '.join(missing)}; say which: --column {missing[0]}=NAME.{text}"
+        )
+    with np.errstate(all="ignore"):
+        if size is not None and tokens is None:
+            tokens = np.asarray(flops) / (FLOPS_PER_PARAMETER_TOKEN * size)
+            told.append(f"{table.source}: tokens are taken as flops / (6 parameters).")
+        elif tokens is not None and size is None:
+            size = np.asarray(flops) / (FLOPS_PER_PARAMETER_TOKEN * tokens)
+            told.append(f"{table.source}: parameters are taken as flops / (6 tokens).")
+        elif flops is not None and (told_flops := flops > 0).any():
+            pairs = FLOPS_PER_PARAMETER_TOKEN * np.asarray(size) * np.asarray(tokens)
+            factor = float(np.nanmedian((flops / pairs)[told_flops]))
+            if not 1 / FLOPS_DIFFER < factor < FLOPS_DIFFER:
+                told.append(
+                    f"{table.source}: its flops are {factor:.3g} times 6 x parameters x tokens; the law counts the "
+                    "latter. Check that parameters are total and tokens those seen."
+                )
+    if flops is not None and (flops <= 0).any():
+        told.append(
+            f"{table.source}: {how_many(int(np.sum(flops <= 0)), 'cell')} of '{roles['flops']}' are zero or negative "
+            "(integers that overflowed?)."
+        )
+    return kind, np.asarray(size, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
+
+
+def nats_per_token(table: Table, column: str, bytes_per_token: float | None, told: list[str]) -> Floats:
+    """Return the losses of a column in nats per token; `told` gets how.
+
+    Raises:
+        FitError: if they are bits per byte and nobody says how many bytes a token has.
+    """
+    values, plain = table.numbers(column), column.lower().replace(" ", "_")
+    if "bpb" in plain or "bits_per_byte" in plain:
+        if bytes_per_token is None:
+            raise FitError(
+                f"{table.source}: '{column}' is in bits per byte, and a law is in nats per token: say how many bytes a "
+                "token has on average (--bytes-per-token 4.3), or name another column (--column loss=NAME)."
+            )
+        told.append(f"{table.source}: nats/token = bits per byte x ln 2 x {bytes_per_token:g} bytes per token.")
+        return np.asarray(values * math.log(2) * bytes_per_token)
+    if "perplexity" in plain or plain.endswith("ppl"):
+        told.append(f"{table.source}: nats/token = ln(perplexity).")
+        with np.errstate(all="ignore"):
+            return np.log(values)
+    if bytes_per_token is not None:
+        raise ConfigError(f"`--bytes-per-token` is for bits per byte, and '{column}' is not named so.")
+    return values
+
+
+def _are_checkpoints(runs: Sequence[str], size: Floats, tokens: Floats) -> bool:
+    """Return whether rows of one label are one run: one size, and another number of tokens in each row."""
+    rows: dict[str, list[int]] = {}
+    for i, name in enumerate(runs):
+        rows.setdefault(name, []).append(i)
+    several = [np.array(r) for r in rows.values() if len(r) > 1]
+    return bool(several) and all(
+        np.ptp(size[r]) <= 1e-9 * size[r[0]] and len(np.unique(tokens[r])) == len(r) for r in several
+    )
+
+
+def ends(rows: Rows) -> Rows:
+    """Return each run at its last row; runs that ended far above their best are left out, and named.
+
+    Raises:
+        FitError: if no run is left, or there are more than 10,000.
+    """
+    if not rows.checkpoints:
+        if len(rows.loss) > MOST_RUNS:
+            raise FitError(
+                f"{len(rows.loss):,} rows are more finished runs than anybody has: if they are checkpoints, name the "
+                "column that tells their runs apart (--column run=NAME); else take some of them (--where)."
+            )
+        return rows
+    labels = np.unique(np.array(rows.runs), return_inverse=True)[1]
+    kept, diverged = [], []
+    for own in _groups(labels):
+        last = int(own[np.argmax(rows.tokens[own])])
+        later = own[rows.tokens[own] >= FIRST_PART * rows.tokens[last]]
+        ratio = float(rows.loss[last] / rows.loss[later].min())
+        if ratio > DIVERGED_RATIO:
+            diverged.append(f"'{rows.runs[last]:.60}' is left out: it ends {ratio - 1:.0%} above its best loss.")
+        else:
+            kept.append(last)
+    if not kept:
+        raise FitError("There is no finished run to fit a law to. " + " ".join(diverged))
+    before = len(rows.loss) - len(kept) - len(diverged)
+    note = (
+        f"Left out: {how_many(before, 'row')} before the end of their run, warm-up and early descent among them: a "
+        "loss in mid-schedule is higher than the run would have ended at."
+    )
+    return rows.take(np.array(kept), [*([note] if before else []), *diverged])
+
+
+def _groups(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the rows of each label, in order of their labels."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+
+
+def late(rows: Rows) -> Rows:
+    """Return the rows without the first tenth of each run's tokens: warm-up and early descent are of another law."""
+    if not rows.checkpoints:
+        return rows
+    labels = np.unique(np.array(rows.runs), return_inverse=True)[1]
+    last = np.zeros(int(labels.max()) + 1)
+    np.maximum.at(last, labels, rows.tokens)
+    keep = rows.tokens >= FIRST_PART * last[labels]
+    note = f"{int(np.sum(~keep))} rows of the first {FIRST_PART:.0%} of each run are left out."
+    return rows.take(np.flatnonzero(keep), [note] if not keep.all() else [])
+
+
+def left_out_sentence(what: str, runs: Sequence[str], which: NDArray[np.bool_]) -> str:
+    """Return a sentence that counts and names the runs that are left out."""
+    names = [runs[i] for i in np.flatnonzero(which).tolist()]
+    return f"Left out: {how_many(len(names), 'row')} {what}: {named(names)}."
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first names of a list, quoted, and how many more there are."""
+    return few([f"'{name:.60}'" for name in names])
+
+
+def few(told: Sequence[str]) -> str:
+    """Return the first of a list, and how many more there are."""
+    return ", ".join(told[:MOST_NAMED]) + (f" and {len(told) - MOST_NAMED:,} more" if len(told) > MOST_NAMED else "")
+
+
+def how_many(count: int, what: str) -> str:
+    """Return "1 row" or "2 rows"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -1,0 +1,138 @@
+"""A log as the past of a run: read once, planned as its options say, and watched up to any part of it."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from scalewatch.errors import ConfigError, LogError
+from scalewatch.forecast import FINAL_SHARE
+from scalewatch.logs import AbstractLog
+from scalewatch.logs.columns import scale_of
+from scalewatch.observation import Observation
+from scalewatch.offline.assumed_schedule import SCHEDULES, WHOLE, AssumedSchedule, assumed_schedule
+from scalewatch.offline.replayed import Settings, notes
+from scalewatch.run import Run
+from scalewatch.text import no_control
+
+__all__ = ["SCHEDULES", "UNITS", "AssumedSchedule", "RunHistory", "planned", "read"]
+
+#: What a loss may be logged in.
+UNITS = ("nats", "bits", "perplexity")
+_TOLD = {
+    "perplexity": "The loss is a perplexity: its logarithm is taken, in nats.",
+    "bits": "The loss is in bits: times ln 2, in nats of whatever it counts.",
+}
+#: A loss in nats above that of guessing among a million words is none: ln 1e6.
+MOST_NATS = math.log(1e6)
+#: Part of the rows after which a loss in nats is below that, whatever the initialisation.
+SETTLED_ROWS = 0.05
+
+
+@final
+@dataclass(slots=True)
+class RunHistory:
+    """What a log tells of a run, as columns; NaN where a number is missing.
+
+    Attributes:
+        name: of the run. known: the run as the log describes it.
+        steps, losses, rates, grad_norms: in the order of the log; losses in nats. told: sentences on how it was read.
+    """
+
+    name: str
+    known: Run
+    steps: array[int]
+    losses: array[float]
+    rates: array[float]
+    grad_norms: array[float]
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def last_step(self) -> int:
+        """Newest step."""
+        return max(self.steps)
+
+    def observation(self, row: int) -> Observation:
+        """Return one row."""
+        rate, norm = self.rates[row], self.grad_norms[row]
+        return Observation(
+            self.steps[row],
+            self.losses[row],
+            None if math.isnan(rate) else rate,
+            None if math.isnan(norm) else norm,
+        )
+
+    def truth(self, total: int) -> float | None:
+        """Return the final loss, a mean over the last fiftieth of the plan [nats]; None if it is not reached."""
+        if self.last_step < WHOLE * total:
+            return None
+        kept = [y for s, y in zip(self.steps, self.losses, strict=True) if s > (1.0 - FINAL_SHARE) * total]
+        return float(np.mean(kept if kept else self.losses[-1:]))
+
+
+def read(log: AbstractLog, unit: str | None) -> RunHistory:
+    """Read a log to its end.
+
+    Args:
+        log: of one run. unit: of its loss where its column does not say it; None for that.
+
+    Raises:
+        ConfigError: if `unit` is none, or the column says another.
+        LogError: if it holds no row, or its loss cannot be in nats.
+    """
+    if unit is not None and unit not in UNITS:
+        raise ConfigError(f"`--unit` must be one of {', '.join(UNITS)} (got {unit!r:.40}).")
+    column = log.columns.get("loss", "")
+    if unit is not None and scale_of(column, "loss") != ("linear", 1.0):
+        raise ConfigError(f"`--unit` is not needed: '{column}' says its unit itself, and is read in nats already.")
+    past = RunHistory(no_control(log.name), log.run, array("q"), array("d"), array("d"), array("d"))
+    for row in log.rows():
+        past.steps.append(row.step)
+        past.losses.append(_converted(row.loss, unit))
+        past.rates.append(math.nan if row.learning_rate is None else row.learning_rate)
+        past.grad_norms.append(math.nan if row.grad_norm is None else row.grad_norm)
+    past.told.extend(notes(log))
+    if not past.steps or past.last_step < 1:
+        raise LogError(f"{log.path}: holds no row with a step and a loss.")
+    if unit in _TOLD:
+        past.told.append(_TOLD[unit])
+    else:
+        _check_nats(log.path, past)
+    return past
+
+
+def _converted(loss: float, unit: str | None) -> float:
+    if unit == "bits":
+        return loss * math.log(2)
+    if unit != "perplexity":
+        return loss
+    return math.log(loss) if 0.0 < loss < math.inf else math.nan
+
+
+def _check_nats(path: Path, past: RunHistory) -> None:
+    settled = past.losses[int(SETTLED_ROWS * len(past.losses)) :]
+    finite = [y for y in settled if math.isfinite(y)]
+    if finite and float(np.median(finite[: max(len(finite) // 10, 1)])) > MOST_NATS:
+        raise LogError(
+            f"{path}: its loss is {finite[0]:.4g} after the first twentieth, more than guessing among a million words "
+            f"costs ({MOST_NATS:.1f} nats): if it is a perplexity, say --unit perplexity; else name the column of the "
+            "loss (--column loss=NAME)."
+        )
+
+
+def planned(past: RunHistory, settings: Settings, schedule: str | None) -> AssumedSchedule:
+    """Return the run as planned: its length and its learning rates.
+
+    Args:
+        past: of the run. settings: with the length, where somebody said it. schedule: one of `SCHEDULES`; None for what
+            the log knows.
+
+    Raises:
+        ConfigError: if the schedule is none, or the length is less than a plan has.
+    """
+    return assumed_schedule(past.name, past.known, past.steps, past.rates, settings.total_steps, schedule)

@@ -1,0 +1,319 @@
+"""One run of any log under the monitor: what `replay`, `report` and `watch` have in common."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from scalewatch.advising.adviser import Goals
+from scalewatch.errors import ConfigError, LogError
+from scalewatch.finding import Finding, Phase, Severity
+from scalewatch.forecast import Forecast
+from scalewatch.laws import CurveLaw
+from scalewatch.logs import AbstractFormat, AbstractLog, Opened, Unreadable, format_named, open_logs
+from scalewatch.monitor import Monitor
+from scalewatch.observation import Observation
+from scalewatch.plain import advice_plain, finding_plain
+from scalewatch.run import Run
+from scalewatch.text import no_control, shortened
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+__all__ = ["Curve", "ReplayedRun", "Settings", "notes", "summary", "trouble", "watch_all"]
+
+#: Findings kept of one run; pages beyond it are counted.
+MOST_FINDINGS = 2_000
+#: Rows kept of one run for its picture; a longer one keeps the extremes of each few rows.
+MOST_POINTS = 100_000
+#: A loss is drawn no higher than this often the least of the first rows.
+MOST_RISE, FIRST_ROWS = 2.0, 3
+#: Part of the plan at which the forecast that a picture shows is made.
+LOOK_AT = 0.3
+#: Rows over which the speed of a run is taken.
+CLOCK_ROWS = 200
+#: Rows between two moves of a progress bar.
+TICK_ROWS = 2_000
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the commands are told about the logs.
+
+    Attributes:
+        law: of smaller runs, to hold each run against. total_steps: planned steps, where the log does not say.
+        columns: field -> column. form: format of all files, None to tell each. name: of the one run.
+        aims: what is wanted of the runs.
+    """
+
+    law: CurveLaw | None = None
+    total_steps: int | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    form: AbstractFormat | None = None
+    name: str | None = None
+    aims: Goals = field(default_factory=Goals)
+
+    @classmethod
+    def of(
+        cls,
+        law: Path | None,
+        total_steps: int | None,
+        column: Sequence[str] | None,
+        form: str | None,
+        name: str | None = None,
+        aims: Goals | None = None,
+    ) -> Settings:
+        """Return the settings of command-line options.
+
+        Raises:
+            ConfigError: if one is out of its range.
+            LawFileError: if the law cannot be read.
+        """
+        from scalewatch.laws import load_law
+        from scalewatch.offline.tables import parse_pairs
+
+        if total_steps is not None and total_steps < 1:
+            raise ConfigError(f"`--total-steps` must be at least 1 (got {total_steps}).")
+        fitted = None if law is None else load_law(law)
+        pairs = parse_pairs("--column", column or [])
+        return cls(fitted, total_steps, pairs, None if form is None else format_named(form), name, aims or Goals())
+
+    def open(self, paths: Sequence[Path]) -> Opened:
+        """Open every run at or below `paths`.
+
+        Raises:
+            LogError: if a path does not exist.
+            ConfigError: if a name is given for several runs.
+        """
+        opened = open_logs(paths, columns=self.columns, form=self.form)
+        if self.name is not None:
+            if len(opened.logs) > 1:
+                raise ConfigError(f"`--name` is for one run, and there are {len(opened.logs)}.")
+            for log in opened.logs:
+                log.name = self.name
+        return opened
+
+
+@final
+class Curve:
+    """Steps and losses of a run of any length, in bounded memory, with every spike among them."""
+
+    def __init__(self, most: int = MOST_POINTS) -> None:
+        self.steps, self.losses = array("d"), array("d")
+        self._most = most
+
+    def add(self, step: int, loss: float) -> None:
+        """Keep one row; one that is not finite cannot be drawn."""
+        if not math.isfinite(loss):
+            return
+        while self.steps and step <= self.steps[-1]:
+            self.steps.pop()  # the run went back: those rows were trained away
+            self.losses.pop()
+        self.steps.append(float(step))
+        self.losses.append(loss)
+        if len(self.steps) >= self._most:
+            self._thin()
+
+    def drawn(self) -> array[float]:
+        """Return the losses as they are drawn: one that has left for good would press the rest of the curve flat."""
+        most = MOST_RISE * min(self.losses[:FIRST_ROWS], default=0.0)
+        return array("d", (min(loss, most) for loss in self.losses)) if most > 0 else self.losses
+
+    def _thin(self) -> None:
+        steps, losses = array("d"), array("d")
+        for first in range(0, len(self.steps), 4):
+            places = range(first, min(first + 4, len(self.steps)))
+            least, most = min(places, key=self.losses.__getitem__), max(places, key=self.losses.__getitem__)
+            for place in sorted({least, most}):
+                steps.append(self.steps[place])
+                losses.append(self.losses[place])
+        self.steps, self.losses = steps, losses
+
+
+@final
+class ReplayedRun:
+    """A log and the monitor over it.
+
+    Attributes:
+        log, monitor: these two. findings: all that were made, at most 2,000. pages: how many woke somebody.
+        rows: rows so far. newest: the last row. clock: (seconds, step) of the last rows that have a time.
+        curve: for a picture, if one was asked for; with it before, on_the_way: the forecasts before the first step,
+            where a law makes one, and at 30 % of the plan.
+    """
+
+    def __init__(self, log: AbstractLog, settings: Settings, *, curve: bool = False) -> None:
+        self.log = log
+        law = settings.law if settings.law is not None else log.law
+        self.monitor = Monitor(_run(log, settings), law=law, **asdict(settings.aims))
+        self.findings: list[Finding] = []
+        self.dropped = self.pages = self.rows = 0
+        self.newest: Observation | None = None
+        self.clock: deque[tuple[float, int]] = deque(maxlen=CLOCK_ROWS)
+        self.curve = Curve() if curve else None
+        self.before = self.monitor.forecast() if curve and law is not None else None
+        self.on_the_way: Forecast | None = None
+        total = self.monitor.run.total_steps
+        self._look_at = math.inf if total is None or not curve else LOOK_AT * total
+        self.first_page: Finding | None = None
+
+    def advance(self, tick: Callable[[], None] | None = None) -> Iterator[Finding]:
+        """Observe what is new in the log and yield what was found; `tick` is called every 2,000 rows."""
+        for row in self.log.rows():
+            self.rows += 1
+            if tick is not None and self.rows % TICK_ROWS == 0:
+                tick()
+            self.newest = row
+            if row.seconds is not None:
+                self.clock.append((row.seconds, row.step))
+            if self.curve is not None:
+                self.curve.add(row.step, row.loss)
+            for finding in self.monitor.observe(row):
+                self._keep(finding)
+                yield finding
+            if row.step >= self._look_at:
+                self._look_at = math.inf
+                self.on_the_way = self.monitor.forecast()
+
+    def _keep(self, finding: Finding) -> None:
+        if finding.pages and finding.phase is not Phase.CLOSED:
+            self.pages += 1
+            self.first_page = self.first_page or finding
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(finding)
+        else:
+            self.dropped += 1
+
+    def forecast(self) -> Forecast | None:
+        """Return where the run will end; None if it has ended, or nothing can be said."""
+        return None if self.monitor.verdict().finished else self.monitor.forecast()
+
+
+def _run(log: AbstractLog, settings: Settings) -> Run:
+    known, total = log.run, settings.total_steps
+    plan = known.learning_rates if total is None or total == known.total_steps else None
+    return Run(
+        no_control(log.name),
+        total_steps=total or known.total_steps,
+        learning_rates=plan,
+        parameters=known.parameters,
+        non_embedding_parameters=known.non_embedding_parameters,
+        tokens_per_step=known.tokens_per_step,
+    )
+
+
+def watch_all(
+    opened: Opened,
+    settings: Settings,
+    found: Callable[[Console, Finding], None] | None = None,
+    ended: Callable[[Console, ReplayedRun], None] | None = None,
+    *,
+    curve: bool = False,
+) -> list[ReplayedRun]:
+    """Read every run to its end under a progress bar and return them, the worst first.
+
+    A run without a row is none: it goes to the unreadable ones of `opened`.
+
+    Args:
+        opened: the runs. settings: of their monitors. curve: keep their curves for a picture.
+        found, ended: print a finding when it is made, and a run when it is read.
+
+    Raises:
+        LogError: if there is no run, or none has a row.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console, told = Console(), Console(stderr=True)
+    # on a terminal the bar and what is found share a console, so that neither writes over the other
+    shown = console if found is not None and console.is_terminal else told
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    done: list[ReplayedRun] = []
+    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as bar:
+        task = bar.add_task("", total=sum(max(log.bytes_total, 1) for log in opened.logs))
+        before = 0
+        for log in opened.logs:
+            run = ReplayedRun(log, settings, curve=curve)
+            bar.update(task, description=escape(shortened(log.name)))
+            for finding in run.advance(partial(_move, bar, task, before, log)):
+                if found is not None:
+                    found(console, finding)
+            before += max(log.bytes_total, 1)
+            bar.update(task, completed=before)
+            if not run.rows:
+                opened.unreadable.append(_without_rows(log, alone=len(opened.logs) == 1))
+                continue
+            if ended is not None:
+                ended(console, run)
+            done.append(run)
+    if not done:
+        raise LogError(_why_nothing(opened))
+    return sorted(done, key=trouble)
+
+
+def _why_nothing(opened: Opened) -> str:
+    reasons = [no.reason for no in opened.unreadable]
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return (reasons[0] if reasons else "There is no log.") + more
+
+
+def _without_rows(log: AbstractLog, *, alone: bool) -> Unreadable:
+    why = f" ({log.notes[0]})" if log.notes else ""
+    return Unreadable(log.path, f"{log.path}: holds no row with a loss{why}.", named=alone)
+
+
+def _move(bar: Progress, task: TaskID, before: int, log: AbstractLog) -> None:
+    bar.update(task, completed=before + log.bytes_read)
+
+
+def trouble(watched: ReplayedRun) -> tuple[int, int, float, str]:
+    """Sort key: lost runs first, then those in trouble, those that recovered, the healthy; by pages, by first page."""
+    still = [f.severity for f in watched.monitor.open_incidents if f.pages]
+    rank = 3 if Severity.CRITICAL in still else 2 if still else 1 if watched.pages else 0
+    first = math.inf if watched.first_page is None else watched.first_page.step
+    return -rank, -watched.pages, first, watched.log.name
+
+
+def summary(watched: ReplayedRun) -> dict[str, Any]:
+    """Return everything about a run as plain values for JSON; what is not finite is None."""
+    verdict, end = watched.monitor.verdict(), watched.forecast()
+    low, high = (None, None) if end is None else end.interval(0.8)
+    return {
+        "run": watched.log.name,
+        "path": str(watched.log.path),
+        "healthy": watched.pages == 0,
+        "verdict": verdict.headline,
+        "rows": watched.rows,
+        "step": verdict.step,
+        "total_steps": verdict.run.total_steps,
+        "finished": verdict.finished,
+        "pages": watched.pages,
+        "first_page_step": None if watched.first_page is None else watched.first_page.step,
+        "incidents": {str(kind): count for kind, count in verdict.incident_counts.items()},
+        "final_loss": _finite(verdict.final_loss),
+        "loss": _finite(verdict.last_loss),
+        "forecast": None if end is None else {"final_loss": _finite(end.final_loss), "low": low, "high": high},
+        "findings": [finding_plain(found) for found in watched.findings],
+        "findings_dropped": watched.dropped,
+        "advice": advice_plain(watched.monitor.advice()),
+        "columns": watched.log.columns,
+        "notes": notes(watched.log),
+    }
+
+
+def notes(log: AbstractLog) -> list[str]:
+    """Return what is to be said about the reading of a log."""
+    more = [f"and {log.notes_dropped:,} more like these"] if log.notes_dropped else []
+    return [no_control(note) for note in log.notes] + more
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

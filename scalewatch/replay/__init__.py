@@ -1,6 +1,0 @@
-"""Other programs' logs -> observations: one format a file."""
-
-from scalewatch.replay.log import AbstractFormat, AbstractLog
-from scalewatch.replay.open import FORMATS, Opened, Unreadable, format_named, open_logs
-
-__all__ = ["FORMATS", "AbstractFormat", "AbstractLog", "Opened", "Unreadable", "format_named", "open_logs"]

@@ -1,0 +1,123 @@
+"""The level and the scatter that all detectors share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scalewatch.detect.baseline import RobustBaseline
+from scalewatch.detect.robust_scale import RobustScale, Window
+
+
+def learn(values: list[float]) -> RobustBaseline:
+    level = RobustBaseline()
+    for value in values:
+        level.measure(value)
+        level.absorb(False)
+    return level
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60), st.integers(1, 20))
+def test_a_window_is_the_last_values_sorted(values: list[float], rows: int) -> None:
+    """On every prefix."""
+    window = Window(rows)
+    for count, value in enumerate(values, start=1):
+        window.push(value, rows)
+
+        assert values[max(0, count - rows) : count] == window.values
+        assert sorted(window.values) == window.ranked
+
+
+def test_the_scale_agrees_with_numpy_on_every_prefix() -> None:
+    """Median of second differences, quartiles of the excess and the deepest dip, written out."""
+    values = np.random.default_rng(0).normal(0, 0.02, 400)
+    excess = values - values.mean()
+    scatter = RobustScale()
+    for count in range(1, 401):
+        scatter.learn(float(values[count - 1]), float(excess[count - 1]))
+        if count < 300:
+            continue
+
+        seen = values[:count]
+        bends = np.abs(seen[:-2] - 2 * seen[1:-1] + seen[2:])
+        dips = np.minimum(seen[:-2], seen[2:]) - seen[1:-1]
+        faded = np.maximum(dips, 0) * (1 - 1 / 128) ** np.arange(len(dips))[::-1]
+        last = np.sort(excess[count - 128 : count])
+        expected = max(
+            np.sort(bends[-128:])[64] / 1.652,
+            (last[96] - last[32]) / 1.349,
+            faded.max() / 3.0,
+        )
+        assert expected == pytest.approx(scatter.scale, rel=1e-10)
+
+
+@pytest.mark.parametrize("noise", [0.003, 0.01, 0.04])
+def test_the_scale_is_the_sd_of_white_noise(noise: float) -> None:
+    """Within a quarter, whatever the slope."""
+    random = np.random.default_rng(0)
+
+    level = learn((1.0 - 0.002 * np.arange(1000) + random.normal(0, noise, 1000)).tolist())
+
+    assert noise == pytest.approx(level.scale, rel=0.25)
+
+
+def test_white_noise_does_not_wander_and_correlated_noise_does() -> None:
+    """The long-run sd of AR(.8) noise is three times that of a row."""
+    white, wander = np.random.default_rng(0).normal(0, 0.01, 8000), np.zeros(8000)
+    for row in range(1, 8000):
+        wander[row] = 0.8 * wander[row - 1] + 0.6 * white[row]
+
+    assert learn(white.tolist()).scatter.wander < 1.3
+    assert 2.0 < learn(wander.tolist()).scatter.wander < 4.0
+
+
+def test_one_absurd_row_moves_the_level_by_less_than_a_scale() -> None:
+    """Up or down, by as much as a float can say."""
+    random = np.random.default_rng(0)
+    values = (1.0 + random.normal(0, 0.01, 300)).tolist()
+    for absurd in (math.log(1e308), math.log(5e-324)):
+        level = learn(values)
+        before, scale = level.fast, level.scale
+        level.measure(absurd)
+        level.absorb(False)
+
+        assert abs(level.fast - before) < scale
+        assert scale * 0.8 <= level.scale <= scale * 2.01
+
+
+def test_an_improvement_is_taken_up_within_a_few_rows() -> None:
+    """A level twenty scales above the loss would see nothing."""
+    random = np.random.default_rng(0)
+    values = np.concatenate([np.full(500, 1.2), np.full(12, 1.0)]) + random.normal(0, 0.01, 512)
+
+    level = learn(values.tolist())
+
+    assert level.near < 1.04
+    assert level.base < 1.06
+
+
+def test_a_held_row_moves_no_level() -> None:
+    """What may be an incident is not learnt from."""
+    level = learn([1.0, 1.01, 0.99, 1.0] * 50)
+    fast, base = level.fast, level.base
+    for _ in range(100):
+        level.measure(2.0)
+        level.absorb(True)
+
+    assert (fast, base) == (level.fast, level.base)
+    assert level.scale < 0.1
+
+
+def test_a_restart_keeps_the_scale() -> None:
+    """The run goes on elsewhere with the same batches."""
+    level = learn([1.0, 1.05, 0.97, 1.01, 1.0] * 50)
+    scale = level.scale
+
+    level.restart()
+
+    assert 0 == level.rows
+    assert scale == level.scale

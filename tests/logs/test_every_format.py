@@ -1,0 +1,223 @@
+"""Checks that each format of the table has to pass, on files written as their writers write them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scalewatch.errors import LogError
+from scalewatch.journal import JournalWriter, observation_record
+from scalewatch.logs import FORMATS, AbstractLog, format_named, open_logs
+from scalewatch.observation import Observation
+from scalewatch.run import Run
+
+ROWS = 60
+LOSSES = [4.0 - 0.02 * i for i in range(ROWS)]
+RATES = [1e-3 * (1 - i / ROWS) for i in range(ROWS)]
+
+
+def journal(folder: Path) -> Path:
+    writer = JournalWriter(folder / "scalewatch", Run("run"))
+    for i, (loss, rate) in enumerate(zip(LOSSES, RATES, strict=True)):
+        writer.append(observation_record(Observation(i + 1, loss, rate)))
+    writer.close()
+    return folder / "scalewatch"
+
+
+def tensorboard(folder: Path) -> Path:
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(folder))
+    for i, (loss, rate) in enumerate(zip(LOSSES, RATES, strict=True)):
+        writer.add_scalar("train/loss", loss, i + 1)
+        writer.add_scalar("lr", rate, i + 1)
+    writer.close()
+    return folder
+
+
+def lightning_csv(folder: Path) -> Path:
+    from lightning.pytorch.loggers import CSVLogger
+
+    logger = CSVLogger(folder, name="", version="wide", flush_logs_every_n_steps=7)
+    for i, (loss, rate) in enumerate(zip(LOSSES, RATES, strict=True)):
+        logger.log_metrics({"lr-AdamW": rate}, i + 1)
+        logger.log_metrics({"train_loss": loss, "epoch": 0}, i + 1)
+        if i % 20 == 19:
+            logger.log_metrics({"val_loss": loss + 0.1, "epoch": 0}, i + 1)
+    logger.save()
+    return folder / "wide" / "metrics.csv"
+
+
+def plain_csv(folder: Path) -> Path:
+    lines = ["iter,train/ce,lr", *(f"{i + 1},{loss},{RATES[i]}" for i, loss in enumerate(LOSSES))]
+    (folder / "run.csv").write_text("\n".join(lines) + "\n")
+    return folder / "run.csv"
+
+
+def json_lines(folder: Path) -> Path:
+    rows = [{"step": i + 1, "train": {"loss": loss}, "lr": RATES[i]} for i, loss in enumerate(LOSSES)]
+    (folder / "run.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "run.jsonl"
+
+
+def trainer_state(folder: Path) -> Path:
+    history: list[dict[str, Any]] = []
+    for i, loss in enumerate(LOSSES):
+        history.append({"epoch": 0.1, "loss": loss, "learning_rate": RATES[i], "step": i + 1})
+        if i % 20 == 19:
+            history.append({"epoch": 0.1, "eval_loss": loss + 0.1, "eval_runtime": 3.0, "step": i + 1})
+    history.append({"epoch": 1.0, "train_loss": 3.3, "train_runtime": 60.0, "step": ROWS})
+    state = {"global_step": ROWS, "max_steps": ROWS, "log_history": history}
+    (folder / "trainer_state.json").write_text(json.dumps(state, indent=2))
+    return folder / "trainer_state.json"
+
+
+def wandb(folder: Path) -> Path:
+    rows = [
+        {"_step": i, "_timestamp": 1.7e9 + i, "train/loss": loss, "train/lr": RATES[i], "train/global_step": i + 1}
+        for i, loss in enumerate(LOSSES)
+    ]
+    (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "history.jsonl"
+
+
+def parquet(folder: Path) -> Path:
+    import pandas as pd
+
+    frame = pd.DataFrame({"step": np.arange(1, ROWS + 1), "loss": LOSSES, "lr": RATES})
+    frame.to_parquet(folder / "run.parquet")
+    return folder / "run.parquet"
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "journal": journal,
+    "tensorboard": tensorboard,
+    "lightning-csv": lightning_csv,
+    "csv": plain_csv,
+    "jsonl": json_lines,
+    "trainer-state": trainer_state,
+    "wandb": wandb,
+    "parquet": parquet,
+}
+
+
+@pytest.fixture(params=[form.name for form in FORMATS])
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    """The name of a format and the path of a log of 60 rows in it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    return request.param, WRITERS[request.param](tmp_path)
+
+
+def one(path: Path, **asked: Any) -> AbstractLog:
+    opened = open_logs([path], **asked)
+    assert not opened.unreadable, opened.unreadable
+    (log,) = opened.logs
+    return log
+
+
+def test_every_row_comes_back_by_format_and_by_guess(written: tuple[str, Path]) -> None:
+    """Steps, losses and rates are those that were written, whether the format is named or told from the file."""
+    name, path = written
+
+    for asked in ({}, {"form": format_named(name)}):
+        rows = list(one(path, **asked).rows())
+        # event files hold 32 bits
+        assert list(range(1, ROWS + 1)) == [row.step for row in rows]
+        assert pytest.approx(LOSSES, rel=1e-6) == [row.loss for row in rows]
+        assert pytest.approx(RATES, rel=1e-5) == [row.learning_rate for row in rows]
+
+
+def test_a_log_is_followed_without_giving_a_row_twice(written: tuple[str, Path]) -> None:
+    """A second look at a log to which nothing was added gives nothing."""
+    log = one(written[1])
+
+    assert ROWS == len(list(log.rows()))
+    assert [] == list(log.rows())
+
+
+def test_the_guess_is_told_and_can_be_overridden_but_not_with_what_is_not_there(written: tuple[str, Path]) -> None:
+    """Each format says which column the loss is; an unknown one is refused with those there are."""
+    name, path = written
+    log = one(path)
+
+    assert log.columns["loss"]
+    assert log.bytes_total > 0
+    if name != "journal":  # its fields have one name each
+        (reason,) = [no.reason for no in open_logs([path], columns={"loss": "nowhere"}).unreadable]
+        assert "nowhere" in reason
+        assert log.columns["loss"] in reason
+
+
+def test_an_empty_file_is_a_clear_line(written: tuple[str, Path], tmp_path: Path) -> None:
+    """Nothing in it: no run, a reason, no exception."""
+    name, path = written
+    file = path if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())[0]
+    empty = tmp_path / "empty" / file.name
+    empty.parent.mkdir()
+    empty.write_bytes(b"")
+
+    opened = open_logs([empty], form=format_named(name))
+
+    assert [] == opened.logs
+    assert "empty" in opened.unreadable[0].reason
+
+
+def test_a_cut_file_gives_what_stands_before_the_cut(written: tuple[str, Path], tmp_path: Path) -> None:
+    """At every tenth of its length, what is read begins with the true rows and has none that was not written."""
+    name, path = written
+    file = path if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())[0]
+    whole = file.read_bytes()
+    for tenth in range(1, 10):
+        cut = tmp_path / f"cut{tenth}" / file.name
+        cut.parent.mkdir()
+        cut.write_bytes(whole[: len(whole) * tenth // 10])
+        try:
+            opened = open_logs([cut], form=format_named(name))
+        except LogError:
+            continue
+        for log in opened.logs:
+            for row in log.rows():
+                assert row.loss == pytest.approx(LOSSES[row.step - 1], rel=1e-6)
+    if name not in ("trainer-state", "parquet"):  # one value, and one footer: all or nothing
+        assert opened.logs
+
+
+def test_flipped_bytes_never_raise(written: tuple[str, Path], tmp_path: Path) -> None:
+    """Whatever is damaged costs rows and makes notes, or is a reason; most rows are still there."""
+    name, path = written
+    file = path if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())[0]
+    whole = file.read_bytes()
+    rng = np.random.default_rng(0)
+    kept = []
+    for trial in range(20):
+        spoiled = bytearray(whole)
+        for place in rng.integers(len(whole) // 3, len(whole), 3):
+            spoiled[place] ^= 1 << int(rng.integers(8))
+        bad = tmp_path / f"bad{trial}" / file.name
+        bad.parent.mkdir()
+        bad.write_bytes(bytes(spoiled))
+        logs = open_logs([bad], form=format_named(name)).logs
+        kept.append(sum(len(list(log.rows())) for log in logs))
+    if name not in ("trainer-state", "parquet"):
+        assert ROWS // 4 < np.median(kept) <= ROWS + 1
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "inf", "Infinity", "-inf", "1.#QNAN"])
+def test_a_number_that_is_none_is_read_as_it_was_written(word: str, tmp_path: Path) -> None:
+    """NaN and infinities in a CSV and, quoted, in JSON lines reach the monitor."""
+    table, lines = tmp_path / "a.csv", tmp_path / "b.jsonl"
+    table.write_text(f"step,loss\n1,3.0\n2,{word}\n3,3.0\n")
+    lines.write_text(f'{{"step": 1, "loss": 3.0}}\n{{"step": 2, "loss": "{word}"}}\n{{"step": 3, "loss": 3.0}}\n')
+
+    for path in (table, lines):
+        rows = list(one(path).rows())
+        assert [1, 2, 3] == [row.step for row in rows]
+        assert not math.isfinite(rows[1].loss)
+        assert ("inf" in word.lower()) == math.isinf(rows[1].loss)

@@ -1,0 +1,162 @@
+"""Folders of runs: which files are logs, which are one run, and what they are called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scalewatch.errors import ConfigError, LogError
+from scalewatch.journal import JournalWriter, observation_record
+from scalewatch.logs import FORMATS, Opened, format_named, open_logs
+from scalewatch.observation import Observation
+from scalewatch.run import Run
+
+
+def write(path: Path, loss: float = 3.0, rows: int = 20) -> Path:
+    """A CSV or JSON-lines log, as the name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".csv":
+        header = "epoch,step,train_loss\n" if path.name == "metrics.csv" else "epoch,step,loss\n"
+        path.write_text(header + "".join(f"0,{i},{loss}\n" for i in range(1, rows + 1)))
+    elif path.name == "trainer_state.json":
+        history = [{"loss": loss, "step": i} for i in range(1, rows + 1)]
+        path.write_text(json.dumps({"log_history": history, "max_steps": 100}))
+    else:
+        path.write_text("".join(json.dumps({"step": i, "loss": loss}) + "\n" for i in range(1, rows + 1)))
+    return path
+
+
+def write_journal(folder: Path, loss: float = 3.0) -> Path:
+    writer = JournalWriter(folder, Run("from the journal"))
+    for i in range(1, 21):
+        writer.append(observation_record(Observation(i, loss)))
+    writer.close()
+    return folder
+
+
+def losses(opened: Opened) -> dict[str, float]:
+    """Name and loss of each run."""
+    return {log.name: next(iter(log.rows())).loss for log in opened.logs}
+
+
+def test_each_file_and_each_subfolder_is_its_own_run(tmp_path: Path) -> None:
+    """Files by their names; where all are called alike, by their folders."""
+    for name, loss in (("a.csv", 1.0), ("b.jsonl", 2.0), ("c/metrics.csv", 3.0), ("d/e/metrics.csv", 4.0)):
+        write(tmp_path / name, loss)
+    write(tmp_path / "f" / "log.jsonl", 5.0)
+
+    assert {"a": 1.0, "b": 2.0, "c": 3.0, "e": 4.0, "f": 5.0} == losses(open_logs([tmp_path]))
+
+
+def test_runs_of_one_name_get_more_of_their_path(tmp_path: Path) -> None:
+    """Two folders with `version_0` in them are two runs with two names."""
+    for model in ("wide", "deep"):
+        write(tmp_path / model / "version_0" / "metrics.csv")
+
+    names = list(losses(open_logs([tmp_path])))
+
+    assert 2 == len(set(names))
+    assert ["deep" in names[0], "wide" in names[1]] == [True, True]
+
+
+def test_a_run_that_is_told_twice_is_read_once_from_the_best_record(tmp_path: Path) -> None:
+    """The journal before Lightning's CSV of the same folder; the other is passed over with a line."""
+    write(tmp_path / "version_0" / "metrics.csv", 9.0)
+    write_journal(tmp_path / "version_0" / "scalewatch")
+
+    opened = open_logs([tmp_path])
+
+    assert {"from the journal": 3.0} == losses(opened)
+    assert "--format lightning-csv" in opened.passed_over[0]
+    assert {"version_0": 9.0} == losses(open_logs([tmp_path], form=format_named("lightning-csv")))
+
+
+def test_of_the_checkpoints_of_a_run_the_last_has_it_all(tmp_path: Path) -> None:
+    """Each checkpoint's trainer_state.json begins at the first step: one of them is the run."""
+    write(tmp_path / "run" / "checkpoint-900" / "trainer_state.json", rows=9)
+    write(tmp_path / "run" / "checkpoint-1000" / "trainer_state.json", rows=10)
+
+    opened = open_logs([tmp_path])
+
+    assert ["run"] == [log.name for log in opened.logs]
+    assert 10 == len(list(opened.logs[0].rows()))
+    assert 100 == opened.logs[0].run.total_steps
+    assert 1 == len(opened.passed_over)
+
+
+def test_what_is_no_log_does_not_hide_the_logs(tmp_path: Path) -> None:
+    """Settings, pictures and hidden files are passed by; a table without a loss is told with its columns."""
+    write(tmp_path / "run.csv")
+    (tmp_path / "labels.csv").write_text("name,kind\na,b\n")
+    (tmp_path / "config.json").write_text('{"lr": 0.1, "layers": 2}\n')
+    (tmp_path / "weights.bin").write_bytes(bytes(range(256)) * 50)
+    (tmp_path / ".hidden.csv").write_text("step,loss\n1,2\n")
+    (tmp_path / "empty").mkdir()
+
+    opened = open_logs([tmp_path])
+
+    assert ["run"] == [log.name for log in opened.logs]
+    (no,) = opened.unreadable
+    assert "name, kind" in no.reason
+    assert not no.named
+
+
+def test_a_path_that_is_not_there_and_a_folder_without_logs_are_clear_lines(tmp_path: Path) -> None:
+    """Exceptions for the first, a reason for the second."""
+    with pytest.raises(LogError, match="does not exist"):
+        open_logs([tmp_path / "nowhere"])
+
+    (no,) = open_logs([tmp_path]).unreadable
+
+    assert "holds no log" in no.reason
+    assert no.named
+
+
+def test_an_unknown_format_is_refused_with_those_there_are() -> None:
+    """The message lists every name."""
+    with pytest.raises(ConfigError, match="--format") as refused:
+        format_named("excel")
+
+    assert all(form.name in str(refused.value) for form in FORMATS)
+
+
+def test_a_segment_that_is_named_alone_is_read_alone(tmp_path: Path) -> None:
+    """A folder is the whole history; one file of several is that file."""
+    folder = write_journal(tmp_path / "run")
+    write_journal(folder, 2.0)
+    segments = sorted(folder.glob("journal-*.jsonl"))
+
+    assert 2 == len(segments)
+    assert {"from the journal": 3.0} == losses(open_logs([segments[0]]))
+
+
+def test_a_journal_is_followed_while_it_is_written(tmp_path: Path) -> None:
+    """Rows that are appended come with the next look, once."""
+    writer = JournalWriter(tmp_path, Run("live"))
+    for step in (1, 2, 3):
+        writer.append(observation_record(Observation(step, 3.0)))
+    writer.drain()
+    log = open_logs([tmp_path]).logs[0]
+    assert [1, 2, 3] == [row.step for row in log.rows()]
+
+    for looks in ((4, 5), (6,)):
+        for step in looks:
+            writer.append(observation_record(Observation(step, 3.0)))
+        writer.drain()
+        assert list(looks) == [row.step for row in log.rows()]
+    writer.close()
+
+
+def test_the_table_behind_a_wandb_chart_is_several_runs(tmp_path: Path) -> None:
+    """A column for each run, with the least and greatest beside it."""
+    names = ["Step", *(f"{run} - train/loss{end}" for run in ("wide", "a - b") for end in ("", "__MIN", "__MAX"))]
+    rows = [[i, 3.0, 2.9, 3.1, 2.0 if i < 9 else "", "", ""] for i in range(1, 11)]
+    text = "\n".join(",".join(f'"{cell}"' for cell in row) for row in [names, *rows])
+    (tmp_path / "chart.csv").write_text(text + "\n")
+
+    opened = open_logs([tmp_path / "chart.csv"])
+
+    assert {"wide": 3.0, "a - b": 2.0} == losses(opened)
+    assert [10, 8] == [len(list(log.rows())) for log in open_logs([tmp_path / "chart.csv"]).logs]
