@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, final
 
-__all__ = ["Guard", "strict"]
+__all__ = ["Guard", "attempt", "strict"]
 
 _log = logging.getLogger("scalewatch")
 
@@ -82,6 +82,20 @@ class Guard:
                 _log.warning(
                     "scalewatch: %d parts failed; all of it is off for the rest of this run.", len(self.failed)
                 )
+
+
+def attempt(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> tuple[R | None, str]:
+    """Return what a part of somebody else's returns and "", or None and what went wrong, in words.
+
+    `SCALEWATCH_STRICT` changes nothing here: the faults of other packages are not ours.
+
+    >>> attempt(int, "7"), attempt(int, "seven")[1]
+    ((7, ''), "ValueError: invalid literal for int() with base 10: 'seven'")
+    """
+    try:
+        return function(*args, **kwargs), ""
+    except Exception as fault:
+        return None, _describe(fault)
 
 
 def _describe(fault: Exception) -> str:

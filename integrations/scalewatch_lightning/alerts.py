@@ -12,7 +12,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 from scalewatch.run import Run
 
-__all__ = ["checked_alerts", "end_of", "new_alerter"]
+__all__ = ["checked_alerts", "end_of", "new_dispatcher"]
 
 
 def checked_alerts(alerts: Any) -> Rules | None:
@@ -43,7 +43,7 @@ def checked_alerts(alerts: Any) -> Rules | None:
     return rules
 
 
-def new_alerter(rules: Rules, run: Run, run_id: str, folder: Path | None, state: object) -> Dispatcher:
+def new_dispatcher(rules: Rules, run: Run, run_id: str, folder: Path | None, state: object) -> Dispatcher:
     """Return the alerts of a fit; `state` is what a checkpoint held of them."""
     return Dispatcher(run, run_id, make_receivers(rules), rules, folder=folder, state=state)
 
@@ -53,8 +53,8 @@ def end_of(ended: str, health: str) -> tuple[str, Severity]:
 
     A job that its cluster takes back with SIGTERM has not crashed.
     """
-    said = f"{ended}; {health}" if health else ended
+    headline = f"{ended}; {health}" if health else ended
     if ended.startswith("crashed") and "SIGTERMException" not in ended:
-        return said, Severity.CRITICAL
+        return headline, Severity.CRITICAL
     bad = ended.startswith("stopped by scalewatch") or health.startswith(("LOST", "IN TROUBLE"))
-    return said, Severity.WARNING if bad else Severity.INFO
+    return headline, Severity.WARNING if bad else Severity.INFO

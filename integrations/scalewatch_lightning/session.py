@@ -35,7 +35,7 @@ from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.worker import Worker
 from scalewatch_lightning.advice import AdviceFeed, AdviceNews
-from scalewatch_lightning.alerts import end_of, new_alerter
+from scalewatch_lightning.alerts import end_of, new_dispatcher
 from scalewatch_lightning.shutdown import Shutdown
 from scalewatch_lightning.tensorboard import Board, advice_markdown, forecast_values, verdict_markdown
 from scalewatch_lightning.terminal import Terminal, escape
@@ -126,7 +126,7 @@ class Session:
         self._alerts: Dispatcher | None = None
         if alerts is not None:
             kept = resumed.alerts if resumed else None
-            self._alerts = guard.call("alerts", new_alerter, alerts, run, self.run_id, folder, kept)
+            self._alerts = guard.call("alerts", new_dispatcher, alerts, run, self.run_id, folder, kept)
 
     def _new_monitor(self, law: CurveLaw | None, resumed: Resumed | None) -> Monitor:
         promise = None if resumed is None else Guard().call("registered prediction", self._registered, resumed)
@@ -224,14 +224,14 @@ class Session:
     def _alert_news(self, found: list[Finding], said: AdviceNews, alerts: Dispatcher) -> None:
         still = {finding.kind for finding in self._monitor.open_incidents}
         # two detectors may have found the same kind: it is over when both say so
-        alerts.take([f for f in found if f.phase is not Phase.CLOSED or f.kind not in still], said.standing)
+        alerts.submit([f for f in found if f.phase is not Phase.CLOSED or f.kind not in still], said.standing)
         if said.ahead:
-            alerts.advise(said.ahead)
+            alerts.submit_advice(said.ahead)
 
     def _alert(self, step: int, loss: float, alerts: Dispatcher) -> None:
         alerts.observe(step, loss)
         if step >= alerts.forecast_due:
-            alerts.foresee(self._monitor.forecast())
+            alerts.submit_forecast(self._monitor.forecast())
 
     def _write(self, observation: Observation, found: list[Finding]) -> None:
         if self._journal is None:

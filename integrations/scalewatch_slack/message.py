@@ -1,4 +1,4 @@
-"""A notice as a Slack message: Block Kit within its limits, and the same in plain text for the lock screen.
+"""A notification as a Slack message: Block Kit within its limits, and the same in plain text for the lock screen.
 
 What comes from outside (names, sentences with numbers) stands in `plain_text` objects, which Slack shows as they
 are. Where it has to stand in markup it is escaped as Slack asks for: & < >, in that order, once.
@@ -48,77 +48,79 @@ def escape(text: object, limit: int = 600) -> str:
     return "".join(parts)
 
 
-def message(notice: Notification, *, blocks: bool = True) -> dict[str, Any]:
+def message(notification: Notification, *, blocks: bool = True) -> dict[str, Any]:
     """Return the arguments of a message: `text`, and `blocks` unless Slack has refused them."""
-    call = _mentions(notice.mentions)
+    call = _mentions(notification.mentions)
     body: dict[str, Any] = {
-        "text": " ".join(filter(None, (call, _fallback(notice)))),
+        "text": " ".join(filter(None, (call, _fallback(notification)))),
         "unfurl_links": False,
         "unfurl_media": False,
     }
-    return {**body, "blocks": _fitting(_blocks(notice, call))} if blocks else body
+    return {**body, "blocks": _fitting(_blocks(notification, call))} if blocks else body
 
 
-def summary(notice: Notification) -> dict[str, Any]:
-    """Return the first message of a run's thread, as it stands after `notice`."""
-    head = f"{_symbol(notice)} {clean(notice.run, 80)}"
-    what = f"{notice.badge.lower()}: {notice.what}" if notice.what else notice.badge.lower()
-    when = f"step {notice.step:,}, {_clock(notice.at_unix_s)}. Alerts of this run are replies to this message."
+def summary(notification: Notification) -> dict[str, Any]:
+    """Return the first message of a run's thread, as it stands after `notification`."""
+    head = f"{_symbol(notification)} {clean(notification.run, 80)}"
+    what = f"{notification.badge.lower()}: {notification.what}" if notification.what else notification.badge.lower()
+    when = (
+        f"step {notification.step:,}, {_clock(notification.at_unix_s)}. Alerts of this run are replies to this message."
+    )
     blocks: list[Block] = [_header(head), _plain(what), _context([when])]
-    if notice.link:
-        blocks.insert(2, _link(notice.link))
+    if notification.link:
+        blocks.insert(2, _link(notification.link))
     text = escape(f"{head}: {what}", MAX_FALLBACK)
     return {"text": text, "blocks": _fitting(blocks), "unfurl_links": False, "unfurl_media": False}
 
 
-def _fallback(notice: Notification) -> str:
+def _fallback(notification: Notification) -> str:
     """What a lock screen and a screen reader get: what, how bad, what to do."""
-    parts = [notice.title]
-    parts += [item.message for item in notice.items if item.news][:2]
-    parts += [f"What to do: {a.text}" for a in notice.advice[:1]]
-    parts += [f"{label}: {text}" for label, text in notice.rows[:4]]
+    parts = [notification.title]
+    parts += [item.message for item in notification.items if item.news][:2]
+    parts += [f"What to do: {a.text}" for a in notification.advice[:1]]
+    parts += [f"{label}: {text}" for label, text in notification.rows[:4]]
     return escape(" — ".join(parts), MAX_FALLBACK)
 
 
-def _blocks(notice: Notification, call: str) -> list[Block]:
-    blocks: list[Block] = [_header(f"{_symbol(notice)} {notice.title}")]
+def _blocks(notification: Notification, call: str) -> list[Block]:
+    blocks: list[Block] = [_header(f"{_symbol(notification)} {notification.title}")]
     if call:
         blocks.append(_markup(call))
-    for item in notice.items:
-        blocks += [_markup(_label(item, notice)), _plain(item.message)]
-    if notice.rows:
-        blocks.append(_plain("\n".join(f"{clean(a, 60)}: {clean(b, 300)}" for a, b in notice.rows), lines=True))
-    if notice.advice:
+    for item in notification.items:
+        blocks += [_markup(_label(item, notification)), _plain(item.message)]
+    if notification.rows:
+        blocks.append(_plain("\n".join(f"{clean(a, 60)}: {clean(b, 300)}" for a, b in notification.rows), lines=True))
+    if notification.advice:
         blocks += [DividerBlock(), _markup("*What to do*")]
-        for place, advice in enumerate(notice.advice):
+        for place, advice in enumerate(notification.advice):
             blocks.append(_plain(_either(advice.text, first=not place)))
             if advice.would_change:
                 blocks.append(_context([f"Would change it: {advice.would_change}"]))
-    if notice.link:
-        blocks.append(_link(notice.link))
-    notes = [f"sent because {notice.reason}"] if notice.reason else []
-    if notice.may_repeat:
+    if notification.link:
+        blocks.append(_link(notification.link))
+    notes = [f"sent because {notification.reason}"] if notification.reason else []
+    if notification.may_repeat:
         notes.insert(0, "This may have reached you before: the process was killed while it was sent.")
-    if notice.folded:
-        notes.append(f"{notice.folded:,} further findings since the last message are in the journal only.")
-    notes += [", ".join(f"{name}={value}" for name, value in notice.labels)] if notice.labels else []
-    step = "" if notice.status in (Status.DIGEST, Status.TEST) else f" at step {notice.step:,}"
-    return [*blocks, _context([*notes, f"scalewatch{step}, {_clock(notice.at_unix_s)}"])]
+    if notification.folded:
+        notes.append(f"{notification.folded:,} further findings since the last message are in the journal only.")
+    notes += [", ".join(f"{name}={value}" for name, value in notification.labels)] if notification.labels else []
+    step = "" if notification.status in (Status.DIGEST, Status.TEST) else f" at step {notification.step:,}"
+    return [*blocks, _context([*notes, f"scalewatch{step}, {_clock(notification.at_unix_s)}"])]
 
 
 def _either(text: str, *, first: bool) -> str:
     return text if first else f"Or {text[:1].lower()}{text[1:]}"
 
 
-def _label(item: Item, notice: Notification) -> str:
+def _label(item: Item, notification: Notification) -> str:
     """What, how bad and since when; a message about one thing has said the first two in its title."""
     symbol = "🟢" if item.over else _COLOURS[item.severity]
     state = "over" if item.over else item.severity.value
     what = f"*{escape(kind_words(item.kind), 80)}* · {state}{'' if item.news else ' (goes on)'} · "
-    alone = len(notice.items) == 1 and not notice.headline
-    clock = _clock(item.since_unix_s, notice.at_unix_s)
+    alone = len(notification.items) == 1 and not notification.headline
+    clock = _clock(item.since_unix_s, notification.at_unix_s)
     since = f"found at {clock}" if alone else f"{began(item.kind, item.start_step)}, {clock}"
-    ago = "" if item.over else _ago(notice.at_unix_s - item.since_unix_s)
+    ago = "" if item.over else _ago(notification.at_unix_s - item.since_unix_s)
     often = f", {item.times:,} times" if item.times > 1 else ""
     return f"{symbol} {'' if alone else what}{since}{ago}{often}"
 
@@ -137,10 +139,10 @@ def _clock(unix_s: float, today_unix_s: float | None = None) -> str:
     return f"{when:%H:%M} UTC" if same_day else f"{when:%-d %b %H:%M} UTC"
 
 
-def _symbol(notice: Notification) -> str:
-    if notice.status is Status.FIRING or notice.severity is not Severity.INFO:
-        return _COLOURS[notice.severity]
-    return {Status.RESOLVED: "🟢", Status.ENDED: "🏁", Status.STARTED: "🔵"}.get(notice.status, "⚪")
+def _symbol(notification: Notification) -> str:
+    if notification.status is Status.FIRING or notification.severity is not Severity.INFO:
+        return _COLOURS[notification.severity]
+    return {Status.RESOLVED: "🟢", Status.ENDED: "🏁", Status.STARTED: "🔵"}.get(notification.status, "⚪")
 
 
 def _mentions(who: Sequence[str]) -> str:

@@ -27,11 +27,11 @@ BEFORE = 0.1
 _NEEDED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
-def png(notice: Notification, timeout: float) -> bytes | None:
+def png(notification: Notification, timeout: float) -> bytes | None:
     """Return the picture for a message within `timeout` [s]; None without points, or without the extra `charts`."""
-    if len(notice.curve) < LEAST_POINTS or not sys.executable:
+    if len(notification.curve) < LEAST_POINTS or not sys.executable:
         return None
-    data = json.dumps({"notice": notice.to_json(), "curve": notice.curve}).encode("ascii")
+    data = json.dumps({"notification": notification.to_json(), "curve": notification.curve}).encode("ascii")
     env = {name: os.environ[name] for name in _NEEDED if name in os.environ}
     env |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     try:
@@ -43,7 +43,7 @@ def png(notice: Notification, timeout: float) -> bytes | None:
     return done.stdout if done.returncode == 0 and done.stdout.startswith(b"\x89PNG") else None
 
 
-def draw(notice: Notification, curve: list[tuple[int, float]]) -> bytes:
+def draw(notification: Notification, curve: list[tuple[int, float]]) -> bytes:
     """Return the picture.
 
     Raises:
@@ -51,16 +51,21 @@ def draw(notice: Notification, curve: list[tuple[int, float]]) -> bytes:
     """
     from scalewatch.charts import loss_against_law, save_chart
 
-    shown = _around([item.start_step for item in notice.items], curve)
+    shown = _around([item.start_step for item in notification.items], curve)
     steps, losses = zip(*shown, strict=True)
     whole = len(shown) == len(curve)
     marks = [
         Finding(Kind(item.kind), Severity(item.severity), item.start_step, item.start_step, item.message)
-        for item in notice.items
+        for item in notification.items
         if item.kind in list(Kind)
     ]
     chart = loss_against_law(
-        steps, losses, title=notice.run, subtitle=[notice.what], findings=marks, log_axes=whole and min(losses) > 0
+        steps,
+        losses,
+        title=notification.run,
+        subtitle=[notification.what],
+        findings=marks,
+        log_axes=whole and min(losses) > 0,
     )
     with tempfile.TemporaryDirectory(prefix="scalewatch-") as folder:
         return save_chart(chart, Path(folder) / "loss.png").read_bytes()
@@ -75,10 +80,10 @@ def _around(begins: list[int], curve: list[tuple[int, float]]) -> list[tuple[int
 
 
 def main() -> int:
-    """Read a notice and a curve as JSON, write a PNG."""
+    """Read a notification and a curve as JSON, write a PNG."""
     data = json.load(sys.stdin)
     try:
-        image = draw(Notification.from_json(data["notice"]), data["curve"])
+        image = draw(Notification.from_json(data["notification"]), data["curve"])
     except (ImportError, ConfigError, OSError, ValueError):
         return 1
     sys.stdout.buffer.write(image)

@@ -1,4 +1,4 @@
-"""Sends notices to Slack: through an incoming webhook, or as a bot that keeps one thread a run."""
+"""Sends notifications to Slack: through an incoming webhook, or as a bot that keeps one thread a run."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Slack(Receiver):
             )
         return cls(webhook=Secret(url))
 
-    def send(self, notice: Notification, timeout: float) -> None:
+    def send(self, notification: Notification, timeout: float) -> None:
         """Send one message.
 
         Raises:
@@ -104,16 +104,16 @@ class Slack(Receiver):
         """
         deadline = time.monotonic() + timeout
         if self._webhook is not None:
-            self._to_webhook(self._webhook, notice, deadline)
+            self._to_webhook(self._webhook, notification, deadline)
         else:
-            self._to_thread(notice, deadline)
+            self._to_thread(notification, deadline)
 
     # --- incoming webhook -------------------------------------------------------------------------
 
-    def _to_webhook(self, address: Secret, notice: Notification, deadline: float) -> None:
-        answer = self._post(address, message(notice), deadline)
+    def _to_webhook(self, address: Secret, notification: Notification, deadline: float) -> None:
+        answer = self._post(address, message(notification), deadline)
         if answer.status == 400:  # of the blocks it may not like one; the words are what has to arrive
-            answer = self._post(address, message(notice, blocks=False), deadline)
+            answer = self._post(address, message(notification, blocks=False), deadline)
         if not 200 <= answer.status < 300:
             refuse(answer)
         if answer.body.strip() != b"ok":
@@ -125,46 +125,46 @@ class Slack(Receiver):
 
     # --- bot --------------------------------------------------------------------------------------
 
-    def _to_thread(self, notice: Notification, deadline: float) -> None:
+    def _to_thread(self, notification: Notification, deadline: float) -> None:
         memory, in_haste = self.memory, deadline - time.monotonic() < LEISURE_SECONDS
         if "thread" not in memory:
-            self._open(notice, deadline)
-        if notice.status is Status.STARTED:
+            self._open(notification, deadline)
+        if notification.status is Status.STARTED:
             return
-        if memory.get("posted") != notice.id:
-            loud = notice.severity is Severity.CRITICAL or notice.status is Status.ENDED
-            self._say(notice, deadline, thread_ts=memory["thread"], **({"reply_broadcast": True} if loud else {}))
-            memory["posted"] = notice.id
+        if memory.get("posted") != notification.id:
+            loud = notification.severity is Severity.CRITICAL or notification.status is Status.ENDED
+            self._say(notification, deadline, thread_ts=memory["thread"], **({"reply_broadcast": True} if loud else {}))
+            memory["posted"] = notification.id
             self.keep()  # a picture takes seconds, and a kill meanwhile must not have the message sent again
         # what follows may fail: the message has arrived, and must not be sent again for the sake of its trimmings
         try:
-            self._call("chat.update", deadline, channel=memory["channel"], ts=memory["thread"], **summary(notice))
-            if self._pictures and notice.status in WITH_PICTURE and not in_haste:
-                self._picture(notice)
+            self._call("chat.update", deadline, channel=memory["channel"], ts=memory["thread"], **summary(notification))
+            if self._pictures and notification.status in WITH_PICTURE and not in_haste:
+                self._picture(notification)
         except DeliveryError:
             return
 
-    def _open(self, notice: Notification, deadline: float) -> None:
-        said = self._call("chat.postMessage", deadline, channel=self._channel, **summary(notice))
-        self.memory["thread"] = str(said.get("ts", ""))
-        self.memory["channel"] = str(said.get("channel") or self._channel)
+    def _open(self, notification: Notification, deadline: float) -> None:
+        answered = self._call("chat.postMessage", deadline, channel=self._channel, **summary(notification))
+        self.memory["thread"] = str(answered.get("ts", ""))
+        self.memory["channel"] = str(answered.get("channel") or self._channel)
         self.keep()
 
-    def _say(self, notice: Notification, deadline: float, **where: Any) -> None:
+    def _say(self, notification: Notification, deadline: float, **where: Any) -> None:
         channel = self.memory["channel"]
         try:
-            self._call("chat.postMessage", deadline, channel=channel, **message(notice), **where)
+            self._call("chat.postMessage", deadline, channel=channel, **message(notification), **where)
         except DeliveryError as fault:
             if not any(word in str(fault) for word in TOO_MUCH):
                 raise
-            self._call("chat.postMessage", deadline, channel=channel, **message(notice, blocks=False), **where)
+            self._call("chat.postMessage", deadline, channel=channel, **message(notification, blocks=False), **where)
 
-    def _picture(self, notice: Notification) -> None:
-        image = png(notice, PICTURE_SECONDS)
+    def _picture(self, notification: Notification) -> None:
+        image = png(notification, PICTURE_SECONDS)
         if image is None:
             return
         deadline = time.monotonic() + UPLOAD_SECONDS
-        title = f"loss up to step {notice.step:,}"
+        title = f"loss up to step {notification.step:,}"
         place = self._call("files.getUploadURLExternal", deadline, form={"filename": "loss.png", "length": len(image)})
         address = Secret("upload", {"upload": str(place.get("upload_url", "")) or "none"})
         kind = {"Content-Type": "application/octet-stream"}
@@ -184,14 +184,14 @@ class Slack(Receiver):
         if answer.status != 200:
             refuse(answer)
         try:
-            said = json.loads(answer.body)
+            answered = json.loads(answer.body)
         except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict) or "ok" not in said:
+            answered = None
+        if not isinstance(answered, dict) or "ok" not in answered:
             raise DeliveryError("an answer that is not Slack's: something is in between")
-        if said["ok"] is True:
-            return said
-        word = "".join(c for c in str(said.get("error", ""))[:60] if c.isalnum() or c == "_")
+        if answered["ok"] is True:
+            return answered
+        word = "".join(c for c in str(answered.get("error", ""))[:60] if c.isalnum() or c == "_")
         if word in TEMPORARY:
             raise DeliveryError(f"Slack says {word}")
         raise DeliveryError(f"Slack says {word}", fatal=word not in ABOUT_MESSAGE, useless=True)

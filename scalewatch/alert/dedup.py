@@ -117,15 +117,15 @@ class SentLog:
     """What one receiver was sent. Times in Unix seconds.
 
     Attributes:
-        told: by kind, what it knows. sent_at: messages of the last hour. last_at: newest message.
-        findings_told: findings of the run that had been counted by then.
+        entries: by kind, what it knows. sent_at: messages of the last hour. last_at: newest message.
+        findings_counted: findings of the run that had been counted by then.
         digest_at, digest_step: newest digest, and the step of the run in it; before the first, where the run began.
     """
 
-    told: dict[str, LogEntry] = field(default_factory=dict)
+    entries: dict[str, LogEntry] = field(default_factory=dict)
     sent_at: list[float] = field(default_factory=list)
     last_at: float = 0.0
-    findings_told: int = 0
+    findings_counted: int = 0
     digest_at: float = 0.0
     digest_step: int = 0
 
@@ -135,28 +135,28 @@ class Decision(NamedTuple):
     """What is done now for one receiver.
 
     Attributes:
-        reason: in a word. tell: incidents that this message is about, with why. reasons: of each incident.
+        reason: in a word. news: incidents that this message is about, with why. reasons: of each incident.
     """
 
     reason: Reason
-    tell: tuple[tuple[Incident, Reason], ...]
+    news: tuple[tuple[Incident, Reason], ...]
     reasons: Mapping[str, Reason]
 
 
-def judge(incident: Incident, told: LogEntry | None, now: float, rules: Rules) -> Reason:
-    """Return what is new about an incident to somebody who was `told` that, held back or not."""
+def judge(incident: Incident, entry: LogEntry | None, now: float, rules: Rules) -> Reason:
+    """Return what is new about an incident to somebody who knows what is in `entry`, held back or not."""
     over = incident.is_over(now, rules)
-    if told is None or told.opened_at != incident.opened_at:
+    if entry is None or entry.opened_at != incident.opened_at:
         return Reason.NEVER_TOLD if over else Reason.NEW
-    if told.over:
+    if entry.over:
         return Reason.UNCHANGED
     if over:  # a note is not taken back
         is_note = incident.severity is Severity.INFO or incident.kind in AT_ONCE
         return Reason.UNCHANGED if is_note else Reason.RESOLVED
-    if incident.severity.rank > told.severity.rank:
+    if incident.severity.rank > entry.severity.rank:
         return Reason.ESCALATED
     goes_on = incident.closed_at is None
-    return Reason.REPEAT if goes_on and now - told.at >= rules.repeat_interval else Reason.UNCHANGED
+    return Reason.REPEAT if goes_on and now - entry.at >= rules.repeat_interval else Reason.UNCHANGED
 
 
 def why_held(
@@ -201,21 +201,21 @@ def decide(
     """
     reasons: dict[str, Reason] = {}
     for incident in incidents:
-        reason = judge(incident, log.told.get(incident.kind), now, rules)
+        reason = judge(incident, log.entries.get(incident.kind), now, rules)
         if reason.sends:
             reason = why_held(incident, incidents, routes, run, rules, silences, now) or reason
         reasons[incident.kind] = reason
-    tell = tuple((i, reasons[i.kind]) for i in incidents if reasons[i.kind].sends)
-    if not tell:
+    news = tuple((i, reasons[i.kind]) for i in incidents if reasons[i.kind].sends)
+    if not news:
         held = [r for r in reasons.values() if r not in {Reason.UNCHANGED, Reason.NEVER_TOLD}]
         return Decision(held[0] if held else Reason.UNCHANGED, (), reasons)
-    urgent = any(r is Reason.ESCALATED or (r is Reason.NEW and i.severity is Severity.CRITICAL) for i, r in tell)
-    waits = None if urgent or flush else _waits(tell, incidents, log, rules, now)
-    if waits is None and not in_budget(log, rules, now, critical=any(i.severity is Severity.CRITICAL for i, _ in tell)):
+    urgent = any(r is Reason.ESCALATED or (r is Reason.NEW and i.severity is Severity.CRITICAL) for i, r in news)
+    waits = None if urgent or flush else _waits(news, incidents, log, rules, now)
+    if waits is None and not in_budget(log, rules, now, critical=any(i.severity is Severity.CRITICAL for i, _ in news)):
         waits = Reason.BUDGET
     if waits is not None:
-        return Decision(waits, (), {**reasons, **{i.kind: waits for i, _ in tell}})
-    return Decision(min((r for _, r in tell), key=_ORDER.index), tell, reasons)
+        return Decision(waits, (), {**reasons, **{i.kind: waits for i, _ in news}})
+    return Decision(min((r for _, r in news), key=_ORDER.index), news, reasons)
 
 
 #: Of several reasons, the one that a message gives.
@@ -223,12 +223,14 @@ _ORDER = (Reason.ESCALATED, Reason.NEW, Reason.RESOLVED, Reason.REPEAT)
 
 
 def _waits(
-    tell: Sequence[tuple[Incident, Reason]], incidents: Sequence[Incident], log: SentLog, rules: Rules, now: float
+    news: Sequence[tuple[Incident, Reason]], incidents: Sequence[Incident], log: SentLog, rules: Rules, now: float
 ) -> Reason | None:
-    known = [i for i in incidents if (told := log.told.get(i.kind)) and told.opened_at == i.opened_at and not told.over]
+    known = [
+        i for i in incidents if (entry := log.entries.get(i.kind)) and entry.opened_at == i.opened_at and not entry.over
+    ]
     if known:
         return Reason.COOLDOWN if 0 <= now - log.last_at < rules.group_interval else None
-    return Reason.GROUP_WAIT if 0 <= now - min(i.opened_at for i, _ in tell) < rules.group_wait else None
+    return Reason.GROUP_WAIT if 0 <= now - min(i.opened_at for i, _ in news) < rules.group_wait else None
 
 
 def in_budget(log: SentLog, rules: Rules, now: float, *, critical: bool) -> bool:

@@ -12,7 +12,8 @@ from typing import final
 from scalewatch.alert.dedup import HOUR_SECONDS, LogEntry
 from scalewatch.alert.notification import Notification, Status
 from scalewatch.alert.notification_log import PendingNotifications
-from scalewatch.alert.receiver import DeliveryError, Receiver
+from scalewatch.alert.receiver import Receiver
+from scalewatch.alert.secret import DeliveryError
 
 __all__ = ["Counters", "DeliveryQueue"]
 
@@ -49,11 +50,11 @@ class Counters:
     def text(self) -> str:
         """The numbers in a line, those that are 0 left out."""
         retried = self.tries - self.sent
-        said = [f"{self.sent:,} sent"]
-        said += [f"{retried:,} failed tries"] if retried else []
-        said += [f"{self.given_up:,} put off"] if self.given_up else []
-        said += [f"{self.lost:,} LOST"] if self.lost else []
-        return ", ".join(said)
+        words = [f"{self.sent:,} sent"]
+        words += [f"{retried:,} failed tries"] if retried else []
+        words += [f"{self.given_up:,} put off"] if self.given_up else []
+        words += [f"{self.lost:,} LOST"] if self.lost else []
+        return ", ".join(words)
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -64,21 +65,21 @@ class DeliveryQueue:
     """Sends to one receiver. All of it runs on the background thread.
 
     Args:
-        name: of the receiver, for people. receiver: takes the messages. box: what it was sent, kept by the book.
-        save: puts the book on the disk. chance: a number from 0 to 1, for pauses that differ between runs.
+        name: of the receiver, for people. receiver: takes the messages. outbox: what it was sent, kept by the log.
+        save: puts the log on the disk. chance: a number from 0 to 1, for pauses that differ between runs.
     """
 
     def __init__(
         self,
         name: str,
         receiver: Receiver,
-        box: PendingNotifications,
+        outbox: PendingNotifications,
         save: Callable[[], object],
         *,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.name, self.receiver = name, receiver
-        self.adopt(box)
+        self.adopt(outbox)
         receiver.keep = save
         self.counters = Counters()
         #: Why nothing is sent any more; empty while it is.
@@ -91,15 +92,15 @@ class DeliveryQueue:
         self._tries = 0
         self._not_before = 0.0
 
-    def adopt(self, box: PendingNotifications) -> None:
-        """Go on from what is in `box`."""
-        self.box = box
-        self.receiver.memory = box.memory
+    def adopt(self, outbox: PendingNotifications) -> None:
+        """Go on from what is in `outbox`."""
+        self.outbox = outbox
+        self.receiver.memory = outbox.memory
 
     @property
     def is_free(self) -> bool:
         """Whether another message may be decided on: none is on its way."""
-        return not self.off and self.box.pending is None and not self._waiting
+        return not self.off and self.outbox.pending is None and not self._waiting
 
     def is_due(self, now: float) -> bool:
         """Whether an attempt may be made at `now` [s]."""
@@ -108,22 +109,22 @@ class DeliveryQueue:
     @property
     def unsent(self) -> int:
         """Messages that are on their way [count]."""
-        return (self.box.pending is not None) + len(self._waiting)
+        return (self.outbox.pending is not None) + len(self._waiting)
 
     def hurry(self) -> None:
         """The run ends: make the next attempt now, whatever pause was meant."""
         self._not_before = 0.0
 
-    def put(self, notice: Notification) -> None:
+    def put(self, notification: Notification) -> None:
         """Have a message sent that no incident brings about."""
         if self.off or len(self._waiting) >= MAX_WAITING:
             self.counters.lost += 1
         else:
-            self._waiting.append(notice)
+            self._waiting.append(notification)
 
-    def begin(self, notice: Notification, tells: dict[str, LogEntry]) -> None:
-        """Write down that a message is about to be sent; `tells` is what the receiver then knows, by kind."""
-        self.box.pending, self.box.tells = notice, tells
+    def begin(self, notification: Notification, entries: dict[str, LogEntry]) -> None:
+        """Write down that a message is about to be sent; `entries` is what the receiver then knows, by kind."""
+        self.outbox.pending, self.outbox.entries = notification, entries
         self._first_try_at, self._tries = None, 0
         self._save()
 
@@ -135,11 +136,11 @@ class DeliveryQueue:
         """
         if not self.is_due(now):
             return False
-        if self.box.pending is None:
+        if self.outbox.pending is None:
             if not self._waiting:
                 return False
             self.begin(self._waiting.popleft(), {})
-        pending = self.box.pending
+        pending = self.outbox.pending
         if pending is None:
             return False
         self._first_try_at = now if self._first_try_at is None else self._first_try_at
@@ -152,9 +153,9 @@ class DeliveryQueue:
             self._failed(fault, now)
         return True
 
-    def _attempt(self, notice: Notification, timeout: float) -> DeliveryError | None:
+    def _attempt(self, notification: Notification, timeout: float) -> DeliveryError | None:
         try:
-            self.receiver.send(notice, timeout)
+            self.receiver.send(notification, timeout)
         except DeliveryError as fault:
             return fault
         except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError) as fault:
@@ -163,11 +164,11 @@ class DeliveryQueue:
         return None
 
     def _sent(self, now: float, findings: int) -> None:
-        log = self.box.log
-        log.told.update(self.box.tells)
+        log = self.outbox.sent
+        log.entries.update(self.outbox.entries)
         log.sent_at = [*(at for at in log.sent_at if at > now - HOUR_SECONDS), now]
-        if self.box.tells:
-            log.last_at, log.findings_told = now, findings
+        if self.outbox.entries:
+            log.last_at, log.findings_counted = now, findings
         self._had_digest(now)
         self.trouble = ""
         self.counters.sent += 1
@@ -175,12 +176,12 @@ class DeliveryQueue:
         self._clear()
 
     def _had_digest(self, now: float) -> None:
-        pending, log = self.box.pending, self.box.log
+        pending, log = self.outbox.pending, self.outbox.sent
         if pending is not None and pending.status is Status.DIGEST:
             log.digest_at, log.digest_step = now, pending.step
 
     def _clear(self) -> None:
-        self.box.pending, self.box.tells = None, {}
+        self.outbox.pending, self.outbox.entries = None, {}
         self._first_try_at, self._tries = None, 0
         self._save()
 
@@ -202,14 +203,14 @@ class DeliveryQueue:
 
     def _give_up(self, now: float, *, useless: bool) -> None:
         """Put the message off: incidents and digests are decided anew, the end of a run is tried again as it is."""
-        pending, of_incidents = self.box.pending, bool(self.box.tells)
+        pending, of_incidents = self.outbox.pending, bool(self.outbox.entries)
         again = pending is not None and not useless and pending.status is Status.ENDED
         is_due = pending is not None and not useless and pending.status is Status.DIGEST
         self.counters.given_up += again or is_due or (of_incidents and not useless)
         if pending is not None and again:
             self.put(replace(pending, may_repeat=True))
         elif useless and of_incidents:  # it would be refused as long as it says the same
-            self.box.log.told.update(self.box.tells)
+            self.outbox.sent.entries.update(self.outbox.entries)
             self.counters.lost += 1
         elif pending is not None and not of_incidents and not is_due and pending.status is not Status.STARTED:
             self.counters.lost += 1  # a beginning that is not told is told by the first alert

@@ -71,10 +71,10 @@ class Dispatcher:
 
     >>> from scalewatch import Kind, Run
     >>> from scalewatch.alert import Rules
-    >>> alerter = Alerter(Run("demo"), "1", {}, Rules.to("slack"))
-    >>> alerter.take([Finding(Kind.SPIKE, Severity.WARNING, 7, 7, "up")], [])
-    >>> alerter.round()
-    >>> alerter.book.incidents["spike"].step
+    >>> dispatcher = Dispatcher(Run("demo"), "1", {}, Rules.to("slack"))
+    >>> dispatcher.submit([Finding(Kind.SPIKE, Severity.WARNING, 7, 7, "up")], [])
+    >>> dispatcher.tick()
+    >>> dispatcher.log.incidents["spike"].step
     7
     """
 
@@ -93,7 +93,7 @@ class Dispatcher:
         self._clock = SteadyClock() if clock is None else clock
         self._lock = Lock(None if folder is None else folder / LOCK_NAME)
         #: Whether the alerts of this run are sent from here.
-        self.sends = self._lock.take()
+        self.sends = self._lock.acquire()
         if not self.sends:
             _log.warning(
                 "scalewatch: %s sends the alerts of this run (%s): nothing is sent from here until it ends.",
@@ -102,19 +102,19 @@ class Dispatcher:
             )
         self._file = None if folder is None else StateFile(folder / STATE_NAME)
         self._silences = SilenceFile(None if folder is None else folder / SILENCES_NAME)
-        self.book = NotificationLog(run.name, run_id, rules)
+        self.log = NotificationLog(run.name, run_id, rules)
         self._load(state)
         self._routes: dict[str, tuple[Route, ...]] = {}
-        self.outlets: list[DeliveryQueue] = []
+        self.queues: list[DeliveryQueue] = []
         for name, receiver in receivers.items():
             self._routes[name] = rules.for_receiver(name, run.name)
-            box = self.book.outboxes.setdefault(name, PendingNotifications())
-            self.outlets.append(DeliveryQueue(name, receiver, box, self._save))
+            outbox = self.log.outboxes.setdefault(name, PendingNotifications())
+            self.queues.append(DeliveryQueue(name, receiver, outbox, self._save))
         self._guard = Guard()
         self._worker = Worker(INTERVAL_SECONDS, "scalewatch-alert", guard=self._guard)
-        self._worker.add("alerts", self.round, finish=self._lock.release)
+        self._worker.add("alerts", self.tick, finish=self._lock.release)
         # the training thread writes these
-        self._trace = LossHistory()
+        self._losses = LossHistory()
         self._inbox: deque[tuple[Event, int]] = deque()
         self._folded: dict[str, tuple[Event, Event, int]] = {}
         self._folding = threading.Lock()
@@ -124,9 +124,9 @@ class Dispatcher:
         self._begun = self._announced = False
         self._end: tuple[Status, Severity, str, Sequence[tuple[str, str]]] | None = None
         self._deadline: float | None = None
-        self._pace = self._new_pace()
+        self._stall_detector = self._new_detector()
         self._first: tuple[float, int] | None = None
-        self._foretold: ForecastRow | None = None
+        self._forecast: ForecastRow | None = None
         self._dirty = False
         self.taken = 0
         #: Step at which a forecast is wanted next; never without a threshold or a digest in the rules.
@@ -139,10 +139,10 @@ class Dispatcher:
         on_disk = None if self._file is None else self._file.read()
         states = [s for s in (on_disk, state) if isinstance(s, Mapping)]
         states.sort(key=_newness, reverse=True)
-        any(self.book.load(s) for s in states)  # what is of another run, or cannot be read, is left aside
+        any(self.log.load(s) for s in states)  # what is of another run, or cannot be read, is left aside
 
-    def _new_pace(self) -> StallDetector:
-        known = [self.book.incidents.get(kind) for kind in (STALLED, GONE)]
+    def _new_detector(self) -> StallDetector:
+        known = [self.log.incidents.get(kind) for kind in (STALLED, GONE)]
         stopped = next((i.kind for i in known if i is not None and i.closed_at is None), "")
         return StallDetector(self.rules.stall_after, self._clock(), stopped)
 
@@ -151,9 +151,9 @@ class Dispatcher:
     def observe(self, step: int, loss: float) -> None:
         """Note that a step was made."""
         self.step = step
-        self._trace.add(step, loss)
+        self._losses.add(step, loss)
 
-    def take(self, findings: Sequence[Finding], advice: Sequence[Advice]) -> None:
+    def submit(self, findings: Sequence[Finding], advice: Sequence[Advice]) -> None:
         """Take in what was found, and what is advised now."""
         if self._inert:
             return
@@ -162,7 +162,7 @@ class Dispatcher:
             self._put(event_of(finding))
         self._worker.wake()
 
-    def tell(self, event: Event) -> None:
+    def submit_event(self, event: Event) -> None:
         """Take in what no detector found."""
         self._put(event)
         self._worker.wake()
@@ -179,21 +179,21 @@ class Dispatcher:
         finally:
             self._folding.release()
 
-    def foresee(self, forecast: HasForecast | None) -> None:
+    def submit_forecast(self, forecast: HasForecast | None) -> None:
         """Hold a forecast against the targets in the rules."""
         self.forecast_due = self.step + self._forecast_every
         if forecast is None or self._inert:
             return
         low, high = forecast.interval(0.8)
-        self._foretold = ForecastRow(forecast.final_loss, low, high)
-        event = target_event(forecast, self.rules.thresholds, self.book.incidents.get(TARGET))
+        self._forecast = ForecastRow(forecast.final_loss, low, high)
+        event = target_event(forecast, self.rules.thresholds, self.log.incidents.get(TARGET))
         if event is not None:
-            self.tell(event)
+            self.submit_event(event)
 
-    def advise(self, ahead: Sequence[Advice]) -> None:
+    def submit_advice(self, ahead: Sequence[Advice]) -> None:
         """Have told what is advised from the forecast, while nothing is wrong."""
         if ahead and not self._inert:
-            self.tell(advice_event(ahead, max(self.step, 0)))
+            self.submit_event(advice_event(ahead, max(self.step, 0)))
 
     def begin(self, open_findings: Sequence[Finding] = ()) -> None:
         """Start the thread; `open_findings` are the incidents that a resumed monitor knows to be open."""
@@ -207,7 +207,7 @@ class Dispatcher:
         """Return what a checkpoint should hold, as plain data; a little behind what is on the disk at worst."""
         for _ in range(3):
             try:
-                return self.book.to_json()
+                return self.log.to_json()
             except RuntimeError:  # the other thread has just added to what is being read
                 continue
         return {}
@@ -224,24 +224,24 @@ class Dispatcher:
             return True
         self._deadline = time.monotonic() + timeout_seconds
         done = self._worker.close(timeout_seconds)
-        return done and not any(outlet.unsent for outlet in self.outlets)
+        return done and not any(queue.unsent for queue in self.queues)
 
     def rows(self) -> list[tuple[str, str]]:
         """What became of the messages, a row a receiver, for the table at the end."""
         if not self.sends:
             return [("alerts", f"none sent from here: {self._lock.holder()} sends them")]
         rows = []
-        for outlet in self.outlets:
-            text = outlet.counters.text
-            text += f", {outlet.unsent} not sent yet: told when the run resumes" if outlet.unsent else ""
-            text += f" (off: {outlet.off})" if outlet.off else f" ({outlet.trouble})" if outlet.trouble else ""
-            rows.append((f"alerts to {outlet.name}", text))
+        for queue in self.queues:
+            text = queue.counters.text
+            text += f", {queue.unsent} not sent yet: told when the run resumes" if queue.unsent else ""
+            text += f" (off: {queue.off})" if queue.off else f" ({queue.trouble})" if queue.trouble else ""
+            rows.append((f"alerts to {queue.name}", text))
         return rows
 
     @property
     def counters(self) -> Counters:
         """What became of the messages to all receivers together."""
-        return sum((outlet.counters for outlet in self.outlets), Counters())
+        return sum((queue.counters for queue in self.queues), Counters())
 
     def abandon(self) -> None:
         """Become inert: for a forked child, whose parent sends."""
@@ -250,20 +250,20 @@ class Dispatcher:
 
     # --- in the background ------------------------------------------------------------------------
 
-    def round(self) -> None:
+    def tick(self) -> None:
         """Take in what waits, decide, and make at most one attempt for each receiver."""
         if not (self.sends or self._takes_over()):
             return  # what is found waits in the inbox, which is bounded
         now = self._clock()
         self._take_in(now)
         self._watch_steps(now)
-        self._dirty |= self._pace.step >= 0 and self.book.settle(self._pace.step, now)
-        self.book.forget(now)
+        self._dirty |= self._stall_detector.step >= 0 and self.log.close_unseen(self._stall_detector.step, now)
+        self.log.drop_old(now)
         self._announce(now)
         if self._dirty:
             self._save()
-        for outlet in sorted(self.outlets, key=lambda o: bool(o.trouble)):  # one that hangs is served last
-            self._serve(outlet)
+        for queue in sorted(self.queues, key=lambda o: bool(o.trouble)):  # one that hangs is served last
+            self._serve(queue)
 
     def _take_in(self, now: float) -> None:
         with self._folding:  # for as long as two assignments take; the training thread does not wait for it
@@ -271,122 +271,124 @@ class Dispatcher:
             waiting = len(self._inbox)
         advice, self._advice = self._advice, None
         if advice is not None:
-            self.book.advise(advice)
+            self.log.set_advice(advice)
         for _ in range(waiting):
             event, times = self._inbox.popleft()
-            self._dirty |= self.book.take(event, now, times)
+            self._dirty |= self.log.record(event, now, times)
         for newest, worst, times in folded.values():
-            self._dirty |= self.book.take(worst, now, max(times, 1))
-            self._dirty |= newest is not worst and self.book.take(newest, now, 0)
+            self._dirty |= self.log.record(worst, now, max(times, 1))
+            self._dirty |= newest is not worst and self.log.record(newest, now, 0)
 
     def _takes_over(self) -> bool:
         """Go on from what another process has told, if it has ended."""
-        self.sends = self._lock.take()
+        self.sends = self._lock.acquire()
         if self.sends:
             _log.warning("scalewatch: the other process has ended: the alerts of this run are sent from here now.")
             self._load(None)
-            self._pace = self._new_pace()
-            for outlet in self.outlets:
-                outlet.adopt(self.book.outboxes.setdefault(outlet.name, PendingNotifications()))
+            self._stall_detector = self._new_detector()
+            for queue in self.queues:
+                queue.adopt(self.log.outboxes.setdefault(queue.name, PendingNotifications()))
         return self.sends
 
     def _watch_steps(self, now: float) -> None:
-        step, pace = self.step, self._pace
-        if step != pace.step:
-            self.book.step, self.book.ended = step, False
+        step, detector = self.step, self._stall_detector
+        if step != detector.step:
+            self.log.step, self.log.ended = step, False
             self._first = self._first or (now, step)
-        stalls = pace.stall(now) if self._begun and self._end is None and step == pace.step else None
-        for event in (pace.look(step, now), stalls):
+        stalls = detector.overdue(now) if self._begun and self._end is None and step == detector.step else None
+        for event in (detector.update(step, now), stalls):
             if event is not None:
-                self._dirty |= self.book.take(event, now)
+                self._dirty |= self.log.record(event, now)
 
     def _announce(self, now: float) -> None:
         if self._begun and not self._announced:
             self._announced = True
-            for outlet in self.outlets:
-                if outlet.receiver.opens and not outlet.box.memory and outlet.is_free:
-                    routes = self._routes[outlet.name]
-                    started = self.book.notice(Status.STARTED, Severity.INFO, now, routes)
-                    outlet.put(replace(started, headline=f"watched from step {self.book.step:,}"))
+            for queue in self.queues:
+                if queue.receiver.opens and not queue.outbox.memory and queue.is_free:
+                    routes = self._routes[queue.name]
+                    started = self.log.draft(Status.STARTED, Severity.INFO, now, routes)
+                    queue.put(replace(started, headline=f"watched from step {self.log.step:,}"))
         end, self._end = self._end, None
         if end is None:
             return
-        self.book.ended = self._dirty = True
+        self.log.ended = self._dirty = True
         status, severity, headline, rows = end
-        for outlet in self.outlets:
-            taken = [r for r in self._routes[outlet.name] if _takes_end(r, severity)]
+        for queue in self.queues:
+            taken = [r for r in self._routes[queue.name] if _takes_end(r, severity)]
             if taken:
-                notice = self.book.notice(status, severity, now, taken)
+                notification = self.log.draft(status, severity, now, taken)
                 shown = tuple(
                     (clean(label, 60), clean(text.replace("   ", ", "), 300))
                     for label, text in rows
                     if label not in IN_TITLE
                 )
-                outlet.put(
-                    replace(notice, headline=headline, rows=shown[:20], advice=self.book.advice, curve=self._curve())
+                queue.put(
+                    replace(
+                        notification, headline=headline, rows=shown[:20], advice=self.log.advice, curve=self._curve()
+                    )
                 )
 
-    def _serve(self, outlet: DeliveryQueue) -> None:
+    def _serve(self, queue: DeliveryQueue) -> None:
         closing = self._deadline is not None
         if closing:
-            outlet.hurry()
+            queue.hurry()
         for _ in range(MAX_CLOSING_MESSAGES if closing else 1):
             now = self._clock()
-            if outlet.is_due(now) and outlet.box.pending is None and (outlet.is_free or closing):
-                self._decide(outlet, now, flush=closing)
-            if not outlet.step(now, self.book.findings, timeout=self._time_for(outlet)) or outlet.trouble:
+            if queue.is_due(now) and queue.outbox.pending is None and (queue.is_free or closing):
+                self._decide(queue, now, flush=closing)
+            if not queue.step(now, self.log.findings, timeout=self._time_for(queue)) or queue.trouble:
                 return
             if closing:
-                outlet.hurry()
+                queue.hurry()
 
-    def _decide(self, outlet: DeliveryQueue, now: float, *, flush: bool) -> None:
-        routes = self._routes[outlet.name]
-        incidents = list(self.book.incidents.values())
+    def _decide(self, queue: DeliveryQueue, now: float, *, flush: bool) -> None:
+        routes = self._routes[queue.name]
+        incidents = list(self.log.incidents.values())
         silences = self._silences.read()
-        made = decide(incidents, outlet.box.log, routes, self.book.run, self.rules, silences, now, flush=flush)
-        if made.tell:
-            notice, tells = self.book.compose(outlet.box, made, now, routes)
-            outlet.begin(replace(notice, curve=self._curve()), tells)
+        made = decide(incidents, queue.outbox.sent, routes, self.log.run, self.rules, silences, now, flush=flush)
+        if made.news:
+            notification, entries = self.log.compose(queue.outbox, made, now, routes)
+            queue.begin(replace(notification, curve=self._curve()), entries)
         elif not flush and self._first is not None and now - self._first[0] >= FIRST_DIGEST_SECONDS:
-            self._digest(outlet, silences, now)
+            self._digest(queue, silences, now)
 
-    def _digest(self, outlet: DeliveryQueue, silences: Sequence[Silence], now: float) -> None:
-        log, routes, first = outlet.box.log, self._routes[outlet.name], self._first or (now, self.book.step)
+    def _digest(self, queue: DeliveryQueue, silences: Sequence[Silence], now: float) -> None:
+        log, routes, first = queue.outbox.sent, self._routes[queue.name], self._first or (now, self.log.step)
         if not log.digest_at:  # a day after it began, not at once
             log.digest_at, log.digest_step = first
             self._dirty = True
         is_due = digest_due(log, self.rules, routes, silences, now)
         if not (is_due and in_budget(log, self.rules, now, critical=False)):
             return
-        incidents, step = list(self.book.incidents.values()), self.book.step
+        incidents, step = list(self.log.incidents.values()), self.log.step
         bad = [i.severity for i in incidents if i.closed_at is None]
-        made = self.book.notice(Status.DIGEST, max(bad, default=Severity.INFO, key=lambda s: s.rank), now, routes)
+        made = self.log.draft(Status.DIGEST, max(bad, default=Severity.INFO, key=lambda s: s.rank), now, routes)
         since, before = max((log.digest_at, log.digest_step), first)
-        rows = digest_rows(incidents, self._curve(), self._foretold, (step, before, self._total_steps), since, now)
+        rows = digest_rows(incidents, self._curve(), self._forecast, (step, before, self._total_steps), since, now)
         headline = digest_headline(incidents, step, self._total_steps)
-        advice = self.book.advice if bad else ()
-        outlet.begin(replace(made, headline=headline, rows=rows, advice=advice, curve=self._curve()), {})
+        advice = self.log.advice if bad else ()
+        queue.begin(replace(made, headline=headline, rows=rows, advice=advice, curve=self._curve()), {})
 
-    def _time_for(self, outlet: DeliveryQueue) -> float:
+    def _time_for(self, queue: DeliveryQueue) -> float:
         if self._deadline is None:
             return ATTEMPT_SECONDS
         left = self._deadline - time.monotonic()
-        return max(0.05, left if len(self.outlets) == 1 else CLOSING_SHARE * left)
+        return max(0.05, left if len(self.queues) == 1 else CLOSING_SHARE * left)
 
     def _curve(self) -> tuple[tuple[int, float], ...]:
-        return self._trace.points()
+        return self._losses.points()
 
     def _save(self) -> None:
         self._dirty = False
         if self._file is not None:
-            self._file.write(self.book.to_json())
+            self._file.write(self.log.to_json())
 
 
 def _newness(state: Mapping[str, Any]) -> tuple[float, int]:
     """How new a state is: by its newest message, then by its step."""
     try:
         boxes = state["outboxes"].values()
-        return max((float(box["last_at"]) for box in boxes), default=0.0), int(state["step"])
+        return max((float(outbox["last_at"]) for outbox in boxes), default=0.0), int(state["step"])
     except (LookupError, TypeError, ValueError, AttributeError):
         return -1.0, 0
 

@@ -48,11 +48,11 @@ def advice_event(ahead: Sequence[Advice], step: int) -> Event:
 
 def target_event(forecast: HasForecast, thresholds: Sequence[Threshold], known: Incident | None) -> Event | None:
     """Return what a forecast changes: it misses a target, or misses none any more; None if that is `known`."""
-    said = [(t, 1.0 - forecast.probability_below(t.target + t.by)) for t in thresholds]
-    missed = [(t, miss) for t, miss in said if miss >= t.probability]
-    if not said or bool(missed) == (known is not None and known.closed_at is None):
+    misses = [(t, 1.0 - forecast.probability_below(t.target + t.by)) for t in thresholds]
+    missed = [(t, miss) for t, miss in misses if miss >= t.probability]
+    if not misses or bool(missed) == (known is not None and known.closed_at is None):
         return None
-    worst, miss = max(missed or said, key=lambda pair: (pair[0].severity.rank, pair[1]))
+    worst, miss = max(missed or misses, key=lambda pair: (pair[0].severity.rank, pair[1]))
     low, high = forecast.interval(0.8)
     message = (
         f"forecast {forecast.final_loss:.4g} (80 %: {low:.4g} to {high:.4g}) against a target of"

@@ -6,7 +6,7 @@ gone for certain, and half a minute is enough to know it. If it sent none, it is
 a long pause but time: `stall_after`, and ten times longer than any pause that was seen.
 
 What is told goes through the state of the run's own alerts, under the same lock: it is told once, in the run's own
-thread, also by a watchman that is started anew; what the run was sending when it died is sent first; and when it
+thread, also by a watcher that is started anew; what the run was sending when it died is sent first; and when it
 resumes, it knows what was told.
 """
 
@@ -35,7 +35,7 @@ from scalewatch.journal.records import run_from
 from scalewatch.journal.segment import first_record, segments_in
 from scalewatch.run import Run
 
-__all__ = ["LivenessWatcher", "Sight", "run_folders", "sight"]
+__all__ = ["Heartbeat", "LivenessWatcher", "heartbeat", "run_folders"]
 
 #: After the last word of a run whose lock is free, before it is called gone [s]: it may just be starting anew.
 GRACE_SECONDS = 30.0
@@ -55,7 +55,7 @@ AGAIN = Recommendation(
 
 
 @final
-class Sight(NamedTuple):
+class Heartbeat(NamedTuple):
     """What a journal looks like from outside.
 
     Attributes:
@@ -71,7 +71,7 @@ class Sight(NamedTuple):
     written_at: float
 
 
-def sight(folder: Path) -> Sight | None:
+def heartbeat(folder: Path) -> Heartbeat | None:
     """Return what is seen of the newest run in a folder, from the ends of its newest file; None if nothing is."""
     try:
         for _, path in reversed(segments_in(folder)):
@@ -83,7 +83,7 @@ def sight(folder: Path) -> Sight | None:
                 file.seek(max(0, status.st_size - TAIL_BYTES))
                 step, closed = _newest(file.read(TAIL_BYTES))
             run = run_from(header["run"])
-            return Sight(run, str(header["run_id"]), path, step, closed, status.st_mtime)
+            return Heartbeat(run, str(header["run_id"]), path, step, closed, status.st_mtime)
     except (OSError, LookupError, TypeError, JournalError):
         pass  # it is looked at again
     return None
@@ -121,8 +121,8 @@ class LivenessWatcher:
         self._rules = dataclasses.replace(rules, repeat_interval=NEVER_SECONDS)
         self._make, self._clock = receivers, clock
         self._receivers: Mapping[str, Receiver] | None = None
-        self._pace: StallDetector | None = None
-        self._alerter: Dispatcher | None = None
+        self._stall_detector: StallDetector | None = None
+        self._dispatcher: Dispatcher | None = None
         self._told: tuple[Path, int] | None = None
         self._stall: Event | None = None
         self._takes_back = False
@@ -131,30 +131,30 @@ class LivenessWatcher:
     @property
     def is_busy(self) -> bool:
         """Whether a message is on its way."""
-        return self._alerter is not None
+        return self._dispatcher is not None
 
-    def look(self) -> str:
+    def check(self) -> str:
         """Look at the run, make at most one attempt to tell what is wrong, and return what is new in a line, or ""."""
-        now, seen = self._clock(), sight(self.folder)
+        now, seen = self._clock(), heartbeat(self.folder)
         if seen is None or seen.segment == self._old:
             return ""
-        if self._pace is None:
+        if self._stall_detector is None:
             if now - seen.written_at > OLD_SECONDS:
                 self._old = seen.segment
                 return ""
-            self._pace = StallDetector(self._rules.stall_after, seen.written_at)
+            self._stall_detector = StallDetector(self._rules.stall_after, seen.written_at)
             if self._home != self.folder and _stop_in(StateFile(self._home / STATE_NAME).read()):
-                self._told = (seen.segment, -1)  # by an earlier watchman; taken back if it goes on
-        if seen.step != self._pace.step:
+                self._told = (seen.segment, -1)  # by an earlier watcher; taken back if it goes on
+        if seen.step != self._stall_detector.step:
             self._stall = None
-        self._pace.look(seen.step, max(seen.written_at, self._pace.moved_at))
+        self._stall_detector.update(seen.step, max(seen.written_at, self._stall_detector.moved_at))
         wrong = None if seen.closed else self._wrong(seen, now)
         place = (seen.segment, seen.step)
         if wrong is not None:
-            return "" if self._told == place else self._tell(seen, wrong)
+            return "" if self._told == place else self._report_stop(seen, wrong)
         if self._told is not None and self._told != place:
-            return self._take_back(seen)
-        self.let_go()
+            return self._report_resumed(seen)
+        self.release()
         return ""
 
     @property
@@ -162,18 +162,18 @@ class LivenessWatcher:
         """Where the state is: with the run's own alerts, or beside them where it has none."""
         return self.folder if (self.folder / LOCK_NAME).exists() else self.folder / "watch"
 
-    def _wrong(self, seen: Sight, now: float) -> Event | None:
+    def _wrong(self, seen: Heartbeat, now: float) -> Event | None:
         silent, patience = now - seen.written_at, self._rules.stall_after
         since = f"its last sign of life came at {datetime.fromtimestamp(seen.written_at, UTC):%H:%M} UTC"
         if self._home != self.folder:
-            stall = None if self._pace is None else self._pace.stall(now)
+            stall = None if self._stall_detector is None else self._stall_detector.overdue(now)
             if stall is not None:
                 self._stall = stall._replace(message=f"{stall.message}: it was killed, or it hangs")
             return self._stall
         state = StateFile(self.folder / STATE_NAME).read()
         if silent <= GRACE_SECONDS or (isinstance(state, dict) and state.get("ended")):
             return None
-        if self._alerter is not None or self._is_free():
+        if self._dispatcher is not None or self._is_free():
             message = f"{since}, and it did not say that it ends: killed, or its machine is down"
             return Event(GONE, Severity.CRITICAL, Phase.OPENED, seen.step, seen.step, message)
         if silent > patience + LATER_SECONDS and not _stop_in(state):
@@ -183,59 +183,59 @@ class LivenessWatcher:
 
     def _is_free(self) -> bool:
         lock = Lock(self.folder / LOCK_NAME)
-        free = lock.take()
+        free = lock.acquire()
         lock.release()
         return free
 
-    def _tell(self, seen: Sight, wrong: Event) -> str:
+    def _report_stop(self, seen: Heartbeat, wrong: Event) -> str:
         news = ""
         if self._takes_back:
-            self.let_go()
-        if self._alerter is None:
+            self.release()
+        if self._dispatcher is None:
             hangs = self._home == self.folder and wrong.kind == STALLED
-            self._alerter = made = self._new(seen, None if hangs else self._home)
+            self._dispatcher = made = self._new(seen, None if hangs else self._home)
             if not made.sends:  # somebody else was quicker
-                self.let_go()
+                self.release()
                 return ""
             if _stop_in(made.state()):
                 self._told = (seen.segment, seen.step) if _all_know(made) else None
             else:
-                made.tell(wrong)
+                made.submit_event(wrong)
                 news = f"{seen.run.name}: {kind_words(wrong.kind)} (step {seen.step:,}): {wrong.message}"
             if wrong.kind == GONE:
-                made.book.advice = (AGAIN,)
-        self._alerter.round()
-        if _all_know(self._alerter):
+                made.log.advice = (AGAIN,)
+        self._dispatcher.tick()
+        if _all_know(self._dispatcher):
             self._told = (seen.segment, seen.step)
-            self.let_go()
+            self.release()
         return news
 
-    def _take_back(self, seen: Sight) -> str:
+    def _report_resumed(self, seen: Heartbeat) -> str:
         """The run goes on: a run with alerts of its own says so itself."""
         news = ""
         if self._home == self.folder:
             self._told = None
             return ""
-        if self._alerter is None:
-            self._alerter = self._new(seen, self._home)
+        if self._dispatcher is None:
+            self._dispatcher = self._new(seen, self._home)
             self._takes_back = True
             news = f"{seen.run.name}: goes on (step {seen.step:,})"
-        self._alerter.observe(seen.step, math.nan)
-        self._alerter.round()
-        if _all_know(self._alerter):
+        self._dispatcher.observe(seen.step, math.nan)
+        self._dispatcher.tick()
+        if _all_know(self._dispatcher):
             self._told = None
-            self.let_go()
+            self.release()
         return news
 
-    def _new(self, seen: Sight, home: Path | None) -> Dispatcher:
+    def _new(self, seen: Heartbeat, home: Path | None) -> Dispatcher:
         self._receivers = self._make() if self._receivers is None else self._receivers
         return Dispatcher(seen.run, seen.run_id, self._receivers, self._rules, folder=home, clock=self._clock)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give back the lock, so that the run can take it."""
-        if self._alerter is not None:
-            self._alerter.abandon()
-            self._alerter = None
+        if self._dispatcher is not None:
+            self._dispatcher.abandon()
+            self._dispatcher = None
         self._takes_back = False
 
 
@@ -245,19 +245,21 @@ def _stop_in(state: object) -> bool:
     return any(row[0] in (STALLED, GONE) and row[6] is None for row in incidents if isinstance(row, list))
 
 
-def _all_know(alerter: Dispatcher) -> bool:
+def _all_know(dispatcher: Dispatcher) -> bool:
     """Whether every receiver that is to be told knows of the stop, or of its end."""
-    stops = [i for i in alerter.book.incidents.values() if i.kind in (STALLED, GONE)]
-    for outlet in alerter.outlets:
-        if outlet.off:
+    stops = [i for i in dispatcher.log.incidents.values() if i.kind in (STALLED, GONE)]
+    for queue in dispatcher.queues:
+        if queue.off:
             continue
-        if outlet.unsent:
+        if queue.unsent:
             return False
-        routes = alerter.rules.for_receiver(outlet.name, alerter.book.run)
+        routes = dispatcher.rules.for_receiver(queue.name, dispatcher.log.run)
         for stop in stops:
-            told = outlet.box.log.told.get(stop.kind)
-            known = told is not None and told.opened_at == stop.opened_at and told.over == (stop.closed_at is not None)
-            if not known and any(route.matches(alerter.book.run, stop.kind, stop.severity) for route in routes):
+            entry = queue.outbox.sent.entries.get(stop.kind)
+            known = (
+                entry is not None and entry.opened_at == stop.opened_at and entry.over == (stop.closed_at is not None)
+            )
+            if not known and any(route.matches(dispatcher.log.run, stop.kind, stop.severity) for route in routes):
                 return False
     return True
 

@@ -38,7 +38,7 @@ class Lock:
         self._descriptor = -1
         self._held = path is None
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Take it if it is free, and return whether it is ours; never waits for it."""
         if not self._held:
             self._held = self._taken()

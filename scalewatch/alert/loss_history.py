@@ -16,9 +16,9 @@ class LossHistory:
 
     A row that is not finite is left out.
 
-    >>> trace = Trace()
-    >>> for step in range(1, 5): trace.add(step, 3.0)
-    >>> trace.points()
+    >>> losses = LossHistory()
+    >>> for step in range(1, 5): losses.add(step, 3.0)
+    >>> losses.points()
     ((1, 3.0), (2, 3.0), (3, 3.0), (4, 3.0))
     """
 

@@ -299,7 +299,7 @@ class Notification:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Notification:
-        """Return the notice that `to_json` wrote.
+        """Return the notification that `to_json` wrote.
 
         Raises:
             ConfigError: if it is none.
@@ -325,34 +325,34 @@ class Notification:
                 labels=tuple((str(k), str(v)) for k, v in data["labels"].items()),
             )
         except (LookupError, TypeError, ValueError, AttributeError) as fault:
-            raise ConfigError(f"This is no notice ({type(fault).__name__}).") from None
+            raise ConfigError(f"This is no notification ({type(fault).__name__}).") from None
 
 
-def plain_text(notice: Notification) -> str:
+def plain_text(notification: Notification) -> str:
     """Return the whole message as text: for e-mail, for a screen reader, for a terminal."""
-    lines = [notice.title]
-    if notice.may_repeat:
+    lines = [notification.title]
+    if notification.may_repeat:
         lines.append("(This may have reached you before: the process was killed while it was sent.)")
-    for item in notice.items:
+    for item in notification.items:
         state = "over" if item.over else str(item.severity)
         often = f", {item.times:,} times" if item.times > 1 else ""
         newest = f", newest word at step {item.step:,}" if item.step != item.start_step else ""
         since = f"{began(item.kind, item.start_step)}{newest}{often}"
         lines.append(f"\n[{state}] {kind_words(item.kind)} ({since})\n  {item.message}")
-    for index, advice in enumerate(notice.advice):
+    for index, advice in enumerate(notification.advice):
         lines.append(("\nWhat to do: " if not index else "or: ") + advice.text)
         if advice.would_change:
             lines.append(f"  Would change it: {advice.would_change}")
-    if notice.rows:
-        width = max(len(label) for label, _ in notice.rows)
+    if notification.rows:
+        width = max(len(label) for label, _ in notification.rows)
         lines.append("")
-        lines += [f"{label:<{width}}  {text}" for label, text in notice.rows]
-    if notice.folded:
-        lines.append(f"\n{notice.folded:,} further findings since the last message are in the journal only.")
-    if notice.labels:
-        lines.append("\n" + ", ".join(f"{name}={value}" for name, value in notice.labels))
-    if notice.link:
-        lines.append(f"\n{notice.link}")
-    if notice.reason:
-        lines.append(f"\nSent because {notice.reason}")
+        lines += [f"{label:<{width}}  {text}" for label, text in notification.rows]
+    if notification.folded:
+        lines.append(f"\n{notification.folded:,} further findings since the last message are in the journal only.")
+    if notification.labels:
+        lines.append("\n" + ", ".join(f"{name}={value}" for name, value in notification.labels))
+    if notification.link:
+        lines.append(f"\n{notification.link}")
+    if notification.reason:
+        lines.append(f"\nSent because {notification.reason}")
     return "\n".join(lines)

@@ -65,13 +65,13 @@ class PendingNotifications:
     """What one receiver was sent, what is being sent to it, and what it wants to remember.
 
     Attributes:
-        log: what it knows. pending: the message that is being sent; tells: what it will know then, by kind.
+        sent: what it knows. pending: the message that is being sent; entries: what it will know then, by kind.
         memory: texts of the receiver's own, such as the thread of a run.
     """
 
-    log: SentLog = field(default_factory=SentLog)
+    sent: SentLog = field(default_factory=SentLog)
     pending: Notification | None = None
-    tells: dict[str, LogEntry] = field(default_factory=dict)
+    entries: dict[str, LogEntry] = field(default_factory=dict)
     memory: dict[str, str] = field(default_factory=dict)
 
 
@@ -97,10 +97,10 @@ class NotificationLog:
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def take(self, event: Event, now: float, times: int = 1) -> bool:
+    def record(self, event: Event, now: float, times: int = 1) -> bool:
         """Take in what happened at `now` [Unix seconds], `times` over; whether it is news."""
         if event.kind == Kind.REWOUND:
-            self._doubt()
+            self._unconfirm()
             self.step = event.step
             return False
         self.step = max(self.step, event.step)
@@ -143,13 +143,13 @@ class NotificationLog:
 
     def _has_ended(self, incident: Incident, now: float) -> bool:
         """Whether what comes now is another incident of this kind."""
-        told = [box.log.told.get(incident.kind) for box in self.outboxes.values()]
-        mine = [t for t in told if t is not None and t.opened_at == incident.opened_at]
+        entries = [outbox.sent.entries.get(incident.kind) for outbox in self.outboxes.values()]
+        mine = [t for t in entries if t is not None and t.opened_at == incident.opened_at]
         is_note = incident.severity is Severity.INFO or incident.kind in AT_ONCE
         closed = incident.is_over(now, self.rules) and (not mine or is_note)
         return closed or any(t.over for t in mine)
 
-    def advise(self, advice: Sequence[Advice]) -> None:
+    def set_advice(self, advice: Sequence[Advice]) -> None:
         """Keep what is advised now."""
         self.advice = tuple(
             Recommendation(
@@ -163,14 +163,14 @@ class NotificationLog:
             for a in advice[:MAX_ADVICE]
         )
 
-    def _doubt(self) -> None:
+    def _unconfirm(self) -> None:
         """The run went back: what it says until it is where it was may have been said before."""
         self._seen_to = max(self._seen_to, self.step)
         for incident in self.incidents.values():
             if incident.closed_at is None:
                 incident.confirmed = False
 
-    def settle(self, step: int, now: float) -> bool:
+    def close_unseen(self, step: int, now: float) -> bool:
         """Close what the run, now at `step`, has passed again without seeing it; whether there was any."""
         gone = [
             i
@@ -182,18 +182,18 @@ class NotificationLog:
             incident.message = f"not seen again after the run went back: {incident.message}"[:600]
         return bool(gone)
 
-    def forget(self, now: float) -> None:
+    def drop_old(self, now: float) -> None:
         """Drop incidents that were over two repeat intervals ago, as Alertmanager does."""
         keep = 2 * max(self.rules.repeat_interval, self.rules.resolve_after)
         old = [k for k, i in self.incidents.items() if i.closed_at is not None and now - i.closed_at > keep]
         for kind in old:
             del self.incidents[kind]
-            for box in self.outboxes.values():
-                box.log.told.pop(kind, None)
+            for outbox in self.outboxes.values():
+                outbox.sent.entries.pop(kind, None)
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def notice(self, status: Status, severity: Severity, now: float, routes: Sequence[Route]) -> Notification:
+    def draft(self, status: Status, severity: Severity, now: float, routes: Sequence[Route]) -> Notification:
         """Return an empty message about this run."""
         labels = {clean(k, 40): clean(v, 100) for route in routes for k, v in route.labels.items()}
         return Notification(
@@ -209,25 +209,27 @@ class NotificationLog:
         )
 
     def compose(
-        self, box: PendingNotifications, decision: Decision, now: float, routes: Sequence[Route]
+        self, outbox: PendingNotifications, decision: Decision, now: float, routes: Sequence[Route]
     ) -> tuple[Notification, dict[str, LogEntry]]:
         """Return the message for a decision to send, and what the receiver will then know."""
-        news = {incident.kind for incident, _ in decision.tell}
-        tells = {
-            i.kind: LogEntry(i.opened_at, i.severity, reason is Reason.RESOLVED, now) for i, reason in decision.tell
+        news = {incident.kind for incident, _ in decision.news}
+        entries = {
+            i.kind: LogEntry(i.opened_at, i.severity, reason is Reason.RESOLVED, now) for i, reason in decision.news
         }
         context = [
-            i for i in self.incidents.values() if i.kind not in news and i.kind in box.log.told and i.closed_at is None
+            i
+            for i in self.incidents.values()
+            if i.kind not in news and i.kind in outbox.sent.entries and i.closed_at is None
         ]
-        everything = [*(i for i, _ in decision.tell), *context]
+        everything = [*(i for i, _ in decision.news), *context]
         everything.sort(key=lambda i: (i.kind not in news, i.closed_at is not None, -i.severity.rank, i.start_step))
         items = tuple(
             Item(
                 i.kind,
                 i.severity,
-                tells[i.kind].over if i.kind in tells else False,
+                entries[i.kind].over if i.kind in entries else False,
                 i.message
-                if i.closed_at is None or i.kind in AT_ONCE or (i.kind in tells and tells[i.kind].over)
+                if i.closed_at is None or i.kind in AT_ONCE or (i.kind in entries and entries[i.kind].over)
                 else f"{i.message} (for now)",
                 i.start_step,
                 i.step,
@@ -240,18 +242,18 @@ class NotificationLog:
         firing = [i for i in items if not i.over]
         worst = max((i.severity for i in firing or items), key=lambda s: s.rank)
         status = Status.FIRING if firing else Status.RESOLVED
-        taken = [r for r in routes if any(r.matches(self.run, i.kind, i.severity) for i, _ in decision.tell)]
+        taken = [r for r in routes if any(r.matches(self.run, i.kind, i.severity) for i, _ in decision.news)]
         calls = tuple(dict.fromkeys(who for r in taken for who in r.mentions)) if firing else ()
-        folded = max(0, self.findings - box.log.findings_told - sum(i.times for i, _ in decision.tell))
+        folded = max(0, self.findings - outbox.sent.findings_counted - sum(i.times for i, _ in decision.news))
         made = replace(
-            self.notice(status, worst if firing else Severity.INFO, now, taken),
+            self.draft(status, worst if firing else Severity.INFO, now, taken),
             reason=decision.reason.value + ".",
             items=items,
             advice=self.advice if firing else (),
             folded=folded,
             mentions=calls,
         )
-        return made, tells
+        return made, entries
 
     # --- as plain data ----------------------------------------------------------------------------
 
@@ -280,7 +282,7 @@ class NotificationLog:
                 ]
                 for i in self.incidents.values()
             ],
-            "outboxes": {name: _box_to_json(box) for name, box in self.outboxes.items()},
+            "outboxes": {name: _outbox_to_json(outbox) for name, outbox in self.outboxes.items()},
         }
 
     def load(self, state: object) -> bool:
@@ -312,49 +314,49 @@ class NotificationLog:
                 found,
                 False,
             )
-        boxes = {str(name): _box_from_json(box) for name, box in state["outboxes"].items()}
+        boxes = {str(name): _outbox_from_json(outbox) for name, outbox in state["outboxes"].items()}
         advice = tuple(map(Recommendation.from_json, state["advice"][:MAX_ADVICE]))
         self.findings, self.step = int(state["findings"]), int(state["step"])
         self.incidents, self.outboxes, self.advice = incidents, boxes, advice
         self._seen_to, self.ended = int(state["seen_to"]), bool(state.get("ended", False))
-        self._doubt()
+        self._unconfirm()
         return True
 
 
 def _is_replay(event: Event, known: Incident) -> bool:
-    """Whether it is in the book already: what was seen before a crash is seen again after the resume."""
+    """Whether it is in the log already: what was seen before a crash is seen again after the resume."""
     at = known.steps.get(event.phase.value)
     seen = at is not None and abs(event.step - at) <= REPLAY_STEPS
     doubted = not known.confirmed if known.closed_at is None else Phase.CLOSED.value in known.steps
     return seen and doubted and event.severity.rank <= known.severity.rank
 
 
-def _box_to_json(box: PendingNotifications) -> dict[str, Any]:
+def _outbox_to_json(outbox: PendingNotifications) -> dict[str, Any]:
     return {
-        "told": {k: [t.opened_at, t.severity.value, t.over, t.at] for k, t in box.log.told.items()},
-        "sent_at": list(box.log.sent_at),
-        "last_at": box.log.last_at,
-        "findings_told": box.log.findings_told,
-        "digest": [box.log.digest_at, box.log.digest_step],
-        "pending": None if box.pending is None else box.pending.to_json(),
-        "tells": {k: [t.opened_at, t.severity.value, t.over, t.at] for k, t in box.tells.items()},
-        "memory": dict(list(box.memory.items())[-MAX_MEMORY:]),
+        "sent_entries": {k: [t.opened_at, t.severity.value, t.over, t.at] for k, t in outbox.sent.entries.items()},
+        "sent_at": list(outbox.sent.sent_at),
+        "last_at": outbox.sent.last_at,
+        "findings_counted": outbox.sent.findings_counted,
+        "digest": [outbox.sent.digest_at, outbox.sent.digest_step],
+        "pending": None if outbox.pending is None else outbox.pending.to_json(),
+        "entries": {k: [t.opened_at, t.severity.value, t.over, t.at] for k, t in outbox.entries.items()},
+        "memory": dict(list(outbox.memory.items())[-MAX_MEMORY:]),
     }
 
 
-def _box_from_json(data: Mapping[str, Any]) -> PendingNotifications:
-    def told(table: Mapping[str, Any]) -> dict[str, LogEntry]:
+def _outbox_from_json(data: Mapping[str, Any]) -> PendingNotifications:
+    def entries(table: Mapping[str, Any]) -> dict[str, LogEntry]:
         return {str(k): LogEntry(float(o), Severity(s), bool(v), float(at)) for k, (o, s, v, at) in table.items()}
 
     digest_at, digest_step = data.get("digest", (0.0, 0))
-    log = SentLog(
-        told(data["told"]),
+    sent = SentLog(
+        entries(data["sent_entries"]),
         [float(at) for at in data["sent_at"]][-1000:],
         float(data["last_at"]),
-        int(data["findings_told"]),
+        int(data["findings_counted"]),
         float(digest_at),
         int(digest_step),
     )
     pending = None if data["pending"] is None else replace(Notification.from_json(data["pending"]), may_repeat=True)
     memory = {str(k): str(v) for k, v in data["memory"].items()}
-    return PendingNotifications(log, pending, told(data["tells"]), memory)
+    return PendingNotifications(sent, pending, entries(data["entries"]), memory)

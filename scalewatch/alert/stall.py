@@ -41,7 +41,7 @@ class StallDetector:
         self.stopped = stopped
         self.moved_at, self._longest_pause = now, 0.0
 
-    def look(self, step: int, now: float) -> Event | None:
+    def update(self, step: int, now: float) -> Event | None:
         """Take in the newest step; the event that ends a stall, if it does so."""
         if step == self.step:
             return None
@@ -52,7 +52,7 @@ class StallDetector:
             return None
         return Event(kind, Severity.WARNING, Phase.CLOSED, step, step, f"steps go on (step {step:,})")
 
-    def stall(self, now: float) -> Event | None:
+    def overdue(self, now: float) -> Event | None:
         """Return the event that opens a stall, if it is time for one."""
         pause = now - self.moved_at
         if self.stopped or pause <= max(self._stall_after, STALL_FACTOR * self._longest_pause):

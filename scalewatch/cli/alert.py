@@ -42,14 +42,14 @@ def try_receiver(
 
     now = time.time()
     seen = "loss rose from 2.875 to 4.414 (+1.539 nats, 46 sigma) and has stayed high for 2 rows"
-    notice = _notice(
+    notification = _notification(
         Status.TEST,
         headline="this is how an alert looks; nothing is wrong",
         items=(Item("spike", Severity.WARNING, False, seen, 1000, 1001, now),),
         advice=(Recommendation("wait", "Spikes like this often recover alone. Look again at step 1,300.", "B"),),
         curve=tuple((step, 2.5 + 6 * step**-0.4 + 1.5 * (step == 1000)) for step in range(10, 1010, 10)),
     )
-    _send(notice, receiver, rules)
+    _send(notification, receiver, rules)
     typer.echo(f"scalewatch: {receiver} has taken the test message.")
 
 
@@ -75,15 +75,15 @@ def silence(
         raise ConfigError(f"`--kind` must be one of {', '.join(known)} (got '{unknown[0]}').")
     file, now = SilenceFile(folder / SILENCES_NAME), time.time()
     if clear:
-        done, said = file.clear(), "All silences are over"
+        done, news = file.clear(), "All silences are over"
     else:
         until = now + seconds(for_, "--for")
         done = file.add(Silence(until, now, tuple(kind or ()), comment), now)
         what = ", ".join(kind) if kind else "Everything"
-        said = f"{what} is silent until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC"
+        news = f"{what} is silent until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC"
     if not done:
         raise ConfigError(f"The silence cannot be written to `{folder}`.")
-    typer.echo(f"scalewatch: {said}.")
+    typer.echo(f"scalewatch: {news}.")
 
 
 @alert.command()
@@ -105,20 +105,20 @@ def digest(
     bad = sum(run.pages > 0 for run in watched)
     rows = []
     for run in watched[:MOST_RUNS]:
-        said = run.monitor.verdict()
-        loss = f", loss {said.last_loss:.3f}" if said.last_loss is not None else ""
-        rows.append((run.log.name, f"{said.headline} (step {said.step:,}{loss})"))
+        verdict = run.monitor.verdict()
+        loss = f", loss {verdict.last_loss:.3f}" if verdict.last_loss is not None else ""
+        rows.append((run.log.name, f"{verdict.headline} (step {verdict.step:,}{loss})"))
     if len(watched) > MOST_RUNS:
         rows.append(("and more", f"{len(watched) - MOST_RUNS} runs"))
     headline = f"{len(watched)} run{'s' if len(watched) != 1 else ''}, {bad} with findings"
-    _send(_notice(Status.DIGEST, headline=headline, rows=tuple(rows)), receiver, rules)
+    _send(_notification(Status.DIGEST, headline=headline, rows=tuple(rows)), receiver, rules)
     typer.echo(f"scalewatch: {receiver} has taken the digest of {headline}.")
 
 
 alert.command("watch")(watch_runs)
 
 
-def _notice(status: str, **parts: object) -> Notification:
+def _notification(status: str, **parts: object) -> Notification:
     from scalewatch.alert import Notification, Status
     from scalewatch.alert.notification import clean
     from scalewatch.finding import Severity
@@ -138,12 +138,12 @@ def _rules_for(receiver: str, path: Path | None) -> Rules:
     return Rules(routes=Rules.to(receiver).routes, receivers=loaded.receivers, link=loaded.link)
 
 
-def _send(notice: Notification, receiver: str, path: Path | None) -> None:
+def _send(notification: Notification, receiver: str, path: Path | None) -> None:
     from scalewatch.alert import DeliveryError, make_receivers
 
     made = make_receivers(_rules_for(receiver, path))[receiver]
     try:
-        made.send(notice, SEND_SECONDS)
+        made.send(notification, SEND_SECONDS)
     except DeliveryError as fault:
         pause = "" if fault.retry_after is None else f"; it asks to wait {fault.retry_after:.0f} s"
         typer.echo(f"scalewatch: {receiver} did not take the message: {fault}{pause}.", err=True)

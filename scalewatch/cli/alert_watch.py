@@ -40,36 +40,36 @@ def watch_runs(
     run_folders(runs)
     wanted = Rules.to(receiver) if rules is None else load_rules(rules)
     make_receivers(wanted)  # here as there: what is wrong is told now, and not when a run has died
-    watchmen: dict[Path, LivenessWatcher] = {}
+    watchers: dict[Path, LivenessWatcher] = {}
     searched = float("-inf")
     began = time.monotonic()
     try:
         while True:
             if time.monotonic() - searched >= SEARCH_SECONDS:
                 searched = time.monotonic()
-                _add_new(run_folders(runs), watchmen, wanted)
-            for watchman in watchmen.values():
-                news = watchman.look()
+                _add_new(run_folders(runs), watchers, wanted)
+            for watcher in watchers.values():
+                news = watcher.check()
                 if news:
                     typer.echo(news)
-            busy = any(watchman.is_busy for watchman in watchmen.values())
+            busy = any(watcher.is_busy for watcher in watchers.values())
             if once and (not busy or time.monotonic() - began > ONCE_SECONDS):
                 raise typer.Exit(1 if busy else 0)
             time.sleep(min(every, BUSY_SECONDS) if busy else every)
     except KeyboardInterrupt:
         pass
     finally:
-        for watchman in watchmen.values():
-            watchman.let_go()
+        for watcher in watchers.values():
+            watcher.release()
 
 
-def _add_new(folders: list[Path], watchmen: dict[Path, LivenessWatcher], rules: Rules) -> None:
+def _add_new(folders: list[Path], watchers: dict[Path, LivenessWatcher], rules: Rules) -> None:
     from scalewatch.alert import make_receivers
     from scalewatch.alert.liveness import LivenessWatcher
 
-    new = [folder for folder in folders if folder not in watchmen]
+    new = [folder for folder in folders if folder not in watchers]
     for folder in new:
-        watchmen[folder] = LivenessWatcher(folder, rules, lambda: make_receivers(rules), clock=time.time)
-    if new or not watchmen:
-        runs = f"{len(watchmen)} run{'s' if len(watchmen) != 1 else ''}"
-        typer.echo(f"watching {runs}" if watchmen else "no run there yet: waiting for a journal")
+        watchers[folder] = LivenessWatcher(folder, rules, lambda: make_receivers(rules), clock=time.time)
+    if new or not watchers:
+        runs = f"{len(watchers)} run{'s' if len(watchers) != 1 else ''}"
+        typer.echo(f"watching {runs}" if watchers else "no run there yet: waiting for a journal")

@@ -121,8 +121,8 @@ def answers(status: int, body: bytes = b"", **headers: str) -> Callable[[socket.
     """Answer properly; underscores in a header's name are hyphens."""
 
     def answer(connection: socket.socket, got: Got) -> None:
-        said = {"Content-Length": str(len(body)), **{k.replace("_", "-"): v for k, v in headers.items()}}
-        lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in said.items())]
+        sent = {"Content-Length": str(len(body)), **{k.replace("_", "-"): v for k, v in headers.items()}}
+        lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in sent.items())]
         connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
 
     return answer

@@ -51,7 +51,7 @@ def receiver(kind: str, port: int, seed: int) -> Receiver:
     if kind == "webhook":
         return Webhook(Secret("URL", {"URL": f"http://127.0.0.1:{port}/{seed}"}), http=http)
     token, api = Secret("TOKEN", {"TOKEN": "xoxb-1"}), f"http://127.0.0.1:{port}/{seed}/api/"
-    scalewatch_slack.receiver.png = lambda notice, timeout: b"\x89PNG of the curve"
+    scalewatch_slack.receiver.png = lambda notification, timeout: b"\x89PNG of the curve"
     return Slack(token=token, channel="#runs", http=http, api=api)
 
 
@@ -74,12 +74,12 @@ def play(kind: str, port: int, folder: Path, seed: int, kill_at: int) -> int:
     hook = receiver(kind, port, seed)
     rules = Rules(routes=(Route(("w",)),), group_wait=20, group_interval=20, resolve_after=50)
     sys.settrace(count)
-    alerter = Dispatcher(Run("gpt"), "run-1", {"w": hook}, rules, folder=folder, clock=clock)
+    dispatcher = Dispatcher(Run("gpt"), "run-1", {"w": hook}, rules, folder=folder, clock=clock)
     for step in range(80, 420, 10):
         clock.now += 10
-        alerter.observe(step, 3.0)
-        alerter.take([finding for at, finding in SCENE if at == step], [])
-        alerter.round()
+        dispatcher.observe(step, 3.0)
+        dispatcher.submit([finding for at, finding in SCENE if at == step], [])
+        dispatcher.tick()
     sys.settrace(None)
     return lines
 

@@ -81,10 +81,10 @@ def test_the_address_is_in_no_log_and_in_no_list_of_processes(
     server.wait_for(1)
     seen = [str((child.cmdline(), child.environ())) for child in psutil.Process().children()]
     thread.join()
-    said = "".join([*faults, *seen, repr(receiver), repr(vars(receiver)), caplog.text, *capfd.readouterr()])
+    shown = "".join([*faults, *seen, repr(receiver), repr(vars(receiver)), caplog.text, *capfd.readouterr()])
 
     assert (1, 1) == (len(seen), len(faults))
-    assert "CANARY" not in said
+    assert "CANARY" not in shown
 
 
 def test_what_comes_from_outside_calls_nobody(server: FakeServer) -> None:

@@ -61,9 +61,9 @@ def run_folder(tmp_path: Path) -> Path:
 def test_a_test_message_is_sent_and_said_to_be(alert: Alert, server: FakeServer, tmp_path: Path) -> None:
     """It shows what an alert looks like; then one line."""
     (tmp_path / "rules.toml").write_text(RULES)
-    said = alert("test", "x", "--rules", tmp_path / "rules.toml", SCALEWATCH_WEBHOOK_URL=server.url)
+    done = alert("test", "x", "--rules", tmp_path / "rules.toml", SCALEWATCH_WEBHOOK_URL=server.url)
 
-    assert (0, "scalewatch: x has taken the test message.\n", "") == (said.returncode, said.stdout, said.stderr)
+    assert (0, "scalewatch: x has taken the test message.\n", "") == (done.returncode, done.stdout, done.stderr)
     assert "nothing is wrong" in server.got[0].json["data"]["title"]
 
 
@@ -71,26 +71,26 @@ def test_a_test_message_that_is_refused_says_why(alert: Alert, server: FakeServe
     """Exit code 1, one line, no address."""
     server.behave = answers(404)
     (tmp_path / "rules.toml").write_text(RULES)
-    said = alert("test", "x", "--rules", tmp_path / "rules.toml", SCALEWATCH_WEBHOOK_URL=server.url)
+    done = alert("test", "x", "--rules", tmp_path / "rules.toml", SCALEWATCH_WEBHOOK_URL=server.url)
 
-    assert (1, "scalewatch: x did not take the message: HTTP 404.\n") == (said.returncode, said.stderr)
+    assert (1, "scalewatch: x did not take the message: HTTP 404.\n") == (done.returncode, done.stderr)
 
 
 def test_a_test_message_through_apprise(alert: Alert, server: FakeServer) -> None:
     """No rules file: the address in the environment is enough."""
     pytest.importorskip("apprise")
-    said = alert("test", "apprise", SCALEWATCH_APPRISE_URL=f"json://127.0.0.1:{server.port}/x")
+    done = alert("test", "apprise", SCALEWATCH_APPRISE_URL=f"json://127.0.0.1:{server.port}/x")
 
-    assert (0, "scalewatch: apprise has taken the test message.\n", "") == (said.returncode, said.stdout, said.stderr)
+    assert (0, "scalewatch: apprise has taken the test message.\n", "") == (done.returncode, done.stdout, done.stderr)
     assert "TEST test run: this is how an alert looks; nothing is wrong" == server.got[0].json["title"]
 
 
 def test_a_silence_is_written_where_the_run_looks_for_it(alert: Alert, run_folder: Path) -> None:
     """Its end, what it is about, and that it can be taken back."""
-    said = alert("silence", run_folder, "--for", "2h", "--kind", "spike", "--comment", "known")
+    done = alert("silence", run_folder, "--for", "2h", "--kind", "spike", "--comment", "known")
     (found,) = SilenceFile(run_folder / "silences.json").read()
 
-    assert said.stdout.startswith("scalewatch: spike is silent until "), said.stderr
+    assert done.stdout.startswith("scalewatch: spike is silent until "), done.stderr
     assert (("spike",), "known") == (found.kinds, found.comment)
     assert 7100 < found.until_unix_s - time.time() <= 7200
     assert 0 == alert("silence", run_folder, "--clear").returncode
@@ -111,11 +111,11 @@ def test_a_silence_is_written_where_the_run_looks_for_it(alert: Alert, run_folde
 )
 def test_wrong_words_are_one_line_and_exit_2(alert: Alert, run_folder: Path, words: list[str], says: str) -> None:
     """No traceback."""
-    said = alert(*(word.format(run_folder) for word in words))
+    done = alert(*(word.format(run_folder) for word in words))
 
-    assert 2 == said.returncode
-    assert says in said.stderr
-    assert 1 == said.stderr.count("\n")
+    assert 2 == done.returncode
+    assert says in done.stderr
+    assert 1 == done.stderr.count("\n")
 
 
 def test_a_digest_tells_the_state_of_all_runs(
@@ -124,9 +124,9 @@ def test_a_digest_tells_the_state_of_all_runs(
     """One message, a row a run."""
     (tmp_path / "rules.toml").write_text(RULES)
     words = ("digest", run_folder.parent, "--to", "x", "--rules", tmp_path / "rules.toml")
-    said = alert(*words, SCALEWATCH_WEBHOOK_URL=server.url)
+    done = alert(*words, SCALEWATCH_WEBHOOK_URL=server.url)
     data = server.got[0].json["data"]
 
-    assert "scalewatch: x has taken the digest of 1 run, 0 with findings.\n" == said.stdout, said.stderr
+    assert "scalewatch: x has taken the digest of 1 run, 0 with findings.\n" == done.stdout, done.stderr
     assert "DIGEST all runs: 1 run, 0 with findings" == data["title"]
     assert "healthy (step 100, loss" in json.dumps(data["rows"])

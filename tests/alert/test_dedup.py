@@ -6,8 +6,7 @@ import copy
 
 import pytest
 
-from scalewatch.alert import Incident, LogEntry, Quiet, Reason, Route, Rules, SentLog, Silence
-from scalewatch.alert import dedup as decide
+from scalewatch.alert import Incident, LogEntry, Quiet, Reason, Route, Rules, SentLog, Silence, decide
 from scalewatch.finding import Severity
 
 NOW = 1_767_571_200.0  # a Monday, 00:00 UTC
@@ -22,7 +21,7 @@ def incident(
     return Incident(kind, severity, "words", 7, 7, NOW - age, None if over is None else NOW - over)
 
 
-def told(of: Incident, severity: Severity = WARNING, over: bool = False, ago: float = 400.0) -> SentLog:
+def sent(of: Incident, severity: Severity = WARNING, over: bool = False, ago: float = 400.0) -> SentLog:
     return SentLog({of.kind: LogEntry(of.opened_at, severity, over, NOW - ago)}, [NOW - ago], NOW - ago)
 
 
@@ -33,17 +32,17 @@ NOBODY = SentLog()
 
 CASES = {
     Reason.NEW: ([NEW], NOBODY, {}),
-    Reason.ESCALATED: ([WORSE], told(WORSE, ago=1.0), {}),
-    Reason.REPEAT: ([LONG], told(LONG, ago=15_000.0), {}),
-    Reason.RESOLVED: ([SHUT], told(SHUT), {}),
-    Reason.UNCHANGED: ([LONG], told(LONG), {}),
+    Reason.ESCALATED: ([WORSE], sent(WORSE, ago=1.0), {}),
+    Reason.REPEAT: ([LONG], sent(LONG, ago=15_000.0), {}),
+    Reason.RESOLVED: ([SHUT], sent(SHUT), {}),
+    Reason.UNCHANGED: ([LONG], sent(LONG), {}),
     Reason.NEVER_TOLD: ([SHUT], NOBODY, {}),
     Reason.NO_ROUTE: ([NEW], NOBODY, {"routes": [Route(("slack",), kinds=("divergence",))]}),
     Reason.SILENCED: ([NEW], NOBODY, {"silences": [Silence(NOW + 1.0, NOW - 1.0, ("spike",))]}),
     Reason.QUIET_HOURS: ([NEW], NOBODY, {"rules": Rules(quiet=(Quiet("23:00", "01:00", zone="UTC"),))}),
-    Reason.INHIBITED: ([PLATEAU, DIVERGES], told(DIVERGES), {}),
+    Reason.INHIBITED: ([PLATEAU, DIVERGES], sent(DIVERGES), {}),
     Reason.GROUP_WAIT: ([incident(age=10.0)], NOBODY, {}),
-    Reason.COOLDOWN: ([incident("off_plan"), DIVERGES], told(DIVERGES, ago=100.0), {}),
+    Reason.COOLDOWN: ([incident("off_plan"), DIVERGES], sent(DIVERGES, ago=100.0), {}),
     Reason.BUDGET: ([NEW], SentLog(sent_at=[NOW - n for n in range(18)]), {}),
 }
 
@@ -58,5 +57,5 @@ def test_each_reason_has_its_case(reason: Reason) -> None:
     )
 
     assert reason == made.reasons[incidents[0].kind]
-    assert reason.sends == bool(made.tell)
+    assert reason.sends == bool(made.news)
     assert before == (incidents, log)

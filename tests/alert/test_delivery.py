@@ -34,7 +34,7 @@ def webhook(server: FakeServer) -> Webhook:
     return Webhook(Secret("URL", {"URL": server.url}), http=Http(loopback=True))
 
 
-def alerter(*receivers: Receiver, folder: Path | None = None) -> Dispatcher:
+def dispatcher(*receivers: Receiver, folder: Path | None = None) -> Dispatcher:
     named = {f"{receiver.name}-{n}": receiver for n, receiver in enumerate(receivers)}
     return Dispatcher(Run("gpt"), "run-1", named, Rules.to(*named), folder=folder)
 
@@ -45,7 +45,7 @@ def running(server: FakeServer) -> Iterator[Callable[..., Dispatcher]]:
     started: list[Dispatcher] = []
 
     def start(*more: Receiver, folder: Path | None = None) -> Dispatcher:
-        made = alerter(webhook(server), *more, folder=folder)
+        made = dispatcher(webhook(server), *more, folder=folder)
         made.begin()
         started.append(made)
         return made
@@ -177,7 +177,7 @@ def test_a_server_that_asks_for_a_pause_gets_it(server: FakeServer, running: Cal
     """429 with Retry-After: 1 is tried again after a second, and arrives once."""
     server.behave = in_turn(answers(429, Retry_After="1"), answers(200, b"ok"))
     made = running()
-    made.take([NAN], [])
+    made.submit([NAN], [])
     first, second = server.wait_for(2)
 
     assert 0.9 <= second.at - first.at <= 2.5
@@ -188,7 +188,7 @@ def test_an_alert_arrives_within_two_seconds(server: FakeServer, running: Callab
     """From the finding to the message at the other side, where nothing waits for others."""
     made = running()
     began = time.monotonic()
-    made.take([NAN], [])
+    made.submit([NAN], [])
     (got,) = server.wait_for(1)
 
     assert got.at - began < 2.0
@@ -202,16 +202,16 @@ def test_a_receiver_that_hangs_does_not_keep_another_waiting(
     monkeypatch.setattr("scalewatch.alert.dispatcher.ATTEMPT_SECONDS", 0.5)
     server.behave = server.hold
     other = Collecting()
-    made = alerter(webhook(server), other)
+    made = dispatcher(webhook(server), other)
     made.begin()
-    made.take([NAN], [])
+    made.submit([NAN], [])
     deadline = time.monotonic() + 2.0
     while not other.got and time.monotonic() < deadline:
         time.sleep(0.02)
     server.close()
     made.close(0.2)
 
-    assert ["CRITICAL gpt: loss is NaN or infinite since step 7"] == [notice.title for notice in other.got]
+    assert ["CRITICAL gpt: loss is NaN or infinite since step 7"] == [notification.title for notification in other.got]
 
 
 def test_a_dead_endpoint_costs_the_training_thread_nothing(
@@ -220,7 +220,7 @@ def test_a_dead_endpoint_costs_the_training_thread_nothing(
     """A step and a finding are appends: CPU time of the thread, the median of a thousand, is a few microseconds."""
     server.behave = server.hold
     made = running()
-    made.take([NAN], [])
+    made.submit([NAN], [])
     server.wait_for(1)
     costs = []
     for step in range(2_000):
@@ -236,7 +236,7 @@ def test_close_returns_in_time(server: FakeServer, running: Callable[..., Dispat
     """Within the second that it is given; what was not sent is said, and closing again does no harm."""
     server.behave = getattr(server, how)
     made = running()
-    made.take([NAN], [])
+    made.submit([NAN], [])
     server.wait_for(1)
     made.end("as planned", Severity.INFO, [])
     began = time.monotonic()
@@ -251,9 +251,9 @@ def test_close_returns_in_time(server: FakeServer, running: Callable[..., Dispat
 
 def test_what_is_held_back_is_sent_at_the_end(server: FakeServer) -> None:
     """A spike whose group still waits and the end itself are two messages, in that order, and then it is quiet."""
-    made = alerter(webhook(server))
+    made = dispatcher(webhook(server))
     made.begin()
-    made.take([Finding(Kind.SPIKE, Severity.WARNING, 9, 9, "up")], [])
+    made.submit([Finding(Kind.SPIKE, Severity.WARNING, 9, 9, "up")], [])
     made.end("as planned", Severity.INFO, [("final loss", "2.9")])
 
     assert made.close(2.0)
@@ -262,7 +262,7 @@ def test_what_is_held_back_is_sent_at_the_end(server: FakeServer) -> None:
 
 def test_close_before_begin_and_twice_is_harmless(server: FakeServer) -> None:
     """Also where the run ended before its first step."""
-    made = alerter(webhook(server))
+    made = dispatcher(webhook(server))
 
     assert (True, True) == (made.close(), made.close())
 
@@ -273,11 +273,11 @@ def test_where_no_thread_can_be_had_close_sends(server: FakeServer, monkeypatch:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    made = alerter(webhook(server))
+    made = dispatcher(webhook(server))
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         made.begin()
-        made.take([NAN], [])
+        made.submit([NAN], [])
     made.close()
 
     assert 1 == len(server.wait_for(1))
@@ -286,11 +286,11 @@ def test_where_no_thread_can_be_had_close_sends(server: FakeServer, monkeypatch:
 CHILD = """
 import os, sys, time
 from scalewatch import Run
-from scalewatch.alert import Alerter, Http, Rules, Secret
+from scalewatch.alert import Dispatcher, Http, Rules, Secret
 from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
 hook = Webhook(Secret("URL"), http=Http(loopback=True))
-made = Alerter(Run("gpt"), "run-1", {"w": hook}, Rules.to("w"))
+made = Dispatcher(Run("gpt"), "run-1", {"w": hook}, Rules.to("w"))
 made.begin()
 nan = Finding(Kind.NONFINITE, Severity.CRITICAL, 7, 7, "loss is nan")
 """
@@ -310,7 +310,7 @@ def run_child(server: FakeServer, code: str, *, stop: int | None = None) -> tupl
 
 def test_a_process_that_just_ends_sends_what_it_has(server: FakeServer) -> None:
     """No close, no atexit of the user's: the message arrives, and nothing is printed."""
-    code, err, _ = run_child(server, "made.take([nan], [])")
+    code, err, _ = run_child(server, "made.submit([nan], [])")
 
     assert (0, "") == (code, err)
     assert 1 == len(server.wait_for(1))
@@ -321,7 +321,7 @@ def test_a_process_ends_in_time_while_the_endpoint_hangs(server: FakeServer) -> 
     server.behave = server.hold
     code, err, took = run_child(
         server,
-        "made.take([nan], [])\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    pass",
+        "made.submit([nan], [])\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    pass",
         stop=signal.SIGINT,
     )
 
@@ -338,12 +338,12 @@ made._folding.acquire()
 pid = os.fork()
 if pid == 0:
     for _ in range(1000):
-        made.take([nan], [])
+        made.submit([nan], [])
     made.end("as planned", Severity.INFO, [])
     os._exit(0 if made.close() and len(made._inbox) == 0 else 1)
 made._folding.release()
 assert os.waitpid(pid, 0)[1] == 0
-made.take([nan], [])
+made.submit([nan], [])
 made.close()
 """,
     )

@@ -22,8 +22,8 @@ def test_a_daily_digest_says_how_the_run_is() -> None:
     day.at("20:00:00").opens("spike", step=72_000)
     day.at("20:01:00").closes("spike", step=72_060)
     day.run("49:00:00", every=10.0)
-    digests = [message for message in day.messages if message.notice.status == "digest"]
-    rows = [dict(message.notice.rows) for message in digests]
+    digests = [message for message in day.messages if message.notification.status == "digest"]
+    rows = [dict(message.notification.rows) for message in digests]
 
     assert ["24:00:00", "48:00:00"] == [message.clock for message in digests]
     assert "DIGEST gpt: nothing wrong; now step 8,641" == digests[0].title
@@ -38,15 +38,15 @@ def test_a_digest_of_a_run_in_trouble_says_so_first() -> None:
     receiver = Collecting()
     now = [MIDNIGHT]
     rules = Rules(routes=(Route(("test",)),), digest=6 * 3600.0)
-    alerter = Dispatcher(Run("gpt", total_steps=50_000), "1", {"test": receiver}, rules, clock=lambda: now[0])
+    dispatcher = Dispatcher(Run("gpt", total_steps=50_000), "1", {"test": receiver}, rules, clock=lambda: now[0])
     for step in range(0, 21_000, 100):
         now[0] = MIDNIGHT + 1.1 * step
-        alerter.observe(step, 3.0)
+        dispatcher.observe(step, 3.0)
         if step == 10_000:
             diverges = Finding(Kind.DIVERGENCE, Severity.WARNING, 10_000, 9_990, "loss does not come back")
-            alerter.take([diverges], [Advice(Action.STOP, "it is lost.", EvidenceGrade.B)])
-        alerter.round()
-    (digest,) = (notice for notice in receiver.got if notice.status == "digest")
+            dispatcher.submit([diverges], [Advice(Action.STOP, "it is lost.", EvidenceGrade.B)])
+        dispatcher.tick()
+    (digest,) = (notification for notification in receiver.got if notification.status == "digest")
 
     assert "DIGEST gpt: loss diverges since step 9,990; now step 19,700 of 50,000 (39 %)" == digest.title
     assert "9.3 h left" in dict(digest.rows)["steps"]
@@ -84,7 +84,7 @@ def test_a_digest_that_could_not_be_sent_comes_later() -> None:
     (message,) = day.run("27:00:00", every=5.0)
 
     assert "25:00:00" <= message[0] <= "25:03:00"
-    assert 0 == day.alerter.counters.lost
+    assert 0 == day.dispatcher.counters.lost
 
 
 def test_a_run_that_is_killed_each_night_has_one_digest_a_day(tmp_path: Path) -> None:

@@ -20,15 +20,15 @@ def flood(count: int, *, rounds: int = 20) -> tuple[Dispatcher, Collecting, int]
     """`count` findings in ten seconds; the bytes that the last tenth of them have left behind."""
     now = [MIDNIGHT]
     receiver = Collecting()
-    alerter = Dispatcher(Run("gpt"), "run-1", {"test": receiver}, Rules.to("test"), clock=lambda: now[0])
+    dispatcher = Dispatcher(Run("gpt"), "run-1", {"test": receiver}, Rules.to("test"), clock=lambda: now[0])
     for index in range(count):
         kind = KINDS[index % len(KINDS)]
         phase = (Phase.OPENED, Phase.CLOSED)[index // len(KINDS) % 2]
         severity = Severity.WARNING if phase is Phase.OPENED else Severity.INFO
-        alerter.take([Finding(kind, severity, index, index, f"{kind} {index}", {}, phase)], [])
+        dispatcher.submit([Finding(kind, severity, index, index, f"{kind} {index}", {}, phase)], [])
         if index % (count // rounds) == 0:
             now[0] += 10.0 / rounds
-            alerter.round()
+            dispatcher.tick()
         if index == count - count // 10:
             tracemalloc.start()
     gc.collect()
@@ -36,21 +36,21 @@ def flood(count: int, *, rounds: int = 20) -> tuple[Dispatcher, Collecting, int]
     tracemalloc.stop()
     for _ in range(720):
         now[0] += 10.0
-        alerter.round()
-    alerter.close()
-    return alerter, receiver, grown
+        dispatcher.tick()
+    dispatcher.close()
+    return dispatcher, receiver, grown
 
 
 def check(count: int) -> None:
-    alerter, receiver, grown = flood(count)
-    times = [notice.at_unix_s for notice in receiver.got]
-    told = sum(item.times for item in receiver.got[0].items if item.news) + receiver.got[0].folded
+    dispatcher, receiver, grown = flood(count)
+    times = [notification.at_unix_s for notification in receiver.got]
+    counted = sum(item.times for item in receiver.got[0].items if item.news) + receiver.got[0].folded
 
     assert grown < 128 * 1024
-    assert count == alerter.taken
+    assert count == dispatcher.taken
     assert 1 <= len(times) <= 20
     assert all(later - sooner >= 1.0 for sooner, later in pairwise(times))
-    assert abs(told - count / 2) <= len(KINDS), "each opening is told or counted"
+    assert abs(counted - count / 2) <= len(KINDS), "each opening is told or counted"
 
 
 def test_a_hundred_thousand_findings_in_ten_seconds() -> None:

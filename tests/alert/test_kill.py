@@ -75,9 +75,9 @@ def slack(server: FakeServer) -> Callable[[socket.socket, Got], None]:
     """A workspace for each seed; a message's `ts` says which request it was."""
 
     def behave(connection: socket.socket, got: Got) -> None:
-        said = {"ok": True, "ts": f"17.{len(server.got)}", "channel": "C9", "file_id": "F1"}
-        said["upload_url"] = f"http://127.0.0.1:{server.port}{got.path.split('/api/')[0]}/upload"
-        answers(200, json.dumps(said).encode())(connection, got)
+        answer = {"ok": True, "ts": f"17.{len(server.got)}", "channel": "C9", "file_id": "F1"}
+        answer["upload_url"] = f"http://127.0.0.1:{server.port}{got.path.split('/api/')[0]}/upload"
+        answers(200, json.dumps(answer).encode())(connection, got)
 
     return behave
 

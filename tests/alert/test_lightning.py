@@ -43,7 +43,7 @@ def nan_at(batch: int) -> Callable[[int, torch.Tensor], torch.Tensor]:
     return lambda seen, loss: loss * float("nan") if seen == batch else loss
 
 
-def told(server: FakeServer) -> list[str]:
+def titles(server: FakeServer) -> list[str]:
     return [got.json["data"]["title"] for got in server.got]
 
 
@@ -58,7 +58,7 @@ def test_a_nan_in_training_is_told_with_advice_and_then_the_end(
     assert [
         "CRITICAL TinyText: loss is NaN or infinite since step 20",
         "ENDED TinyText: as planned; LOST: non-finite loss since step 20",
-    ] == told(server)
+    ] == titles(server)
     assert ["loss is nan at step 20"] == [item["message"] for item in first["items"]]
     assert ["stop", "rewind"] == [advice["action"] for advice in first["advice"]]
     assert "as planned" == verdict["ended"]
@@ -81,12 +81,12 @@ def test_a_secret_is_nowhere_on_the_disk_and_in_no_log(
     trainer.fit(TinyText(spoil=nan_at(20)), loader(256))
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    said = caplog.text + "".join(capfd.readouterr()) + repr(watch) + repr(vars(watch)) + repr(trainer.callback_metrics)
+    shown = caplog.text + "".join(capfd.readouterr()) + repr(watch) + repr(vars(watch)) + repr(trainer.callback_metrics)
 
     assert {".ckpt", ".jsonl", ".json", ".yaml"} <= {path.suffix for path in files}
     assert any("tfevents" in path.name for path in files)
     assert [] == [path for path in files if b"CANARY" in path.read_bytes()]
-    assert "CANARY" not in said
+    assert "CANARY" not in shown
     assert len(server.got) >= 1
 
 
@@ -122,7 +122,7 @@ def test_of_two_processes_one_sends(server: FakeServer, rules: str, tmp_path: Pa
             process.kill()
 
     assert [0, 0] == [process.returncode for process in both], errors[0][-3000:]
-    assert ["CRITICAL", "ENDED"] == [title.split()[0] for title in told(server)]
+    assert ["CRITICAL", "ENDED"] == [title.split()[0] for title in titles(server)]
 
 
 def test_a_crash_is_told(new_trainer: NewTrainer, server: FakeServer, rules: str) -> None:
@@ -137,7 +137,7 @@ def test_a_crash_is_told(new_trainer: NewTrainer, server: FakeServer, rules: str
     with pytest.raises(RuntimeError):
         new_trainer([ScaleWatch(alerts=rules, quiet=True)]).fit(Crashes(), loader())
 
-    assert ["CRASHED Crashes: after step 12: RuntimeError: disk on fire <!channel>; healthy"] == told(server)
+    assert ["CRASHED Crashes: after step 12: RuntimeError: disk on fire <!channel>; healthy"] == titles(server)
 
 
 def test_a_resumed_run_knows_what_it_has_told(
@@ -154,7 +154,7 @@ def test_a_resumed_run_knows_what_it_has_told(
     again = new_trainer([ScaleWatch(alerts=rules, quiet=True, directory=tmp_path / "b")], max_steps=60)
     again.fit(TinyText(spoil=lost), loader(256), ckpt_path=str(tmp_path / "last.ckpt"))
 
-    assert ["CRITICAL", "ENDED", "ENDED"] == [title.split()[0] for title in told(server)]
+    assert ["CRITICAL", "ENDED", "ENDED"] == [title.split()[0] for title in titles(server)]
 
 
 def test_a_hanging_endpoint_does_not_hold_the_end_of_a_run(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scalewatch.alert import Rules
-from scalewatch.alert.liveness import LivenessWatcher, run_folders, sight
+from scalewatch.alert.liveness import LivenessWatcher, heartbeat, run_folders
 from scalewatch.errors import ConfigError
 from tests.alert.fake_server import FakeServer
 from tests.alert.timetable import Collecting
@@ -44,13 +44,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 class Watch:
-    """A watchman with a clock that is turned by hand, from now on."""
+    """A watcher with a clock that is turned by hand, from now on."""
 
     def __init__(self, folder: Path, rules: Rules | None = None) -> None:
         self.folder, self.rules = folder, Rules.to("w") if rules is None else rules
         self.receiver = Collecting()
         self.ahead = 0.0
-        self.man = self._new()
+        self.watcher = self._new()
 
     def _new(self) -> LivenessWatcher:
         return LivenessWatcher(
@@ -58,15 +58,15 @@ class Watch:
         )
 
     def restart(self) -> None:
-        self.man.let_go()
-        self.man = self._new()
+        self.watcher.release()
+        self.watcher = self._new()
 
     def after(self, seconds: float, looks: int = 3) -> list[str]:
         self.ahead += seconds
         for _ in range(looks):
-            self.man.look()
+            self.watcher.check()
             self.ahead += 1.0
-        return [notice.title for notice in self.receiver.got]
+        return [notification.title for notification in self.receiver.got]
 
 
 def kill(child: subprocess.Popen[str]) -> None:
@@ -78,21 +78,21 @@ GONE = "CRITICAL gpt: the process is gone after step 10"
 
 
 def test_a_killed_run_is_told_once_and_half_a_minute_later(server: FakeServer, start: Start, tmp_path: Path) -> None:
-    """It had alerts of its own, so its lock says that it is dead: also a watchman that starts anew says it no more."""
+    """It had alerts of its own, so its lock says that it is dead: also a watcher that starts anew says it no more."""
     child = start(1, url=server.url)
     watch = Watch(tmp_path / "run")
     alive = watch.after(40.0)
     kill(child)
-    told = watch.after(0.0)
+    titles = watch.after(0.0)
     again = watch.after(3600.0)
     watch.restart()
     later = watch.after(6 * 3600.0)
-    notice = watch.receiver.got[0]
+    notification = watch.receiver.got[0]
 
-    assert ([], [GONE], [GONE], [GONE]) == (alive, told, again, later)
-    assert "it did not say that it ends: killed, or its machine is down" in notice.items[0].message
-    assert ["start again"] == [advice.action for advice in notice.advice]
-    assert "nonfinite" in [item.kind for item in notice.items], "what went on is said beside it"
+    assert ([], [GONE], [GONE], [GONE]) == (alive, titles, again, later)
+    assert "it did not say that it ends: killed, or its machine is down" in notification.items[0].message
+    assert ["start again"] == [advice.action for advice in notification.advice]
+    assert "nonfinite" in [item.kind for item in notification.items], "what went on is said beside it"
 
 
 def test_a_run_that_goes_on_has_its_lock_back_and_knows_what_was_told(
@@ -106,10 +106,10 @@ def test_a_run_that_goes_on_has_its_lock_back_and_knows_what_was_told(
     state = (tmp_path / "run" / "alerts.json").read_text()
     quiet = watch.after(0.0)
     kill(resumed)
-    told = watch.after(40.0)
+    titles = watch.after(40.0)
 
     assert "steps go on (step 14)" in state
-    assert [GONE] == quiet == told
+    assert [GONE] == quiet == titles
 
 
 def test_a_run_that_ended_as_planned_is_no_news(start: Start, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_run_without_alerts_of_its_own_is_told_when_it_is_silent(start: Start,
     kill(start(1))
     watch = Watch(tmp_path / "run")
     soon = watch.after(1000.0)
-    told = list(watch.after(1000.0))
+    titles = list(watch.after(1000.0))
     watch.restart()
     still = list(watch.after(1000.0))
     watch.ahead = 0.0
@@ -144,8 +144,8 @@ def test_a_run_without_alerts_of_its_own_is_told_when_it_is_silent(start: Start,
     kill(resumed)
 
     assert [] == soon
-    assert ["CRITICAL gpt: no step is made after step 10"] == told == still
-    assert [*told, "RESOLVED gpt: stop of the steps is over"] == over
+    assert ["CRITICAL gpt: no step is made after step 10"] == titles == still
+    assert [*titles, "RESOLVED gpt: stop of the steps is over"] == over
     assert "it was killed, or it hangs" in watch.receiver.got[0].items[0].message
     assert not (tmp_path / "run" / "alerts.lock").exists()
 
@@ -158,16 +158,16 @@ def test_a_process_that_is_there_and_says_nothing_is_told_for_it(
     os.kill(child.pid, signal.SIGSTOP)
     watch = Watch(tmp_path / "run")
     before = watch.after(1900.0)
-    told = watch.after(300.0)
+    titles = watch.after(300.0)
     again = watch.after(3600.0)
 
     assert [] == before
-    assert ["CRITICAL gpt: no step is made after step 10"] == told == again
+    assert ["CRITICAL gpt: no step is made after step 10"] == titles == again
     assert "its process is there, and says nothing" in watch.receiver.got[0].items[0].message
 
 
 def test_old_news_is_none(start: Start, tmp_path: Path) -> None:
-    """A watchman that is started over a folder of runs that died last year tells nobody of them."""
+    """A watcher that is started over a folder of runs that died last year tells nobody of them."""
     kill(start(1))
     watch = Watch(tmp_path / "run")
     watch.ahead = 25 * 3600.0
@@ -176,22 +176,22 @@ def test_old_news_is_none(start: Start, tmp_path: Path) -> None:
 
 
 def test_what_the_run_was_sending_when_it_died_is_sent(server: FakeServer, start: Start, tmp_path: Path) -> None:
-    """It is in the state as pending: the watchman sends it, marked as a possible repeat."""
+    """It is in the state as pending: the watcher sends it, marked as a possible repeat."""
     server.behave = server.hold
     child = start(1, url=server.url)
     server.wait_for(1)
     kill(child)
     watch = Watch(tmp_path / "run")
-    watch.man = LivenessWatcher(
+    watch.watcher = LivenessWatcher(
         watch.folder, Rules.to("w"), lambda: {"w": watch.receiver}, clock=lambda: time.time() + 40.0
     )
     for _ in range(2):
-        watch.man.look()
+        watch.watcher.check()
         time.sleep(1.1)
-        watch.man.look()
+        watch.watcher.check()
 
     assert ["CRITICAL gpt: loss is NaN or infinite since step 9", GONE] == [n.title for n in watch.receiver.got]
-    assert [True, False] == [notice.may_repeat for notice in watch.receiver.got]
+    assert [True, False] == [notification.may_repeat for notification in watch.receiver.got]
 
 
 def test_the_command_tells_of_a_killed_run(server: FakeServer, start: Start, tmp_path: Path) -> None:
@@ -203,12 +203,12 @@ def test_the_command_tells_of_a_killed_run(server: FakeServer, start: Start, tmp
     command = "from scalewatch.cli import main; main()"
     words = [sys.executable, "-c", command, "alert", "watch", str(tmp_path), "--once", "--rules", str(rules)]
     env = {**os.environ, "SCALEWATCH_WEBHOOK_URL": server.url}
-    said = [subprocess.run(words, env=env, capture_output=True, text=True, timeout=60) for _ in range(2)]
+    ended = [subprocess.run(words, env=env, capture_output=True, text=True, timeout=60) for _ in range(2)]
     titles = [got.json["data"]["title"] for got in server.got]
 
-    assert [0, 0] == [done.returncode for done in said], said[0].stderr
-    assert said[0].stdout.startswith("watching 1 run\ngpt: the process is gone (step 10): its last sign of life came")
-    assert "watching 1 run\n" == said[1].stdout
+    assert [0, 0] == [done.returncode for done in ended], ended[0].stderr
+    assert ended[0].stdout.startswith("watching 1 run\ngpt: the process is gone (step 10): its last sign of life came")
+    assert "watching 1 run\n" == ended[1].stdout
     assert ["CRITICAL gpt: loss is NaN or infinite since step 9", GONE] == titles
 
 
@@ -216,8 +216,8 @@ def test_a_folder_without_a_journal_and_one_that_is_damaged_are_waited_for(tmp_p
     """Nothing is raised; what is no folder is told at once."""
     (tmp_path / "journal-000001.jsonl").write_bytes(b"\x00\xff" * 1000)
 
-    assert None is sight(tmp_path / "none")
-    assert "" == LivenessWatcher(tmp_path, Rules.to("test"), dict, clock=time.time).look()
+    assert None is heartbeat(tmp_path / "none")
+    assert "" == LivenessWatcher(tmp_path, Rules.to("test"), dict, clock=time.time).check()
     assert [tmp_path] == run_folders([tmp_path])
     with pytest.raises(ConfigError, match="must be a folder with runs in it"):
         run_folders([tmp_path / "nowhere"])

@@ -25,15 +25,15 @@ NAN = Finding(Kind.NONFINITE, Severity.CRITICAL, 700, 700, "loss is nan at step 
 FIRST = """
 import os, sys, time
 from scalewatch import Run
-from scalewatch.alert import Alerter, Http, Rules, Secret
+from scalewatch.alert import Dispatcher, Http, Rules, Secret
 from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
 from pathlib import Path
 hook = Webhook(Secret("URL"), http=Http(loopback=True))
-made = Alerter(Run("gpt"), "run-1", {"w": hook}, Rules.to("w"), folder=Path(sys.argv[1]))
+made = Dispatcher(Run("gpt"), "run-1", {"w": hook}, Rules.to("w"), folder=Path(sys.argv[1]))
 made.begin()
 made.observe(700, 3.0)
-made.take([Finding(Kind.NONFINITE, Severity.CRITICAL, 700, 700, "loss is nan at step 700")], [])
+made.submit([Finding(Kind.NONFINITE, Severity.CRITICAL, 700, 700, "loss is nan at step 700")], [])
 if len(sys.argv) > 2 and os.fork() == 0:
     time.sleep(20)  # a worker that outlives its parent
     os._exit(0)
@@ -60,9 +60,9 @@ def second(server: FakeServer, folder: Path) -> Dispatcher:
     return made
 
 
-def wait_until_it_sends(alerter: Dispatcher, seconds: float = 5.0) -> float:
+def wait_until_it_sends(dispatcher: Dispatcher, seconds: float = 5.0) -> float:
     began = time.monotonic()
-    while not alerter.sends and time.monotonic() - began < seconds:
+    while not dispatcher.sends and time.monotonic() - began < seconds:
         time.sleep(0.01)
     return time.monotonic() - began
 
@@ -72,7 +72,7 @@ def test_the_second_process_says_that_it_does_not_send(
 ) -> None:
     """One warning that names the other, nothing sent, not the end of the run either, and a row at the end."""
     made = second(server, tmp_path)
-    made.take([NAN], [])
+    made.submit([NAN], [])
     time.sleep(1.2)
     made.end("as planned", Severity.INFO, [])
     made.close()
@@ -87,14 +87,14 @@ def test_the_second_takes_over_when_the_first_is_killed(
 ) -> None:
     """Within a second or so; it repeats nothing that the first has told, and tells what comes then."""
     made = second(server, tmp_path)
-    made.take([NAN], [])
+    made.submit([NAN], [])
     time.sleep(0.6)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     took = wait_until_it_sends(made)
-    made.take([Finding(Kind.NONFINITE, Severity.CRITICAL, 700, 700, "loss is nan at step 700")], [])
+    made.submit([Finding(Kind.NONFINITE, Severity.CRITICAL, 700, 700, "loss is nan at step 700")], [])
     made.observe(800, 3.0)
-    made.take([Finding(Kind.OFF_PLAN, Severity.CRITICAL, 800, 800, "learning rate is 3 times its plan")], [])
+    made.submit([Finding(Kind.OFF_PLAN, Severity.CRITICAL, 800, 800, "learning rate is 3 times its plan")], [])
     server.wait_for(2)
     made.close()
 
@@ -113,7 +113,7 @@ def test_a_worker_that_outlives_a_killed_run_does_not_keep_the_lock(server: Fake
     time.sleep(0.3)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    free = Lock(tmp_path / "alerts.lock").take()
+    free = Lock(tmp_path / "alerts.lock").acquire()
     os.killpg(child.pid, signal.SIGKILL)
 
     assert free
@@ -136,7 +136,7 @@ def test_where_nothing_can_be_locked_the_alerts_go_out_all_the_same(
     caplog.set_level(logging.WARNING)
     (tmp_path / "file").write_text("")
     made = second(server, tmp_path / "file" / "folder")
-    made.take([NAN], [])
+    made.submit([NAN], [])
     server.wait_for(1)
     made.close()
 

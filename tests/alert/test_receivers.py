@@ -38,7 +38,7 @@ from tests.scalewatch_slack.gallery import DIVERGES, SHAPES
 
 
 def test_a_webhook_is_a_signed_cloud_event(server: FakeServer) -> None:
-    """The envelope has what CloudEvents 1.0 requires, the data is the notice, the signature is that of the body."""
+    """The envelope has what CloudEvents 1.0 requires, the data is the message, the signature that of the body."""
     hook = Webhook(Secret("U", {"U": server.url}), Secret("K", {"K": "key"}), http=Http(loopback=True))
     hook.send(SHAPES["critical"], 2.0)
     (got,) = server.got

@@ -155,13 +155,13 @@ def test_a_run_that_will_miss_its_target_pages() -> None:
     for threshold in (missed, reached):
         receiver = Collecting()
         rules = Rules(routes=(Route(("test",)),), thresholds=(threshold,))
-        alerter = Dispatcher(run, "run-1", {"test": receiver}, rules)
-        alerter.observe(2000, 2.8)
+        dispatcher = Dispatcher(run, "run-1", {"test": receiver}, rules)
+        dispatcher.observe(2000, 2.8)
         for _ in range(3):
-            alerter.foresee(forecast)
-            alerter.round()
-        alerter.close()
-        got.append([(notice.title, notice.items[0].message) for notice in receiver.got])
+            dispatcher.submit_forecast(forecast)
+            dispatcher.tick()
+        dispatcher.close()
+        got.append([(notification.title, notification.items[0].message) for notification in receiver.got])
 
     assert 1 == len(got[0])
     assert "CRITICAL gpt: forecast misses the target since step" in got[0][0][0]

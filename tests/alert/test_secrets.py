@@ -34,18 +34,18 @@ class Everything:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.said = io.StringIO()
+        self.shown = io.StringIO()
 
     def text(self) -> str:
         files = [path.read_bytes().decode("utf-8", "replace") for path in self.folder.rglob("*") if path.is_file()]
-        return "\n".join([self.said.getvalue(), *files])
+        return "\n".join([self.shown.getvalue(), *files])
 
 
 @pytest.fixture
 def everything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Everything]:
     """Logs of every logger at DEBUG, warnings, stdout and stderr, and the files of a run."""
     kept = Everything(tmp_path)
-    handler = logging.StreamHandler(kept.said)
+    handler = logging.StreamHandler(kept.shown)
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
@@ -55,7 +55,7 @@ def everything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Ev
         yield kept
     root.removeHandler(handler)
     root.setLevel(level)
-    kept.said.write("".join(map(str, caught)) + "".join(capfd.readouterr()))
+    kept.shown.write("".join(map(str, caught)) + "".join(capfd.readouterr()))
     assert CANARY not in kept.text()
 
 
@@ -101,22 +101,24 @@ def test_no_error_tells_a_secret(server: FakeServer, everything: Everything, beh
         try:
             receiver.send(NOTICE, 0.15)
         except Exception as fault:
-            everything.said.write(with_locals(fault))
-        everything.said.write(repr(receiver) + repr(vars(receiver)) + repr(receiver.memory))
+            everything.shown.write(with_locals(fault))
+        everything.shown.write(repr(receiver) + repr(vars(receiver)) + repr(receiver.memory))
 
 
 def test_a_run_with_alerts_keeps_no_secret(server: FakeServer, everything: Everything) -> None:
     """State file, checkpoint, rows of the end, logs: while it sends, fails and is switched off."""
     named = {f"{receiver.name}{n}": receiver for n, receiver in enumerate(receivers(server)[:3])}
     server.behave = answers(404)
-    alerter = Dispatcher(Run("gpt"), "run-1", named, Rules.to(*named), folder=everything.folder)
-    alerter.take([NAN], [])
-    alerter.round()
-    alerter.end("as planned", Severity.INFO, [])
-    alerter.close()
-    everything.said.write(json.dumps(alerter.state()) + repr(alerter.rows()) + repr(vars(alerter)) + repr(named))
+    dispatcher = Dispatcher(Run("gpt"), "run-1", named, Rules.to(*named), folder=everything.folder)
+    dispatcher.submit([NAN], [])
+    dispatcher.tick()
+    dispatcher.end("as planned", Severity.INFO, [])
+    dispatcher.close()
+    everything.shown.write(
+        json.dumps(dispatcher.state()) + repr(dispatcher.rows()) + repr(vars(dispatcher)) + repr(named)
+    )
 
-    assert 3 == sum("off: HTTP 404" in text for _, text in alerter.rows())
+    assert 3 == sum("off: HTTP 404" in text for _, text in dispatcher.rows())
     assert (everything.folder / "alerts.json").is_file()
 
 
@@ -140,16 +142,16 @@ def test_a_receiver_of_somebody_elses_may_fail_with_a_secret_in_its_words(everyt
         def from_settings(cls, settings: object) -> Careless:
             return cls()
 
-        def send(self, notice: Notification, timeout: float) -> None:
+        def send(self, notification: Notification, timeout: float) -> None:
             raise ValueError(f"cannot reach https://example.org/{'CAN' + 'ARY'}")
 
-    alerter = Dispatcher(Run("gpt"), "run-1", {"x": Careless()}, Rules.to("x"), folder=everything.folder)
-    alerter.take([NAN], [])
-    alerter.round()
-    alerter.close()
-    everything.said.write(repr(alerter.rows()))
+    dispatcher = Dispatcher(Run("gpt"), "run-1", {"x": Careless()}, Rules.to("x"), folder=everything.folder)
+    dispatcher.submit([NAN], [])
+    dispatcher.tick()
+    dispatcher.close()
+    everything.shown.write(repr(dispatcher.rows()))
 
-    assert "the receiver failed (ValueError)" in alerter.rows()[0][1]
+    assert "the receiver failed (ValueError)" in dispatcher.rows()[0][1]
 
 
 def test_a_secret_that_is_not_set_is_named_by_its_variable() -> None:

@@ -56,10 +56,10 @@ def test_what_belongs_together_is_one_message() -> None:
     day.at("00:01:00").opens("off_plan", step=60)
     day.at("00:01:10").opens("throughput", step=70)
     day.at("00:01:20").opens("level_shift", step=80)
-    told = day.run("00:30:00")
+    messages = day.run("00:30:00")
 
-    assert ["00:01:30"] == [clock for clock, _ in told]
-    assert ["off_plan", "throughput", "level_shift"] == [item.kind for item in day.messages[0].notice.items]
+    assert ["00:01:30"] == [clock for clock, _ in messages]
+    assert ["off_plan", "throughput", "level_shift"] == [item.kind for item in day.messages[0].notification.items]
 
 
 def test_a_flapping_spike_is_one_incident() -> None:
@@ -68,10 +68,10 @@ def test_a_flapping_spike_is_one_incident() -> None:
     for second in range(0, 10_000, 2):
         day.at(f"00:00:{second}").opens("spike")
         day.at(f"00:00:{second + 1}").closes("spike")
-    told = day.run("03:30:00")
+    messages = day.run("03:30:00")
 
-    assert ["00:00:30", "02:51:39"] == [clock for clock, _ in told]
-    assert 5_000 == day.messages[-1].notice.items[0].times
+    assert ["00:00:30", "02:51:39"] == [clock for clock, _ in messages]
+    assert 5_000 == day.messages[-1].notification.items[0].times
 
 
 def test_a_spike_after_the_all_clear_is_a_new_one() -> None:
@@ -80,10 +80,10 @@ def test_a_spike_after_the_all_clear_is_a_new_one() -> None:
     day.at("00:01:00").opens("spike", step=60)
     day.at("00:01:30").closes("spike")
     day.at("00:20:00").opens("spike", step=1200)
-    told = day.run("00:21:00")
+    messages = day.run("00:21:00")
 
-    assert ["00:01:30", "00:06:30", "00:20:30"] == [clock for clock, _ in told]
-    assert "since step 1,200" in told[-1][1]
+    assert ["00:01:30", "00:06:30", "00:20:30"] == [clock for clock, _ in messages]
+    assert "since step 1,200" in messages[-1][1]
 
 
 def test_what_goes_on_is_repeated_every_four_hours() -> None:
@@ -101,11 +101,11 @@ def test_a_plateau_inside_a_divergence_is_not_told() -> None:
     day.at("00:01:00").opens("divergence", step=60)
     day.at("00:10:00").opens("plateau", step=600)
     day.at("00:20:00").closes("divergence")
-    told = day.run("00:40:00")
+    messages = day.run("00:40:00")
 
-    assert ["00:01:30", "00:25:00"] == [clock for clock, _ in told]
-    assert "divergence is over" in told[1][1]
-    assert "loss has stopped falling since step 600" in told[1][1]
+    assert ["00:01:30", "00:25:00"] == [clock for clock, _ in messages]
+    assert "divergence is over" in messages[1][1]
+    assert "loss has stopped falling since step 600" in messages[1][1]
 
 
 def test_quiet_hours_hold_back_all_but_the_worst() -> None:
@@ -160,7 +160,7 @@ def test_no_more_than_the_budget_of_an_hour_is_sent() -> None:
 
     assert 19 == len(titles)
     assert "CRITICAL" in titles[-1]
-    assert day.messages[-1].notice.folded > 100
+    assert day.messages[-1].notification.folded > 100
 
 
 def test_an_outage_of_an_hour_delays_and_loses_nothing() -> None:
@@ -174,7 +174,7 @@ def test_an_outage_of_an_hour_delays_and_loses_nothing() -> None:
 
     assert "01:10:00" <= message[0] <= "01:12:10"
     assert "CRITICAL gpt: loss diverges since step 600" == message[1]
-    assert 0 == day.alerter.counters.lost
+    assert 0 == day.dispatcher.counters.lost
 
 
 def test_a_message_that_is_refused_as_it_is_is_not_sent_again_and_again() -> None:
@@ -186,7 +186,7 @@ def test_a_message_that_is_refused_as_it_is_is_not_sent_again_and_again() -> Non
     day.at("02:00:00").escalates("divergence", step=7200)
 
     assert ["02:00:00"] == [clock for clock, _ in day.run("03:00:00", every=2.0)]
-    assert (2, 1, 1) == (day.alerter.counters.tries, day.alerter.counters.sent, day.alerter.counters.lost)
+    assert (2, 1, 1) == (day.dispatcher.counters.tries, day.dispatcher.counters.sent, day.dispatcher.counters.lost)
 
 
 def test_a_clock_that_was_set_back_between_two_starts_delays_nothing(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_clock_that_was_set_back_between_two_starts_delays_nothing(tmp_path: P
     day = Timetable(folder=tmp_path, begins="12:00:00")
     day.at("12:00:00").opens("divergence", step=600)
     day.run("12:10:00")
-    day.alerter.abandon()
+    day.dispatcher.abandon()
     back = Timetable(folder=tmp_path, begins="02:00:00")
     back.step = 800
     back.at("02:00:10").opens("off_plan", step=810)
@@ -209,8 +209,8 @@ def test_a_receiver_that_refuses_for_good_is_switched_off(caplog: pytest.LogCapt
     day.at("00:10:00").opens("divergence")
     day.run("00:40:00")
 
-    assert 1 == day.alerter.counters.tries
-    assert ["off: HTTP 404"] == [text.split("(")[1].rstrip(")") for _, text in day.alerter.rows()]
+    assert 1 == day.dispatcher.counters.tries
+    assert ["off: HTTP 404"] == [text.split("(")[1].rstrip(")") for _, text in day.dispatcher.rows()]
     assert 1 == sum("off for the rest of this run" in record.message for record in caplog.records)
 
 
@@ -231,11 +231,11 @@ def test_an_incident_that_the_resumed_run_does_not_meet_again_is_over(tmp_path: 
     day = Timetable(folder=tmp_path)
     day.at("00:10:00").opens("divergence", step=600)
     day.at("00:20:00").restarts(step=300)
-    told = day.run("00:40:00")
+    messages = day.run("00:40:00")
 
-    assert ["00:10:30", "00:30:17"] == [clock for clock, _ in told]
-    assert "RESOLVED gpt: divergence is over" == told[1][1]
-    assert "not seen again after the run went back" in day.messages[1].notice.items[0].message
+    assert ["00:10:30", "00:30:17"] == [clock for clock, _ in messages]
+    assert "RESOLVED gpt: divergence is over" == messages[1][1]
+    assert "not seen again after the run went back" in day.messages[1].notification.items[0].message
 
 
 def test_an_incident_that_goes_on_after_the_resume_is_not_told_twice(tmp_path: Path) -> None:
@@ -252,13 +252,13 @@ def test_a_run_that_hangs_is_told_and_when_it_goes_on_too() -> None:
     """Half an hour without a step is a stall, in a run that never paused for so long."""
     day = Timetable()
     day.run("00:10:00")
-    day.alerter.begin()
+    day.dispatcher.begin()
     day.run("00:45:00", moving=False)
-    told = day.run("01:00:00")
-    day.alerter.close()
+    messages = day.run("01:00:00")
+    day.dispatcher.close()
 
-    assert [("00:40:01", "CRITICAL gpt: no step is made after step 601")] == told[:1]
-    assert "stop of the steps is over" in told[1][1]
+    assert [("00:40:01", "CRITICAL gpt: no step is made after step 601")] == messages[:1]
+    assert "stop of the steps is over" in messages[1][1]
 
 
 def test_each_route_gets_what_it_asked_for() -> None:
@@ -274,7 +274,7 @@ def test_each_route_gets_what_it_asked_for() -> None:
     day.at("00:01:00").opens("spike").opens("plateau").opens("validation")
     day.at("00:20:00").opens("nonfinite", "critical", step=1200)
     day.run("00:30:00")
-    first, second = (message.notice for message in day.messages)
+    first, second = (message.notification for message in day.messages)
 
     assert ["validation"] == [item.kind for item in first.items]
     assert () == first.mentions
@@ -298,18 +298,20 @@ def test_advice_from_the_forecast_is_a_note_and_to_stop_is_told_to_all() -> None
     extend = Advice(Action.EXTEND, "it still falls.", EvidenceGrade.B, 0.02)
     stop = Advice(Action.STOP, "it cannot beat the incumbent.", EvidenceGrade.B)
     day = Timetable(Rules(routes=(Route(("test",), severity=Severity.INFO),)))
-    day.at("01:00:00").does(lambda: day.alerter.advise([extend]))
-    day.at("03:00:00").does(lambda: day.alerter.advise([stop, extend]))
-    day.at("09:00:00").does(lambda: day.alerter.advise([stop]))
+    day.at("01:00:00").does(lambda: day.dispatcher.submit_advice([extend]))
+    day.at("03:00:00").does(lambda: day.dispatcher.submit_advice([stop, extend]))
+    day.at("09:00:00").does(lambda: day.dispatcher.submit_advice([stop]))
     pager = Timetable()
-    pager.at("01:00:00").does(lambda: pager.alerter.advise([extend]))
+    pager.at("01:00:00").does(lambda: pager.dispatcher.submit_advice([extend]))
 
     assert [
         ("01:00:30", "NOTE gpt: advice from the forecast at step 720"),
         ("03:00:30", "WARNING gpt: advice from the forecast at step 2,160"),
         ("09:00:30", "WARNING gpt: advice from the forecast at step 6,480"),
     ] == day.run("20:00:00", every=5.0)
-    assert "stop: it cannot beat the incumbent; or extend: it still falls" == day.messages[1].notice.items[0].message
+    assert (
+        "stop: it cannot beat the incumbent; or extend: it still falls" == day.messages[1].notification.items[0].message
+    )
     assert [] == pager.run("03:00:00", every=5.0)
 
 

@@ -29,16 +29,16 @@ class Collecting(Receiver):
     def from_settings(cls, settings: Mapping[str, Any]) -> Collecting:
         return cls()
 
-    def send(self, notice: Notification, timeout: float) -> None:
+    def send(self, notification: Notification, timeout: float) -> None:
         if self.refuses is not None:
             raise self.refuses
-        self.got.append(notice)
+        self.got.append(notification)
 
 
 class Message(NamedTuple):
     clock: str
     title: str
-    notice: Notification
+    notification: Notification
 
 
 def seconds(clock: str) -> float:
@@ -59,7 +59,7 @@ class Timetable:
         self.receiver = Collecting()
         self.rules = Rules.to("test") if rules is None else rules
         self.folder = folder
-        self.alerter = self._new()
+        self.dispatcher = self._new()
         self._plan: deque[tuple[float, Callable[[], None]]] = deque()
         self._at = self.now
         self.step = 0
@@ -77,7 +77,7 @@ class Timetable:
     def _say(self, kind: str, severity: str, phase: Phase, step: int | None) -> Timetable:
         def happens() -> None:
             at = self.step if step is None else step
-            self.alerter.take([Finding(Kind(kind), Severity(severity), at, at, f"{kind} {phase}", {}, phase)], [])
+            self.dispatcher.submit([Finding(Kind(kind), Severity(severity), at, at, f"{kind} {phase}", {}, phase)], [])
 
         return self.does(happens)
 
@@ -98,8 +98,8 @@ class Timetable:
         """Killed without a word, and started again from a checkpoint of `step`."""
 
         def happens() -> None:
-            self.alerter.abandon()
-            self.alerter = self._new()
+            self.dispatcher.abandon()
+            self.dispatcher = self._new()
             self.step = self.step if step is None else step
 
         return self.does(happens)
@@ -113,10 +113,10 @@ class Timetable:
             while self._plan and self._plan[0][0] <= self.now:
                 self._plan.popleft()[1]()
             if moving:
-                self.alerter.observe(self.step, 3.0)
-            self.alerter.round()
+                self.dispatcher.observe(self.step, 3.0)
+            self.dispatcher.tick()
             while len(self.receiver.got) > len(self.messages):
-                notice = self.receiver.got[len(self.messages)]
-                self.messages.append(Message(clock(self.now), notice.title, notice))
+                notification = self.receiver.got[len(self.messages)]
+                self.messages.append(Message(clock(self.now), notification.title, notification))
             self.now += every
         return [(message.clock, message.title) for message in self.messages]

@@ -24,23 +24,23 @@ def main() -> None:
     resumes = first if first > 1 else None
     journal = JournalWriter(folder, run, run_id="run-1", resumes_after_step=resumes, worker=worker)
     worker.start()
-    alerter = None
+    dispatcher = None
     if "URL" in os.environ:
         hook = Webhook(Secret("URL"), http=Http(loopback=True))
-        alerter = Dispatcher(run, "run-1", {"w": hook}, Rules.to("w"), folder=folder)
-        alerter.begin()
+        dispatcher = Dispatcher(run, "run-1", {"w": hook}, Rules.to("w"), folder=folder)
+        dispatcher.begin()
     for step in range(first, first + 10):
         journal.append(observation_record(Observation(step, 3.0)))
-        if alerter is not None:
-            alerter.observe(step, 3.0)
-    if alerter is not None and first == 1:
-        alerter.take([Finding(Kind.NONFINITE, Severity.CRITICAL, 9, 9, "loss is nan at step 9")], [])
+        if dispatcher is not None:
+            dispatcher.observe(step, 3.0)
+    if dispatcher is not None and first == 1:
+        dispatcher.submit([Finding(Kind.NONFINITE, Severity.CRITICAL, 9, 9, "loss is nan at step 9")], [])
     time.sleep(1.0)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    if "says" in sys.argv and alerter is not None:  # its end is told, and the disk was too slow for the journal's
-        alerter.end("as planned", Severity.INFO, [])
-        alerter.close()
+    if "says" in sys.argv and dispatcher is not None:  # its end is told, and the disk was too slow for the journal's
+        dispatcher.end("as planned", Severity.INFO, [])
+        dispatcher.close()
         os._exit(0)
     if "ends" in sys.argv:
         worker.close()

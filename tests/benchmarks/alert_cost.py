@@ -79,17 +79,17 @@ def observe_cost() -> None:
     server = FakeServer()
     server.behave = server.hold
     hook = Webhook(Secret("URL", {"URL": server.url}), http=Http(loopback=True))
-    alerter = Dispatcher(Run("gpt"), "1", {"w": hook}, Rules.to("w"))
-    alerter.begin()
-    alerter.take([Finding(Kind.NONFINITE, Severity.CRITICAL, 1, 1, "loss is nan")], [])
+    dispatcher = Dispatcher(Run("gpt"), "1", {"w": hook}, Rules.to("w"))
+    dispatcher.begin()
+    dispatcher.submit([Finding(Kind.NONFINITE, Severity.CRITICAL, 1, 1, "loss is nan")], [])
     best = 1e9
     for _ in range(7):
         began = time.thread_time()
         for step in range(100_000):
-            alerter.observe(step, 3.0)
+            dispatcher.observe(step, 3.0)
         best = min(best, (time.thread_time() - began) * 10)
     server.close()
-    alerter.close(0.1)
+    dispatcher.close(0.1)
     print(f"observe, while the endpoint hangs: {best:.3f} us a step")
 
 
@@ -98,13 +98,13 @@ def latency() -> None:
     took = []
     for n in range(ALERTS):
         hook = Webhook(Secret("URL", {"URL": server.url}), http=Http(loopback=True))
-        alerter = Dispatcher(Run("gpt"), str(n), {"w": hook}, Rules.to("w"))
-        alerter.begin()
+        dispatcher = Dispatcher(Run("gpt"), str(n), {"w": hook}, Rules.to("w"))
+        dispatcher.begin()
         time.sleep(0.01)
         began = time.monotonic()
-        alerter.take([Finding(Kind.NONFINITE, Severity.CRITICAL, 1, 1, "loss is nan")], [])
+        dispatcher.submit([Finding(Kind.NONFINITE, Severity.CRITICAL, 1, 1, "loss is nan")], [])
         took.append(1e3 * (server.wait_for(n + 1)[-1].at - began))
-        alerter.close()
+        dispatcher.close()
     server.close()
     took.sort()
     print(f"finding to message, {ALERTS} alerts: median {took[ALERTS // 2]:.1f} ms, worst {took[-1]:.1f} ms")

@@ -268,7 +268,7 @@ def _mrkdwn(text: str) -> str:
 if __name__ == "__main__":
     from scalewatch_slack.message import message, summary
 
-    pages = {name: message(notice) for name, notice in SHAPES.items()}
+    pages = {name: message(notification) for name, notification in SHAPES.items()}
     pages["summary"] = summary(SHAPES["critical"])
     pages["hostile"] = message(HOSTILE["names"])
     sys.stdout.write(page(pages))

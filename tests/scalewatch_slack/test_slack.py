@@ -43,12 +43,12 @@ def workspace(server: FakeServer, **refused: str) -> Callable[[socket.socket, Go
 
     def behave(connection: socket.socket, got: Got) -> None:
         method = got.path.removeprefix("/api/")
-        said: dict[str, Any] = {"ok": True, "ts": f"17.{len(server.got)}", "channel": "C9"}
+        answer: dict[str, Any] = {"ok": True, "ts": f"17.{len(server.got)}", "channel": "C9"}
         if method == "files.getUploadURLExternal":
-            said |= {"upload_url": f"http://127.0.0.1:{server.port}/upload", "file_id": "F1"}
+            answer |= {"upload_url": f"http://127.0.0.1:{server.port}/upload", "file_id": "F1"}
         if (word := refused.get(method.replace(".", "_"))) is not None:
-            said = {"ok": False, "error": word}
-        answers(200, json.dumps(said).encode())(connection, got)
+            answer = {"ok": False, "error": word}
+        answers(200, json.dumps(answer).encode())(connection, got)
 
     return behave
 
@@ -107,14 +107,14 @@ def test_a_bot_keeps_one_thread_a_run(server: FakeServer) -> None:
     slack = bot(server)
     for name in ("started", "warning", "critical"):
         slack.send(replace(SHAPES[name], id=name), 2.0)
-    said = calls(server)
+    called = calls(server)
 
     assert ["chat.postMessage", "chat.postMessage", "chat.update", "chat.postMessage", "chat.update"] == [
-        method for method, _ in said
+        method for method, _ in called
     ]
-    assert [None, "17.1", None, "17.1", None] == [body.get("thread_ts") for _, body in said]
-    assert ["17.1", "17.1"] == [body["ts"] for method, body in said if method == "chat.update"]
-    assert [False, False, True] == ["reply_broadcast" in b for m, b in said if m == "chat.postMessage"]
+    assert [None, "17.1", None, "17.1", None] == [body.get("thread_ts") for _, body in called]
+    assert ["17.1", "17.1"] == [body["ts"] for method, body in called if method == "chat.update"]
+    assert [False, False, True] == ["reply_broadcast" in b for m, b in called if m == "chat.postMessage"]
     assert {"Bearer xoxb-CANARY"} == {got.headers["authorization"] for got in server.got}
 
 

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
 from scalewatch.alert.notification import Notification, Status, plain_text
-from scalewatch.alert.receiver import DeliveryError, Receiver, Secret, settings_of
+from scalewatch.alert.receiver import Receiver, settings_of
 from scalewatch.alert.receivers import apprise_sender
 from scalewatch.alert.receivers.apprise_sender import NOT_UNDERSTOOD, TAKEN
+from scalewatch.alert.secret import DeliveryError, Secret
 from scalewatch.alert.transport.subprocess import run_program
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
@@ -67,14 +68,18 @@ class Apprise(Receiver):
         """
         return cls(Secret(settings_of(settings, url_env="SCALEWATCH_APPRISE_URL")["url_env"]))
 
-    def send(self, notice: Notification, timeout: float) -> None:
+    def send(self, notification: Notification, timeout: float) -> None:
         """Send one message.
 
         Raises:
             DeliveryError: if the service did not take it in time.
         """
-        title, _, body = plain_text(notice).partition("\n")
-        words = {"title": _calls_nobody(title), "body": _calls_nobody(body.strip() or title), "type": _type(notice)}
+        title, _, body = plain_text(notification).partition("\n")
+        words = {
+            "title": _calls_nobody(title),
+            "body": _calls_nobody(body.strip() or title),
+            "type": _type(notification),
+        }
         ended = self._run(words, timeout)
         if ended == NOT_UNDERSTOOD:
             raise DeliveryError("apprise does not understand the address", fatal=True)
@@ -91,10 +96,10 @@ class Apprise(Receiver):
         return run_program([sys.executable, "-P", apprise_sender.__file__], data, env, timeout)
 
 
-def _type(notice: Notification) -> str:
-    if notice.status is Status.RESOLVED:
+def _type(notification: Notification) -> str:
+    if notification.status is Status.RESOLVED:
         return "success"
-    return {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "failure"}[notice.severity]
+    return {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "failure"}[notification.severity]
 
 
 def _calls_nobody(text: str) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, final
 
 from scalewatch.alert.notification import Notification
-from scalewatch.alert.receiver import DeliveryError, Receiver, settings_of
+from scalewatch.alert.receiver import Receiver, settings_of
+from scalewatch.alert.secret import DeliveryError
 from scalewatch.alert.transport.subprocess import run_program
 from scalewatch.errors import ConfigError
 
@@ -50,15 +51,19 @@ class Command(Receiver):
         """
         return cls(settings_of(settings, argv=[])["argv"])
 
-    def send(self, notice: Notification, timeout: float) -> None:
+    def send(self, notification: Notification, timeout: float) -> None:
         """Run it; what takes longer than `timeout` is killed, with all that it started.
 
         Raises:
             DeliveryError: if it could not be run or did not exit with 0.
         """
-        words = {"TITLE": notice.title, "STATUS": notice.status.value, "SEVERITY": notice.severity.value}
+        words = {
+            "TITLE": notification.title,
+            "STATUS": notification.status.value,
+            "SEVERITY": notification.severity.value,
+        }
         env = {**os.environ, **{f"SCALEWATCH_{name}": word for name, word in words.items()}}
-        data = json.dumps(notice.to_json(), allow_nan=False).encode("ascii")
+        data = json.dumps(notification.to_json(), allow_nan=False).encode("ascii")
         ended = run_program(self._argv, data, env, timeout)
         del env  # it holds secrets, and an exception keeps this frame alive
         if ended != 0:

@@ -14,7 +14,8 @@ from email.utils import formatdate
 from typing import Any, ClassVar, final
 
 from scalewatch.alert.notification import Notification, clean, plain_text
-from scalewatch.alert.receiver import DeliveryError, Receiver, Secret, settings_of
+from scalewatch.alert.receiver import Receiver, settings_of
+from scalewatch.alert.secret import DeliveryError, Secret
 from scalewatch.alert.transport.http import DeadlineSocket, connect
 from scalewatch.errors import ConfigError
 
@@ -83,25 +84,25 @@ class Email(Receiver):
         password = Secret(variable) if chosen["user"] else None
         return cls(**{**chosen, "host": chosen["host"] or ""}, password=password)
 
-    def send(self, notice: Notification, timeout: float) -> None:
+    def send(self, notification: Notification, timeout: float) -> None:
         """Send one message.
 
         Raises:
             DeliveryError: if the server did not take it.
         """
-        why = self._sent(self._message(notice), time.monotonic() + timeout)
+        why = self._sent(self._message(notification), time.monotonic() + timeout)
         if why is not None:
             raise why
 
-    def _message(self, notice: Notification) -> EmailMessage:
+    def _message(self, notification: Notification) -> EmailMessage:
         message = EmailMessage()
-        message["Subject"] = clean(notice.title, 200)
+        message["Subject"] = clean(notification.title, 200)
         message["From"], message["To"] = self._sender, ", ".join(self._to)
-        message["Date"] = formatdate(notice.at_unix_s)
-        message["Message-ID"] = f"<{notice.id}@scalewatch.invalid>"
-        message["References"] = f"<run-{''.join(c for c in notice.run_id if c.isalnum())}@scalewatch.invalid>"
+        message["Date"] = formatdate(notification.at_unix_s)
+        message["Message-ID"] = f"<{notification.id}@scalewatch.invalid>"
+        message["References"] = f"<run-{''.join(c for c in notification.run_id if c.isalnum())}@scalewatch.invalid>"
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(plain_text(notice) + "\n")
+        message.set_content(plain_text(notification) + "\n")
         return message
 
     def _sent(self, message: EmailMessage, deadline: float) -> DeliveryError | None:

@@ -3,7 +3,7 @@
     POST, Content-Type: application/cloudevents+json
     {"specversion": "1.0", "id": ..., "source": "/scalewatch/runs/<run id>", "type": "dev.scalewatch.alert.firing",
      "time": "2026-01-31T12:00:00Z", "subject": <run name>, "datacontenttype": "application/json",
-     "dataschema": "urn:scalewatch:notice:1", "data": <Notice.to_json()>}
+     "dataschema": "urn:scalewatch:notification:1", "data": <Notification.to_json()>}
 
 `id` is the same for each attempt to send one message, so that the other side can drop what it has. The header
 `X-Scalewatch-Signature: t=<Unix seconds>,v1=<hex>` holds the HMAC-SHA256 of `<t>.<body>` with the secret in
@@ -22,24 +22,25 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, final
 
 from scalewatch.alert.notification import Notification
-from scalewatch.alert.receiver import Receiver, Secret, settings_of
+from scalewatch.alert.receiver import Receiver, settings_of
+from scalewatch.alert.secret import Secret
 from scalewatch.alert.transport.http import Http, refuse
 
 __all__ = ["Webhook", "cloud_event", "signature"]
 
 
-def cloud_event(notice: Notification) -> dict[str, Any]:
+def cloud_event(notification: Notification) -> dict[str, Any]:
     """Return the message in its CloudEvents 1.0 envelope (cloudevents.io, structured mode)."""
     return {
         "specversion": "1.0",
-        "id": notice.id,
-        "source": f"/scalewatch/runs/{notice.run_id}",
-        "type": f"dev.scalewatch.alert.{notice.status.value}",
-        "time": datetime.fromtimestamp(notice.at_unix_s, UTC).isoformat().replace("+00:00", "Z"),
-        "subject": notice.run or "run",
+        "id": notification.id,
+        "source": f"/scalewatch/runs/{notification.run_id}",
+        "type": f"dev.scalewatch.alert.{notification.status.value}",
+        "time": datetime.fromtimestamp(notification.at_unix_s, UTC).isoformat().replace("+00:00", "Z"),
+        "subject": notification.run or "run",
         "datacontenttype": "application/json",
-        "dataschema": "urn:scalewatch:notice:1",
-        "data": notice.to_json(),
+        "dataschema": "urn:scalewatch:notification:1",
+        "data": notification.to_json(),
     }
 
 
@@ -83,13 +84,13 @@ class Webhook(Receiver):
         secret = Secret(chosen["secret_env"]) if is_signed else None
         return cls(Secret(chosen["url_env"]), secret, http=Http(loopback=chosen["loopback"]))
 
-    def send(self, notice: Notification, timeout: float) -> None:
+    def send(self, notification: Notification, timeout: float) -> None:
         """Send one message.
 
         Raises:
             DeliveryError: if the answer is not 2xx.
         """
-        body = json.dumps(cloud_event(notice), allow_nan=False).encode("ascii")
+        body = json.dumps(cloud_event(notification), allow_nan=False).encode("ascii")
         headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
         answer = self._http.post(self._address, body, {**headers, **self._signed(body)}, timeout)
         if not 200 <= answer.status < 300:

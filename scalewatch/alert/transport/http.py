@@ -20,7 +20,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, NoReturn, final
 from urllib.parse import urlsplit
 
-from scalewatch.alert.receiver import DeliveryError, Secret
+from scalewatch.alert.secret import DeliveryError, Secret
 from scalewatch.alert.transport.proxy import ProxyError, proxy_for, tunnel
 from scalewatch.errors import ConfigError
 
@@ -212,8 +212,8 @@ class Http:
             who = {} if bearer is None else {"Authorization": f"Bearer {bearer.reveal()}"}
             link.request("POST", path, body, {"User-Agent": "scalewatch", "Connection": "close", **headers, **who})
             answer = link.getresponse()
-            said = {name.lower(): value for name, value in answer.getheaders()}
-            return Response(answer.status, said, answer.read(MAX_BODY_BYTES))
+            headers_in = {name.lower(): value for name, value in answer.getheaders()}
+            return Response(answer.status, headers_in, answer.read(MAX_BODY_BYTES))
         except TimeoutError:
             return "no answer in time"
         except ProxyError as fault:
