@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scalewatch.alert import Dispatcher, Rules, load_rules, make_receivers
+from scalewatch.alert import Dispatcher, Receiver, Rules, load_rules, make_receivers
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 from scalewatch.run import Run
@@ -18,22 +18,25 @@ __all__ = ["checked_alerts", "end_of", "new_dispatcher"]
 def checked_alerts(alerts: Any) -> Rules | None:
     """Return the rules that `alerts` stands for, None for no alerts; every receiver is made once, to see that it can.
 
-    The rules are kept and not the receivers: those hold secrets, and a callback may be pickled.
+    Of a receiver that goes by its name the name is kept: it holds secrets, and a callback may be pickled.
 
     Raises:
-        ConfigError: if it is neither names of receivers, the path of a rules file nor rules, or a secret is not set.
+        ConfigError: if it is neither receivers, names of them, the path of a rules file nor rules, or a secret is
+            not set.
     """
     if isinstance(alerts, Rules):
         rules = alerts
     elif isinstance(alerts, os.PathLike) or (isinstance(alerts, str) and alerts.endswith(".toml")):
         rules = load_rules(alerts)
+    elif isinstance(alerts, str | Receiver):
+        rules = Rules.to(alerts)
     elif isinstance(alerts, Sequence) and not isinstance(alerts, bytes):
-        names = [alerts] if isinstance(alerts, str) else list(alerts)
-        if not names:
+        if not alerts:
             return None
-        if not all(isinstance(name, str) and name for name in names):
-            raise ConfigError(f'`alerts` must hold names of receivers, such as ["slack"] (got {alerts!r:.80}).')
-        rules = Rules.to(*names)
+        try:
+            rules = Rules.to(*alerts)
+        except ConfigError as fault:
+            raise ConfigError(f"`alerts`: {fault}") from None
     else:
         raise ConfigError(
             f'`alerts` must be a list of receivers such as ["slack"], the path of a TOML file or Rules'

@@ -31,7 +31,7 @@ from scalewatch_lightning.tensorboard import tensorboard_writers
 from scalewatch_lightning.terminal import Terminal
 
 if TYPE_CHECKING:
-    from scalewatch.alert import Rules
+    from scalewatch.alert import Receiver, Rules
     from scalewatch.laws import CurveLaw
 
 __all__ = ["ScaleWatch"]
@@ -65,7 +65,7 @@ class ScaleWatch(LightningCallback):
         precursors: Measures inside the model what often moves before the loss: `scalewatch_torch.Precursors()`.
             None for nothing.
         alerts: Who is told what is worth waking someone: receivers such as `["slack"]`, whose secrets are in the
-            environment, or the path of a TOML file of rules.
+            environment, or of your own such as `[Pager()]`, or the path of a TOML file of rules.
         target_loss: Final loss that the run is for [nats/token]; advice to stop follows where it cannot be reached.
         incumbent_loss: Final loss of the best run so far, which this one has to beat [nats/token].
         least_gain: Final loss that the rest of the run must buy to be worth its compute [nats/token].
@@ -85,7 +85,7 @@ class ScaleWatch(LightningCallback):
         name: str | None = None,
         quiet: bool = False,
         precursors: PrecursorSource | None = None,
-        alerts: Sequence[str] | str | os.PathLike[str] | Rules = (),
+        alerts: Sequence[str | Receiver] | str | os.PathLike[str] | Rules = (),
         target_loss: float | None = None,
         incumbent_loss: float | None = None,
         least_gain: float | None = None,

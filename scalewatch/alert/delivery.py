@@ -79,15 +79,14 @@ class DeliveryQueue:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.name, self.receiver = name, receiver
+        self._save, self._chance = save, chance
         self.adopt(outbox)
-        receiver.keep = save
         self.counters = Counters()
         #: Why nothing is sent any more; empty while it is.
         self.off = ""
         #: Why the last attempt failed; empty if it did not.
         self.trouble = ""
         self._waiting: deque[Notification] = deque()
-        self._save, self._chance = save, chance
         self._first_try_at: float | None = None
         self._tries = 0
         self._not_before = 0.0
@@ -95,7 +94,7 @@ class DeliveryQueue:
     def adopt(self, outbox: PendingNotifications) -> None:
         """Go on from what is in `outbox`."""
         self.outbox = outbox
-        self.receiver.memory = outbox.memory
+        self.receiver.remember(outbox.memory, self._save)
 
     @property
     def is_free(self) -> bool:

@@ -13,28 +13,33 @@ __all__ = ["Receiver", "settings_of"]
 
 
 class Receiver(ABC):
-    """Takes messages to people. Made once, used by one background thread.
+    """Takes messages to people. Made once, used by one background thread, for one run at a time.
 
-    A subclass says in `name` how rules call it, is made by `from_settings`, and sends in `send`. What it wants to
-    remember over a crash (the thread of a run) it puts into `memory`, as texts; it is on the disk when `send` has
-    returned, or after `keep()`. One that sets `opens` is also told that a run has begun.
+    A subclass says in `name` how rules call it and sends in `send`; one that has settings is made by `from_settings`.
+    What it wants to remember over a crash (the thread of a run) it puts into `memory`, as texts; it is on the disk
+    when `send` has returned, or after `keep()`. One that sets `opens` is also told that a run has begun.
     """
 
     name: ClassVar[str] = ""
+    opens: bool = False
 
     def __init__(self) -> None:
-        self.memory: dict[str, str] = {}
-        self.keep: Callable[[], object] = lambda: None
-        self.opens = False
+        self.remember({}, lambda: None)
+
+    def remember(self, memory: dict[str, str], keep: Callable[[], object]) -> None:
+        """Go on from `memory`; `keep` puts it on the disk."""
+        self.memory, self.keep = memory, keep
 
     @classmethod
-    @abstractmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Receiver:
-        """Make one from the settings in the rules, and secrets from the environment.
+        """Make one from the settings in the rules, and secrets from the environment; unless overridden, it has none.
 
         Raises:
             ConfigError: if a setting is wrong or a secret is not set.
         """
+        if settings:
+            raise ConfigError(f"`{next(iter(settings))}` is nothing that can be set: it has no settings.")
+        return cls()
 
     @abstractmethod
     def send(self, notification: Notification, timeout: float) -> None:

@@ -45,7 +45,11 @@ def make_receivers(rules: Rules) -> dict[str, Receiver]:
     """
     made: dict[str, Receiver] = {}
     for name in rules.names:
-        settings = dict(rules.receivers.get(name, {}))
+        given = rules.receivers.get(name, {})
+        if isinstance(given, Receiver):
+            made[name] = given
+            continue
+        settings = dict(given)
         kind = str(settings.pop("type", name))
         try:
             made[name] = _class_of(kind).from_settings(settings)

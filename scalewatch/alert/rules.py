@@ -15,10 +15,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar, final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from scalewatch.alert.receiver import Receiver
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 
@@ -228,7 +230,7 @@ class Rules:
 
     Args:
         routes: what goes where. quiet: quiet hours. thresholds: targets that the forecast is held against.
-        receivers: settings of receivers by name; `type` says which one if the name does not.
+        receivers: settings of receivers by name, where `type` says which one if the name does not; or receivers.
         group_wait: how long the first incident waits for others that belong to it; critical ones do not.
         group_interval: least time between two messages about an unresolved group; escalation passes it.
         repeat_interval: after this, what goes on is told again. resolve_after: clean time before "over" is told.
@@ -242,7 +244,7 @@ class Rules:
     routes: tuple[Route, ...] = ()
     quiet: tuple[Quiet, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
-    receivers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    receivers: Mapping[str, Mapping[str, Any] | Receiver] = field(default_factory=dict)
     group_wait: float = 30.0
     group_interval: float = 300.0
     repeat_interval: float = 4 * 3600.0
@@ -264,9 +266,15 @@ class Rules:
             raise ConfigError(f"`link` must be an http or https address (got {self.link!r:.80}).")
 
     @classmethod
-    def to(cls, *receivers: str) -> Rules:
-        """Return the defaults, with everything worth waking someone going to `receivers`."""
-        return cls(routes=(Route(receivers),))
+    def to(cls, *receivers: str | Receiver) -> Rules:
+        """Return the defaults, with everything worth waking someone going to `receivers`: names, or receivers.
+
+        Raises:
+            ConfigError: if one of them is neither.
+        """
+        made: dict[str, Receiver] = {}
+        names = [_name_of(receiver, made) for receiver in receivers]
+        return cls(routes=(Route(tuple(names)),), receivers=made)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -276,6 +284,19 @@ class Rules:
     def for_receiver(self, receiver: str, run: str) -> tuple[Route, ...]:
         """The routes of this run that lead to `receiver`."""
         return tuple(route for route in self.routes if receiver in route.receivers and route.is_for(run))
+
+
+def _name_of(receiver: object, made: dict[str, Receiver]) -> str:
+    """The name of a receiver in the rules; one that was made by hand is put into `made`, under a name of its own."""
+    if isinstance(receiver, Receiver):
+        plain = receiver.name or type(receiver).__name__.lower()
+        name = next(name for n in count(1) if (name := plain if n == 1 else f"{plain}-{n}") not in made)
+        made[name] = receiver
+        return name
+    if isinstance(receiver, str) and receiver:
+        return receiver
+    hint = f": write {receiver.__name__}()" if isinstance(receiver, type) and issubclass(receiver, Receiver) else ""
+    raise ConfigError(f'a receiver must be a name such as "slack", or a Receiver (got {receiver!r:.80}){hint}.')
 
 
 def load_rules(path: str | os.PathLike[str]) -> Rules:

@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from scalewatch.alert import Rules
+from scalewatch.alert import Notification, Receiver, Rules
 from scalewatch.errors import ConfigError
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch
@@ -37,6 +37,18 @@ def rules(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SCALEWATCH_WEBHOOK_URL", server.url)
     (tmp_path / "alerts.toml").write_text(RULES)
     return str(tmp_path / "alerts.toml")
+
+
+class Pager(Receiver):
+    """As somebody writes one in the script of a training: no more than its name and how it sends."""
+
+    name = "pager"
+
+    def __init__(self) -> None:  # and without the base's `__init__`, which nobody should have to know of
+        self.titles: list[str] = []
+
+    def send(self, notification: Notification, timeout: float) -> None:
+        self.titles.append(notification.title)
 
 
 def nan_at(batch: int) -> Callable[[int, torch.Tensor], torch.Tensor]:
@@ -125,6 +137,23 @@ def test_of_two_processes_one_sends(server: FakeServer, rules: str, tmp_path: Pa
     assert ["CRITICAL", "ENDED"] == [title.split()[0] for title in titles(server)]
 
 
+def test_receivers_of_ones_own_stand_beside_names(
+    new_trainer: NewTrainer, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects of one class are two receivers, and a name is one as ever; each is told, the thread of a run is kept."""
+    monkeypatch.setenv("SCALEWATCH_APPRISE_URL", f"json://127.0.0.1:{server.port}/CANARY")
+    monkeypatch.setattr("scalewatch.alert.receivers.apprise.CHECK_SECONDS", 60.0)
+    day, night = Pager(), Pager()
+    watch = ScaleWatch(alerts=[day, "apprise", night], quiet=True)
+    new_trainer([watch], max_steps=60).fit(TinyText(spoil=nan_at(20)), loader(256))
+
+    assert watch._options.alerts is not None
+    assert ("pager", "apprise", "pager-2") == watch._options.alerts.names
+    assert ["CRITICAL TinyText: loss is NaN or infinite since step 20"] == day.titles[:1]
+    assert ["CRITICAL", "ENDED"] == [title.split()[0] for title in night.titles]
+    assert "CRITICAL TinyText: loss is NaN or infinite since step 20" == server.got[0].json["title"]
+
+
 def test_a_crash_is_told(new_trainer: NewTrainer, server: FakeServer, rules: str) -> None:
     """Loud, with the exception."""
 
@@ -183,7 +212,8 @@ def test_a_rehearsal_alerts_nobody(new_trainer: NewTrainer, server: FakeServer, 
         (["slak"], "no receiver 'slak'"),
         (["webhook"], "SCALEWATCH_WEBHOOK_URL"),
         ("nowhere.toml", "cannot be read"),
-        ([3], "must hold names of receivers"),
+        ([3], "`alerts`: a receiver must be a name such as .slack., or a Receiver .got 3"),
+        ([Pager], r"`alerts`: a receiver must be .*: write Pager\(\)"),
         (3, r"must be a list of receivers such as \[\"slack\"\]"),
     ],
 )

@@ -7,15 +7,12 @@ import hmac
 import importlib
 import json
 import os
-import socket
 import sys
-import threading
 import time
 import tomllib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
@@ -27,13 +24,13 @@ from scalewatch.alert import (
     Rules,
     Secret,
     make_receivers,
-    receiver_classes,
 )
 from scalewatch.alert.receivers.command import Command
 from scalewatch.alert.receivers.email import Email
 from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.errors import ConfigError
 from tests.alert.fake_server import FakeServer
+from tests.alert.fake_smtp import FakeSmtp
 from tests.scalewatch_slack.gallery import DIVERGES, SHAPES
 
 
@@ -109,33 +106,6 @@ def test_a_command_that_fails_says_how() -> None:
         Command("echo hello")
 
 
-class FakeSmtp(threading.Thread):
-    """Takes one mail; `says` overrides the answer to a command."""
-
-    def __init__(self, **says: str) -> None:
-        super().__init__(daemon=True)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._says = says
-        self.mail = ""
-        self.start()
-
-    ANSWERS: ClassVar[dict[str, str]] = {"EHLO": "250 fake", "DATA": "354 go on", "QUIT": "221 bye"}
-
-    def run(self) -> None:
-        connection, _ = self._socket.accept()
-        with connection, connection.makefile("rb") as lines:
-            connection.sendall((self._says.get("hello", "220 fake") + "\r\n").encode())
-            for raw in lines:
-                word = raw.decode().split()[0].upper().rstrip(":") if raw.strip() else ""
-                answer = self._says.get(word, self.ANSWERS.get(word, "250 ok"))
-                connection.sendall((answer + "\r\n").encode())
-                if answer.startswith("354"):
-                    self.mail = "".join(iter(lambda: lines.readline().decode(), ".\r\n"))
-                    connection.sendall((self._says.get("end", "250 taken") + "\r\n").encode())
-        self._socket.close()
-
-
 @pytest.fixture
 def smtp(request: pytest.FixtureRequest) -> Iterator[FakeSmtp]:
     """A server that says what the test's parameters say."""
@@ -203,23 +173,6 @@ def test_wrong_settings_of_a_mail_server_are_told_at_once(settings: dict[str, ob
     """Not at three in the morning."""
     with pytest.raises(ConfigError, match=r"`[a-zA-Z_]+`"):
         Email.from_settings(settings)
-
-
-def test_a_receiver_of_another_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its entry point; one that cannot be loaded is left out, and spoils nothing."""
-    info = tmp_path / "pagers-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pagers\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(
-        "[scalewatch.receivers]\npager = tests.alert.timetable:Collecting\nbroken = no.such.module:X\n"
-        "slack = scalewatch_slack:Slack\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
-    found = receiver_classes()
-
-    assert {"apprise", "webhook", "command", "email", "pager", "slack"} == set(found)
-    assert "pager" in make_receivers(Rules.to("pager"))
 
 
 def test_an_unknown_receiver_is_told_with_those_there_are() -> None:

@@ -138,10 +138,6 @@ def test_a_receiver_of_somebody_elses_may_fail_with_a_secret_in_its_words(everyt
     class Careless(Receiver):
         name = "careless"
 
-        @classmethod
-        def from_settings(cls, settings: object) -> Careless:
-            return cls()
-
         def send(self, notification: Notification, timeout: float) -> None:
             raise ValueError(f"cannot reach https://example.org/{'CAN' + 'ARY'}")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from scalewatch import Run
 from scalewatch.alert import DeliveryError, Dispatcher, Notification, Receiver, Rules
@@ -24,10 +24,6 @@ class Collecting(Receiver):
         super().__init__()
         self.got: list[Notification] = []
         self.refuses: DeliveryError | None = None
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Collecting:
-        return cls()
 
     def send(self, notification: Notification, timeout: float) -> None:
         if self.refuses is not None:
