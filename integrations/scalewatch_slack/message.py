@@ -136,7 +136,7 @@ def _ago(seconds: float) -> str:
 def _clock(unix_s: float, today_unix_s: float | None = None) -> str:
     when = datetime.fromtimestamp(unix_s, UTC)
     same_day = today_unix_s is not None and datetime.fromtimestamp(today_unix_s, UTC).date() == when.date()
-    return f"{when:%H:%M} UTC" if same_day else f"{when:%-d %b %H:%M} UTC"
+    return f"{when:%H:%M} UTC" if same_day else f"{when.day} {when:%b %H:%M} UTC"
 
 
 def _symbol(notification: Notification) -> str:

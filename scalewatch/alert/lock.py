@@ -6,21 +6,18 @@ machine a bad one. Where a file system knows no locks, nothing is locked, and tw
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import socket
+import warnings
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
-try:
-    import fcntl
-except ImportError:  # not on this system, and then no locks either
-    fcntl = None  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 __all__ = ["Lock"]
 
-#: What a file system that cannot lock says.
-_CANNOT = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 #: Longest note of who holds it [bytes].
 MAX_NOTE_BYTES = 200
 
@@ -35,33 +32,32 @@ class Lock:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._descriptor = -1
+        self._lock: FileLock | None = None
         self._held = path is None
 
     def acquire(self) -> bool:
         """Take it if it is free, and return whether it is ours; never waits for it."""
         if not self._held:
-            self._held = self._taken()
+            self._held = self._path is None or self._acquired(self._path)
         return self._held
 
-    def _taken(self) -> bool:
-        if self._path is None or fcntl is None:
-            return True
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, flags, 0o600)
-        except OSError:  # then the state cannot be written either, which is told there
+    def _acquired(self, path: Path) -> bool:
+        with warnings.catch_warnings(action="ignore"):  # it warns where the system has no locks
+            from filelock import FileLock, SoftFileLock, Timeout  # 70 ms, for asyncio: only where there are alerts
+        if issubclass(FileLock, SoftFileLock):  # which is a file that was made with O_EXCL
             return True
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-        except OSError as fault:
-            if fault.errno not in _CANNOT | {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-                os.close(descriptor)
-                return False
-        self._descriptor = descriptor
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # taken on one thread and given back on another
+            lock = FileLock(
+                path, mode=0o600, thread_local=False, fallback_to_soft=False, preserve_lock_file=True, on_acquired=_sign
+            )
+            lock.acquire(blocking=False)
+        except Timeout:
+            return False
+        except OSError:  # no locks here; or the state cannot be written either, which is told there
+            return True
+        self._lock = lock
         return True
 
     def holder(self) -> str:
@@ -75,7 +71,15 @@ class Lock:
 
     def release(self) -> None:
         """Give it back; it may be taken again."""
-        descriptor, self._descriptor = self._descriptor, -1
+        lock, self._lock = self._lock, None
         self._held = self._path is None
-        if descriptor >= 0:
-            os.close(descriptor)
+        if lock is not None:
+            lock.release(force=True)
+
+
+def _sign(descriptor: int) -> None:
+    """Write down who holds the lock; on a full disk it is held all the same."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())

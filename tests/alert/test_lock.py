@@ -141,3 +141,23 @@ def test_where_nothing_can_be_locked_the_alerts_go_out_all_the_same(
     made.close()
 
     assert (True, 1) == (made.sends, len(server.got))
+
+
+NO_LOCKS = """
+import sys
+sys.modules["fcntl"] = None
+from pathlib import Path
+from scalewatch.alert.lock import Lock
+first, second = Lock(Path(sys.argv[1])), Lock(Path(sys.argv[1]))
+print(first.acquire(), second.acquire(), second.holder())
+first.release()
+"""
+
+
+def test_a_system_without_locks_sends_all_the_same(tmp_path: Path) -> None:
+    """Nothing is locked and nothing is raised; no file is left that would look like a lock after a kill."""
+    argv = [sys.executable, "-W", "error", "-c", NO_LOCKS, str(tmp_path / "alerts.lock")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ("True True another process\n", "") == (done.stdout, done.stderr)
+    assert [] == list(tmp_path.iterdir())

@@ -89,6 +89,16 @@ def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
     assert not _runs(int(pid_file.read_text()))
 
 
+def test_a_command_that_hangs_is_killed_where_processes_have_no_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows: it, and in time."""
+    monkeypatch.delattr(os, "killpg")
+    began = time.monotonic()
+    with pytest.raises(DeliveryError, match="did not end in time"):
+        Command(["sleep", "60"]).send(SHAPES["warning"], 0.5)
+
+    assert time.monotonic() - began < 30.0
+
+
 def _runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"

@@ -117,6 +117,14 @@ def test_the_flags_say_where_runs_are(tmp_path: Path) -> None:
     assert (many.remote, many.cache) == (("gs://bucket/x",), cache_folder())
 
 
+def test_the_cache_is_where_the_system_keeps_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of our own there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert cache_folder().name == "scalewatch"
+    assert sys.platform != "linux" or cache_folder() == tmp_path / "scalewatch"
+
+
 def test_runs_are_called_what_tensorboard_calls_them(tmp_path: Path) -> None:
     """The path below the logdir; `.` for the logdir itself; a journal's folder is its parent's; links are followed."""
     event_log(tmp_path / "a", losses_of(30, 30, 0))

@@ -14,7 +14,7 @@ __all__ = ["run_program"]
 def run_program(argv: Sequence[str], data: bytes, env: Mapping[str, str], timeout: float) -> int | str:
     """Run a program with `data` on its standard input and return its exit code, or why it has none.
 
-    What it prints is thrown away. What takes longer than `timeout` [s] is killed, with all that it started. No
+    What it prints is thrown away. What takes longer than `timeout` [s] is killed, on POSIX with all that it started. No
     exception leaves this function, because it would keep its frame, with `data` and `env`, alive.
     """
     try:
@@ -40,7 +40,10 @@ def run_program(argv: Sequence[str], data: bytes, env: Mapping[str, str], timeou
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:  # Windows knows no groups of processes: what this one has started is left
+                process.kill()
         process.wait()
     if process.stdin is not None:
         with contextlib.suppress(OSError):
