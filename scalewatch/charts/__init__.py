@@ -28,8 +28,8 @@ from scalewatch.charts.residuals_chart import residuals as residuals
 from scalewatch.charts.run_panel_chart import run_panel as run_panel
 from scalewatch.charts.save import check_suffix as check_suffix
 from scalewatch.charts.save import save_chart as save_chart
-from scalewatch.charts.schedule_comparison import Choice as Choice
-from scalewatch.charts.schedule_comparison import outcomes as outcomes
+from scalewatch.charts.schedule_comparison_chart import Choice as Choice
+from scalewatch.charts.schedule_comparison_chart import schedule_comparison as schedule_comparison
 from scalewatch.charts.style import Ribbon as Ribbon
 from scalewatch.charts.three_approaches_chart import Answer as Answer
 from scalewatch.charts.three_approaches_chart import three_approaches as three_approaches

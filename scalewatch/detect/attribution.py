@@ -77,7 +77,7 @@ class CauseAttribution(Stateful):
     >>> from scalewatch.run import Run
     >>> schedule = Schedule(Run("doc", learning_rates=[1e-3] * 100))
     >>> muted = schedule.mutes(50, 4e-3)
-    >>> cause = Cause(Level(), schedule, GradNorm(), NonFiniteGradient(), Noise(), Precursor())
+    >>> cause = CauseAttribution(RobustBaseline(), schedule, GradNorm(), NonFiniteGradient(), Noise(), Precursor())
     >>> spike = Finding(Kind.SPIKE, Severity.WARNING, 50, 49, "loss rose")
     >>> row = Sample()
     >>> row.step = 50

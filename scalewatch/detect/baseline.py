@@ -64,7 +64,7 @@ class RobustBaseline(Stateful):
         held_by: name of the detector whose incident is open, or nothing.
         excess, sigmas, rise: of the row measured last.
 
-    >>> level = Level()
+    >>> level = RobustBaseline()
     >>> for row in range(200):
     ...     level.measure(1.0 + 0.01 * (row % 4))
     ...     level.absorb(False)

@@ -64,11 +64,11 @@ class Divergence(AbstractDetector):
     28 %, or when it stays up by 3 % for 300 steps. Closes when the mean of r is below 0.3 of its peak. NaN is
     skipped. Memory: a dozen numbers. `restart` forgets what is open.
 
-    >>> from scalewatch.detect import Watch
+    >>> from scalewatch.detect import DetectorSet
     >>> from scalewatch.guard import Guard
     >>> from scalewatch.observation import Observation
     >>> from scalewatch.run import Run
-    >>> watch = Watch(Run("doc"), Guard())
+    >>> watch = DetectorSet(Run("doc"), Guard())
     >>> for step in range(1, 1101):
     ...     value = 3.0 + 0.01 * (step * 7 % 5) + 0.001 * max(0, step - 1000)
     ...     for finding in filter(lambda found: found.pages, watch.observe(Observation(step, value))):

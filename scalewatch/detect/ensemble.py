@@ -76,7 +76,7 @@ class DetectorSet:
         run: what is trained; its planned learning rates, if known, say which rises are meant.
         guard: keeps the fault of a detector from the others.
 
-    >>> watch = Watch(Run("doc"), Guard())
+    >>> watch = DetectorSet(Run("doc"), Guard())
     >>> for step, loss in enumerate([3.0, 2.9, float("nan")], start=1):
     ...     for finding in watch.observe(Observation(step, loss)):
     ...         print(finding.kind, finding.severity, finding.message)

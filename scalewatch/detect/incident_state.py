@@ -18,7 +18,7 @@ __all__ = ["IncidentState"]
 class IncidentState(Stateful):
     """The life of one incident: opened, perhaps escalated, closed; a finding at each of these, silence between.
 
-    >>> life = Incident(Kind.SPIKE)
+    >>> life = IncidentState(Kind.SPIKE)
     >>> life.open(Severity.WARNING, 12, 11, "loss rose from 3.0 to 3.6", {"excess_nats": 0.6}).phase
     <Phase.OPENED: 'opened'>
     >>> life.close(40, "loss is back at 3.0", {}).severity

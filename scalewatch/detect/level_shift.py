@@ -34,7 +34,7 @@ class LevelShift(AbstractBlockDetector):
     >>> from scalewatch.detect.base import Sample
     >>> from scalewatch.detect.schedule import Schedule
     >>> from scalewatch.run import Run
-    >>> blocks, row, trail = Blocks(Schedule(Run("doc"))), Sample(), Trail()
+    >>> blocks, row, trail = Blocks(Schedule(Run("doc"))), Sample(), ChangepointWindow()
     >>> detector = LevelShift(trail)
     >>> row.usable = True
     >>> for row.step in range(1, 3001):

@@ -43,9 +43,9 @@ class Plateau(AbstractBlockDetector):
     >>> from scalewatch.detect.block import Blocks
     >>> from scalewatch.detect.base import Sample
     >>> from scalewatch.detect.schedule import Schedule
-    >>> from scalewatch.detect.changepoint_window import Trail
+    >>> from scalewatch.detect.changepoint_window import ChangepointWindow
     >>> from scalewatch.run import Run
-    >>> blocks, row, detector = Blocks(Schedule(Run("doc"))), Sample(), Plateau(Trail())
+    >>> blocks, row, detector = Blocks(Schedule(Run("doc"))), Sample(), Plateau(ChangepointWindow())
     >>> row.usable = True
     >>> for row.step in range(1, 2001):
     ...     row.row, row.log_loss = row.step, 1.0 + 0.01 * (row.step * 7 % 5) + max(0.0, 0.5 - row.step / 1000)

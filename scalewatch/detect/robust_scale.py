@@ -98,7 +98,7 @@ class RobustScale(Stateful):
         wander: by how much sums over many rows scatter more than white noise would, at least 1 [ratio].
 
     >>> from random import Random
-    >>> scatter, noise = Scatter(), Random(0)
+    >>> scatter, noise = RobustScale(), Random(0)
     >>> for row in range(1000):
     ...     value = noise.gauss(0.0, 0.02)
     ...     scatter.learn(value - 0.001 * row, value)

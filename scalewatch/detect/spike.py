@@ -59,11 +59,11 @@ class Spike(AbstractDetector):
     Closes when the mean of z over 4 rows is below 1; critical when it is still up by 3 % after 300 steps. NaN is
     skipped. Memory: ten numbers. `restart` forgets what is open.
 
-    >>> from scalewatch.detect import Watch
+    >>> from scalewatch.detect import DetectorSet
     >>> from scalewatch.guard import Guard
     >>> from scalewatch.observation import Observation
     >>> from scalewatch.run import Run
-    >>> watch = Watch(Run("doc"), Guard())
+    >>> watch = DetectorSet(Run("doc"), Guard())
     >>> loss = [3.0 + 0.01 * (step * 7 % 5) for step in range(1, 101)] + [3.6, 3.5] + 10 * [3.02]
     >>> for step, value in enumerate(loss, start=1):
     ...     for finding in watch.observe(Observation(step, value)):

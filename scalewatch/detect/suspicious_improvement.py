@@ -47,8 +47,8 @@ class SuspiciousImprovement(AbstractBlockDetector):
     >>> from scalewatch.detect.base import Sample
     >>> from scalewatch.detect.schedule import Schedule
     >>> from scalewatch.run import Run
-    >>> blocks, row, trail = Blocks(Schedule(Run("doc"))), Sample(), Trail()
-    >>> detector = TooGood(trail)
+    >>> blocks, row, trail = Blocks(Schedule(Run("doc"))), Sample(), ChangepointWindow()
+    >>> detector = SuspiciousImprovement(trail)
     >>> row.usable = True
     >>> for row.step in range(1, 2501):
     ...     row.row, row.log_loss = row.step, 1.0 + 0.01 * (row.step * 7 % 5) - 0.4 * (row.step > 2000)

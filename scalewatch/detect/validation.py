@@ -44,7 +44,7 @@ class Validation(AbstractDetector):
     best. NaN: info, warning at the second running. Closes below half of what the note asked for. Memory: 32 numbers.
     `restart` begins anew and keeps the scale.
 
-    >>> level, row = Level(), Sample()
+    >>> level, row = RobustBaseline(), Sample()
     >>> detector, row.validation_given = Validation(level), True
     >>> for number in range(30):
     ...     row.step, row.validation_loss = 100 * number, 3.0 - 0.02 * min(number, 12) + 0.02 * max(0, number - 12)

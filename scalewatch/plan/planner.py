@@ -39,8 +39,8 @@ def make_plan(surface: AbstractLossModel, question: PlanRequest) -> Plan:
     Raises:
         ConfigError: if what is fixed contradicts itself, or the law cannot say.
 
-    >>> from scalewatch.plan import surface_for
-    >>> plan = make_plan(surface_for("chinchilla"), Question(flops=1e21))
+    >>> from scalewatch.plan import loss_model_for
+    >>> plan = make_plan(loss_model_for("chinchilla"), PlanRequest(flops=1e21))
     >>> f"{plan.best.parameters.value:.3g} parameters, {plan.best.tokens.value:.3g} tokens"
     '2.78e+09 parameters, 6e+10 tokens'
     """

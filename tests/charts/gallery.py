@@ -183,7 +183,7 @@ def run_panel(name: str, *, dark: bool = False) -> Any:
     grid = np.geomspace(500, 160_000, 300)
     law, ahead = 2.0 + 8.0 * grid**-0.4, np.linspace(1e5, 1.6e5, 60)
     most = 2.0 + 8.0 * ahead**-0.4
-    others = [charts.Trace(f"{place} {name}", step, loss * (1 + 0.02 * place)) for place in range(8)]
+    others = [charts.OtherRun(f"{place} {name}", step, loss * (1 + 0.02 * place)) for place in range(8)]
     return charts.run_panel(
         step,
         loss,
@@ -197,7 +197,7 @@ def run_panel(name: str, *, dark: bool = False) -> Any:
         today=charts.Ending(name, 1.6e5, 2.07, 2.05, 2.09),
         incidents=charts.incidents_of(_findings(name), {Kind.OFF_LAW}, 100_000),
         others=others,
-        reference=charts.Trace(name, step, loss * 0.9),
+        reference=charts.OtherRun(name, step, loss * 0.9),
         end=1.6e5,
         dark=dark,
     )
@@ -233,7 +233,7 @@ def forecast_history(name: str, *, dark: bool = False) -> Any:
     )
 
 
-def outcomes(name: str, *, dark: bool = False) -> Any:
+def schedule_comparison(name: str, *, dark: bool = False) -> Any:
     """The plan and eight schedules."""
     steps = np.arange(50_000.0, 100_001.0)
     plan = charts.Choice(name, 2.5, 0.0, 0.0, 0.0, "B", steps, np.linspace(3e-4, 0, len(steps)), is_plan=True)
@@ -241,7 +241,7 @@ def outcomes(name: str, *, dark: bool = False) -> Any:
         charts.Choice(f"{off} {name}", 2.4, off, off - 0.02, off + 0.02, "C", steps, 3e-4 + 0 * steps)
         for off in (-0.03, -0.01, 0.02, 0.05)
     ]
-    return charts.outcomes([plan, *others], title=name, subtitle=[name], dark=dark)
+    return charts.schedule_comparison([plan, *others], title=name, subtitle=[name], dark=dark)
 
 
 CHARTS: dict[str, Callable[..., Any]] = {
@@ -253,7 +253,7 @@ CHARTS: dict[str, Callable[..., Any]] = {
     "ladder": ladder,
     "loss_against_compute": loss_against_compute,
     "loss_against_law": loss_against_law,
-    "outcomes": outcomes,
+    "schedule_comparison": schedule_comparison,
     "residuals": residuals,
     "run_panel": run_panel,
     "three_approaches": three_approaches,

@@ -169,7 +169,7 @@ def test_the_zoom_and_the_hair_line_are_signals_of_the_page() -> None:
     assert {"zoom", "hover"} <= {signal["name"] for signal in vega["signals"]}
 
 
-@pytest.mark.parametrize("name", ["run_panel", "health", "forecast_history", "outcomes"])
+@pytest.mark.parametrize("name", ["run_panel", "health", "forecast_history", "schedule_comparison"])
 def test_a_plain_specification_follows_the_schema(name: str) -> None:
     """It is written without altair, which would have checked it."""
     CHARTS[name](PLAIN).to_dict(validate=True)

@@ -22,7 +22,7 @@ def test_a_note_on_another_unit_counts_and_names_its_runs() -> None:
     plain = fit_chinchilla(size, tokens, loss)
     named = fit_chinchilla(size, tokens, loss, names=[f"run {i}" for i in range(len(loss))])
 
-    assert list(range(0, 49, 4)) == plain.other_unit.tolist()
+    assert list(range(0, 49, 4)) == plain.unit_mismatch.tolist()
     said = " ".join(plain.notes)
     assert "13 of 49 runs are 0.33 times the others" in said
     assert "4.4 bytes a token?): rows 0, 4, 8" in said

@@ -74,8 +74,8 @@ FAULTS = [
     "scalewatch_lightning.start.Run.__init__",
     "scalewatch_lightning.step_metrics.gradient_norm",
     "scalewatch_lightning.step_metrics.tokens_in",
-    "scalewatch_lightning.step_metrics.Gauges.before_step",
-    "scalewatch_lightning.step_metrics.Gauges._loss",
+    "scalewatch_lightning.step_metrics.StepMetrics.before_step",
+    "scalewatch_lightning.step_metrics.StepMetrics._loss",
     "scalewatch_torch.scalars.HostReader.take",
     "scalewatch_torch.scalars.HostReader.flush",
     "scalewatch_lightning.session.Monitor.__init__",
@@ -98,7 +98,7 @@ FAULTS = [
     "scalewatch_lightning.terminal.in_colour",
     "scalewatch_lightning.terminal.finding_line",
     "scalewatch.forecast.forecaster.Forecaster.forecast",
-    "scalewatch.detect.ensemble.Watch.observe",
+    "scalewatch.detect.ensemble.DetectorSet.observe",
 ]
 
 
@@ -159,7 +159,7 @@ def test_three_parts_that_fail_switch_all_of_it_off(
 ) -> None:
     """The journal, the terminal and the gradient norm fail: three warnings, one more, and silence."""
     monkeypatch.delenv("SCALEWATCH_STRICT")
-    for where in ("session.observation_record", "terminal.in_colour", "gauges.gradient_norm"):
+    for where in ("session.observation_record", "terminal.in_colour", "step_metrics.gradient_norm"):
         monkeypatch.setattr(f"scalewatch_lightning.{where}", fault)
 
     new_trainer([ScaleWatch(grad_norm_every=4)]).fit(TinyText(), loader())
@@ -173,7 +173,7 @@ def test_three_parts_that_fail_switch_all_of_it_off(
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
-@pytest.mark.parametrize("where", ["session.Monitor.observe", "callback.start", "gauges.gradient_norm"])
+@pytest.mark.parametrize("where", ["session.Monitor.observe", "callback.start", "step_metrics.gradient_norm"])
 def test_what_stops_a_program_passes_through_us(
     stop: type[BaseException], where: str, new_trainer: NewTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ def whatif(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[
     Raises:
         ConfigError: if what was asked for is no schedule.
     """
-    from scalewatch.charts import outcomes
+    from scalewatch.charts import schedule_comparison
 
     del library
     try:
@@ -39,7 +39,7 @@ def whatif(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[
     part = 100 * now.step / now.total_steps
     where = f"{'Looked back to' if told.looked_back else 'At'} step {now.step:,} of {now.total_steps:,} ({part:.0f} %)"
     rate = f"the learning rate is {now.rate / now.peak:.0%} of its peak"
-    return outcomes(
+    return schedule_comparison(
         _chosen(told, asked.alternative),
         title=sentence(told),
         subtitle=[f"{where}, {rate}.", *told.notes[:MOST_NOTES]],

@@ -29,7 +29,7 @@ from scalewatch.charts.spec import (
 from scalewatch.charts.style import Theme, named, ramp, span, theme_of
 from scalewatch.errors import ConfigError
 
-__all__ = ["Choice", "outcomes"]
+__all__ = ["Choice", "schedule_comparison"]
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class Choice:
     is_plan: bool = False
 
 
-def outcomes(
+def schedule_comparison(
     choices: Sequence[Choice],
     *,
     title: str,
