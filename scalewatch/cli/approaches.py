@@ -55,7 +55,7 @@ def approaches(
     found = compare_approaches(
         rows.size, rows.tokens, rows.loss, rows.runs if rows.checkpoints else None, noise_nats=noise_nats
     )
-    for sentence in rows.told:
+    for sentence in rows.notes:
         console.print(sentence, style="dim", markup=False, highlight=False)
     for sentence in rows.left_out:
         console.print(sentence, style="yellow", markup=False, highlight=False)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scalewatch.offline.compare import Comparison
     from scalewatch.offline.replayed import Settings
 
-__all__ = ["held_against", "told"]
+__all__ = ["held_against", "sentences"]
 
 #: Exit codes: the curves are the same as far as can be told, they are not.
 SAME, DIFFERENT = 0, 1
@@ -79,7 +79,7 @@ def _print(log: AbstractLog, to: AbstractLog, result: Comparison) -> None:
 
     console = Console()
     style = "bold red" if result.differs else "green" if result.outcome == "same" else "yellow"
-    first, *rest = told(result)
+    first, *rest = sentences(result)
     console.print(no_control(f"{log.name} against {to.name}"), style="bold", markup=False, highlight=False)
     console.print(first, style=style, markup=False, highlight=False)
     for line in rest:
@@ -89,7 +89,7 @@ def _print(log: AbstractLog, to: AbstractLog, result: Comparison) -> None:
             console.print(no_control(f"  log of {each.name}: {note}"), style="yellow", markup=False, highlight=False)
 
 
-def told(result: Comparison) -> list[str]:
+def sentences(result: Comparison) -> list[str]:
     """Return a comparison in sentences, the verdict first."""
     by = f"{_signed(100 * result.relative)} % ({result.nats:+.4f} nats)"
     interval = f"95 % interval {_signed(100 * result.low)} to {_signed(100 * result.high)} %"

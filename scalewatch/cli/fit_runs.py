@@ -107,7 +107,7 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
     """
     from scalewatch.fitting.chinchilla_file import FittedChinchilla, save_chinchilla
 
-    say(console, rows.told, "dim")
+    say(console, rows.notes, "dim")
     finished = ends(rows)
     say(console, finished.left_out, "yellow")
     fitted, used = _without_diverged(finished, options)

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, final
 
 from scalewatch.errors import LogError
 
-__all__ = ["FIELDS", "Guess", "guess", "listed", "scale_of", "words_of"]
+__all__ = ["FIELDS", "Guess", "guess", "listed", "loss_notes", "scale_of", "words_of"]
 
 #: What a column can be: the fields of `Observation`.
 FIELDS = ("step", "loss", "learning_rate", "grad_norm", "tokens", "validation_loss", "seconds")
 #: Names shown in an error.
 MOST_SHOWN = 24
+#: Rivals of the loss that a note names.
+MOST_RIVALS = 6
 
 _HELD_OUT = frozenset({"val", "valid", "validation", "eval", "evaluation", "test", "dev", "heldout", "holdout"})
 _TRAIN = frozenset({"train", "training", "trainer", "tr"})
@@ -132,7 +134,7 @@ def guess(
 
 def _ranked(names: Iterable[str], score: object) -> list[str]:
     assert callable(score)
-    scored = [(said, place, name) for place, name in enumerate(names) if (said := score(name)) is not None]
+    scored = [(rank, place, name) for place, name in enumerate(names) if (rank := score(name)) is not None]
     return [name for _, _, name in sorted(scored)]
 
 
@@ -204,6 +206,23 @@ def scale_of(column: str, field: str) -> tuple[str, float]:
         if {"bpb", "bpt", "bpc", "bits"} & set(words):
             return "linear", math.log(2.0)
     return "linear", 1.0
+
+
+def loss_notes(loss: str, rivals: Sequence[str], option: str) -> list[str]:
+    """Return a line for what a reader should know of the column that was taken for the loss.
+
+    Args:
+        loss: the column. rivals: others that it could have been. option: what `--column loss=` takes, in capitals.
+    """
+    notes = []
+    if rivals:
+        notes.append(f"the loss is '{loss}'; also there: {listed(rivals[:MOST_RIVALS])} (--column loss={option})")
+    how, factor = scale_of(loss, "loss")
+    if how == "log":
+        notes.append(f"'{loss}' is a perplexity: its logarithm is taken, in nats")
+    elif factor != 1.0:
+        notes.append(f"'{loss}' is in bits: times ln 2, in nats of whatever it counts (bytes are no tokens)")
+    return notes
 
 
 def listed(names: Collection[str]) -> str:

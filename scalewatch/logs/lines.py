@@ -77,7 +77,7 @@ class Lines:
         self.rest = ""
         self._note = note
         self._decoder: codecs.IncrementalDecoder | None = None
-        self._skipping = self._said = False
+        self._skipping = self._noted = False
 
     def start_over(self) -> None:
         """Read the file from its first byte again."""
@@ -125,8 +125,8 @@ class Lines:
             chunk = chunk[skip:]
         self.bytes_read += len(chunk)
         text = self._decoder.decode(chunk)
-        if "\ufffd" in text and not self._said:
-            self._said = True
+        if "\ufffd" in text and not self._noted:
+            self._noted = True
             self._note(f"near line {self.number + 1}: not UTF-8; letters that cannot be read are replaced")
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,5 +1,8 @@
 """Paths -> runs: which format a file is of, and which files are one run.
 
+A file goes to the first format that claims it, those of other packages last; they are looked for when no format here
+claims a file, or the user names one that is none of these.
+
 A folder is searched with all below it. A file that holds a table is a run of its own; where a folder holds a run's
 journal, event files or `metrics.csv`, it is that run, told by the best record that it has.
 """
@@ -19,6 +22,7 @@ from scalewatch.logs.formats.parquet_table import Parquet
 from scalewatch.logs.formats.trainer_state import TrainerState
 from scalewatch.logs.formats.wandb_history import WandbHistory
 from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.outside import outside_formats
 from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
 
 __all__ = ["FORMATS", "Opened", "Unreadable", "format_named", "open_logs"]
@@ -80,9 +84,39 @@ def format_named(name: str) -> AbstractFormat:
         ConfigError: if there is none of that name.
     """
     found = next((form for form in FORMATS if form.name == name), None)
-    if found is None:
-        raise ConfigError(f"`--format` must be one of {', '.join(f.name for f in FORMATS)} (got {name!r:.40}).")
-    return found
+    if found is not None:
+        return found
+    others, notes = outside_formats()
+    for form in others:
+        if form.name == name:
+            return form
+    known = ", ".join(form.name for form in (*FORMATS, *others))
+    raise ConfigError(" ".join([f"`--format` must be one of {known} (got {name!r:.40}).", *_sentences(notes)]))
+
+
+def _sentences(notes: Sequence[str]) -> list[str]:
+    return [f"{note[:1].upper()}{note[1:]}." for note in notes]
+
+
+@final
+class _Formats:
+    """Which format a file is of; those of other packages are loaded once, when they are needed."""
+
+    def __init__(self, form: AbstractFormat | None) -> None:
+        self._first = FORMATS if form is None else (form,)
+        self._others: list[AbstractFormat] | None = [] if form is not None else None
+        self.notes: list[str] = []
+
+    def of(self, path: Path) -> AbstractFormat | None:
+        """Return the first format that claims a file, None if none does."""
+        return next((form for form in self._first if form.claims(path)), None) or next(
+            (form for form in self._outside() if form.claims(path)), None
+        )
+
+    def _outside(self) -> list[AbstractFormat]:
+        if self._others is None:
+            self._others, self.notes = outside_formats()
+        return self._others
 
 
 def open_logs(
@@ -97,22 +131,24 @@ def open_logs(
         LogError: if a path does not exist.
     """
     asked = dict(columns or {})
-    opened = Opened([], [], [])
+    opened, formats = Opened([], [], []), _Formats(form)
     for path in paths:
         if not path.exists():
             raise LogError(f"{str(path)!a} does not exist.")
         if path.is_file():
-            kind = form or next((f for f in FORMATS if f.claims(path)), None)
+            kind = form or formats.of(path)
             if kind is None:
-                opened.unreadable.append(Unreadable(path, _unknown(path), named=True))
+                why = " ".join([_unknown(path), *_sentences(formats.notes)])
+                opened.unreadable.append(Unreadable(path, why, named=True))
             else:
                 _open(kind, [path], asked, opened, named=True)
             continue
         before = len(opened.logs)
-        for kind, files in _found(path, form, opened):
+        for kind, files in _found(path, formats, opened):
             _open(kind, files, asked, opened, named=False)
         if len(opened.logs) == before and not any(path in u.path.parents for u in opened.unreadable):
-            opened.unreadable.append(Unreadable(path, f"{path}: holds no log of a run that is known here.", named=True))
+            why = " ".join([f"{path}: holds no log of a run that is known here.", *_sentences(formats.notes)])
+            opened.unreadable.append(Unreadable(path, why, named=True))
     _distinct(opened.logs)
     return opened
 
@@ -137,9 +173,10 @@ def _open(
             opened.unreadable.append(Unreadable(group[0], str(fault), named))
 
 
-def _found(top: Path, form: AbstractFormat | None, opened: Opened) -> Iterator[tuple[AbstractFormat, list[Path]]]:
+def _found(top: Path, formats: _Formats, opened: Opened) -> Iterator[tuple[AbstractFormat, list[Path]]]:
     """The logs below a folder: for each folder its files by format."""
     by_folder: dict[Path, dict[str, list[Path]]] = {}
+    known: dict[str, AbstractFormat] = {}
     seen = 0
     for folder, folders, files in os.walk(top):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
@@ -150,8 +187,9 @@ def _found(top: Path, form: AbstractFormat | None, opened: Opened) -> Iterator[t
             path = Path(folder, name)
             if name.startswith(".") or not path.is_file():
                 continue
-            kind = next((f for f in ((form,) if form else FORMATS) if f.claims(path)), None)
+            kind = formats.of(path)
             if kind is not None:
+                known[kind.name] = kind
                 by_folder.setdefault(path.parent, {}).setdefault(kind.name, []).append(path)
     _one_state_a_run(by_folder, opened)
     for at, kinds in by_folder.items():
@@ -162,7 +200,7 @@ def _found(top: Path, form: AbstractFormat | None, opened: Opened) -> Iterator[t
                 why = f"the same run is read from its {best} (--format {name})"
                 opened.passed_over.extend([f"{path}: {why}" for path in paths])
             else:
-                yield next(f for f in FORMATS if f.name == name), paths
+                yield known[name], paths
 
 
 def _one_state_a_run(by_folder: dict[Path, dict[str, list[Path]]], opened: Opened) -> None:

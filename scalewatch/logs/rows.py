@@ -62,7 +62,7 @@ class Rows:
         self.sparse = False
         self._plan: list[tuple[int, str, str, str, float]] = []
 
-    def take(self, cells: Mapping[str, Any], place: int) -> Iterable[Observation]:
+    def add(self, cells: Mapping[str, Any], place: int) -> Iterable[Observation]:
         """Return the rows that are complete with this one, which stands at `place`."""
         if self._run_column is not None and self._is_of_another_run(cells.get(self._run_column)):
             return ()
@@ -185,8 +185,8 @@ class Rows:
 
     def _held_out(self, cells: Mapping[str, Any]) -> bool:
         """Whether a column such as `split` says that this row is one of validation."""
-        said = next((cell for name in self._splits if isinstance(cell := cells.get(name), str)), "")
-        return said.strip().lower() in _HELD_OUT
+        split = next((cell for name in self._splits if isinstance(cell := cells.get(name), str)), "")
+        return split.strip().lower() in _HELD_OUT
 
     def _is_of_another_run(self, name: Any) -> bool:
         if is_blank(name):

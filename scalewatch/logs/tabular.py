@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from scalewatch.errors import LogError
-from scalewatch.logs.columns import guess, listed, scale_of
+from scalewatch.logs.columns import guess, listed, loss_notes
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.rows import Rows
 from scalewatch.run import Run
@@ -37,7 +37,7 @@ class AbstractTabularLog(AbstractLog):
         except OSError:
             self.bytes_total = 0
 
-    def settle(self, names: Iterable[str]) -> None:
+    def set_columns(self, names: Iterable[str]) -> None:
         """Decide what is what, once the columns are known.
 
         Raises:
@@ -54,16 +54,13 @@ class AbstractTabularLog(AbstractLog):
                 f"Say which it is: --column loss={next(iter(self._seen), 'NAME'):.60}"
             )
         self.columns = found.columns
-        if found.rivals:
-            self.note(
-                f"the loss is '{self.columns['loss']}'; also there: {listed(found.rivals[:6])} (--column loss=NAME)"
-            )
+        for line in loss_notes(self.columns["loss"], found.rivals, "NAME"):
+            self.note(line)
         if "step" not in self.columns:
             self.note(f"no column of steps among {listed(self._seen)}: rows are counted")
-        self._tell_units()
         self.assembled.replan(self._seen)
 
-    def learn(self, names: Iterable[str]) -> None:
+    def add_columns(self, names: Iterable[str]) -> None:
         """Take note of columns that turned up later; what was decided stands."""
         new = [name for name in names if name and name not in self._seen]
         if not new or len(self._seen) > MOST_COLUMNS:
@@ -75,14 +72,6 @@ class AbstractTabularLog(AbstractLog):
             self.columns.pop("step", None)  # rows are being counted
         self.assembled.replan(self._seen)
 
-    def knows(self, names: Iterable[str]) -> bool:
+    def covers(self, names: Iterable[str]) -> bool:
         """Return whether none of these columns is new."""
         return self._seen.keys() >= set(names)
-
-    def _tell_units(self) -> None:
-        column = self.columns["loss"]
-        how, factor = scale_of(column, "loss")
-        if how == "log":
-            self.note(f"'{column}' is a perplexity: its logarithm is taken, in nats")
-        elif factor != 1.0:
-            self.note(f"'{column}' is in bits: times ln 2, in nats of whatever it counts (bytes are no tokens)")

@@ -292,7 +292,7 @@ def _stretches(
             first -= 1
         since = int(at[edges[min(first, len(means) - 1)]])
         found = [(a, b) for a, b in found if b < first]
-    told = [
+    came_back = [
         (int(at[edges[a]]), int(at[edges[b + 1] - 1]), math.expm1(float(means[a : b + 1].mean()))) for a, b in found
     ]
-    return since, tuple(told)
+    return since, tuple(came_back)

@@ -38,14 +38,14 @@ def curves_from_tables(
         FitError: if a run has several rows for one step, a loss is zero or negative, or a cell is no number.
     """
     curves: list[Curve] = []
-    told: list[str] = []
+    notes: list[str] = []
     left_out: list[str] = []
     for table in tables:
         roles = named_columns(table, overrides)
-        columns_told = ", ".join(f"{r} = column '{roles[r]}'" for r in _ROLES if r in roles)
-        told.append(f"{table.source}: {how_many(len(table), 'row')}; {columns_told}.")
+        shown = ", ".join(f"{r} = column '{roles[r]}'" for r in _ROLES if r in roles)
+        notes.append(f"{table.source}: {how_many(len(table), 'row')}; {shown}.")
         columns = {role: table.numbers(roles[role]) for role in _ROLES[1:] if role in roles and role != "loss"}
-        columns["loss"] = nats_per_token(table, roles["loss"], bytes_per_token, told)
+        columns["loss"] = nats_per_token(table, roles["loss"], bytes_per_token, notes)
         names = np.array(table.words(roles["run"]) if "run" in roles else [table.stem] * len(table))
         for name in dict.fromkeys(names.tolist()):
             rows = np.flatnonzero(names == name)
@@ -57,7 +57,7 @@ def curves_from_tables(
                 curves.append(_curve(str(name), own, table.source))
             except _LeftOut as why:
                 left_out.append(f"'{name:.60}' is left out: {why}")
-    return curves, told, left_out
+    return curves, notes, left_out
 
 
 class _LeftOut(Exception):

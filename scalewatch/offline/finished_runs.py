@@ -51,7 +51,7 @@ class Rows:
     Attributes:
         size: parameters, shape (n,). tokens: count, shape (n,). loss: [nats/token], shape (n,).
         runs: label of each row's run. checkpoints: whether a run has several rows.
-        told: how the tables were read, a sentence each. left_out: what was not used and why.
+        notes: how the tables were read, a sentence each. left_out: what was not used and why.
     """
 
     size: Parameters
@@ -59,7 +59,7 @@ class Rows:
     loss: Floats
     runs: list[str]
     checkpoints: bool
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
     @property
@@ -75,7 +75,7 @@ class Rows:
             self.loss[index],
             [self.runs[i] for i in index.tolist()],
             self.checkpoints,
-            self.told,
+            self.notes,
             [*self.left_out, *left_out],
         )
 
@@ -103,7 +103,7 @@ def from_tables(tables: Sequence[Table], overrides: dict[str, str], *, bytes_per
         np.concatenate([p.loss for p in filled]),
         [name for p in filled for name in p.runs],
         any(p.checkpoints for p in filled),
-        [sentence for p in parts for sentence in p.told],
+        [sentence for p in parts for sentence in p.notes],
         left_out,
     )
 
@@ -122,9 +122,9 @@ def _one(
         raise FitError(
             f"{table.source}: no column of numbers is named like a loss; say which: --column loss=NAME.{text}"
         )
-    told = [f"{table.source}: {how_many(len(table), 'row')}; {_columns(roles)}."]
-    kind, size, tokens = _size_and_tokens(table, roles, told)
-    loss = nats_per_token(table, roles["loss"], bytes_per_token, told)
+    notes = [f"{table.source}: {how_many(len(table), 'row')}; {_columns(roles)}."]
+    kind, size, tokens = _size_and_tokens(table, roles, notes)
+    loss = nats_per_token(table, roles["loss"], bytes_per_token, notes)
     given = table.words(roles["run"]) if "run" in roles else [""] * len(table)
     before = f"{table.stem}: " if several else ""
     runs = [f"{before}{name or f'row {i}'}" for i, name in enumerate(given, 1)]
@@ -150,7 +150,7 @@ def _one(
         runs = [f"{name} (row {i})" if times[name] > 1 else name for i, name in enumerate(runs, 1)]
     # a table may have no row left, and parameters are at least one number
     count = Parameters(size[keep] if len(keep) else np.ones(1), kind)
-    return Rows(count, tokens[keep], loss[keep], [runs[i] for i in keep.tolist()], checkpoints, told, left_out)
+    return Rows(count, tokens[keep], loss[keep], [runs[i] for i in keep.tolist()], checkpoints, notes, left_out)
 
 
 def _check_loss(table: Table, column: str, runs: Sequence[str], loss: Floats, keep: NDArray[np.int64]) -> None:
@@ -199,7 +199,7 @@ def _used(roles: dict[str, str]) -> list[str]:
     return [*sizes, *(role for role in ("tokens", "flops", "loss", "run") if role in roles)]
 
 
-def _size_and_tokens(table: Table, roles: dict[str, str], told: list[str]) -> tuple[SizeKind, Floats, Floats]:
+def _size_and_tokens(table: Table, roles: dict[str, str], notes: list[str]) -> tuple[SizeKind, Floats, Floats]:
     role = next((r for r in _SIZE_ROLES if r in roles), None)
     kind = SizeKind.TOTAL if role is None else _SIZE_ROLES[role]
     size = None if role is None else table.numbers(roles[role])
@@ -216,28 +216,28 @@ def _size_and_tokens(table: Table, roles: dict[str, str], told: list[str]) -> tu
     with np.errstate(all="ignore"):
         if size is not None and tokens is None:
             tokens = np.asarray(flops) / (FLOPS_PER_PARAMETER_TOKEN * size)
-            told.append(f"{table.source}: tokens are taken as flops / (6 parameters).")
+            notes.append(f"{table.source}: tokens are taken as flops / (6 parameters).")
         elif tokens is not None and size is None:
             size = np.asarray(flops) / (FLOPS_PER_PARAMETER_TOKEN * tokens)
-            told.append(f"{table.source}: parameters are taken as flops / (6 tokens).")
-        elif flops is not None and (told_flops := flops > 0).any():
+            notes.append(f"{table.source}: parameters are taken as flops / (6 tokens).")
+        elif flops is not None and (given := flops > 0).any():
             pairs = FLOPS_PER_PARAMETER_TOKEN * np.asarray(size) * np.asarray(tokens)
-            factor = float(np.nanmedian((flops / pairs)[told_flops]))
+            factor = float(np.nanmedian((flops / pairs)[given]))
             if not 1 / FLOPS_DIFFER < factor < FLOPS_DIFFER:
-                told.append(
+                notes.append(
                     f"{table.source}: its flops are {factor:.3g} times 6 x parameters x tokens; the law counts the "
                     "latter. Check that parameters are total and tokens those seen."
                 )
     if flops is not None and (flops <= 0).any():
-        told.append(
+        notes.append(
             f"{table.source}: {how_many(int(np.sum(flops <= 0)), 'cell')} of '{roles['flops']}' are zero or negative "
             "(integers that overflowed?)."
         )
     return kind, np.asarray(size, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
 
 
-def nats_per_token(table: Table, column: str, bytes_per_token: float | None, told: list[str]) -> Floats:
-    """Return the losses of a column in nats per token; `told` gets how.
+def nats_per_token(table: Table, column: str, bytes_per_token: float | None, notes: list[str]) -> Floats:
+    """Return the losses of a column in nats per token; `notes` gets how.
 
     Raises:
         FitError: if they are bits per byte and nobody says how many bytes a token has.
@@ -249,10 +249,10 @@ def nats_per_token(table: Table, column: str, bytes_per_token: float | None, tol
                 f"{table.source}: '{column}' is in bits per byte, and a law is in nats per token: say how many bytes a "
                 "token has on average (--bytes-per-token 4.3), or name another column (--column loss=NAME)."
             )
-        told.append(f"{table.source}: nats/token = bits per byte x ln 2 x {bytes_per_token:g} bytes per token.")
+        notes.append(f"{table.source}: nats/token = bits per byte x ln 2 x {bytes_per_token:g} bytes per token.")
         return np.asarray(values * math.log(2) * bytes_per_token)
     if "perplexity" in plain or plain.endswith("ppl"):
-        told.append(f"{table.source}: nats/token = ln(perplexity).")
+        notes.append(f"{table.source}: nats/token = ln(perplexity).")
         with np.errstate(all="ignore"):
             return np.log(values)
     if bytes_per_token is not None:
@@ -333,9 +333,9 @@ def named(names: Sequence[str]) -> str:
     return few([f"'{name:.60}'" for name in names])
 
 
-def few(told: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
     """Return the first of a list, and how many more there are."""
-    return ", ".join(told[:MOST_NAMED]) + (f" and {len(told) - MOST_NAMED:,} more" if len(told) > MOST_NAMED else "")
+    return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else "")
 
 
 def how_many(count: int, what: str) -> str:

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scalewatch.errors import LogError
+from scalewatch.errors import ConfigError, LogError
 from scalewatch.journal import JournalWriter, observation_record
 from scalewatch.logs import FORMATS, AbstractLog, format_named, open_logs
+from scalewatch.logs.outside import GROUP, outside_formats
 from scalewatch.observation import Observation
 from scalewatch.run import Run
+from tests.scratch_distribution import install
 
 ROWS = 60
 LOSSES = [4.0 - 0.02 * i for i in range(ROWS)]
@@ -96,6 +98,12 @@ def parquet(folder: Path) -> Path:
     return folder / "run.parquet"
 
 
+def diary(folder: Path) -> Path:
+    lines = [f"step {i + 1}: loss={loss} lr={RATES[i]}" for i, loss in enumerate(LOSSES)]
+    (folder / "run.diary").write_text("\n".join(lines) + "\n")
+    return folder / "run.diary"
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "journal": journal,
     "tensorboard": tensorboard,
@@ -105,10 +113,27 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "trainer-state": trainer_state,
     "wandb": wandb,
     "parquet": parquet,
+    "diary": diary,
 }
+#: The formats of another package that is installed for these tests, and one that cannot be.
+OUTSIDE = {"diary": "tests.logs.outside_format:Diary", "faulty": "tests.logs.outside_format:Faulty"}
+BROKEN = {"lost": "no.such.module:X"}
 
 
-@pytest.fixture(params=[form.name for form in FORMATS])
+@pytest.fixture(autouse=True)
+def installed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another package, on the path."""
+    install(tmp_path_factory.mktemp("site"), monkeypatch, GROUP, {**OUTSIDE, **BROKEN})
+
+
+def test_every_format_has_a_writer_here() -> None:
+    """Those of the table and those of other packages: one without could not be checked."""
+    found = {form.name for form in (*FORMATS, *outside_formats()[0])}
+
+    assert set(WRITERS) == found - {"faulty"}
+
+
+@pytest.fixture(params=WRITERS)
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     """The name of a format and the path of a log of 60 rows in it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -221,3 +246,36 @@ def test_a_number_that_is_none_is_read_as_it_was_written(word: str, tmp_path: Pa
         assert [1, 2, 3] == [row.step for row in rows]
         assert not math.isfinite(rows[1].loss)
         assert ("inf" in word.lower()) == math.isinf(rows[1].loss)
+
+
+@pytest.mark.parametrize(
+    ("stem", "rows", "says"),
+    [
+        ("open", 0, "cannot be read: the format 'faulty' failed (KeyError: 'no such key')."),
+        ("rows", 3, "the format 'faulty' failed: what follows is not read (ZeroDivisionError: at the fourth row)"),
+        ("claims", 0, "is none of the logs known here"),
+    ],
+)
+def test_a_fault_of_a_format_from_outside_is_one_note(stem: str, rows: int, says: str, tmp_path: Path) -> None:
+    """Wherever it fails: nothing is raised, and what was read before is there."""
+    path = tmp_path / f"{stem}.faulty"
+    path.write_text("some text")
+    opened = open_logs([path])
+    read = [row for log in opened.logs for row in log.rows()]
+    notes = [no.reason for no in opened.unreadable] + [note for log in opened.logs for note in log.notes]
+
+    assert rows == len(read)
+    assert 1 == len(notes)
+    assert says in notes[0]
+
+
+def test_a_format_that_cannot_be_loaded_is_told_where_it_may_be_missed(tmp_path: Path) -> None:
+    """Beside a file that no format claims, and to who asks for it by name; a log that is known says nothing of it."""
+    (tmp_path / "a.xyz").write_text("words")
+    sentence = "The format 'lost' of another package is left out: no.such.module:X cannot be loaded"
+    (unreadable,) = open_logs([tmp_path / "a.xyz"]).unreadable
+    with pytest.raises(ConfigError, match=sentence):
+        format_named("lost")
+
+    assert sentence in unreadable.reason
+    assert [] == one(plain_csv(tmp_path)).notes

@@ -93,7 +93,7 @@ class CsvLog(AbstractTabularLog):
         if not self._top:
             raise LogError(f"{path}: is empty so far.")
         self._head(self._top)
-        self.settle(self._names)
+        self.set_columns(self._names)
 
     def _head(self, line: str) -> None:
         self._first = "" if _is_numbers(line) else line
@@ -138,7 +138,7 @@ class CsvLog(AbstractTabularLog):
         self._top = _first_line(self.path)
         if self._top:
             self._head(self._top)
-            self.learn(self._names)
+            self.add_columns(self._names)
 
     def _last_line(self) -> Iterator[Observation]:
         rest = self._lines.rest
@@ -160,7 +160,7 @@ class CsvLog(AbstractTabularLog):
         cells = cells_of(line, self._delimiter)
         if self._is_header(cells):
             self._head(line)
-            self.learn(self._names)
+            self.add_columns(self._names)
             return ()
         return self._cells(cells)
 
@@ -176,7 +176,7 @@ class CsvLog(AbstractTabularLog):
             cells = [cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell for cell in cells]
         pairs = dict(zip(self._names, cells, strict=False))
         pairs.pop("", None)
-        return self.assembled.take(pairs, self._lines.number)
+        return self.assembled.add(pairs, self._lines.number)
 
     def _is_header(self, cells: list[str]) -> bool:
         """Whether a line in the middle names columns: a writer began anew and said so."""

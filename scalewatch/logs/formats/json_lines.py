@@ -87,7 +87,7 @@ class JsonLinesLog(AbstractTabularLog):
                 break
         if not keys:
             raise LogError(f"{path}: holds no JSON object so far.")
-        self.settle(keys)
+        self.set_columns(keys)
 
     def rows(self) -> Iterator[Observation]:
         """Yield what is new."""
@@ -116,9 +116,9 @@ class JsonLinesLog(AbstractTabularLog):
                 self.note(f"line {self._lines.number}: no JSON object; left out (got {line.strip()!r:.60})")
         for record in found:
             cells = flattened(record)
-            if not self.knows(cells):
-                self.learn(cells)
-            yield from self.assembled.take(cells, self._lines.number)
+            if not self.covers(cells):
+                self.add_columns(cells)
+            yield from self.assembled.add(cells, self._lines.number)
 
 
 @final

@@ -40,19 +40,19 @@ class ParquetLog(AbstractTabularLog):
         arrow = self._arrow.types
         schema = self._file.schema_arrow
         plain = [f.name for f in schema if not (arrow.is_nested(f.type) or arrow.is_boolean(f.type))]
-        self.settle(plain)
+        self.set_columns(plain)
         self._given = 0
 
     def rows(self) -> Iterator[Observation]:
         """Yield every row, once: a parquet file is written when the run is over."""
         if self._given:
             return
-        wanted = [name for name in self._file.schema_arrow.names if self.knows([name])]
+        wanted = [name for name in self._file.schema_arrow.names if self.covers([name])]
         try:
             for batch in self._file.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
                 for record in batch.to_pylist():
                     self._given += 1
-                    yield from self.assembled.take(record, self._given)
+                    yield from self.assembled.add(record, self._given)
                 self.bytes_read = self.bytes_total * self._given // max(self._file.metadata.num_rows, 1)
         except (self._arrow.ArrowException, OSError) as fault:
             self.note(f"damaged after row {self._given}: {str(fault)[:80]!r}")

@@ -63,7 +63,7 @@ class TrainerStateLog(AbstractTabularLog):
         history = self._rows_of(state)
         if not history:
             raise LogError(f"{path}: its `log_history` is empty so far.")
-        self.settle(key for record in history for key in record)
+        self.set_columns(key for record in history for key in record)
         if "max_steps" in state or "global_step" in state:
             self.note("the Trainer leaves NaN out of the losses it logs, unless logging_nan_inf_filter=False was set")
         self._state: dict[str, Any] | None = state
@@ -86,9 +86,9 @@ class TrainerStateLog(AbstractTabularLog):
             return
         history = self._rows_of(state)
         for place, record in enumerate(history[self._given :], self._given):
-            if not self.knows(record):
-                self.learn(record)
-            yield from self.assembled.take(record, place)
+            if not self.covers(record):
+                self.add_columns(record)
+            yield from self.assembled.add(record, place)
             self.bytes_read = self.bytes_total * (place + 1) // len(history)
         self._given = max(self._given, len(history))
         yield from self.assembled.flush()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.errors import LogError
-from scalewatch.logs.columns import guess, listed, scale_of
+from scalewatch.logs.columns import guess, listed, loss_notes, scale_of
 from scalewatch.logs.log import MAX_NOTES, AbstractFormat, AbstractLog
 from scalewatch.logs.tensorboard.events import Scalars
 from scalewatch.logs.tensorboard.events_folder import EventFolder, is_event_file
@@ -23,8 +23,6 @@ __all__ = ["TensorBoardFormat", "TensorBoardLog"]
 _OWN = {"step": "step", "seconds": "wall_time"}
 #: Files of which one was begun that much before the other's end were written at the same time [s].
 CLOCK_SECONDS = 1.0
-#: Rivals of the loss that a note names.
-MOST_RIVALS = 6
 
 
 @final
@@ -94,7 +92,7 @@ class TensorBoardLog(AbstractLog):
         folder = paths[0].parent
         super().__init__(folder.absolute().name or "run", folder)
         self._tags = _Tags(columns)
-        self._settle(paths)
+        self._set_columns(paths)
         self._events = EventFolder(paths, self.note)
         self._maker = RowMaker()
         self._place = 0
@@ -104,7 +102,7 @@ class TensorBoardLog(AbstractLog):
         self._reading: Iterator[Observation] | None = None
         self.bytes_total = self._events.bytes_total
 
-    def _settle(self, paths: Sequence[Path]) -> None:
+    def _set_columns(self, paths: Sequence[Path]) -> None:
         """Look ahead as far as it takes to know what is what; mostly one block."""
         events = EventFolder(paths, lambda line: troubles.append(line) if not troubles else None)
         troubles: list[str] = []
@@ -125,18 +123,9 @@ class TensorBoardLog(AbstractLog):
                 f"{where}: no loss can be told among its tags ({listed(tags)}). "
                 f"Say which it is: --column loss={tags[0]:.60}"
             )
-        self._tell(self.columns["loss"])
-
-    def _tell(self, loss: str) -> None:
-        if self._tags.rivals and "loss" not in self._tags.asked:
-            self.note(
-                f"the loss is '{loss}'; also there: {listed(self._tags.rivals[:MOST_RIVALS])} (--column loss=TAG)"
-            )
-        how, factor = scale_of(loss, "loss")
-        if how == "log":
-            self.note(f"'{loss}' is a perplexity: its logarithm is taken, in nats")
-        elif factor != 1.0:
-            self.note(f"'{loss}' is in bits: times ln 2, in nats of whatever it counts (bytes are no tokens)")
+        rivals = [] if "loss" in self._tags.asked else self._tags.rivals
+        for line in loss_notes(self.columns["loss"], rivals, "TAG"):
+            self.note(line)
 
     def rows(self) -> Iterator[Observation]:
         """Rows that have been written since the last call, up to the present end of the files."""
