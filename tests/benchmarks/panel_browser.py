@@ -45,7 +45,7 @@ def wait_until_read(board: Board, run: str, steps: int) -> float:
     began = time.perf_counter()
     while time.perf_counter() - began < READ_SECONDS:
         found = row(board, run)
-        if found is not None and found["step"] >= steps and found["state"] not in ("reading", "waiting"):
+        if found is not None and found["step"] >= steps and found["stage"] not in ("reading", "waiting"):
             return time.perf_counter() - began
         time.sleep(0.2)
     raise SystemExit(f"the run was not read in {READ_SECONDS:.0f} s")

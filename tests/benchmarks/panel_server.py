@@ -115,7 +115,7 @@ def latencies(url: str, title: str, count: int) -> None:
 
 def row_of(url: str) -> dict[str, Any]:
     rows = ask(url, "runs").json["runs"]
-    return dict(rows[0]) if rows else {"rows": 0, "read": 0.0, "state": "waiting"}
+    return dict(rows[0]) if rows else {"rows": 0, "read": 0.0, "stage": "waiting"}
 
 
 def long_run(logdir: Path, cache: Path, count: int, title: str) -> None:

@@ -113,7 +113,7 @@ def settled(board: Board, runs: int) -> None:
     while time.monotonic() < until:
         with urllib.request.urlopen(board.url + "data/plugin/scalewatch/runs", timeout=5) as answer:
             rows = json.load(answer)["runs"]
-        if sum(row["state"] not in ("waiting", "reading") for row in rows) >= runs:
+        if sum(row["stage"] not in ("waiting", "reading") for row in rows) >= runs:
             return
         time.sleep(0.1)
     raise AssertionError(f"{runs} runs were not read in {START_SECONDS} s: {rows}")

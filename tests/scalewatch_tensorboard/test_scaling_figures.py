@@ -15,7 +15,7 @@ from scalewatch_tensorboard.runs.registry import RunRegistry
 from scalewatch_tensorboard.views.figures import FIGURES
 from scalewatch_tensorboard.views.request import ChartRequest
 from tests.scalewatch_tensorboard.logs import event_log, journal_log
-from tests.scalewatch_tensorboard.records import library_of
+from tests.scalewatch_tensorboard.registries import registry_of
 from tests.synthetic import TrueLaw, cosine, fitted, noisy, planned
 
 CHARTS = ("isoflop", "isoloss", "frontier", "ladder", "collapse")
@@ -42,13 +42,13 @@ def target(folder: Path, done: int = DONE, size: float = TARGET, times: float = 
     journal_log(folder / "target", run, own, cosine(TOTAL), ended=done == TOTAL)
 
 
-def drawn(library: RunRegistry, name: str, run: str = "target", **asked: Any) -> dict[str, Any]:
+def drawn(registry: RunRegistry, name: str, run: str = "target", **asked: Any) -> dict[str, Any]:
     """A chart, after what the thread in the background would have made for it."""
-    record = library.find(run)
-    assert record is not None
-    first = FIGURES[name](record, ChartRequest(**asked), library)
-    if library.fits.work():
-        return FIGURES[name](record, ChartRequest(**asked), library)
+    state = registry.find(run)
+    assert state is not None
+    first = FIGURES[name](state, ChartRequest(**asked), registry)
+    if registry.work.work():
+        return FIGURES[name](state, ChartRequest(**asked), registry)
     return first
 
 
@@ -82,7 +82,7 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> RunRegistry:
     folder = tmp_path_factory.mktemp("ladder")
     rungs(folder)
     target(folder)
-    return library_of(folder)
+    return registry_of(folder)
 
 
 @every_chart
@@ -102,9 +102,9 @@ def test_the_law_is_that_of_the_other_runs_and_its_forecast_is_held_against_it(l
 
     assert "fitted to the 3 other finished runs of this folder" in told(chart)
     assert "The run is forecast to end at 2.7" in told(chart)
-    record = ladder.find("target")
-    assert record is not None
-    forecast = record.forecast()
+    state = ladder.find("target")
+    assert state is not None
+    forecast = state.forecast()
     assert forecast is not None
     assert any(abs(number - forecast.final_loss) < 1e-4 for number in numbers(chart))
 
@@ -113,14 +113,14 @@ def test_no_request_waits_for_a_fit(tmp_path: Path) -> None:
     """The first answer says that a law is being fitted; the thread in the background makes it."""
     rungs(tmp_path)
     target(tmp_path)
-    library = library_of(tmp_path)
-    record = library.find("target")
-    assert record is not None
+    registry = registry_of(tmp_path)
+    state = registry.find("target")
+    assert state is not None
 
-    assert "is being fitted to the 3 finished runs" in FIGURES["isoloss"](record, ChartRequest(), library)["empty"]
-    assert library.fits.work()
-    assert not library.fits.work()
-    assert "empty" not in FIGURES["isoloss"](record, ChartRequest(), library)
+    assert "is being fitted to the 3 finished runs" in FIGURES["isoloss"](state, ChartRequest(), registry)["empty"]
+    assert registry.work.work()
+    assert not registry.work.work()
+    assert "empty" not in FIGURES["isoloss"](state, ChartRequest(), registry)
 
 
 def test_a_running_target_is_held_against_the_ladder_as_forecast_and_a_finished_one_as_it_ended(
@@ -131,7 +131,7 @@ def test_a_running_target_is_held_against_the_ladder_as_forecast_and_a_finished_
     assert "within the predicted" in told(drawn(ladder, "ladder"))
     rungs(tmp_path)
     target(tmp_path, TOTAL, times=1.2)
-    ended = told(drawn(library_of(tmp_path), "ladder"))
+    ended = told(drawn(registry_of(tmp_path), "ladder"))
 
     assert "came out at 3.2" in ended
     assert "above the predicted" in ended
@@ -157,7 +157,7 @@ def test_a_sick_run_is_no_rung(tmp_path: Path) -> None:
     journal_log(tmp_path / "bad", planned(cosine(400), 3e6, "bad"), bad, cosine(400))
     journal_log(tmp_path / "cut", planned(cosine(400), 6e6, "cut"), losses(6e6, 400, 6)[:200], cosine(400))
 
-    assert "fitted to the 3 other finished runs" in told(drawn(library_of(tmp_path), "isoflop"))
+    assert "fitted to the 3 other finished runs" in told(drawn(registry_of(tmp_path), "isoflop"))
 
 
 def test_many_finished_runs_make_a_law_of_final_losses(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_many_finished_runs_make_a_law_of_final_losses(tmp_path: Path) -> None:
         name = f"{size:.0f}_{total}"
         journal_log(tmp_path / name, planned(cosine(total), size, name), curve, cosine(total))
     target(tmp_path)
-    chart = drawn(library_of(tmp_path), "isoflop")
+    chart = drawn(registry_of(tmp_path), "isoflop")
 
     assert "fitted to the 9 other finished runs" in told(chart)
 
@@ -181,7 +181,7 @@ def test_many_finished_runs_make_a_law_of_final_losses(tmp_path: Path) -> None:
 def test_without_a_size_nothing_is_drawn_and_it_is_said_how_to_get_it(name: str, tmp_path: Path) -> None:
     """Event files do not hold the parameters of a model."""
     event_log(tmp_path / "old", losses(TARGET, TOTAL, 1), cosine(TOTAL))
-    empty = drawn(library_of(tmp_path), name, "old")["empty"]
+    empty = drawn(registry_of(tmp_path), name, "old")["empty"]
 
     assert "ScaleWatch callback" in empty
 
@@ -189,25 +189,25 @@ def test_without_a_size_nothing_is_drawn_and_it_is_said_how_to_get_it(name: str,
 def test_a_published_law_places_a_run_by_size_and_tokens_and_not_by_its_loss(tmp_path: Path) -> None:
     """Its own loss is not in the picture, which says that the law is of another data set and tokenizer."""
     target(tmp_path, TOTAL, 3e8, tokens=1e7)
-    library = library_of(tmp_path)
-    record = library.find("target")
-    assert record is not None
-    own = record.summary["final_loss"]
+    registry = registry_of(tmp_path)
+    state = registry.find("target")
+    assert state is not None
+    own = state.summary["final_loss"]
     for name in ("isoflop", "isoloss", "frontier"):
-        chart = drawn(library, name)
+        chart = drawn(registry, name)
         assert "Besiroglu et al. 2024, a published law of another data set and tokenizer" in told(chart)
         assert "--scalewatch_law FILE" in told(chart)
         assert not any(abs(number - own) < 1e-6 for number in numbers(chart))
         if name != "frontier":
             assert any(abs(number - 3e8) < 1 for number in numbers(chart))
     for name in ("ladder", "collapse"):
-        assert "of three sizes" in drawn(library, name)["empty"]
+        assert "of three sizes" in drawn(registry, name)["empty"]
 
 
 def test_a_published_law_says_nothing_of_a_run_far_outside_of_it(tmp_path: Path) -> None:
     """A loss of 27 nats for a toy model would be worse than silence."""
     target(tmp_path)
-    empty = drawn(library_of(tmp_path), "isoloss")["empty"]
+    empty = drawn(registry_of(tmp_path), "isoloss")["empty"]
 
     assert "says nothing of a run of 8M on 1.2M tokens" in empty
     assert "finish smaller runs" in empty
@@ -218,7 +218,7 @@ def test_a_law_file_is_named_and_used_where_the_folder_has_no_law_of_its_own(tmp
     target(tmp_path / "runs")
     file = tmp_path / "small.law.json"
     save_law(fitted(), file)
-    said = told(drawn(library_of(tmp_path / "runs", file), "frontier"))
+    said = told(drawn(registry_of(tmp_path / "runs", file), "frontier"))
 
     assert "small.law.json, given with --scalewatch_law" in said
     assert "if it is of this data and tokenizer" in said
@@ -231,7 +231,7 @@ def test_runs_of_several_recipes_make_no_law_and_it_is_said(tmp_path: Path) -> N
         run = planned(cosine(total), size, f"run_{seed}", tokens_per_step=1e7)
         journal_log(tmp_path / run.name, run, times * losses(1e6, total, seed), cosine(total))
     target(tmp_path, TOTAL, 3e8, tokens=1e7)
-    said = told(drawn(library_of(tmp_path), "frontier"))
+    said = told(drawn(registry_of(tmp_path), "frontier"))
 
     assert "make no law" in said
     assert "published law" in said

@@ -30,17 +30,17 @@ def short_runs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def fresh(folder: Path) -> RunState:
     """The one run of a folder, not read yet."""
     (found,) = found_runs((("", folder),))
-    record = RunState(found.name, open_source(found), None)
-    record.identity = record.origin.identity()
-    return record
+    state = RunState(found.name, open_source(found), None)
+    state.identity = state.origin.identity()
+    return state
 
 
-def read(record: RunState) -> RunState:
+def read(state: RunState) -> RunState:
     """Read to the present end."""
-    while record.advance(1.0):
+    while state.advance(1.0):
         pass
-    record.newest_look()
-    return record
+    state.newest_look()
+    return state
 
 
 @pytest.fixture
@@ -140,10 +140,10 @@ def test_a_file_that_is_damaged_or_foreign_is_as_good_as_none(
     path = cache.path_of(whole)
     assert path is not None
     path.write_bytes(damage(path.read_bytes()))
-    record = fresh(logs)
+    state = fresh(logs)
 
-    assert not cache.load(record)
-    assert page_of(read(record)) == page_of(whole)
+    assert not cache.load(state)
+    assert page_of(read(state)) == page_of(whole)
 
 
 def test_the_cache_is_bounded(tmp_path: Path) -> None:
@@ -151,18 +151,18 @@ def test_the_cache_is_bounded(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     folder.mkdir()
     (folder / "precious.npz").write_bytes(bytes(10_000))
-    records = []
+    states = []
     for number in range(4):
         event_log(tmp_path / f"logs{number}" / "run", losses_of(3_000, 500, number))
-        records.append(read(fresh(tmp_path / f"logs{number}")))
+        states.append(read(fresh(tmp_path / f"logs{number}")))
     whole = Cache(folder)
-    assert whole.keep(records[0])
-    one = whole.path_of(records[0])
+    assert whole.keep(states[0])
+    one = whole.path_of(states[0])
     assert one is not None
     tight = Cache(folder, most_bytes=int(2.5 * one.stat().st_size))
-    for number, record in enumerate(records):
-        tight.keep(record)
-        path = tight.path_of(record)
+    for number, state in enumerate(states):
+        tight.keep(state)
+        path = tight.path_of(state)
         assert path is not None
         os.utime(path, (1e9 + number, 1e9 + number))
     tight._make_room()
@@ -174,17 +174,17 @@ def test_the_cache_is_bounded(tmp_path: Path) -> None:
 def test_nothing_is_written_beside_the_runs(logs: Path, tmp_path: Path) -> None:
     """The folder of logs is as it was; the cache is its owner's alone; without one nothing is kept."""
     before = sorted(path for path in logs.rglob("*"))
-    record = read(fresh(logs))
-    assert Cache(tmp_path / "cache").keep(record)
+    state = read(fresh(logs))
+    assert Cache(tmp_path / "cache").keep(state)
 
     assert sorted(path for path in logs.rglob("*")) == before
     assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
-    assert Cache(None).keep(record) is False
+    assert Cache(None).keep(state) is False
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault(logs: Path, tmp_path: Path) -> None:
     """A file where the folder should be: the run is not kept, and that is all."""
     (tmp_path / "cache").write_text("")
-    record = read(fresh(logs))
+    state = read(fresh(logs))
 
-    assert Cache(tmp_path / "cache").keep(record) is False
+    assert Cache(tmp_path / "cache").keep(state) is False

@@ -23,14 +23,14 @@ from tests.synthetic import cosine, planned
 def opened(folder: Path) -> RunState:
     """The one run of a folder, read to its present end."""
     (found,) = found_runs((("", folder),))
-    record = RunState(found.name, open_source(found), None)
-    read(record)
-    return record
+    state = RunState(found.name, open_source(found), None)
+    read(state)
+    return state
 
 
-def read(record: RunState) -> None:
+def read(state: RunState) -> None:
     """Read to the present end."""
-    while record.advance(1.0):
+    while state.advance(1.0):
         pass
 
 
@@ -47,7 +47,7 @@ def test_a_run_that_grows_is_followed(tmp_path: Path) -> None:
             file.write(whole[-11:])
         grow(path.parent, losses[400:1_200], 401)
         until(lambda: ask(board.url, "run", run="run").json["rows"] == 1_200)
-        assert ask(board.url, "run", run="run").json["state"] == "live"
+        assert ask(board.url, "run", run="run").json["stage"] == "live"
 
 
 def test_runs_come_and_go(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_a_journal_is_better_than_event_files(tmp_path: Path) -> None:
     rates = cosine(1_000)
     event_log(tmp_path / "run", losses_of(1_000, 500, 0))
     journal_log(tmp_path / "run" / "scalewatch", planned(rates, 8e6, "mine"), losses_of(1_000, 800, 0), rates)
-    record = opened(tmp_path)
+    state = opened(tmp_path)
 
-    assert (record.source, record.run.total_steps, len(record.rows)) == ("journal", 1_000, 800)
-    assert record.name == "run"
+    assert (state.source, state.run.total_steps, len(state.rows)) == ("journal", 1_000, 800)
+    assert state.name == "run"
 
 
 def test_a_journal_that_cannot_be_read_leaves_the_event_files(tmp_path: Path) -> None:
@@ -93,20 +93,20 @@ def test_a_run_that_went_back_shows_what_counts(tmp_path: Path) -> None:
     for step in range(1, 201):
         first.append(observation_record(Observation(step, 4.0 - step / 200, 1e-3)))
     first.close()
-    record = opened(tmp_path)
-    before = record.columns()
+    state = opened(tmp_path)
+    before = state.columns()
     second = JournalWriter(tmp_path, run, resumes_after_step=100)
     for step in range(101, 151):
         second.append(observation_record(Observation(step, 3.25, 1e-3)))
     second.drain()
-    read(record)
-    after = record.columns()
+    read(state)
+    after = state.columns()
     second.close()
 
     assert before.steps.tolist() == list(range(1, 201))
     assert after.steps.tolist() == list(range(1, 151))
     assert set(after.losses[100:].tolist()) == {3.25}
-    assert all(look.step <= 150 for look in record.looks)
+    assert all(look.step <= 150 for look in state.looks)
 
 
 def test_what_a_journal_told_is_told(tmp_path: Path) -> None:
@@ -127,9 +127,9 @@ def test_what_a_journal_told_is_told(tmp_path: Path) -> None:
 def test_the_name_of_a_file_that_vanishes_is_no_fault(tmp_path: Path) -> None:
     """A record outlives its files: it keeps what it has read."""
     event_log(tmp_path / "run", losses_of(300, 300, 0))
-    record = opened(tmp_path)
+    state = opened(tmp_path)
     (tmp_path / "run" / NAME).unlink()
-    read(record)
+    read(state)
 
-    assert len(record.rows) == 300
-    assert record.guard.failed == {}
+    assert len(state.rows) == 300
+    assert state.guard.failed == {}

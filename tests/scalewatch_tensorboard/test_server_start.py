@@ -91,7 +91,7 @@ def test_routes_are_exact_and_all_there() -> None:
     plugin = ScaleWatchLoader().load(context("nowhere"))
     assert isinstance(plugin, ScaleWatchPlugin)
 
-    assert set(routes(plugin.library)) == set(DATA_ROUTES)
+    assert set(routes(plugin.registry)) == set(DATA_ROUTES)
     assert all("*" not in route for route in (*static_table(), *DATA_ROUTES))
     assert "/index.js" in static_table()
 

@@ -22,7 +22,7 @@ from scalewatch_tensorboard.views.figures import FIGURES
 from scalewatch_tensorboard.views.request import ChartRequest
 from scalewatch_tensorboard.views.whatif import what_if_of
 from tests.scalewatch_tensorboard.logs import event_log, journal_log, losses_of
-from tests.scalewatch_tensorboard.records import library_of
+from tests.scalewatch_tensorboard.registries import registry_of
 from tests.synthetic import cosine, planned
 
 TOTAL, DONE = 1_200, 800
@@ -35,9 +35,9 @@ def record_of(
     rates = cosine(TOTAL) if rates is None else rates
     losses = losses_of(TOTAL, done, 0) if losses is None else losses
     journal_log(folder / "run", planned(rates, 8e6) if run is None else run, losses, rates, ended=False)
-    record = library_of(folder).find("run")
-    assert record is not None
-    return record
+    state = registry_of(folder).find("run")
+    assert state is not None
+    return state
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,8 @@ def test_an_earlier_step_is_told_as_it_would_have_been_then(running: RunState, a
 def test_rates_that_were_only_seen_are_followed_back_too(tmp_path: Path) -> None:
     """Without a plan: the run's own rates up to there, and all is compared with holding them."""
     run = Run("run", total_steps=TOTAL)
-    record = record_of(tmp_path, run=run)
-    answer = what_if_of(record, ChartRequest(at=400.0))
+    state = record_of(tmp_path, run=run)
+    answer = what_if_of(state, ChartRequest(at=400.0))
 
     assert "hold the rate (the plan is not known)" == answer["outcomes"][0]["name"]
     assert answer["now"]["rate"] == pytest.approx(float(cosine(TOTAL)[399]), rel=0.01)
@@ -133,19 +133,19 @@ def test_where_nothing_can_be_said_a_sentence_says_why(kind: str, words: str, tm
     asked, rates = ChartRequest(), cosine(TOTAL)
     if kind == "no length":
         event_log(tmp_path / "run", losses_of(TOTAL, DONE, 0))
-        record = library_of(tmp_path).find("run")
-        assert record is not None
+        state = registry_of(tmp_path).find("run")
+        assert state is not None
     elif kind == "over":
-        record = record_of(tmp_path, done=TOTAL)
+        state = record_of(tmp_path, done=TOTAL)
     elif kind == "rate zero":
         rates = np.where(np.arange(1, TOTAL + 1) < DONE - 5, rates, 0.0)
-        record = record_of(tmp_path, rates=rates, run=planned(rates, 8e6))
+        state = record_of(tmp_path, rates=rates, run=planned(rates, 8e6))
     elif kind == "recites":
-        record = record_of(tmp_path, losses=losses_of(TOTAL, DONE, 0) / 20)
+        state = record_of(tmp_path, losses=losses_of(TOTAL, DONE, 0) / 20)
     else:
-        record = record_of(tmp_path)
+        state = record_of(tmp_path)
         asked = ChartRequest(at=10.0 if kind == "warm-up" else 0.0)
-    answer = what_if_of(record, asked)
+    answer = what_if_of(state, asked)
 
     assert words in answer["empty"]
     assert (None, []) == (answer["now"], answer["outcomes"])
@@ -153,10 +153,10 @@ def test_where_nothing_can_be_said_a_sentence_says_why(kind: str, words: str, tm
 
 def test_a_run_that_is_over_says_how_to_look_back_and_then_does(tmp_path: Path) -> None:
     """The sentence names the step field, and an earlier step answers."""
-    record = record_of(tmp_path, done=TOTAL)
+    state = record_of(tmp_path, done=TOTAL)
 
-    assert "choose an earlier step" in what_if_of(record, ChartRequest())["empty"]
-    assert math.isfinite(what_if_of(record, ChartRequest(at=600.0))["outcomes"][0]["final_loss"])
+    assert "choose an earlier step" in what_if_of(state, ChartRequest())["empty"]
+    assert math.isfinite(what_if_of(state, ChartRequest(at=600.0))["outcomes"][0]["final_loss"])
 
 
 @pytest.mark.parametrize("at", [None, 790.0])
@@ -189,9 +189,9 @@ def test_the_chart_shows_each_schedule_with_its_rates(running: RunState, dark: b
 
 def test_one_alternative_can_be_shown_alone_beside_the_plan(running: RunState) -> None:
     """By its name; a name that there is not shows all."""
-    library = RunRegistry(Logdirs("", (), (), None, None))
-    alone = json.dumps(FIGURES["whatif"](running, ChartRequest(alternative="hold"), library))
-    every = json.dumps(FIGURES["whatif"](running, ChartRequest(alternative="no such one"), library))
+    registry = RunRegistry(Logdirs("", (), (), None, None))
+    alone = json.dumps(FIGURES["whatif"](running, ChartRequest(alternative="hold"), registry))
+    every = json.dumps(FIGURES["whatif"](running, ChartRequest(alternative="no such one"), registry))
 
     assert "as planned" in alone
     assert "300 steps longer" not in alone
@@ -200,7 +200,7 @@ def test_one_alternative_can_be_shown_alone_beside_the_plan(running: RunState) -
 
 def test_where_nothing_can_be_said_the_chart_says_why(tmp_path: Path) -> None:
     """The same sentence as the table."""
-    record = record_of(tmp_path, done=TOTAL)
-    empty = FIGURES["whatif"](record, ChartRequest(), RunRegistry(Logdirs("", (), (), None, None)))["empty"]
+    state = record_of(tmp_path, done=TOTAL)
+    empty = FIGURES["whatif"](state, ChartRequest(), RunRegistry(Logdirs("", (), (), None, None)))["empty"]
 
-    assert what_if_of(record, ChartRequest())["empty"] == empty
+    assert what_if_of(state, ChartRequest())["empty"] == empty

@@ -57,29 +57,29 @@ class Cache:
         self.folder = folder
         self.most_bytes = most_bytes
 
-    def path_of(self, record: RunState) -> Path | None:
+    def path_of(self, state: RunState) -> Path | None:
         """Return where the replay of a run is kept: told by its files, its law and this version."""
         if self.folder is None:
             return None
-        law = "" if record.law is None else repr(record.law)
-        first = [path for path, _, _ in record.identity[:1]]
-        parts = [SCHEMA, scalewatch.__version__, record.name, record.source, first, law]
+        law = "" if state.law is None else repr(state.law)
+        first = [path for path, _, _ in state.identity[:1]]
+        parts = [SCHEMA, scalewatch.__version__, state.name, state.source, first, law]
         return self.folder / f"replay-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]}.npz"
 
-    def load(self, record: RunState) -> bool:
-        """Bring a new record to where a kept replay of it was; return whether there was one that fits.
+    def load(self, state: RunState) -> bool:
+        """Bring a new run to where a kept replay of it was; return whether there was one that fits.
 
         A log that has grown since then goes on from there: what was read is passed over.
         """
-        path = self.path_of(record)
+        path = self.path_of(state)
         if path is None or not path.is_file():
             return False
         try:
             meta, arrays = _read(path)
-            if not _same_log(meta["identity"], record.identity):
+            if not _same_log(meta["identity"], state.identity):
                 return False
             rows = Rows.of(arrays)
-            _restore(record, meta, rows)
+            _restore(state, meta, rows)
         # whatever else such a file may hold, it is none of ours
         except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, ScalewatchError) as fault:
             _log.info("scalewatch: %s is no replay that can be used (%s): it is made anew.", path, fault)
@@ -88,16 +88,16 @@ class Cache:
             os.utime(path)  # the oldest goes first
         return True
 
-    def keep(self, record: RunState) -> bool:
+    def keep(self, state: RunState) -> bool:
         """Keep a run that was read to its end; return whether it is kept.
 
         A folder that cannot be written is no reason to stop: it is told once a run in the log, at level info.
         """
-        path = self.path_of(record)
-        if path is None or record.rows_read < LEAST_ROWS or record.guard.failed:
+        path = self.path_of(state)
+        if path is None or state.rows_read < LEAST_ROWS or state.guard.failed:
             return False
-        with record.lock:
-            meta, arrays = _meta_of(record), record.rows.arrays()
+        with state.lock:
+            meta, arrays = _meta_of(state), state.rows.arrays()
         text = json.dumps(meta).encode()
         if len(text) > MOST_META_BYTES or sum(a.nbytes for a in arrays.values()) > MOST_FILE_BYTES - len(text) - 4096:
             return False
@@ -164,25 +164,25 @@ def _same_log(then: Any, now: list[tuple[str, int, int]]) -> bool:
     return True
 
 
-def _meta_of(record: RunState) -> dict[str, Any]:
-    traces = {"": record.noise_trace, **record.precursor_traces}
+def _meta_of(state: RunState) -> dict[str, Any]:
+    traces = {"": state.noise_trace, **state.precursor_traces}
     return {
         "schema": SCHEMA,
-        "identity": record.identity,
-        "rows_read": record.rows_read,
-        "taken": record.taken,
-        "seconds_last": record.seconds_last,
-        "told_by_journal": record.told_by_journal,
-        "findings": [finding_record(f) for f in record.findings],
-        "advice": [advice_record(a) for a in record.advice],
-        "looks": [list(look) for look in record.looks],
-        "validations": record.validations,
+        "identity": state.identity,
+        "rows_read": state.rows_read,
+        "taken": state.taken,
+        "seconds_last": state.seconds_last,
+        "told_by_journal": state.told_by_journal,
+        "findings": [finding_record(f) for f in state.findings],
+        "advice": [advice_record(a) for a in state.advice],
+        "looks": [list(look) for look in state.looks],
+        "validations": state.validations,
         "traces": {name: [trace.steps, trace.values, trace.every] for name, trace in traces.items()},
-        "monitor": record.monitor.state_dict(),
+        "monitor": state.monitor.state_dict(),
     }
 
 
-def _restore(record: RunState, meta: dict[str, Any], rows: Rows) -> None:
+def _restore(state: RunState, meta: dict[str, Any], rows: Rows) -> None:
     findings = [finding_from(f) for f in meta["findings"]]
     advice = [advice_from(a) for a in meta["advice"]]
     looks = [SavedForecast._make([*look[:-1], tuple(look[-1])]) for look in meta["looks"]]
@@ -190,12 +190,12 @@ def _restore(record: RunState, meta: dict[str, Any], rows: Rows) -> None:
     validations = [(int(step), float(loss)) for step, loss in meta["validations"]]
     identity = [(str(path), int(size), int(changed)) for path, size, changed in meta["identity"]]
     taken, rows_read, last = int(meta["taken"]), int(meta["rows_read"]), meta["seconds_last"]
-    record.monitor.load_state_dict(meta["monitor"])
-    # from here on nothing can fail: a record is restored as a whole or not at all
-    record.findings, record.advice, record.looks, record.validations = findings, advice, looks, validations
-    record.identity = identity
-    record.noise_trace = traces.pop("", ThinnedSeries())
-    record.precursor_traces = traces
-    record.told_by_journal = bool(meta["told_by_journal"])
-    record.seconds_last = last if isinstance(last, float | int) else None
-    record.resume_at(rows, taken, rows_read)
+    state.monitor.load_state_dict(meta["monitor"])
+    # from here on nothing can fail: a run is restored as a whole or not at all
+    state.findings, state.advice, state.looks, state.validations = findings, advice, looks, validations
+    state.identity = identity
+    state.noise_trace = traces.pop("", ThinnedSeries())
+    state.precursor_traces = traces
+    state.told_by_journal = bool(meta["told_by_journal"])
+    state.seconds_last = last if isinstance(last, float | int) else None
+    state.resume_at(rows, taken, rows_read)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, final
+from collections.abc import Callable
+from typing import Any, final
 
 from scalewatch.errors import ScalewatchError
 from scalewatch.guard import Guard
 from scalewatch_tensorboard.runs.cache import Cache
+from scalewatch_tensorboard.runs.logdirs import Found
+from scalewatch_tensorboard.runs.memory import return_large_pieces, trim
 from scalewatch_tensorboard.runs.preview import LEAST_BYTES, Preview
+from scalewatch_tensorboard.runs.registry import AbstractReader, RunRegistry
 from scalewatch_tensorboard.runs.rescheduled import rescheduled_state
 from scalewatch_tensorboard.runs.run_state import RunState
 from scalewatch_tensorboard.runs.source import open_source
-from scalewatch_tensorboard.server.memory import return_large_pieces, trim
-from scalewatch_tensorboard.views.overview import row_of
-
-if TYPE_CHECKING:
-    from scalewatch_tensorboard.runs.logdirs import Found
-    from scalewatch_tensorboard.runs.registry import RunRegistry
 
 __all__ = ["Ingester"]
 
@@ -43,8 +40,8 @@ SUMMARY_SECONDS = 1.0
 KEEP_SECONDS = 600.0
 #: Time that a request for such a run may take for its reading [s].
 AT_ONCE_SECONDS = 0.15
-#: Runs under a plan that a user guesses that are kept.
-MOST_PLANNED = 6
+#: Runs under a schedule that a user guesses that are kept.
+MOST_RESCHEDULED = 6
 #: Runs that are remembered as looked at.
 MOST_PREFERRED = 16
 
@@ -52,22 +49,26 @@ _CONSEQUENCE = "and is off until TensorBoard is started again"
 
 
 @final
-class Ingester:
-    """Reads the runs of a library.
+class Ingester(AbstractReader):
+    """Reads the runs of a registry.
 
     Args:
-        library: to be filled and kept up to date.
+        registry: to be filled and kept up to date. summary_of: makes a run's row of the overview.
+        warm_up: imports what the first chart needs, once all short logs are read.
     """
 
-    def __init__(self, library: RunRegistry) -> None:
-        self._library = library
+    def __init__(
+        self, registry: RunRegistry, summary_of: Callable[[RunState], dict[str, Any]], warm_up: Callable[[], None]
+    ) -> None:
+        self._summary_of, self._warm_up = summary_of, warm_up
+        self._registry = registry
         self._guard = Guard(consequence=_CONSEQUENCE)
-        self._cache = Cache(library.cache)
+        self._cache = Cache(registry.cache)
         self._wake = threading.Event()
         self._known: dict[str, Found] = {}
         self._unread: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
-        self._planned: dict[tuple[str, int | None, str | None], RunState] = {}
+        self._rescheduled: dict[tuple[str, int | None, str | None], RunState] = {}
         self._preferred: list[tuple[float, RunState]] = []
         self._next_search = float("-inf")
 
@@ -76,7 +77,7 @@ class Ingester:
         return_large_pieces()
         self._guard.call("law", self._load_law)
         self._guard.call("search and reading", self._turn)
-        self._guard.call("charts", _import_charts)
+        self._guard.call("charts", self._warm_up)
         while not self._guard.off:
             if not self._guard.call("search and reading", self._turn):
                 if self._guard.is_off("search and reading"):
@@ -84,30 +85,30 @@ class Ingester:
                 self._wake.wait(0.2)
                 self._wake.clear()
 
-    def prefer(self, record: RunState) -> None:
+    def prefer(self, state: RunState) -> None:
         """Read this run before the others from now on."""
         now = time.monotonic()
-        self._preferred = [(now, record), *((t, r) for t, r in self._preferred if r is not record)][:MOST_PREFERRED]
+        self._preferred = [(now, state), *((t, r) for t, r in self._preferred if r is not state)][:MOST_PREFERRED]
         self._wake.set()
 
-    def planned(self, record: RunState, total_steps: int | None, schedule: str | None) -> RunState:
-        """Return the run with another plan; a few of them are kept.
+    def rescheduled(self, state: RunState, total_steps: int | None, schedule: str | None) -> RunState:
+        """Return the run with other learning rates planned; a few of them are kept.
 
         Raises:
-            ScalewatchError: if there is no such plan.
+            ScalewatchError: if there is no such schedule.
         """
-        key = record.name, total_steps, schedule
+        key = state.name, total_steps, schedule
         with self._lock:
-            made = self._planned.pop(key, None)
-        if made is None or made.rows is not record.rows or made.stale:
-            if not len(record.rows):
-                return record
-            made = rescheduled_state(record, total_steps, schedule)
+            made = self._rescheduled.pop(key, None)
+        if made is None or made.rows is not state.rows or made.stale:
+            if not len(state.rows):
+                return state
+            made = rescheduled_state(state, total_steps, schedule)
             made.advance(AT_ONCE_SECONDS)  # a short run is ready with the answer
         with self._lock:
-            self._planned[key] = made
-            while len(self._planned) > MOST_PLANNED:
-                del self._planned[next(iter(self._planned))]
+            self._rescheduled[key] = made
+            while len(self._rescheduled) > MOST_RESCHEDULED:
+                del self._rescheduled[next(iter(self._rescheduled))]
         self.prefer(made)
         return made
 
@@ -117,91 +118,91 @@ class Ingester:
         if now >= self._next_search:
             self._search()
             self._next_search = time.monotonic() + SEARCH_SECONDS
-        if self._library.fits.work():
+        if self._registry.work.work():
             return True
-        record = self._next(now)
-        if record is None:
+        state = self._next(now)
+        if state is None:
             return False
-        self._library.busy.wait(MOST_WAIT_SECONDS)
-        self._read(record)
+        self._registry.busy.wait(MOST_WAIT_SECONDS)
+        self._read(state)
         time.sleep(BREATH_SECONDS)
         return True
 
     def _next(self, now: float) -> RunState | None:
         """The run to be read next: those looked at lately, then the shortest, then those that are due."""
         with self._lock:
-            planned = list(self._planned.values())
-        runs = [*self._library.runs(), *planned]
+            rescheduled = list(self._rescheduled.values())
+        runs = [*self._registry.runs(), *rescheduled]
         there = set(map(id, runs))
-        for _, record in self._preferred:
-            if id(record) in there and self._due(record, now):
-                return record
-        due = [record for record in runs if self._due(record, now)]
+        for _, state in self._preferred:
+            if id(state) in there and self._due(state, now):
+                return state
+        due = [state for state in runs if self._due(state, now)]
         return min(due, key=lambda r: (r.caught_up, r.bytes_total, r.name), default=None)
 
-    def _due(self, record: RunState, now: float) -> bool:
-        if record.state == "failed":
+    def _due(self, state: RunState, now: float) -> bool:
+        if state.stage == "failed":
             return False
-        return not record.caught_up or now >= record.next_look
+        return not state.caught_up or now >= state.next_look
 
-    def _read(self, record: RunState) -> None:
-        if record.preview is not None:
-            if not record.guard.call("preview", record.preview.advance, SLICE_SECONDS, record.rows, record.lock):
-                record.preview = None
+    def _read(self, state: RunState) -> None:
+        if state.preview is not None:
+            if not state.guard.call("preview", state.preview.advance, SLICE_SECONDS, state.rows, state.lock):
+                state.preview = None
                 trim()
-            record.version += 1
-            if time.monotonic() >= record.next_summary:
-                self._summarise(record)
-                record.next_summary = time.monotonic() + SUMMARY_SECONDS
+            state.version += 1
+            if time.monotonic() >= state.next_summary:
+                self._summarise(state)
+                state.next_summary = time.monotonic() + SUMMARY_SECONDS
             return
-        before, state = record.version, record.state
-        more = record.guard.call("reading", record.advance, SLICE_SECONDS)
+        before, stage = state.version, state.stage
+        more = state.guard.call("reading", state.advance, SLICE_SECONDS)
         if more is None:
-            record.fail(record.guard.failed.get("reading", "its parts failed"))
+            state.fail(state.guard.failed.get("reading", "its parts failed"))
         now = time.monotonic()
         if more:
-            if now >= record.next_summary:
-                self._summarise(record)
-                record.next_summary = now + SUMMARY_SECONDS
+            if now >= state.next_summary:
+                self._summarise(state)
+                state.next_summary = now + SUMMARY_SECONDS
             return
-        if record.stale:
-            self._known.pop(record.name, None)  # found anew by the next search
+        if state.stale:
+            self._known.pop(state.name, None)  # found anew by the next search
             self._next_search = now
-        lately = any(r is record and now - t < LOOKED_AT_SECONDS for t, r in self._preferred)
-        record.next_look = now + (LIVE_SECONDS if lately or record.state == "live" else IDLE_SECONDS)
-        if record.version != before or record.state != state or not record.summary:
-            with record.lock:
-                record.guard.call("looks", record.newest_look)
-            self._summarise(record)
-        if record.identity != record.kept and (record.state != "live" or now >= record.next_keep):
-            record.kept, record.next_keep = record.identity, now + KEEP_SECONDS
-            if not record.planned and record.bytes_total >= LEAST_BYTES:
+        lately = any(r is state and now - t < LOOKED_AT_SECONDS for t, r in self._preferred)
+        state.next_look = now + (LIVE_SECONDS if lately or state.stage == "live" else IDLE_SECONDS)
+        if state.version != before or state.stage != stage or not state.summary:
+            with state.lock:
+                state.guard.call("looks", state.newest_look)
+            self._summarise(state)
+        if state.identity != state.kept and (state.stage != "live" or now >= state.next_keep):
+            state.kept, state.next_keep = state.identity, now + KEEP_SECONDS
+            if not state.rescheduled and state.bytes_total >= LEAST_BYTES:
                 trim()
-            if not record.planned:
-                self._guard.call("cache", self._cache.keep, record)
+            if not state.rescheduled:
+                self._guard.call("cache", self._cache.keep, state)
 
-    def _summarise(self, record: RunState) -> None:
-        made = record.guard.call("summary", row_of, record)
+    def _summarise(self, state: RunState) -> None:
+        made = state.guard.call("summary", self._summary_of, state)
         if made is not None:
-            record.summary = made
+            state.summary = made
 
     def _load_law(self) -> None:
-        path = self._library.where.law
+        path = self._registry.logdirs.law
         if path is None:
             return
         from scalewatch.laws import load_law
 
         try:
-            self._library.law = load_law(path)
+            self._registry.law = load_law(path)
         except ScalewatchError as fault:
-            self._library.law_trouble = str(fault)
+            self._registry.law_trouble = str(fault)
             _log.warning("scalewatch: --scalewatch_law: %s", fault)
 
     def _search(self) -> None:
-        library = self._library
-        found = {one.name: one for one in library.found()}
-        for name in [record.name for record in library.runs() if record.name not in found]:
-            library.drop(name)
+        registry = self._registry
+        found = {one.name: one for one in registry.found()}
+        for name in [state.name for state in registry.runs() if state.name not in found]:
+            registry.drop(name)
             self._known.pop(name, None)
         troubles: list[str] = []
         for name, one in found.items():
@@ -214,34 +215,22 @@ class Ingester:
                 troubles.append(tried[1])
                 continue
             try:
-                record = RunState(name, open_source(one), library.law)
+                state = RunState(name, open_source(one), registry.law)
             except ScalewatchError as fault:
                 self._unread[name] = size, f"{name}: {fault}"
                 troubles.append(f"{name}: {fault}")
                 continue
-            record.identity = record.origin.identity()
-            if self._guard.call("cache", self._cache.load, record):
-                record.kept = record.identity
-            elif record.bytes_total >= LEAST_BYTES:
-                record.preview = Preview(open_source(one))
-                record.state = "reading"
+            state.identity = state.origin.identity()
+            if self._guard.call("cache", self._cache.load, state):
+                state.kept = state.identity
+            elif state.bytes_total >= LEAST_BYTES:
+                state.preview = Preview(open_source(one))
+                state.stage = "reading"
             self._known[name] = one
-            record.summary = row_of(record)
-            library.put(record)
-        library.troubles = troubles
-        library.searched = True
-
-
-def _import_charts() -> None:
-    """Have at hand what the first chart needs, which takes half a second to import."""
-    from scalewatch_tensorboard.views.figures import FIGURES
-
-    if FIGURES:
-        try:
-            importlib.import_module("altair")
-            importlib.import_module("scalewatch.charts")
-        except ImportError as fault:
-            _log.warning("scalewatch: no charts in TensorBoard: %s (pip install 'scalewatch[tensorboard]').", fault)
+            state.summary = self._summary_of(state)
+            registry.put(state)
+        registry.troubles = troubles
+        registry.searched = True
 
 
 def _size(found: Found) -> int:

@@ -1,4 +1,4 @@
-"""A run under another plan than its log tells: watched anew from the rows that were read."""
+"""A run with other learning rates planned than its log tells: watched anew from the rows that were read."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ BLOCK_ROWS = 1_024
 
 @final
 class RowsOf(AbstractSource):
-    """The rows of a record as a source.
+    """The rows of a run that was read, as a source.
 
     Args:
-        record: of the run as its log tells it.
+        state: of the run as its log tells it.
     """
 
-    def __init__(self, record: RunState) -> None:
-        super().__init__(record.origin.run)
-        self.kind = record.source
+    def __init__(self, state: RunState) -> None:
+        super().__init__(state.origin.run)
+        self.kind = state.source
         self.registered = None
-        self._record = record
+        self._state = state
         self._place = 0
-        self._rewinds = record.rows.rewinds
+        self._rewinds = state.rows.rewinds
 
     def rows(self) -> Iterator[Observation | int]:
         """Yield the rows that have come."""
         while not self.stale:
-            columns, place = self._record.columns(), self._place
+            columns, place = self._state.columns(), self._place
             block = [column[place : place + BLOCK_ROWS].tolist() for column in columns]
             if not block[0]:
                 return
@@ -55,41 +55,41 @@ class RowsOf(AbstractSource):
 
     @property
     def stale(self) -> bool:
-        """Whether the record went back, so that what was taken from it no longer counts."""
-        return self._record.rows.rewinds != self._rewinds
+        """Whether the run went back, so that what was taken from it no longer counts."""
+        return self._state.rows.rewinds != self._rewinds
 
     def files(self) -> list[Path]:
-        """The files of the record."""
-        return self._record.origin.files()
+        """The files of the run."""
+        return self._state.origin.files()
 
     @property
     def bytes_read(self) -> int:
         """How far the reading is [bytes]."""
-        whole = max(len(self._record.rows), 1)
-        return round(self._record.bytes_total * self._place / whole)
+        whole = max(len(self._state.rows), 1)
+        return round(self._state.bytes_total * self._place / whole)
 
     @property
     def notes(self) -> list[str]:
-        """What was said of the reading of the record."""
-        return self._record.origin.notes
+        """What is to be said of the reading of the run."""
+        return self._state.origin.notes
 
     @property
     def columns(self) -> dict[str, str]:
         """The log's name of each field."""
-        return self._record.origin.columns
+        return self._state.origin.columns
 
 
-def rescheduled_state(record: RunState, total_steps: int | None, schedule: str | None) -> RunState:
-    """Return the run watched with another plan, its rows shared; nothing is read yet.
+def rescheduled_state(state: RunState, total_steps: int | None, schedule: str | None) -> RunState:
+    """Return the run watched with another schedule, its rows shared; nothing is read yet.
 
     Raises:
         ConfigError: if the schedule is none. RunError: if the length is none that a run has.
     """
-    columns = record.columns()
+    columns = state.columns()
     plan = assumed_schedule(
-        record.name, record.origin.run, columns.steps, columns.learning_rates, total_steps, schedule, options=False
+        state.name, state.origin.run, columns.steps, columns.learning_rates, total_steps, schedule, options=False
     )
-    made = RunState(record.name, RowsOf(record), record.law, plan=plan, base=record)
-    made.identity, made.validations = record.identity, record.validations
-    made.precursor_traces = record.precursor_traces
+    made = RunState(state.name, RowsOf(state), state.law, plan=plan, base=state)
+    made.identity, made.validations = state.identity, state.validations
+    made.precursor_traces = state.precursor_traces
     return made

@@ -63,7 +63,7 @@ class RunState:
     Attributes:
         lock: held by whoever reads `monitor` or changes anything here; for milliseconds.
         findings: all, oldest first. advice: as it was given, oldest first. looks: forecasts on the way.
-        state: waiting, reading, live, finished or failed. version: rises with each change.
+        stage: waiting, reading, live, finished or failed. version: rises with each change.
         summary: the row of the overview, made anew by whoever follows the run.
         next_look, next_summary, next_keep: when they are due, monotonic [s]. kept: files as they were when it was kept.
         preview: of its rows, before they are watched; None when that is done.
@@ -91,7 +91,7 @@ class RunState:
         self.advice: list[Advice] = []
         self.looks: list[SavedForecast] = []
         self.validations: list[tuple[int, float]] = []
-        self.state = "waiting"
+        self.stage = "waiting"
         self.version = self.rows_read = 0
         self.seconds_last: float | None = None
         self.summary: dict[str, Any] = {}
@@ -119,7 +119,7 @@ class RunState:
         return self.origin.kind
 
     @property
-    def planned(self) -> bool:
+    def rescheduled(self) -> bool:
         """Whether this is a run under another plan than its log tells."""
         return self._base is not None
 
@@ -226,7 +226,7 @@ class RunState:
                 return False
             self._reading = self.origin.rows()
             if not self.caught_up:
-                self.state = "reading"
+                self.stage = "reading"
         while True:
             chunk = list(itertools.islice(self._reading, CHUNK_ROWS))
             with self.lock:
@@ -249,16 +249,16 @@ class RunState:
         self.settle()
 
     def settle(self) -> None:
-        """Say in which state the run is, after its log was read to the present end."""
+        """Say at which stage the run is, after its log was read to the present end."""
         newest = max((changed for _, _, changed in self.identity), default=0) / 1e9
         total = self.run.total_steps
         ended = total is not None and (self._newest_step or 0) >= total
         silent = time.time() - newest > SILENT_SECONDS
-        self.state = "waiting" if not len(self.rows) else "finished" if ended or silent else "live"
+        self.stage = "waiting" if not len(self.rows) else "finished" if ended or silent else "live"
 
     def fail(self, why: str) -> None:
         """Give the run up."""
-        self.state, self.caught_up, self._reading = "failed", True, None
+        self.stage, self.caught_up, self._reading = "failed", True, None
         self.guard.failed.setdefault("reading", why)
         self.version += 1
 

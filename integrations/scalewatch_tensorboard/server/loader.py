@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, final
 
 from tensorboard.plugins import base_plugin
 
+from scalewatch_tensorboard.server import NAME
+
 if TYPE_CHECKING:
     from scalewatch_tensorboard.server.plugin import ScaleWatchPlugin
 
 __all__ = ["ScaleWatchLoader"]
 
 _log = logging.getLogger("scalewatch")
-
-#: Our own name among TensorBoard's plugins.
-NAME = "scalewatch"
 
 
 @final

@@ -28,7 +28,7 @@ MOST_NUMBER = 1e30
 MOST_STEPS = 10**12
 
 
-def run_of(library: RunRegistry, args: Any, parameter: str = "run") -> RunState:
+def run_of(registry: RunRegistry, args: Any, parameter: str = "run") -> RunState:
     """Return the run that a parameter names.
 
     Raises:
@@ -37,24 +37,24 @@ def run_of(library: RunRegistry, args: Any, parameter: str = "run") -> RunState:
     name = args.get(parameter, "")
     if not name:
         raise BadRequestError(f"`{parameter}` must be the name of a run.")
-    return _known(library, name)
+    return _known(registry, name)
 
 
-def _known(library: RunRegistry, name: str) -> RunState:
-    record = library.find(name)
-    if record is None:
+def _known(registry: RunRegistry, name: str) -> RunState:
+    state = registry.find(name)
+    if state is None:
         raise BadRequestError(f"There is no run of the name {name!r:.200}.", 404)
-    return record
+    return state
 
 
-def chart_request(library: RunRegistry, args: Any) -> tuple[RunState, ChartRequest]:
+def chart_request(registry: RunRegistry, args: Any) -> tuple[RunState, ChartRequest]:
     """Return the run and what is asked of it, all checked.
 
     Raises:
         BadRequestError: with the parameter, what it must be and what was got.
     """
-    record = run_of(library, args)
-    compare = list(dict.fromkeys(name for name in args.getlist("compare") if name and name != record.name))
+    state = run_of(registry, args)
+    compare = list(dict.fromkeys(name for name in args.getlist("compare") if name and name != state.name))
     if len(compare) > MOST_COMPARED:
         raise BadRequestError(f"`compare` may be given {MOST_COMPARED} times (got {len(compare)}).")
     reference = args.get("reference", "")
@@ -65,8 +65,8 @@ def chart_request(library: RunRegistry, args: Any) -> tuple[RunState, ChartReque
         yscale=one_of(args, "yscale", SCALES, "linear") or "linear",
         from_=_number(args, "from"),
         to=_number(args, "to"),
-        compare=tuple(_known(library, name) for name in compare),
-        reference=_known(library, reference) if reference else None,
+        compare=tuple(_known(registry, name) for name in compare),
+        reference=_known(registry, reference) if reference else None,
         dark=one_of(args, "dark", ("0", "1"), "0") == "1",
         width=int(min(max(_number(args, "width") or 900, LEAST_WIDTH), MOST_WIDTH)),
         total_steps=total,
@@ -79,7 +79,7 @@ def chart_request(library: RunRegistry, args: Any) -> tuple[RunState, ChartReque
     )
     if wanted.from_ is not None and wanted.to is not None and not wanted.from_ < wanted.to:
         raise BadRequestError(f"`from` must be below `to` (got {wanted.from_:g} and {wanted.to:g}).")
-    return library.planned(record, total, schedule), wanted
+    return registry.rescheduled(state, total, schedule), wanted
 
 
 def one_of(args: Mapping[str, str], name: str, words: tuple[str, ...], default: str | None) -> str | None:

@@ -11,7 +11,7 @@ from scalewatch_tensorboard.server.request_parsing import chart_request, one_of
 from scalewatch_tensorboard.server.responses import MAX_ANSWER_BYTES, BadRequestError, Handler, Text, to_json
 from scalewatch_tensorboard.server.vega import Vega
 from scalewatch_tensorboard.views.overview import page_of
-from scalewatch_tensorboard.views.rows import rows_of
+from scalewatch_tensorboard.views.rows import csv_of, file_name, rows_of
 
 if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.registry import RunRegistry
@@ -26,38 +26,38 @@ READING = "This run is being read: its charts come in a moment."
 WAITING = "This run has no row with a loss yet. It is looked at again every few seconds."
 
 
-def routes(library: RunRegistry) -> Mapping[str, Handler]:
+def routes(registry: RunRegistry) -> Mapping[str, Handler]:
     """Return route -> handler; while one of them is at work, the reading in the background waits."""
-    vega = Vega(library.cache)
+    vega = Vega(registry.cache)
     handlers: dict[str, Handler] = {
-        "/runs": lambda request: _runs(library),
-        "/run": lambda request: _run(library, request),
-        "/chart": lambda request: _chart(library, request),
-        "/whatif": lambda request: _whatif(library, request),
-        "/rows": lambda request: _rows(library, request),
+        "/runs": lambda request: _runs(registry),
+        "/run": lambda request: _run(registry, request),
+        "/chart": lambda request: _chart(registry, request),
+        "/whatif": lambda request: _whatif(registry, request),
+        "/rows": lambda request: _rows(registry, request),
     }
-    return {route: _busy(library, handler) for route, handler in handlers.items()} | {
+    return {route: _busy(registry, handler) for route, handler in handlers.items()} | {
         "/vega.js": lambda request: vega.answer()
     }
 
 
-def _busy(library: RunRegistry, handler: Handler) -> Handler:
+def _busy(registry: RunRegistry, handler: Handler) -> Handler:
     def answered(request: Request) -> dict[str, Any] | Text:
-        with library.busy:
+        with registry.busy:
             return handler(request)
 
     return answered
 
 
-def _runs(library: RunRegistry) -> dict[str, Any]:
-    rows = [record.summary | {"state": record.state} for record in library.runs() if record.summary]
+def _runs(registry: RunRegistry) -> dict[str, Any]:
+    rows = [state.summary | {"stage": state.stage} for state in registry.runs() if state.summary]
     answer = {
-        "logdir": library.where.shown,
-        "law": None if library.where.law is None else library.where.law.name,
-        "law_trouble": library.law_trouble or None,
-        "generation": library.generation,
-        "searched": library.searched,
-        "troubles": library.troubles[:MOST_TROUBLES],
+        "logdir": registry.logdirs.shown,
+        "law": None if registry.logdirs.law is None else registry.logdirs.law.name,
+        "law_trouble": registry.law_trouble or None,
+        "generation": registry.generation,
+        "searched": registry.searched,
+        "troubles": registry.troubles[:MOST_TROUBLES],
         "runs": rows,
         "left_out": 0,
     }
@@ -71,35 +71,37 @@ def _runs(library: RunRegistry) -> dict[str, Any]:
     return answer
 
 
-def _run(library: RunRegistry, request: Request) -> dict[str, Any]:
-    record, _ = chart_request(library, request.args)
-    library.asked_for(record)
-    return page_of(record)
+def _run(registry: RunRegistry, request: Request) -> dict[str, Any]:
+    state, _ = chart_request(registry, request.args)
+    registry.prefer(state)
+    return page_of(state)
 
 
-def _chart(library: RunRegistry, request: Request) -> dict[str, Any]:
+def _chart(registry: RunRegistry, request: Request) -> dict[str, Any]:
     from scalewatch_tensorboard.views.figures import FIGURES
 
     name = request.args.get("chart", "")
     figure = FIGURES.get(name)
     if figure is None:
         raise BadRequestError(f"`chart` must be one of {', '.join(FIGURES)} (got {name!r:.60}).")
-    record, wanted = chart_request(library, request.args)
-    library.asked_for(record)
-    if not len(record.columns().steps):
-        return {"empty": WAITING if record.caught_up else READING, "read": record.read}
-    return figure(record, wanted, library)
+    state, wanted = chart_request(registry, request.args)
+    registry.prefer(state)
+    if not len(state.columns().steps):
+        return {"empty": WAITING if state.caught_up else READING, "read": state.read}
+    return figure(state, wanted, registry)
 
 
-def _whatif(library: RunRegistry, request: Request) -> dict[str, Any]:
+def _whatif(registry: RunRegistry, request: Request) -> dict[str, Any]:
     from scalewatch_tensorboard.views.whatif import what_if_of
 
-    record, wanted = chart_request(library, request.args)
-    library.asked_for(record)
-    return what_if_of(record, wanted)
+    state, wanted = chart_request(registry, request.args)
+    registry.prefer(state)
+    return what_if_of(state, wanted)
 
 
-def _rows(library: RunRegistry, request: Request) -> dict[str, Any] | Text:
-    record, wanted = chart_request(library, request.args)
-    form = one_of(request.args, "format", ("csv", "json"), "json") or "json"
-    return rows_of(record, wanted.from_, wanted.to, form)
+def _rows(registry: RunRegistry, request: Request) -> dict[str, Any] | Text:
+    state, wanted = chart_request(registry, request.args)
+    rows = rows_of(state, wanted.from_, wanted.to)
+    if one_of(request.args, "format", ("csv", "json"), "json") == "json":
+        return rows
+    return Text(csv_of(rows), "text/csv", name=f"{file_name(state.name)}.csv")

@@ -60,6 +60,6 @@ export class AdvicePanel {
       const told = before.map((each) => h("li", {}, h("details", {}, h("summary", {}, h("span", { class: "what" }, capital(each.action)), h("span", { class: "where" }, `step ${count(each.step) || DASH}`)), card(each))));
       replace(this.history, told.length ? h("ul", { class: "incident-list" }, told) : emptyState("Nothing else was advised so far."));
     }
-    this.incidents.fill(detail.findings ?? [], detail.open ?? [], detail.state === "reading" && detail.read < 1);
+    this.incidents.fill(detail.findings ?? [], detail.open ?? [], detail.stage === "reading" && detail.read < 1);
   }
 }

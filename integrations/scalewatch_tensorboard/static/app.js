@@ -84,12 +84,12 @@ export class App {
     this.logdir = answer.logdir ?? "";
     this.searched = answer.searched !== false;
     this.troubles = [answer.law_trouble, ...(answer.troubles ?? [])].filter(Boolean);
-    const live = answer.runs.filter(({ state }) => state === "live" || state === "reading").length;
-    this.poller.soon = !this.searched || answer.runs.some(({ state }) => state === "reading" || state === "waiting");
+    const live = answer.runs.filter(({ stage }) => stage === "live" || stage === "reading").length;
+    this.poller.soon = !this.searched || answer.runs.some(({ stage }) => stage === "reading" || stage === "waiting");
     this.beat(live ? `${plural(live, "run")} live` : answer.runs.length ? "up to date" : "waiting for runs", live > 0);
     const versions = new Map(answer.runs.map((row) => [row.name, JSON.stringify(row)]));
     const same = versions.size === this.versions.size && [...versions].every(([name, text]) => this.versions.get(name) === text);
-    const finished = answer.runs.filter(({ state }) => state === "finished").map(({ name }) => name);
+    const finished = answer.runs.filter(({ stage }) => stage === "finished").map(({ name }) => name);
     this.ladder = JSON.stringify([this.law, finished]);
     if (same && this.answered) return;
     this.answered = true;

@@ -83,7 +83,7 @@ export class Overview {
   fill() {
     const runs = this.app.runs;
     const wanted = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const text = (row) => `${row.name} ${row.headline ?? ""} ${row.state}`.toLowerCase();
+    const text = (row) => `${row.name} ${row.headline ?? ""} ${row.stage}`.toLowerCase();
     const kept = runs.filter((row) => wanted.every((word) => text(row).includes(word)));
     const column = COLUMNS.find(({ key }) => key === this.sort.key);
     kept.sort((one, other) => compare(one, other, column, this.sort.up));
@@ -148,7 +148,7 @@ function cells(row) {
   const place = (key, numeric, ...children) => h("td", { class: numeric ? `${key} numeric` : key }, children);
   const small = (text, title) => (text ? h("span", { class: "small", title }, text) : null);
   const name = h("button", { type: "button", class: "run-name", title: `${row.name}, read from its ${row.source}`, tabindex: -1 }, row.name || ".");
-  const reading = row.state === "reading" && row.read < 1;
+  const reading = row.stage === "reading" && row.read < 1;
   const done = typeof row.progress === "number";
   const incidents = row.open_incidents ? `${count(row.open_incidents)} open` : row.incidents ? count(row.incidents) : "0";
   const told = row.forecast;

@@ -77,7 +77,7 @@ export class RunPanel {
   tell(detail) {
     this.detail = detail;
     this.axes.x.set(this.app.state.now.x, detail.axes);
-    this.incidents.fill(detail.findings ?? [], detail.open ?? [], detail.state === "reading" && detail.read < 1);
+    this.incidents.fill(detail.findings ?? [], detail.open ?? [], detail.stage === "reading" && detail.read < 1);
     this.plan.tell(detail);
     const notes = detail.notes ?? [];
     replace(this.notes, notes.length ? [h("h2", {}, "Notes on this log"), h("ul", {}, notes.map((note) => h("li", {}, note)))] : []);

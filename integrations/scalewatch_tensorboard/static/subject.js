@@ -28,7 +28,7 @@ export class Subject {
 
 function facts(row) {
   const fact = (name, ...value) => h("div", { class: "fact" }, h("span", { class: "small" }, name), h("span", {}, value));
-  const reading = row.state === "reading" && row.read < 1;
+  const reading = row.stage === "reading" && row.read < 1;
   return [
     h("div", { class: "fact verdict" }, badge(row), headline(row) ? h("span", { class: "headline" }, headline(row)) : null),
     fact("Progress", position(row)),

@@ -18,9 +18,9 @@ export function rank(row) {
 }
 
 function level(row) {
-  if (row.state === "failed" || !row.rows) return row.state in LEVELS ? row.state : "waiting";
+  if (row.stage === "failed" || !row.rows) return row.stage in LEVELS ? row.stage : "waiting";
   // what is not read yet is not healthy yet
-  if (row.level === "healthy" && row.state === "reading" && row.read < 1) return "reading";
+  if (row.level === "healthy" && row.stage === "reading" && row.read < 1) return "reading";
   return row.level in LEVELS ? row.level : "healthy";
 }
 

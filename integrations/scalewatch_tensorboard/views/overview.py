@@ -30,47 +30,47 @@ NOTE_LETTERS, MOST_NOTES = 400, 40
 LAST_SHARE, LAST_ROWS = 0.01, 5
 
 
-def row_of(record: RunState) -> dict[str, Any]:
+def row_of(state: RunState) -> dict[str, Any]:
     """Return the run's row in the overview; made by the thread that follows it, so that a request only picks it up."""
-    with record.lock:
-        verdict = record.monitor.verdict()
-        forecast = None if verdict.finished else record.monitor.forecast()
-        open_now = list(record.monitor.open_incidents)
-        total = record.run.total_steps
-    columns = record.columns()
+    with state.lock:
+        verdict = state.monitor.verdict()
+        forecast = None if verdict.finished else state.monitor.forecast()
+        open_now = list(state.monitor.open_incidents)
+        total = state.run.total_steps
+    columns = state.columns()
     step = int(columns.steps[-1]) if len(columns.steps) else None
     pages_now = [f for f in open_now if f.pages]
     lost = any(f.severity is Severity.CRITICAL for f in open_now)
-    level = "lost" if lost else "trouble" if pages_now else "past" if record.worst() else "healthy"
+    level = "lost" if lost else "trouble" if pages_now else "past" if state.worst() else "healthy"
     low, high = (None, None) if forecast is None else forecast.interval(0.8)
     return {
-        "name": record.name,
-        "source": record.source,
-        "state": record.state,
-        "read": round(record.read, 4),
+        "name": state.name,
+        "source": state.source,
+        "stage": state.stage,
+        "read": round(state.read, 4),
         "rows": len(columns.steps),
         "step": step or 0,
         "total_steps": total,
         "progress": None if total is None else round(min((step or 0) / total, 1.0), 4),
         "level": level,
-        "headline": _headline(record, verdict.headline),
+        "headline": _headline(state, verdict.headline),
         "last_loss": _last_loss(columns.losses) if verdict.last_loss is None else verdict.last_loss,
         "final_loss": verdict.final_loss,
         "forecast": None if forecast is None else {"final_loss": forecast.final_loss, "low": low, "high": high},
         "gap": _gap(verdict.law_gap, verdict.gap_ends_at),
         "open_incidents": len(pages_now),
-        "incidents": sum(1 for f in record.findings if f.phase is Phase.OPENED and f.pages),
-        "seconds_last": _unix(record),
+        "incidents": sum(1 for f in state.findings if f.phase is Phase.OPENED and f.pages),
+        "seconds_last": _unix(state),
         "spark": _spark(columns.steps, columns.losses),
-        "notes": len(record.notes),
+        "notes": len(state.notes),
     }
 
 
-def _headline(record: RunState, headline: str) -> str:
-    if record.state == "failed":
-        return next(iter(record.guard.failed.values()), "could not be read")[:NOTE_LETTERS]
-    if not record.rows_read:
-        return "being read" if record.state == "reading" else "no rows yet"
+def _headline(state: RunState, headline: str) -> str:
+    if state.stage == "failed":
+        return next(iter(state.guard.failed.values()), "could not be read")[:NOTE_LETTERS]
+    if not state.rows_read:
+        return "being read" if state.stage == "reading" else "no rows yet"
     return headline
 
 
@@ -97,9 +97,9 @@ def _gap(gap: LawResidual | None, ends_at: int | None) -> dict[str, Any] | None:
     }
 
 
-def _unix(record: RunState) -> float | None:
+def _unix(state: RunState) -> float | None:
     """When the log was last written to, since 1970 [s]."""
-    newest = max((changed for _, _, changed in record.identity), default=None)
+    newest = max((changed for _, _, changed in state.identity), default=None)
     return None if newest is None else round(newest / 1e9, 1)
 
 
@@ -117,28 +117,28 @@ def _spark(steps: np.ndarray, losses: np.ndarray) -> list[list[float]]:
     return [[int(step), float(f"{mean:.5g}")] for step, mean in zip(middles, means, strict=True)]
 
 
-def page_of(record: RunState) -> dict[str, Any]:
+def page_of(state: RunState) -> dict[str, Any]:
     """Return everything of a run that is not a chart."""
-    with record.lock:
-        forecast = record.forecast()
-        advice = record.monitor.advice()
-        open_now = [finding_plain(f) for f in record.monitor.open_incidents]
-        row = row_of(record)
-    registered = record.registered
-    findings = record.findings
+    with state.lock:
+        forecast = state.forecast()
+        advice = state.monitor.advice()
+        open_now = [finding_plain(f) for f in state.monitor.open_incidents]
+        row = row_of(state)
+    registered = state.registered
+    findings = state.findings
     if len(findings) > MOST_FINDINGS:
         pages = [n for n, f in enumerate(findings) if f.pages][-MOST_FINDINGS // 2 :]
         kept = sorted({*pages, *range(len(findings) - MOST_FINDINGS // 2, len(findings))})
     else:
         kept = list(range(len(findings)))
     return row | {
-        "plan": _plan(record),
-        "columns": record.origin.columns,
-        "notes": [note[:NOTE_LETTERS] for note in record.notes[:MOST_NOTES]],
+        "plan": _plan(state),
+        "columns": state.origin.columns,
+        "notes": [note[:NOTE_LETTERS] for note in state.notes[:MOST_NOTES]],
         "findings": [finding_plain(findings[n]) | {"index": n} for n in kept],
         "findings_left_out": len(findings) - len(kept),
         "open": open_now,
-        "advice": _advice(advice, record.advice),
+        "advice": _advice(advice, state.advice),
         "forecast": _forecast(forecast),
         "registered": None
         if registered is None
@@ -148,13 +148,13 @@ def page_of(record: RunState) -> dict[str, Any]:
             "high": registered.high,
             "total_steps": registered.total_steps,
         },
-        "detectors": record.detectors(),
-        "axes": record.axes,
+        "detectors": state.detectors(),
+        "axes": state.axes,
     }
 
 
-def _plan(record: RunState) -> dict[str, Any]:
-    run = record.run
+def _plan(state: RunState) -> dict[str, Any]:
+    run = state.run
     rates = run.learning_rates
     knots: list[list[float]] | None = None
     if rates is not None:

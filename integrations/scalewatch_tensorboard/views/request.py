@@ -25,7 +25,7 @@ class ChartRequest:
         from_, to: the window in units of `x`; None for all.
         compare: runs to be drawn beside. reference: the run that others are held against, None for none.
         dark: colours for a dark page. width: of the chart [px].
-        total_steps, schedule: a user's guess at the plan; already part of the record that a figure is given.
+        total_steps, schedule: a user's guess at the plan; already part of the run that a figure is given.
         at: step at which a what-if begins. extend: a longer run [steps]. decay: hold, then decay over so many steps
             to the planned end [steps]. rate: a factor on the learning rate.
         alternative: name of the alternative to show; None for the usual ones.

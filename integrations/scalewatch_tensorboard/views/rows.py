@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch_tensorboard.server.responses import Text
-
 if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.run_state import RunState
 
-__all__ = ["MOST_ROWS", "rows_of"]
+__all__ = ["MOST_ROWS", "csv_of", "file_name", "rows_of"]
 
 #: Rows of one answer.
 MOST_ROWS = 2_000
@@ -22,16 +20,16 @@ MOST_ROWS = 2_000
 HEADER = ("step", "loss", "low", "high", "learning_rate", "grad_norm", "tokens", "seconds")
 
 
-def rows_of(record: RunState, from_step: float | None, to_step: float | None, form: str) -> dict[str, Any] | Text:
+def rows_of(state: RunState, from_step: float | None, to_step: float | None) -> dict[str, Any]:
     """Return the rows from one step to another.
 
     Of more than 2,000, each stretch of equal length gives one: its last step, its mean, least and greatest loss, and
     the rest as they were at its last row.
 
     Args:
-        record: of the run. from_step, to_step: both included, None for an end. form: "csv" or "json".
+        state: of the run. from_step, to_step: both included, None for an end.
     """
-    columns = record.columns()
+    columns = state.columns()
     first = 0 if from_step is None else int(np.searchsorted(columns.steps, from_step, "left"))
     last = len(columns.steps) if to_step is None else int(np.searchsorted(columns.steps, to_step, "right"))
     count = max(last - first, 0)
@@ -39,11 +37,14 @@ def rows_of(record: RunState, from_step: float | None, to_step: float | None, fo
     table = _table(columns, edges) if count else []
     thinned = count > MOST_ROWS
     note = f"{count:,} rows as {len(table):,} stretches: mean, least and greatest loss of each." if thinned else ""
-    if form == "json":
-        return {"run": record.name, "columns": list(HEADER), "rows": table, "thinned": thinned, "note": note}
-    lines = [f"# {note}"] if note else []
-    lines += [",".join(HEADER), *(",".join(map(_cell, row)) for row in table)]
-    return Text("\n".join(lines) + "\n", "text/csv", name=f"{_file_name(record.name)}.csv")
+    return {"run": state.name, "columns": list(HEADER), "rows": table, "thinned": thinned, "note": note}
+
+
+def csv_of(rows: dict[str, Any]) -> str:
+    """Return what `rows_of` returned as a table in CSV, its note as a first line."""
+    lines = [f"# {rows['note']}"] if rows["note"] else []
+    lines += [",".join(HEADER), *(",".join(map(_cell, row)) for row in rows["rows"])]
+    return "\n".join(lines) + "\n"
 
 
 def _table(columns: Any, edges: NDArray[np.int64]) -> list[list[float | int | None]]:
@@ -71,6 +72,6 @@ def _cell(value: float | int | None) -> str:
     return "" if value is None else repr(value)
 
 
-def _file_name(name: str) -> str:
-    """A name that is safe in a header and on a disk."""
+def file_name(name: str) -> str:
+    """Return a name that is safe in a header and on a disk."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:80] or "run"

@@ -6,7 +6,7 @@ Fits are made by the thread that reads the logs; a request takes what there is a
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, final
 
@@ -31,10 +31,10 @@ __all__ = [
     "LadderRun",
     "LawSource",
     "Placement",
+    "finished_beside",
     "fitted",
     "law_for",
     "placement_of",
-    "rungs_beside",
 ]
 
 LEVEL = 0.8
@@ -63,10 +63,10 @@ class LadderRun(NamedTuple):
     """A finished, healthy run: its size, its tokens and where it ended.
 
     Attributes:
-        record: the run. version: of its record. tokens: in all, count. final_loss: [nats/token].
+        state: of the run. version: of its state. tokens: in all, count. final_loss: [nats/token].
     """
 
-    record: RunState
+    state: RunState
     version: int
     tokens: float
     final_loss: float
@@ -74,7 +74,7 @@ class LadderRun(NamedTuple):
     @property
     def run(self) -> Run:
         """As planned."""
-        return self.record.run
+        return self.state.run
 
 
 @final
@@ -116,70 +116,71 @@ class Placement(NamedTuple):
     ended: bool
 
 
-def rungs_beside(library: RunRegistry, record: RunState) -> list[LadderRun]:
-    """Return the finished and healthy runs of the folder that say their size and tokens, but for `record`."""
-    rungs = []
-    for other in library.runs():
+def finished_beside(registry: RunRegistry, state: RunState) -> list[LadderRun]:
+    """Return the finished and healthy runs of the folder that say their size and tokens, but for that of `state`."""
+    ladder = []
+    for other in registry.runs():
         run, row = other.run, other.summary
-        if other.name == record.name or not other.caught_up or not row:
+        if other.name == state.name or not other.caught_up or not row:
             continue
         loss, tokens = row.get("final_loss"), run.tokens_at(run.total_steps or 0)
         if loss is None or not tokens or run.parameters is None or row.get("level") not in ("healthy", "past"):
             continue
         if (row.get("progress") or 0.0) >= WHOLE and math.isfinite(loss) and loss > 0:
-            rungs.append(LadderRun(other, other.version, tokens, float(loss)))
-    return rungs
+            ladder.append(LadderRun(other, other.version, tokens, float(loss)))
+    return ladder
 
 
-def law_for(library: RunRegistry, record: RunState) -> LawSource:
+def law_for(registry: RunRegistry, state: RunState) -> LawSource:
     """Return the law that a run is placed in.
 
     Raises:
         CannotDrawError: if it is being fitted.
     """
-    rungs = rungs_beside(library, record)
-    sizes = len({rung.run.parameters for rung in rungs})
-    have = f"the {len(rungs)} here that say theirs are of {sizes}" if rungs else "no other run here says its size"
+    ladder = finished_beside(registry, state)
+    sizes = len({each.run.parameters for each in ladder})
+    have = f"the {len(ladder)} here that say theirs are of {sizes}" if ladder else "no other run here says its size"
     why = f"A law of your own takes finished runs of three sizes, and {have}"
-    if len(rungs) >= FEWEST_CURVES and sizes >= FEWEST_CURVE_SIZES:
-        made = library.fits.get(rungs)
+    if len(ladder) >= FEWEST_CURVES and sizes >= FEWEST_CURVE_SIZES:
+        key = tuple((each.state.name, id(each.state), each.version) for each in ladder)
+        made = registry.work.get(key, partial(_fitted_or_why, ladder))
         if made is None:
-            raise CannotDrawError(f"A law is being fitted to the {len(rungs)} finished runs here: a few seconds.")
+            raise CannotDrawError(f"A law is being fitted to the {len(ladder)} finished runs here: a few seconds.")
         if isinstance(made, LawSource):
             return made
         why = made.rstrip(".")
-    return _given(library.where.law, why) or _published(why)
+    return _given(registry.logdirs.law, why) or _published(why)
 
 
-def placement_of(record: RunState, law: LawSource) -> Placement:
+def placement_of(state: RunState, law: LawSource) -> Placement:
     """Return where a run stands, at its planned end where it has one.
 
     Raises:
         CannotDrawError: if its size or its tokens are not known.
     """
-    run, kind = record.run, str(law.surface.facts.kind)
+    run, kind = state.run, str(law.surface.facts.kind)
     size = run.non_embedding_parameters if kind == "non_embedding" else run.parameters
     if size is None:
         what = "parameters without embeddings, which this law counts," if kind == "non_embedding" else "parameters"
         raise CannotDrawError(f"How many {what} this run has is not known, so it has no place here. {_JOURNAL}")
-    with record.lock:
-        verdict, forecast = record.monitor.verdict(), record.monitor.forecast()
-        step = record.monitor.step
+    with state.lock:
+        verdict, forecast = state.monitor.verdict(), state.monitor.forecast()
+        step = state.monitor.step
     tokens = run.tokens_at(run.total_steps or step)
     if not tokens:
         raise CannotDrawError(f"How many tokens a step of this run has is not known. {_JOURNAL}")
     at_law = float(law.bare.loss(np.array([[math.log(size)]]), np.array([[math.log(tokens)]]))[0, 0])
     flops = 6.0 * size * tokens
-    placed, ended = Placed(record.name, flops, float(size), at_law), verdict.final_loss is not None
+    placed, ended = Placed(state.name, flops, float(size), at_law), verdict.final_loss is not None
     if law.comparable and verdict.final_loss is not None and math.isfinite(verdict.final_loss):
-        placed = Placed(record.name, flops, float(size), verdict.final_loss)
+        placed = Placed(state.name, flops, float(size), verdict.final_loss)
     elif law.comparable and forecast is not None and forecast.final_loss > 0:
         low, high = forecast.interval(LEVEL)
-        placed = Placed(record.name, flops, float(size), forecast.final_loss, max(low, 1e-3), high)
+        placed = Placed(state.name, flops, float(size), forecast.final_loss, max(low, 1e-3), high)
     return Placement(float(size), tokens, placed, at_law, ended)
 
 
-def fitted(rungs: list[LadderRun]) -> LawSource:
+def fitted(ladder: list[LadderRun]) -> LawSource:
     """Return the law of some finished runs: of their final losses where these suffice, else of their whole curves.
 
     Raises:
@@ -188,10 +189,10 @@ def fitted(rungs: list[LadderRun]) -> LawSource:
     from scalewatch.fitting import fit_curves
     from scalewatch.plan import CurveLossModel
 
-    curves = _curves(rungs)
+    curves = _curves(ladder)
     curve_law = fit_curves(curves) if len(curves) >= FEWEST_CURVES else None
-    fit = _points(rungs)
-    said = f"Law: fitted to the {len(rungs)} other finished runs of this folder."
+    fit = _points(ladder)
+    said = f"Law: fitted to the {len(ladder)} other finished runs of this folder."
     if fit is not None:
         from scalewatch.fitting.chinchilla_file import FittedChinchilla
         from scalewatch.plan.published import fitted_loss_model
@@ -207,31 +208,38 @@ def fitted(rungs: list[LadderRun]) -> LawSource:
     return LawSource(*surfaces, True, True, (said, *curve_law.cautions), curve_law, curves)
 
 
-def _points(rungs: list[LadderRun]) -> Fit[Chinchilla] | None:
+def _fitted_or_why(ladder: list[LadderRun]) -> LawSource | str:
+    try:
+        return fitted(ladder)
+    except (ScalewatchError, ValueError, ArithmeticError) as fault:
+        return str(fault) or type(fault).__name__
+
+
+def _points(ladder: list[LadderRun]) -> Fit[Chinchilla] | None:
     from scalewatch.fitting.chinchilla import fit_chinchilla
 
-    size = np.array([float(rung.run.parameters or 0) for rung in rungs])
-    if len(rungs) < FEWEST_POINTS or len(np.unique(size)) < FEWEST_SIZES:
+    size = np.array([float(each.run.parameters or 0) for each in ladder])
+    if len(ladder) < FEWEST_POINTS or len(np.unique(size)) < FEWEST_SIZES:
         return None
-    fit = fit_chinchilla(size, [rung.tokens for rung in rungs], [rung.final_loss for rung in rungs])
+    fit = fit_chinchilla(size, [each.tokens for each in ladder], [each.final_loss for each in ladder])
     return fit if fit.status.name == "OK" else None
 
 
-def _curves(rungs: list[LadderRun]) -> list[Curve]:
+def _curves(ladder: list[LadderRun]) -> list[Curve]:
     from scalewatch.errors import FitError
     from scalewatch.laws import Curve
 
     curves = []
-    known = [rung for rung in rungs if rung.run.learning_rates is not None]
-    for rung in sorted(known, key=lambda rung: -(rung.run.parameters or 0))[:MOST_CURVES]:
-        columns = rung.record.columns()
+    known = [each for each in ladder if each.run.learning_rates is not None]
+    for each in sorted(known, key=lambda each: -(each.run.parameters or 0))[:MOST_CURVES]:
+        columns = each.state.columns()
         kept = np.unique(np.linspace(0, len(columns.steps) - 1, min(len(columns.steps), MOST_ROWS)).astype(int))
         try:
-            curve = Curve(rung.run, columns.steps[kept], columns.losses[kept])
+            curve = Curve(each.run, columns.steps[kept], columns.losses[kept])
         except FitError:
             continue
         # a name of the logdir is of one run; that of a run need not be
-        curves.append(curve.renamed(rung.record.name))
+        curves.append(curve.renamed(each.state.name))
     return curves
 
 

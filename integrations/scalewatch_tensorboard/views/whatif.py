@@ -55,7 +55,7 @@ class Counterfactual(NamedTuple):
     looked_back: bool
 
 
-def what_if_of(record: RunState, asked: ChartRequest) -> dict[str, Any]:
+def what_if_of(state: RunState, request: ChartRequest) -> dict[str, Any]:
     """Return the answer of `/whatif`: where the run stands, and each schedule with where it ends.
 
     Where nothing can be said, `empty` holds the sentence that says why.
@@ -64,7 +64,7 @@ def what_if_of(record: RunState, asked: ChartRequest) -> dict[str, Any]:
         ConfigError: if what was asked for is no schedule.
     """
     try:
-        told = tell(record, asked)
+        told = tell(state, request)
     except NothingToSayError as reason:
         return {"empty": str(reason), "now": None, "outcomes": [], "notes": []}
     now = told.now
@@ -84,7 +84,7 @@ def what_if_of(record: RunState, asked: ChartRequest) -> dict[str, Any]:
     return {"now": where, "outcomes": rows, "notes": told.notes}
 
 
-def tell(record: RunState, asked: ChartRequest) -> Counterfactual:
+def tell(state: RunState, request: ChartRequest) -> Counterfactual:
     """Return what the plan of a run, the usual alternatives and what was asked for would end at.
 
     Raises:
@@ -94,7 +94,7 @@ def tell(record: RunState, asked: ChartRequest) -> Counterfactual:
     from scalewatch.forecast.counterfactual import position, what_if
     from scalewatch.forecast.validity import validity_warnings
 
-    forecaster, looked_back = _as_of(record, asked.at)
+    forecaster, looked_back = _as_of(state, request.at)
     now = position(forecaster)
     if now is None:
         raise NothingToSayError(_no_position(forecaster, looked_back))
@@ -112,10 +112,10 @@ def tell(record: RunState, asked: ChartRequest) -> Counterfactual:
         raise NothingToSayError(
             f"Nothing can be said at step {now.step:,} yet: a forecast needs some rows of the curve after the warm-up."
         )
-    schedules = _schedules(now, asked)
+    schedules = _schedules(now, request)
     outcomes = what_if(forecaster, schedules)
     notes = [
-        *_open_incidents(record, now.step, looked_back),
+        *_open_incidents(state, now.step, looked_back),
         *(doubt.text for doubt in found),
         *_limits(now),
         *(note for each in outcomes for note in each.notes),
@@ -164,33 +164,33 @@ def _row(name: str, each: Outcome, step: int) -> dict[str, Any]:
     }
 
 
-def _schedules(now: Position, asked: ChartRequest) -> list[CandidateSchedule]:
+def _schedules(now: Position, request: ChartRequest) -> list[CandidateSchedule]:
     """What was asked for, and the usual ways to go on."""
     from scalewatch.forecast import candidate_schedules as of
 
     own: list[CandidateSchedule] = []
-    if asked.decay is not None:
-        share = min(asked.decay / now.total_steps, 1.0)
+    if request.decay is not None:
+        share = min(request.decay / now.total_steps, 1.0)
         own.append(of.hold_then_decay(now.rate, now.left, now.total_steps, share))
-    if asked.extend is not None:
-        own.append(of.extended(now.rest, asked.extend))
-    if asked.rate is not None:
-        own.append(of.scaled(now.rest, asked.rate))
+    if request.extend is not None:
+        own.append(of.extended(now.rest, request.extend))
+    if request.rate is not None:
+        own.append(of.scaled(now.rest, request.rate))
     names = {each.name for each in own}
     usual = of.usual(now.rate, now.rest, now.step, now.total_steps)
     return [*own, *(each for each in usual if each.name not in names)]
 
 
-def _open_incidents(record: RunState, step: int, looked_back: bool) -> list[str]:
+def _open_incidents(state: RunState, step: int, looked_back: bool) -> list[str]:
     """What was wrong with the run at a step."""
     from scalewatch.finding import Phase
 
     if looked_back:
-        newest = {finding.kind: finding for finding in list(record.findings) if finding.step <= step}
+        newest = {finding.kind: finding for finding in list(state.findings) if finding.step <= step}
         found = [finding for finding in newest.values() if finding.phase is not Phase.CLOSED]
     else:
-        with record.lock:
-            found = list(record.monitor.open_incidents)
+        with state.lock:
+            found = list(state.monitor.open_incidents)
     return [
         f"An incident is open: {finding.message}. What is said holds for a run that recovers."
         for finding in found
@@ -224,14 +224,14 @@ def _no_position(forecaster: Forecaster, looked_back: bool) -> str:
     return f"No learning rate is known at step {step:,}: name the schedule."
 
 
-def _as_of(record: RunState, at: float | None) -> tuple[Forecaster, bool]:
+def _as_of(state: RunState, at: float | None) -> tuple[Forecaster, bool]:
     """The forecaster of a run as it was after step `at`, and whether that is an earlier step."""
-    with record.lock:
-        live = record.monitor.forecaster
+    with state.lock:
+        live = state.monitor.forecaster
         if live is None:
             raise NothingToSayError("There is no forecast of this run: TensorBoard's log says what went wrong.")
         twin = _twin(live)
-        columns = record.columns()
+        columns = state.columns()
     step = twin.blocks.last_step
     if at is None or at >= step:
         return twin, False
@@ -241,7 +241,7 @@ def _as_of(record: RunState, at: float | None) -> tuple[Forecaster, bool]:
     first = int(np.searchsorted(columns.steps, twin.blocks.last_step, side="right"))
     last = int(np.searchsorted(columns.steps, int(at), side="right"))
     rows = np.unique(np.linspace(first, max(last - 1, first), min(max(last - first, 0), MOST_ROWS)).astype(int))
-    clean = ~_in_incident(record, columns.steps[rows])
+    clean = ~_in_incident(state, columns.steps[rows])
     taken = zip(
         columns.steps[rows].tolist(),
         columns.losses[rows].tolist(),
@@ -259,12 +259,12 @@ def _twin(live: Forecaster) -> Forecaster:
     return copy.deepcopy(live, {id(each): each for each in (live.run, live.law)})
 
 
-def _in_incident(record: RunState, steps: Any) -> Any:
+def _in_incident(state: RunState, steps: Any) -> Any:
     """Which steps lie in an incident that holds the loss: the forecast does not learn from these."""
     from scalewatch.finding import Kind, Phase
 
     held = np.zeros(len(steps), dtype=bool)
-    for finding in list(record.findings):
+    for finding in list(state.findings):
         if finding.kind in (Kind.SPIKE, Kind.DIVERGENCE, Kind.NONFINITE) and finding.phase is not Phase.OPENED:
             held |= (steps >= finding.start_step) & (steps <= finding.step)
     return held

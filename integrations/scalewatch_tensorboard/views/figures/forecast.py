@@ -1,4 +1,4 @@
-"""The chart of the Forecast panel: how the forecast of a record moved, and how often what came lay in its band."""
+"""The chart of the Forecast panel: how the forecast of a run moved, and how often what came lay in its band."""
 
 from __future__ import annotations
 
@@ -30,41 +30,41 @@ HALF_SHARE = 0.0249
 LEAST_ROWS = 3
 
 
-def forecast_figure(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[str, Any]:
+def forecast_figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
     from scalewatch.charts import Ending, forecast_history
 
-    total, looks = record.run.total_steps, list(record.looks)
+    total, looks = state.run.total_steps, list(state.looks)
     if total is None:
         return {
             "empty": "The planned length of this run is not known, so there is no end to forecast: type the number of "
             "planned steps above.",
-            "read": record.read,
+            "read": state.read,
         }
-    if not looks and record.registered is None:
+    if not looks and state.registered is None:
         return {
             "empty": "No forecast has been made yet: it takes some rows of the curve after the warm-up.",
-            "read": record.read,
+            "read": state.read,
         }
-    promise, said = record.registered, np.array([look[:8] for look in looks], dtype=np.float64).reshape(-1, 8)
+    promise, said = state.registered, np.array([look[:8] for look in looks], dtype=np.float64).reshape(-1, 8)
     steps, mid, low_50, high_50, low_80, high_80, low_95, high_95 = said.T
     try:
         drawn = forecast_history(
             np.minimum(100.0 * steps / total, 100.0),
             mid,
             [(low_95, high_95), (low_80, high_80), (low_50, high_50)],
-            title=record.name,
-            subtitle=standing(record),
+            title=state.name,
+            subtitle=standing(state),
             registered=None
             if promise is None
             else Ending("its law, before the start", total, promise.final_loss, promise.low, promise.high),
-            truth=record.summary.get("final_loss"),
-            kept=_kept(looks, record.columns(), total),
-            dark=asked.dark,
-            width=asked.width,
+            truth=state.summary.get("final_loss"),
+            kept=_kept(looks, state.columns(), total),
+            dark=request.dark,
+            width=request.width,
         )
     except ConfigError as reason:
-        return {"empty": str(reason), "read": record.read}
+        return {"empty": str(reason), "read": state.read}
     return drawn.to_dict()
 
 

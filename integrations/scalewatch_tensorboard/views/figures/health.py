@@ -1,4 +1,4 @@
-"""The chart of the Health panel: residuals, noise, precursors and incidents of a record."""
+"""The chart of the Health panel: residuals, noise, precursors and incidents of a run."""
 
 from __future__ import annotations
 
@@ -30,45 +30,45 @@ NAMES = {
 ORDER = ("attention_logit", "update_rms", "log_z", "noise_scale")
 
 
-def health_figure(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[str, Any]:
+def health_figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
     from scalewatch.charts import health
     from scalewatch.charts.health_chart import Threshold
     from scalewatch.detect.spike import NOTE_SIGMAS, STAY_SIGMAS
 
-    columns = record.columns()
+    columns = state.columns()
     try:
-        across = Across(asked.x, columns, record.run)
-        total = record.run.total_steps
+        across = Across(request.x, columns, state.run)
+        total = state.run.total_steps
         drawn = health(
             across.rows,
             columns.sigmas,
-            title=record.name,
-            subtitle=standing(record),
-            unit=asked.x,  # type: ignore[arg-type]  # checked where it was asked for
+            title=state.name,
+            subtitle=standing(state),
+            unit=request.x,  # type: ignore[arg-type]  # checked where it was asked for
             thresholds=(
                 Threshold(STAY_SIGMAS, f"{STAY_SIGMAS:g}: two rows running are a spike"),
                 Threshold(NOTE_SIGMAS, f"{NOTE_SIGMAS:g}: one row is a bad batch"),
             ),
-            gauges=_gauges(record, across),
-            incidents=incidents_on(record, across, columns),
-            window=asked.window,
+            gauges=_gauges(state, across),
+            incidents=incidents_on(state, across, columns),
+            window=request.window,
             end=None if total is None else float(across.of(total)[0]),
-            log_x=asked.xscale == "log",
-            dark=asked.dark,
-            width=asked.width,
+            log_x=request.xscale == "log",
+            dark=request.dark,
+            width=request.width,
         )
     except ConfigError as reason:
-        return {"empty": str(reason), "read": record.read}
+        return {"empty": str(reason), "read": state.read}
     return drawn.to_dict()
 
 
-def _gauges(record: RunState, across: Across) -> list[Gauge]:
+def _gauges(state: RunState, across: Across) -> list[Gauge]:
     from scalewatch.charts.health_chart import Gauge
     from scalewatch.detect.precursor import LOGIT_LIMITS
 
     made = []
-    noise = record.noise
+    noise = state.noise
     if noise:
         steps, scales = np.array(noise, dtype=np.float64).T
         made.append(Gauge("noise of one row of the loss [%]", across.of(steps), 100.0 * scales))
@@ -77,7 +77,7 @@ def _gauges(record: RunState, across: Across) -> list[Gauge]:
         family = name.partition("/")[0]
         return (ORDER.index(family) if family in ORDER else len(ORDER)) + 10 * ("/" in name), name
 
-    precursors = record.precursors
+    precursors = state.precursors
     for name in sorted(precursors, key=place):
         steps, values = precursors[name]
         family, _, part = name.partition("/")

@@ -1,4 +1,4 @@
-"""The chart of the Run panel: a record as it stands, with its law, its forecast and what went wrong."""
+"""The chart of the Run panel: a run as it stands, with its law, its forecast and what went wrong."""
 
 from __future__ import annotations
 
@@ -38,56 +38,56 @@ _thinned: weakref.WeakKeyDictionary[RunState, tuple[str, int, OtherRun]] = weakr
 _fans: weakref.WeakKeyDictionary[RunState, tuple[int, int, list[Floats]]] = weakref.WeakKeyDictionary()
 
 
-def run_figure(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[str, Any]:
+def run_figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
     from scalewatch.charts import run_panel
 
-    columns = record.columns()
+    columns = state.columns()
     try:
-        across = Across(asked.x, columns, record.run)
-        forecast, total = record.forecast(), record.run.total_steps
+        across = Across(request.x, columns, state.run)
+        forecast, total = state.forecast(), state.run.total_steps
         end = None if total is None else float(across.of(total)[0])
         drawn = run_panel(
             across.rows,
             columns.losses,
-            title=record.name,
-            subtitle=standing(record),
-            unit=asked.x,  # type: ignore[arg-type]  # checked where it was asked for
+            title=state.name,
+            subtitle=standing(state),
+            unit=request.x,  # type: ignore[arg-type]  # checked where it was asked for
             learning_rates=_some(columns.learning_rates),
             grad_norms=_some(columns.grad_norms),
-            promise=_promise(record.registered, across),
-            fan=None if forecast is None else _fan(record, forecast, across),
-            registered=_registered(record, end),
+            promise=_promise(state.registered, across),
+            fan=None if forecast is None else _fan(state, forecast, across),
+            registered=_registered(state, end),
             today=None if forecast is None or end is None else _ending(forecast, end),
-            incidents=incidents_on(record, across, columns),
-            others=[_trace(other, asked) for other in asked.compare],
-            reference=None if asked.reference is None else _trace(asked.reference, asked),
-            window=asked.window,
+            incidents=incidents_on(state, across, columns),
+            others=[_trace(other, request) for other in request.compare],
+            reference=None if request.reference is None else _trace(request.reference, request),
+            window=request.window,
             end=end,
-            log_x=asked.xscale == "log",
-            log_y=asked.yscale == "log",
-            dark=asked.dark,
-            width=asked.width,
+            log_x=request.xscale == "log",
+            log_y=request.yscale == "log",
+            dark=request.dark,
+            width=request.width,
         )
     except ConfigError as reason:
-        return {"empty": str(reason), "read": record.read}
+        return {"empty": str(reason), "read": state.read}
     return drawn.to_dict()
 
 
-def standing(record: RunState) -> list[str]:
+def standing(state: RunState) -> list[str]:
     """Return where a run stands, a sentence."""
-    step, total = record.rows.last_step or 0, record.run.total_steps
+    step, total = state.rows.last_step or 0, state.run.total_steps
     of = "" if total is None else f" of {total:,} ({100 * min(step / total, 1):.0f} %)"
-    headline = str(record.summary.get("headline", ""))
+    headline = str(state.summary.get("headline", ""))
     return [f"Step {step:,}{of}." + (f" {headline[:1].upper()}{headline[1:]}." if headline else "")]
 
 
-def incidents_on(record: RunState, across: Across, columns: Columns) -> list[Incident]:
+def incidents_on(state: RunState, across: Across, columns: Columns) -> list[Incident]:
     """Return the incidents of a run, placed on its axis."""
     from scalewatch.charts.incidents import incidents_of, placed
 
-    with record.lock:
-        findings, open_kinds = list(record.findings), {f.kind for f in record.monitor.open_incidents}
+    with state.lock:
+        findings, open_kinds = list(state.findings), {f.kind for f in state.monitor.open_incidents}
     last = int(columns.steps[-1]) if len(columns.steps) else 0
     return placed(incidents_of(findings, open_kinds, last), across.of)
 
@@ -111,18 +111,18 @@ def _said(loss: float, low: float, high: float) -> str:
     return f"ends at {loss:.3f} (80 %: {low:.3f} to {high:.3f})"
 
 
-def _fan(record: RunState, forecast: Forecast, across: Across) -> Fan | None:
+def _fan(state: RunState, forecast: Forecast, across: Across) -> Fan | None:
     from scalewatch.charts import Fan
 
     if forecast.step >= forecast.total_steps:
         return None
     key = forecast.step, forecast.total_steps
-    known = _fans.get(record)
+    known = _fans.get(state)
     if known is None or known[:2] != key:
         steps = np.linspace(max(forecast.step, float(forecast.grid()[0])), forecast.total_steps, FAN_POINTS)
         curves = [forecast.curve(steps, level) for level in FAN_LEVELS]
         known = (*key, [steps, curves[0][0], *(bound for curve in curves for bound in curve[1:])])
-        _fans[record] = known
+        _fans[state] = known
     steps, mid, *bounds = known[2]
     bands = tuple(zip(bounds[::2], bounds[1::2], strict=True))
     end = _said(forecast.final_loss, *forecast.interval(0.8))
@@ -135,36 +135,36 @@ def _ending(forecast: Forecast, end: float) -> Ending:
     return Ending("forecast now", end, forecast.final_loss, *forecast.interval(0.8))
 
 
-def _registered(record: RunState, end: float | None) -> Ending | None:
+def _registered(state: RunState, end: float | None) -> Ending | None:
     """What was said of the end before the start, by the law, or else at first."""
     from scalewatch.charts import Ending
 
-    total, promise = record.run.total_steps, record.registered
+    total, promise = state.run.total_steps, state.registered
     if total is None or end is None:
         return None
     if promise is not None:
         return Ending("its law, before the start", end, promise.final_loss, promise.low, promise.high)
-    if not record.looks:
+    if not state.looks:
         return None
-    first = record.looks[0]
+    first = state.looks[0]
     share = 100 * first.step / total
     return Ending(f"first forecast, at {share:.0f} %", end, first.final_loss, first.low_80, first.high_80)
 
 
-def _trace(record: RunState, asked: ChartRequest) -> OtherRun:
+def _trace(state: RunState, request: ChartRequest) -> OtherRun:
     """Another run; all of it from what was thinned once, a window of it from its rows."""
     from scalewatch.charts import OtherRun
     from scalewatch.charts.decimate import Cut
 
-    columns = record.columns()
+    columns = state.columns()
     count = -(-len(columns.steps) // MOST_ROWS)
-    if asked.window is not None or count < 2:
-        return OtherRun(record.name, Across(asked.x, columns, record.run).rows, columns.losses)
-    key = asked.x, len(columns.steps)
-    known = _thinned.get(record)
+    if request.window is not None or count < 2:
+        return OtherRun(state.name, Across(request.x, columns, state.run).rows, columns.losses)
+    key = request.x, len(columns.steps)
+    known = _thinned.get(state)
     if known is None or known[:2] != key:
         first = np.arange(0, len(columns.steps), count)
         losses = Cut(first.astype(np.float64), first, len(columns.steps)).of(columns.losses).mean
-        known = (*key, OtherRun(record.name, Across(asked.x, columns, record.run).rows[first], losses))
-        _thinned[record] = known
+        known = (*key, OtherRun(state.name, Across(request.x, columns, state.run).rows[first], losses))
+        _thinned[state] = known
     return known[2]

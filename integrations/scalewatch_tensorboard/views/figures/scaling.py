@@ -17,9 +17,9 @@ from scalewatch_tensorboard.views.scaling import (
     CannotDrawError,
     LawSource,
     Placement,
+    finished_beside,
     law_for,
     placement_of,
-    rungs_beside,
 )
 
 if TYPE_CHECKING:
@@ -61,137 +61,137 @@ def _answering(draw: Callable[[RunState, ChartRequest, RunRegistry], Drawn]) -> 
     """
 
     @wraps(draw)
-    def figure(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[str, Any]:
-        beside = tuple((rung.record.name, rung.version) for rung in rungs_beside(library, record))
-        plan = (record.run.total_steps, asked.schedule)
-        key = (draw.__name__, record.name, id(record), record.version, plan, asked.dark, asked.width, beside)
-        kept = library.fits.drawn(key)
+    def figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
+        beside = tuple((each.state.name, each.version) for each in finished_beside(registry, state))
+        plan = (state.run.total_steps, request.schedule)
+        key = (draw.__name__, state.name, id(state), state.version, plan, request.dark, request.width, beside)
+        kept = registry.work.drawn(key)
         if kept is not None:
             return kept
         try:
-            chart, sentence = draw(record, asked, library)
+            chart, sentence = draw(state, request, registry)
         except (CannotDrawError, ConfigError, FitError) as reason:
-            return {"empty": str(reason), "read": record.read}
-        return library.fits.keep(key, answered(chart, sentence, asked))
+            return {"empty": str(reason), "read": state.read}
+        return registry.work.keep(key, answered(chart, sentence, request))
 
     return figure
 
 
 @_answering
-def isoflop(record: RunState, asked: ChartRequest, library: RunRegistry) -> Drawn:
+def isoflop(state: RunState, request: ChartRequest, registry: RunRegistry) -> Drawn:
     """Draw the loss over size at the run's compute and others, by the law, and the run on its valley."""
     from scalewatch.charts import valleys
     from scalewatch.figures.loss_lines import valleys_of
 
-    law, spot = _law_and_spot(record, library)
-    flops, size, loss = _beside(record, law, library)
-    pairs = _budgets(spot, flops, math.log(4.0))
-    budgets = _valley_budgets(spot, flops, pairs)
-    sizes = _sizes(law, spot, size, pairs)
-    title = _standing(law, spot)
+    law, placement = _law_and_placement(state, registry)
+    flops, size, loss = _beside(state, law, registry)
+    pairs = _budgets(placement, flops, math.log(4.0))
+    budgets = _valley_budgets(placement, flops, pairs)
+    sizes = _sizes(law, placement, size, pairs)
+    title = _standing(law, placement)
     chart = valleys(
         valleys_of(law.bare, budgets, sizes),
         title=title,
-        subtitle=_notes(law, spot),
+        subtitle=_notes(law, placement),
         parameters=size,
         loss=loss,
         flops=flops,
-        here=spot.placed,
-        dark=asked.dark,
+        here=placement.placed,
+        dark=request.dark,
     )
     return chart, title
 
 
 @_answering
-def isoloss(record: RunState, asked: ChartRequest, library: RunRegistry) -> Drawn:
+def isoloss(state: RunState, request: ChartRequest, registry: RunRegistry) -> Drawn:
     """Draw lines of equal loss over compute and size, the best sizes, and the run."""
     from scalewatch.charts import isoloss as draw
     from scalewatch.figures.loss_lines import best_sizes, contours_of
 
-    law, spot = _law_and_spot(record, library)
-    flops, size, loss = _beside(record, law, library)
-    pairs = _budgets(spot, flops, BUDGET_LOG)
+    law, placement = _law_and_placement(state, registry)
+    flops, size, loss = _beside(state, law, registry)
+    pairs = _budgets(placement, flops, BUDGET_LOG)
     line = best_sizes(law.surface, np.linspace(*pairs, POINTS), LEVEL, f"best size, {LEVEL:.0%} interval")
     if len(line.x) < 2:
         raise CannotDrawError(_NO_BEST)
     most, least = (float(v) for v in _least(law, np.log(line.x[[0, -1]] / 6)).mid)
     floor = float(law.bare.floor[0, 0])
     losses = floor + np.geomspace(0.97 * (least - floor), 1.15 * (most - floor), CONTOURS)
-    log_sizes = _sizes(law, spot, np.append(size, line.mid), pairs)
+    log_sizes = _sizes(law, placement, np.append(size, line.mid), pairs)
     contours = contours_of(law.bare, losses.tolist(), log_sizes, pairs[1] + BUDGET_LOG)
-    title = _standing(law, spot)
+    title = _standing(law, placement)
     chart = draw(
         contours,
         title=title,
-        subtitle=_notes(law, spot),
+        subtitle=_notes(law, placement),
         frontier=line,
         flops=flops,
         parameters=size,
         loss=loss,
-        here=spot.placed,
-        dark=asked.dark,
+        here=placement.placed,
+        dark=request.dark,
     )
     return chart, title
 
 
 @_answering
-def frontier(record: RunState, asked: ChartRequest, library: RunRegistry) -> Drawn:
+def frontier(state: RunState, request: ChartRequest, registry: RunRegistry) -> Drawn:
     """Draw the least loss over compute by the law, and the run."""
     from scalewatch.charts import loss_against_compute
 
-    law, spot = _law_and_spot(record, library)
-    flops, _, loss = _beside(record, law, library)
-    pairs = np.linspace(*_budgets(spot, flops, math.log(2.0)), POINTS)
+    law, placement = _law_and_placement(state, registry)
+    flops, _, loss = _beside(state, law, registry)
+    pairs = np.linspace(*_budgets(placement, flops, math.log(2.0)), POINTS)
     line = _least(law, pairs)
     if len(line.x) < 2:
         raise CannotDrawError(_NO_BEST)
-    title = _cost(law, spot)
+    title = _cost(law, placement)
     chart = loss_against_compute(
-        flops, loss, title=title, subtitle=_notes(law, spot), law=line, here=spot.placed, dark=asked.dark
+        flops, loss, title=title, subtitle=_notes(law, placement), law=line, here=placement.placed, dark=request.dark
     )
     return chart, title
 
 
 @_answering
-def ladder(record: RunState, asked: ChartRequest, library: RunRegistry) -> Drawn:
+def ladder(state: RunState, request: ChartRequest, registry: RunRegistry) -> Drawn:
     """Draw the final losses of the other finished runs over size, and what they predict of this run."""
     from scalewatch.figures.ladder import Goal, ladder_of_curves, ladder_of_points
 
-    law = _law_of_runs(record, library, "A ladder")
-    spot = placement_of(record, law)
-    own = None if spot.placed.low is None and not spot.ended else spot.placed.loss
-    goal = Goal(spot.parameters, spot.tokens, own, running=not spot.ended)
+    law = _law_of_runs(state, registry, "A ladder")
+    placement = placement_of(state, law)
+    own = None if placement.placed.low is None and not placement.ended else placement.placed.loss
+    goal = Goal(placement.parameters, placement.tokens, own, running=not placement.ended)
     if law.curve_law is not None and law.curve_law.usable:
-        chart = ladder_of_curves(law.curve_law, law.curves, goal, asked.dark)
+        chart = ladder_of_curves(law.curve_law, law.curves, goal, request.dark)
     elif law.fit is not None:
-        chart = ladder_of_points(law.fit, goal, asked.dark)
+        chart = ladder_of_points(law.fit, goal, request.dark)
     else:
         raise CannotDrawError("The finished runs here make no law of one ladder.")
     return chart, ""
 
 
 @_answering
-def collapse(record: RunState, asked: ChartRequest, library: RunRegistry) -> Drawn:
+def collapse(state: RunState, request: ChartRequest, registry: RunRegistry) -> Drawn:
     """Draw the normalised curves of the other finished runs, and that of this run among them."""
     from scalewatch.figures.law_parts import RunToPlace, collapse_of_curves
 
-    law = _law_of_runs(record, library, "Collapse")
+    law = _law_of_runs(state, registry, "Collapse")
     if law.curve_law is None:
         raise CannotDrawError("The finished runs here do not say their learning rates, and curves need them.")
-    spot = placement_of(record, law)
-    here, total = None, record.run.total_steps
-    if total is not None and (spot.ended or spot.placed.low is not None):
-        steps, losses = _means(record)
-        label = "this run" if spot.ended else "this run, its end as forecast"
-        here = RunToPlace(label, spot.parameters, steps / total, losses, spot.placed.loss)
+    placement = placement_of(state, law)
+    here, total = None, state.run.total_steps
+    if total is not None and (placement.ended or placement.placed.low is not None):
+        steps, losses = _means(state)
+        label = "this run" if placement.ended else "this run, its end as forecast"
+        here = RunToPlace(label, placement.parameters, steps / total, losses, placement.placed.loss)
     # an irreducible loss that a short ladder cannot tell would bend all curves: over their own end they align best
-    chart = collapse_of_curves(law.curve_law, law.curves, floor=0.0, here=here, dark=asked.dark)
+    chart = collapse_of_curves(law.curve_law, law.curves, floor=0.0, here=here, dark=request.dark)
     return chart, ""
 
 
-def _means(record: RunState) -> tuple[Any, Any]:
+def _means(state: RunState) -> tuple[Any, Any]:
     """Step and mean loss of each of some thousand stretches of a run."""
-    columns = record.columns()
+    columns = state.columns()
     fine = np.flatnonzero(np.isfinite(columns.losses) & (columns.losses > 0))
     steps, losses = columns.steps[fine].astype(np.float64), columns.losses[fine].astype(np.float64)
     starts = np.unique(np.linspace(0, len(fine), min(len(fine), CURVE_ROWS), endpoint=False).astype(int))
@@ -199,11 +199,11 @@ def _means(record: RunState) -> tuple[Any, Any]:
     return np.add.reduceat(steps, starts) / counts, np.add.reduceat(losses, starts) / counts
 
 
-def _law_of_runs(record: RunState, library: RunRegistry, what: str) -> LawSource:
+def _law_of_runs(state: RunState, registry: RunRegistry, what: str) -> LawSource:
     """The law of the runs beside, or a sentence on how to get one."""
-    law = law_for(library, record)
+    law = law_for(registry, state)
     if not law.own:
-        sizes = len({rung.run.parameters for rung in rungs_beside(library, record)})
+        sizes = len({each.run.parameters for each in finished_beside(registry, state)})
         raise CannotDrawError(
             f"{what} needs three finished, healthy runs or more beside this one, of three sizes and one recipe; here "
             f"are {sizes} sizes. Train some smaller models with the ScaleWatch callback below this folder."
@@ -211,42 +211,42 @@ def _law_of_runs(record: RunState, library: RunRegistry, what: str) -> LawSource
     return law
 
 
-def _law_and_spot(record: RunState, library: RunRegistry) -> tuple[LawSource, Placement]:
-    law = law_for(library, record)
-    spot = placement_of(record, law)
-    if not law.comparable and _far(law, spot):
+def _law_and_placement(state: RunState, registry: RunRegistry) -> tuple[LawSource, Placement]:
+    law = law_for(registry, state)
+    placement = placement_of(state, law)
+    if not law.comparable and _far(law, placement):
         sizes = law.surface.facts.sizes or (0.0, 0.0)
         raise CannotDrawError(
             f"The law at hand is a published one, Chinchilla's, of {quantity(sizes[0])} to {quantity(sizes[1])} "
-            f"parameters, and says nothing of a run of {quantity(spot.parameters)} on {quantity(spot.tokens)} tokens. "
-            f"{law.notes[-1]}"
+            f"parameters, and says nothing of a run of {quantity(placement.parameters)} on "
+            f"{quantity(placement.tokens)} tokens. {law.notes[-1]}"
         )
-    return law, spot
+    return law, placement
 
 
-def _beside(record: RunState, law: LawSource, library: RunRegistry) -> tuple[Any, Any, Any]:
+def _beside(state: RunState, law: LawSource, registry: RunRegistry) -> tuple[Any, Any, Any]:
     """Compute, size and final loss of the other finished runs; nothing where their losses cannot be compared."""
     if not law.comparable:
         return np.zeros(0), np.zeros(0), np.zeros(0)
     inner = str(law.surface.facts.kind) == "non_embedding"
     found = []
-    for rung in rungs_beside(library, record):
-        size = rung.run.non_embedding_parameters if inner else rung.run.parameters
+    for each in finished_beside(registry, state):
+        size = each.run.non_embedding_parameters if inner else each.run.parameters
         if size is not None:
-            found.append((6.0 * size * rung.tokens, float(size), rung.final_loss))
+            found.append((6.0 * size * each.tokens, float(size), each.final_loss))
     table = np.array(found, dtype=np.float64).reshape(-1, 3)
     return table[:, 0], table[:, 1], table[:, 2]
 
 
-def _budgets(spot: Placement, flops: Any, room: float) -> tuple[float, float]:
+def _budgets(placement: Placement, flops: Any, room: float) -> tuple[float, float]:
     """Least and most ln(C / 6) that is drawn."""
-    every = np.log(np.append(flops, spot.placed.flops) / 6.0)
+    every = np.log(np.append(flops, placement.placed.flops) / 6.0)
     return float(every.min()) - room, float(every.max()) + room
 
 
-def _valley_budgets(spot: Placement, flops: Any, pairs: tuple[float, float]) -> list[float]:
+def _valley_budgets(placement: Placement, flops: Any, pairs: tuple[float, float]) -> list[float]:
     """Compute of the valleys [FLOP]: that of the run, those of the others, and some between if these are few."""
-    kept = [spot.placed.flops]
+    kept = [placement.placed.flops]
     even = 6 * np.exp(np.linspace(*pairs, VALLEYS))
     for budget in [*np.sort(flops).tolist(), *([] if len(flops) >= VALLEYS else even.tolist())]:
         apart = NEAR if budget in flops else FAR
@@ -255,12 +255,12 @@ def _valley_budgets(spot: Placement, flops: Any, pairs: tuple[float, float]) -> 
     return sorted(kept)
 
 
-def _sizes(law: LawSource, spot: Placement, others: Any, pairs: tuple[float, float]) -> Any:
+def _sizes(law: LawSource, placement: Placement, others: Any, pairs: tuple[float, float]) -> Any:
     """ln(size) that is drawn: the runs, and the best sizes of the least and the most compute."""
     from scalewatch.plan.frontier import best_log_size
 
     best = best_log_size(law.bare, np.array([pairs]))[0]
-    every = np.concatenate([np.log(np.append(others, spot.parameters)), best[np.isfinite(best)]])
+    every = np.concatenate([np.log(np.append(others, placement.parameters)), best[np.isfinite(best)]])
     return np.linspace(every.min() - SIZE_LOG, every.max() + SIZE_LOG, SIZES)
 
 
@@ -270,61 +270,61 @@ def _least(law: LawSource, pairs: Any) -> Ribbon:
     return least_losses(law.surface, pairs, LEVEL, f"best at this compute, {LEVEL:.0%} interval of a run")
 
 
-def _best(law: LawSource, spot: Placement) -> tuple[float, float] | None:
+def _best(law: LawSource, placement: Placement) -> tuple[float, float] | None:
     """Best size at the compute of a run, and the loss there [nats/token]."""
     from scalewatch.figures.loss_lines import log_pair
     from scalewatch.plan import frontier as of
 
-    pair = np.array([[log_pair(spot.placed.flops)]])
+    pair = np.array([[log_pair(placement.placed.flops)]])
     size = float(of.best_log_size(law.bare, pair)[0, 0])
     return (math.exp(size), float(of.frontier_loss(law.bare, pair)[0, 0])) if math.isfinite(size) else None
 
 
-def _far(law: LawSource, spot: Placement) -> bool:
+def _far(law: LawSource, placement: Placement) -> bool:
     """Whether a run is so far from those of the law that its numbers mean nothing."""
     facts = law.surface.facts
-    pairs = ((facts.sizes, spot.parameters), (facts.tokens, spot.tokens))
+    pairs = ((facts.sizes, placement.parameters), (facts.tokens, placement.tokens))
     return any(
         limits is not None and (value > FAR_OUTSIDE * limits[1] or value < limits[0] / FAR_OUTSIDE)
         for limits, value in pairs
     )
 
 
-def _standing(law: LawSource, spot: Placement) -> str:
+def _standing(law: LawSource, placement: Placement) -> str:
     """How the size of a run compares with the best one for its compute, in one line."""
-    best = _best(law, spot)
-    run = f"{quantity(spot.parameters)} parameters on {quantity(spot.tokens)} tokens"
+    best = _best(law, placement)
+    run = f"{quantity(placement.parameters)} parameters on {quantity(placement.tokens)} tokens"
     if best is None:
-        return f"{run}: the law has no best size at {power(spot.placed.flops)} FLOP"
-    if _far(law, spot):
+        return f"{run}: the law has no best size at {power(placement.placed.flops)} FLOP"
+    if _far(law, placement):
         return f"{run}: more than {FAR_OUTSIDE:.0f} times outside the runs that this law was fitted on"
-    factor, excess = spot.parameters / best[0], spot.loss - best[1]
+    factor, excess = placement.parameters / best[0], placement.loss - best[1]
     if excess < AS_GOOD:
-        return f"{run}: as good as the best size at {power(spot.placed.flops)} FLOP, {quantity(best[0])}"
+        return f"{run}: as good as the best size at {power(placement.placed.flops)} FLOP, {quantity(best[0])}"
     word = f"{factor:.2g} times" if factor >= 1 else f"1/{1 / factor:.2g} of"
     return f"{run}: {word} the best size at this compute, which costs {excess:.3f} nats by the law"
 
 
-def _cost(law: LawSource, spot: Placement) -> str:
+def _cost(law: LawSource, placement: Placement) -> str:
     """What the law says of the loss of a run, or of its compute where losses cannot be compared."""
     from scalewatch.plan.frontier import log_pairs_for_loss
 
-    at = spot.placed
-    if law.comparable and (spot.ended or at.low is not None):
-        word, off = ("ended" if spot.ended else "is forecast to end"), at.loss - spot.loss
+    at = placement.placed
+    if law.comparable and (placement.ended or at.low is not None):
+        word, off = ("ended" if placement.ended else "is forecast to end"), at.loss - placement.loss
         end = f"{word} at {at.loss:.3f} nats/token"
         return f"The run {end}, {abs(off):.3f} {'above' if off > 0 else 'below'} the law at its size and tokens"
-    if _far(law, spot):
+    if _far(law, placement):
         return f"{power(at.flops)} FLOP: more than {FAR_OUTSIDE:.0f} times outside the runs that this law was fitted on"
     pair = math.log(at.flops / 6.0)
-    least = float(log_pairs_for_loss(law.bare, np.array([[spot.loss]]), pair)[0, 0])
+    least = float(log_pairs_for_loss(law.bare, np.array([[placement.loss]]), pair)[0, 0])
     share = math.exp(least - pair) if math.isfinite(least) else 1.0
     if share > WELL_SPENT:
         return f"By the law, {power(at.flops)} FLOP are well spent at this size"
     return f"By the law, a model of the best size reaches as much with {share:.0%} of {power(at.flops)} FLOP"
 
 
-def _notes(law: LawSource, spot: Placement) -> list[str]:
+def _notes(law: LawSource, placement: Placement) -> list[str]:
     facts = law.surface.facts
-    outside = facts.range_notes(spot.parameters, spot.tokens, spot.loss)
+    outside = facts.range_notes(placement.parameters, placement.tokens, placement.loss)
     return [*law.notes, *outside]

@@ -17,7 +17,7 @@ LEAST_FACTOR, MOST_FACTOR = 0.55, 1.8
 BESIDE = 110
 
 
-def answered(chart: Any, sentence: str, asked: ChartRequest) -> dict[str, Any]:
+def answered(chart: Any, sentence: str, request: ChartRequest) -> dict[str, Any]:
     """Return the Vega-Lite specification of a chart of fixed width, made as wide as was asked for.
 
     Args:
@@ -25,7 +25,7 @@ def answered(chart: Any, sentence: str, asked: ChartRequest) -> dict[str, Any]:
     """
     # a test checks each chart against the schema of Vega-Lite; here that would be half of the time
     spec: dict[str, Any] = chart.to_dict(validate=False)
-    factor = min(max((asked.width - BESIDE) / WIDTH, LEAST_FACTOR), MOST_FACTOR)
+    factor = min(max((request.width - BESIDE) / WIDTH, LEAST_FACTOR), MOST_FACTOR)
     _widen(spec, factor)
     title = spec.get("title", {}).get("text", "")
     told = sentence or (" ".join(title) if isinstance(title, list) else str(title))

@@ -22,7 +22,7 @@ RATE_POINTS = 200
 MOST_NOTES = 3
 
 
-def whatif(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[str, Any]:
+def whatif(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none.
 
     Raises:
@@ -30,21 +30,21 @@ def whatif(record: RunState, asked: ChartRequest, library: RunRegistry) -> dict[
     """
     from scalewatch.charts import schedule_comparison
 
-    del library
+    del registry
     try:
-        told = tell(record, asked)
+        told = tell(state, request)
     except NothingToSayError as reason:
-        return {"empty": str(reason), "read": record.read}
+        return {"empty": str(reason), "read": state.read}
     now = told.now
     part = 100 * now.step / now.total_steps
     where = f"{'Looked back to' if told.looked_back else 'At'} step {now.step:,} of {now.total_steps:,} ({part:.0f} %)"
     rate = f"the learning rate is {now.rate / now.peak:.0%} of its peak"
     return schedule_comparison(
-        _chosen(told, asked.alternative),
+        _chosen(told, request.alternative),
         title=sentence(told),
         subtitle=[f"{where}, {rate}.", *told.notes[:MOST_NOTES]],
-        dark=asked.dark,
-        width=asked.width,
+        dark=request.dark,
+        width=request.width,
     ).to_dict()
 
 

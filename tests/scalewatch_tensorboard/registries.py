@@ -11,16 +11,16 @@ from scalewatch_tensorboard.runs.run_state import RunState
 from scalewatch_tensorboard.runs.source import open_source
 from scalewatch_tensorboard.views.overview import row_of
 
-__all__ = ["library_of"]
+__all__ = ["registry_of"]
 
 
-def library_of(folder: Path, law_file: Path | None = None, law: CurveLaw | None = None) -> RunRegistry:
+def registry_of(folder: Path, law_file: Path | None = None, law: CurveLaw | None = None) -> RunRegistry:
     """All runs below a folder, each held against `law`."""
-    library = RunRegistry(Logdirs(str(folder), (("", folder),), (), law_file, None))
-    for found in library.found():
-        record = RunState(found.name, open_source(found), law)
-        while record.advance(1.0):
+    registry = RunRegistry(Logdirs(str(folder), (("", folder),), (), law_file, None))
+    for found in registry.found():
+        state = RunState(found.name, open_source(found), law)
+        while state.advance(1.0):
             pass
-        record.summary = row_of(record)
-        library.put(record)
-    return library
+        state.summary = row_of(state)
+        registry.put(state)
+    return registry
