@@ -8,13 +8,12 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.house import FUNCTIONS, ROOT, ImportGraph, Source, called, sources
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
@@ -50,10 +49,34 @@ HANDS_ON = (("scalewatch", "monitor"), ("scalewatch.laws", "fitting"))
 #: Folders of the repository that an editable install makes importable, and that no wheel holds.
 NOT_IN_THE_WHEEL = ("integrations", "tests", "examples")
 
-#: What stays out of `import scalewatch`.
+#: Circles of imports that are still there. A circle never joins this list.
+CIRCLES_LEFT = [
+    ["scalewatch.forecast.forecaster", "scalewatch.forecast.validity"],
+    [
+        "scalewatch_tensorboard.runs.ingest",
+        "scalewatch_tensorboard.runs.registry",
+        "scalewatch_tensorboard.views.figures",
+        "scalewatch_tensorboard.views.fits",
+        "scalewatch_tensorboard.views.scaling",
+    ],
+    ["scalewatch_tensorboard.server.loader", "scalewatch_tensorboard.server.plugin"],
+]
+
+#: Where an import in a function may be of something light: the beginning of the module's name, and why.
+WAIT = {
+    "scalewatch.cli": "a command imports what it needs when it is called, so that help and completion answer at once",
+    "scalewatch.alert.lock": "filelock is wanted only by a run that sends alerts",
+    "scalewatch_tensorboard": "TensorBoard imports the tab at its start, also for people who never open it",
+    "scalewatch_lightning.options": "a law is read only where one is given",
+    "scalewatch.offline.replayed": "a law is read only where one is given",
+    "scalewatch.advising.budget": "a law of size is needed only where the run's size is known",
+    "scalewatch.figures": "what one chart of many needs",
+}
+
+#: What stays out of `import scalewatch`, and is imported in the function that needs it.
 HEAVY = (
     *("torch", "lightning", "pytorch_lightning", "tensorboard", "scipy", "altair", "vl_convert"),
-    *("pandas", "pyarrow", "matplotlib", "typer", "click", "rich", "pydantic", "slack_sdk", "apprise"),
+    *("pandas", "pyarrow", "matplotlib", "typer", "click", "rich", "pydantic", "slack_sdk", "apprise", "tqdm"),
 )
 
 #: CPU seconds; the aim is 0.15. Generous, for a machine on which other work is going on.
@@ -66,52 +89,26 @@ UNSAFE_MODULES = ("pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle
 MAY_CATCH_EVERYTHING = ("scalewatch/guard.py", "scalewatch/worker.py")
 
 
-def python_files(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+#: What the wheel holds.
+WHEEL = ("scalewatch", "integrations")
 
 
-def named(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
+def in_every_file(find: Callable[[Source], Sequence[str]], *folders: str) -> list[str]:
+    """What `find` finds in each file, with the file's name before it."""
+    return [f"{source.name}: {what}" for source in sources(*folders) for what in find(source)]
 
 
-def every(*folders: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("path", python_files(*folders), ids=named)
-
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    parts = parts[1:] if parts[0] == "integrations" else parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def text(module: str, written: str) -> Source:
+    """A text that stands for the file of a module."""
+    return Source(module, module, written)
 
 
 # --- floors ---------------------------------------------------------------------------------------
 
 
-def imported_names(source: str, module: str, *, is_package: bool) -> Iterator[tuple[int, str]]:
-    """Line and absolute dotted name of all that a source imports, at whatever depth it does so."""
-    package = module.split(".") if is_package else module.split(".")[:-1]
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - (node.level - 1)] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and _called(node) in {"import_module", "__import__"}:
-            name = node.args[0] if node.args else None
-            if isinstance(name, ast.Constant) and isinstance(name.value, str):
-                yield node.lineno, name.value
-
-
 def _goes_up(here: str, there: str) -> bool:
     """Whether an import goes sideways or up; of what stands beside the command line only the torch part may be used."""
     return FLOORS[there] >= FLOORS[here] or (FLOORS[there] == FLOORS["cli"] and there != "scalewatch_torch")
-
-
-def _called(call: ast.Call) -> str:
-    if isinstance(call.func, ast.Attribute):
-        return call.func.attr
-    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def room_of(dotted: str) -> str | None:
@@ -127,98 +124,146 @@ def _on_disk(room: str) -> bool:
     return (ROOT / DOOR / room).is_dir() or (ROOT / DOOR / f"{room}.py").is_file()
 
 
-def wrong_imports(source: str, module: str, *, is_package: bool = False) -> list[str]:
+def wrong_imports(source: Source) -> list[str]:
     """A sentence for each import that goes sideways or up."""
-    here = room_of(module)
+    here = room_of(source.module)
     assert here in FLOORS, f"`{here}` stands on no floor: add it to FLOORS, and to DESIGN's floors"
 
     found = []
-    for line, dotted in imported_names(source, module, is_package=is_package):
-        there = room_of(dotted)
+    for taken in source.imports:
+        there = room_of(taken.name)
         if there is None or there == here or (here in GROUND and there in GROUND):
             continue
         if there in NOT_IN_THE_WHEEL:
-            found.append(f"line {line}: `{dotted}` is in no wheel")
+            found.append(f"line {taken.line}: `{taken.name}` is in no wheel")
         elif there not in FLOORS:
-            found.append(f"line {line}: `{dotted}` stands on no floor")
-        elif _goes_up(here, there) and (module, there) not in HANDS_ON:
+            found.append(f"line {taken.line}: `{taken.name}` stands on no floor")
+        elif _goes_up(here, there) and (source.module, there) not in HANDS_ON:
             floors = f"{here} is on floor {FLOORS[here]}, {there} on floor {FLOORS[there]}"
-            found.append(f"line {line}: `{dotted}` ({floors})")
+            found.append(f"line {taken.line}: `{taken.name}` ({floors})")
     return found
 
 
-@every("scalewatch", "integrations")
-def test_a_file_imports_only_from_floors_below(path: Path) -> None:
+def test_a_file_imports_only_from_floors_below() -> None:
     """Neither from the room next door nor from upstairs, wherever in the file the import stands."""
-    is_package = path.name == "__init__.py"
-    found = wrong_imports(path.read_text("utf-8"), module_name(path), is_package=is_package)
-
-    assert [] == found
+    assert [] == in_every_file(wrong_imports, *WHEEL)
 
 
-@pytest.mark.parametrize(
-    ("module", "source"),
-    [
-        ("scalewatch.laws.curve", "from scalewatch.detect import spike"),
-        ("scalewatch.laws.curve", "from ..detect.spike import Spike"),
-        ("scalewatch.laws.curve", "from .. import detect"),
-        ("scalewatch.laws.curve", "def fit():\n    import scalewatch.monitor"),
-        ("scalewatch.laws.curve", "from scalewatch import Run"),
-        ("scalewatch.laws.curve", "from scalewatch import forecast"),
-        ("scalewatch.charts.curve", "from scalewatch.laws import Curve"),
-        ("scalewatch.charts.curve", "import importlib\nimportlib.import_module('scalewatch.laws')"),
-        ("scalewatch.forecast.online", "import scalewatch.alert.dispatch as dispatch"),
-        ("scalewatch.run", "if TYPE_CHECKING:\n    from scalewatch.laws import Curve"),
-        ("scalewatch.monitor", "from scalewatch import cli"),
-        ("scalewatch.monitor", "import scalewatch_lightning"),
-        ("scalewatch.cli", "from scalewatch_lightning import ScaleWatch"),
-        ("scalewatch_lightning.callback", "from scalewatch_slack import Receiver"),
-        ("scalewatch_lightning.callback", "from integrations.scalewatch_lightning import x"),
-        ("scalewatch_lightning.callback", "from scalewatch.cli import main"),
-        ("scalewatch_lightning.callback", "from tests.helpers import x"),
-    ],
-)
-def test_an_import_sideways_or_up_is_found(module: str, source: str) -> None:
+SIDEWAYS_OR_UP = [
+    ("scalewatch.laws.curve", "from scalewatch.detect import spike"),
+    ("scalewatch.laws.curve", "from ..detect.spike import Spike"),
+    ("scalewatch.laws.curve", "from .. import detect"),
+    ("scalewatch.laws.curve", "def fit():\n    import scalewatch.monitor"),
+    ("scalewatch.laws.curve", "from scalewatch import Run"),
+    ("scalewatch.laws.curve", "from scalewatch import forecast"),
+    ("scalewatch.charts.curve", "from scalewatch.laws import Curve"),
+    ("scalewatch.charts.curve", "import importlib\nimportlib.import_module('scalewatch.laws')"),
+    ("scalewatch.forecast.online", "import scalewatch.alert.dispatch as dispatch"),
+    ("scalewatch.run", "if TYPE_CHECKING:\n    from scalewatch.laws import Curve"),
+    ("scalewatch.monitor", "from scalewatch import cli"),
+    ("scalewatch.monitor", "import scalewatch_lightning"),
+    ("scalewatch.cli", "from scalewatch_lightning import ScaleWatch"),
+    ("scalewatch_lightning.callback", "from scalewatch_slack import Receiver"),
+    ("scalewatch_lightning.callback", "from integrations.scalewatch_lightning import x"),
+    ("scalewatch_lightning.callback", "from scalewatch.cli import main"),
+    ("scalewatch_lightning.callback", "from tests.helpers import x"),
+]
+FROM_BELOW = [
+    ("scalewatch.laws.curve", "from scalewatch.run import Run\nfrom .fit import f\nimport json"),
+    ("scalewatch.laws.curve", "from ..errors import FitError"),
+    ("scalewatch.charts.band", "from scalewatch.finding import Finding"),
+    ("scalewatch.run", "from .errors import RunError"),
+    ("scalewatch.forecast.online", "from scalewatch.laws import Curve"),
+    ("scalewatch.monitor", "from scalewatch import forecast, detect, laws, journal"),
+    ("scalewatch.cli.fit", "from scalewatch import Monitor, laws\nfrom . import plan"),
+    ("scalewatch_lightning.callback", "import scalewatch\nfrom scalewatch.run import Run"),
+    ("scalewatch_lightning.callback", "from scalewatch_lightning.loss import read"),
+]
+
+
+def test_an_import_sideways_or_up_is_found() -> None:
     """The reader of imports sees each form in which a file could break the rule."""
-    assert 1 == len(wrong_imports(source, module))
+    found = [(module, written, len(wrong_imports(text(module, written)))) for module, written in SIDEWAYS_OR_UP]
+
+    assert [] == [(module, written) for module, written, number in found if number != 1]
 
 
-@pytest.mark.parametrize(
-    ("module", "source"),
-    [
-        (
-            "scalewatch.laws.curve",
-            "from scalewatch.run import Run\nfrom .fit import f\nimport json",
-        ),
-        ("scalewatch.laws.curve", "from ..errors import FitError"),
-        ("scalewatch.charts.band", "from scalewatch.finding import Finding"),
-        ("scalewatch.run", "from .errors import RunError"),
-        ("scalewatch.forecast.online", "from scalewatch.laws import Curve"),
-        ("scalewatch.monitor", "from scalewatch import forecast, detect, laws, journal"),
-        ("scalewatch.cli.fit", "from scalewatch import Monitor, laws\nfrom . import plan"),
-        ("scalewatch_lightning.callback", "import scalewatch\nfrom scalewatch.run import Run"),
-        ("scalewatch_lightning.callback", "from scalewatch_lightning.loss import read"),
-    ],
-)
-def test_an_import_from_below_is_allowed(module: str, source: str) -> None:
+def test_an_import_from_below_is_allowed() -> None:
     """The reader of imports finds nothing wrong with what the floors allow."""
-    assert [] == wrong_imports(source, module)
+    found = [(module, written, wrong_imports(text(module, written))) for module, written in FROM_BELOW]
+
+    assert [] == [each for each in found if each[2]]
 
 
 def test_the_door_holds_what_floors_0_to_3_hold() -> None:
     """`scalewatch/__init__.py` may import the monitor, and nothing from floors above."""
-    source = "from .monitor import Monitor\nfrom .run import Run\nfrom . import cli"
+    door = Source("door", "scalewatch", "from .monitor import Monitor\nfrom .run import Run\nfrom . import cli", True)
 
-    assert ["line 3"] == [w[:6] for w in wrong_imports(source, "scalewatch", is_package=True)]
+    assert ["line 3"] == [wrong[:6] for wrong in wrong_imports(door)]
+
+
+# --- circles, and imports that wait ---------------------------------------------------------------
+
+
+def test_no_files_import_one_another_in_a_circle() -> None:
+    """Also not inside a room, in a function or for type checking: each file can be read after those that it needs."""
+    circles = ImportGraph(sources(*WHEEL)).circles()
+
+    assert [] == [circle for circle in circles if circle not in CIRCLES_LEFT]
+
+
+def test_a_circle_of_imports_is_found() -> None:
+    """In a function, for type checking and through a package's face; a face that only hands on is no part of one."""
+    face = Source("face", "room", "from room.a import a\nfrom room.b import b", True)
+    good = [face, text("room.a", "from room import b"), text("room.b", "import json")]
+    bad = [
+        face,
+        text("room.a", "def f():\n    from room import b"),
+        text("room.b", "if TYPE_CHECKING:\n    import room.a"),
+    ]
+
+    assert [] == ImportGraph(good).circles()
+    assert [["room.a", "room.b"]] == ImportGraph(bad).circles()
+
+
+def hasty_imports(files: list[Source], may_wait: Sequence[str]) -> list[str]:
+    """The imports in functions of what is not heavy, with where they stand; `may_wait` names modules that may."""
+    graph = ImportGraph(files)
+    heavy = graph.reaching(set(HEAVY))
+    return [
+        f"{file.name}:{found.line}: `{found.name}` is not heavy"
+        for file in files
+        if not file.module.startswith(tuple(may_wait))
+        for found in file.imports
+        if found.inside and found.name.split(".")[0] not in HEAVY and graph.home(found.name) not in heavy
+    ]
+
+
+def test_an_import_in_a_function_is_of_something_heavy() -> None:
+    """Or stands in the table of those that wait for another reason."""
+    assert [] == hasty_imports(sources(*WHEEL), tuple(WAIT))
+
+
+def test_an_import_that_waits_without_a_reason_is_found() -> None:
+    """What is heavy is heavy also through others, and only by what they import at once."""
+    files = [
+        text("room.a", "def f():\n    import json\n    import scipy.optimize\n    from room import b, c, d"),
+        text("room.b", "import scipy"),
+        text("room.c", "from room.b import x"),
+        text("room.d", "def f():\n    import scipy"),
+    ]
+
+    assert ["room.a:2: `json` is not heavy", "room.a:4: `room.d` is not heavy"] == hasty_imports(files, ())
 
 
 # --- sizes and docstrings -------------------------------------------------------------------------
 
 
-@every("scalewatch", "integrations")
-def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
+def test_a_file_can_be_read_in_one_sitting() -> None:
     """No file is longer than 400 lines."""
-    assert len(path.read_text("utf-8").splitlines()) <= MAX_FILE_LINES
+    lengths = {source.name: len(source.text.splitlines()) for source in sources(*WHEEL)}
+
+    assert {} == {name: lines for name, lines in lengths.items() if lines > MAX_FILE_LINES}
 
 
 def lines_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -229,65 +274,65 @@ def lines_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) ->
     return lines - ((docstring.end_lineno or docstring.lineno) - docstring.lineno + 1)
 
 
-@every("scalewatch", "integrations")
-def test_a_function_fits_on_a_screen(path: Path) -> None:
-    """No function is longer than 60 lines, its docstring not counted."""
-    too_long = [
-        f"{node.name}: {lines_without_docstring(node)} lines"
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and lines_without_docstring(node) > MAX_FUNCTION_LINES
+def long_functions(source: Source) -> list[str]:
+    functions = [node for node in source.nodes if isinstance(node, FUNCTIONS)]
+    return [
+        f"{function.name}: {lines} lines"
+        for function in functions
+        if (lines := lines_without_docstring(function)) > MAX_FUNCTION_LINES
     ]
 
-    assert [] == too_long
+
+def test_a_function_fits_on_a_screen() -> None:
+    """No function is longer than 60 lines, its docstring not counted."""
+    assert [] == in_every_file(long_functions, *WHEEL)
 
 
-@every("scalewatch", "integrations")
-def test_what_is_public_says_what_it_is(path: Path) -> None:
-    """Every public function and class of a module has a docstring."""
-    silent = [
+def silent_names(source: Source) -> list[str]:
+    return [
         node.name
-        for node in ast.parse(path.read_text("utf-8")).body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        for node in source.tree.body
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef))
         and not node.name.startswith("_")
         and not (ast.get_docstring(node) or "").strip()
-        and not _is_overload(node)
+        and not any(ast.unparse(decorator).endswith("overload") for decorator in node.decorator_list)
     ]
 
-    assert [] == silent
+
+def test_what_is_public_says_what_it_is() -> None:
+    """Every public function and class of a module has a docstring."""
+    assert [] == in_every_file(silent_names, *WHEEL)
 
 
-def _is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
-    return any(ast.unparse(decorator).endswith("overload") for decorator in node.decorator_list)
-
-
-@every("scalewatch", "integrations")
-def test_what_a_module_exports_is_there(path: Path) -> None:
-    """Every name in `__all__` leads to something, and none stands there twice."""
-    module = importlib.import_module(module_name(path))
+def empty_exports(source: Source) -> list[str]:
+    module = importlib.import_module(source.module)
     exported = list(getattr(module, "__all__", ()))
+    twice = [name for name in set(exported) if exported.count(name) > 1]
+    return [name for name in exported if not hasattr(module, name)] + twice
 
-    assert [] == [name for name in exported if not hasattr(module, name)]
-    assert sorted(set(exported)) == sorted(exported)
+
+def test_what_a_module_exports_is_there() -> None:
+    """Every name in `__all__` leads to something, and none stands there twice."""
+    assert [] == in_every_file(empty_exports, *WHEEL)
 
 
 # --- faults and data ------------------------------------------------------------------------------
 
 
-def catches_everything(source: str) -> list[str]:
+def catches_everything(source: Source) -> list[str]:
     """The lines on which a handler takes every exception there is.
 
     `except BaseException` that ends in a bare `raise` tidies up and passes it on: allowed.
     """
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in source.nodes:
         if isinstance(node, ast.ExceptHandler):
             kinds = _exception_names(node.type)
             last = node.body[-1]
             passes_on = isinstance(last, ast.Raise) and last.exc is None
             if "Exception" in kinds or (kinds & {"BaseException", ""} and not passes_on):
                 found.append(f"line {node.lineno}")
-        elif isinstance(node, ast.Call) and _called(node) == "suppress":
+        elif isinstance(node, ast.Call) and called(node) == "suppress":
             kinds = set().union(*map(_exception_names, node.args))
             if kinds & {"Exception", "BaseException"}:
                 found.append(f"line {node.lineno}")
@@ -301,20 +346,17 @@ def _exception_names(kind: ast.expr | None) -> set[str]:
     return {ast.unparse(k).rpartition(".")[2] for k in kinds}
 
 
-@every("scalewatch", "integrations")
-def test_only_guard_and_worker_catch_everything(path: Path) -> None:
+def test_only_guard_and_worker_catch_everything() -> None:
     """Elsewhere, an exception is caught by its name: `except Exception` would hide a bug."""
-    if named(path) in MAY_CATCH_EVERYTHING:
-        return
+    found = in_every_file(catches_everything, *WHEEL)
 
-    assert [] == catches_everything(path.read_text("utf-8"))
+    assert [] == [line for line in found if not line.startswith(MAY_CATCH_EVERYTHING)]
 
 
-def unsafe_reads(source: str) -> list[str]:
+def unsafe_reads(source: Source) -> list[str]:
     """The lines that could run what a file holds."""
-    imports = imported_names(source, "m", is_package=False)
-    found = [(line, name) for line, name in imports if name.split(".")[0] in UNSAFE_MODULES]
-    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    found = [(taken.line, taken.name) for taken in source.imports if taken.name.split(".")[0] in UNSAFE_MODULES]
+    calls = (node for node in source.nodes if isinstance(node, ast.Call))
     found += [(call.lineno, ast.unparse(call)) for call in calls if _is_unsafe(call)]
     return [f"line {line}: {what}" for line, what in found]
 
@@ -332,56 +374,53 @@ def _is_unsafe(call: ast.Call) -> bool:
     )
 
 
-@every("scalewatch", "integrations", "examples")
-def test_no_file_can_run_what_it_reads(path: Path) -> None:
+def test_no_file_can_run_what_it_reads() -> None:
     """No pickle and its kin, no eval and exec, no yaml.load, no torch.load but of weights."""
-    assert [] == unsafe_reads(path.read_text("utf-8"))
+    assert [] == in_every_file(unsafe_reads, *WHEEL, "examples")
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "import pickle",
-        "def f():\n    from marshal import loads",
-        "__import__('shelve')",
-        "eval('1')",
-        "exec(code)",
-        "yaml.load(text)",
-        "yaml.unsafe_load(text)",
-        "np.load(path, allow_pickle=True)",
-        "torch.load(path)",
-        "torch.load(path, weights_only=False)",
-        "pd.read_pickle(path)",
-    ],
-)
-def test_an_unsafe_read_is_found(source: str) -> None:
+UNSAFE = [
+    "import pickle",
+    "def f():\n    from marshal import loads",
+    "__import__('shelve')",
+    "eval('1')",
+    "exec(code)",
+    "yaml.load(text)",
+    "yaml.unsafe_load(text)",
+    "np.load(path, allow_pickle=True)",
+    "torch.load(path)",
+    "torch.load(path, weights_only=False)",
+    "pd.read_pickle(path)",
+]
+SAFE = "model.eval()\njson.loads(t)\nyaml.safe_load(t)\ntorch.load(p, weights_only=True)"
+#: A text, and how many handlers of everything it holds.
+HANDLERS = [
+    (1, "try:\n    f()\nexcept Exception:\n    raise"),
+    (1, "try:\n    f()\nexcept (OSError, Exception) as e:\n    log(e)"),
+    (1, "try:\n    f()\nexcept:\n    pass"),
+    (1, "try:\n    f()\nexcept BaseException:\n    pass"),
+    (1, "with contextlib.suppress(Exception):\n    f()"),
+    (0, "try:\n    f()\nexcept BaseException:\n    tidy()\n    raise"),
+    (0, "try:\n    f()\nexcept (OSError, ValueError):\n    pass"),
+    (0, "with contextlib.suppress(OSError):\n    f()"),
+]
+
+
+def test_an_unsafe_read_is_found() -> None:
     """The check sees each form, so that a clean house means something."""
-    assert 1 == len(unsafe_reads(source))
+    assert [] == [written for written in UNSAFE if len(unsafe_reads(text("m", written))) != 1]
 
 
 def test_a_safe_read_is_left_alone() -> None:
     """`model.eval()`, JSON and safe loaders are not what the check is after."""
-    source = "model.eval()\njson.loads(t)\nyaml.safe_load(t)\ntorch.load(p, weights_only=True)"
-
-    assert [] == unsafe_reads(source)
+    assert [] == unsafe_reads(text("m", SAFE))
 
 
-@pytest.mark.parametrize(
-    ("caught", "source"),
-    [
-        (1, "try:\n    f()\nexcept Exception:\n    raise"),
-        (1, "try:\n    f()\nexcept (OSError, Exception) as e:\n    log(e)"),
-        (1, "try:\n    f()\nexcept:\n    pass"),
-        (1, "try:\n    f()\nexcept BaseException:\n    pass"),
-        (1, "with contextlib.suppress(Exception):\n    f()"),
-        (0, "try:\n    f()\nexcept BaseException:\n    tidy()\n    raise"),
-        (0, "try:\n    f()\nexcept (OSError, ValueError):\n    pass"),
-        (0, "with contextlib.suppress(OSError):\n    f()"),
-    ],
-)
-def test_a_handler_of_everything_is_found(caught: int, source: str) -> None:
+def test_a_handler_of_everything_is_found() -> None:
     """The check sees a handler of everything in each of its forms, and no other."""
-    assert caught == len(catches_everything(source))
+    found = [(len(catches_everything(text("m", written))), written) for _, written in HANDLERS]
+
+    assert found == HANDLERS
 
 
 # --- what `import scalewatch` does ----------------------------------------------------------------
