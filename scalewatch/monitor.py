@@ -97,9 +97,9 @@ class Monitor:
         total = run.total_steps
         self._final_from = math.inf if total is None else (1.0 - FINAL_SHARE) * total
         self._next_milestone = math.inf if total is None else total / MILESTONES
-        promise = self.registered
-        if promise is not None:
-            self._milestones.append(Milestone(0.0, 0, promise.final_loss, promise.low, promise.high))
+        baseline = self.registered
+        if baseline is not None:
+            self._milestones.append(Milestone(0.0, 0, baseline.final_loss, baseline.low, baseline.high))
 
     def observe(self, observation: Observation) -> list[Finding]:
         """Take one row of the log; return what is new with it, mostly nothing.
@@ -198,7 +198,7 @@ class Monitor:
     @property
     def registered(self) -> BaselineForecast | None:
         """What was registered of the run before it began, and what it is held against; None without a law."""
-        return None if self._forecaster is None else self._forecaster.promise
+        return None if self._forecaster is None else self._forecaster.baseline
 
     @property
     def forecaster(self) -> Forecaster | None:
@@ -228,19 +228,19 @@ class Monitor:
     def advice(self, *, look: bool = True) -> list[Advice]:
         """Return what to do now, the most urgent first; empty if there is nothing to do but train on.
 
-        Of a healthy run that is a look at its forecast, 4 to 30 ms once a stretch of its curve; without `look` it is
-        what the last one said.
+        Of a healthy run that is a look at its forecast, 4 to 30 ms once a row; without `look` it is what the last
+        refresh found. Asking changes nothing.
         """
         return self.guard.call("advice", lambda: self._adviser.advise(self._situation(), look=look)) or []
 
-    def look_later(self) -> Callable[[], None] | None:
+    def refresh_in_background(self) -> Callable[[], None] | None:
         """Return the look at the forecast as of now, for another thread to take; None while something is wrong."""
-        return self.guard.call("advice", lambda: self._adviser.later(self._situation()))
+        return self.guard.call("advice", lambda: self._adviser.refresh_in_background(self._situation()))
 
     @property
-    def ahead(self) -> list[Advice]:
-        """What the last look at the forecast advised, if the run is healthy."""
-        return self._adviser.ahead
+    def forecast_advice(self) -> list[Advice]:
+        """What the last refresh found in the forecast of the run, which was healthy then."""
+        return self._adviser.forecast_advice
 
     def _situation(self) -> AdviceContext:
         return AdviceContext(
@@ -310,7 +310,6 @@ class Monitor:
             "final": [self._final_sum, self._final_rows],
             "next_milestone": self._next_milestone,
             "rollbacks": self._rollbacks,
-            "adviser": self._adviser.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -347,7 +346,7 @@ class Monitor:
         self._final_sum, self._final_rows = float(state["final"][0]), int(state["final"][1])
         self._next_milestone = float(state["next_milestone"])
         self._rollbacks = int(state["rollbacks"])
-        self._adviser.load_state_dict(state["adviser"])
+        self._adviser.restart()
 
 
 def _odd_part(mine: Any, given: Any, where: str) -> str | None:

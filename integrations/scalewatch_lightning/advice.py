@@ -58,10 +58,10 @@ class AdviceFeed:
         if step < self._due:
             return False
         self._due = self._tenth_after(step)
-        look = self._monitor.look_later()
-        if look is not None:
-            self._waiting.append(look)
-        return look is not None
+        refresh = self._monitor.refresh_in_background()
+        if refresh is not None:
+            self._waiting.append(refresh)
+        return refresh is not None
 
     def drain(self) -> None:
         """Take the looks that wait. For the background thread."""
@@ -77,8 +77,11 @@ class AdviceFeed:
     def say(self, *, look: bool = False) -> AdviceNews:
         """Return what is advised and what of it is to be told now; `look` looks at the forecast here and now."""
         self._looked = False
-        standing = self._monitor.advice(look=look)
-        ahead = [advice for advice in standing if advice in self._monitor.ahead]
+        refresh = self._monitor.refresh_in_background() if look else None
+        if refresh is not None:
+            refresh()
+        standing = self._monitor.advice(look=False)
+        ahead = [advice for advice in standing if advice in self._monitor.forecast_advice]
         trouble = [advice for advice in standing if advice not in ahead]
         new = [advice for advice in trouble if advice.action not in self._told]
         unheard = [advice for advice in ahead if advice.action.value not in self.told_ahead]

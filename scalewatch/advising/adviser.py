@@ -7,9 +7,9 @@ while anything else is open that wakes someone, none from the forecast: it was m
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, final
+from typing import final
 
 from scalewatch.advice import Action, Advice
 from scalewatch.advising.budget import about_budget
@@ -17,10 +17,6 @@ from scalewatch.advising.context import AdviceContext, Goals
 from scalewatch.advising.goals import about_aims, about_least_gain, about_schedule
 from scalewatch.advising.incident import about_incident
 from scalewatch.advising.setup import about_law, about_setup
-from scalewatch.errors import JournalError
-from scalewatch.forecast.forecaster import Forecaster
-from scalewatch.forecast.schedule import PlannedSchedule
-from scalewatch.journal.records import advice_from, advice_record
 
 __all__ = ["AdviceContext", "Adviser", "Goals", "advise"]
 
@@ -35,7 +31,7 @@ HEALTHY: tuple[Rule, ...] = (about_aims, about_least_gain, about_schedule, about
 def advise(now: AdviceContext) -> list[Advice]:
     """Return what to do now, the most urgent first; empty if there is nothing to do but train on."""
     for group in WRONG:
-        advice = [said for rule in group for said in rule(now)]
+        advice = [each for rule in group for each in rule(now)]
         if advice:
             return advice
     if any(finding.pages for finding in now.open_incidents):
@@ -43,84 +39,56 @@ def advise(now: AdviceContext) -> list[Advice]:
     advice = []
     for rule in HEALTHY:
         # one action is advised for one reason, the most urgent; a run that is to be stopped needs nothing else
-        advice += [said for said in rule(now) if said.action not in {before.action for before in advice}]
-        if any(said.action is Action.STOP for said in advice):
+        advice += [each for each in rule(now) if each.action not in {before.action for before in advice}]
+        if any(each.action is Action.STOP for each in advice):
             break
     return advice
 
 
 @final
 class Adviser:
-    """Gives advice as often as it is asked for, and looks at the forecast only once a stretch of the curve.
+    """Gives advice as often as it is asked for; that it was asked changes nothing of what it says later.
 
-    A look takes 4 to 30 ms (the other schedules are walked to their ends), and nothing that a forecast says changes
-    within a twentieth of the steps so far. On the step path nobody looks: `later` gives the look to another thread.
+    Of a healthy run advice is a look at its forecast, which takes 4 to 30 ms (the other schedules are walked to their
+    ends). On the step path nobody looks: `refresh_in_background` gives the look to another thread, and what it found is
+    what is known until the next one. None of it is in the state of a run: it follows from the rest.
     """
 
     def __init__(self) -> None:
-        # one tuple, so that a look on another thread puts both in their places at once
-        self._last: tuple[tuple[int, int], list[Advice]] = ((-1, 0), [])
+        # each replaced as a whole, for a look may be taken on another thread
+        self._newest: tuple[tuple[int, int], list[Advice]] | None = None
+        self.forecast_advice: list[Advice] = []
 
     def advise(self, now: AdviceContext, *, look: bool = True) -> list[Advice]:
-        """Return what to do now; of a healthy run at most a stretch of its curve old, without `look` what is known."""
+        """Return what to do now; without `look`, of a healthy run, what the last refresh found."""
         if _in_trouble(now):
             return advise(now)
-        if look and _stretch(now) != self._last[0]:
-            self._last = (_stretch(now), advise(now))
-        return self._last[1]
+        if not look:
+            return list(self.forecast_advice)
+        rows = now.step, 0 if now.forecaster is None else now.forecaster.revision
+        if self._newest is None or self._newest[0] != rows:
+            self._newest = rows, advise(now)
+        return list(self._newest[1])
 
-    @property
-    def ahead(self) -> list[Advice]:
-        """What the last look at the forecast said of the healthy run."""
-        return self._last[1]
-
-    def later(self, now: AdviceContext) -> Callable[[], None] | None:
+    def refresh_in_background(self, now: AdviceContext) -> Callable[[], None] | None:
         """Return the look at the forecast as it stands now, for another thread; None while something is wrong.
 
-        Takes as long as a copy of the curve, some 0.1 ms.
+        Takes as long as a copy of the curve, some 0.01 ms.
         """
         if _in_trouble(now):
             return None
-        frozen = replace(now, forecaster=_copied(now.forecaster))
+        frozen = None if now.forecaster is None else now.forecaster.frozen()
+        still = replace(now, forecaster=frozen, off_plan=copy.copy(now.off_plan))
 
-        def look() -> None:
-            self._last = (_stretch(frozen), advise(frozen))
+        def refresh() -> None:
+            self.forecast_advice = advise(still)
 
-        return look
+        return refresh
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what was last advised, as plain values."""
-        (stretches, step), advice = self._last
-        return {"looked": [stretches, step], "advice": [advice_record(each) for each in advice]}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave.
-
-        Raises:
-            LookupError, TypeError, ValueError: if it is something else.
-        """
-        stretches, step = state["looked"]
-        try:
-            advice = [advice_from(record) for record in state["advice"]]
-        except JournalError as fault:
-            raise ValueError(str(fault)) from None
-        self._last = ((int(stretches), int(step)), advice)
+    def restart(self) -> None:
+        """Forget what was found: another state was loaded."""
+        self._newest, self.forecast_advice = None, []
 
 
 def _in_trouble(now: AdviceContext) -> bool:
     return now.gap is not None or any(finding.pages for finding in now.open_incidents)
-
-
-def _stretch(now: AdviceContext) -> tuple[int, int]:
-    ends = [] if now.forecaster is None else now.forecaster.blocks.end_steps
-    return len(ends), ends[-1] if ends else 0
-
-
-def _copied(forecaster: Forecaster | None) -> Forecaster | None:
-    """A forecaster that stands still while the run goes on; what never changes is shared."""
-    if forecaster is None:
-        return None
-    fixed: list[object] = [forecaster.run, forecaster.law, forecaster.promise, forecaster.registered]
-    if isinstance(forecaster.schedule, PlannedSchedule):
-        fixed.append(forecaster.schedule)
-    return copy.deepcopy(forecaster, {id(part): part for part in fixed if part is not None})

@@ -6,6 +6,7 @@ for, from the blocks, at a cost that does not grow with the run.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, final
 
@@ -43,7 +44,7 @@ FINAL_SHARE = 0.02
 ROWS_TO_KNOW_NOISE = 100
 #: A loss outside these is no loss [nats/token], and its square no float: it is not learned from.
 LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
-#: A run is as far off its law as chance makes one in a hundred: then the law's promise is doubted by that distance, but
+#: A run is as far off its law as chance makes one in a hundred: then the law is doubted by that distance, but
 #: not in the first fifth of the run, where the early descent is off any law [part of the run].
 OFF_LAW_CHANCE, DOUBT_FROM_SHARE = 0.01, 0.2
 #: A law of smaller runs that counts for less than this is told to.
@@ -61,19 +62,19 @@ class Forecaster:
     Args:
         run: the run as planned; without `total_steps` nothing can be forecast.
         law: a law of smaller runs of its recipe, or None to forecast from the run alone.
-        promise: what was registered when the run began, None to register it now if there is a law.
+        baseline: what was registered when the run began, None to register it now if there is a law.
     """
 
-    def __init__(self, run: Run, law: CurveLaw | None = None, promise: BaselineForecast | None = None) -> None:
+    def __init__(self, run: Run, law: CurveLaw | None = None, baseline: BaselineForecast | None = None) -> None:
         self.run, self.law = run, law
         self.blocks = LossBlocks()
-        self.registered: Forecast | None = None
-        self._made: Forecast | None = None
+        self.revision = 0
+        self._made: tuple[int, Forecast | None] | None = None
         self._total = run.total_steps
         self._schedule: AbstractSchedule | None = None
         self._plan: AbstractSchedule | None = None
         self._left_at: int | None = None
-        self.promise = promise
+        self.baseline = baseline
         if self._total is None:
             return
         of_law = [] if law is None else [law.memory_steps]
@@ -85,9 +86,9 @@ class Forecaster:
         self._memories = memories
         self._plan = self._schedule
         if law is not None and run.learning_rates is not None:
-            self.registered = self._forecast()
-            if self.promise is None and self.registered is not None:
-                self.promise = register(self.registered, law, self._schedule)
+            made = self.forecast()
+            if self.baseline is None and made is not None:
+                self.baseline = register(made, law, self._schedule)
 
     def observe(self, step: int, loss: float, learning_rate: float | None, clean: bool = True) -> bool:
         """Take one row; return whether a stretch of the curve was completed by it.
@@ -100,9 +101,13 @@ class Forecaster:
         """
         if step <= self.blocks.last_step:
             return False
-        if self._schedule is not None:
+        learned = clean and LEAST_LOSS < loss < MOST_LOSS
+        if self._schedule is not None and not self.follows_plan:
             self._schedule.observe(step, learning_rate)
-        return clean and LEAST_LOSS < loss < MOST_LOSS and self.blocks.add(step, loss)
+            self.revision += 1
+        elif learned:
+            self.revision += 1
+        return learned and self.blocks.add(step, loss)
 
     def rewind(self, step: int) -> None:
         """Forget the rows from `step` on: the run went back to an older checkpoint."""
@@ -111,7 +116,7 @@ class Forecaster:
             self.rejoin_plan()
         if self._schedule is not None:
             self._schedule.rewind(step)
-        self._made = None
+        self.revision += 1
 
     def leave_plan(self, step: int) -> None:
         """From `step` on the rates are those that are shown, and those to come are unknown: the plan was left."""
@@ -120,12 +125,14 @@ class Forecaster:
             return
         shown = ObservedSchedule(total, self._memories)
         shown.follow(plan[: max(step - 1, 0)])
-        self._schedule, self._left_at, self._made = shown, step, None
+        self._schedule, self._left_at = shown, step
+        self.revision += 1
 
     def rejoin_plan(self) -> None:
         """The planned rates hold again; what was done otherwise was short and is passed over."""
         if self._left_at is not None:
-            self._schedule, self._left_at, self._made = self._plan, None, None
+            self._schedule, self._left_at = self._plan, None
+            self.revision += 1
 
     @property
     def follows_plan(self) -> bool:
@@ -139,14 +146,16 @@ class Forecaster:
 
     def forecast(self) -> Forecast | None:
         """Return the forecast as of now, None if there is nothing to say yet."""
-        if self._schedule is None:
-            return None
-        if self._made is None or self._made.step != self.blocks.last_step:
-            made = self._forecast()
-            if made is not None and self.registered is None:
-                self.registered = made
-            self._made = made
-        return self._made
+        if self._made is None or self._made[0] != self.revision:
+            self._made = self.revision, self._forecast()
+        return self._made[1]
+
+    def frozen(self) -> Forecaster:
+        """Return it as it stands now, for another thread, while the run goes on; what never changes is shared."""
+        still = copy.copy(self)
+        still.blocks = self.blocks.copy()
+        still._schedule = None if self._schedule is None else self._schedule.frozen()
+        return still
 
     def _forecast(self) -> Forecast | None:
         schedule, total = self._schedule, self._total
@@ -233,7 +242,7 @@ class Forecaster:
             surprise=surprised,
             notes=notes,
             _branches=tuple(branches),
-            _schedule=self._schedule,
+            _schedule=self._schedule.frozen(),
             _end_noise=self._end_noise(),
         )
         low, high = made.interval(1e-9)
@@ -258,24 +267,24 @@ class Forecaster:
         return self.law.predict(self.run, end.end_walked, float(end.end_annealed[0])).end_loss or 0.0
 
     def law_gap(self) -> LawResidual | None:
-        """Return how far the run is off its promise now, None without one or before it has settled."""
-        return None if self.promise is None else measure(self.promise, self.blocks, self.run.tokens_per_step)
+        """Return how far the run is off its baseline now, None without one or before it has settled."""
+        return None if self.baseline is None else measure(self.baseline, self.blocks, self.run.tokens_per_step)
 
     def expected_at(self, step: float) -> tuple[float, float] | None:
         """Return (loss, sd) [nats/token] that the law expected at `step` before the run started."""
-        if self.promise is None or step < self.promise.steps[0]:
+        if self.baseline is None or step < self.baseline.steps[0]:
             return None
-        losses, factors = self.promise.at([step])
+        losses, factors = self.baseline.at([step])
         return float(losses[0]), float(np.sqrt((factors[0] ** 2).sum()))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs, as plain numbers, lists and dicts."""
         schedule = {} if self._schedule is None else self._schedule.state_dict()
-        promise = {} if self.promise is None else self.promise.record()
+        baseline = {} if self.baseline is None else self.baseline.record()
         return {
             "blocks": self.blocks.state_dict(),
             "schedule": schedule,
-            "registered": promise,
+            "registered": baseline,
             "left_at": self._left_at or 0,
         }
 
@@ -288,7 +297,6 @@ class Forecaster:
         if self._schedule is not None and state["schedule"]:
             self._schedule.load_state_dict(state["schedule"])
         if state["registered"]:
-            self.promise = BaselineForecast.from_record(
-                state["registered"]
-            )  # the first one counts, not that of today's law
-        self._made = None
+            # the first one counts, not that of today's law
+            self.baseline = BaselineForecast.from_record(state["registered"])
+        self.revision += 1

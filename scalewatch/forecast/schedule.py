@@ -7,6 +7,7 @@ futures are forecast, so that the interval says what nobody knows.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,6 +86,10 @@ class AbstractSchedule(ABC):
         """Take back what `state_dict` gave."""
 
     @abstractmethod
+    def frozen(self) -> AbstractSchedule:
+        """Return it as it stands now; what is observed later changes nothing of it."""
+
+    @abstractmethod
     def futures(self) -> list[Future]:
         """Return the ways to the planned end, probabilities summing to 1."""
 
@@ -108,8 +113,8 @@ class PlannedSchedule(AbstractSchedule):
         walked, annealed = self._features.at([len(learning_rates)])
         self._end = Future("as planned", 1.0, float(walked[0]), annealed[0])
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> PlannedSchedule:
-        """Return itself: nothing of it changes, and the tables of a long plan are large."""
+    def frozen(self) -> PlannedSchedule:
+        """Return itself: nothing of it changes."""
         return self
 
     def observe(self, step: int, learning_rate: float | None) -> None:
@@ -195,6 +200,12 @@ class ObservedSchedule(AbstractSchedule):
             if len(self._knots) > _KNOTS:
                 self._knots = self._knots[:1] + self._knots[2::2]
                 self._spacing *= 2
+
+    def frozen(self) -> ObservedSchedule:
+        """Return it as it stands now, at the cost of its knots."""
+        twin = copy.copy(self)
+        twin._state, twin._knots = self._state.copy(), list(self._knots)
+        return twin
 
     def follow(self, plan: Floats) -> None:
         """Take the rates of a plan, shape (n,), as shown by steps 1 to n, at a cost that does not grow with n."""

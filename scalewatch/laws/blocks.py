@@ -8,6 +8,7 @@ thousand times.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import final
 
@@ -129,6 +130,13 @@ class LossBlocks:
         self.rows.append(self._count)
         self._count, self._sum_steps, self._sum_losses = 0, 0.0, 0.0
         return True
+
+    def copy(self) -> LossBlocks:
+        """Return another with the same rows."""
+        twin = copy.copy(self)
+        twin.end_steps, twin.mean_steps = list(self.end_steps), list(self.mean_steps)
+        twin.losses, twin.rows = list(self.losses), list(self.rows)
+        return twin
 
     def rewind(self, step: int) -> None:
         """Forget every row at or after `step`: the run has gone back to before it."""

@@ -99,13 +99,13 @@ def test_a_law_without_a_plan_says_nothing_before_a_rate_was_seen(law: CurveLaw,
 
 
 def test_what_was_expected_is_kept(law: CurveLaw) -> None:
-    """The promise stands while the forecast moves on, so that both can be held against the outcome."""
+    """What was registered stands while the forecast moves on, so that both can be held against the outcome."""
     forecaster = Forecaster(planned(PLAN), law)
-    promised = told(forecaster.registered).final_loss
+    promised = told(forecaster.baseline).final_loss
     before = forecaster.expected_at(TOTAL)
     follow(forecaster, 1.1 * noise(), until=700)
 
-    assert promised == told(forecaster.registered).final_loss
+    assert promised == told(forecaster.baseline).final_loss
     assert before == forecaster.expected_at(TOTAL)
     assert told(forecaster.forecast()).final_loss > 1.03 * promised
     assert forecaster.expected_at(1) is None

@@ -176,13 +176,13 @@ def test_trouble_silences_the_forecast_and_comes_each_time(fit_law: CurveLaw) ->
 def test_a_look_elsewhere_is_the_look_here(fit_law: CurveLaw) -> None:
     """The copy that another thread gets says the same, also when the run has gone on meanwhile."""
     here, elsewhere = monitored(fit_law, 300, least_gain=0.5), monitored(fit_law, 300, least_gain=0.5)
-    look = elsewhere.look_later()
+    look = elsewhere.refresh_in_background()
     assert look is not None
     plan = constant(TOTAL)
     watch(elsewhere, rows(noisy(TrueLaw().losses(plan, SIZE), 0.01, 3)[300:400], plan[300:400], 301))
     look()
 
-    assert here.advice() == elsewhere.ahead != []
+    assert here.advice() == elsewhere.forecast_advice != []
 
 
 def test_no_look_is_taken_while_something_is_wrong(fit_law: CurveLaw) -> None:
@@ -191,4 +191,4 @@ def test_no_look_is_taken_while_something_is_wrong(fit_law: CurveLaw) -> None:
     found: list[Finding] = watch(monitor, [Observation(301, float("nan"))])
 
     assert (Kind.NONFINITE, Severity.CRITICAL) == (found[0].kind, found[0].severity)
-    assert monitor.look_later() is None
+    assert monitor.refresh_in_background() is None

@@ -6,7 +6,6 @@ that were complete by then are kept, and the rows after them are taken once more
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
@@ -230,7 +229,7 @@ def _as_of(state: RunState, at: float | None) -> tuple[Forecaster, bool]:
         live = state.monitor.forecaster
         if live is None:
             raise NothingToSayError("There is no forecast of this run: TensorBoard's log says what went wrong.")
-        twin = _twin(live)
+        twin = live.frozen()
         columns = state.columns()
     step = twin.blocks.last_step
     if at is None or at >= step:
@@ -252,11 +251,6 @@ def _as_of(state: RunState, at: float | None) -> tuple[Forecaster, bool]:
     for at_step, loss, rate, fine in taken:
         twin.observe(at_step, loss, rate if rate == rate else None, fine)
     return twin, True
-
-
-def _twin(live: Forecaster) -> Forecaster:
-    """A copy that goes its own way; what does not change is shared."""
-    return copy.deepcopy(live, {id(each): each for each in (live.run, live.law)})
 
 
 def _in_incident(state: RunState, steps: Any) -> Any:
