@@ -1,4 +1,4 @@
-"""Which column of somebody's log is which field of `Observation`, guessed from its name.
+"""Which column of somebody's log or table is what, guessed from its name.
 
 A name is cut into words, so that `train/loss`, `loss/train_step`, `trainLoss` and `Train Loss` are one name. A field
 has words that must be there and words that may be; a column with any other word is some other quantity
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, final
 
 from scalewatch.errors import LogError
 
-__all__ = ["FIELDS", "Guess", "guess", "listed", "loss_notes", "scale_of", "words_of"]
+__all__ = [
+    *("FIELDS", "HELD_OUT", "RUNS", "Guess"),
+    *("guess", "listed", "loss_notes", "placed", "ranked", "scale_of", "words_of"),
+]
 
 #: What a column can be: the fields of `Observation`.
 FIELDS = ("step", "loss", "learning_rate", "grad_norm", "tokens", "validation_loss", "seconds")
@@ -23,7 +26,8 @@ MOST_SHOWN = 24
 #: Rivals of the loss that a note names.
 MOST_RIVALS = 6
 
-_HELD_OUT = frozenset({"val", "valid", "validation", "eval", "evaluation", "test", "dev", "heldout", "holdout"})
+#: Words that say that a loss is not one of training.
+HELD_OUT = frozenset({"val", "valid", "validation", "eval", "evaluation", "test", "dev", "heldout", "holdout"})
 _TRAIN = frozenset({"train", "training", "trainer", "tr"})
 #: Words that say no more than what a loss of this kind is anyhow, and those that say how it was averaged.
 _PLAIN = frozenset({"metrics", "metric", "main", "lm", "language", "modeling", "nats", "token", "per", "raw", "model"})
@@ -50,8 +54,12 @@ _STEPS = (
     *("global_step", "trainer_global_step", "train_global_step", "optimizer_step", "optim_step", "optimizer_steps"),
     *("train_step", "step", "steps", "iteration", "iterations", "iter", "iters", "it", "num_updates", "updates"),
     *("update", "train_steps", "training_step", "current_step", "step_num", "global_steps", "train_iter", "iter_num"),
-    *("train_iteration", "n_iter", "batch", "batch_idx", "i"),
+    *("train_iteration", "n_iter"),
 )
+#: What counts steps in a log where nothing else does; in a table of runs, `batch` is a size.
+_COUNTERS = ("batch", "batch_idx", "i")
+#: Columns that name the run which a row is of, in tables of several.
+RUNS = ("run_id", "run_name", "run", "runid", "experiment", "experiment_name", "trial_id")
 _TIMES = (
     *("timestamp", "wall_time", "walltime", "unix_time", "wall_clock", "time_unix", "created_at", "datetime", "date"),
     *("runtime", "elapsed", "elapsed_time", "elapsed_s", "elapsed_seconds", "elapsed_sec", "seconds", "train_time"),
@@ -113,29 +121,32 @@ def guess(
         found.setdefault(field, column)
     taken = set(found.values())
     free = [name for name in names if name not in taken]
-    losses = _ranked(free, _training_loss)
-    ranks = {
-        "loss": losses,
-        "validation_loss": _ranked(free, _validation_loss),
-        "step": _ranked(free, lambda name: _listed(name, _STEPS)),
-        "learning_rate": _ranked(free, _learning_rate),
-        "grad_norm": _ranked(free, _grad_norm),
-        "tokens": _ranked(free, _tokens),
-        "seconds": _ranked(free, lambda name: _listed(name, _TIMES)),
-    }
+    ranks = {field: ranked(free, field) for field in FIELDS}
+    ranks["step"] += [name for name in free if placed(name, _COUNTERS) is not None]
     for field, best in ranks.items():
         if best and field not in found:
             found[field] = best[0]
     if "loss" not in found and "validation_loss" in found and "validation_loss" not in (asked or {}):
         # a log of evaluations only, such as the loss curve of a sweep, is still a loss curve
         found["loss"] = found.pop("validation_loss")
-    return Guess({f: found[f] for f in FIELDS if f in found}, [n for n in losses if n != found.get("loss")])
+    return Guess({f: found[f] for f in FIELDS if f in found}, [n for n in ranks["loss"] if n != found.get("loss")])
 
 
-def _ranked(names: Iterable[str], score: object) -> list[str]:
-    assert callable(score)
+def ranked(names: Iterable[str], what: str) -> list[str]:
+    """Return the columns that could be one of `FIELDS`, or a run's `final_loss`, the likeliest first.
+
+    >>> ranked(["step", "train/loss", "val/loss"], "loss"), ranked(["step", "train/loss", "val/loss"], "final_loss")
+    (['train/loss'], ['val/loss', 'train/loss'])
+    """
+    score = _SCORES[what]
     scored = [(rank, place, name) for place, name in enumerate(names) if (rank := score(name)) is not None]
     return [name for _, _, name in sorted(scored)]
+
+
+def placed(name: str, known: tuple[str, ...]) -> float | None:
+    """Return where a name stands among known ones, compared without case and punctuation; None if it does not."""
+    plain = "".join(words_of(name))
+    return next((float(place) for place, each in enumerate(known) if each.replace("_", "") == plain), None)
 
 
 def _loss_kind(words: Collection[str]) -> int | None:
@@ -154,15 +165,21 @@ def _training_loss(name: str) -> float | None:
 def _validation_loss(name: str) -> float | None:
     words = words_of(name)
     kind = _loss_kind(words)
-    if kind is None or not _HELD_OUT & set(words):
+    if kind is None or not HELD_OUT & set(words):
         return None
-    others = set(words) - _LOSS_WORDS - _HELD_OUT - _PLAIN - _AVERAGED - _OWN - _TRAIN
+    others = set(words) - _LOSS_WORDS - HELD_OUT - _PLAIN - _AVERAGED - _OWN - _TRAIN
     return 10.0 * kind + 3.0 * ("test" in words) + len(others) if len(others) <= 2 else None
 
 
-def _listed(name: str, known: tuple[str, ...]) -> float | None:
-    plain = "_".join(words_of(name))
-    return float(known.index(plain)) if plain in known else None
+def _final_loss(name: str) -> float | None:
+    """A loss that was held out says more of a finished run than its training loss."""
+    words = words_of(name)
+    plain = " ".join(word for word in words if word != "final")
+    training, held_out = _training_loss(plain), _validation_loss(plain)
+    if training is None and held_out is None:
+        return None
+    rank = held_out + 1.0 if held_out is not None else (training or 0.0) + 5.0 * bool(_TRAIN & set(words))
+    return rank - 100.0 * ("final" in words)
 
 
 def _learning_rate(name: str) -> float | None:
@@ -186,6 +203,18 @@ def _tokens(name: str) -> float | None:
     if not {"tokens", "tok"} & set(words):
         return None
     return float(len(words)) if not set(words) - {"tokens", "tok"} - _TOKEN_EXTRA else None
+
+
+_SCORES: dict[str, Callable[[str], float | None]] = {
+    "step": lambda name: placed(name, _STEPS),
+    "loss": _training_loss,
+    "learning_rate": _learning_rate,
+    "grad_norm": _grad_norm,
+    "tokens": _tokens,
+    "validation_loss": _validation_loss,
+    "seconds": lambda name: placed(name, _TIMES),
+    "final_loss": _final_loss,
+}
 
 
 def scale_of(column: str, field: str) -> tuple[str, float]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, final
 
-from scalewatch.logs.columns import scale_of
+from scalewatch.logs.columns import HELD_OUT, RUNS, scale_of
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.values import is_blank, number, seconds
 from scalewatch.observation import Observation
@@ -21,10 +21,7 @@ __all__ = ["Rows"]
 KNOWN_ROWS = 8
 #: Columns that say when a row was and not what was measured.
 _WHEN = frozenset({"epoch", "_runtime", "runtime", "_timestamp", "timestamp", "_step", "time", "wall_time"})
-#: Values of a column such as `split` that make a row's loss one of validation.
-_HELD_OUT = frozenset({"val", "valid", "validation", "eval", "evaluation", "test", "dev"})
-#: Columns that name the run which a row is of, in tables of several.
-_RUNS = ("run_id", "run_name", "run", "experiment", "experiment_name", "trial_id")
+#: Columns whose value may say that a row's loss is one of validation.
 _SPLITS = ("split", "phase", "stage", "mode", "subset", "kind", "type", "event")
 
 _LOSS, _VALIDATION = 1, 5
@@ -105,7 +102,7 @@ class Rows:
     def replan(self, names: Container[str]) -> None:
         """Take note that the log's `columns`, which are some of `names`, have changed."""
         self._splits = tuple(name for name in _SPLITS if name in names)
-        self._run_column = next((name for name in _RUNS if name in names), None)
+        self._run_column = next((name for name in RUNS if name in names), None)
         self._plan = [
             (place, field, column, *scale_of(column, field))
             for place, field in enumerate(Observation._fields)
@@ -186,7 +183,7 @@ class Rows:
     def _held_out(self, cells: Mapping[str, Any]) -> bool:
         """Whether a column such as `split` says that this row is one of validation."""
         split = next((cell for name in self._splits if isinstance(cell := cells.get(name), str)), "")
-        return split.strip().lower() in _HELD_OUT
+        return split.strip().lower() in HELD_OUT
 
     def _is_of_another_run(self, name: Any) -> bool:
         if is_blank(name):

@@ -6,7 +6,6 @@ than the run would have ended at.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
+from scalewatch.logs.columns import scale_of, words_of
 from scalewatch.offline.tables import Table, named_columns, text_instead
 
 __all__ = ["Rows", "ends", "few", "from_tables", "how_many", "late", "named", "nats_per_token"]
@@ -242,22 +242,24 @@ def nats_per_token(table: Table, column: str, bytes_per_token: float | None, not
     Raises:
         FitError: if they are bits per byte and nobody says how many bytes a token has.
     """
-    values, plain = table.numbers(column), column.lower().replace(" ", "_")
-    if "bpb" in plain or "bits_per_byte" in plain:
+    values, (how, factor) = table.numbers(column), scale_of(column, "loss")
+    if factor != 1.0 and not {"bpt", "token"} & set(words_of(column)):
         if bytes_per_token is None:
             raise FitError(
                 f"{table.source}: '{column}' is in bits per byte, and a law is in nats per token: say how many bytes a "
                 "token has on average (--bytes-per-token 4.3), or name another column (--column loss=NAME)."
             )
         notes.append(f"{table.source}: nats/token = bits per byte x ln 2 x {bytes_per_token:g} bytes per token.")
-        return np.asarray(values * math.log(2) * bytes_per_token)
-    if "perplexity" in plain or plain.endswith("ppl"):
+        return np.asarray(values * factor * bytes_per_token)
+    if how == "log":
         notes.append(f"{table.source}: nats/token = ln(perplexity).")
         with np.errstate(all="ignore"):
             return np.log(values)
     if bytes_per_token is not None:
         raise ConfigError(f"`--bytes-per-token` is for bits per byte, and '{column}' is not named so.")
-    return values
+    if factor != 1.0:
+        notes.append(f"{table.source}: nats/token = bits per token x ln 2.")
+    return np.asarray(values * factor)
 
 
 def _are_checkpoints(runs: Sequence[str], size: Floats, tokens: Floats) -> bool:

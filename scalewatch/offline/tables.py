@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.errors import ConfigError, FitError
+from scalewatch.logs.columns import RUNS, placed, ranked
+from scalewatch.logs.values import is_blank, number
 
 __all__ = [
     "ROLES",
@@ -38,8 +40,8 @@ ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 MAX_BYTES = 512 << 20
 MAX_ROWS = 5_000_000
 MAX_COLUMNS = 1_000
-#: Role -> names of columns that play it, the first found counts; compared without case and punctuation.
-ROLES: dict[str, tuple[str, ...]] = {
+#: Roles that only a table of runs has -> names of columns that play them, the first found counts.
+_NAMES: dict[str, tuple[str, ...]] = {
     "parameters": (
         *("parameters", "total_parameters", "params", "total_params", "n_params", "num_params", "num_parameters"),
         *("n_parameters", "param_count", "model_size", "size", "n"),
@@ -49,21 +51,18 @@ ROLES: dict[str, tuple[str, ...]] = {
         *("non_embedding", "n_params_non_embedding"),
     ),
     "active_parameters": ("active_parameters", "active_params", "n_active", "n_active_params"),
-    "tokens": (
-        *("tokens", "n_tokens", "num_tokens", "train_tokens", "training_tokens", "tokens_seen", "total_tokens"),
-        *("consumed_tokens", "d"),
-    ),
+    "tokens": ("d",),
     "flops": ("flops", "compute", "train_flops", "training_flops", "total_flops", "compute_flops", "flop", "c"),
-    "loss": (
-        *("final_loss", "loss", "validation_loss", "val_loss", "eval_loss", "test_loss", "train_loss"),
-        *("training_loss", "cross_entropy", "nll", "bits_per_byte", "bpb", "val_bpb", "perplexity", "ppl"),
-    ),
-    "step": ("step", "steps", "global_step", "optimizer_step", "trainer_global_step", "iter", "iteration", "it"),
-    "learning_rate": ("learning_rate", "lr", "learningrate"),
     "tokens_per_step": ("tokens_per_step", "batch_tokens", "tokens_per_batch", "batch_size_tokens"),
-    "run": ("run", "run_id", "run_name", "runid", "experiment", "name"),
+    "run": (*RUNS, "name"),
 }
-_EMPTY = frozenset({"", "na", "n/a", "nan", "none", "null", "-"})
+#: Roles that a log's columns have too -> what they are called there.
+_IN_LOGS = {"tokens": "tokens", "loss": "final_loss", "step": "step", "learning_rate": "learning_rate"}
+#: What a column can be.
+ROLES = (
+    *("parameters", "non_embedding_parameters", "active_parameters", "tokens", "flops", "loss", "step"),
+    *("learning_rate", "tokens_per_step", "run"),
+)
 _SUFFIXES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "G": 1e9, "T": 1e12}
 
 
@@ -145,14 +144,14 @@ def count_of(option: str, text: str) -> float:
 
 
 def _number(source: str, name: str, row: int, cell: Any) -> float:
-    text = "" if cell is None else str(cell).strip()
-    if text.lower() in _EMPTY:
+    if is_blank(cell):
         return math.nan
+    text = str(cell).strip()
     times = _SUFFIXES.get(text[-1], 1.0) if len(text) > 1 else 1.0
-    try:
-        return float(text if times == 1.0 else text[:-1]) * times
-    except ValueError:
-        raise FitError(f"{source}: column '{name}', row {row}: not a number (got {text!r:.40}).") from None
+    value = number(text if times == 1.0 else text[:-1])
+    if value is None:
+        raise FitError(f"{source}: column '{name}', row {row}: not a number (got {text!r:.40}).")
+    return value * times
 
 
 def is_table(path: Path) -> bool:
@@ -272,16 +271,21 @@ def named_columns(table: Table, overrides: dict[str, str]) -> dict[str, str]:
             raise ConfigError(f"`--column`: {role!r:.40} is none of {', '.join(ROLES)}.")
         if asked not in table.columns:
             raise ConfigError(f"`--column`: {table.source} has no column '{asked}' ({_list(table.columns)}).")
-    numeric = {_plain(name): name for name in reversed(list(table.columns)) if _holds_numbers(table, name)}
-    every = {_plain(name): name for name in reversed(list(table.columns))}
+    numeric = [name for name in table.columns if _holds_numbers(table, name)]
     found = {}
-    for role, names in ROLES.items():
-        known = every if role == "run" else numeric
-        guess = next((known[_plain(name)] for name in names if _plain(name) in known), None)
-        column = overrides.get(role) or guess
+    for role in ROLES:
+        guesses = _playing(role, list(table.columns) if role == "run" else numeric)
+        column = overrides.get(role) or next(iter(guesses), None)
         if column is not None and (role in overrides or column not in overrides.values()):
             found[role] = column
     return found
+
+
+def _playing(role: str, names: Sequence[str]) -> list[str]:
+    """The columns that play a role by their names, the likeliest first."""
+    places = [(place, name) for name in names if (place := placed(name, _NAMES.get(role, ()))) is not None]
+    own = [name for _, name in sorted(places, key=lambda pair: pair[0])]
+    return [*(ranked(names, _IN_LOGS[role]) if role in _IN_LOGS else ()), *own]
 
 
 def _holds_numbers(table: Table, name: str) -> bool:
@@ -289,7 +293,7 @@ def _holds_numbers(table: Table, name: str) -> bool:
     column = table.columns[name]
     if isinstance(column, np.ndarray):
         return True
-    cell = next((c for c in column if c is not None and str(c).strip().lower() not in _EMPTY), "")
+    cell = next((c for c in column if not _is_empty(c)), "")
     try:
         return math.isfinite(_number(table.source, name, 0, cell))
     except FitError:
@@ -298,16 +302,15 @@ def _holds_numbers(table: Table, name: str) -> bool:
 
 def text_instead(table: Table, role: str) -> str:
     """Return a sentence on a column that is named like `role` and holds text, empty if there is none."""
-    named = {_plain(name): name for name in table.columns}
-    column = next((named[_plain(name)] for name in ROLES[role] if _plain(name) in named), None)
+    column = next(iter(_playing(role, list(table.columns))), None)
     if column is None or _holds_numbers(table, column):
         return ""
-    cell = next((word for word in table.words(column) if word.strip().lower() not in _EMPTY), "")
+    cell = next((word for word in table.words(column) if not _is_empty(word)), "")
     return f" Column '{column}' begins with {cell!r:.40}, no number." if cell else f" Column '{column}' is empty."
 
 
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+def _is_empty(cell: Any) -> bool:
+    return is_blank(cell) or str(cell).strip().lower() == "nan"
 
 
 def _list(columns: Sequence[str] | dict[str, Any]) -> str:

@@ -1,0 +1,88 @@
+"""Tables of runs: which column is what, and that a log of the same columns is read alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scalewatch.errors import FitError
+from scalewatch.logs.columns import guess
+from scalewatch.offline.finished_runs import nats_per_token
+from scalewatch.offline.tables import Table, named_columns
+
+SHARED = ("step", "learning_rate", "tokens")
+
+
+def table(names: list[str]) -> Table:
+    return Table("t.csv", "t", {name: ["1.5", "2.5"] for name in names})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "step|loss|lr|tokens",
+        "global_step|train/loss|optim/lr|num_input_tokens_seen",
+        "_step|_timestamp|train/loss|train/lr|train/global_step",
+        "iteration|lm loss|learning-rate|consumed tokens",
+        "Step|Train Loss|learningRate|tokensSeen|tokens_per_second",
+        "it|nll|lr-AdamW|throughput/total_tokens|grad_norm",
+        "trainer/global_step|eval/loss|lr_factor",
+    ],
+)
+def test_a_table_of_curves_is_read_as_a_log_of_the_same_columns_is(names: str) -> None:
+    """Steps, rates, tokens and, where there is one loss, the loss: `fit` and `replay` take the same columns."""
+    columns = names.split("|")
+    as_log, as_table = guess(columns).columns, named_columns(table(columns), {})
+
+    assert {r: as_log[r] for r in SHARED if r in as_log} == {r: as_table[r] for r in SHARED if r in as_table}
+    assert as_log["loss"] == as_table["loss"]
+
+
+@pytest.mark.parametrize(
+    ("names", "loss"),
+    [
+        ("train_loss val_loss loss final_loss", "final_loss"),
+        ("train_loss val_loss loss", "loss"),
+        ("train_loss test_loss val/loss", "val/loss"),
+        ("loss_std train_loss", "train_loss"),
+        ("val_ppl val_loss", "val_loss"),
+    ],
+)
+def test_of_a_finished_run_the_loss_that_was_held_out_counts(names: str, loss: str) -> None:
+    """Before that of training, and after one that is called final or only loss."""
+    assert loss == named_columns(table(names.split()), {})["loss"]
+
+
+def test_a_batch_is_a_size_in_a_table_of_runs() -> None:
+    """And N, D and C are what they are in a paper; a log knows no such letters."""
+    columns = ["N", "D", "C", "batch", "lr", "loss", "name"]
+
+    assert {"parameters": "N", "tokens": "D", "flops": "C", "learning_rate": "lr", "loss": "loss", "run": "name"} == (
+        named_columns(table(columns), {})
+    )
+    assert {"step": "batch", "learning_rate": "lr", "loss": "loss"} == guess(columns).columns
+
+
+def test_losses_become_nats_as_their_names_say() -> None:
+    """Bits per token times ln 2, perplexity by its logarithm, and bits per byte with the bytes of a token."""
+    several = table(["bpt", "val_ppl", "bits_per_byte", "loss"])
+    notes: list[str] = []
+
+    assert pytest.approx(np.array([1.5, 2.5]) * np.log(2)) == nats_per_token(several, "bpt", None, notes)
+    assert pytest.approx(np.log([1.5, 2.5])) == nats_per_token(several, "val_ppl", None, notes)
+    assert pytest.approx(np.array([6.0, 10.0]) * np.log(2)) == nats_per_token(several, "bits_per_byte", 4.0, notes)
+    assert pytest.approx([1.5, 2.5]) == nats_per_token(several, "loss", None, notes)
+    assert 3 == len(notes)
+    with pytest.raises(FitError, match="bits per byte"):
+        nats_per_token(several, "bits_per_byte", None, notes)
+
+
+def test_a_cell_is_read_as_a_log_reads_it(tmp_path: Path) -> None:
+    """Counts with a letter, NaN in many spellings; what is no number is said with its row."""
+    read = Table("t.csv", "t", {"n": ["1.3B", "70k", "-", "tensor(2.0)"], "bad": ["1", "many", "", ""]})
+
+    assert [1.3e9, 7e4, 2.0] == [value for value in read.numbers("n") if np.isfinite(value)]
+    with pytest.raises(FitError, match=r"column 'bad', row 2: not a number \(got 'many'\)"):
+        read.numbers("bad")
