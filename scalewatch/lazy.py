@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -11,16 +11,21 @@ __all__ = ["lazy_names"]
 
 
 def lazy_names(
-    package: str, homes: Mapping[str, Sequence[str]]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` of a package (PEP 562) that takes each name from its module on first use.
+    package: str, homes: Mapping[str, str], eager: str = ""
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return `__getattr__`, `__dir__` and `__all__` of a package that takes each name from its module on first use.
 
     Args:
-        package: its `__name__`. homes: module of the package, or a whole dotted name -> the names that it holds.
-            No name may be that of a submodule: importing the module would hide it.
+        package: its `__name__`. homes: module of the package, or a whole dotted name -> the names that it holds,
+            with blanks between. No name may be that of a submodule: importing the module would hide it.
+        eager: public names that the package has imported already, the same way.
+
+    Source: PEP 562.
     """
     home = {
-        name: module if "." in module else f"{package}.{module}" for module, names in homes.items() for name in names
+        name: module if "." in module else f"{package}.{module}"
+        for module, names in homes.items()
+        for name in names.split()
     }
 
     def find(name: str) -> Any:
@@ -30,4 +35,4 @@ def lazy_names(
         setattr(sys.modules[package], name, value)
         return value
 
-    return find, lambda: sorted({*vars(sys.modules[package]), *home})
+    return find, lambda: sorted({*vars(sys.modules[package]), *home}), sorted({*home, *eager.split()})
