@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scalewatch.errors import ConfigError
 from scalewatch.run import MAX_PLANNED_STEPS, Run
 
-__all__ = ["SCHEDULES", "WHOLE", "AssumedSchedule", "assumed_schedule"]
+__all__ = ["SCHEDULES", "WHOLE", "AssumedSchedule", "assume_schedule"]
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class AssumedSchedule:
     told: tuple[str, ...]
 
 
-def assumed_schedule(
+def assume_schedule(
     name: str,
     known: Run,
     steps: ArrayLike,

@@ -15,7 +15,7 @@ from scalewatch.forecast import FINAL_SHARE
 from scalewatch.logs import AbstractLog
 from scalewatch.logs.columns import scale_of
 from scalewatch.observation import Observation
-from scalewatch.offline.assumed_schedule import SCHEDULES, WHOLE, AssumedSchedule, assumed_schedule
+from scalewatch.offline.assumed_schedule import SCHEDULES, WHOLE, AssumedSchedule, assume_schedule
 from scalewatch.offline.replayed import Settings, notes
 from scalewatch.run import Run
 from scalewatch.text import no_control
@@ -135,4 +135,4 @@ def planned(past: RunHistory, settings: Settings, schedule: str | None) -> Assum
     Raises:
         ConfigError: if the schedule is none, or the length is less than a plan has.
     """
-    return assumed_schedule(past.name, past.known, past.steps, past.rates, settings.total_steps, schedule)
+    return assume_schedule(past.name, past.known, past.steps, past.rates, settings.total_steps, schedule)

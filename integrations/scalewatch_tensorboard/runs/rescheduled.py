@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from scalewatch.observation import Observation
-from scalewatch.offline.assumed_schedule import assumed_schedule
+from scalewatch.offline.assumed_schedule import assume_schedule
 from scalewatch_tensorboard.runs.run_state import RunState
 from scalewatch_tensorboard.runs.source import AbstractSource
 
@@ -86,7 +86,7 @@ def rescheduled_state(state: RunState, total_steps: int | None, schedule: str | 
         ConfigError: if the schedule is none. RunError: if the length is none that a run has.
     """
     columns = state.columns()
-    plan = assumed_schedule(
+    plan = assume_schedule(
         state.name, state.origin.run, columns.steps, columns.learning_rates, total_steps, schedule, options=False
     )
     made = RunState(state.name, RowsOf(state), state.law, plan=plan, base=state)
