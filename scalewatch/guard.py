@@ -1,8 +1,8 @@
 """Keeps every fault of ours out of somebody's training.
 
-Each part (a detector, the journal, the forecast) runs through `Guard.call`. Its first fault is told once,
-through `logging`, and switches that part off; the third part that fails switches everything off. Training
-never sees it. KeyboardInterrupt, SystemExit and GeneratorExit are not faults of ours and pass untouched.
+Each part (a detector, the journal, the forecast) runs through a guard: alone by `call`, one after another by `run`. Its
+first fault is told once, through `logging`, and switches that part off; the third part that fails switches everything
+off. Training never sees it. KeyboardInterrupt, SystemExit and GeneratorExit are not faults of ours and pass untouched.
 
 With `SCALEWATCH_STRICT=1` in the environment faults are raised instead, so that tests cannot pass over them.
 """
@@ -12,10 +12,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar, final
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import ParamSpec, TypeAlias, TypeVar, final
 
-__all__ = ["Guard", "attempt", "strict"]
+__all__ = ["FAULT", "Fault", "Guard", "Stage", "attempt", "strict"]
 
 _log = logging.getLogger("scalewatch")
 
@@ -26,6 +27,19 @@ CONSEQUENCE = "and is off for the rest of this run; training is not affected"
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+#: One part of a step: what the log calls it, and what it makes of the step's row (None where it has nothing to say).
+Stage: TypeAlias = tuple[str, Callable[[T], R | None]]
+
+
+@final
+class Fault(Enum):
+    """What comes out of a part that is off or fails now, where None is an honest answer."""
+
+    FAULT = "fault"
+
+
+FAULT = Fault.FAULT
 
 
 def strict() -> bool:
@@ -56,15 +70,42 @@ class Guard:
 
     def call(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
         """Return `function(*args, **kwargs)`, or None if `part` is off or fails now."""
+        outcome = self.outcome(part, function, *args, **kwargs)
+        return None if outcome is FAULT else outcome
+
+    def outcome(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | Fault:
+        """Return `function(*args, **kwargs)`, or `FAULT` if `part` is off or fails now.
+
+        >>> Guard().outcome("lookup", {}.get, "nothing") is FAULT
+        False
+        """
         if self.off or part in self.failed:
-            return None
+            return FAULT
         try:
             return function(*args, **kwargs)
         except Exception as fault:
             if strict():
                 raise
             self._switch_off(part, fault)
-            return None
+            return FAULT
+
+    def run(self, stages: Iterable[Stage[T, R]], given: T, keep: Callable[[str, R], None]) -> None:
+        """Show `given` to each stage that is not off; hand on what one says to `keep`, a fault of which is its own.
+
+        One call for all stages of a step, because a call for each costs more than most of them.
+        """
+        failed = self.failed
+        for part, function in stages:
+            if failed and (self.off or part in failed):
+                continue
+            try:
+                outcome = function(given)
+                if outcome is not None:
+                    keep(part, outcome)
+            except Exception as fault:
+                if strict():
+                    raise
+                self._switch_off(part, fault)
 
     def _switch_off(self, part: str, fault: Exception) -> None:
         self.failed[part] = _describe(fault)

@@ -118,18 +118,22 @@ class Monitor:
         if found:
             self._remember(found, step)
         if self._has_plan:
-            said = self.guard.call("learning-rate plan", self._off_plan.update, step, sample.learning_rate)
-            if said is not None:
-                found.append(self._count(said))
-                self.guard.call("forecast", self._take_plan, said)
+            left = self.guard.call("learning-rate plan", self._off_plan.update, step, sample.learning_rate)
+            if left is not None:
+                found.append(self._count(left))
+                self.guard.call("forecast", self._take_plan, left)
         if sample.usable:
-            if self.guard.call("forecast", self._follow, step, sample.loss, sample.learning_rate):
-                gap = self.guard.call("forecast", self._check_law)
-                if gap is not None:
-                    found.append(self._count(gap))
-            if step >= self._next_milestone:
-                self.guard.call("forecast", self._register, step)
+            gap = self.guard.call("forecast", self._look_ahead, step, sample.loss, sample.learning_rate)
+            if gap is not None:
+                found.append(self._count(gap))
         return found
+
+    def _look_ahead(self, step: int, loss: float, rate: float) -> Finding | None:
+        """Follow the curve; what there is to say of its law."""
+        gap = self._off_law.update(self._law_gap()) if self._follow(step, loss, rate) else None
+        if step >= self._next_milestone:
+            self._register(step)
+        return gap
 
     def _follow(self, step: int, loss: float, rate: float) -> bool:
         if step > self._final_from:
@@ -140,16 +144,13 @@ class Monitor:
             step, loss, rate if rate == rate else None, self._watch.clean
         )
 
-    def _take_plan(self, said: Finding) -> None:
+    def _take_plan(self, finding: Finding) -> None:
         if self._forecaster is None:
             return
-        if said.phase is Phase.CLOSED:
+        if finding.phase is Phase.CLOSED:
             self._forecaster.rejoin_plan()
         else:
-            self._forecaster.leave_plan(said.start_step)
-
-    def _check_law(self) -> Finding | None:
-        return self._off_law.update(self._law_gap())
+            self._forecaster.leave_plan(finding.start_step)
 
     def _register(self, step: int) -> None:
         total = self.run.total_steps or 1
@@ -333,7 +334,6 @@ class Monitor:
 
     def _load(self, state: Mapping[str, Any]) -> None:
         self._watch.load_state_dict(state["watch"])
-        self._watch.sample.step = int(state["watch"]["last_step"])
         if self._forecaster is not None and state["forecaster"]:
             self._forecaster.load_state_dict(state["forecaster"])
         self._off_law.load_state_dict(state["off_law"])

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalewatch import Action, Finding, Kind, Monitor, Observation, Phase, Run, Severity
+from scalewatch.detect.spike import Spike
 from scalewatch.errors import ConfigError
 from scalewatch.fitting import fit_curves
 from scalewatch.laws import CurveLaw
@@ -580,7 +581,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "forecast": ("_forecaster.observe", "_forecaster.forecast", "_forecaster.law_gap", "_off_law.update"),
     "learning-rate plan": ("_off_plan.update",),
     "detectors": ("_watch.observe",),
-    "detector spike": ("_watch._detectors.2.observe",),
+    "detector spike": ("_watch._detectors.detector spike._baseline",),
 }
 
 
@@ -588,7 +589,7 @@ def break_it(monitor: Monitor, where: str, monkeypatch: pytest.MonkeyPatch) -> N
     owner: Any = monitor
     *path, name = where.split(".")
     for part in path:
-        owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
+        owner = owner[part] if isinstance(owner, dict) else getattr(owner, part)
     monkeypatch.setattr(owner, name, broken)
 
 
@@ -638,12 +639,12 @@ def test_what_is_no_fault_of_ours_passes_through_the_monitor(
 ) -> None:
     """F2: Ctrl-C inside a detector is Ctrl-C."""
     monkeypatch.delenv("SCALEWATCH_STRICT")
-    monitor = Monitor(planned(PLAN))
 
     def interrupt(*_: Any) -> NoReturn:
         raise passing
 
-    monkeypatch.setattr(monitor._watch._detectors[2], "observe", interrupt)
+    monkeypatch.setattr(Spike, "observe", interrupt)
+    monitor = Monitor(planned(PLAN))
 
     with pytest.raises(passing):
         monitor.observe(log_of()[0])

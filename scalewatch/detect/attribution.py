@@ -32,7 +32,7 @@ from scalewatch.finding import Finding, Kind, Phase
 __all__ = ["CauseAttribution", "odd_rank"]
 
 #: Kinds of findings that have a cause.
-EXPLAINED = frozenset({Kind.SPIKE, Kind.BAD_BATCH, Kind.DIVERGENCE, Kind.NONFINITE, Kind.LEVEL_SHIFT, Kind.TOO_GOOD})
+ATTRIBUTED = frozenset({Kind.SPIKE, Kind.BAD_BATCH, Kind.DIVERGENCE, Kind.NONFINITE, Kind.LEVEL_SHIFT, Kind.TOO_GOOD})
 #: Learning rate above its plan that is no rounding, and that is beyond doubt [ratio].
 ABOVE_PLAN, FAR_ABOVE_PLAN = 1.05, 1.5
 #: Steps after a jump of the rate above all it was, and after a resume, in which it is to blame [steps]; at least so
@@ -48,7 +48,8 @@ LEAD_ROWS = 8
 LEAD_HIGH, LEAD_LONG = 3, 3
 #: Steps between a precursor and the incident [steps]: eight samples of one that is measured every eighth step.
 PRECURSOR_STEPS = 64
-#: Recent gradient norm over its base, and scatter over its least, that are signs of instability [log units, ratio].
+#: Recent gradient norm over its slow mean, and scatter over its least, that are signs of instability [log units,
+#: ratio].
 GRAD_GROWN, NOISE_GROWN = math.log(1.4), 1.5
 #: Length of the warm-up, from the first step, within which its end is to blame [ratio].
 AFTER_WARM_UP = 2.0
@@ -60,7 +61,7 @@ RANK_SIGMAS, RANK_SHARE, RANKS = 10.0, 0.05, 3
 MAD = 1.4826
 
 
-class _Told(NamedTuple):
+class _Attribution(NamedTuple):
     cause: str
     grade: str
     reason: str
@@ -76,28 +77,28 @@ class CauseAttribution(Stateful):
     >>> from scalewatch.finding import Severity
     >>> from scalewatch.run import Run
     >>> schedule = Schedule(Run("doc", learning_rates=[1e-3] * 100))
-    >>> muted = schedule.mutes(50, 4e-3)
+    >>> meant = schedule.expects_rise(50, 4e-3)
     >>> cause = CauseAttribution(RobustBaseline(), schedule, GradNorm(), NonFiniteGradient(), Noise(), Precursor())
     >>> spike = Finding(Kind.SPIKE, Severity.WARNING, 50, 49, "loss rose")
     >>> row = Sample()
     >>> row.step = 50
-    >>> told = cause.explain(spike, row)
-    >>> told.evidence["cause"], told.evidence["cause_grade"], told.evidence["cause_reason"]
+    >>> found = cause.attribute(spike, row)
+    >>> found.evidence["cause"], found.evidence["cause_grade"], found.evidence["cause_reason"]
     ('learning_rate_too_high', 'A', 'the learning rate of 0.004 is 4 times its plan')
     """
 
-    STATE = ("resumed", "resumed_step", "resumed_loss", "rank", "rank_rows", "rank_step", "rank_broken", "told")
+    STATE = ("resumed", "resumed_step", "resumed_loss", "rank", "rank_rows", "rank_step", "rank_broken", "newest")
 
     def __init__(
         self,
-        level: RobustBaseline,
+        baseline: RobustBaseline,
         schedule: Schedule,
         gradient: GradNorm,
         overflow: NonFiniteGradient,
         noise: Noise,
         precursor: Precursor,
     ) -> None:
-        self._level, self._schedule, self._noise = level, schedule, noise
+        self._baseline, self._schedule, self._noise = baseline, schedule, noise
         self._gradient, self._overflow, self._precursor = gradient, overflow, precursor
         self.resumed = False
         self.resumed_step = 0
@@ -106,13 +107,13 @@ class CauseAttribution(Stateful):
         self.rank_rows = 0
         self.rank_step = 0
         self.rank_broken = False
-        self.told: dict[str, list[str]] = {}
+        self.newest: dict[str, list[str]] = {}
 
     def resume(self, step: int) -> None:
         """Note that the run goes back to this step; before the level forgets where it was."""
-        self.resumed, self.resumed_step = self._level.rows > 0, step
-        self.resumed_loss = self._level.near
-        self.told = {}
+        self.resumed, self.resumed_step = self._baseline.rows > 0, step
+        self.resumed_loss = self._baseline.fast_mean
+        self.newest = {}
 
     def look_at_ranks(self, sample: Sample) -> None:
         """Take in the losses of the ranks at a row that may belong to an incident."""
@@ -122,65 +123,65 @@ class CauseAttribution(Stateful):
         self.rank_rows = self.rank_rows + 1 if rank == self.rank else 1
         self.rank, self.rank_step, self.rank_broken = rank, sample.step, broken
 
-    def explain(self, finding: Finding, sample: Sample) -> Finding:
+    def attribute(self, finding: Finding, sample: Sample) -> Finding:
         """The finding, with its cause among the evidence; the same one if its kind has none."""
-        if finding.kind not in EXPLAINED:
+        if finding.kind not in ATTRIBUTED:
             return finding
-        told = self._rank(finding, sample) or self._rule(finding, sample)
+        made = self._rank(finding, sample) or self._rule(finding, sample)
         kind = finding.kind.value
-        if finding.phase is not Phase.OPENED and kind in self.told:
-            before = _Told(*self.told[kind])
-            if before.grade and (not told.grade or before.grade <= told.grade):
-                told = before
-        self.told[kind] = list(told)
+        if finding.phase is not Phase.OPENED and kind in self.newest:
+            before = _Attribution(*self.newest[kind])
+            if before.grade and (not made.grade or before.grade <= made.grade):
+                made = before
+        self.newest[kind] = list(made)
         if finding.phase is Phase.CLOSED:
-            del self.told[kind]
-        evidence = {"cause": told.cause, "cause_grade": told.grade, "cause_reason": told.reason}
+            del self.newest[kind]
+        evidence = {"cause": made.cause, "cause_grade": made.grade, "cause_reason": made.reason}
         return replace(finding, evidence={**finding.evidence, **evidence})
 
-    def _rule(self, finding: Finding, sample: Sample) -> _Told:
+    def _rule(self, finding: Finding, sample: Sample) -> _Attribution:
         kind = finding.kind
         if kind is Kind.BAD_BATCH:
             return self._bad_batch(finding)
         if kind in (Kind.LEVEL_SHIFT, Kind.TOO_GOOD):
             return self._data_change(finding)
         start = finding.start_step
-        told = self._ended() if kind is Kind.NONFINITE else None
-        told = told or self._rate_above(start, sample) or self._resumed(finding, sample)
-        if told is None and kind is Kind.NONFINITE:
-            told = self._overflowed(finding, sample)
-        return told or self._unstable(finding, sample) or self._settled(finding) or self._unknown()
+        made = self._ended() if kind is Kind.NONFINITE else None
+        made = made or self._rate_above(start, sample) or self._resumed(finding, sample)
+        if made is None and kind is Kind.NONFINITE:
+            made = self._overflowed(finding, sample)
+        return made or self._unstable(finding, sample) or self._settled(finding) or self._unknown()
 
-    def _rank(self, finding: Finding, sample: Sample) -> _Told | None:
+    def _rank(self, finding: Finding, sample: Sample) -> _Attribution | None:
         if self.rank < 0 or not finding.start_step <= self.rank_step <= finding.step:
             return None
         if self.rank_broken:
             grade = "A" if self.rank_rows > 1 else "B"
-            return _Told(
+            return _Attribution(
                 "hardware", grade, f"the loss of rank {self.rank} alone is not finite at step {self.rank_step}"
             )
         if self.rank_rows < 2:
             return None
         reason = f"the loss of rank {self.rank} alone is far from those of the others, {self.rank_rows} times running"
-        return _Told("hardware", "B", reason)
+        return _Attribution("hardware", "B", reason)
 
-    def _rate_above(self, start: int, sample: Sample) -> _Told | None:
+    def _rate_above(self, start: int, sample: Sample) -> _Attribution | None:
         schedule = self._schedule
         rate, planned = schedule.rate, schedule.planned
         if planned > 0.0 and rate > ABOVE_PLAN * planned:
             grade = "A" if rate > FAR_ABOVE_PLAN * planned else "B"
             reason = f"the learning rate of {rate:.3g} is {rate / planned:.3g} times its plan"
-            return _Told("learning_rate_too_high", grade, reason)
+            return _Attribution("learning_rate_too_high", grade, reason)
         reach = max(JUMP_STEPS, LEAST_ROWS * sample.spacing)
         if schedule.jump_ratio > FAR_ABOVE_PLAN and 0 <= start - schedule.jump_step + sample.spacing <= reach:
             reason = (
                 f"the learning rate went to {schedule.jump_ratio:.3g} times its highest before at step "
                 f"{schedule.jump_step}, and this began at step {start}"
             )
-            return _Told("learning_rate_too_high", "A", reason)
+            return _Attribution("learning_rate_too_high", "A", reason)
         return None
 
-    def _resumed(self, finding: Finding, sample: Sample) -> _Told | None:
+    def _resumed(self, finding: Finding, sample: Sample) -> _Attribution | None:
         if not self.resumed:
             return None
         steps = finding.start_step - self.resumed_step
@@ -193,35 +194,37 @@ class CauseAttribution(Stateful):
             f"the run went back to step {self.resumed_step}, where its loss was right at first ({amount(level)}), and "
             f"the loss rose {steps} steps later: as Adam does without its moments"
         )
-        return _Told("optimizer_state_lost", "B", reason)
+        return _Attribution("optimizer_state_lost", "B", reason)
 
-    def _overflowed(self, finding: Finding, sample: Sample) -> _Told | None:
+    def _overflowed(self, finding: Finding, sample: Sample) -> _Attribution | None:
         bad = self._overflow
         near = 0 <= finding.step - bad.last_step <= OVERFLOW_ROWS * sample.spacing
         if bad.bad_rows < OVERFLOWS or not near or not bad.infinite:
             return None
         reason = f"the gradient norm was infinite in {bad.bad_rows} rows up to step {bad.last_step}"
-        return _Told("fp16_overflow", "B", reason)
+        return _Attribution("fp16_overflow", "B", reason)
 
-    def _ended(self) -> _Told | None:
+    def _ended(self) -> _Attribution | None:
         """A loss that was off before it was no number has the cause that it had then."""
         for kind in (Kind.DIVERGENCE, Kind.SPIKE):
-            before = _Told(*self.told.get(kind.value, ("", "", "")))
+            before = _Attribution(*self.newest.get(kind.value, ("", "", "")))
             if before.grade:
                 return before._replace(reason=f"the {kind.value} before it: {before.reason}")
         return None
 
-    def _bad_batch(self, finding: Finding) -> _Told:
+    def _bad_batch(self, finding: Finding) -> _Attribution:
         gradient = self._gradient
-        if not gradient.level.rows:
-            return _Told("bad_batch", "B", "one row is high and the next one normal")
+        if not gradient.baseline.rows:
+            return _Attribution("bad_batch", "B", "one row is high and the next one normal")
         if gradient.high_rows and gradient.high_step < finding.start_step <= gradient.high_last + LEAD_ROWS:
-            return _Told(
+            return _Attribution(
                 "bad_batch", "C", "one row is high and the next one normal, but the gradient norm was up before"
             )
-        return _Told("bad_batch", "A", "one row is high and the next one normal, and the gradient norm not up before")
+        return _Attribution(
+            "bad_batch", "A", "one row is high and the next one normal, and the gradient norm not up before"
+        )
 
-    def _unstable(self, finding: Finding, sample: Sample) -> _Told | None:
+    def _unstable(self, finding: Finding, sample: Sample) -> _Attribution | None:
         """Signs that the steps are too large: two of them, or a long lead of the gradient norm, are grade B."""
         start, schedule, gradient = finding.start_step, self._schedule, self._gradient
         signs, sure = [], False
@@ -233,8 +236,8 @@ class CauseAttribution(Stateful):
         names = [name for name in inside.up if not name.startswith("grad_norm")]
         if names and inside.high_step < start and start - inside.high_last <= PRECURSOR_STEPS:
             signs.append(f"{' and '.join(names[:2])} had been up since step {inside.high_step}")
-        grown = gradient.level.near - gradient.level.base
-        if gradient.level.rows >= LEAST_ROWS and grown > max(GRAD_GROWN, gradient.level.scale):
+        grown = gradient.baseline.fast_mean - gradient.baseline.slow_mean
+        if gradient.baseline.rows >= LEAST_ROWS and grown > max(GRAD_GROWN, gradient.baseline.scale):
             signs.append(f"the gradient norm had grown {math.exp(grown):.1f} times")
         if self._noise.grown > NOISE_GROWN:
             signs.append(f"the noise of the loss had grown {self._noise.grown:.1f} times")
@@ -248,27 +251,27 @@ class CauseAttribution(Stateful):
         if not signs or (rate == rate and rate < 0.5 * schedule.highest):
             return None
         text = signs[0] if len(signs) == 1 else f"{', '.join(signs[:-1])} and {signs[-1]}"
-        return _Told("learning_rate_too_high", "B" if sure or len(signs) > 1 else "C", text)
+        return _Attribution("learning_rate_too_high", "B" if sure or len(signs) > 1 else "C", text)
 
-    def _settled(self, finding: Finding) -> _Told | None:
+    def _settled(self, finding: Finding) -> _Attribution | None:
         """A divergence that ends at a new level, with nothing else changed."""
         is_over = finding.kind is Kind.DIVERGENCE and finding.phase is Phase.CLOSED and "settled" in finding.message
         return self._data_change(finding) if is_over else None
 
-    def _unknown(self) -> _Told:
+    def _unknown(self) -> _Attribution:
         lacks = []
-        if not self._gradient.level.rows:
+        if not self._gradient.baseline.rows:
             lacks.append("gradient norm")
         if self._schedule.highest == 0.0:
             lacks.append("learning rate")
         reason = "nothing in the log tells one cause from another"
-        return _Told("unknown", "", f"{reason}; it has no {' and no '.join(lacks)}" if lacks else reason)
+        return _Attribution("unknown", "", f"{reason}; it has no {' and no '.join(lacks)}" if lacks else reason)
 
-    def _data_change(self, finding: Finding) -> _Told:
+    def _data_change(self, finding: Finding) -> _Attribution:
         if self._noise.grown > NOISE_GROWN or "level_nats" not in finding.evidence:
             return self._unknown()
         reason = f"the loss moved near step {finding.start_step} and its noise stayed what it was"
-        return _Told("data_change", "C", reason)
+        return _Attribution("data_change", "C", reason)
 
 
 def odd_rank(losses: Any) -> tuple[int, bool]:

@@ -37,7 +37,7 @@ class Sample:
         validation_given: whether the row carries one.
         rank_losses: loss of each rank as it was given, or nothing.
         precursors: what was measured inside the model, as it was given, or nothing.
-        muted: whether a planned rise of the learning rate explains a rise of the loss.
+        rise_expected: whether a planned rise of the learning rate explains a rise of the loss.
         spacing: optimizer steps per row of this log, mean.
     """
 
@@ -48,9 +48,9 @@ class Sample:
         "log_loss",
         "loss",
         "loss_given",
-        "muted",
         "precursors",
         "rank_losses",
+        "rise_expected",
         "row",
         "seconds",
         "spacing",
@@ -75,7 +75,7 @@ class Sample:
         self.validation_given = False
         self.rank_losses: tuple[float, ...] | None = None
         self.precursors: Mapping[str, float] | None = None
-        self.muted = False
+        self.rise_expected = False
         self.spacing = 1.0
 
 
@@ -84,17 +84,17 @@ class AbstractDetector(Stateful):
 
     Attributes:
         name: what its guard, the table and a log call it.
-        life: its incident.
-        suspects: whether the row just seen may belong to an incident, so that no level may learn from it.
-        doubts: whether the base of the level must not move with it.
+        incident: its incident.
+        freezes_baseline: whether the row just seen may belong to an incident, so that no baseline may learn from it.
+        freezes_trend: whether the slow mean must not move with it.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, life: IncidentState) -> None:
-        self.life = life
-        self.suspects = False
-        self.doubts = False
+    def __init__(self, incident: IncidentState) -> None:
+        self.incident = incident
+        self.freezes_baseline = False
+        self.freezes_trend = False
 
     @abstractmethod
     def observe(self, sample: Sample) -> Finding | None:

@@ -2,17 +2,17 @@
 
 For a row y (a log loss, or a log gradient norm)
 
-    excess  e = y - near      near: mean of the last 8 rows; in a log of under 64 rows at most the median of the last 3
-    rise      = y - base      base: mean of the last 256 rows, never more than one slow scale above `near`
-    scale   s, wander w       see scatter.py; s w is the slow scale
+    excess  e = y - fast      fast: mean of the last 8 rows; in a log of under 64 rows at most the median of the last 3
+    rise      = y - slow      slow: mean of the last 256 rows, never more than one slow scale above `fast`
+    scale   s, wander w       see robust_scale.py; s w is the slow scale
 
 Means are asked to move by at most 3 s a row, so that no value, 1e308 included, moves them more than an ordinary bad
 row would; and not at all while an incident is open or may begin. Two rows running that are clearly lower move the fast
 mean half the way down, by 3 s at most: improvement is taken up fast, a rise slowly.
 
 Why no trend term: a trend carried on where a curve flattens predicts too low, and the flattening then looks like a
-rise. A level that lags behind a falling loss is only less sensitive; what lag there is, the cap on the base and the
-median of three take away where it matters, in short logs.
+rise. A level that lags behind a falling loss is only less sensitive; what lag there is, the cap on the slow mean and
+the median of three take away where it matters, in short logs.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ __all__ = ["UNKNOWN", "RobustBaseline", "nats"]
 FAST_ROWS = 8
 #: Rows before which the median of the last three may stand for it [rows].
 SHORT_ROWS = 64
-#: Memory of the base [rows], and the rows it counts for when it is taken anew from the fast mean.
-BASE_ROWS = 256
+#: Memory of the slow mean [rows], and the rows it counts for when it is taken anew from the fast mean.
+SLOW_ROWS = 256
 ANEW_ROWS = 8
 #: Largest move that a row may ask for [scales] (SCIENCE 10 winsorises at 4, Huber at 1.5).
 CLIP = 3.0
 #: Rows of an incident that the scale still learns from [rows]: a short one does not move an upper quartile, and
 #: leaving every high row out would make the noise of a wild run look small.
-HELD_ROWS = 8
+FROZEN_ROWS = 8
 #: A loss that halves from one row to the next is a broken row, until so many running have said so [log units, rows].
 BROKEN, BROKEN_ROWS = -0.69, 8
-#: Rows up to which the median of the last five is kept [rows]: the time in which a base of 256 settles.
+#: Rows up to which the median of the last five is kept [rows]: the time in which a slow mean of 256 settles.
 MIDDLE_ROWS = 512
 #: Part of the loss at the start, which is at most 20 nats (a vocabulary of 500 million), below which nothing matters.
 LEAST_SHARE = 0.002
@@ -52,56 +52,56 @@ MOST_LOG = 700.0
 
 @final
 class RobustBaseline(Stateful):
-    """The tracked level of one series.
+    """Where one series stands, and how much it scatters.
 
     NaN never enters. Memory: its scatter and a dozen numbers. `restart` forgets the level and keeps the scale.
 
     Attributes:
         rows: rows learnt since the last restart, count.
         start: the first row of all [log units].
-        near, base: short and long mean [log units].
+        fast_mean, slow_mean: short and long mean [log units].
         middle: median of the last five rows, `UNKNOWN` outside the first 512.
-        held_by: name of the detector whose incident is open, or nothing.
+        frozen_by: name of the detector whose incident is open, or nothing.
         excess, sigmas, rise: of the row measured last.
 
-    >>> level = RobustBaseline()
+    >>> baseline = RobustBaseline()
     >>> for row in range(200):
-    ...     level.measure(1.0 + 0.01 * (row % 4))
-    ...     level.absorb(False)
-    >>> level.measure(1.2)
-    >>> round(level.excess, 2), level.sigmas > 8
+    ...     baseline.score(1.0 + 0.01 * (row % 4))
+    ...     baseline.update(False)
+    >>> baseline.score(1.2)
+    >>> round(baseline.excess, 2), baseline.sigmas > 8
     (0.18, True)
     """
 
     STATE = (
         "rows",
         "start",
-        "fast",
-        "near",
-        "base",
-        "base_rows",
+        "running_mean",
+        "fast_mean",
+        "slow_mean",
+        "slow_rows",
         "low",
         "low_value",
         "last",
         "scatter",
-        "held_by",
-        "held_rows",
+        "frozen_by",
+        "frozen_rows",
         "broken_rows",
     )
 
     def __init__(self) -> None:
         self.rows = 0
         self.start = UNKNOWN
-        self.fast = 0.0
-        self.near = 0.0
-        self.base = 0.0
-        self.base_rows = 0
+        self.running_mean = 0.0
+        self.fast_mean = 0.0
+        self.slow_mean = 0.0
+        self.slow_rows = 0
         self.low = False
         self.low_value = 0.0
         self.last: list[float] = []
         self.scatter = RobustScale()
-        self.held_by = ""
-        self.held_rows = 0
+        self.frozen_by = ""
+        self.frozen_rows = 0
         self.broken_rows = 0
         self.scale = self.scatter.scale
         self.slow_scale = self.scale * self.scatter.wander
@@ -115,35 +115,35 @@ class RobustBaseline(Stateful):
         self.scale = self.scatter.scale
         self.slow_scale = self.scale * self.scatter.wander
 
-    def measure(self, value: float) -> None:
+    def score(self, value: float) -> None:
         """Set `excess`, `sigmas`, `rise` and `middle` of one finite row against what came before it."""
         self._value = value
         if self.rows == 0:
-            self.near = value
-            self.silence()
+            self.fast_mean = value
+            self.clear_scores()
             return
         last = self.last
         if self.rows <= MIDDLE_ROWS and len(last) == 4:
             self.middle = sorted((*last, value))[2]
         else:
             self.middle = UNKNOWN
-        if self.held_rows == 0:
-            near = self.fast
+        if self.frozen_rows == 0:
+            near = self.running_mean
             if self.rows < SHORT_ROWS and len(last) >= 3:
                 median = sorted(last[-3:])[1]
                 if median < near:
                     near = max(median, near - CLIP * self.scale)
-            self.near = near
-        self.excess = value - self.near
+            self.fast_mean = near
+        self.excess = value - self.fast_mean
         self.sigmas = self.excess / self.scale
-        self.rise = value - self.base
+        self.rise = value - self.slow_mean
 
-    def absorb(self, hold: bool, doubt: bool = False) -> None:
+    def update(self, frozen: bool, trend_frozen: bool = False) -> None:
         """Learn from the row measured last.
 
         Args:
-            hold: an incident is open or may begin here: the level learns nothing.
-            doubt: the base must stay, or a slow divergence would move its own yardstick.
+            frozen: an incident is open or may begin here: the level learns nothing.
+            trend_frozen: the slow mean must stay, or a slow divergence would move its own yardstick.
         """
         value = self._value
         if self.rows == 0:
@@ -152,8 +152,8 @@ class RobustBaseline(Stateful):
         self.broken_rows = self.broken_rows + 1 if self.excess < BROKEN and self.rows >= FAST_ROWS else 0
         if 0 < self.broken_rows <= BROKEN_ROWS:
             return
-        self.held_rows = self.held_rows + 1 if hold else 0
-        if self.held_rows > HELD_ROWS:
+        self.frozen_rows = self.frozen_rows + 1 if frozen else 0
+        if self.frozen_rows > FROZEN_ROWS:
             self.scatter.pause()
             return
         if self.rows <= MIDDLE_ROWS:
@@ -164,12 +164,12 @@ class RobustBaseline(Stateful):
         scatter.learn(value, self.excess)
         self.scale = scatter.scale
         self.slow_scale = self.scale * scatter.wander
-        if hold:
+        if frozen:
             self.low = False
             return
         self.rows += 1
         self._follow(value, before)
-        if not doubt or self.base > self.near + self.slow_scale:
+        if not trend_frozen or self.slow_mean > self.fast_mean + self.slow_scale:
             self._settle()
         scatter.block(value)
 
@@ -177,27 +177,27 @@ class RobustBaseline(Stateful):
         """Whether a rise from `low` to `high` [log units] is more than 0.2 % of the loss at the start."""
         return nats(high) - nats(low) > LEAST_SHARE * min(nats(self.start), MOST_START_NATS)
 
-    def hold(self, name: str) -> None:
+    def freeze(self, name: str) -> None:
         """Stay as you are: this detector has an incident open."""
-        self.held_by = name
+        self.frozen_by = name
 
-    def release(self, name: str) -> None:
+    def unfreeze(self, name: str) -> None:
         """Learn again, if it was this detector that held the level; its rows are no part of any median."""
-        if self.held_by == name:
-            self.held_by, self.last = "", []
+        if self.frozen_by == name:
+            self.frozen_by, self.last = "", []
 
-    def rebase(self) -> None:
-        """Take the present level as the new base."""
-        self.base, self.base_rows = self.fast, ANEW_ROWS
+    def reset_slow_mean(self) -> None:
+        """Take the present level as the new slow mean."""
+        self.slow_mean, self.slow_rows = self.running_mean, ANEW_ROWS
 
     def restart(self) -> None:
         """Forget where the series stands; keep how much it scatters."""
-        self.rows = self.base_rows = self.held_rows = self.broken_rows = 0
+        self.rows = self.slow_rows = self.frozen_rows = self.broken_rows = 0
         self.low, self.last = False, []
         self.scatter.restart()
-        self.silence()
+        self.clear_scores()
 
-    def silence(self) -> None:
+    def clear_scores(self) -> None:
         """Let no rule see anything in the row at hand."""
         self.excess = self.sigmas = self.rise = 0.0
         self.middle = UNKNOWN
@@ -205,18 +205,18 @@ class RobustBaseline(Stateful):
     def _begin(self, value: float) -> None:
         if self.start == UNKNOWN:
             self.start = value
-        self.rows = self.base_rows = 1
-        self.fast = self.base = value
+        self.rows = self.slow_rows = 1
+        self.running_mean = self.slow_mean = value
         self.last = [value]
         self.scatter.past = [value]
 
     def _follow(self, value: float, scale: float) -> None:
         """Move the fast mean."""
-        move, bound = value - self.fast, CLIP * scale
+        move, bound = value - self.running_mean, CLIP * scale
         if move < -scale:
             if self.low:
                 # Half way down to the higher of the two, so that one absurd row counts for nothing.
-                self.fast += max(0.5 * (max(self.low_value, value) - self.fast), -bound)
+                self.running_mean += max(0.5 * (max(self.low_value, value) - self.running_mean), -bound)
                 move = 0.0
             elif move < -bound:
                 move = -bound
@@ -225,18 +225,18 @@ class RobustBaseline(Stateful):
             self.low = False
             if move > bound:
                 move = bound
-        self.fast += move / (self.rows if self.rows < FAST_ROWS else FAST_ROWS)
+        self.running_mean += move / (self.rows if self.rows < FAST_ROWS else FAST_ROWS)
 
     def _settle(self) -> None:
-        """Move the base; after an improvement take it anew, a slow scale above the present level."""
+        """Move the slow mean; after an improvement take it anew, a slow scale above the present level."""
         slow, bound = self.slow_scale, CLIP * self.slow_scale
-        self.base_rows += 1
-        if self.base > self.near + slow:
-            self.base, self.base_rows = self.near + slow, ANEW_ROWS
+        self.slow_rows += 1
+        if self.slow_mean > self.fast_mean + slow:
+            self.slow_mean, self.slow_rows = self.fast_mean + slow, ANEW_ROWS
             return
         move = self.rise
         move = bound if move > bound else -bound if move < -bound else move
-        self.base += move / (self.base_rows if self.base_rows < BASE_ROWS else BASE_ROWS)
+        self.slow_mean += move / (self.slow_rows if self.slow_rows < SLOW_ROWS else SLOW_ROWS)
 
 
 def nats(log_value: float) -> float:

@@ -2,7 +2,7 @@
 
 block      4 rows while a log has fewer than 64, 8 while it has fewer than 512, else 32
 loss       mean of the middle half of its log losses: a quarter of the rows may be bad batches
-scatter    median |second difference| of its log losses / 1.652, as in scatter.py
+scatter    median |second difference| of its log losses / 1.652, as in robust_scale.py
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Block(NamedTuple):
         rows: rows in it, count. losses: those with a usable loss, count.
         first_step, step: first and last step. begun_step: step at which this run, or this part of it, was first seen.
         loss: mean log loss of the middle half. scatter: sd of one row's log loss. least_loss: lowest log loss.
-        held: share of rows that belong to an incident. muted: whether a planned rise of the rate explains a rise.
+        held: share of rows that belong to an incident. rise_expected: whether a planned rise of the rate explains a
+        rise.
         rate: learning rate of its last row. highest_rate: of the run so far.
         grad: median log gradient norm.
         pace: median seconds per optimizer step. lasted: seconds from its first to its last row.
@@ -54,7 +55,7 @@ class Block(NamedTuple):
     scatter: float
     least_loss: float
     held: float
-    muted: bool
+    rise_expected: bool
     rate: float
     highest_rate: float
     grad: float
@@ -67,13 +68,13 @@ class AbstractBlockDetector(Stateful):
 
     Attributes:
         name: what its guard, the table and a log call it.
-        life: its incident.
+        incident: its incident.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, life: IncidentState) -> None:
-        self.life = life
+    def __init__(self, incident: IncidentState) -> None:
+        self.incident = incident
 
     @abstractmethod
     def observe(self, block: Block) -> Finding | None:
@@ -107,7 +108,7 @@ class Blocks(Stateful):
         "begun_step",
         "begun",
         "held",
-        "muted",
+        "rise_expected",
         "losses",
         "norms",
         "paces",
@@ -124,7 +125,7 @@ class Blocks(Stateful):
         self.begun_step = 0
         self.begun = False
         self.held = 0
-        self.muted = False
+        self.rise_expected = False
         self.losses: list[float] = []
         self.norms: list[float] = []
         self.paces: list[float] = []
@@ -148,8 +149,8 @@ class Blocks(Stateful):
             self.norms.append(sample.grad_norm)
         if hold:
             self.held += 1
-        if sample.muted:
-            self.muted = True
+        if sample.rise_expected:
+            self.rise_expected = True
         seconds = sample.seconds
         if seconds == seconds:
             self._time(seconds, sample.step)
@@ -182,7 +183,7 @@ class Blocks(Stateful):
             scatter=bends[len(bends) >> 1] / NORMAL_BEND if len(bends) >= LEAST_BENDS else math.nan,
             least_loss=ranked[0] if ranked else math.nan,
             held=self.held / rows,
-            muted=self.muted,
+            rise_expected=self.rise_expected,
             rate=self._schedule.rate,
             highest_rate=self._schedule.highest,
             grad=math.log(sorted(self.norms)[len(self.norms) >> 1]) if len(self.norms) >= least else math.nan,
@@ -195,7 +196,7 @@ class Blocks(Stateful):
 
     def _empty(self) -> None:
         self.rows = self.held = 0
-        self.muted, self.lasted = False, 0.0
+        self.rise_expected, self.lasted = False, 0.0
         self.losses, self.norms, self.paces = [], [], []
 
 

@@ -24,7 +24,7 @@ BEFORE, AFTER = 8, 4
 BENDS, LEAST_BENDS = 64, 8
 #: Median of |normal deviate|.
 NORMAL_MEDIAN = 0.6745
-#: Least scale of one row [log units]: as in scatter.py.
+#: Least scale of one row [log units]: as in robust_scale.py.
 LEAST_SCALE = 5e-4
 #: Part of the shift that each block after must show for it to have stayed.
 STAYS = 0.5
@@ -43,19 +43,19 @@ SQUARES = BEFORE * (BEFORE * BEFORE - 1) / 12
 class ChangepointWindow(Stateful):
     """The last 13 calm blocks of one size, and what their means scatter by.
 
-    A block with an incident in it, or of another size, begins a new trail; so does the rule that has spoken of a shift.
-    Memory: 13 blocks and 64 bends.
+    A block with an incident in it, or of another size, begins a new window; so does the rule that has spoken of a
+    shift. Memory: 13 blocks and 64 bends.
 
     Attributes:
         moved, moved_step: whether a shift was told or an incident stood for 8 blocks or more, and where it was last:
             what lies before is no yardstick for what comes.
         ready: whether there are enough blocks to speak.
-        shift: of the log loss, as it was at the last `follow`; 0 where there is none to speak of.
+        shift: of the log loss, as it was at the last `update`; 0 where there is none to speak of.
         sigmas: the shift in its own scale. elasticity: |shift| over the log of how much longer the run has become.
         rate_changed: whether the learning rate differs between before and after.
     """
 
-    STATE = ("values", "rows", "first_steps", "rates", "bends", "muted", "held", "moved", "moved_step")
+    STATE = ("values", "rows", "first_steps", "rates", "bends", "expected_blocks", "held", "moved", "moved_step")
 
     def __init__(self) -> None:
         self.values: list[float] = []
@@ -63,18 +63,18 @@ class ChangepointWindow(Stateful):
         self.first_steps: list[int] = []
         self.rates: list[float] = []
         self.bends = Window(BENDS)
-        self.muted = 0
+        self.expected_blocks = 0
         self.held = 0
         self.moved = False
         self.moved_step = 0
         self.shift = self.sigmas = self.elasticity = 0.0
         self.rate_changed = self.ready = False
 
-    def follow(self, block: Block) -> None:
+    def update(self, block: Block) -> None:
         """Take one block in."""
         self.shift = self.sigmas = 0.0
         self.ready = False
-        self.muted = BEFORE + AFTER + 1 if block.muted else max(self.muted - 1, 0)
+        self.expected_blocks = BEFORE + AFTER + 1 if block.rise_expected else max(self.expected_blocks - 1, 0)
         self.held = self.held + 1 if block.held > MOST_HELD else 0
         if self.held >= BEFORE:
             self.move(block.step)
@@ -144,4 +144,4 @@ class ChangepointWindow(Stateful):
         grown = (places[BEFORE + WITHIN] - places[BEFORE]) / max(places[BEFORE] - block.begun_step, 1)
         self.elasticity = abs(shift) / grown if grown > 0.0 else 0.0
         low, high = min(self.rates), max(self.rates)
-        self.rate_changed = self.muted > 0 or (low >= 0.0 and high > RATE_CHANGE * low)
+        self.rate_changed = self.expected_blocks > 0 or (low >= 0.0 and high > RATE_CHANGE * low)

@@ -1,9 +1,10 @@
 """A loss that rises and stays up, fast or slow.
 
-    S = max(0, S + min(r / s, 3) - 0.4 - 1/sqrt(n))      r = log loss - base, n: rows that the base rests on
+    S = max(0, S + min(r / s, 3) - 0.4 - 1/sqrt(n))      r = log loss - slow mean, n: rows that it rests on
 
 S grows by what the rise has more than four tenths of a scale, so that half a scale for a hundred rows counts as much as
-three scales for twenty; one bad batch counts for less than three. In the first 512 rows of a log, where no base has
+three scales for twenty; one bad batch counts for less than three. In the first 512 rows of a log, where no slow mean
+has
 settled, the median of the last five rows is compared with the lowest such median instead: neither lags behind a falling
 loss. Noise that grows together with the loss does not excuse it: of the scale then and now, at least half counts.
 
@@ -25,13 +26,13 @@ __all__ = ["Divergence"]
 
 #: Rows before the rule may speak [rows].
 ARM_ROWS = 8
-#: One-sided CUSUM: allowance, limit, largest step [slow scales]. With the base known to 1/16 and a slow scale that is
-#: 1.09 scales, white noise alarms once in 4e5 rows (Siegmund 1985: (exp(2kb) - 2kb - 1) / 2k^2, b = h + 1.166).
+#: One-sided CUSUM: allowance, limit, largest step [slow scales]. With the slow mean known to 1/16 and a slow scale that
+#: is 1.09 scales, white noise alarms once in 4e5 rows (Siegmund 1985: (exp(2kb) - 2kb - 1) / 2k^2, b = h + 1.166).
 ALLOWANCE, LIMIT, CLIP = 0.4, 10.0, 3.0
-#: From here on [slow scales] a base that rests on so many rows stays where it is.
-DOUBT, DOUBT_ROWS = 4.0, 128
-#: Memory of the base [rows], as level.py has it.
-BASE_ROWS = 256
+#: From here on [slow scales] a slow mean that rests on so many rows stays where it is.
+FREEZE, FREEZE_ROWS = 4.0, 128
+#: Memory of the slow mean [rows], as baseline.py has it.
+SLOW_ROWS = 256
 #: Memory of the mean rise [rows].
 MEAN_ROWS = 8
 #: Least mean rise that is worth waking someone [log units: 1 % of the loss]: laws and the order of data err by .5-2 %.
@@ -57,7 +58,7 @@ BACK = 0.3
 
 @final
 class Divergence(AbstractDetector):
-    """Loss above its base for longer than its scatter allows.
+    """Loss above its slow mean for longer than its scatter allows.
 
     Rule: S > 10 and the mean of r over the last 8 rows above 1 %: warning; in the first 512 rows also median of five
     rows above the lowest by 3 scales and 1.5 %; in the first 8 rows two rows at 1.65 times the first. Critical above
@@ -78,9 +79,9 @@ class Divergence(AbstractDetector):
 
     name = "divergence"
     STATE = (
-        "life",
-        "suspects",
-        "doubts",
+        "incident",
+        "freezes_baseline",
+        "freezes_trend",
         "sum",
         "onset_step",
         "onset_loss",
@@ -94,9 +95,9 @@ class Divergence(AbstractDetector):
         "lowest_step",
     )
 
-    def __init__(self, level: RobustBaseline) -> None:
+    def __init__(self, baseline: RobustBaseline) -> None:
         super().__init__(IncidentState(Kind.DIVERGENCE))
-        self._level = level
+        self._baseline = baseline
         self.sum = 0.0
         self.onset_step = 0
         self.onset_loss = 0.0
@@ -112,23 +113,23 @@ class Divergence(AbstractDetector):
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.usable:
             return None
-        level = self._level
-        self.mean_rise += (level.rise - self.mean_rise) / MEAN_ROWS
-        if self.life.is_open:
+        baseline = self._baseline
+        self.mean_rise += (baseline.rise - self.mean_rise) / MEAN_ROWS
+        if self.incident.is_open:
             return self._watch(sample)
-        if level.rows < ARM_ROWS:
+        if baseline.rows < ARM_ROWS:
             return self._early(sample)
-        if level.held_by:
+        if baseline.frozen_by:
             self._calm(sample.step)
             return None
-        if sample.muted and self.mean_rise < MUTED_RISE:
+        if sample.rise_expected and self.mean_rise < MUTED_RISE:
             self._calm(sample.step)
             self.lowest = UNKNOWN
-            level.rebase()
+            baseline.reset_slow_mean()
             return None
-        if level.middle < UNKNOWN and self._above_lowest(sample.step):
-            self.mean_rise = level.middle - self.lowest
-            level.base = self.lowest
+        if baseline.middle < UNKNOWN and self._above_lowest(sample.step):
+            self.mean_rise = baseline.middle - self.lowest
+            baseline.slow_mean = self.lowest
             return self._open(sample, self.lowest_step)
         return self._sum_up(sample)
 
@@ -139,78 +140,78 @@ class Divergence(AbstractDetector):
         self._release()
 
     def _sum_up(self, sample: Sample) -> Finding | None:
-        level = self._level
-        z = level.rise / level.slow_scale
-        rests_on = level.base_rows if level.base_rows < BASE_ROWS else BASE_ROWS
+        baseline = self._baseline
+        z = baseline.rise / baseline.slow_scale
+        rests_on = baseline.slow_rows if baseline.slow_rows < SLOW_ROWS else SLOW_ROWS
         total = self.sum + (z if z < CLIP else CLIP) - ALLOWANCE - rests_on**-0.5
         if total <= 0.0:
             self._calm(sample.step)
             return None
         if total > LIMIT:
-            high = level.base + self.mean_rise
-            if self.mean_rise > PAGE_RISE and level.matters(high, level.base):
+            high = baseline.slow_mean + self.mean_rise
+            if self.mean_rise > PAGE_RISE and baseline.matters(high, baseline.slow_mean):
                 return self._open(sample, self.onset_step)
             total = LIMIT
         self.sum = total
-        self.doubts = DOUBT < total < LIMIT and level.base_rows > DOUBT_ROWS
+        self.freezes_trend = FREEZE < total < LIMIT and baseline.slow_rows > FREEZE_ROWS
         return None
 
     def _above_lowest(self, step: int) -> bool:
-        level = self._level
-        middle = level.middle
+        baseline = self._baseline
+        middle = baseline.middle
         if middle < self.lowest:
-            self.lowest, self.lowest_scale, self.lowest_step = middle, level.scale, step
+            self.lowest, self.lowest_scale, self.lowest_step = middle, baseline.scale, step
             return False
-        scale = min(level.scale, max(self.lowest_scale, SHORT_SHARE * level.scale))
-        return middle - self.lowest > SHORT_SIGMAS * scale + SHORT_RISE and level.matters(middle, self.lowest)
+        scale = min(baseline.scale, max(self.lowest_scale, SHORT_SHARE * baseline.scale))
+        return middle - self.lowest > SHORT_SIGMAS * scale + SHORT_RISE and baseline.matters(middle, self.lowest)
 
     def _early(self, sample: Sample) -> Finding | None:
         """The first rows: a run that starts by exploding is above its first row."""
-        if self._level.rows == 0:
+        if self._baseline.rows == 0:
             self.first, self.lowest, self.onset_step, self.above = sample.log_loss, UNKNOWN, sample.step, 0
         self.above = self.above + 1 if sample.log_loss > self.first + START_RISE else 0
-        if self.above < START_ROWS or self._level.held_by:
+        if self.above < START_ROWS or self._baseline.frozen_by:
             return None
-        self._level.base = self.first
+        self._baseline.slow_mean = self.first
         self.mean_rise = sample.log_loss - self.first
         return self._open(sample, self.onset_step)
 
     def _open(self, sample: Sample, start: int) -> Finding:
-        level = self._level
-        self.onset_loss, self.peak_rise, self.rows = nats(level.base), self.mean_rise, 0
-        self.sum, self.suspects, self.doubts = 0.0, True, False
-        level.hold(self.name)
+        baseline = self._baseline
+        self.onset_loss, self.peak_rise, self.rows = nats(baseline.slow_mean), self.mean_rise, 0
+        self.sum, self.freezes_baseline, self.freezes_trend = 0.0, True, False
+        baseline.freeze(self.name)
         message = (
             f"loss has risen from {amount(self.onset_loss)} to {amount(self._now())} since step {start} "
-            f"(+{amount(self._now() - self.onset_loss)} nats, {self.mean_rise / level.scale:.1f} sigma) and stays up"
+            f"(+{amount(self._now() - self.onset_loss)} nats, {self.mean_rise / baseline.scale:.1f} sigma) and stays up"
         )
         severity = Severity.CRITICAL if self.mean_rise > CRITICAL_RISE else Severity.WARNING
-        return self.life.open(severity, sample.step, start, message, self._evidence(sample))
+        return self.incident.open(severity, sample.step, start, message, self._evidence(sample))
 
     def _watch(self, sample: Sample) -> Finding | None:
-        level, life = self._level, self.life
+        baseline, incident = self._baseline, self.incident
         self.rows += 1
         if self.mean_rise > self.peak_rise:
             self.peak_rise = self.mean_rise
         if self.mean_rise < BACK * self.peak_rise:
             message = f"loss is back near {amount(self._now())} (it was {amount(self.onset_loss)} before it rose)"
-            found = life.close(sample.step, message, self._evidence(sample))
+            found = incident.close(sample.step, message, self._evidence(sample))
             self._release()
             return found
-        steps = sample.step - life.start_step
-        times = GIVE_UP_CRITICAL if life.severity == Severity.CRITICAL else GIVE_UP
+        steps = sample.step - incident.start_step
+        times = GIVE_UP_CRITICAL if incident.severity == Severity.CRITICAL else GIVE_UP
         if self.rows >= times * PATIENCE_ROWS and steps >= times * PATIENCE_STEPS:
             message = f"loss has settled near {amount(self._now())}, which is taken for its level from here on"
-            found = life.close(sample.step, message, self._evidence(sample))
-            level.restart()
+            found = incident.close(sample.step, message, self._evidence(sample))
+            baseline.restart()
             self.restart()
             return found
         late = self.rows >= PATIENCE_ROWS and steps >= PATIENCE_STEPS and self.mean_rise > CRITICAL_STAY
-        if life.severity != Severity.CRITICAL and (late or self.mean_rise > CRITICAL_RISE):
+        if incident.severity != Severity.CRITICAL and (late or self.mean_rise > CRITICAL_RISE):
             message = (
                 f"loss does not come back: {amount(self._now())} against {amount(self.onset_loss)} {steps} steps ago"
             )
-            return life.escalate(Severity.CRITICAL, sample.step, message, self._evidence(sample))
+            return incident.escalate(Severity.CRITICAL, sample.step, message, self._evidence(sample))
         return None
 
     def _now(self) -> float:
@@ -223,16 +224,16 @@ class Divergence(AbstractDetector):
             "loss_nats": now,
             "level_nats": self.onset_loss,
             "excess_nats": now - self.onset_loss,
-            "sigmas": self.mean_rise / self._level.scale,
-            "scale_relative": self._level.scale,
+            "sigmas": self.mean_rise / self._baseline.scale,
+            "scale_relative": self._baseline.scale,
             "rows": self.rows,
         }
 
     def _calm(self, step: int) -> None:
-        self.sum, self.onset_step, self.doubts = 0.0, step, False
+        self.sum, self.onset_step, self.freezes_trend = 0.0, step, False
 
     def _release(self) -> None:
-        self.life.forget()
-        self.suspects = self.doubts = False
+        self.incident.reset()
+        self.freezes_baseline = self.freezes_trend = False
         self.sum = 0.0
-        self._level.release(self.name)
+        self._baseline.unfreeze(self.name)

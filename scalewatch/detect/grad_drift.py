@@ -75,7 +75,7 @@ class GradDrift(AbstractBlockDetector):
     >>> row.grad_given = True
     >>> for row.step in range(1, 8001):
     ...     row.row, row.grad_norm = row.step, 0.3 + max(0, row.step - 3000) * 1e-4
-    ...     _ = schedule.mutes(row.step, 1e-3)
+    ...     _ = schedule.expects_rise(row.step, 1e-3)
     ...     block = blocks.take(row, hold=False)
     ...     finding = None if block is None else detector.observe(block)
     ...     if finding is not None:
@@ -84,7 +84,7 @@ class GradDrift(AbstractBlockDetector):
     """
 
     name = "gradient drift"
-    STATE = ("life", "group", "rows", "lowest", "lowest_grad", "lowest_step", "rate", "past", "groups")
+    STATE = ("incident", "group", "rows", "lowest", "lowest_grad", "lowest_step", "rate", "past", "groups")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.GRAD_DRIFT))
@@ -105,7 +105,12 @@ class GradDrift(AbstractBlockDetector):
         if mean is None:
             return None
         rate = block.rate if block.rate > 0.0 else 0.0
-        if self.rows < ARM_ROWS or rate > 1.02 * self.rate or block.muted or (rate == 0.0) != (self.rate == 0.0):
+        if (
+            self.rows < ARM_ROWS
+            or rate > 1.02 * self.rate
+            or block.rise_expected
+            or (rate == 0.0) != (self.rate == 0.0)
+        ):
             # a rate that rises, comes or goes: what follows is compared with what follows
             self._forget()
         self.rate = rate
@@ -116,7 +121,7 @@ class GradDrift(AbstractBlockDetector):
         if value < self.lowest + CLOSE:
             self.lowest_step = block.step
         grown = value - self.lowest
-        if self.life.is_open:
+        if self.incident.is_open:
             return self._watch(block, mean, grown)
         limit = GROWN if rate > 0.0 else GROWN_BLIND
         steady = len(self.past) == STEADY_GROUPS and min(self.past) - self.lowest > 0.5 * limit
@@ -128,10 +133,10 @@ class GradDrift(AbstractBlockDetector):
             f"gradient norm has climbed from {amount(nats(self.lowest_grad))} to {amount(nats(mean))} "
             f"({nats(grown):.1f} times{than}) since step {self.lowest_step}"
         )
-        return self.life.open(Severity.INFO, block.step, self.lowest_step, message, self._evidence(mean, grown))
+        return self.incident.open(Severity.INFO, block.step, self.lowest_step, message, self._evidence(mean, grown))
 
     def restart(self) -> None:
-        self.life.forget()
+        self.incident.reset()
         self.group.clear()
         self._forget()
         self.rate = 0.0
@@ -149,7 +154,7 @@ class GradDrift(AbstractBlockDetector):
             self._forget()
         else:
             return None
-        return self.life.close(block.step, message, evidence)
+        return self.incident.close(block.step, message, evidence)
 
     def _evidence(self, mean: float, grown: float) -> dict[str, float]:
         return {"grad_norm": nats(mean), "lowest_grad_norm": nats(self.lowest_grad), "ratio": nats(grown)}

@@ -51,11 +51,11 @@ class GradNorm(AbstractDetector):
     """
 
     name = "gradient norm"
-    STATE = ("life", "level", "count", "rows", "peak", "high_step", "high_last", "high_rows", "high_row")
+    STATE = ("incident", "baseline", "count", "rows", "peak", "high_step", "high_last", "high_rows", "high_row")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.GRAD_NORM))
-        self.level = RobustBaseline()
+        self.baseline = RobustBaseline()
         self.count = 0
         self.rows = 0
         self.peak = 0.0
@@ -68,21 +68,20 @@ class GradNorm(AbstractDetector):
         norm = sample.grad_norm
         if not (sample.grad_given and 0.0 < norm < math.inf):
             return None
-        level = self.level
-        level.measure(math.log(norm))
-        if level.sigmas > HIGH_SIGMAS and level.excess > HIGH_EXCESS:
+        baseline = self.baseline
+        baseline.score(math.log(norm))
+        if baseline.sigmas > HIGH_SIGMAS and baseline.excess > HIGH_EXCESS:
             self._mark(sample)
-        if self.life.is_open:
+        if self.incident.is_open:
             found = self._watch(sample, norm)
-        elif level.sigmas > NOTE_SIGMAS and level.excess > NOTE_EXCESS and level.rows >= ARM_ROWS:
+        elif baseline.sigmas > NOTE_SIGMAS and baseline.excess > NOTE_EXCESS and baseline.rows >= ARM_ROWS:
             self.count, self.rows, self.peak = 1, 1, norm
-            message = (
-                f"gradient norm jumped from {amount(nats(level.near))} to {amount(norm)} ({level.sigmas:.0f} sigma)"
-            )
-            found = self.life.open(Severity.INFO, sample.step, sample.step, message, self._evidence(norm))
+            before = amount(nats(baseline.fast_mean))
+            message = f"gradient norm jumped from {before} to {amount(norm)} ({baseline.sigmas:.0f} sigma)"
+            found = self.incident.open(Severity.INFO, sample.step, sample.step, message, self._evidence(norm))
         else:
             found = None
-        level.absorb(self.life.is_open)
+        baseline.update(self.incident.is_open)
         return found
 
     def _mark(self, sample: Sample) -> None:
@@ -92,35 +91,35 @@ class GradNorm(AbstractDetector):
         self.high_last, self.high_row = sample.step, sample.row
 
     def _watch(self, sample: Sample, norm: float) -> Finding | None:
-        level, life = self.level, self.life
+        baseline, incident = self.baseline, self.incident
         self.rows += 1
         self.peak = max(self.peak, norm)
-        self.count = min(self.count + 1, 2 * STAY_ROWS) if level.excess > 0.5 * NOTE_EXCESS else self.count - 1
+        self.count = min(self.count + 1, 2 * STAY_ROWS) if baseline.excess > 0.5 * NOTE_EXCESS else self.count - 1
         if self.count <= 0:
             message = f"gradient norm is back at {amount(norm)} after {self.rows} rows (peak {amount(self.peak)})"
-            return life.close(sample.step, message, self._evidence(norm))
+            return incident.close(sample.step, message, self._evidence(norm))
         if self.rows >= GIVE_UP_ROWS:
-            found = life.close(sample.step, f"gradient norm has settled near {amount(norm)}", self._evidence(norm))
-            level.restart()
+            found = incident.close(sample.step, f"gradient norm has settled near {amount(norm)}", self._evidence(norm))
+            baseline.restart()
             return found
-        if self.count >= STAY_ROWS and life.severity == Severity.INFO:
+        if self.count >= STAY_ROWS and incident.severity == Severity.INFO:
             message = (
-                f"gradient norm stays up: {amount(norm)} against {amount(nats(level.near))} "
-                f"before step {life.start_step}"
+                f"gradient norm stays up: {amount(norm)} against {amount(nats(baseline.fast_mean))} "
+                f"before step {incident.start_step}"
             )
-            return life.escalate(Severity.WARNING, sample.step, message, self._evidence(norm))
+            return incident.escalate(Severity.WARNING, sample.step, message, self._evidence(norm))
         return None
 
     def _evidence(self, norm: float) -> dict[str, float]:
         return {
             "grad_norm": norm,
-            "level_grad_norm": nats(self.level.near),
+            "level_grad_norm": nats(self.baseline.fast_mean),
             "peak_grad_norm": self.peak,
-            "sigmas": self.level.sigmas,
+            "sigmas": self.baseline.sigmas,
             "rows": self.rows,
         }
 
     def restart(self) -> None:
-        self.life.forget()
-        self.level.restart()
+        self.incident.reset()
+        self.baseline.restart()
         self.count = self.rows = self.high_rows = 0

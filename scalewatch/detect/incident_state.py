@@ -18,10 +18,10 @@ __all__ = ["IncidentState"]
 class IncidentState(Stateful):
     """The life of one incident: opened, perhaps escalated, closed; a finding at each of these, silence between.
 
-    >>> life = IncidentState(Kind.SPIKE)
-    >>> life.open(Severity.WARNING, 12, 11, "loss rose from 3.0 to 3.6", {"excess_nats": 0.6}).phase
+    >>> incident = IncidentState(Kind.SPIKE)
+    >>> incident.open(Severity.WARNING, 12, 11, "loss rose from 3.0 to 3.6", {"excess_nats": 0.6}).phase
     <Phase.OPENED: 'opened'>
-    >>> life.close(40, "loss is back at 3.0", {}).severity
+    >>> incident.close(40, "loss is back at 3.0", {}).severity
     <Severity.INFO: 'info'>
     """
 
@@ -50,11 +50,11 @@ class IncidentState(Stateful):
         self.is_open = False
         return self._say(Severity.INFO, step, message, evidence, Phase.CLOSED)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """End without a word: the run itself went back to before it."""
         self.is_open = False
 
-    def last(self) -> Finding | None:
+    def current(self) -> Finding | None:
         """The newest finding of an incident that is open."""
         if not self.is_open:
             return None

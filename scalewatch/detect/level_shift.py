@@ -26,22 +26,22 @@ LEARNING = 0.5
 class LevelShift(AbstractBlockDetector):
     """Mean loss moved within a block and stays there; a note.
 
-    Rule: |D| > 6 s and > 0.5 % between 8 blocks before and 4 after (see trail.py), with the learning rate unchanged;
-    downward faster than learning and less than `TooGood` speaks of. Memory: none but the shared trail. `restart` has
-    nothing to forget.
+    Rule: |D| > 6 s and > 0.5 % between 8 blocks before and 4 after (see changepoint_window.py), with the learning rate
+    unchanged; downward faster than learning and less than `SuspiciousImprovement` speaks of. Memory: none but the
+    shared window. `restart` has nothing to forget.
 
     >>> from scalewatch.detect.block import Blocks
     >>> from scalewatch.detect.base import Sample
     >>> from scalewatch.detect.schedule import Schedule
     >>> from scalewatch.run import Run
-    >>> blocks, row, trail = Blocks(Schedule(Run("doc"))), Sample(), ChangepointWindow()
-    >>> detector = LevelShift(trail)
+    >>> blocks, row, window = Blocks(Schedule(Run("doc"))), Sample(), ChangepointWindow()
+    >>> detector = LevelShift(window)
     >>> row.usable = True
     >>> for row.step in range(1, 3001):
     ...     row.row, row.log_loss = row.step, 1.0 + 0.01 * (row.step * 7 % 5) + 0.008 * (row.step > 2000)
     ...     block = blocks.take(row, hold=False)
     ...     if block is not None:
-    ...         trail.follow(block)
+    ...         window.update(block)
     ...         finding = detector.observe(block)
     ...         if finding is not None:
     ...             print(finding.step, finding.severity, finding.message)
@@ -49,33 +49,33 @@ class LevelShift(AbstractBlockDetector):
     """
 
     name = "level shift"
-    STATE = ("life",)
+    STATE = ("incident",)
 
-    def __init__(self, trail: ChangepointWindow) -> None:
+    def __init__(self, window: ChangepointWindow) -> None:
         super().__init__(IncidentState(Kind.LEVEL_SHIFT))
-        self._trail = trail
+        self._window = window
 
     def observe(self, block: Block) -> Finding | None:
-        trail = self._trail
-        if not trail.ready or trail.sigmas < SIGMAS or abs(trail.shift) < LEAST_SHIFT or trail.rate_changed:
+        window = self._window
+        if not window.ready or window.sigmas < SIGMAS or abs(window.shift) < LEAST_SHIFT or window.rate_changed:
             return None
-        if trail.shift < 0.0 and (trail.elasticity < LEARNING or trail.shift < -DROP):
+        if window.shift < 0.0 and (window.elasticity < LEARNING or window.shift < -DROP):
             return None
-        before, now, share = nats(trail.level), nats(trail.now), 100.0 * (nats(trail.shift) - 1.0)
+        before, now, share = nats(window.level), nats(window.now), 100.0 * (nats(window.shift) - 1.0)
         message = (
-            f"loss moved from {amount(before)} to {amount(now)} ({share:+.1f} %) near step {trail.start_step} "
+            f"loss moved from {amount(before)} to {amount(now)} ({share:+.1f} %) near step {window.start_step} "
             "and stays there"
         )
         evidence = {
             "loss_nats": now,
             "level_nats": before,
             "excess_nats": now - before,
-            "sigmas": trail.sigmas,
-            "elasticity": trail.elasticity,
+            "sigmas": window.sigmas,
+            "elasticity": window.elasticity,
         }
-        start, phase = trail.start_step, Phase.OPENED
-        trail.move(block.step)
+        start, phase = window.start_step, Phase.OPENED
+        window.move(block.step)
         return Finding(Kind.LEVEL_SHIFT, Severity.INFO, block.step, start, message, evidence, phase)
 
     def restart(self) -> None:
-        """Nothing to forget: the trail is not its own."""
+        """Nothing to forget: the window is not its own."""

@@ -22,7 +22,7 @@ FIRST_ROWS = 128
 GROWN, OVER = math.log(2.0), math.log(1.5)
 #: Least bins in the last half of the run [count].
 LEAST_BINS = 4
-#: Least scatter [log units], as in scatter.py.
+#: Least scatter [log units], as in robust_scale.py.
 LEAST_SCATTER = 5e-4
 
 
@@ -52,7 +52,7 @@ class Noise(AbstractBlockDetector):
     """
 
     name = "noise"
-    STATE = ("life", "bins", "since", "since_step", "low", "usual", "now")
+    STATE = ("incident", "bins", "since", "since_step", "low", "usual", "now")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.NOISE))
@@ -69,7 +69,7 @@ class Noise(AbstractBlockDetector):
         return nats(self.now - self.usual)
 
     def observe(self, block: Block) -> Finding | None:
-        if block.muted:
+        if block.rise_expected:
             self.since, self.since_step = True, block.step
         if block.scatter != block.scatter:
             return None
@@ -80,7 +80,7 @@ class Noise(AbstractBlockDetector):
         past = self.bins.means(after, block.step)
         if len(past) < LEAST_BINS:
             return None
-        if self.life.is_open:
+        if self.incident.is_open:
             return self._watch(block, past[-1])
         ranked = sorted(past)
         self.low, self.usual, self.now = ranked[len(past) >> 2], ranked[len(past) >> 1], min(past[-2:])
@@ -90,21 +90,21 @@ class Noise(AbstractBlockDetector):
             f"noise of one row of the loss has grown from {100.0 * nats(self.low):.1f} % to "
             f"{100.0 * nats(self.now):.1f} % ({nats(self.now - self.low):.1f} times)"
         )
-        return self.life.open(Severity.INFO, block.step, block.first_step, message, self._evidence())
+        return self.incident.open(Severity.INFO, block.step, block.first_step, message, self._evidence())
 
     def restart(self) -> None:
-        self.life.forget()
+        self.incident.reset()
         self.since, self.low, self.usual, self.now = False, 0.0, 0.0, 0.0
 
     def _watch(self, block: Block, now: float) -> Finding | None:
         self.now = now
         if now - self.low < OVER:
             message = f"noise of one row of the loss is back at {100.0 * nats(now):.1f} %"
-        elif block.step > 2 * self.life.start_step:
+        elif block.step > 2 * self.incident.start_step:
             message = f"noise of one row of the loss has settled at {100.0 * nats(now):.1f} %"
         else:
             return None
-        return self.life.close(block.step, message, self._evidence())
+        return self.incident.close(block.step, message, self._evidence())
 
     def _evidence(self) -> dict[str, float]:
         now, low = nats(self.now), nats(self.low)

@@ -36,7 +36,7 @@ class NonFinite(AbstractDetector):
     """
 
     name = "nonfinite"
-    STATE = ("life", "calm")
+    STATE = ("incident", "calm")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.NONFINITE))
@@ -45,23 +45,23 @@ class NonFinite(AbstractDetector):
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.loss_given:
             return None
-        life = self.life
+        incident = self.incident
         if not math.isfinite(sample.loss):
             self.calm = 0
-            if life.is_open:
+            if incident.is_open:
                 return None
             message = f"loss is {sample.loss} at step {sample.step}"
-            return life.open(Severity.CRITICAL, sample.step, sample.step, message, {"loss": str(sample.loss)})
-        if not life.is_open:
+            return incident.open(Severity.CRITICAL, sample.step, sample.step, message, {"loss": str(sample.loss)})
+        if not incident.is_open:
             return None
         self.calm += 1
         if self.calm < CALM_ROWS:
             return None
         message = f"loss has been a number again for {CALM_ROWS} rows (now {sample.loss:.4g})"
-        return life.close(sample.step, message, {"loss_nats": sample.loss})
+        return incident.close(sample.step, message, {"loss_nats": sample.loss})
 
     def restart(self) -> None:
-        self.life.forget()
+        self.incident.reset()
         self.calm = 0
 
 
@@ -89,7 +89,7 @@ class NonFiniteGradient(AbstractDetector):
     """
 
     name = "nonfinite gradient"
-    STATE = ("life", "count", "bad_rows", "last_step", "last_row", "infinite")
+    STATE = ("incident", "count", "bad_rows", "last_step", "last_row", "infinite")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.NONFINITE))
@@ -102,31 +102,33 @@ class NonFiniteGradient(AbstractDetector):
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.grad_given:
             return None
-        life = self.life
+        incident = self.incident
         if math.isfinite(sample.grad_norm):
             if self.count == 0:
                 return None
             self.count -= 1
-            if self.count or not life.is_open:
+            if self.count or not incident.is_open:
                 return None
-            return life.close(sample.step, "gradient norm is a number again", {"grad_norm": sample.grad_norm})
+            return incident.close(sample.step, "gradient norm is a number again", {"grad_norm": sample.grad_norm})
         self.count += 1
         self._mark(sample)
         evidence: Evidence = {"grad_norm": str(sample.grad_norm), "rows": self.count}
-        if not life.is_open:
+        if not incident.is_open:
             message = (
                 f"gradient norm is {sample.grad_norm} at step {sample.step}: fp16 loss scaling does this now and then"
             )
-            return life.open(Severity.INFO, sample.step, sample.step, message, evidence)
-        if self.count == BAD_GRADIENTS and life.severity == Severity.INFO:
-            message = f"gradient norm keeps being {sample.grad_norm} ({self.count} rows since step {life.start_step})"
-            return life.escalate(Severity.WARNING, sample.step, message, evidence)
+            return incident.open(Severity.INFO, sample.step, sample.step, message, evidence)
+        if self.count == BAD_GRADIENTS and incident.severity == Severity.INFO:
+            message = (
+                f"gradient norm keeps being {sample.grad_norm} ({self.count} rows since step {incident.start_step})"
+            )
+            return incident.escalate(Severity.WARNING, sample.step, message, evidence)
         if self.count > 2 * BAD_GRADIENTS:
             self.count = 2 * BAD_GRADIENTS
         return None
 
     def restart(self) -> None:
-        self.life.forget()
+        self.incident.reset()
         self.count = self.bad_rows = 0
         self.infinite = False
 

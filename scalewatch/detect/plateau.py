@@ -36,9 +36,9 @@ class Plateau(AbstractBlockDetector):
     """Loss of the last quarter of the run is no better than that of the quarter before it; a note.
 
     Rule: with d the fall of the mean log loss from steps (T/2, 3T/4] to (3T/4, T] and e its standard error by the
-    scatter of at least 6 bins, d + q e < 0.1 %, while the learning rate is above a fifth of its highest. Closes when
-    d - 2 q e > 0.1 %. A planned rise of the rate and a shift of the level (trail.py) begin the count anew. Memory: 64
-    bins. `restart` closes it.
+    scatter of at least 6 bins, d + q e < 0.1 %, while the learning rate is above a fifth of its highest. Closes when d
+    - 2 q e > 0.1 %. A planned rise of the rate and a shift of the level (changepoint_window.py) begin the count anew.
+    Memory: 64 bins. `restart` closes it.
 
     >>> from scalewatch.detect.block import Blocks
     >>> from scalewatch.detect.base import Sample
@@ -57,26 +57,26 @@ class Plateau(AbstractBlockDetector):
     """
 
     name = "plateau"
-    STATE = ("life", "bins", "since_step", "since")
+    STATE = ("incident", "bins", "since_step", "since")
 
-    def __init__(self, trail: ChangepointWindow) -> None:
+    def __init__(self, window: ChangepointWindow) -> None:
         super().__init__(IncidentState(Kind.PLATEAU))
-        self._trail = trail
+        self._window = window
         self.bins = Bins(FIRST_ROWS)
         self.since_step = 0
         self.since = False
 
     def observe(self, block: Block) -> Finding | None:
-        if block.muted:
+        if block.rise_expected:
             self.since, self.since_step = True, block.step
         if block.loss != block.loss or block.held > MOST_HELD:
             return None
         full = self.bins.add(block.loss, block.losses, block.first_step, block.step)
         if not full or block.rate < END_SHARE * block.highest_rate:
             return None
-        step, trail = block.step, self._trail
+        step, window = block.step, self._window
         since = max(self.since_step if self.since else self.bins.first_step, self.bins.first_step)
-        if max(since, trail.moved_step if trail.moved else since) > 0.5 * step:
+        if max(since, window.moved_step if window.moved else since) > 0.5 * step:
             return None
         before, after = self.bins.means(0.5 * step, 0.75 * step), self.bins.means(0.75 * step, step)
         if len(before) + len(after) < LEAST_BINS or min(len(before), len(after)) < LEAST_BINS // 2:
@@ -84,7 +84,7 @@ class Plateau(AbstractBlockDetector):
         return self._judge(block, before, after)
 
     def restart(self) -> None:
-        self.life.forget()
+        self.incident.reset()
         self.since = False
 
     def _judge(self, block: Block, before: list[float], after: list[float]) -> Finding | None:
@@ -97,15 +97,15 @@ class Plateau(AbstractBlockDetector):
             "gain_relative": gain,
             "gain_limit_relative": high,
         }
-        if not self.life.is_open and high < LEAST_GAIN:
+        if not self.incident.is_open and high < LEAST_GAIN:
             message = (
                 f"loss has stopped falling: {amount(nats(now))} in the last quarter of the run and "
                 f"{amount(nats(then))} in the one before ({-100.0 * gain:+.1f} %)"
             )
-            return self.life.open(Severity.INFO, block.step, int(0.5 * block.step), message, evidence)
-        if self.life.is_open and low > LEAST_GAIN:
+            return self.incident.open(Severity.INFO, block.step, int(0.5 * block.step), message, evidence)
+        if self.incident.is_open and low > LEAST_GAIN:
             message = f"loss falls again: {amount(nats(now))} against {amount(nats(then))} a quarter of the run before"
-            return self.life.close(block.step, message, evidence)
+            return self.incident.close(block.step, message, evidence)
         return None
 
 

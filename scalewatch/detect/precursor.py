@@ -93,7 +93,7 @@ class _Track(Stateful):
                 self.limits = max(over, self.limits)
         return sign, is_new
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """The run starts anew elsewhere; what was said stays said."""
         self.window = Window(WINDOW_ROWS)
 
@@ -152,7 +152,7 @@ class Precursor(AbstractDetector):
     """
 
     name = "precursor"
-    STATE = ("life", "tracks", "up", "high_step", "high_last", "calm")
+    STATE = ("incident", "tracks", "up", "high_step", "high_last", "calm")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.PRECURSOR))
@@ -168,16 +168,16 @@ class Precursor(AbstractDetector):
             return None
         signs, new = self._look(given)
         before = self._mark(sample, signs, new)
-        life = self.life
+        incident = self.incident
         worth = [sign for sign in new if sign.limit or (sign.name not in before and self._has_notes(sign.name))]
         if worth:
             message, evidence = self._tell(worth)
-            if life.is_open:
-                return life.escalate(Severity.INFO, sample.step, message, evidence)
-            return life.open(Severity.INFO, sample.step, sample.step, message, evidence)
-        if life.is_open and self.calm >= CALM_ROWS:
+            if incident.is_open:
+                return incident.escalate(Severity.INFO, sample.step, message, evidence)
+            return incident.open(Severity.INFO, sample.step, sample.step, message, evidence)
+        if incident.is_open and self.calm >= CALM_ROWS:
             message = f"precursors are back to usual ({', '.join(self.up[:SHOWN_NAMES])})"
-            return life.close(sample.step, message, {"names": ", ".join(self.up)})
+            return incident.close(sample.step, message, {"names": ", ".join(self.up)})
         return None
 
     def _mark(self, sample: Sample, signs: list[_Sign], new: list[_Sign]) -> list[str]:
@@ -230,7 +230,7 @@ class Precursor(AbstractDetector):
         return message, {**evidence, "names": ", ".join(self.up)}
 
     def restart(self) -> None:
-        self.life.forget()
+        self.incident.reset()
         self.calm, self.up = CALM_ROWS, []
         for track in self.tracks.tracks.values():
-            track.forget()
+            track.reset()

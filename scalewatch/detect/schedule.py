@@ -17,8 +17,8 @@ __all__ = ["Schedule"]
 #: Rise of the rate that counts as one [ratio] (SCIENCE 10.4).
 RISE = 1.1
 #: Steps for which a rise of the loss is then expected [steps] (SCIENCE 10.4), and at least so many rows.
-MUTE_STEPS = 512
-MUTE_ROWS = 8
+EXPECT_STEPS = 512
+EXPECT_ROWS = 8
 #: Rate that still counts as planned, or as seen before [ratio to it].
 SLACK = 1.05
 #: Largest jump that is told apart from a larger one [ratio]: more is no number.
@@ -29,11 +29,11 @@ FLAT_ROWS = 4
 
 @final
 class Schedule(Stateful):
-    """Mutes the rules that look for a rising loss after a meant rise of the learning rate.
+    """Says for how long a rising loss is expected after a meant rise of the learning rate.
 
     Rule: rate > 1.1 x its lowest since the last rise, after the first warm-up, and rate <= 1.05 x plan(step),
     or without a plan rate <= 1.05 x the highest rate so far. A jump above everything seen before is nobody's
-    restart and mutes nothing. Memory: six numbers; `restart` ends the mute.
+    restart and makes no rise expected. Memory: six numbers; `restart` expects nothing.
 
     Attributes:
         rate: of the newest row; NaN where neither the log nor the plan has it. planned: that of the plan, or NaN.
@@ -43,7 +43,7 @@ class Schedule(Stateful):
 
     >>> schedule = Schedule(Run("doc"))
     >>> rates = [1e-3] * 10 + [1e-4] * 10 + [1e-3] * 5
-    >>> [step for step, rate in enumerate(rates, start=1) if schedule.mutes(step, rate)]
+    >>> [step for step, rate in enumerate(rates, start=1) if schedule.expects_rise(step, rate)]
     [21, 22, 23, 24, 25]
     """
 
@@ -78,7 +78,7 @@ class Schedule(Stateful):
         self.rate = math.nan
         self.planned = math.nan
 
-    def mutes(self, step: int, rate: float) -> bool:
+    def expects_rise(self, step: int, rate: float) -> bool:
         """Whether at this step a rise of the loss is expected; `rate` may be NaN where it is unknown."""
         planned = float(self._plan[step - 1]) if self._plan is not None and 1 <= step <= self._steps else math.nan
         if not rate >= 0.0:
@@ -105,7 +105,7 @@ class Schedule(Stateful):
             meant = rate <= SLACK * planned if planned == planned else rate <= SLACK * self.highest
             self.lowest = rate
             if meant:
-                self.until_step, self.rows_left = step + MUTE_STEPS, MUTE_ROWS
+                self.until_step, self.rows_left = step + EXPECT_STEPS, EXPECT_ROWS
         if rate > self.highest:
             if self.warm and rate > RISE * self.highest > 0.0:
                 self.jump_step, self.jump_ratio = step, min(rate / self.highest, MOST_JUMP)

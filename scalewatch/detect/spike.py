@@ -74,8 +74,8 @@ class Spike(AbstractDetector):
 
     name = "spike"
     STATE = (
-        "life",
-        "suspects",
+        "incident",
+        "freezes_baseline",
         "pending",
         "pending_step",
         "pending_loss",
@@ -88,9 +88,9 @@ class Spike(AbstractDetector):
         "mean_sigmas",
     )
 
-    def __init__(self, level: RobustBaseline) -> None:
+    def __init__(self, baseline: RobustBaseline) -> None:
         super().__init__(IncidentState(Kind.SPIKE))
-        self._level = level
+        self._baseline = baseline
         self.pending = False
         self.pending_step = 0
         self.pending_loss = 0.0
@@ -105,10 +105,10 @@ class Spike(AbstractDetector):
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.usable:
             return None
-        if self.life.is_open:
+        if self.incident.is_open:
             return self._watch(sample)
         sparse = sample.spacing >= SPARSE_STEPS
-        high = self._level.sigmas > (SPARSE_STAY if sparse else STAY_SIGMAS)
+        high = self._baseline.sigmas > (SPARSE_STAY if sparse else STAY_SIGMAS)
         if not high and not self.pending:
             return None
         return self._judge(sample, high, sparse)
@@ -119,20 +119,20 @@ class Spike(AbstractDetector):
         self._release()
 
     def _judge(self, sample: Sample, high: bool, sparse: bool) -> Finding | None:
-        level = self._level
-        if level.held_by or level.rows < ARM_ROWS or (sample.muted and level.excess < MUTED_EXCESS):
-            self.pending = self.suspects = False
+        baseline = self._baseline
+        if baseline.frozen_by or baseline.rows < ARM_ROWS or (sample.rise_expected and baseline.excess < MUTED_EXCESS):
+            self.pending = self.freezes_baseline = False
             return None
-        if high and level.excess > PAGE_EXCESS and level.matters(sample.log_loss, level.near):
-            if self.pending and self.pending_sigmas + level.sigmas > (SPARSE_SUM if sparse else SUM_SIGMAS):
+        if high and baseline.excess > PAGE_EXCESS and baseline.matters(sample.log_loss, baseline.fast_mean):
+            if self.pending and self.pending_sigmas + baseline.sigmas > (SPARSE_SUM if sparse else SUM_SIGMAS):
                 return self._open(sample, self.pending_step, 2)
-            if sparse and level.sigmas > ALONE_SIGMAS and level.excess > ALONE_EXCESS:
+            if sparse and baseline.sigmas > ALONE_SIGMAS and baseline.excess > ALONE_EXCESS:
                 return self._open(sample, sample.step, 1)
         found = self._bad_batch(sample) if self.pending and not high and self.pending_sigmas > NOTE_SIGMAS else None
-        self.pending = self.suspects = high
+        self.pending = self.freezes_baseline = high
         if high:
-            self.pending_step, self.pending_loss, self.pending_sigmas = sample.step, sample.loss, level.sigmas
-            self.level_loss = nats(level.near)
+            self.pending_step, self.pending_loss, self.pending_sigmas = sample.step, sample.loss, baseline.sigmas
+            self.level_loss = nats(baseline.fast_mean)
         return found
 
     def _bad_batch(self, sample: Sample) -> Finding:
@@ -150,26 +150,26 @@ class Spike(AbstractDetector):
         return Finding(Kind.BAD_BATCH, Severity.INFO, sample.step, self.pending_step, message, evidence, Phase.OPENED)
 
     def _open(self, sample: Sample, start: int, rows: int) -> Finding:
-        self.level_loss = nats(self._level.near)
-        self.peak_loss, self.peak_sigmas = sample.loss, self._level.sigmas
+        self.level_loss = nats(self._baseline.fast_mean)
+        self.peak_loss, self.peak_sigmas = sample.loss, self._baseline.sigmas
         if rows > 1 and self.pending_loss > sample.loss:
             self.peak_loss, self.peak_sigmas = self.pending_loss, self.pending_sigmas
         self.rows, self.high_rows, self.mean_sigmas = rows, rows, CALM_CLIP
-        self.pending, self.suspects = False, True
-        self._level.hold(self.name)
+        self.pending, self.freezes_baseline = False, True
+        self._baseline.freeze(self.name)
         tail = f"and has stayed high for {rows} rows" if rows > 1 else f"in a log of every {sample.spacing:.0f} steps"
         message = (
             f"loss rose from {amount(self.level_loss)} to {amount(self.peak_loss)} "
             f"(+{amount(self.peak_loss - self.level_loss)} nats, {self.peak_sigmas:.0f} sigma) {tail}"
         )
-        return self.life.open(Severity.WARNING, sample.step, start, message, self._evidence(sample))
+        return self.incident.open(Severity.WARNING, sample.step, start, message, self._evidence(sample))
 
     def _watch(self, sample: Sample) -> Finding | None:
-        level, life = self._level, self.life
+        baseline, incident = self._baseline, self.incident
         self.rows += 1
         if sample.loss > self.peak_loss:
-            self.peak_loss, self.peak_sigmas = sample.loss, level.sigmas
-        z = min(level.sigmas, CALM_CLIP)
+            self.peak_loss, self.peak_sigmas = sample.loss, baseline.sigmas
+        z = min(baseline.sigmas, CALM_CLIP)
         self.mean_sigmas += (z - self.mean_sigmas) / CALM_ROWS
         if z > STAY_SIGMAS:
             self.high_rows = self.rows
@@ -178,25 +178,25 @@ class Spike(AbstractDetector):
                 f"loss is back at {amount(sample.loss)} after {self.high_rows} high "
                 f"{'row' if self.high_rows == 1 else 'rows'} (peak {amount(self.peak_loss)})"
             )
-            found = life.close(sample.step, message, self._evidence(sample))
+            found = incident.close(sample.step, message, self._evidence(sample))
             self._release()
             return found
-        steps = sample.step - life.start_step
+        steps = sample.step - incident.start_step
         if self.rows < PATIENCE_ROWS or steps < PATIENCE_STEPS:
             return None
-        times = GIVE_UP_CRITICAL if life.severity == Severity.CRITICAL else GIVE_UP
+        times = GIVE_UP_CRITICAL if incident.severity == Severity.CRITICAL else GIVE_UP
         if self.rows >= times * PATIENCE_ROWS and steps >= times * PATIENCE_STEPS:
             message = f"loss has settled near {amount(sample.loss)}, which is taken for its level from here on"
-            found = life.close(sample.step, message, self._evidence(sample))
-            level.restart()
+            found = incident.close(sample.step, message, self._evidence(sample))
+            baseline.restart()
             self._release()
             return found
-        if life.severity != Severity.CRITICAL and level.excess > CRITICAL_EXCESS:
+        if incident.severity != Severity.CRITICAL and baseline.excess > CRITICAL_EXCESS:
             message = (
                 f"loss has not come back: {amount(sample.loss)} against {amount(self.level_loss)} "
                 f"{steps} steps ago (peak {amount(self.peak_loss)})"
             )
-            return life.escalate(Severity.CRITICAL, sample.step, message, self._evidence(sample))
+            return incident.escalate(Severity.CRITICAL, sample.step, message, self._evidence(sample))
         return None
 
     def _evidence(self, sample: Sample) -> dict[str, float]:
@@ -206,11 +206,11 @@ class Spike(AbstractDetector):
             "excess_nats": sample.loss - self.level_loss,
             "peak_nats": self.peak_loss,
             "sigmas": self.peak_sigmas,
-            "scale_relative": self._level.scale,
+            "scale_relative": self._baseline.scale,
             "rows": self.rows,
         }
 
     def _release(self) -> None:
-        self.life.forget()
-        self.suspects = False
-        self._level.release(self.name)
+        self.incident.reset()
+        self.freezes_baseline = False
+        self._baseline.unfreeze(self.name)

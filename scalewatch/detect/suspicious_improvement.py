@@ -38,23 +38,23 @@ LEAST_START, MOST_START = math.log(2.5), math.log(25.0)
 class SuspiciousImprovement(AbstractBlockDetector):
     """Loss fell at once and stays down, faster than learning explains; or is below what any text has.
 
-    Rule: fall of more than 3 % and 6 s between 8 blocks before and 4 after (trail.py), d log loss / d log steps above
-    1, learning rate unchanged: info; above 26 % after 512 rows: warning. A block below 0.25 nats/token in a run that
-    began between 2.5 and 25: info. Closes when half of it has come back, or after 64 blocks. Memory: six numbers.
-    `restart` closes it.
+    Rule: fall of more than 3 % and 6 s between 8 blocks before and 4 after (changepoint_window.py), d log loss / d log
+    steps above 1, learning rate unchanged: info; above 26 % after 512 rows: warning. A block below 0.25 nats/token in a
+    run that began between 2.5 and 25: info. Closes when half of it has come back, or after 64 blocks. Memory: six
+    numbers. `restart` closes it.
 
     >>> from scalewatch.detect.block import Blocks
     >>> from scalewatch.detect.base import Sample
     >>> from scalewatch.detect.schedule import Schedule
     >>> from scalewatch.run import Run
-    >>> blocks, row, trail = Blocks(Schedule(Run("doc"))), Sample(), ChangepointWindow()
-    >>> detector = SuspiciousImprovement(trail)
+    >>> blocks, row, window = Blocks(Schedule(Run("doc"))), Sample(), ChangepointWindow()
+    >>> detector = SuspiciousImprovement(window)
     >>> row.usable = True
     >>> for row.step in range(1, 2501):
     ...     row.row, row.log_loss = row.step, 1.0 + 0.01 * (row.step * 7 % 5) - 0.4 * (row.step > 2000)
     ...     block = blocks.take(row, hold=False)
     ...     if block is not None:
-    ...         trail.follow(block)
+    ...         window.update(block)
     ...         finding = detector.observe(block)
     ...         if finding is not None:
     ...             print(finding.step, finding.severity, finding.message)
@@ -62,17 +62,17 @@ class SuspiciousImprovement(AbstractBlockDetector):
     """
 
     name = "too good"
-    STATE = ("life", "rows", "blocks", "bound", "is_text", "begun", "told_floor")
+    STATE = ("incident", "rows", "blocks", "bound", "is_text", "begun", "noted_floor")
 
-    def __init__(self, trail: ChangepointWindow) -> None:
+    def __init__(self, window: ChangepointWindow) -> None:
         super().__init__(IncidentState(Kind.TOO_GOOD))
-        self._trail = trail
+        self._window = window
         self.rows = 0
         self.blocks = 0
         self.bound = 0.0
         self.is_text = False
         self.begun = False
-        self.told_floor = False
+        self.noted_floor = False
 
     def observe(self, block: Block) -> Finding | None:
         self.rows += block.rows
@@ -80,44 +80,44 @@ class SuspiciousImprovement(AbstractBlockDetector):
             return None
         if not self.begun:
             self.begun, self.is_text = True, LEAST_START < block.loss < MOST_START
-        if self.life.is_open:
+        if self.incident.is_open:
             return self._watch(block)
-        if self._trail.ready and self._fell():
+        if self._window.ready and self._fell():
             return self._open(block)
-        if self.is_text and block.loss < FLOOR and not self.told_floor:
-            self.told_floor, self.bound, self.blocks = True, FLOOR, 0
+        if self.is_text and block.loss < FLOOR and not self.noted_floor:
+            self.noted_floor, self.bound, self.blocks = True, FLOOR, 0
             message = f"loss of {amount(nats(block.loss))} nats per token is below what any text has"
-            return self.life.open(Severity.INFO, block.step, block.first_step, message, self._evidence(block.loss))
+            return self.incident.open(Severity.INFO, block.step, block.first_step, message, self._evidence(block.loss))
         return None
 
     def restart(self) -> None:
-        self.life.forget()
+        self.incident.reset()
 
     def _fell(self) -> bool:
-        trail = self._trail
-        fast = trail.shift < -DROP and trail.sigmas > SIGMAS and trail.elasticity > LEARNING
-        return fast and not trail.rate_changed
+        window = self._window
+        fast = window.shift < -DROP and window.sigmas > SIGMAS and window.elasticity > LEARNING
+        return fast and not window.rate_changed
 
     def _open(self, block: Block) -> Finding:
-        trail = self._trail
-        before, now = nats(trail.level), nats(block.loss)
+        window = self._window
+        before, now = nats(window.level), nats(block.loss)
         share = 100.0 * (now / before - 1.0)
         message = (
-            f"loss fell at once from {amount(before)} to {amount(now)} ({share:.0f} %) near step {trail.start_step}, "
+            f"loss fell at once from {amount(before)} to {amount(now)} ({share:.0f} %) near step {window.start_step}, "
             "faster than learning does"
         )
-        pages = trail.shift < -PAGE_DROP and trail.elasticity > PAGE_LEARNING and self.rows > PAGE_ROWS
+        pages = window.shift < -PAGE_DROP and window.elasticity > PAGE_LEARNING and self.rows > PAGE_ROWS
         evidence = {
             **self._evidence(block.loss),
             "level_nats": before,
             "excess_nats": now - before,
-            "sigmas": trail.sigmas,
-            "elasticity": trail.elasticity,
+            "sigmas": window.sigmas,
+            "elasticity": window.elasticity,
         }
-        self.bound, self.blocks = trail.now - BACK * trail.shift, 0
+        self.bound, self.blocks = window.now - BACK * window.shift, 0
         severity = Severity.WARNING if pages else Severity.INFO
-        found = self.life.open(severity, block.step, trail.start_step, message, evidence)
-        trail.move(block.step)
+        found = self.incident.open(severity, block.step, window.start_step, message, evidence)
+        window.move(block.step)
         return found
 
     def _watch(self, block: Block) -> Finding | None:
@@ -128,7 +128,7 @@ class SuspiciousImprovement(AbstractBlockDetector):
             message = f"loss has stayed near {amount(nats(block.loss))}, which is taken for its level from here on"
         else:
             return None
-        return self.life.close(block.step, message, self._evidence(block.loss))
+        return self.incident.close(block.step, message, self._evidence(block.loss))
 
     def _evidence(self, log_loss: float) -> dict[str, float]:
         return {"loss_nats": nats(log_loss)}

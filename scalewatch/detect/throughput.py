@@ -49,7 +49,7 @@ class Throughput(AbstractBlockDetector):
     """
 
     name = "throughput"
-    STATE = ("life", "paces", "slow", "slow_step", "blocks", "level", "lasted")
+    STATE = ("incident", "paces", "slow", "slow_step", "blocks", "level", "lasted")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.THROUGHPUT))
@@ -64,7 +64,7 @@ class Throughput(AbstractBlockDetector):
         pace = block.pace
         if not pace > 0.0:
             return None
-        if self.life.is_open:
+        if self.incident.is_open:
             return self._watch(block)
         if len(self.paces) < LEAST_BLOCKS:
             self.paces.append(pace)
@@ -82,14 +82,14 @@ class Throughput(AbstractBlockDetector):
             return None
         self.blocks = 0
         message = f"a step takes {self._text(pace)} since step {self.slow_step}"
-        return self.life.open(Severity.INFO, block.step, self.slow_step, message, self._evidence(pace))
+        return self.incident.open(Severity.INFO, block.step, self.slow_step, message, self._evidence(pace))
 
     def restart(self) -> None:
-        self.life.forget()
+        self.incident.reset()
         self.slow, self.lasted = 0, 0.0
 
     def _watch(self, block: Block) -> Finding | None:
-        pace, life = block.pace, self.life
+        pace, incident = block.pace, self.incident
         self.blocks += 1
         self.lasted += block.lasted
         if pace < OVER * self.level:
@@ -97,12 +97,12 @@ class Throughput(AbstractBlockDetector):
         elif self.blocks >= GIVE_UP_BLOCKS:
             message = f"a step has settled at {amount(pace)} s ({amount(1.0 / pace)} steps/s)"
             self.paces = []
-        elif life.severity == Severity.INFO and pace > PAGE_SLOW * self.level and self.lasted > PAGE_SECONDS:
+        elif incident.severity == Severity.INFO and pace > PAGE_SLOW * self.level and self.lasted > PAGE_SECONDS:
             message = f"steps stay slow: {self._text(pace)} for {self.lasted / 60.0:.0f} minutes"
-            return life.escalate(Severity.WARNING, block.step, message, self._evidence(pace))
+            return incident.escalate(Severity.WARNING, block.step, message, self._evidence(pace))
         else:
             return None
-        found = life.close(block.step, message, self._evidence(pace))
+        found = incident.close(block.step, message, self._evidence(pace))
         self.slow, self.lasted = 0, 0.0
         return found
 

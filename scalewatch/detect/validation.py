@@ -39,13 +39,13 @@ class Validation(AbstractDetector):
     """Validation loss rises while training does not, or is no number.
 
     Rule, at rows with a validation: v = log of it, above its lowest by 4 scales, 0.5 % and 1.5 times what has come back
-    by itself, in 3 running, while the base of the training loss has risen by less than half of that: info; by 3 % in 8:
-    warning. Also info where v has not fallen below its lowest for 3 and stands 5 % more above training than at its
-    best. NaN: info, warning at the second running. Closes below half of what the note asked for. Memory: 32 numbers.
-    `restart` begins anew and keeps the scale.
+    by itself, in 3 running, while the slow mean of the training loss has risen by less than half of that: info; by 3 %
+    in 8: warning. Also info where v has not fallen below its lowest for 3 and stands 5 % more above training than at
+    its best. NaN: info, warning at the second running. Closes below half of what the note asked for. Memory: 32
+    numbers. `restart` begins anew and keeps the scale.
 
-    >>> level, row = RobustBaseline(), Sample()
-    >>> detector, row.validation_given = Validation(level), True
+    >>> baseline, row = RobustBaseline(), Sample()
+    >>> detector, row.validation_given = Validation(baseline), True
     >>> for number in range(30):
     ...     row.step, row.validation_loss = 100 * number, 3.0 - 0.02 * min(number, 12) + 0.02 * max(0, number - 12)
     ...     finding = detector.observe(row)
@@ -57,7 +57,7 @@ class Validation(AbstractDetector):
 
     name = "validation"
     STATE = (
-        "life",
+        "incident",
         "count",
         "past",
         "bends",
@@ -71,9 +71,9 @@ class Validation(AbstractDetector):
         "excursion",
     )
 
-    def __init__(self, level: RobustBaseline) -> None:
+    def __init__(self, baseline: RobustBaseline) -> None:
         super().__init__(IncidentState(Kind.VALIDATION))
-        self._level = level
+        self._baseline = baseline
         self.count = 0
         self.past: list[float] = []
         self.bends = Window(SCALE_COUNT)
@@ -94,10 +94,10 @@ class Validation(AbstractDetector):
             return None
         if self.bad:
             self.bad, self.high, self.wide = 0, 0, 0
-            if self.life.is_open:
+            if self.incident.is_open:
                 message = f"validation loss is a number again ({amount(loss)})"
-                return self.life.close(sample.step, message, {"validation_loss_nats": loss})
-        value, train = math.log(loss), self._level.base if self._level.rows else 0.0
+                return self.incident.close(sample.step, message, {"validation_loss_nats": loss})
+        value, train = math.log(loss), self._baseline.slow_mean if self._baseline.rows else 0.0
         bar = max(SIGMAS * self._scale(value), NOTE_RISE, EXCURSION * self.excursion)
         self.count += 1
         self.excursion *= FORGET
@@ -107,33 +107,33 @@ class Validation(AbstractDetector):
             self.lowest, self.lowest_step, self.train = value, sample.step, train
         self.peak = max(self.peak, value - self.lowest)
         rise, train_rise = value - self.lowest, train - self.train
-        calm = not (sample.muted or self._level.held_by)
+        calm = not (sample.rise_expected or self._baseline.frozen_by)
         own = calm and rise > bar and train_rise < TRAIN_SHARE * rise
         self.high = min(self.high + 1, 2 * PAGE_COUNT) if own else 0
         self.wide = min(self.wide + 1, 2 * PAGE_COUNT) if calm and not improves and rise - train_rise > GAP + bar else 0
-        if self.life.is_open:
+        if self.incident.is_open:
             return self._watch(sample, rise, bar)
         if self.count < LEAST_COUNT or max(self.high, self.wide) < NOTE_COUNT:
             return None
         what = "rises while training does not" if self.high >= NOTE_COUNT else "no longer follows training, which falls"
         message = f"validation loss {what}: {self._text(loss)}"
-        return self.life.open(Severity.INFO, sample.step, self.lowest_step, message, self._evidence(loss, train))
+        return self.incident.open(Severity.INFO, sample.step, self.lowest_step, message, self._evidence(loss, train))
 
     def restart(self) -> None:
-        self.life.forget()
+        self.incident.reset()
         self.count = self.high = self.wide = self.bad = 0
         self.past, self.lowest, self.peak = [], UNKNOWN, 0.0
 
     def _broken(self, sample: Sample) -> Finding | None:
         """A validation that is no number."""
-        self.bad, life = min(self.bad + 1, BAD_COUNT + 1), self.life
+        self.bad, incident = min(self.bad + 1, BAD_COUNT + 1), self.incident
         evidence = {"validation_loss": str(sample.validation_loss)}
-        if not life.is_open:
+        if not incident.is_open:
             message = f"validation loss is {sample.validation_loss} at step {sample.step}"
-            return life.open(Severity.INFO, sample.step, sample.step, message, evidence)
-        if self.bad == BAD_COUNT and life.severity == Severity.INFO:
+            return incident.open(Severity.INFO, sample.step, sample.step, message, evidence)
+        if self.bad == BAD_COUNT and incident.severity == Severity.INFO:
             message = f"validation loss stays {sample.validation_loss} (step {sample.step})"
-            return life.escalate(Severity.WARNING, sample.step, message, evidence)
+            return incident.escalate(Severity.WARNING, sample.step, message, evidence)
         return None
 
     def _scale(self, value: float) -> float:
@@ -147,13 +147,13 @@ class Validation(AbstractDetector):
         return max(scale, LEAST_SCALE)
 
     def _watch(self, sample: Sample, rise: float, bar: float) -> Finding | None:
-        life, loss = self.life, sample.validation_loss
-        evidence = self._evidence(loss, self._level.base)
+        incident, loss = self.incident, sample.validation_loss
+        evidence = self._evidence(loss, self._baseline.slow_mean)
         if rise <= BACK * bar and not self.wide:
-            return life.close(sample.step, f"validation loss is back at {amount(loss)}", evidence)
-        if self.high >= PAGE_COUNT and rise > PAGE_RISE and life.severity == Severity.INFO:
+            return incident.close(sample.step, f"validation loss is back at {amount(loss)}", evidence)
+        if self.high >= PAGE_COUNT and rise > PAGE_RISE and incident.severity == Severity.INFO:
             message = f"validation loss stays up while training does not: {self._text(loss)}"
-            return life.escalate(Severity.WARNING, sample.step, message, evidence)
+            return incident.escalate(Severity.WARNING, sample.step, message, evidence)
         return None
 
     def _text(self, loss: float) -> str:

@@ -14,11 +14,11 @@ from scalewatch.detect.robust_scale import RobustScale, Window
 
 
 def learn(values: list[float]) -> RobustBaseline:
-    level = RobustBaseline()
+    baseline = RobustBaseline()
     for value in values:
-        level.measure(value)
-        level.absorb(False)
-    return level
+        baseline.score(value)
+        baseline.update(False)
+    return baseline
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60), st.integers(1, 20))
@@ -60,9 +60,9 @@ def test_the_scale_is_the_sd_of_white_noise(noise: float) -> None:
     """Within a quarter, whatever the slope."""
     random = np.random.default_rng(0)
 
-    level = learn((1.0 - 0.002 * np.arange(1000) + random.normal(0, noise, 1000)).tolist())
+    baseline = learn((1.0 - 0.002 * np.arange(1000) + random.normal(0, noise, 1000)).tolist())
 
-    assert noise == pytest.approx(level.scale, rel=0.25)
+    assert noise == pytest.approx(baseline.scale, rel=0.25)
 
 
 def test_white_noise_does_not_wander_and_correlated_noise_does() -> None:
@@ -80,13 +80,13 @@ def test_one_absurd_row_moves_the_level_by_less_than_a_scale() -> None:
     random = np.random.default_rng(0)
     values = (1.0 + random.normal(0, 0.01, 300)).tolist()
     for absurd in (math.log(1e308), math.log(5e-324)):
-        level = learn(values)
-        before, scale = level.fast, level.scale
-        level.measure(absurd)
-        level.absorb(False)
+        baseline = learn(values)
+        before, scale = baseline.running_mean, baseline.scale
+        baseline.score(absurd)
+        baseline.update(False)
 
-        assert abs(level.fast - before) < scale
-        assert scale * 0.8 <= level.scale <= scale * 2.01
+        assert abs(baseline.running_mean - before) < scale
+        assert scale * 0.8 <= baseline.scale <= scale * 2.01
 
 
 def test_an_improvement_is_taken_up_within_a_few_rows() -> None:
@@ -94,30 +94,30 @@ def test_an_improvement_is_taken_up_within_a_few_rows() -> None:
     random = np.random.default_rng(0)
     values = np.concatenate([np.full(500, 1.2), np.full(12, 1.0)]) + random.normal(0, 0.01, 512)
 
-    level = learn(values.tolist())
+    baseline = learn(values.tolist())
 
-    assert level.near < 1.04
-    assert level.base < 1.06
+    assert baseline.fast_mean < 1.04
+    assert baseline.slow_mean < 1.06
 
 
 def test_a_held_row_moves_no_level() -> None:
     """What may be an incident is not learnt from."""
-    level = learn([1.0, 1.01, 0.99, 1.0] * 50)
-    fast, base = level.fast, level.base
+    baseline = learn([1.0, 1.01, 0.99, 1.0] * 50)
+    fast, base = baseline.running_mean, baseline.slow_mean
     for _ in range(100):
-        level.measure(2.0)
-        level.absorb(True)
+        baseline.score(2.0)
+        baseline.update(True)
 
-    assert (fast, base) == (level.fast, level.base)
-    assert level.scale < 0.1
+    assert (fast, base) == (baseline.running_mean, baseline.slow_mean)
+    assert baseline.scale < 0.1
 
 
 def test_a_restart_keeps_the_scale() -> None:
     """The run goes on elsewhere with the same batches."""
-    level = learn([1.0, 1.05, 0.97, 1.01, 1.0] * 50)
-    scale = level.scale
+    baseline = learn([1.0, 1.05, 0.97, 1.01, 1.0] * 50)
+    scale = baseline.scale
 
-    level.restart()
+    baseline.restart()
 
-    assert 0 == level.rows
-    assert scale == level.scale
+    assert 0 == baseline.rows
+    assert scale == baseline.scale

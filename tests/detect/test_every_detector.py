@@ -22,7 +22,7 @@ from scalewatch.guard import Guard
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
-NAMES = [detector.name for detector in DetectorSet(Run("names"), Guard())._every]
+NAMES = [detector.name for detector in DetectorSet(Run("names"), Guard())._detectors.values()]
 
 #: Bytes that a state may take as JSON, and that memory may grow by after the first rows (RELIABILITY F9).
 MAX_STATE_BYTES = 65_536
@@ -70,7 +70,7 @@ def feed(watch: DetectorSet, rows: list[Observation]) -> list[Finding]:
 
 
 def named(watch: DetectorSet, name: str) -> AbstractDetector | AbstractBlockDetector:
-    return next(detector for detector in watch._every if detector.name == name)
+    return next(detector for detector in watch._detectors.values() if detector.name == name)
 
 
 @pytest.fixture(params=NAMES)
@@ -114,17 +114,24 @@ def test_names_all_of_its_memory(name: str) -> None:
 def test_a_fault_switches_off_one_detector_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """When one raises, the others still see NaN or the divergence, and nothing gets out."""
     monkeypatch.delenv("SCALEWATCH_STRICT")
-    guard = Guard()
+    guard, kind, rows = Guard(), type(named(new_watch(), name)), eventful_rows()
+    whole, faults = kind.observe, [None, ZeroDivisionError("on purpose")]
+
+    def observe(self: Any, row: Any) -> Finding | None:
+        if faults[0] is not None:
+            raise faults[0]
+        return whole(self, row)
+
+    monkeypatch.setattr(kind, "observe", observe)
     watch = DetectorSet(Run("test"), guard)
     broken = named(watch, name)
-    rows = eventful_rows()
     found = feed(watch, rows[:155])
-    monkeypatch.setattr(type(broken), "observe", lambda self, sample: 1 / 0)
+    faults.reverse()
 
     found += feed(watch, rows[155:])
 
     assert list(guard.failed) == [f"detector {broken.name}"]
-    others = {Kind.NONFINITE, Kind.DIVERGENCE} - {broken.life.kind}
+    others = {Kind.NONFINITE, Kind.DIVERGENCE} - {broken.incident.kind}
     assert others <= {finding.kind for finding in found}
 
 

@@ -100,7 +100,7 @@ def test_one_name_is_the_reason_of_a_few_notes_only() -> None:
     found = show(rows, watch)
 
     assert MAX_NOTES == sum(f.phase is Phase.OPENED for f in found)
-    detector = next(d for d in watch._every if isinstance(d, Precursor))
+    detector = next(d for d in watch._detectors.values() if isinstance(d, Precursor))
     assert (8 * 751, 8 * 751, ["update_rms"]) == (detector.high_step, detector.high_last, detector.up)
 
 
@@ -157,5 +157,5 @@ def test_there_is_room_for_so_many_names() -> None:
 
     show([{f"name_{i}": 1.0 for i in range(200)}] * 40, watch)
 
-    detector = next(d for d in watch._every if isinstance(d, Precursor))
+    detector = next(d for d in watch._detectors.values() if isinstance(d, Precursor))
     assert MAX_NAMES == len(detector.tracks.tracks)

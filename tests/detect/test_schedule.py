@@ -12,7 +12,7 @@ from scalewatch.run import Run
 
 def muted(rates: list[float], plan: list[float] | None = None, every: int = 1) -> list[int]:
     schedule = Schedule(Run("test", learning_rates=plan))
-    return [row for row, rate in enumerate(rates, start=1) if schedule.mutes(row * every, rate)]
+    return [row for row, rate in enumerate(rates, start=1) if schedule.expects_rise(row * every, rate)]
 
 
 def test_a_warm_up_mutes_nothing() -> None:
