@@ -20,12 +20,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, final
 
-from scalewatch.alert.dispatcher import LOCK_NAME, STATE_NAME, Dispatcher
+from scalewatch.alert.dispatcher import Dispatcher
 from scalewatch.alert.lock import Lock
 from scalewatch.alert.notification import Recommendation, kind_words
 from scalewatch.alert.notification_log import GONE, STALLED, Event
 from scalewatch.alert.receiver import Receiver
 from scalewatch.alert.rules import Rules
+from scalewatch.alert.run_files import LOCK_NAME, STATE_NAME
 from scalewatch.alert.stall import StallDetector
 from scalewatch.alert.state_file import StateFile
 from scalewatch.errors import ConfigError, JournalError

@@ -63,8 +63,8 @@ def silence(
 ) -> None:
     """Silence the alerts of a run, also while it goes on: it looks every half second."""
     from scalewatch.alert import Silence, SilenceFile
-    from scalewatch.alert.dispatcher import SILENCES_NAME
     from scalewatch.alert.rules import seconds
+    from scalewatch.alert.run_files import SILENCES_NAME
     from scalewatch.finding import Kind
 
     if not any(folder.glob("journal-*.jsonl")):

@@ -334,14 +334,14 @@ def test_a_forked_child_sends_nothing(server: FakeServer) -> None:
     code, err, _ = run_child(
         server,
         """
-made._folding.acquire()
+made.inbox._folding.acquire()
 pid = os.fork()
 if pid == 0:
     for _ in range(1000):
         made.submit([nan], [])
     made.end("as planned", Severity.INFO, [])
-    os._exit(0 if made.close() and len(made._inbox) == 0 else 1)
-made._folding.release()
+    os._exit(0 if made.close() and len(made.inbox) == 0 else 1)
+made.inbox._folding.release()
 assert os.waitpid(pid, 0)[1] == 0
 made.submit([nan], [])
 made.close()

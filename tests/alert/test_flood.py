@@ -47,7 +47,7 @@ def check(count: int) -> None:
     counted = sum(item.times for item in receiver.got[0].items if item.news) + receiver.got[0].folded
 
     assert grown < 128 * 1024
-    assert count == dispatcher.taken
+    assert count == dispatcher.inbox.taken
     assert 1 <= len(times) <= 20
     assert all(later - sooner >= 1.0 for sooner, later in pairwise(times))
     assert abs(counted - count / 2) <= len(KINDS), "each opening is told or counted"
