@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Any
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main", "new_app"]
+
+#: Every command, in the order in which `--help` lists them, and the module with the function of the same name. One
+#: that has commands of its own is a `typer.Typer`.
+COMMANDS = {
+    "fit": "scalewatch.cli.fit",
+    "approaches": "scalewatch.cli.approaches",
+    "plan": "scalewatch.cli.plan",
+    "replay": "scalewatch.cli.replay",
+    "forecast": "scalewatch.cli.forecast",
+    "whatif": "scalewatch.cli.whatif",
+    "sweep": "scalewatch.cli.sweep",
+    "watch": "scalewatch.cli.watch",
+    "report": "scalewatch.cli.report",
+    "reproduce": "scalewatch.cli.reproduce",
+    "alert": "scalewatch.cli.alert",
+}
 
 
-def main() -> None:
-    """Run `scalewatch`; errors of ours are one line on stderr and exit code 2."""
+def new_app() -> Any:
+    """Return the command line as a `typer.Typer` that holds every command."""
     import typer
-
-    from scalewatch.cli.alert import alert
-    from scalewatch.cli.approaches import approaches
-    from scalewatch.cli.fit import fit
-    from scalewatch.cli.forecast import forecast
-    from scalewatch.cli.plan import plan
-    from scalewatch.cli.replay import replay
-    from scalewatch.cli.report import report
-    from scalewatch.cli.reproduce import reproduce
-    from scalewatch.cli.sweep import sweep
-    from scalewatch.cli.watch import watch
-    from scalewatch.cli.whatif import whatif
-    from scalewatch.errors import ScalewatchError
 
     app = typer.Typer(
         help="Is this training run healthy, is it on its law, and what should be done about it?",
@@ -30,11 +35,21 @@ def main() -> None:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (fit, approaches, plan, replay, forecast, whatif, sweep, watch, report, reproduce):
-        app.command()(command)
-    app.add_typer(alert)
+    for name, module in COMMANDS.items():
+        command = getattr(importlib.import_module(module), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def main() -> None:
+    """Run `scalewatch`; errors of ours are one line on stderr and exit code 2."""
+    from scalewatch.errors import ScalewatchError
+
     try:
-        app()
+        new_app()()
     except ScalewatchError as fault:
         print(f"scalewatch: {fault}", file=sys.stderr)  # noqa: T201  a command's own output
         sys.exit(2)

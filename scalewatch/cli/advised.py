@@ -1,36 +1,18 @@
-"""What the commands are told of a run's aims, and how they say what to do about it."""
+"""How the commands say what to do about a run."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from scalewatch.errors import ConfigError
 from scalewatch.text import no_control
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from scalewatch.advice import Advice
-    from scalewatch.advising.adviser import Goals
 
-__all__ = ["advice_cell", "aims_of", "print_advice"]
-
-
-def aims_of(target_loss: float | None, incumbent_loss: float | None, least_gain: float | None = None) -> Goals:
-    """Return what command-line options say is wanted of a run.
-
-    Raises:
-        ConfigError: if one is not positive and finite.
-    """
-    from scalewatch.advising.adviser import Goals
-
-    options = {"--target-loss": target_loss, "--incumbent-loss": incumbent_loss, "--least-gain": least_gain}
-    for option, value in options.items():
-        if value is not None and not 0.0 < value < math.inf:
-            raise ConfigError(f"`{option}` must be a positive number of nats a token (got {value:g}).")
-    return Goals(target_loss, incumbent_loss, least_gain)
+__all__ = ["advice_cell", "print_advice"]
 
 
 def print_advice(console: Console, advised: Iterable[Advice]) -> None:

@@ -61,7 +61,10 @@ def silence(
     comment: Annotated[str, typer.Option(help="Why, for those who wonder.")] = "",
     clear: Annotated[bool, typer.Option("--clear", help="End all silences instead.")] = False,
 ) -> None:
-    """Silence the alerts of a run, also while it goes on: it looks every half second."""
+    """Silence the alerts of a run, also while it goes on: it looks every half second.
+
+    Exit code 0 if they are silent, 2 if that could not be written or is no run.
+    """
     from scalewatch.alert import Silence, SilenceFile
     from scalewatch.alert.rules import seconds
     from scalewatch.alert.run_files import SILENCES_NAME
@@ -92,7 +95,10 @@ def digest(
     receiver: Annotated[str, typer.Option("--to", help="Name of the receiver.")] = "slack",
     rules: Annotated[Path | None, typer.Option(help="A TOML file with its settings.")] = None,
 ) -> None:
-    """Send the state of all runs as one message, the worst first: for a daily cron job."""
+    """Send the state of all runs as one message, the worst first: for a daily cron job.
+
+    Exit code 0 if it was taken, 1 if not, 2 if there is no run or a setting is wrong.
+    """
     from scalewatch.alert import Status
     from scalewatch.errors import LogError
     from scalewatch.offline.replayed import Settings, watch_all

@@ -31,7 +31,10 @@ def watch_runs(
     every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 10.0,
     once: Annotated[bool, typer.Option("--once", help="Look once, tell what there is to tell, and end.")] = False,
 ) -> None:
-    """Watch journals and tell, once, of each run that was killed or hangs; until ctrl-C. It costs the runs nothing."""
+    """Watch journals and tell, once, of each run that was killed or hangs; until ctrl-C. It costs the runs nothing.
+
+    Exit code 0, 1 if with --once a message was not taken in time, 2 if a setting is wrong.
+    """
     from scalewatch.alert import Rules, load_rules, make_receivers
     from scalewatch.alert.liveness import run_folders
 

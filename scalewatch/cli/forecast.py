@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scalewatch.cli.options import AsJson, GoalOptions, Log, LogOptions, ScheduleOptions, with_groups
 from scalewatch.errors import ConfigError, LogError
 
 if TYPE_CHECKING:
@@ -53,42 +54,34 @@ class BacktestRow:
     advice: tuple[Advice, ...]
 
 
+@with_groups
 def forecast(
-    log: Annotated[Path, typer.Argument(help="A log, or the folder of a run.", show_default=False)],
+    log: Log,
+    *,
     at: Annotated[float, typer.Option(help="Part of the run to look back to, e.g. 0.3.")] = 0.3,
-    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs.")] = None,
-    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
-    schedule: Annotated[
-        str | None, typer.Option(help="Plan of the rates: from-log, cosine, linear, wsd, constant or unknown.")
-    ] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of the loss: nats, bits or perplexity.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="Format of the file, instead of a guess.")] = None,
-    target_loss: Annotated[float | None, typer.Option(help="Final loss the run is for [nats].")] = None,
-    incumbent_loss: Annotated[float | None, typer.Option(help="Final loss it has to beat [nats].")] = None,
-    least_gain: Annotated[float | None, typer.Option(help="Least that its rest must buy to go on [nats].")] = None,
+    reading: LogOptions,
+    rates: ScheduleOptions,
+    goals: GoalOptions,
     chart: Annotated[bool, typer.Option("--chart", help="Draw the curve and the forecast in the terminal.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Draw them to a .png, .svg, .html or .json.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    json_: AsJson = False,
 ) -> None:
     """Say where a run would have been said to end, at 30 % and each tenth, and hold it against how it ended.
 
     Sees the rows up to there and the planned rates, nothing else. Exit code 0 if there was a forecast, 1 if nothing
     could be said, 2 if the log cannot be read.
     """
-    from scalewatch.cli.advised import aims_of
     from scalewatch.cli.outputs import check_chart_file
     from scalewatch.offline.history import planned, read
-    from scalewatch.offline.replayed import Settings
 
     if not 0.0 < at <= 1.0:
         raise ConfigError(f"`--at` is a part of the run, above 0 and at most 1 (got {at:g}), e.g. 0.3.")
     if out is not None:
         check_chart_file("--out", out)
-    aims = aims_of(target_loss, incumbent_loss, least_gain)
-    settings = Settings.of(law, total_steps, column, format_, aims=aims)
-    past = read(one_log(log, settings), unit)
-    plan = planned(past, settings, schedule)
+    settings = reading.settings(goals)
+    aims = settings.aims
+    past = read(one_log(log, settings), rates.unit)
+    plan = planned(past, settings, rates.schedule)
     said = backtest(past, plan, settings, sorted({*PARTS, at}))
     if aims.bar is not None and settings.total_steps is None and past.known.total_steps is None:
         past.told.append("What to do about it is not said of a run whose planned length is a guess (--total-steps N).")

@@ -68,7 +68,8 @@ def plan(
 ) -> None:
     """Plan a training run: the best size and tokens, how sure that is, and what it costs to do otherwise.
 
-    Fix one or two of budget, size, tokens and loss; the rest follows from the law.
+    Fix one or two of budget, size, tokens and loss; the rest follows from the law. Exit code 0 if there is a plan, 2 if
+    what is asked cannot be.
     """
     from scalewatch.plan import PlanRequest, loss_model_for, make_plan
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.options import AsJson, GoalOptions, Logs, NamedLogOptions, with_groups
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,19 +29,15 @@ MOST_LISTED = 10
 WIDE = 120
 
 
+@with_groups
 def replay(
-    logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of runs.", show_default=False)],
+    logs: Logs,
+    *,
     against: Annotated[Path | None, typer.Option(help="A reference run: is this curve the same?")] = None,
-    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs to hold each run against.")] = None,
-    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="Format of all files, instead of a guess.")] = None,
-    name: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
-    target_loss: Annotated[float | None, typer.Option(help="Final loss the run is for [nats].")] = None,
-    incumbent_loss: Annotated[float | None, typer.Option(help="Final loss it has to beat [nats].")] = None,
-    least_gain: Annotated[float | None, typer.Option(help="Least that its rest must buy to go on [nats].")] = None,
+    reading: NamedLogOptions,
+    goals: GoalOptions,
     tolerance: Annotated[float | None, typer.Option(help="With --against: difference that is none [%].")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    json_: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line for each run in trouble, no more.")] = False,
 ) -> None:
     """Run the monitor over logs: exit code 0 healthy, 1 findings, 2 unreadable.
@@ -48,11 +45,9 @@ def replay(
     Reads journals, TensorBoard event files, Lightning's metrics.csv, CSV, JSON lines, trainer_state.json and W&B
     histories. With several runs, a table with the worst first.
     """
-    from scalewatch.cli.advised import aims_of
-    from scalewatch.offline.replayed import Settings, watch_all
+    from scalewatch.offline.replayed import watch_all
 
-    aims = aims_of(target_loss, incumbent_loss, least_gain)
-    settings = Settings.of(law, total_steps, column, format_, name, aims)
+    settings = reading.settings(goals)
     if against is not None:
         from scalewatch.cli.comparison import held_against
 

@@ -7,36 +7,31 @@ from typing import Annotated
 
 import typer
 
+from scalewatch.cli.options import GoalOptions, Logs, NamedLogOptions, with_groups
 from scalewatch.errors import ConfigError
 
 __all__ = ["report"]
 
 
+@with_groups
 def report(
-    logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of runs.", show_default=False)],
+    logs: Logs,
+    *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the page goes.")] = Path("report.html"),
-    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs to hold each run against.")] = None,
-    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="Format of all files, instead of a guess.")] = None,
-    name: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
-    target_loss: Annotated[float | None, typer.Option(help="Final loss the run is for [nats].")] = None,
-    incumbent_loss: Annotated[float | None, typer.Option(help="Final loss it has to beat [nats].")] = None,
-    least_gain: Annotated[float | None, typer.Option(help="Least that its rest must buy to go on [nats].")] = None,
+    reading: NamedLogOptions,
+    goals: GoalOptions,
 ) -> None:
     """Write one page of HTML about logs, worst run first: verdict, picture, findings, advice.
 
     It needs no network and holds no script. Exit code 0 if it was written, 2 if no log could be read.
     """
-    from scalewatch.cli.advised import aims_of
     from scalewatch.cli.replay import list_unreadable
     from scalewatch.cli.report_page import page
-    from scalewatch.offline.replayed import Settings, watch_all
+    from scalewatch.offline.replayed import watch_all
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"`--output` must end in .html (got {output.name!r:.60}).")
-    aims = aims_of(target_loss, incumbent_loss, least_gain)
-    settings = Settings.of(law, total_steps, column, format_, name, aims)
+    settings = reading.settings(goals)
     opened = settings.open(logs)
     watched = watch_all(opened, settings, curve=True)
     text = page(watched, [no.reason for no in opened.unreadable])

@@ -6,17 +6,19 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.options import AsJson, LogOptions, Logs, ScheduleOptions, with_groups
 from scalewatch.errors import ConfigError, LogError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from scalewatch.advising.stopping import Standing
+    from scalewatch.logs import AbstractLog
+    from scalewatch.offline.replayed import Settings
 
 __all__ = ["sweep"]
 
@@ -46,21 +48,17 @@ class _Row:
     void: bool = False
 
 
+@with_groups
 def sweep(
-    logs: Annotated[list[Path], typer.Argument(help="Logs of the sweep, or folders of them.", show_default=False)],
+    logs: Logs,
+    *,
     at: Annotated[float | None, typer.Option(help="Part of the runs to look back to; without it, now.")] = None,
     risk: Annotated[float, typer.Option(help="Chance of killing the winner, over the whole sweep.")] = 0.02,
     margin: Annotated[float, typer.Option(help="Least advantage worth a run's compute [nats].")] = 0.0,
     spent: Annotated[float, typer.Option(help="Part of the risk that earlier stops have used.")] = 0.0,
-    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs.")] = None,
-    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the logs do not say.")] = None,
-    schedule: Annotated[
-        str | None, typer.Option(help="The plans: from-log, cosine, linear, wsd, constant or unknown.")
-    ] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of the loss: nats, bits or perplexity.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="Format of the files, instead of a guess.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    reading: LogOptions,
+    rates: ScheduleOptions,
+    json_: AsJson = False,
 ) -> None:
     """Say which of these runs to stop now.
 
@@ -69,16 +67,15 @@ def sweep(
     """
     from scalewatch.advising.stopping import chances_of_best, runs_to_stop
     from scalewatch.cli.replay import list_unreadable
-    from scalewatch.offline.replayed import Settings
 
     if at is not None and not 0.0 < at <= 1.0:
         raise ConfigError(f"`--at` is a part of the runs, above 0 and at most 1 (got {at:g}), e.g. 0.3.")
-    settings = Settings.of(law, total_steps, column, format_)
+    settings = reading.settings()
     opened = settings.open(logs)
     if len(opened.logs) < 2:
         reason = opened.unreadable[0].reason if opened.unreadable else f"{logs[0]} holds {len(opened.logs)} run."
         raise LogError(f"{reason} A sweep is two or more (scalewatch forecast is for one).")
-    rows = [_one(log, settings, schedule, unit, at) for log in opened.logs]
+    rows = [_one(log, settings, rates, at) for log in opened.logs]
     standing = [row.standing for row in rows if row.standing is not None and not row.lost]
     stops = {stop.name: stop.chance for stop in runs_to_stop(standing, risk=risk, spent=spent, margin=margin)}
     chances = dict(zip((s.name for s in standing), chances_of_best(standing, margin), strict=True))
@@ -93,18 +90,14 @@ def sweep(
     raise typer.Exit(1 if stopped else 0)
 
 
-def _one(log: object, settings: object, schedule: str | None, unit: str | None, at: float | None) -> _Row:
+def _one(log: AbstractLog, settings: Settings, rates: ScheduleOptions, at: float | None) -> _Row:
     from scalewatch.advising.stopping import Standing
     from scalewatch.cli.forecast import backtest
     from scalewatch.finding import Severity
-    from scalewatch.logs import AbstractLog
     from scalewatch.offline.history import planned, read
-    from scalewatch.offline.replayed import Settings
 
-    if not isinstance(log, AbstractLog) or not isinstance(settings, Settings):
-        raise TypeError("a log and its settings")
-    past = read(log, unit)
-    plan = planned(past, settings, schedule)
+    past = read(log, rates.unit)
+    plan = planned(past, settings, rates.schedule)
     total = plan.run.total_steps or past.last_step
     truth = past.truth(total)
     part = min(at if at is not None else 1.0, past.last_step / total, 1.0)

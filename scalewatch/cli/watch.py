@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.options import GoalOptions, LogOptions, Logs, with_groups
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,29 +31,26 @@ MOST_LAST_WORDS = 10
 DRAW_SECONDS = 0.5
 
 
+@with_groups
 def watch(
-    logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of runs.", show_default=False)],
-    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs to hold each run against.")] = None,
-    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="Format of all files, instead of a guess.")] = None,
-    target_loss: Annotated[float | None, typer.Option(help="Final loss the run is for [nats].")] = None,
-    incumbent_loss: Annotated[float | None, typer.Option(help="Final loss it has to beat [nats].")] = None,
-    least_gain: Annotated[float | None, typer.Option(help="Least that its rest must buy to go on [nats].")] = None,
+    logs: Logs,
+    *,
+    reading: LogOptions,
+    goals: GoalOptions,
     every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print what there is now, and end.")] = False,
 ) -> None:
-    """Watch logs while they are written, until ctrl-C. Without a terminal: one line for each finding."""
+    """Watch logs while they are written, until ctrl-C. Without a terminal: one line for each finding.
+
+    Exit code 0, whatever was found, 2 if an option is wrong or a path is no log.
+    """
     from rich.console import Console
 
-    from scalewatch.cli.advised import aims_of
     from scalewatch.cli.watch_folder import Folder
-    from scalewatch.offline.replayed import Settings
 
     if not LEAST_SECONDS <= every <= MOST_SECONDS:
         raise ConfigError(f"`--every` must lie between {LEAST_SECONDS:g} and {MOST_SECONDS:g} seconds (got {every:g}).")
-    aims = aims_of(target_loss, incumbent_loss, least_gain)
-    folder = Folder(logs, Settings.of(law, total_steps, column, format_, aims=aims))
+    folder = Folder(logs, reading.settings(goals))
     console = Console()
     try:
         if once:

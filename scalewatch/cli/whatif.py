@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scalewatch.cli.options import AsJson, Log, LogOptions, ScheduleOptions, with_groups
 from scalewatch.errors import ConfigError, LogError
 
 if TYPE_CHECKING:
@@ -23,43 +25,55 @@ WIDE = 112
 MOST_RATES = 10_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class CandidateOptions:
+    """The schedules that the plan is compared with."""
+
+    decay: Annotated[list[float] | None, typer.Option(help="Hold, then decay to 0 over this last part. Repeat.")] = None
+    extend: Annotated[list[str] | None, typer.Option(help="Steps more: 5000, or 25 %. Repeat.")] = None
+    rate: Annotated[list[float] | None, typer.Option(help="Factor of the planned rates from now on. Repeat.")] = None
+    rates: Annotated[Path | None, typer.Option(help="File with the rate of each step to come, one a line.")] = None
+
+    def schedules(self, now: Position) -> list[CandidateSchedule]:
+        """Return them as they go on from `now`; the usual ones if none was asked for."""
+        from scalewatch.forecast import candidate_schedules as of
+
+        asked = [of.hold_then_decay(now.rate, now.left, now.total_steps, share) for share in self.decay or ()]
+        asked += [of.extended(now.rest, _steps(text, now.total_steps)) for text in self.extend or ()]
+        asked += [of.scaled(now.rest, factor) for factor in self.rate or ()]
+        if self.rates is not None:
+            asked.append(of.given(_from_file(self.rates), self.rates.name))
+        return asked or of.usual(now.rate, now.rest, now.step, now.total_steps)
+
+
+@with_groups
 def whatif(
-    log: Annotated[Path, typer.Argument(help="A log, or the folder of a run.", show_default=False)],
+    log: Log,
+    *,
     at: Annotated[
         float | None, typer.Option(help="Part of the run to look back to; without it, the log's end.")
     ] = None,
-    decay: Annotated[
-        list[float] | None, typer.Option(help="Hold, then decay to 0 over this last part. Repeat.")
-    ] = None,
-    extend: Annotated[list[str] | None, typer.Option(help="Steps more: 5000, or 25 %. Repeat.")] = None,
-    rate: Annotated[list[float] | None, typer.Option(help="Factor of the planned rates from now on. Repeat.")] = None,
-    rates: Annotated[Path | None, typer.Option(help="File with the rate of each step to come, one a line.")] = None,
-    law: Annotated[Path | None, typer.Option(help="A law file of smaller runs.")] = None,
-    total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None,
-    schedule: Annotated[
-        str | None, typer.Option(help="The plan: from-log, cosine, linear, wsd, constant or unknown.")
-    ] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of the loss: nats, bits or perplexity.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="Format of the file, instead of a guess.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    asked: CandidateOptions,
+    reading: LogOptions,
+    rates: ScheduleOptions,
+    json_: AsJson = False,
 ) -> None:
     """Compare the plan of a run with other schedules for its rest, in one table.
 
     Differences are paired: the error that all forecasts of the run share cancels. Without options, the usual ways to
-    go on: hold and decay, decay now and stop, longer, at half the rate.
+    go on: hold and decay, decay now and stop, longer, at half the rate. Exit code 0 if they were compared, 2 if nothing
+    can be said.
     """
     from scalewatch.cli.forecast import backtest, one_log
     from scalewatch.forecast import Forecaster
     from scalewatch.forecast.counterfactual import position, what_if
     from scalewatch.offline.history import planned, read
-    from scalewatch.offline.replayed import Settings
 
     if at is not None and not 0.0 < at < 1.0:
         raise ConfigError(f"`--at` is a part of the run, above 0 and below 1 (got {at:g}), e.g. 0.3.")
-    settings = Settings.of(law, total_steps, column, format_)
-    past = read(one_log(log, settings), unit)
-    plan = planned(past, settings, schedule)
+    settings = reading.settings()
+    past = read(one_log(log, settings), rates.unit)
+    plan = planned(past, settings, rates.schedule)
     total = plan.run.total_steps or past.last_step
     part = at if at is not None else past.last_step / total
     said = backtest(past, plan, settings, [part])
@@ -75,26 +89,13 @@ def whatif(
         raise LogError(f"{log}: the learning rate at step {now.step:,} is zero: there is nothing left to schedule.")
     if said[0].void:
         raise LogError(f"{log}: no law of loss curves holds at step {now.step:,}: {said[0].doubts[0]}")
-    told = what_if(forecaster, _asked(now, decay, extend, rate, rates))
+    told = what_if(forecaster, asked.schedules(now))
     notes = [*said[0].doubts, *(note for each in told for note in each.notes)]
     notes += [*_limits(now), *said[0].forecast.notes, *plan.told, *past.told]
     if json_:
         _print_json(past.name, now, told, notes)
     else:
         _print(past.name, now, told, notes)
-
-
-def _asked(
-    now: Position, decay: list[float] | None, extend: list[str] | None, factors: list[float] | None, rates: Path | None
-) -> list[CandidateSchedule]:
-    from scalewatch.forecast import candidate_schedules as of
-
-    asked = [of.hold_then_decay(now.rate, now.left, now.total_steps, share) for share in decay or ()]
-    asked += [of.extended(now.rest, _steps(text, now.total_steps)) for text in extend or ()]
-    asked += [of.scaled(now.rest, factor) for factor in factors or ()]
-    if rates is not None:
-        asked.append(of.given(_from_file(rates), rates.name))
-    return asked or of.usual(now.rate, now.rest, now.step, now.total_steps)
 
 
 def _steps(text: str, total: int) -> int:
