@@ -14,7 +14,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from scalewatch import Forecast, Monitor, Run, Verdict
-from scalewatch.charts import Band, loss_against_law, save_chart
+from scalewatch.charts import Band, Frame, loss_against_law, save_chart
 from scalewatch.finding import Finding, Phase
 from scalewatch.journal import Journal, read_journal
 from scalewatch.laws import load_law
@@ -154,9 +154,11 @@ def draw(run: Watched, path: Path) -> Path:
     chart = loss_against_law(
         [row.step for row in rows],
         [row.loss for row in rows],
-        title=f"A tiny GPT against the law of its smaller siblings: {run.verdict.headline}",
-        subtitle=[f"{size}, {len(rows):,} steps{told}{came}", "The bands hold the loss with probability 80 %."],
-        promise=_band("law of the smaller runs, before the start", run.before),
+        Frame(
+            f"A tiny GPT against the law of its smaller siblings: {run.verdict.headline}",
+            [f"{size}, {len(rows):,} steps{told}{came}", "The bands hold the loss with probability 80 %."],
+        ),
+        baseline=_band("law of the smaller runs, before the start", run.before),
         forecast=_band(f"forecast at {100 * FORECAST_AT:.0f} % of the run", run.on_the_way),
         findings=run.record.findings,
         log_axes=False,

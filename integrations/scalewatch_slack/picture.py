@@ -49,7 +49,7 @@ def draw(notification: Notification, curve: list[tuple[int, float]]) -> bytes:
     Raises:
         ConfigError: if the extra `charts` is not installed, or there is nothing to draw.
     """
-    from scalewatch.charts import loss_against_law, save_chart
+    from scalewatch.charts import Frame, loss_against_law, save_chart
 
     shown = _around([item.start_step for item in notification.items], curve)
     steps, losses = zip(*shown, strict=True)
@@ -60,12 +60,7 @@ def draw(notification: Notification, curve: list[tuple[int, float]]) -> bytes:
         if item.kind in list(Kind)
     ]
     chart = loss_against_law(
-        steps,
-        losses,
-        title=notification.run,
-        subtitle=[notification.what],
-        findings=marks,
-        log_axes=whole and min(losses) > 0,
+        steps, losses, Frame(notification.run, [notification.what]), findings=marks, log_axes=whole and min(losses) > 0
     )
     with tempfile.TemporaryDirectory(prefix="scalewatch-") as folder:
         return save_chart(chart, Path(folder) / "loss.png").read_bytes()

@@ -6,6 +6,7 @@ from scalewatch.charts.decimate import Envelope as Envelope
 from scalewatch.charts.decimate import envelope as envelope
 from scalewatch.charts.forecast_history_chart import Kept as Kept
 from scalewatch.charts.forecast_history_chart import forecast_history as forecast_history
+from scalewatch.charts.frame import Frame as Frame
 from scalewatch.charts.health_chart import Gauge as Gauge
 from scalewatch.charts.health_chart import Threshold as Threshold
 from scalewatch.charts.health_chart import health as health
@@ -25,6 +26,8 @@ from scalewatch.charts.predictions import Ending as Ending
 from scalewatch.charts.predictions import Fan as Fan
 from scalewatch.charts.predictions import OtherRun as OtherRun
 from scalewatch.charts.residuals_chart import residuals as residuals
+from scalewatch.charts.run_panel_chart import Beside as Beside
+from scalewatch.charts.run_panel_chart import RunRows as RunRows
 from scalewatch.charts.run_panel_chart import run_panel as run_panel
 from scalewatch.charts.save import check_suffix as check_suffix
 from scalewatch.charts.save import save_chart as save_chart
@@ -35,3 +38,4 @@ from scalewatch.charts.three_approaches_chart import Answer as Answer
 from scalewatch.charts.three_approaches_chart import three_approaches as three_approaches
 from scalewatch.charts.valleys_chart import Valley as Valley
 from scalewatch.charts.valleys_chart import valleys as valleys
+from scalewatch.charts.x_axis import RunAxis as RunAxis

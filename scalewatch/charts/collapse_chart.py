@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.style import (
     WIDTH,
     Theme,
     axis,
+    colours,
     columns,
     data,
-    finished,
     named,
     note,
+    on_axes,
     quantity,
     ramp,
     rows,
     span,
-    theme_of,
 )
 from scalewatch.errors import ConfigError
 
@@ -45,6 +46,7 @@ INNER = WIDTH - 90
 MOST_CURVES, CURVE_POINTS = 48, 100
 #: Sizes in the legend.
 MOST_SIZES = 16
+LEGEND = {"orient": "right", "symbolType": "stroke", "symbolStrokeWidth": 3}
 #: Progress below which nothing is drawn: the first steps are of another law.
 FIRST = 0.02
 
@@ -66,32 +68,29 @@ class NormalisedCurve:
 
 def collapse(
     curves: Sequence[NormalisedCurve],
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
     progress: ArrayLike = (),
     deviation: ArrayLike = (),
     noise_floor: ArrayLike = (),
     here: NormalisedCurve | None = None,
     here_label: str = "this run",
-    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw normalised loss curves.
 
     Args:
         curves: one for each run; of more than 48 the chart takes as many, evenly over the sizes.
-        title: headline. subtitle: sentences under it.
+        frame: around it.
         progress: shape (m,), of the two that follow. deviation: sd over mean of all curves, shape (m,).
         noise_floor: the same of the seeds of one size, shape (m,); empty or NaN if unknown.
         here: a run to point out, finished or not. here_label: what it is called.
-        dark: colours for a dark page.
 
     Raises:
         ConfigError: if there is nothing to draw.
     """
     import altair as alt
 
-    theme = theme_of(dark)
+    theme = frame.theme
     few = sorted(curves, key=lambda c: c.parameters)
     if len(few) > MOST_CURVES:
         few = [few[i] for i in np.linspace(0, len(few) - 1, MOST_CURVES).astype(int)]
@@ -102,19 +101,8 @@ def collapse(
     sizes = sorted({float(size) for size, _, _ in drawn})
     labels = {size: quantity(size) for size in sizes}
     known = list(dict.fromkeys(labels.values()))
-    colour = alt.Color(
-        "size:N",
-        sort=None,
-        scale=alt.Scale(domain=known, range=ramp(len(known), theme)),
-        legend=alt.Legend(
-            title="parameters",
-            orient="right",
-            symbolType="stroke",
-            symbolStrokeWidth=3,
-            symbolOpacity=1,
-            symbolLimit=MOST_SIZES,
-        ),
-    )
+    shades = list(zip(known, ramp(len(known), theme), strict=True))
+    colour = colours("size", shades, title="parameters", symbolOpacity=1, symbolLimit=MOST_SIZES, **LEGEND)
     x = axis(FIRST, 1.0, "part of the run done", log=True, most=7)
     own = (np.zeros(0), np.zeros(0)) if here is None else _thin(here)
     y = axis(*span(*[value for _, _, value in drawn], own[1], [1.0]), "loss above L0, final = 1", grid=True)
@@ -124,18 +112,16 @@ def collapse(
         for x_value, value in zip(at.tolist(), values.tolist(), strict=True)
     ]
     mark = alt.Chart(data(lines)).mark_line(strokeWidth=1.5, strokeOpacity=0.75)
-    upper = mark.encode(x=alt.X("x:Q", **x), y=alt.Y("value:Q", **y), color=colour, detail="run:N")
+    upper = mark.encode(**on_axes("x", x, "value", y), color=colour, detail="run:N")
     if here is not None:
         line = alt.Chart(rows(x=own[0], value=own[1])).mark_line(strokeWidth=3, color=theme.forecast, clip=True)
-        upper = alt.layer(upper, line.encode(x=alt.X("x:Q", **x), y=alt.Y("value:Q", **y)))
+        upper = alt.layer(upper, line.encode(**on_axes("x", x, "value", y)))
         upper = alt.layer(upper, note(named(here_label), theme.forecast, theme, right=INNER))
     upper = upper.properties(width=INNER, height=HEIGHT)
     if not np.size(deviation):
-        return finished(upper, theme, title=title, subtitle=subtitle)
+        return finished(upper, frame)
     lower = _deviations(progress, deviation, noise_floor, x, theme)
-    return finished(
-        alt.vconcat(upper, lower, spacing=16).resolve_scale(color="independent"), theme, title=title, subtitle=subtitle
-    )
+    return finished(alt.vconcat(upper, lower, spacing=16).resolve_scale(color="independent"), frame)
 
 
 def _thin(curve: NormalisedCurve) -> tuple[Floats, Floats]:
@@ -168,18 +154,13 @@ def _deviations(
     if noise.size and noise.shape != np.shape(progress):
         raise ConfigError(f"`noise_floor` must be as long as `progress` (got {noise.size}, {np.size(progress)}).")
     if noise.size and np.isfinite(noise[kept][keep]).any():
-        known.append(("between seeds", 100 * noise[kept][keep], theme.promise))
+        known.append(("between seeds", 100 * noise[kept][keep], theme.law))
     top = span(*[values for _, values, _ in known], [0.0], log=False)[1]
     y = axis(0.0, top, "deviation  [%]", log=False, most=5, grid=True)
-    colour = alt.Color(
-        "series:N",
-        title=None,
-        scale=alt.Scale(domain=[name for name, _, _ in known], range=[shade for _, _, shade in known]),
-        legend=alt.Legend(orient="right", symbolType="stroke", symbolStrokeWidth=3),
-    )
+    colour = colours("series", [(name, shade) for name, _, shade in known], **LEGEND)
     layers = []
     for name, values, _ in known:
         line = alt.Chart(rows(x=at[keep], value=values, series=[name] * len(keep)))
         mark = line.mark_line(strokeWidth=2, clip=True)
-        layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("value:Q", **y), color=colour))
+        layers.append(mark.encode(**on_axes("x", x, "value", y), color=colour))
     return alt.layer(*layers).properties(width=INNER, height=LOWER_HEIGHT)

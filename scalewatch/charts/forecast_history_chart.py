@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.charts.decimate import Envelope
+from scalewatch.charts.frame import Frame
 from scalewatch.charts.predictions import FAN_OPACITY, Ending
 from scalewatch.charts.spec import (
     Axis,
@@ -31,7 +32,7 @@ from scalewatch.charts.spec import (
     table,
     tip,
 )
-from scalewatch.charts.style import Theme, theme_of
+from scalewatch.charts.style import Theme
 from scalewatch.charts.y_domain import reach_of
 from scalewatch.errors import ConfigError
 
@@ -75,28 +76,25 @@ def forecast_history(
     progress: ArrayLike,
     final_loss: ArrayLike,
     bands: Sequence[tuple[ArrayLike, ArrayLike]],
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
     registered: Ending | None = None,
     truth: float | None = None,
     kept: Sequence[Kept] = (),
-    dark: bool = False,
-    width: int = 900,
 ) -> Drawing:
     """Draw how a forecast moved.
 
     Args:
         progress: part of the plan that was done when each was made [%], shape (n,), rising.
         final_loss: median that was forecast then [nats/token], shape (n,). bands: (low, high) of each level, the widest
-            first. title: headline. subtitle: sentences under it.
+            first. frame: around it.
         registered: what was predicted before the start; its `x` is not used. truth: the final loss, once it is known.
         kept: the count for each level. dark: colours. width: of the whole chart [pixels].
 
     Raises:
         ConfigError: if there is nothing to draw, or the arrays differ in length.
     """
-    theme, wide = theme_of(dark), inner_width(width)
+    theme, wide = frame.theme, inner_width(frame.width)
     at, mid = np.asarray(progress, dtype=np.float64), np.asarray(final_loss, dtype=np.float64)
     ends = [(np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)) for low, high in bands]
     if at.ndim != 1 or any(each.shape != at.shape for each in (mid, *(side for pair in ends for side in pair))):
@@ -112,8 +110,8 @@ def forecast_history(
     told = [each for each in kept if each.of]
     if told:
         panels.append(_count(told, theme, wide))
-    meta = {"domain": None, "zoomed": False, "sentence": _sentence(title, at, mid, registered, truth, told)}
-    return ending(panels, theme, title=title, subtitle=subtitle, width=width, meta=meta, spacing=22)
+    meta = {"domain": None, "zoomed": False, "sentence": _sentence(frame.title, at, mid, registered, truth, told)}
+    return ending(panels, frame, meta=meta, spacing=22)
 
 
 def _moved(
@@ -143,14 +141,14 @@ def _moved(
         raise ConfigError("There is nothing to draw: no forecast of this run is finite.")
     y = beside(channel("mean", up, grid=True, most=6))
     keys = [Key("forecast, 50, 80, 95 %", theme.forecast)]
-    keys += [] if registered is None else [Key(_of(registered), theme.promise, (6, 3))]
+    keys += [] if registered is None else [Key(_of(registered), theme.law, (6, 3))]
     keys += [] if truth is None else [Key(f"what it became: {truth:.3f}", theme.ink, (2, 2))]
     unseen, entries = legend(keys, width)
     layers: list[Spec] = [unseen]
     place = 1
     if registered is not None:
         rows = table(low=[registered.low], high=[registered.high], mean=[registered.loss])
-        band: Spec = {"color": theme.promise, "opacity": 0.14}
+        band: Spec = {"color": theme.law, "opacity": 0.14}
         layers.append(layer("rect", rows, band, y={**y, "field": "low"}, y2={"field": "high"}))
         layers.append(layer("rule", rows, {"strokeWidth": 2}, y=y, **entries[place]))
         place += 1

@@ -13,20 +13,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.charts.decimate import Envelope, cut
+from scalewatch.charts.frame import Frame
 from scalewatch.charts.incidents import Incident, rows_of, severity_channels, shown, spans_of, tips
 from scalewatch.charts.marks import evenly
 from scalewatch.charts.spec import Axis, Drawing, Spec, beside, channel, ending, layer, panel, table, tip
-from scalewatch.charts.style import named, theme_of
+from scalewatch.charts.style import named
 from scalewatch.charts.x_axis import (
     SMOOTH,
-    Frame,
-    XUnit,
-    frame_of,
+    STEPS,
+    RunAxis,
+    SharedAxis,
     hover,
     label_last,
     line_layer,
     params_of,
     row_layers,
+    shared_axis,
 )
 from scalewatch.charts.y_domain import clipped, reach_of
 from scalewatch.errors import ConfigError
@@ -78,28 +80,20 @@ class Gauge:
 def health(
     x: ArrayLike,
     sigmas: ArrayLike,
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
-    unit: XUnit = "steps",
+    axis: RunAxis = STEPS,
     thresholds: Sequence[Threshold] = (),
     gauges: Sequence[Gauge] = (),
     incidents: Sequence[Incident] = (),
-    window: tuple[float, float] | None = None,
-    end: float | None = None,
-    log_x: bool = False,
-    dark: bool = False,
-    width: int = 900,
 ) -> Drawing:
     """Draw how a run fares.
 
     Args:
-        x: place of each row on the axis, in `unit`, shape (n,), never falling.
+        x: place of each row on the axis, shape (n,), never falling.
         sigmas: how far each row's loss is above the run's level, in standard deviations of one row, shape (n,).
-        title: headline. subtitle: sentences under it. unit: steps, tokens, flops or hours.
-        thresholds: lines across the residuals. gauges: a slim panel each, at most 8.
-        incidents: on the same axis. window: from, to; infinite for an open end; None for all.
-        end: planned end of the axis. log_x: a logarithmic one. dark: colours. width: of the whole chart [pixels].
+        frame: around it. axis: of x. thresholds: lines across the residuals. gauges: a slim panel each, at most 8.
+        incidents: on the same axis.
 
     Raises:
         ConfigError: if no row has a residual, or the columns differ in length.
@@ -109,30 +103,34 @@ def health(
         raise ConfigError(f"`sigmas` must have the shape of `x` (got {off.shape} for {at.shape}).")
     if not np.isfinite(off).any():
         raise ConfigError("There is nothing to draw: the level of this run is not known yet, it takes some rows.")
-    frame = frame_of(at, unit, window, end, log=log_x, theme=theme_of(dark), width=width)
-    seen = shown(incidents, frame.across.low, frame.across.high)
-    rows = frame.taken.of(off)
-    panels = [_residuals(frame, off, rows, thresholds, seen)]
-    panels += [made for gauge in gauges[:MOST_GAUGES] if (made := _gauge(frame, gauge, seen)) is not None]
+    shared = shared_axis(at, axis, frame)
+    seen = shown(incidents, shared.across.low, shared.across.high)
+    rows = shared.taken.of(off)
+    panels = [_residuals(shared, off, rows, thresholds, seen)]
+    panels += [made for gauge in gauges[:MOST_GAUGES] if (made := _gauge(shared, gauge, seen)) is not None]
     if seen:
-        panels.append(_spans(frame, seen))
-    label_last(panels, frame)
-    values = table(x=frame.taken.x, mean=rows.mean, low=rows.low, high=rows.high, rows=frame.taken.rows)["values"]
+        panels.append(_spans(shared, seen))
+    label_last(panels, shared)
+    values = table(x=shared.taken.x, mean=rows.mean, low=rows.low, high=rows.high, rows=shared.taken.rows)["values"]
     meta = {
-        "domain": [frame.across.low, frame.across.high],
-        "zoomed": not frame.whole,
-        "sentence": _sentence(title, rows, incidents),
+        "domain": [shared.across.low, shared.across.high],
+        "zoomed": not shared.whole,
+        "sentence": _sentence(frame.title, rows, incidents),
     }
-    more: Spec = {"datasets": {"rows": values}, "params": params_of(panels, frame.theme)}
-    return ending(panels, frame.theme, title=title, subtitle=subtitle, width=width, meta=meta, **more)
+    more: Spec = {"datasets": {"rows": values}, "params": params_of(panels, shared.theme)}
+    return ending(panels, frame, meta=meta, **more)
 
 
 def _residuals(
-    frame: Frame, off: NDArray[np.floating], rows: Envelope, thresholds: Sequence[Threshold], incidents: list[Incident]
+    shared: SharedAxis,
+    off: NDArray[np.floating],
+    rows: Envelope,
+    thresholds: Sequence[Threshold],
+    incidents: list[Incident],
 ) -> Spec:
-    theme = frame.theme
+    theme = shared.theme
     lines = np.array([0.0, *(each.sigmas for each in thresholds), LEAST_SIGMAS, -LEAST_SIGMAS])
-    up = reach_of(rows, log=False, whole=not frame.whole, bands=[lines], unit="number")
+    up = reach_of(rows, log=False, whole=not shared.whole, bands=[lines], unit="number")
     if up is None:
         up = Axis(-LEAST_SIGMAS, LEAST_SIGMAS)
     # all of the lines and room for their words, however calm the rows are
@@ -140,8 +138,8 @@ def _residuals(
     up = up._replace(low=max(min(up.low, -LEAST_SIGMAS), -MOST_BELOW), high=high)
     up = up._replace(title="loss above its level  [sigma]")
     y = beside(channel("mean", up, grid=True, most=6))
-    layers = [*spans_of(incidents, frame.x, theme), *row_layers(frame, rows, y, "low", "high")]
-    layers.append(line_layer(frame.few.of(off), y, frame.x, theme, 1.8, gaps=True))
+    layers = [*spans_of(incidents, shared.x, theme), *row_layers(shared, rows, y, "low", "high")]
+    layers.append(line_layer(shared.few.of(off), y, shared.x, theme, 1.8, gaps=True))
     for each in thresholds:
         rule = table(mean=[each.sigmas], label=[each.label])
         layers.append(layer("rule", rule, {"color": theme.alarm, "strokeDash": [6, 4], "strokeWidth": 1.3}, y=y))
@@ -149,15 +147,15 @@ def _residuals(
         place: Spec = {"align": "right", "baseline": "bottom" if above else "top", "dx": -4, "dy": -2 if above else 3}
         place |= {"fontSize": 11}
         halo: Spec = {"color": theme.background, "stroke": theme.background, "strokeWidth": 4, "strokeJoin": "round"}
-        said: Spec = {"x": {"value": frame.width}, "y": y, "text": {"field": "label", "type": "nominal"}}
+        said: Spec = {"x": {"value": shared.width}, "y": y, "text": {"field": "label", "type": "nominal"}}
         layers += [layer("text", rule, place | how, **said) for how in (halo, {"color": theme.alarm})]
-    layers += [hover(frame, "sigmas", TIPS), *clipped(rows, up, frame.x, theme, "sigmas")]
-    return panel(layers, frame.width, SIGMA_HEIGHT)
+    layers += [hover(shared, "sigmas", TIPS), *clipped(rows, up, shared.x, theme, "sigmas")]
+    return panel(layers, shared.width, SIGMA_HEIGHT)
 
 
-def _gauge(frame: Frame, gauge: Gauge, incidents: list[Incident]) -> Spec | None:
+def _gauge(shared: SharedAxis, gauge: Gauge, incidents: list[Incident]) -> Spec | None:
     """The panel of one gauge; None if the window holds nothing of it."""
-    theme, across = frame.theme, frame.across
+    theme, across = shared.theme, shared.across
     if gauge.x.shape != gauge.values.shape or gauge.x.ndim != 1:
         raise ConfigError(f"The arrays of the gauge '{gauge.label:.40}' must have one shape (n,).")
     rows = cut(gauge.x, across.low, across.high, log=across.log, stretches=2 * SMOOTH).of(gauge.values)
@@ -168,16 +166,16 @@ def _gauge(frame: Frame, gauge: Gauge, incidents: list[Incident]) -> Spec | None
     if up is None:
         return None
     y = beside(channel("value", up, grid=True, most=3))
-    layers = [*spans_of(incidents, frame.x, theme), line_layer(rows, y, frame.x, theme)]
+    layers = [*spans_of(incidents, shared.x, theme), line_layer(rows, y, shared.x, theme)]
     if near:
         rule: Spec = {"color": theme.alarm, "strokeDash": [6, 4], "strokeWidth": 1.3}
         layers.append(layer("rule", table(value=[gauge.limit]), rule, y=y))
-    return panel(layers, frame.width, GAUGE_HEIGHT, title=named(gauge.label), theme=theme)
+    return panel(layers, shared.width, GAUGE_HEIGHT, title=named(gauge.label), theme=theme)
 
 
-def _spans(frame: Frame, incidents: list[Incident]) -> Spec:
+def _spans(shared: SharedAxis, incidents: list[Incident]) -> Spec:
     """A bar for each incident, a row for each kind."""
-    theme = frame.theme
+    theme = shared.theme
     kinds = evenly(list(dict.fromkeys(each.name for each in incidents)), MOST_KINDS)
     kept = [each for each in incidents if each.name in kinds]
     rows, by = rows_of(kept, theme), severity_channels()
@@ -189,22 +187,22 @@ def _spans(frame: Frame, incidents: list[Incident]) -> Spec:
             "rule",
             rows,
             click | {"strokeWidth": 6, "strokeOpacity": 0.5, "strokeCap": "round"},
-            x=frame.x,
+            x=shared.x,
             x2={"field": "end"},
             y=y,
             color=by["color"],
             tooltip=tips(),
         ),
-        layer("point", rows, click | {"filled": True, "opacity": 1}, x=frame.x, y=y, tooltip=tips(), **by),
+        layer("point", rows, click | {"filled": True, "opacity": 1}, x=shared.x, y=y, tooltip=tips(), **by),
     ]
     still = [each for each in kept if each.is_open]
     if still:
         said = table(x=[each.end for each in still], what=[each.name for each in still], label=["open"] * len(still))
         mark: Spec = {"align": "left", "dx": 6, "fontSize": 11, "fontWeight": "bold", "color": theme.alarm}
         layers.append(
-            layer("text", said, mark | {"clip": False}, x=frame.x, y=y, text={"field": "label", "type": "nominal"})
+            layer("text", said, mark | {"clip": False}, x=shared.x, y=y, text={"field": "label", "type": "nominal"})
         )
-    return panel(layers, frame.width, ROW_HEIGHT * max(len(kinds), 2), title="incidents", theme=theme)
+    return panel(layers, shared.width, ROW_HEIGHT * max(len(kinds), 2), title="incidents", theme=theme)
 
 
 def _sentence(title: str, rows: Envelope, incidents: Sequence[Incident]) -> str:

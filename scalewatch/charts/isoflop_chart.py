@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import evenly, interval_bars
 from scalewatch.charts.style import (
     LOSS_TITLE,
@@ -24,16 +25,16 @@ from scalewatch.charts.style import (
     Ribbon,
     Theme,
     axis,
+    colours,
     columns,
     data,
-    finished,
     note,
+    on_axes,
     power,
     ramp,
     ribbon_layers,
     rows,
     span,
-    theme_of,
 )
 from scalewatch.errors import ConfigError
 
@@ -79,54 +80,49 @@ def isoflop(
     parameters: ArrayLike,
     loss: ArrayLike,
     flops: ArrayLike,
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
     budgets: ArrayLike | None = None,
     minima: Minima | None = None,
     allocation: Ribbon | None = None,
-    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw finished runs of equal compute.
 
     Args:
         parameters: of each run, shape (n,), count. loss: final [nats/token], shape (n,).
         flops: its compute [FLOP], shape (n,).
-        title: headline. subtitle: sentences under it.
+        frame: around it.
         budgets: that each run belongs to [FLOP], shape (n,), NaN for none; None: runs within 10 % are of one.
         minima: the bottoms, and how well they are known; with them the lower panel is drawn.
         allocation: best size over compute [FLOP], a line with its interval.
-        dark: colours for a dark page.
 
     Raises:
         ConfigError: if no run can be drawn.
     """
     import altair as alt
 
-    theme = theme_of(dark)
+    theme = frame.theme
     (size, losses, compute), kept = columns("runs", parameters=parameters, loss=loss, flops=flops)
     groups = _budgets(compute) if budgets is None else _given(budgets, kept, np.shape(flops))
     few = evenly([rows for rows in groups if len(np.unique(size[rows])) >= 3] or groups, MOST_BUDGETS)
     others = np.setdiff1d(np.arange(len(size)), np.concatenate(few))
-    limits, notes = _limits(size, losses, few, minima), list(subtitle)
+    limits, notes = _limits(size, losses, few, minima), list[str]()
     if len(others):
         notes.append(f"Grey: {len(others)} runs of no budget that is drawn.")
     if above := int(np.sum(losses > limits[1])):
         notes.append(f"{above} runs with a loss above {limits[1]:.3g} lie beyond the upper edge.")
     labels = [power(float(np.median(compute[budget]))) for budget in few]
-    colour = alt.Color(
-        "budget:N",
-        sort=None,
-        scale=alt.Scale(domain=list(dict.fromkeys(labels)), range=ramp(len(dict.fromkeys(labels)), theme)),
-        legend=alt.Legend(title="budget  [FLOP]", orient="right", symbolType="circle", symbolOpacity=1, symbolLimit=0),
-    )
+    known = list(dict.fromkeys(labels))
+    shades = list(zip(known, ramp(len(known), theme), strict=True))
+    legend = {"title": "budget  [FLOP]", "symbolType": "circle", "symbolOpacity": 1, "symbolLimit": 0}
+    colour = colours("budget", shades, orient="right", **legend)
     minima = None if minima is None else _drawn(minima, [compute[budget] for budget in few])
     sizes = span(size, *([] if minima is None else [minima.parameters]))
     upper = _valleys(size, losses, few, others, labels, colour, (sizes, limits), minima, theme)
     if minima is None or not len(minima.flops):
-        return finished(upper, theme, title=title, subtitle=notes)
+        return finished(upper, frame.noting(*notes))
     lower = _allocation(minima, allocation, colour, labels, [compute[b] for b in few], theme)
-    return finished(alt.vconcat(upper, lower, spacing=18), theme, title=title, subtitle=notes)
+    return finished(alt.vconcat(upper, lower, spacing=18), frame.noting(*notes))
 
 
 def _budgets(flops: Floats) -> list[NDArray[np.int64]]:
@@ -253,11 +249,11 @@ def _allocation(
     ]
     layers: list[Any] = []
     if allocation is not None:
-        layers += ribbon_layers(allocation, theme.promise, alt.X("x:Q", **x), y, None)
-        layers.append(note(allocation.label, theme.promise, theme))
+        layers += ribbon_layers(allocation, theme.law, alt.X("x:Q", **x), y, None)
+        layers.append(note(allocation.label, theme.law, theme))
     base = alt.Chart(rows(x=minima.flops, size=minima.parameters, low=minima.low, high=minima.high, budget=nearest))
     ends = (alt.X("x:Q", **x), alt.Y("low:Q", **y))
     bars = interval_bars(base, *ends, across=False, color=theme.ink, strokeWidth=1.6)
     dots = base.mark_circle(size=42, opacity=1)
-    layers += [bars, dots.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), color=colour)]
+    layers += [bars, dots.encode(**on_axes("x", x, "size", y), color=colour)]
     return alt.layer(*layers).properties(width=INNER, height=LOWER_HEIGHT)

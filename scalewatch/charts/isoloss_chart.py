@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import Placed, evenly, fraction, halo_text, placed_layers
 from scalewatch.charts.style import (
     WIDTH,
@@ -24,12 +25,11 @@ from scalewatch.charts.style import (
     axis,
     columns,
     data,
-    finished,
     note,
+    on_axes,
     ribbon_layers,
     rows,
     span,
-    theme_of,
 )
 from scalewatch.errors import ConfigError
 
@@ -74,32 +74,29 @@ class Contour:
 
 def isoloss(
     contours: Sequence[Contour],
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
     frontier: Ribbon | None = None,
     flops: ArrayLike = (),
     parameters: ArrayLike = (),
     loss: ArrayLike = (),
     here: Placed | None = None,
-    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw lines of equal loss.
 
     Args:
         contours: the lines, from a law.
-        title: headline. subtitle: sentences under it.
+        frame: around it.
         frontier: best size over compute [FLOP], with its interval.
         flops, parameters, loss: runs, shape (n,) each [FLOP, count, nats/token]; without losses they have no colour.
         here: a run to point out.
-        dark: colours for a dark page.
 
     Raises:
         ConfigError: if there is no contour.
     """
     import altair as alt
 
-    theme = theme_of(dark)
+    theme = frame.theme
     few = [
         c
         for c in evenly(contours, MOST_CONTOURS)
@@ -131,13 +128,13 @@ def isoloss(
     )
     layers = [_lines(few, x, y, colour)]
     if frontier is not None:
-        layers += ribbon_layers(frontier, theme.promise, alt.X("x:Q", **x), y, None, dash=(1, 0))
+        layers += ribbon_layers(frontier, theme.law, alt.X("x:Q", **x), y, None, dash=(1, 0))
     if runs:
         layers.append(_dots(runs, x, y, colour, theme))
     layers += _labels(few, frontier, [*runs[:2]] or [[], []], here, (x, y), (x_span, y_span), theme)
     if here is not None:
         layers += placed_layers(here, (here.flops, x), (here.parameters, y), theme, name=True)
-    return finished(alt.layer(*layers).properties(width=INNER, height=HEIGHT), theme, title=title, subtitle=subtitle)
+    return finished(alt.layer(*layers).properties(width=INNER, height=HEIGHT), frame)
 
 
 def _spans(
@@ -172,7 +169,7 @@ def _lines(contours: Sequence[Contour], x: dict[str, Any], y: dict[str, Any], co
         for order, (flops, size) in enumerate(_few(contour))
     ]
     mark = alt.Chart(data(points)).mark_line(strokeWidth=1.5, clip=True)
-    return mark.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), order="order:Q", color=colour, detail="loss:Q")
+    return mark.encode(**on_axes("x", x, "size", y), order="order:Q", color=colour, detail="loss:Q")
 
 
 def _dots(runs: Sequence[Floats], x: dict[str, Any], y: dict[str, Any], colour: Any, theme: Theme) -> Any:
@@ -180,7 +177,7 @@ def _dots(runs: Sequence[Floats], x: dict[str, Any], y: dict[str, Any], colour: 
     import altair as alt
 
     look: dict[str, Any] = {"size": 40, "opacity": 1, "fillOpacity": 0.9, "strokeWidth": 0.6, "clip": True}
-    at = {"x": alt.X("x:Q", **x), "y": alt.Y("size:Q", **y)}
+    at = on_axes("x", x, "size", y)
     if len(runs) < 3:
         dots = alt.Chart(rows(x=runs[0], size=runs[1]))
         return dots.mark_circle(**look, stroke=theme.background, color=theme.ink).encode(**at)
@@ -228,8 +225,8 @@ def _labels(
     layers: list[Any] = []
     if at:
         base = alt.Chart(rows(x=[p[0] for p in at], size=[p[1] for p in at], label=[p[2] for p in at]))
-        encoded = {"x": alt.X("x:Q", **x), "y": alt.Y("size:Q", **y)}
+        encoded = on_axes("x", x, "size", y)
         layers += halo_text(base, theme, encoded, fontSize=11, dy=-8)
     if frontier is not None:
-        layers.append(note(frontier.label, theme.promise, theme))
+        layers.append(note(frontier.label, theme.law, theme))
     return layers

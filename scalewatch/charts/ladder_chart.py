@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.style import (
     LOSS_TITLE,
     WIDTH,
     Ribbon,
     Theme,
     axis,
+    colours,
     columns,
-    finished,
+    on_axes,
     panel_title,
     quantity,
     ribbon_layers,
     rows,
     span,
-    theme_of,
 )
 from scalewatch.errors import ConfigError
 
@@ -69,33 +70,30 @@ class Target:
 def ladder(
     parameters: ArrayLike,
     loss: ArrayLike,
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
     law: Ribbon | None = None,
     target: Target | None = None,
     other_parameters: ArrayLike = (),
     other_loss: ArrayLike = (),
     log_axes: bool = True,
-    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw a ladder of runs, the law over size and the target it predicts.
 
     Args:
         parameters: of each fitted run, shape (n,), count. loss: final [nats/token], shape (n,).
-        title: headline. subtitle: sentences under it.
+        frame: around it.
         law: predicted final loss over size, with its interval.
         target: the run to predict.
         other_parameters, other_loss: runs that the law rests on and that are no rung, shape (m,).
         log_axes: logarithmic axes on the left; linear ones otherwise.
-        dark: colours for a dark page.
 
     Raises:
         ConfigError: if no run can be drawn, or the target is not finite.
     """
     import altair as alt
 
-    theme = theme_of(dark)
+    theme = frame.theme
     (size, losses), _ = columns("runs", parameters=parameters, loss=loss)
     known = [(RUN, theme.ink)]
     others: list[Floats] = []
@@ -103,27 +101,23 @@ def ladder(
         others, _ = columns("other runs", parameters=other_parameters, loss=other_loss)
         known.append((OTHER, theme.grey))
     if law is not None:
-        known.append((law.label, theme.promise))
+        known.append((law.label, theme.law))
     if target is not None:
         _check(target)
         known.append((f"{PROMISE}, {target.level:.0%} interval", theme.forecast))
         if target.outcome is not None:
             known.append((target.series, theme.alarm))
-    colour = alt.Color(
-        "series:N",
-        title=None,
-        scale=alt.Scale(domain=[name for name, _ in known], range=[shade for _, shade in known]),
-        legend=alt.Legend(orient="top", direction="horizontal", labelLimit=320, symbolStrokeWidth=3, symbolOpacity=1),
-    )
+    look = {"labelLimit": 320, "symbolStrokeWidth": 3, "symbolOpacity": 1}
+    colour = colours("series", known, orient="top", direction="horizontal", **look)
     main = _main(size, losses, others, law, target, colour, theme, log_axes=log_axes)
     if target is None:
-        return finished(main.properties(width=WIDTH - 60, height=HEIGHT), theme, title=title, subtitle=subtitle)
-    notes = [*subtitle, _distance(target.parameters, float(np.concatenate([size, *others[:1]]).max()))]
+        return finished(main.properties(width=WIDTH - 60, height=HEIGHT), frame)
+    distance = _distance(target.parameters, float(np.concatenate([size, *others[:1]]).max()))
     main = main.properties(width=WIDTH - 150 - SIDE, height=HEIGHT, title=panel_title("the ladder", theme))
     side = _side(target, colour, theme).properties(
         width=SIDE, height=HEIGHT, title=panel_title("the target, linear axis", theme)
     )
-    return finished(alt.hconcat(main, side, spacing=26), theme, title=title, subtitle=notes)
+    return finished(alt.hconcat(main, side, spacing=26), frame.noting(distance))
 
 
 def _distance(target: float, largest: float) -> str:
@@ -165,15 +159,15 @@ def _main(
     y = axis(*span(loss, ends, *others[1:], *inside, log=log_axes), LOSS_TITLE, unit="loss", log=log_axes, grid=True)
     layers: list[Any] = []
     if law is not None:
-        layers += ribbon_layers(law, theme.promise, alt.X("x:Q", **x), y, colour)
+        layers += ribbon_layers(law, theme.law, alt.X("x:Q", **x), y, colour)
     if others:
         grey = alt.Chart(rows(x=others[0], loss=others[1], series=[OTHER] * len(others[0])))
         mark = grey.mark_circle(size=40, opacity=1, fillOpacity=0.6)
-        layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("loss:Q", **y), color=colour))
+        layers.append(mark.encode(**on_axes("x", x, "loss", y), color=colour))
     dots = alt.Chart(rows(x=size, loss=loss, series=[RUN] * len(size))).mark_circle(
         size=64, opacity=1, fillOpacity=0.85
     )
-    layers.append(dots.encode(x=alt.X("x:Q", **x), y=alt.Y("loss:Q", **y), color=colour))
+    layers.append(dots.encode(**on_axes("x", x, "loss", y), color=colour))
     if target is not None:
         layers += _target(target, alt.X("x:Q", **x), y, colour)
     return alt.layer(*layers)

@@ -6,25 +6,24 @@ same runs, the same law and the same interval.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import Placed, placed_layers
 from scalewatch.charts.style import (
     LOSS_TITLE,
     Ribbon,
     Theme,
     axis,
+    colours,
     columns,
-    finished,
     panel_title,
     ribbon_layers,
     rows,
     span,
-    theme_of,
 )
 from scalewatch.errors import ConfigError
 
@@ -47,48 +46,39 @@ BEYOND = 1.5
 def loss_against_compute(
     flops: ArrayLike,
     loss: ArrayLike,
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
     law: Ribbon | None = None,
     here: Placed | None = None,
-    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw finished runs against what they cost, on logarithmic and on linear axes.
 
     Args:
         flops: of each run [FLOP], shape (n,). loss: final [nats/token], shape (n,).
-        title: headline. subtitle: sentences under it.
+        frame: around it.
         law: least loss over compute, with the interval of a run on it. here: a run to point out.
-        dark: colours for a dark page.
 
     Raises:
         ConfigError: if no run can be drawn.
     """
     import altair as alt
 
-    theme = theme_of(dark)
+    theme = frame.theme
     (cost, losses), _ = columns("runs", flops=flops, loss=loss) if np.size(flops) else ([np.zeros(0)] * 2, np.zeros(0))
-    known = [("run", theme.ink)] * bool(len(cost)) + ([] if law is None else [(law.label, theme.promise)])
-    colour = alt.Color(
-        "series:N",
-        title=None,
-        scale=alt.Scale(domain=[name for name, _ in known], range=[shade for _, shade in known]),
-        legend=alt.Legend(orient="top", direction="horizontal", labelLimit=420, symbolOpacity=1),
-    )
+    known = [("run", theme.ink)] * bool(len(cost)) + ([] if law is None else [(law.label, theme.law)])
+    colour = colours("series", known, orient="top", direction="horizontal", labelLimit=420, symbolOpacity=1)
     shown = np.append(cost, [] if here is None else here.flops)
     if not len(shown):
         raise ConfigError("There is nothing to draw: give a run.")
     far = losses > FAR * np.quantile(losses, SHOWN) if len(losses) else np.zeros(0, dtype=bool)
     large = (cost >= shown.max() / LARGEST) & ~far
-    notes = list(subtitle)
     if far.any():
-        notes.append(f"{int(far.sum())} of {len(losses)} runs lie above the upper edge.")
+        frame = frame.noting(f"{int(far.sum())} of {len(losses)} runs lie above the upper edge.")
     panels = [
         _panel(cost, losses, ~far, law, here, colour, theme, log=True),
         _panel(cost, losses, large if large.any() or here is not None else ~far, law, here, colour, theme, log=False),
     ]
-    return finished(alt.hconcat(*panels, spacing=22), theme, title=title, subtitle=notes)
+    return finished(alt.hconcat(*panels, spacing=22), frame)
 
 
 def _panel(
@@ -115,7 +105,7 @@ def _panel(
     limits = span(loss[shown], ends, *told, log=log, room=0.07)
     y = axis(*limits, LOSS_TITLE, unit="loss", log=log, grid=True)
     dots = alt.Chart(rows(x=cost, loss=loss, series=["run"] * len(cost)))
-    band, line = ([], []) if law is None else ([part] for part in ribbon_layers(law, theme.promise, x, y, colour))
+    band, line = ([], []) if law is None else ([part] for part in ribbon_layers(law, theme.law, x, y, colour))
     mark = dots.mark_circle(size=36, opacity=1, fillOpacity=0.6, clip=True)
     runs = [mark.encode(x=x, y=alt.Y("loss:Q", **y), color=colour)] if len(cost) else []
     layers = [*band, *runs, *line]

@@ -1,7 +1,7 @@
-"""The picture of a run: its loss, what its law promised, what was forecast on the way, and what went wrong.
+"""The picture of a run: its loss, what its law predicted, what was forecast on the way, and what went wrong.
 
 Above, the loss on logarithmic axes, where a law is nearly straight. Below, what a logarithmic axis flatters:
-the distance to the promise in nats, on a linear axis.
+the distance to that in nats, on a linear axis.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.charts.decimate import Envelope, envelope
-from scalewatch.charts.style import LOSS_TITLE, WIDTH, Theme, data, finished, round_numbers, rows, theme_of, ticks
+from scalewatch.charts.frame import Frame, finished
+from scalewatch.charts.style import LOSS_TITLE, WIDTH, Theme, colours, data, round_numbers, rows, ticks
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase
 
@@ -62,51 +63,43 @@ class Band:
 def loss_against_law(
     steps: ArrayLike,
     losses: ArrayLike,
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
-    promise: Band | None = None,
+    baseline: Band | None = None,
     forecast: Band | None = None,
     findings: Sequence[Finding] = (),
     log_axes: bool = True,
-    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw a run against its law.
 
     Args:
         steps: optimizer steps of the rows, shape (n,).
         losses: training loss of the rows [nats/token], shape (n,).
-        title: headline.
-        subtitle: lines under it.
-        promise: what the law predicted before the start; the lower panel shows the distance to it.
+        frame: around it.
+        baseline: what the law predicted before the start; the lower panel shows the distance to it.
         forecast: what was forecast on the way.
         findings: opened and escalated ones worth a page are marked.
         log_axes: logarithmic axes above; linear ones otherwise.
-        dark: colours for a dark page.
 
     Raises:
         ConfigError: if no row can be drawn.
     """
     import altair as alt
 
-    theme = theme_of(dark)
+    theme = frame.theme
     steps, losses = _drawable(steps, losses, log_axes)
-    promise, forecast = _drawable_band(promise, log_axes), _drawable_band(forecast, log_axes)
+    baseline, forecast = _drawable_band(baseline, log_axes), _drawable_band(forecast, log_axes)
     log = envelope(steps, losses, log_steps=log_axes)
     if not len(log.steps):
         raise ConfigError(f"There is no finite {'positive ' if log_axes else ''}loss to draw.")
-    colour = alt.Color(
-        "series:N",
-        title=None,
-        scale=_colours(promise, forecast, findings, theme),
-        legend=alt.Legend(orient="top", direction="horizontal", symbolStrokeWidth=3, labelLimit=320),
-    )
+    shades = _shades(baseline, forecast, findings, theme)
+    colour = colours("series", shades, orient="top", direction="horizontal", symbolStrokeWidth=3, labelLimit=320)
     # a run that is on its way is drawn with the way that is ahead of it
     shown = log.steps if forecast is None else np.append(log.steps, forecast.steps.max())
     x = _x_axis(shown, log_axes)
-    y = _y_axis(log, [b for b in (promise, forecast) if b is not None], log_axes)
+    y = _y_axis(log, [b for b in (baseline, forecast) if b is not None], log_axes)
     layers: list[Any] = []
-    for band, shade in ((promise, theme.promise), (forecast, theme.forecast)):
+    for band, shade in ((baseline, theme.law), (forecast, theme.forecast)):
         if band is not None:
             layers += _band_layers(band, shade, x, y, colour)
     raw = alt.Chart(rows(step=log.steps, low=log.low, high=log.high))
@@ -123,10 +116,10 @@ def loss_against_law(
     )
     layers += _alarms(findings, x, colour, float(log.steps.max()), theme)
     upper = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
-    if promise is None:
-        return finished(upper, theme, title=title, subtitle=subtitle)
-    lower = _gap_panel(smooth, promise, findings, log_axes, shown, theme)
-    return finished(alt.vconcat(upper, lower, spacing=14), theme, title=title, subtitle=subtitle)
+    if baseline is None:
+        return finished(upper, frame)
+    lower = _gap_panel(smooth, baseline, findings, log_axes, shown, theme)
+    return finished(alt.vconcat(upper, lower, spacing=14), frame)
 
 
 def _drawable(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floats, Floats]:
@@ -148,18 +141,14 @@ def _drawable_band(band: Band | None, log_axes: bool) -> Band | None:
     return Band(band.label, *(np.clip(part[fine], -MOST_DRAWN, MOST_DRAWN) for part in parts)) if fine.any() else None
 
 
-def _colours(promise: Band | None, forecast: Band | None, findings: Sequence[Finding], theme: Theme) -> Any:
-    import altair as alt
-
+def _shades(
+    baseline: Band | None, forecast: Band | None, findings: Sequence[Finding], theme: Theme
+) -> list[tuple[str, str]]:
     known = [("training loss", theme.ink)]
-    known += [
-        (band.label, shade)
-        for band, shade in ((promise, theme.promise), (forecast, theme.forecast))
-        if band is not None
-    ]
-    if any(f.pages and f.phase is not Phase.CLOSED for f in findings):
-        known.append(("page", theme.alarm))
-    return alt.Scale(domain=[name for name, _ in known], range=[shade for _, shade in known])
+    known += [] if baseline is None else [(baseline.label, theme.law)]
+    known += [] if forecast is None else [(forecast.label, theme.forecast)]
+    paged = any(f.pages and f.phase is not Phase.CLOSED for f in findings)
+    return known + ([("page", theme.alarm)] if paged else [])
 
 
 def _x_axis(steps: Floats, log_axes: bool) -> Any:
@@ -238,7 +227,7 @@ def _alarms(findings: Sequence[Finding], x: Any, colour: Any, last: float, theme
 
 def _gap_panel(
     smooth: tuple[Floats, Floats],
-    promise: Band,
+    baseline: Band,
     findings: Sequence[Finding],
     log_axes: bool,
     steps: Floats,
@@ -247,24 +236,24 @@ def _gap_panel(
     import altair as alt
 
     at, loss = smooth
-    inside = (at >= promise.steps[0]) & (at <= promise.steps[-1])
+    inside = (at >= baseline.steps[0]) & (at <= baseline.steps[-1])
     at, loss = at[inside], loss[inside]
-    gap = loss - np.interp(at, promise.steps, promise.mid)
-    keep = np.unique(np.linspace(0, len(promise.steps) - 1, BAND_POINTS).astype(int))
-    low, high = (promise.low - promise.mid)[keep], (promise.high - promise.mid)[keep]
-    reach = 1.15 * max(_reach(promise.steps[keep], np.maximum(-low, high), 1.0), _reach(at, gap, 0.98), LEAST_REACH)
+    gap = loss - np.interp(at, baseline.steps, baseline.mid)
+    keep = np.unique(np.linspace(0, len(baseline.steps) - 1, BAND_POINTS).astype(int))
+    low, high = (baseline.low - baseline.mid)[keep], (baseline.high - baseline.mid)[keep]
+    reach = 1.15 * max(_reach(baseline.steps[keep], np.maximum(-low, high), 1.0), _reach(at, gap, 0.98), LEAST_REACH)
     x = _x_axis(steps, log_axes)
     y: dict[str, Any] = {
         "scale": alt.Scale(domain=[-reach, reach], nice=False),
         "axis": alt.Axis(labelExpr="datum.value ? format(datum.value, '+.3~f') : '0'", tickCount=5),
         "title": "loss − law  [nats/token]",
     }
-    band = alt.Chart(rows(step=promise.steps[keep], low=low, high=high))
+    band = alt.Chart(rows(step=baseline.steps[keep], low=low, high=high))
     line = alt.Chart(rows(step=at, gap=gap))
     zero = alt.Chart(data([{"gap": 0.0}]))
     layers = [
-        band.mark_area(color=theme.promise, opacity=0.22, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
-        zero.mark_rule(color=theme.promise, strokeDash=[6, 3]).encode(y=alt.Y("gap:Q", **y)),
+        band.mark_area(color=theme.law, opacity=0.22, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
+        zero.mark_rule(color=theme.law, strokeDash=[6, 3]).encode(y=alt.Y("gap:Q", **y)),
         line.mark_line(color=theme.ink, strokeWidth=2, clip=True).encode(x=x, y=alt.Y("gap:Q", **y)),
     ]
     pages = [f for f in findings if f.pages and f.phase is not Phase.CLOSED]

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.style import (
     Theme,
     axis,
     columns,
-    finished,
     named,
+    on_axes,
     rows,
     span,
-    theme_of,
 )
 from scalewatch.errors import ConfigError
 
@@ -45,30 +45,27 @@ def residuals(
     tokens: ArrayLike,
     flops: ArrayLike,
     percent: ArrayLike,
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
     scale_percent: float | None = None,
     outliers: ArrayLike = (),
     names: Sequence[object] = (),
-    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw what a law does not explain.
 
     Args:
         parameters, tokens: of each run, shape (n,), count. flops: shape (n,) [FLOP].
         percent: 100 ln(observed / predicted loss), shape (n,): above zero is worse than the law.
-        title: headline. subtitle: sentences under it.
+        frame: around it.
         scale_percent: standard deviation of a run about the law; one and two are shaded.
         outliers: indices of runs that lie far off. names: of the runs, shape (n,).
-        dark: colours for a dark page.
 
     Raises:
         ConfigError: if no run can be drawn, or `percent` or `names` are not of the runs.
     """
     import altair as alt
 
-    theme = theme_of(dark)
+    theme = frame.theme
     given = np.asarray(percent, dtype=np.float64)
     left = np.where(np.isfinite(given), np.clip(given, -MOST_PERCENT, MOST_PERCENT), np.nan)
     if left.shape != np.shape(parameters) or len(names) not in (0, np.size(parameters)):
@@ -96,7 +93,7 @@ def residuals(
         x = axis(*span(values), name, unit=unit, most=5)
         own = y if number == 0 else axis(low, high, None, log=False, grid=True, most=8, labels=False)
         panels.append(_panel(values, off, far, labels, x, own, scale_percent, theme))
-    return finished(alt.hconcat(*panels, spacing=12), theme, title=title, subtitle=subtitle)
+    return finished(alt.hconcat(*panels, spacing=12), frame)
 
 
 def _panel(
@@ -114,20 +111,18 @@ def _panel(
     layers: list[Any] = []
     for times in (2.0, 1.0) if scale else ():
         band = alt.Chart(rows(low=[-times * (scale or 0.0)], high=[times * (scale or 0.0)]))
-        shade = band.mark_rect(color=theme.promise, opacity=0.11, clip=True)
+        shade = band.mark_rect(color=theme.law, opacity=0.11, clip=True)
         layers.append(shade.encode(y=alt.Y("low:Q", **y), y2="high:Q"))
-    zero = alt.Chart(rows(off=[0.0])).mark_rule(color=theme.promise, strokeDash=[6, 3], strokeWidth=1.5)
+    zero = alt.Chart(rows(off=[0.0])).mark_rule(color=theme.law, strokeDash=[6, 3], strokeWidth=1.5)
     layers.append(zero.encode(y=alt.Y("off:Q", **y)))
     dots = alt.Chart(rows(x=values[~far], off=off[~far]))
     layers.append(
-        dots.mark_circle(size=34, color=theme.ink, opacity=1, fillOpacity=0.5).encode(
-            x=alt.X("x:Q", **x), y=alt.Y("off:Q", **y)
-        )
+        dots.mark_circle(size=34, color=theme.ink, opacity=1, fillOpacity=0.5).encode(**on_axes("x", x, "off", y))
     )
     at, middle = _running_median(values[~far], off[~far])
     if len(at) > 1:
         line = alt.Chart(rows(x=at, off=middle)).mark_line(color=theme.forecast, strokeWidth=2.2)
-        layers.append(line.encode(x=alt.X("x:Q", **x), y=alt.Y("off:Q", **y)))
+        layers.append(line.encode(**on_axes("x", x, "off", y)))
     if far.any():
         layers += _far_off(values[far], off[far], [labels[i] for i in np.flatnonzero(far).tolist()], x, y, theme)
     return alt.layer(*layers).properties(width=PANEL, height=HEIGHT)
@@ -154,7 +149,7 @@ def _far_off(
     centre = float(np.sqrt(x["scale"].domain[0] * x["scale"].domain[1]))
     base = alt.Chart(rows(x=values, off=off))
     mark = base.mark_point(size=60, color=theme.alarm, strokeWidth=1.8, filled=False)
-    layers: list[Any] = [mark.encode(x=alt.X("x:Q", **x), y=alt.Y("off:Q", **y))]
+    layers: list[Any] = [mark.encode(**on_axes("x", x, "off", y))]
     worst = np.argsort(-np.abs(off), kind="stable")[:MOST_LABELS]
     for i in worst.tolist():
         right = values[i] < centre
@@ -162,5 +157,5 @@ def _far_off(
         text = one.mark_text(
             align="left" if right else "right", dx=8 if right else -8, dy=-6, fontSize=11, color=theme.alarm, limit=150
         )
-        layers.append(text.encode(x=alt.X("x:Q", **x), y=alt.Y("off:Q", **y), text="label:N"))
+        layers.append(text.encode(**on_axes("x", x, "off", y), text="label:N"))
     return layers

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.charts.decimate import Envelope, cut
+from scalewatch.charts.frame import Frame
 from scalewatch.charts.incidents import Incident, marks_of, shown, spans_of
 from scalewatch.charts.predictions import (
     Ending,
@@ -40,22 +42,23 @@ from scalewatch.charts.spec import (
     table,
     tip,
 )
-from scalewatch.charts.style import LOSS_TITLE, Ribbon, Theme, named, ramp, theme_of
+from scalewatch.charts.style import LOSS_TITLE, Ribbon, Theme, named, ramp
 from scalewatch.charts.x_axis import (
     SMOOTH,
-    Frame,
-    XUnit,
-    frame_of,
+    STEPS,
+    RunAxis,
+    SharedAxis,
     hover,
     label_last,
     line_layer,
     params_of,
     row_layers,
+    shared_axis,
 )
 from scalewatch.charts.y_domain import clipped, drawable, reach_of
 from scalewatch.errors import ConfigError
 
-__all__ = ["run_panel"]
+__all__ = ["Beside", "RunRows", "run_panel"]
 
 Floats = NDArray[np.float64]
 
@@ -77,124 +80,126 @@ TIPS = (
 )
 
 
-def run_panel(
-    x: ArrayLike,
-    losses: ArrayLike,
-    *,
-    title: str,
-    subtitle: Sequence[str] = (),
-    unit: XUnit = "steps",
-    learning_rates: ArrayLike | None = None,
-    grad_norms: ArrayLike | None = None,
-    promise: Ribbon | None = None,
-    fan: Fan | None = None,
-    registered: Ending | None = None,
-    today: Ending | None = None,
-    incidents: Sequence[Incident] = (),
-    others: Sequence[OtherRun] = (),
-    reference: OtherRun | None = None,
-    window: tuple[float, float] | None = None,
-    end: float | None = None,
-    log_x: bool = False,
-    log_y: bool = False,
-    dark: bool = False,
-    width: int = 900,
-) -> Drawing:
-    """Draw a run as it stands.
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRows:
+    """The rows of a run, columns of shape (n,).
 
-    Args:
-        x: place of each row on the axis, in `unit`, shape (n,), never falling.
-        losses: of the rows [nats/token], shape (n,); learning_rates, grad_norms: likewise, None if unknown.
-        title: headline. subtitle: sentences under it. unit: steps, tokens, flops or hours.
-        promise: what its law promised. fan: what is forecast from now on. registered: what was predicted of the end
-            before the start, or first. today: the same as of now. incidents: on the same axis.
-        others: runs to compare with, at most 8. reference: the one that they are held against.
-        window: from, to; infinite for an open end; None for the whole run. end: planned end of the axis.
-        log_x, log_y: logarithmic axes. dark: colours for a dark page. width: of the whole chart [pixels].
-
-    Raises:
-        ConfigError: if no row holds a loss that the axes can show, or the columns differ in length.
+    Attributes:
+        x: place on the axis, never falling. losses: [nats/token]. learning_rates, grad_norms: None if unknown.
     """
-    at, loss = np.asarray(x, dtype=np.float64), np.asarray(losses)
-    rates, norms = (None if each is None else np.asarray(each) for each in (learning_rates, grad_norms))
-    if any(each is not None and each.shape != at.shape for each in (loss, rates, norms)):
-        raise ConfigError(f"`losses`, `learning_rates` and `grad_norms` must have the shape of `x` (got {at.shape}).")
-    frame = frame_of(at, unit, window, end, log=log_x, theme=theme_of(dark), width=width)
-    taken = {
-        name: frame.taken.of(column)
-        for name, column in (("loss", loss), ("rate", rates), ("norm", norms))
-        if column is not None
-    }
-    seen = shown(incidents, frame.across.low, frame.across.high)
-    drawn = _Beside(promise, fan, registered, today, seen, others, reference)
-    panels = [_loss_panel(frame, loss, taken["loss"], drawn, log_y)]
-    for name, values, height in (("rate", rates, RATE_HEIGHT), ("norm", norms, NORM_HEIGHT)):
-        if values is not None:
-            panels += _slim_panel(frame, name, taken[name], frame.few.of(values), height, seen, log_y)
-    label_last(panels, frame)
-    meta = {
-        "domain": [frame.across.low, frame.across.high],
-        "zoomed": not frame.whole,
-        "sentence": _sentence(title, frame, loss, drawn.endings, incidents),
-    }
-    more: Spec = {"datasets": {"rows": _rows(frame, taken)}, "params": params_of(panels, frame.theme)}
-    return ending(panels, frame.theme, title=title, subtitle=subtitle, width=width, meta=meta, **more)
+
+    x: ArrayLike
+    losses: ArrayLike
+    learning_rates: ArrayLike | None = None
+    grad_norms: ArrayLike | None = None
 
 
-class _Beside(NamedTuple):
-    """What is drawn beside the loss."""
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """What is drawn beside the loss, on its axis.
 
-    promise: Ribbon | None
-    fan: Fan | None
-    registered: Ending | None
-    today: Ending | None
-    incidents: Sequence[Incident]
-    others: Sequence[OtherRun]
-    reference: OtherRun | None
+    Attributes:
+        baseline: what its law said before the start. fan: what is forecast from now on. registered: what was predicted
+            of the end before the start, or first. today: the same as of now. incidents: of the run.
+        others: runs to compare with, at most 8. reference: the one that they are held against.
+    """
+
+    baseline: Ribbon | None = None
+    fan: Fan | None = None
+    registered: Ending | None = None
+    today: Ending | None = None
+    incidents: Sequence[Incident] = ()
+    others: Sequence[OtherRun] = ()
+    reference: OtherRun | None = None
 
     @property
-    def traces(self) -> list[OtherRun]:
+    def lines(self) -> list[OtherRun]:
+        """Return the runs that are drawn, the reference last."""
         return [*self.others[:MOST_OTHERS], *([] if self.reference is None else [self.reference])]
 
     @property
     def endings(self) -> list[Ending]:
+        """Return what is said of the end, first and now."""
         return [each for each in (self.registered, self.today) if each is not None]
 
     def bands(self, across: Axis) -> list[Floats]:
-        """Ends of the intervals on an x axis."""
-        bands = [each for part in (self.promise, self.fan) if part is not None for each in inside(part, across)]
+        """Return the ends of the intervals on an x axis."""
+        bands = [each for part in (self.baseline, self.fan) if part is not None for each in inside(part, across)]
         return bands + [np.array([e.low, e.high]) for e in self.endings if across.low <= e.x <= across.high]
 
 
-def _loss_panel(frame: Frame, loss: NDArray[np.floating], rows: Envelope, drawn: _Beside, log_y: bool) -> Spec:
-    theme, across, x = frame.theme, frame.across, frame.x
-    smooth = frame.few.of(loss)
+#: Nothing but the run.
+ALONE = Beside()
+
+
+def run_panel(
+    run: RunRows, frame: Frame, *, axis: RunAxis = STEPS, log_y: bool = False, beside: Beside = ALONE
+) -> Drawing:
+    """Draw a run as it stands.
+
+    Args:
+        run: its rows. frame: around it. axis: of x. log_y: a logarithmic one of y. beside: what else is drawn.
+
+    Raises:
+        ConfigError: if no row holds a loss that the axes can show, or the columns differ in length.
+    """
+    at, loss = np.asarray(run.x, dtype=np.float64), np.asarray(run.losses)
+    rates, norms = (None if each is None else np.asarray(each) for each in (run.learning_rates, run.grad_norms))
+    if any(each is not None and each.shape != at.shape for each in (loss, rates, norms)):
+        raise ConfigError(f"`losses`, `learning_rates` and `grad_norms` must have the shape of `x` (got {at.shape}).")
+    shared = shared_axis(at, axis, frame)
+    taken = {
+        name: shared.taken.of(column)
+        for name, column in (("loss", loss), ("rate", rates), ("norm", norms))
+        if column is not None
+    }
+    seen = shown(beside.incidents, shared.across.low, shared.across.high)
+    drawn = replace(beside, incidents=seen)
+    panels = [_loss_panel(shared, loss, taken["loss"], drawn, log_y)]
+    for name, values, height in (("rate", rates, RATE_HEIGHT), ("norm", norms, NORM_HEIGHT)):
+        if values is not None:
+            panels += _slim_panel(shared, name, taken[name], shared.few.of(values), height, seen, log_y)
+    label_last(panels, shared)
+    meta = {
+        "domain": [shared.across.low, shared.across.high],
+        "zoomed": not shared.whole,
+        "sentence": _sentence(frame.title, shared, loss, beside),
+    }
+    more: Spec = {"datasets": {"rows": _rows(shared, taken)}, "params": params_of(panels, shared.theme)}
+    return ending(panels, frame, meta=meta, **more)
+
+
+def _loss_panel(shared: SharedAxis, loss: NDArray[np.floating], rows: Envelope, drawn: Beside, log_y: bool) -> Spec:
+    theme, across, x = shared.theme, shared.across, shared.x
+    smooth = shared.few.of(loss)
     lines = [
         cut(trace.x, across.low, across.high, log=across.log, stretches=SMOOTH).of(trace.losses)
-        for trace in drawn.traces
+        for trace in drawn.lines
     ]
-    up = _loss_axis(frame, loss, rows, drawn.bands(across), lines, log_y)
+    up = _loss_axis(shared, loss, rows, drawn.bands(across), lines, log_y)
     y = beside(channel("mean", up, grid=True, most=6))
     keys = _keys(drawn, theme)
-    told, entries = legend(keys, frame.width)
-    layers = [told, *spans_of(drawn.incidents, x, theme), *row_layers(frame, rows, y, "low", "high")]
-    if drawn.promise is not None:
-        layers += ribbon_of(drawn.promise, across, theme.promise, x, y, entries[1])
+    told, entries = legend(keys, shared.width)
+    layers = [told, *spans_of(drawn.incidents, x, theme), *row_layers(shared, rows, y, "low", "high")]
+    if drawn.baseline is not None:
+        layers += ribbon_of(drawn.baseline, across, theme.law, x, y, entries[1])
     if drawn.fan is not None:
         layers += fan_layers(drawn.fan, across, theme.forecast, x, y, entries[len(keys) - len(lines) - 1])
     first = len(keys) - len(lines)
-    for key, entry, trace, line in zip(keys[first:], entries[first:], drawn.traces, lines, strict=True):
+    for key, entry, trace, line in zip(keys[first:], entries[first:], drawn.lines, lines, strict=True):
         layers.append(trace_layer(key.label, line, trace is drawn.reference, x, y, entry))
     layers.append(line_layer(smooth, y, x, theme, 2.2, gaps=True, **entries[0]))
-    for part, shade in ((drawn.registered, theme.promise), (drawn.today, theme.forecast)):
+    for part, shade in ((drawn.registered, theme.law), (drawn.today, theme.forecast)):
         layers += [] if part is None else ending_layers(part, across, shade, theme, x, y, now=part is drawn.today)
-    layers += [*_missing(frame, loss), hover(frame, "loss", TIPS), *clipped(rows, up, x, theme, "loss")]
-    layers += marks_of(drawn.incidents, x, theme, lambda place: place_on(across, place, frame.width))
-    return panel(layers, frame.width, LOSS_HEIGHT)
+    layers += [*_missing(shared, loss), hover(shared, "loss", TIPS), *clipped(rows, up, x, theme, "loss")]
+    layers += marks_of(drawn.incidents, x, theme, lambda place: place_on(across, place, shared.width))
+    return panel(layers, shared.width, LOSS_HEIGHT)
 
 
 def _loss_axis(
-    frame: Frame,
+    shared: SharedAxis,
     loss: NDArray[np.floating],
     rows: Envelope,
     bands: list[Floats],
@@ -202,11 +207,11 @@ def _loss_axis(
     log: bool,
 ) -> Axis:
     """The axis of the loss; in a window without a row that of what is predicted there."""
-    last = float(rows.steps[-1]) if len(rows.steps) else frame.across.high
-    early = last / (LOG_EARLY_SPAN if frame.across.log else LINEAR_SPAN) if frame.whole else -math.inf
+    last = float(rows.steps[-1]) if len(rows.steps) else shared.across.high
+    early = last / (LOG_EARLY_SPAN if shared.across.log else LINEAR_SPAN) if shared.whole else -math.inf
     others = [line.mean[line.steps >= early] for line in lines]
-    up = reach_of(rows, log=log, early=early, whole=not frame.whole, bands=[*bands, *others], title=LOSS_TITLE)
-    if up is None and not frame.whole and drawable(loss, log).any():
+    up = reach_of(rows, log=log, early=early, whole=not shared.whole, bands=[*bands, *others], title=LOSS_TITLE)
+    if up is None and not shared.whole and drawable(loss, log).any():
         told = np.concatenate([*bands, *others, loss[drawable(loss, log)][-1:]])
         up = reach_of(Envelope(told, told, told, told), log=log, whole=True, title=LOSS_TITLE)
     if up is None:
@@ -214,17 +219,17 @@ def _loss_axis(
     return up
 
 
-def _keys(drawn: _Beside, theme: Theme) -> list[Key]:
-    promise, fan, traces, reference = drawn.promise, drawn.fan, drawn.traces, drawn.reference
+def _keys(drawn: Beside, theme: Theme) -> list[Key]:
+    baseline, fan, lines, reference = drawn.baseline, drawn.fan, drawn.lines, drawn.reference
     keys = [Key("loss", theme.ink)]
-    if promise is not None:
-        keys.append(Key(promise.label, theme.promise, (6, 3)))
+    if baseline is not None:
+        keys.append(Key(baseline.label, theme.law, (6, 3)))
     elif (first := drawn.registered) is not None:
         said = f"{first.label}: {first.loss:.3f} (80 %: {first.low:.3f} to {first.high:.3f})"
-        keys.append(Key(said, theme.promise))
+        keys.append(Key(said, theme.law))
     keys += [] if fan is None else [Key(fan.label, theme.forecast, (6, 3))]
-    shades = iter(ramp(max(len(traces) - (reference is not None), 1), theme))
-    for place, trace in enumerate(traces):
+    shades = iter(ramp(max(len(lines) - (reference is not None), 1), theme))
+    for place, trace in enumerate(lines):
         label = named(trace.label)
         if trace is reference:
             keys.append(Key(f"reference: {label}", theme.reference))
@@ -239,64 +244,64 @@ def _keys(drawn: _Beside, theme: Theme) -> list[Key]:
 
 
 def _slim_panel(
-    frame: Frame, name: str, rows: Envelope, smooth: Envelope, height: int, incidents: Sequence[Incident], log_y: bool
+    shared: SharedAxis,
+    name: str,
+    rows: Envelope,
+    smooth: Envelope,
+    height: int,
+    incidents: Sequence[Incident],
+    log_y: bool,
 ) -> list[Spec]:
     """Learning rate or gradient norm; nothing if the window holds none."""
-    theme, is_rate = frame.theme, name == "rate"
-    whole = is_rate or not frame.whole
+    theme, is_rate = shared.theme, name == "rate"
+    whole = is_rate or not shared.whole
     up = reach_of(rows, log=log_y and not is_rate, whole=whole, zero=True, unit="rate" if is_rate else "number")
     if up is None:
         return []
     y = beside(channel(name, up, grid=True, most=3))
-    layers = spans_of(incidents, frame.x, theme)
+    layers = spans_of(incidents, shared.x, theme)
     if not is_rate:
-        layers += row_layers(frame, rows, y, "norm_low", "norm_high")
-    layers += [line_layer(smooth, y, frame.x, theme), hover(frame, name, TIPS)]
-    layers += [] if is_rate else clipped(rows, up, frame.x, theme, "gradient norm")
+        layers += row_layers(shared, rows, y, "norm_low", "norm_high")
+    layers += [line_layer(smooth, y, shared.x, theme), hover(shared, name, TIPS)]
+    layers += [] if is_rate else clipped(rows, up, shared.x, theme, "gradient norm")
     title = "learning rate" if is_rate else "gradient norm"
-    return [panel(layers, frame.width, height, title=title, theme=theme)]
+    return [panel(layers, shared.width, height, title=title, theme=theme)]
 
 
-def _missing(frame: Frame, loss: NDArray[np.floating]) -> list[Spec]:
+def _missing(shared: SharedAxis, loss: NDArray[np.floating]) -> list[Spec]:
     """A cross at the foot of the panel where rows hold no finite loss."""
-    counts = frame.taken.missing(loss)
+    counts = shared.taken.missing(loss)
     if not counts.any():
         return []
     some = np.flatnonzero(counts)
-    rows = table(x=frame.taken.x[some], rows=counts[some])
-    mark = {"shape": "M-1,-1L1,1M-1,1L1,-1", "size": 22, "color": frame.theme.lost, "strokeWidth": 1.6, "opacity": 1}
+    rows = table(x=shared.taken.x[some], rows=counts[some])
+    mark = {"shape": "M-1,-1L1,1M-1,1L1,-1", "size": 22, "color": shared.theme.lost, "strokeWidth": 1.6, "opacity": 1}
     told = [tip("rows", "rows without a finite loss", ",")]
-    return [layer("point", rows, mark, x=frame.x, y={"value": LOSS_HEIGHT - 6}, tooltip=told)]
+    return [layer("point", rows, mark, x=shared.x, y={"value": LOSS_HEIGHT - 6}, tooltip=told)]
 
 
-def _rows(frame: Frame, taken: dict[str, Envelope]) -> list[Spec]:
+def _rows(shared: SharedAxis, taken: dict[str, Envelope]) -> list[Spec]:
     """The stretches as all panels read them."""
     loss = taken["loss"]
-    columns: Spec = {"x": frame.taken.x, "mean": loss.mean, "low": loss.low, "high": loss.high}
+    columns: Spec = {"x": shared.taken.x, "mean": loss.mean, "low": loss.low, "high": loss.high}
     if "rate" in taken:
         columns["rate"] = taken["rate"].mean
     if "norm" in taken:
         norm = taken["norm"]
         columns |= {"norm": norm.mean, "norm_low": norm.low, "norm_high": norm.high}
-    made: list[Spec] = table(**columns, rows=frame.taken.rows)["values"]
+    made: list[Spec] = table(**columns, rows=shared.taken.rows)["values"]
     return made
 
 
-def _sentence(
-    title: str,
-    frame: Frame,
-    loss: NDArray[np.floating],
-    endings: Sequence[Ending],
-    incidents: Sequence[Incident],
-) -> str:
+def _sentence(title: str, shared: SharedAxis, loss: NDArray[np.floating], beside: Beside) -> str:
     """The picture in words, for those who do not see it."""
-    rows, across = frame.few.of(loss), frame.across
+    rows, across = shared.few.of(loss), shared.across
     fine = np.flatnonzero(np.isfinite(rows.mean))
     said = [f"{title}: loss over {(across.title or '').split('  ')[0]} from {across.low:,.4g} to {across.high:,.4g}"]
     if len(fine):
         first, last = fine[0], fine[-1]
         said.append(f"from {rows.mean[first]:.3f} to {rows.mean[last]:.3f}")
-    said += [f"{each.label}: {each.loss:.3f} (80 %: {each.low:.3f} to {each.high:.3f})" for each in endings]
-    is_open = [each.name for each in incidents if each.is_open]
-    said.append(f"{len(incidents)} incidents" + (f", open: {', '.join(is_open)}" if is_open else ", none open"))
+    said += [f"{each.label}: {each.loss:.3f} (80 %: {each.low:.3f} to {each.high:.3f})" for each in beside.endings]
+    is_open = [each.name for each in beside.incidents if each.is_open]
+    said.append(f"{len(beside.incidents)} incidents" + (f", open: {', '.join(is_open)}" if is_open else ", none open"))
     return "; ".join(said) + "."

@@ -13,6 +13,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.charts.frame import Frame
 from scalewatch.charts.spec import (
     Axis,
     Drawing,
@@ -26,7 +27,7 @@ from scalewatch.charts.spec import (
     table,
     tip,
 )
-from scalewatch.charts.style import Theme, named, ramp, span, theme_of
+from scalewatch.charts.style import Theme, named, ramp, span
 from scalewatch.errors import ConfigError
 
 __all__ = ["Choice", "schedule_comparison"]
@@ -69,16 +70,12 @@ class Choice:
 
 def schedule_comparison(
     choices: Sequence[Choice],
-    *,
-    title: str,
-    subtitle: Sequence[str] = (),
-    dark: bool = False,
-    width: int = 900,
+    frame: Frame,
 ) -> Drawing:
     """Draw schedules against the plan, the best first, and their rates below.
 
     Args:
-        choices: at most 12 are drawn, in the order given. title: headline. subtitle: sentences under it.
+        choices: at most 12 are drawn, in the order given. frame: around it.
         dark: colours. width: of the whole chart [pixels].
 
     Raises:
@@ -91,17 +88,17 @@ def schedule_comparison(
     kept = sorted(fine[:MOST_CHOICES], key=lambda each: each.difference)
     if not kept:
         raise ConfigError("There is nothing to draw: no schedule has a finite outcome.")
-    theme, wide = theme_of(dark), inner_width(width)
+    theme, wide = frame.theme, inner_width(frame.width)
     shades = _shades(kept, theme)
     panels = [_against(kept, shades, theme, wide)]
     if any(len(each.steps) for each in kept):
         panels.append(_rates(kept, shades, theme, wide))
     best = kept[0]
-    said = f"{title}: {len(kept)} schedules; the lowest is {best.name}, ending at {best.final_loss:.3f}"
+    said = f"{frame.title}: {len(kept)} schedules; the lowest is {best.name}, ending at {best.final_loss:.3f}"
     if not best.is_plan:
         said += f", {best.difference:+.4f} nats to the plan (80 %: {best.low:+.4f} to {best.high:+.4f})"
     meta = {"domain": None, "zoomed": False, "sentence": said + "."}
-    return ending(panels, theme, title=title, subtitle=subtitle, width=width, meta=meta, spacing=24)
+    return ending(panels, frame, meta=meta, spacing=24)
 
 
 def _shades(kept: Sequence[Choice], theme: Theme) -> list[tuple[str, list[int]]]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.charts.captions import headline, sentences
+from scalewatch.charts.frame import Frame
 from scalewatch.charts.style import AXIS_LETTERS, LABELS, Theme, Unit, plain, ticks
 
 if TYPE_CHECKING:
@@ -258,25 +259,16 @@ def panel(layers: Sequence[Spec], width: int, height: int, *, title: str = "", t
     return made
 
 
-def ending(
-    panels: Sequence[Spec],
-    theme: Theme,
-    *,
-    title: str,
-    subtitle: Sequence[str],
-    width: int,
-    meta: Spec,
-    spacing: int = 10,
-    **more: Any,
-) -> Drawing:
-    """Return panels under each other with their headline, in the colours of `theme`.
+def ending(panels: Sequence[Spec], frame: Frame, *, meta: Spec, spacing: int = 10, **more: Any) -> Drawing:
+    """Return panels under each other in their frame.
 
     Args:
         meta: what the page that shows it should know: `domain`, `zoomed`, `sentence`. more: parts of the
             specification as they are, such as `params`.
     """
-    head = headline(plain(title), width)
-    said = sentences([plain(sentence) for sentence in subtitle], width)
+    theme, width = frame.theme, frame.width
+    head = headline(plain(frame.title), width)
+    below = sentences([plain(sentence) for sentence in frame.subtitle], width)
     letters: Spec = {"labelColor": theme.text, "titleColor": theme.text, "titleFontWeight": "normal"}
     letters |= {"labelFontSize": AXIS_LETTERS, "titleFontSize": AXIS_LETTERS}
     spec: Spec = {
@@ -285,7 +277,7 @@ def ending(
         "padding": PADDING,
         "title": {
             "text": head,
-            "subtitle": said,
+            "subtitle": below,
             "anchor": "start",
             "fontSize": 17,
             "subtitleFontSize": 12,

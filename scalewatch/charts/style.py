@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.charts.captions import WIDTH, headline, sentences
+from scalewatch.charts.captions import WIDTH
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
-    import altair as alt
+    pass
 
 __all__ = [
     "DARK",
@@ -29,11 +29,12 @@ __all__ = [
     "Ribbon",
     "Theme",
     "axis",
+    "colours",
     "columns",
     "data",
-    "finished",
     "named",
     "note",
+    "on_axes",
     "panel_title",
     "plain",
     "power",
@@ -43,7 +44,6 @@ __all__ = [
     "round_numbers",
     "rows",
     "span",
-    "theme_of",
     "ticks",
 ]
 
@@ -68,14 +68,14 @@ NAME_LETTERS = 40
 @final
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours of a chart, each a hex string: `ink` is the data, `promise` a law, `forecast` what follows from it."""
+    """Colours of a chart, each a hex string: `ink` is the data, `law` a law, `forecast` what follows from it."""
 
     background: str
     ink: str
     text: str
     grey: str
     grid: str
-    promise: str
+    law: str
     forecast: str
     alarm: str
     #: What is lost, and not only in trouble.
@@ -93,7 +93,7 @@ LIGHT = Theme(
     text="#44546a",
     grey="#9aa5b1",
     grid="#dde3ea",
-    promise="#e69f00",
+    law="#e69f00",
     forecast="#0072b2",
     alarm="#d55e00",
     lost="#a3003c",
@@ -106,18 +106,13 @@ DARK = Theme(
     text="#aab6c3",
     grey="#7d8a97",
     grid="#29323d",
-    promise="#f0b23a",
+    law="#f0b23a",
     forecast="#56b4e9",
     alarm="#ff8a5c",
     lost="#ff5c8a",
     reference="#e08ac8",
     stops=("#8a7be0", "#5b93e0", "#2fb3b8", "#4fd08a", "#e8e337"),
 )
-
-
-def theme_of(dark: bool) -> Theme:
-    """Return the dark or the light theme."""
-    return DARK if dark else LIGHT
 
 
 @final
@@ -345,35 +340,24 @@ def named(name: object) -> str:
     return text if len(text) <= NAME_LETTERS else text[: NAME_LETTERS - 1] + "…"
 
 
-def finished(
-    chart: Any, theme: Theme, *, title: str, subtitle: Sequence[str] = (), width: int = WIDTH
-) -> alt.TopLevelMixin:
-    """Return a chart with its headline, each sentence under it wrapped, in the colours of `theme`."""
+def on_axes(x_field: str, x: dict[str, Any], y_field: str, y: dict[str, Any]) -> dict[str, Any]:
+    """Return where a mark stands: the channels that read two fields on the axes `x` and `y`."""
     import altair as alt
 
-    head = alt.TitleParams(
-        headline(title, width),
-        subtitle=sentences(subtitle, width),
-        anchor="start",
-        fontSize=17,
-        subtitleFontSize=12,
-        offset=10,
-        limit=width + 40,
-    )
-    words: dict[str, Any] = {"labelColor": theme.text, "titleColor": theme.text, "titleFontWeight": "normal"}
-    words |= {"labelFontSize": AXIS_LETTERS, "titleFontSize": AXIS_LETTERS}
-    # at once: altair copies a chart at each call
-    config = alt.Config(
-        background=theme.background,
-        font="Inter, Helvetica, Arial, sans-serif",
-        padding=14,
-        view=alt.ViewConfig(stroke=None),
-        axis=alt.AxisConfig(**words, domainColor=theme.grey, tickColor=theme.grey, gridColor=theme.grid),
-        title=alt.TitleConfig(color=theme.ink, subtitleColor=theme.text),
-        legend=alt.LegendConfig(**words),
-    )
-    styled: alt.TopLevelMixin = chart.properties(title=head, config=config)
-    return styled
+    return {"x": alt.X(f"{x_field}:Q", **x), "y": alt.Y(f"{y_field}:Q", **y)}
+
+
+def colours(field: str, shades: Sequence[tuple[str, str]], **legend: Any) -> Any:
+    """Return the channel that gives each value of a field its colour, and says so in a legend.
+
+    Args:
+        field: of the rows. shades: (value, colour) in the order of the legend. legend: its options, such as `title`.
+    """
+    import altair as alt
+
+    scale = alt.Scale(domain=[name for name, _ in shades], range=[shade for _, shade in shades])
+    shown = alt.Legend(**({"title": None} | legend))
+    return alt.Color(f"{field}:N", sort=None, scale=scale, legend=shown)
 
 
 def panel_title(text: str, theme: Theme) -> Any:

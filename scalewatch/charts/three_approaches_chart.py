@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import halo_text, interval_bars
-from scalewatch.charts.style import Theme, axis, finished, named, power, quantity, rows, span, theme_of
+from scalewatch.charts.style import Theme, axis, named, on_axes, power, quantity, rows, span
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,11 +80,9 @@ class Answer:
 
 def three_approaches(
     answers: Sequence[Answer],
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
     target_flops: float | None = None,
-    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw the approaches side by side.
 
@@ -91,14 +90,13 @@ def three_approaches(
         answers: one for each approach, at most six.
         title: headline. subtitle: sentences under it, such as where they disagree.
         target_flops: budget [FLOP] that the runs are to be planned for; None: 100 times the largest.
-        dark: colours for a dark page.
 
     Raises:
         ConfigError: if no approach has an answer.
     """
     import altair as alt
 
-    theme = theme_of(dark)
+    theme = frame.theme
     few = list(answers)[:MOST_ANSWERS]
     known = [answer for answer in few if answer.exponent is not None]
     if not known:
@@ -108,7 +106,7 @@ def three_approaches(
         raise ConfigError("`flops` of an answer must be the least and the most compute it rests on.")
     goal = target_flops if target_flops is not None else max(reach) * BEYOND
     # an approach has its colour, whether or not the others have an answer
-    shades = [theme.alarm, theme.ink, theme.forecast, theme.promise, *theme.stops]
+    shades = [theme.alarm, theme.ink, theme.forecast, theme.law, *theme.stops]
     shades = [shade for shade, answer in zip(shades, few, strict=False) if answer.exponent is not None]
     colour = alt.Color(
         "approach:N",
@@ -119,10 +117,9 @@ def three_approaches(
     )
     none = [f"{named(a.label)} has no answer. {a.why_none}".strip() for a in answers if a.exponent is None]
     where = "" if target_flops is not None else f" ({BEYOND:g} times the largest run)"
-    notes = [*subtitle, _apart(known, goal, where), *none]
     left = _exponents(known, colour, theme)
     right = _sizes(known, (min(reach), max(goal, max(reach))), goal, colour, theme)
-    return finished(alt.hconcat(left, right, spacing=24), theme, title=title, subtitle=notes)
+    return finished(alt.hconcat(left, right, spacing=24), frame.noting(_apart(known, goal, where), *none))
 
 
 def _apart(known: Sequence[Answer], goal: float, where: str) -> str:
@@ -192,7 +189,7 @@ def _sizes(known: Sequence[Answer], reach: tuple[float, float], goal: float, col
     for answer, (low, high) in zip(known, bands, strict=True):
         band = alt.Chart(rows(x=grid, low=low, high=high, approach=[named(answer.label)] * len(grid)))
         area = band.mark_area(opacity=0.16, clip=True)
-        layers.append(area.encode(x=alt.X("x:Q", **x), y=alt.Y("low:Q", **y), y2="high:Q", color=colour))
+        layers.append(area.encode(**on_axes("x", x, "low", y), y2="high:Q", color=colour))
     # each thinner than the one below it, so that answers that agree are all seen
     thick = np.linspace(4.0, 1.8, len(known)).tolist()
     for answer, line, width in zip(known, lines, thick, strict=True):
@@ -207,7 +204,7 @@ def _sizes(known: Sequence[Answer], reach: tuple[float, float], goal: float, col
             mark = one.mark_line(
                 strokeWidth=width * (1 if inside else 0.45), clip=True, strokeDash=[1, 0] if inside else [5, 3]
             )
-            layers.append(mark.encode(x=alt.X("x:Q", **x), y=alt.Y("size:Q", **y), color=colour))
+            layers.append(mark.encode(**on_axes("x", x, "size", y), color=colour))
     rule = alt.Chart(rows(x=[goal])).mark_rule(color=theme.grey, strokeDash=[2, 2])
     layers.insert(0, rule.encode(x=alt.X("x:Q", **x)))
     return alt.layer(*layers).properties(width=RIGHT, height=HEIGHT)

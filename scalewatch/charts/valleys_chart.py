@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import Placed, evenly, placed_layers
 from scalewatch.charts.style import (
     LOSS_TITLE,
     WIDTH,
     Theme,
     axis,
+    colours,
     columns,
     data,
-    finished,
     note,
+    on_axes,
     power,
     ramp,
     rows,
     span,
-    theme_of,
 )
 from scalewatch.errors import ConfigError
 
@@ -70,41 +71,35 @@ class Valley:
 
 def valleys(
     lines: Sequence[Valley],
+    frame: Frame,
     *,
-    title: str,
-    subtitle: Sequence[str] = (),
     parameters: ArrayLike = (),
     loss: ArrayLike = (),
     flops: ArrayLike = (),
     here: Placed | None = None,
-    dark: bool = False,
 ) -> alt.TopLevelMixin:
     """Draw the valleys of a law.
 
     Args:
         lines: the valleys.
-        title: headline. subtitle: sentences under it.
+        frame: around it.
         parameters, loss, flops: of finished runs that may be held against the law, shape (n,) each.
         here: a run to point out, at its end or at what the law says of it.
-        dark: colours for a dark page.
 
     Raises:
         ConfigError: if there is no valley.
     """
     import altair as alt
 
-    theme = theme_of(dark)
+    theme = frame.theme
     few = [v for v in evenly(sorted(lines, key=lambda v: v.flops), MOST_VALLEYS) if np.isfinite(v.loss).any()]
     if not few:
         raise ConfigError("There is no valley to draw: give budgets for which the law has a loss.")
     runs = columns("runs", parameters=parameters, loss=loss, flops=flops)[0] if np.size(loss) else [np.zeros(0)] * 3
     labels = [power(valley.flops) for valley in few]
-    colour = alt.Color(
-        "budget:N",
-        sort=None,
-        scale=alt.Scale(domain=labels, range=ramp(len(labels), theme)),
-        legend=alt.Legend(title="compute  [FLOP]", orient="right", symbolType="stroke", symbolStrokeWidth=3),
-    )
+    shades = list(zip(labels, ramp(len(labels), theme), strict=True))
+    legend = {"title": "compute  [FLOP]", "symbolType": "stroke", "symbolStrokeWidth": 3}
+    colour = colours("budget", shades, orient="right", **legend)
     limits = _limits(few, runs, here)
     x = axis(*span(*[v.parameters for v in few], room=0.0), "parameters", unit="count", most=9)
     y = axis(*limits, LOSS_TITLE, unit="loss", grid=True)
@@ -114,7 +109,7 @@ def valleys(
     if here is not None:
         layers += placed_layers(here, (here.parameters, x), (here.loss, y), theme, name=True)
     chart = alt.layer(*layers).properties(width=INNER, height=HEIGHT)
-    return finished(chart, theme, title=title, subtitle=subtitle)
+    return finished(chart, frame)
 
 
 def _limits(lines: Sequence[Valley], runs: Sequence[Floats], here: Placed | None) -> tuple[float, float]:
@@ -141,7 +136,7 @@ def _lines(
         ]
         if points:
             mark = alt.Chart(data(points)).mark_line(strokeWidth=3.5 if thick else 1.7, clip=True)
-            layers.append(mark.encode(x=alt.X("size:Q", **x), y=alt.Y("loss:Q", **y), color=colour))
+            layers.append(mark.encode(**on_axes("size", x, "loss", y), color=colour))
     return alt.layer(*layers)
 
 
@@ -158,10 +153,10 @@ def _bottoms(lines: Sequence[Valley], x: dict[str, Any], y: dict[str, Any], them
     if not ends:
         return []
     base = alt.Chart(rows(size=[end[0] for end in ends], loss=[end[1] for end in ends]))
-    at = {"x": alt.X("size:Q", **x), "y": alt.Y("loss:Q", **y)}
-    dashed = base.mark_line(strokeWidth=2, strokeDash=[6, 3], color=theme.promise, clip=True)
-    dots = base.mark_circle(size=46, opacity=1, color=theme.promise, clip=True)
-    return [dashed.encode(**at), dots.encode(**at), note(BOTTOMS, theme.promise, theme, right=INNER)]
+    at = on_axes("size", x, "loss", y)
+    dashed = base.mark_line(strokeWidth=2, strokeDash=[6, 3], color=theme.law, clip=True)
+    dots = base.mark_circle(size=46, opacity=1, color=theme.law, clip=True)
+    return [dashed.encode(**at), dots.encode(**at), note(BOTTOMS, theme.law, theme, right=INNER)]
 
 
 def _runs(

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.charts.decimate import STRETCHES, Cut, Envelope, cut
+from scalewatch.charts.frame import Frame
 from scalewatch.charts.spec import Axis, Spec, channel, inner_width, layer, table, tip
 from scalewatch.charts.style import Theme, Unit
 from scalewatch.errors import ConfigError
 
 __all__ = [
     "SMOOTH",
+    "STEPS",
     "TITLES",
-    "Frame",
+    "RunAxis",
+    "SharedAxis",
     "XUnit",
-    "frame_of",
     "hover",
     "label_last",
     "line_layer",
     "params_of",
     "row_layers",
+    "shared_axis",
 ]
 
 Floats = NDArray[np.float64]
@@ -49,7 +53,27 @@ TITLES: dict[str, tuple[str, Unit, str]] = {
 
 
 @final
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RunAxis:
+    """The x axis of a run, as somebody wants it.
+
+    Attributes:
+        unit: steps, tokens, flops or hours. window: from, to; infinite for an open end; None for all.
+        end: planned end, in that unit. log: logarithmic.
+    """
+
+    unit: XUnit = "steps"
+    window: tuple[float, float] | None = None
+    end: float | None = None
+    log: bool = False
+
+
+#: Optimizer steps, all of them.
+STEPS = RunAxis()
+
+
+@final
+class SharedAxis(NamedTuple):
     """What panels over one axis share.
 
     Attributes:
@@ -67,40 +91,31 @@ class Frame(NamedTuple):
     few: Cut
 
 
-def frame_of(
-    at: Floats,
-    unit: XUnit,
-    window: tuple[float, float] | None,
-    end: float | None,
-    *,
-    log: bool,
-    theme: Theme,
-    width: int,
-) -> Frame:
+def shared_axis(at: Floats, axis: RunAxis, frame: Frame) -> SharedAxis:
     """Return the axis of some rows, and the rows cut into what can be drawn.
 
     Args:
-        at: place of each row, shape (n,), never falling. unit: of it. window: from, to; None for all.
-        end: of the plan. log: a logarithmic axis. width: of the whole chart [pixels].
+        at: place of each row, shape (n,), never falling. axis: what was asked of it. frame: around the panels.
 
     Raises:
         ConfigError: if the places are none.
     """
     if at.ndim != 1 or not np.isfinite(at[[0, -1]] if len(at) else at).all() or (len(at) > 1 and at[-1] < at[0]):
         raise ConfigError(f"`x` must be places that never fall, of shape (n,) (got {at.shape}).")
-    title, labels, _ = TITLES[unit]
-    low, high = _across(at, window, end, log)
-    across = Axis(low, high, log, labels, title)
-    taken, few = cut(at, low, high, log=log), cut(at, low, high, log=log, stretches=SMOOTH)
+    title, labels, _ = TITLES[axis.unit]
+    low, high = _across(at, axis)
+    across = Axis(low, high, axis.log, labels, title)
+    taken, few = cut(at, low, high, log=axis.log), cut(at, low, high, log=axis.log, stretches=SMOOTH)
     x = channel("x", across, labels=False)
-    return Frame(theme, unit, across, x, inner_width(width), window is None, taken, few)
+    return SharedAxis(frame.theme, axis.unit, across, x, inner_width(frame.width), axis.window is None, taken, few)
 
 
-def _across(at: Floats, window: tuple[float, float] | None, end: float | None, log: bool) -> tuple[float, float]:
+def _across(at: Floats, axis: RunAxis) -> tuple[float, float]:
     """Ends of the x axis."""
+    window, log = axis.window, axis.log
     fine = at[at > 0] if log else at
     first, last = (float(fine[0]), float(fine[-1])) if len(fine) else (1.0, 2.0)
-    far = max(last, end or last)
+    far = max(last, axis.end or last)
     if window is None:
         low = max(first, last / LOG_SPAN) if log else min(first, 0.0)
         high = far * (far / low) ** RIGHT if log else far + RIGHT * (far - low)
@@ -112,20 +127,20 @@ def _across(at: Floats, window: tuple[float, float] | None, end: float | None, l
     return low, high
 
 
-def row_layers(frame: Frame, rows: Envelope, y: Spec, low: str, high: str) -> list[Spec]:
+def row_layers(shared: SharedAxis, rows: Envelope, y: Spec, low: str, high: str) -> list[Spec]:
     """Return what single rows did: from the least to the greatest of each stretch, or each row where they are few.
 
     Args:
         rows: the column in stretches. y: its channel. low, high: what the data of the chart, `rows`, calls its ends.
     """
-    shade = frame.theme.grey
-    if len(frame.taken.first) > SMOOTH and int(frame.taken.rows.max()) == 1:
+    shade = shared.theme.grey
+    if len(shared.taken.first) > SMOOTH and int(shared.taken.rows.max()) == 1:
         mark: Spec = {"color": shade, "strokeWidth": 1, "opacity": 0.75}
-        return [layer("line", {"name": "rows"}, mark, x=frame.x, y={**y, "field": high})]
+        return [layer("line", {"name": "rows"}, mark, x=shared.x, y={**y, "field": high})]
     if np.array_equal(rows.low, rows.high, equal_nan=True):
         return []
-    mark = {"color": shade, "strokeOpacity": 0.6, "strokeWidth": max(1.0, frame.width / STRETCHES)}
-    return [layer("rule", {"name": "rows"}, mark, x=frame.x, y={**y, "field": low}, y2={"field": high})]
+    mark = {"color": shade, "strokeOpacity": 0.6, "strokeWidth": max(1.0, shared.width / STRETCHES)}
+    return [layer("rule", {"name": "rows"}, mark, x=shared.x, y={**y, "field": low}, y2={"field": high})]
 
 
 def line_layer(
@@ -144,18 +159,18 @@ def line_layer(
     return layer("line", table(x=rows.steps[kept], **{y["field"]: rows.mean[kept]}), mark, x=x, y=y, **more)
 
 
-def hover(frame: Frame, name: str, tips: Sequence[Spec]) -> Spec:
+def hover(shared: SharedAxis, name: str, tips: Sequence[Spec]) -> Spec:
     """Return a hair line at the stretch nearest to the pointer, in all panels, with what is known of it."""
     by = {"condition": {"param": "hover", "empty": False, "value": 0.7}, "value": 0}
-    mark: Spec = {"color": frame.theme.grey, "strokeWidth": 1}
-    first = tip("x", (frame.across.title or "").split("  ")[0], TITLES[frame.unit][2])
+    mark: Spec = {"color": shared.theme.grey, "strokeWidth": 1}
+    first = tip("x", (shared.across.title or "").split("  ")[0], TITLES[shared.unit][2])
     told = [first, *tips, tip("rows", "rows", ",")]
-    return {"name": name, **layer("rule", {"name": "rows"}, mark, x=frame.x, opacity=by, tooltip=told)}
+    return {"name": name, **layer("rule", {"name": "rows"}, mark, x=shared.x, opacity=by, tooltip=told)}
 
 
-def label_last(panels: Sequence[Spec], frame: Frame) -> None:
+def label_last(panels: Sequence[Spec], shared: SharedAxis) -> None:
     """Give the lowest panel, and it alone, the labels of the x axis."""
-    labelled = channel("x", frame.across)
+    labelled = channel("x", shared.across)
     for each in panels[-1]["layer"]:
         if each["encoding"].get("x", {}).get("field") == "x":
             each["encoding"]["x"] = labelled

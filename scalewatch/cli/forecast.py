@@ -295,7 +295,7 @@ def _label(chosen: BacktestRow) -> str:
 
 
 def _draw(past: RunHistory, chosen: BacktestRow, truth: float | None, out: Path) -> None:
-    from scalewatch.charts import Band, loss_against_law, save_chart
+    from scalewatch.charts import Band, Frame, loss_against_law, save_chart
 
     band = None
     if chosen.forecast is not None and not chosen.void:
@@ -303,9 +303,7 @@ def _draw(past: RunHistory, chosen: BacktestRow, truth: float | None, out: Path)
         steps = steps[steps >= chosen.step]
         if len(steps) > 1:
             band = Band(_label(chosen), steps, *chosen.forecast.curve(steps))
-    drawn = loss_against_law(
-        past.steps, past.losses, title=past.name, subtitle=_sentences(past, chosen, truth), forecast=band
-    )
+    drawn = loss_against_law(past.steps, past.losses, Frame(past.name, _sentences(past, chosen, truth)), forecast=band)
     save_chart(drawn, out)
     typer.echo(f"{out}: written.", err=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scalewatch.advice import Advice
-from scalewatch.charts import Band, loss_against_law, save_chart
+from scalewatch.charts import Band, Frame, loss_against_law, save_chart
 from scalewatch.charts.style import DARK, LIGHT, Theme
 from scalewatch.cli.replay import forecast_text, loss_text
 from scalewatch.errors import ConfigError
@@ -218,12 +218,11 @@ def _picture(run: ReplayedRun) -> str:
             chart = loss_against_law(
                 run.curve.steps,
                 losses,
-                title="",
-                promise=promise,
+                Frame("", dark=dark),
+                baseline=promise,
                 forecast=coming,
                 findings=pages,
                 log_axes=log_axes,
-                dark=dark,
             )
         except ConfigError as fault:
             if "extra" in str(fault):

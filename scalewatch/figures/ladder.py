@@ -79,7 +79,7 @@ def ladder_of_points(fit: Fit[Chinchilla], goal: Goal | None, dark: bool) -> Any
     Raises:
         FitError: if there is one size only, or no interval for the target.
     """
-    from scalewatch.charts import Target, ladder
+    from scalewatch.charts import Frame, Target, ladder
     from scalewatch.charts.style import quantity
     from scalewatch.laws.size import Parameters
 
@@ -121,13 +121,11 @@ def ladder_of_points(fit: Fit[Chinchilla], goal: Goal | None, dark: bool) -> Any
     return ladder(
         size[best],
         loss[best],
-        title=_title(law, size[best], loss[best], target),
-        subtitle=notes,
+        Frame(_title(law, size[best], loss[best], target), notes, dark=dark),
         law=law,
         target=target,
         other_parameters=size[others],
         other_loss=loss[others],
-        dark=dark,
     )
 
 
@@ -137,7 +135,7 @@ def ladder_of_curves(law: CurveLaw, curves: Sequence[Curve], goal: Goal | None, 
     Raises:
         FitError: if there is one size only, or sizes or the tokens of the target are not known.
     """
-    from scalewatch.charts import Target, ladder
+    from scalewatch.charts import Frame, Target, ladder
 
     sizes, loss, walk, annealed, tokens = _ends_of_curves(law, curves)
     best, others = _rungs(np.log(sizes), loss)
@@ -161,13 +159,11 @@ def ladder_of_curves(law: CurveLaw, curves: Sequence[Curve], goal: Goal | None, 
     return ladder(
         sizes[best],
         loss[best],
-        title=_title(ribbon, sizes[best], loss[best], target),
-        subtitle=notes,
+        Frame(_title(ribbon, sizes[best], loss[best], target), notes, dark=dark),
         law=ribbon,
         target=target,
         other_parameters=sizes[others],
         other_loss=loss[others],
-        dark=dark,
     )
 
 

@@ -132,7 +132,7 @@ def collapse_of_curves(
     Raises:
         FitError: if they are of fewer than two sizes.
     """
-    from scalewatch.charts import NormalisedCurve, collapse
+    from scalewatch.charts import Frame, NormalisedCurve, collapse
     from scalewatch.laws.collapse import CollapseRun, measure_collapse
 
     runs, compute = [], []
@@ -153,12 +153,10 @@ def collapse_of_curves(
     notes = [f"{measured.runs} runs of {measured.sizes} sizes; L0 = {measured.floor:.3f} nats/token.", *measured.notes]
     return collapse(
         drawn,
-        title=_apart(measured),
-        subtitle=notes,
+        Frame(_apart(measured), notes, dark=dark),
         progress=measured.progress,
         deviation=measured.deviation,
         noise_floor=measured.noise_floor,
         here=None if here is None else here.normalised(measured.floor),
         here_label="" if here is None else here.label,
-        dark=dark,
     )

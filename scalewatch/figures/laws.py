@@ -117,7 +117,7 @@ def _in_valleys(fit: Fit[Chinchilla]) -> bool:
 
 
 def _isoflop(fit: Fit[Chinchilla], dark: bool) -> Any:
-    from scalewatch.charts import Minima, Ribbon, isoflop
+    from scalewatch.charts import Frame, Minima, Ribbon, isoflop
     from scalewatch.fitting.isoflop import allocation_fit, bottoms, budget_of_each
     from scalewatch.laws.size import Parameters
 
@@ -150,12 +150,10 @@ def _isoflop(fit: Fit[Chinchilla], dark: bool) -> Any:
         size,
         loss,
         flops,
-        title=f"The best size grows as C^{made.exponent:.3f} ({within(low, high, '{:.3f}'.format)})",
-        subtitle=notes,
+        Frame(f"The best size grows as C^{made.exponent:.3f} ({within(low, high, '{:.3f}'.format)})", notes, dark=dark),
         budgets=budget_of_each(Parameters(size, points.kind), flops),
         minima=minima,
         allocation=line,
-        dark=dark,
     )
 
 
@@ -178,7 +176,7 @@ def _best_size(fit: Fit[Chinchilla], flops: float) -> str:
 
 
 def _isoloss(fit: Fit[Chinchilla], dark: bool) -> Any:
-    from scalewatch.charts import Contour, isoloss
+    from scalewatch.charts import Contour, Frame, isoloss
     from scalewatch.laws.size import Parameters
 
     law, points = fit.law, fit.points
@@ -198,18 +196,16 @@ def _isoloss(fit: Fit[Chinchilla], dark: bool) -> Any:
     frontier = _frontier(fit, np.geomspace(flops.min() / 2, 2 * flops.max(), GRID))
     return isoloss(
         contours,
-        title=_best_size(fit, float(flops.max())),
-        subtitle=law_sentences(fit),
+        Frame(_best_size(fit, float(flops.max())), law_sentences(fit), dark=dark),
         frontier=frontier,
         flops=flops,
         parameters=size,
         loss=loss,
-        dark=dark,
     )
 
 
 def _compute(fit: Fit[Chinchilla], dark: bool) -> Any:
-    from scalewatch.charts import loss_against_compute
+    from scalewatch.charts import Frame, loss_against_compute
     from scalewatch.charts.style import power
 
     points = fit.points
@@ -220,13 +216,11 @@ def _compute(fit: Fit[Chinchilla], dark: bool) -> Any:
     law = law_ribbon("best at this compute", grid, told.loss, told.low, told.high)
     ends = within(float(law.low[-1]), float(law.high[-1]), "{:.3f}".format)
     title = f"With {power(float(grid[-1]))} FLOP, the law reaches {float(law.mid[-1]):.3f} nats/token ({ends})"
-    return loss_against_compute(
-        flops, np.exp(points.log_loss), title=title, subtitle=law_sentences(fit), law=law, dark=dark
-    )
+    return loss_against_compute(flops, np.exp(points.log_loss), Frame(title, law_sentences(fit), dark=dark), law=law)
 
 
 def _residuals(fit: Fit[Chinchilla], names: Sequence[str], dark: bool) -> Any:
-    from scalewatch.charts import residuals
+    from scalewatch.charts import Frame, residuals
 
     points = fit.points
     farthest = 100 * float(fit.residuals[np.argmax(np.abs(fit.residuals))])
@@ -239,12 +233,14 @@ def _residuals(fit: Fit[Chinchilla], names: Sequence[str], dark: bool) -> Any:
         np.exp(points.log_tokens),
         np.exp(points.log_flops),
         100 * fit.residuals,
-        title=f"Runs lie {100 * fit.scale:.2g} % off the law (one standard deviation), the farthest {farthest:+.2g} %",
-        subtitle=notes,
+        Frame(
+            f"Runs lie {100 * fit.scale:.2g} % off the law (one standard deviation), the farthest {farthest:+.2g} %",
+            notes,
+            dark=dark,
+        ),
         scale_percent=100 * fit.scale,
         outliers=fit.outliers,
         names=names,
-        dark=dark,
     )
 
 
@@ -259,14 +255,14 @@ def _why(result: ApproachResult) -> str:
 
 def approaches_chart(found: Comparison, *, target_flops: float | None, dark: bool) -> Any:
     """Return the page that puts the approaches side by side."""
-    from scalewatch.charts import Answer, three_approaches
+    from scalewatch.charts import Answer, Frame, three_approaches
 
     answers = [Answer(str(r.approach), r.exponent, r.low, r.high, r.log_scale, r.flops, _why(r)) for r in found.results]
     # the headline holds the status; what is said of single approaches stands in the terminal
     notes = [*found.disagreements, *found.cautions]
     if not notes:
         notes = [found.status]
-    return three_approaches(answers, title=_verdict(found), subtitle=notes, target_flops=target_flops, dark=dark)
+    return three_approaches(answers, Frame(_verdict(found), notes, dark=dark), target_flops=target_flops)
 
 
 def _verdict(found: Comparison) -> str:

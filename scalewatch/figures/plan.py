@@ -24,7 +24,7 @@ POINTS, CONTOURS, SIZES = 40, 5, 240
 
 def plan_chart(surface: AbstractLossModel, plan: Plan, *, dark: bool) -> Any:
     """Return the chart of a plan: isoLoss lines with the frontier, its interval, and the plan's sizes on them."""
-    from scalewatch.charts import isoloss
+    from scalewatch.charts import Frame, isoloss
     from scalewatch.figures.loss_lines import best_sizes, contours_of, log_pair
     from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
     from scalewatch.plan import frontier
@@ -50,13 +50,11 @@ def plan_chart(surface: AbstractLossModel, plan: Plan, *, dark: bool) -> Any:
     x, y, z = np.array(shown).T
     return isoloss(
         contours,
-        title=_title(plan),
-        subtitle=(plan.law.label + ".", *_fault(plan), _flatness(plan)),
+        Frame(_title(plan), (plan.law.label + ".", *_fault(plan), _flatness(plan)), dark=dark),
         frontier=replace(line, high=np.minimum(line.high, math.exp(size[-1]))),
         flops=x,
         parameters=y,
         loss=z,
-        dark=dark,
     )
 
 

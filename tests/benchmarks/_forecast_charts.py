@@ -11,7 +11,8 @@ from _forecast_tables import by_source, coverage, error, mean_of_sources
 from _forecast_told import LEVELS, OURS, Told
 
 from scalewatch.charts import save_chart
-from scalewatch.charts.style import Theme, data, finished, theme_of
+from scalewatch.charts.frame import Frame, finished
+from scalewatch.charts.style import DARK, LIGHT, Theme, data
 
 MODES = {"own": "the run alone", "ladder": "with a ladder of smaller runs"}
 #: Shapes that tell sources apart without a colour.
@@ -24,7 +25,7 @@ def draw(told: Sequence[Told], folder: Path) -> list[Path]:
     for dark in (False, True):
         ending = "dark" if dark else "light"
         for name, make in (("calibration", calibration), ("error", error_against_progress)):
-            files.append(save_chart(make(told, theme_of(dark)), folder / f"forecast-{name}-{ending}.png"))
+            files.append(save_chart(make(told, DARK if dark else LIGHT), folder / f"forecast-{name}-{ending}.png"))
     return files
 
 
@@ -51,12 +52,14 @@ def calibration(told: Sequence[Told], theme: Theme) -> Any:
     chart = alt.hconcat(*panels, spacing=36)
     return finished(
         chart,
-        theme,
-        title="How often the forecast's interval held the outcome",
-        subtitle=[
-            f"{runs} public runs, asked at {asked}.",
-            "On the dashed line an interval holds what it says; below it is too narrow. Thick: mean over sources.",
-        ],
+        Frame(
+            "How often the forecast's interval held the outcome",
+            [
+                f"{runs} public runs, asked at {asked}.",
+                "On the dashed line an interval holds what it says; below it is too narrow. Thick: mean over sources.",
+            ],
+            dark=theme is DARK,
+        ),
     )
 
 
@@ -69,7 +72,7 @@ def _calibration_panel(
     ideal = alt.Chart(data([{"nominal": 40, "observed": 40}, {"nominal": 100, "observed": 100}]))
     base = alt.Chart(data(rows)).encode(x=x, y=y)
     layers = [
-        ideal.mark_line(color=theme.promise, strokeDash=[6, 3], strokeWidth=1.5).encode(x=x, y=y),
+        ideal.mark_line(color=theme.law, strokeDash=[6, 3], strokeWidth=1.5).encode(x=x, y=y),
         base.mark_line(color=theme.grey, strokeWidth=1).encode(detail="source:N"),
         base.mark_point(color=theme.ink, size=52, strokeWidth=1.5, filled=False, opacity=1).encode(shape=shape),
         alt.Chart(data(mean)).mark_line(color=theme.forecast, strokeWidth=3).encode(x=x, y=y),
@@ -81,7 +84,7 @@ def error_against_progress(told: Sequence[Told], theme: Theme) -> Any:
     """Mean absolute error over sources at each tenth, a line a forecaster."""
     who = list(dict.fromkeys(each.who for each in told))
     fractions = sorted({each.fraction for each in told})
-    colours = dict(zip(who, (theme.forecast, theme.grey, theme.alarm, theme.promise), strict=False))
+    colours = dict(zip(who, (theme.forecast, theme.grey, theme.alarm, theme.law), strict=False))
     values = []
     for mode in MODES:
         for name in who:
@@ -107,9 +110,9 @@ def error_against_progress(told: Sequence[Told], theme: Theme) -> Any:
         panels.append(panel.properties(width=300, height=300, title=MODES[mode]))
     return finished(
         alt.hconcat(*panels, spacing=36),
-        theme,
-        title="How far off the forecast of the final loss is",
-        subtitle=[
-            f"Mean over {len(by_source(told))} sources of the mean absolute error, by how much of the run was seen."
-        ],
+        Frame(
+            "How far off the forecast of the final loss is",
+            [f"Mean over {len(by_source(told))} sources of the mean absolute error, by how much of the run was seen."],
+            dark=theme is DARK,
+        ),
     )

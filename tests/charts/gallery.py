@@ -35,7 +35,7 @@ def isoflop(name: str, *, dark: bool = False) -> Any:
     best = np.sqrt(budgets / 120)
     minima = charts.Minima(budgets, best, 0.8 * best, 1.25 * best, np.linspace(3.5, 2.2, 12))
     line = charts.Ribbon(name, budgets, best, 0.9 * best, 1.1 * best)
-    return charts.isoflop(size, loss, flops, title=name, subtitle=[name], minima=minima, allocation=line, dark=dark)
+    return charts.isoflop(size, loss, flops, charts.Frame(name, [name], dark=dark), minima=minima, allocation=line)
 
 
 def isoloss(name: str, *, dark: bool = False) -> Any:
@@ -49,7 +49,7 @@ def isoloss(name: str, *, dark: bool = False) -> Any:
     x = np.geomspace(1e17, 1e21, 40)
     frontier = charts.Ribbon(name, x, np.sqrt(x / 120), 0.9 * np.sqrt(x / 120), 1.1 * np.sqrt(x / 120))
     return charts.isoloss(
-        levels, title=name, subtitle=[name], frontier=frontier, flops=flops, parameters=size, loss=loss, dark=dark
+        levels, charts.Frame(name, [name], dark=dark), frontier=frontier, flops=flops, parameters=size, loss=loss
     )
 
 
@@ -59,7 +59,7 @@ def loss_against_compute(name: str, *, dark: bool = False) -> Any:
     x = np.geomspace(1e17, 1e22, 200)
     mid = 1.8 + 3e3 * x**-0.18
     law = charts.Ribbon(name, x, mid, 0.98 * mid, 1.02 * mid)
-    return charts.loss_against_compute(flops, loss, title=name, subtitle=[name], law=law, dark=dark)
+    return charts.loss_against_compute(flops, loss, charts.Frame(name, [name], dark=dark), law=law)
 
 
 def residuals(name: str, *, dark: bool = False) -> Any:
@@ -72,12 +72,10 @@ def residuals(name: str, *, dark: bool = False) -> Any:
         tokens,
         flops,
         percent,
-        title=name,
-        subtitle=[name],
+        charts.Frame(name, [name], dark=dark),
         scale_percent=1.0,
         outliers=[3, 7],
         names=[name] * len(loss),
-        dark=dark,
     )
 
 
@@ -91,13 +89,11 @@ def ladder(name: str, *, dark: bool = False) -> Any:
     return charts.ladder(
         size,
         loss,
-        title=name,
-        subtitle=[name],
+        charts.Frame(name, [name], dark=dark),
         law=law,
         target=target,
         other_parameters=size,
         other_loss=1.05 * loss,
-        dark=dark,
     )
 
 
@@ -111,13 +107,7 @@ def collapse(name: str, *, dark: bool = False) -> Any:
     ]
     at = np.linspace(0.02, 1.0, 900)
     return charts.collapse(
-        curves,
-        title=name,
-        subtitle=[name],
-        progress=at,
-        deviation=0.1 * (1 - at),
-        noise_floor=0.02 + 0 * at,
-        dark=dark,
+        curves, charts.Frame(name, [name], dark=dark), progress=at, deviation=0.1 * (1 - at), noise_floor=0.02 + 0 * at
     )
 
 
@@ -128,7 +118,7 @@ def three_approaches(name: str, *, dark: bool = False) -> Any:
         charts.Answer(f"2 {name}", None, -math.inf, math.inf, math.nan, (math.nan, math.nan), name),
         charts.Answer(f"3 {name}", 0.54, 0.52, math.inf, math.log(7e9) - 0.54 * math.log(1e21), (1e17, 1e21)),
     ]
-    return charts.three_approaches(answers, title=name, subtitle=[name], dark=dark)
+    return charts.three_approaches(answers, charts.Frame(name, [name], dark=dark))
 
 
 def loss_against_law(name: str, *, dark: bool = False) -> Any:
@@ -141,7 +131,7 @@ def loss_against_law(name: str, *, dark: bool = False) -> Any:
         Finding(kind=Kind.SPIKE, severity=Severity.WARNING, step=at, start_step=at, message=name)
         for at in (500, 60_000)
     ]
-    return charts.loss_against_law(step, loss, title=name, subtitle=[name], promise=band, findings=pages, dark=dark)
+    return charts.loss_against_law(step, loss, charts.Frame(name, [name], dark=dark), baseline=band, findings=pages)
 
 
 def valleys(name: str, *, dark: bool = False) -> Any:
@@ -154,7 +144,7 @@ def valleys(name: str, *, dark: bool = False) -> Any:
     ]
     here = charts.Placed(name, 3e19, 4e8, 2.6, 2.5, 2.7)
     return charts.valleys(
-        lines, title=name, subtitle=[name], parameters=size, loss=loss, flops=flops, here=here, dark=dark
+        lines, charts.Frame(name, [name], dark=dark), parameters=size, loss=loss, flops=flops, here=here
     )
 
 
@@ -185,21 +175,23 @@ def run_panel(name: str, *, dark: bool = False) -> Any:
     most = 2.0 + 8.0 * ahead**-0.4
     others = [charts.OtherRun(f"{place} {name}", step, loss * (1 + 0.02 * place)) for place in range(8)]
     return charts.run_panel(
-        step,
-        loss,
-        title=name,
-        subtitle=[name],
-        learning_rates=3e-4 * np.minimum(step / 2_000, 1.0),
-        grad_norms=np.exp(0.3 * rng.standard_normal(len(step))),
-        promise=charts.Ribbon(name, grid, law, 0.98 * law, 1.02 * law),
-        fan=charts.Fan(f"{name} now", ahead, most, ((0.97 * most, 1.03 * most), (0.99 * most, 1.01 * most))),
-        registered=charts.Ending(name, 1.6e5, 2.06, 2.02, 2.1),
-        today=charts.Ending(name, 1.6e5, 2.07, 2.05, 2.09),
-        incidents=charts.incidents_of(_findings(name), {Kind.OFF_LAW}, 100_000),
-        others=others,
-        reference=charts.OtherRun(name, step, loss * 0.9),
-        end=1.6e5,
-        dark=dark,
+        charts.RunRows(
+            step,
+            loss,
+            learning_rates=3e-4 * np.minimum(step / 2_000, 1.0),
+            grad_norms=np.exp(0.3 * rng.standard_normal(len(step))),
+        ),
+        charts.Frame(name, [name], dark=dark),
+        axis=charts.RunAxis(end=1.6e5),
+        beside=charts.Beside(
+            baseline=charts.Ribbon(name, grid, law, 0.98 * law, 1.02 * law),
+            fan=charts.Fan(f"{name} now", ahead, most, ((0.97 * most, 1.03 * most), (0.99 * most, 1.01 * most))),
+            registered=charts.Ending(name, 1.6e5, 2.06, 2.02, 2.1),
+            today=charts.Ending(name, 1.6e5, 2.07, 2.05, 2.09),
+            incidents=charts.incidents_of(_findings(name), {Kind.OFF_LAW}, 100_000),
+            others=others,
+            reference=charts.OtherRun(name, step, loss * 0.9),
+        ),
     )
 
 
@@ -212,12 +204,10 @@ def health(name: str, *, dark: bool = False) -> Any:
     return charts.health(
         step,
         sigmas,
-        title=name,
-        subtitle=[name],
+        charts.Frame(name, [name], dark=dark),
         thresholds=[charts.Threshold(4.0, name), charts.Threshold(6.0, name)],
         gauges=gauge,
         incidents=charts.incidents_of(_findings(name), {Kind.OFF_LAW}, 100_000),
-        dark=dark,
     )
 
 
@@ -229,7 +219,7 @@ def forecast_history(name: str, *, dark: bool = False) -> Any:
     kept = [charts.Kept(level, round(18 * level), 20) for level in (0.5, 0.8, 0.95)]
     before = charts.Ending(name, 0.0, 2.52, 2.4, 2.6)
     return charts.forecast_history(
-        at, mid, bands, title=name, subtitle=[name], registered=before, truth=2.51, kept=kept, dark=dark
+        at, mid, bands, charts.Frame(name, [name], dark=dark), registered=before, truth=2.51, kept=kept
     )
 
 
@@ -241,7 +231,7 @@ def schedule_comparison(name: str, *, dark: bool = False) -> Any:
         charts.Choice(f"{off} {name}", 2.4, off, off - 0.02, off + 0.02, "C", steps, 3e-4 + 0 * steps)
         for off in (-0.03, -0.01, 0.02, 0.05)
     ]
-    return charts.schedule_comparison([plan, *others], title=name, subtitle=[name], dark=dark)
+    return charts.schedule_comparison([plan, *others], charts.Frame(name, [name], dark=dark))
 
 
 CHARTS: dict[str, Callable[..., Any]] = {

@@ -160,11 +160,11 @@ def test_nothing_to_draw_is_said_and_one_row_is_drawn(tmp_path: Path) -> None:
     """Of each chart that takes rows; the others say it in their own tests."""
     none, one = np.zeros(0), np.array([3e9])
     drawn: dict[str, Callable[[np.ndarray], Any]] = {
-        "compute": lambda v: charts.loss_against_compute(v, 0 * v + 2.0, title="t"),
-        "residuals": lambda v: charts.residuals(v, v, v, 0 * v, title="t", scale_percent=1.0),
-        "ladder": lambda v: charts.ladder(v, 0 * v + 2.0, title="t", target=charts.Target(7e9, 2.0, 1.9, 2.1)),
-        "law": lambda v: charts.loss_against_law(v, 0 * v + 2.0, title="t"),
-        "isoflop": lambda v: charts.isoflop(v, 0 * v + 2.0, 6 * v, title="t"),
+        "compute": lambda v: charts.loss_against_compute(v, 0 * v + 2.0, charts.Frame("t")),
+        "residuals": lambda v: charts.residuals(v, v, v, 0 * v, charts.Frame("t"), scale_percent=1.0),
+        "ladder": lambda v: charts.ladder(v, 0 * v + 2.0, charts.Frame("t"), target=charts.Target(7e9, 2.0, 1.9, 2.1)),
+        "law": lambda v: charts.loss_against_law(v, 0 * v + 2.0, charts.Frame("t")),
+        "isoflop": lambda v: charts.isoflop(v, 0 * v + 2.0, 6 * v, charts.Frame("t")),
     }
     for name, draw in drawn.items():
         text = save_chart(draw(one), tmp_path / f"{name}.svg").read_text("utf-8")

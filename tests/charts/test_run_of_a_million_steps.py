@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from scalewatch import Finding, Kind, Phase, Severity
-from scalewatch.charts import Band, loss_against_law
+from scalewatch.charts import Band, Frame, loss_against_law
 from scalewatch.errors import ConfigError
 
 ROWS = 1_000_000
@@ -36,8 +36,8 @@ def page(
 
 def spec(**change: Any) -> dict[str, Any]:
     """The chart of a run of a million rows, with something changed."""
-    of = {"steps": STEPS, "losses": LOSSES, "title": "a run"} | change
-    made: dict[str, Any] = loss_against_law(of.pop("steps"), of.pop("losses"), **of).to_dict()
+    of = {"steps": STEPS, "losses": LOSSES, "frame": Frame("a run")} | change
+    made: dict[str, Any] = loss_against_law(**of).to_dict()
     return made
 
 
@@ -68,7 +68,7 @@ def text_of(made: dict[str, Any]) -> str:
 
 def test_a_million_rows_are_a_few_hundred_points() -> None:
     """The chart with all its layers stays small."""
-    made = spec(promise=band(), forecast=band("forecast at 30 %"), findings=[page(500_000)] * 50)
+    made = spec(baseline=band(), forecast=band("forecast at 30 %"), findings=[page(500_000)] * 50)
 
     assert 100 < len(drawn(made, "step")) < 3 * MOST_POINTS
     assert len(text_of(made)) < MOST_BYTES
@@ -84,11 +84,11 @@ def test_a_spike_of_one_step_in_a_million_is_drawn(at: int, log_axes: bool) -> N
     assert 17.0 == max(drawn(spec(losses=losses, log_axes=log_axes), "high"))
 
 
-def test_the_promise_the_forecast_and_their_names_are_in_it() -> None:
-    """And a second panel with the distance to the promise, in nats."""
-    plain, full = spec(), spec(promise=band("my promise"), forecast=band("my forecast"))
+def test_the_law_the_forecast_and_their_names_are_in_it() -> None:
+    """And a second panel with the distance to the law, in nats."""
+    plain, full = spec(), spec(baseline=band("my law"), forecast=band("my forecast"))
 
-    assert "my promise" in text_of(full)
+    assert "my law" in text_of(full)
     assert "my forecast" in text_of(full)
     assert [] == drawn(plain, "gap")
     assert pytest.approx(0.0, abs=0.02) == np.median(drawn(full, "gap"))
@@ -124,13 +124,13 @@ def test_rows_that_cannot_be_drawn_are_left_out() -> None:
 def test_no_loss_to_draw_is_a_clear_error(steps: list[float], losses: list[float]) -> None:
     """An empty picture would look like a fault of the browser."""
     with pytest.raises(ConfigError, match=r"no finite positive loss to draw"):
-        loss_against_law(steps, losses, title="x")
+        loss_against_law(steps, losses, Frame("x"))
 
 
 def test_steps_and_losses_that_do_not_match_are_a_clear_error() -> None:
     """With both shapes."""
     with pytest.raises(ConfigError, match=r"\(3,\).*\(2,\)"):
-        loss_against_law([1, 2, 3], [3.0, 3.0], title="x")
+        loss_against_law([1, 2, 3], [3.0, 3.0], Frame("x"))
 
 
 @pytest.mark.parametrize("log_axes", [True, False])
@@ -143,11 +143,11 @@ def test_odd_logs_give_a_chart_of_finite_numbers(losses: list[float], log_axes: 
     """One row, no spread at all, values at the ends of what a float holds: strict JSON, never a warning."""
     steps = np.arange(1, len(losses) + 1)
 
-    assert text_of(loss_against_law(steps, losses, title="x", log_axes=log_axes, promise=band()).to_dict())
+    assert text_of(loss_against_law(steps, losses, Frame("x"), log_axes=log_axes, baseline=band()).to_dict())
 
 
 def test_a_title_is_text() -> None:
     """Whatever a run is called, the name stands in the chart unchanged, as data."""
     title = '</script><script>alert("1")</script>'
 
-    assert json.dumps(title)[1:-1] in text_of(spec(title=title))
+    assert json.dumps(title)[1:-1] in text_of(spec(frame=Frame(title)))

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scalewatch.charts import Ending, Fan, OtherRun, Ribbon, incidents_of, run_panel
+from scalewatch.charts import Beside, Ending, Fan, Frame, OtherRun, Ribbon, RunAxis, RunRows, incidents_of, run_panel
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from tests.charts.gallery import CHARTS, PLAIN
@@ -56,7 +56,7 @@ def page(step: int, kind: Kind = Kind.SPIKE, severity: Severity = Severity.WARNI
 @pytest.mark.parametrize("at", [40_000, 654_321, 999_999])
 def test_a_spike_of_one_step_in_a_million_is_drawn_with_its_height(at: int, log: bool) -> None:
     """Its stretch reaches up to it, and where it leaves the axis an arrow tells how high it is."""
-    chart = run_panel(STEP, spiked(at), title="t", log_x=log, log_y=log)
+    chart = run_panel(RunRows(STEP, spiked(at)), Frame("t"), axis=RunAxis(log=log), log_y=log)
 
     assert 17.0 == max(row["high"] for row in rows_of(chart))
     arrows = [row["high"] for layer in layers_of(chart, "point") for row in values_of(layer) if "high" in row]
@@ -66,7 +66,7 @@ def test_a_spike_of_one_step_in_a_million_is_drawn_with_its_height(at: int, log:
 
 def test_a_window_holds_its_rows_one_by_one_and_its_spike_whole() -> None:
     """Zooming in draws finer, until each row is there; the spike then fits the axis."""
-    chart = run_panel(STEP, spiked(500_000), title="t", window=(499_901, 500_100))
+    chart = run_panel(RunRows(STEP, spiked(500_000)), Frame("t"), axis=RunAxis(window=(499_901, 500_100)))
 
     assert np.arange(499_901, 500_101).tolist() == [row["x"] for row in rows_of(chart)]
     assert y_domain(chart)[1] > 17
@@ -75,7 +75,7 @@ def test_a_window_holds_its_rows_one_by_one_and_its_spike_whole() -> None:
 
 def test_all_panels_lie_over_one_axis_and_only_the_lowest_labels_it() -> None:
     """So that what the gradient norm did stands under what the loss did."""
-    chart = run_panel(STEP, LOSS, title="t", learning_rates=LOSS, grad_norms=LOSS, log_x=True)
+    chart = run_panel(RunRows(STEP, LOSS, learning_rates=LOSS, grad_norms=LOSS), Frame("t"), axis=RunAxis(log=True))
     panels = chart.to_dict()["vconcat"]
     xs = [
         [layer["encoding"]["x"] for layer in panel["layer"] if layer["encoding"].get("x", {}).get("scale")]
@@ -89,7 +89,7 @@ def test_all_panels_lie_over_one_axis_and_only_the_lowest_labels_it() -> None:
 
 def test_a_panel_without_values_is_left_out() -> None:
     """No gradient norms, no panel of them."""
-    chart = run_panel(STEP, LOSS, title="t", learning_rates=LOSS, grad_norms=np.nan * LOSS)
+    chart = run_panel(RunRows(STEP, LOSS, learning_rates=LOSS, grad_norms=np.nan * LOSS), Frame("t"))
 
     assert 2 == len(chart.to_dict()["vconcat"])
 
@@ -104,7 +104,7 @@ def test_what_a_click_needs_stands_in_each_mark_of_an_incident() -> None:
         page(900_000, Kind.OFF_LAW),
     ]
     incidents = incidents_of(findings, {Kind.OFF_LAW}, ROWS)
-    chart = run_panel(STEP, LOSS, title="t", incidents=incidents)
+    chart = run_panel(RunRows(STEP, LOSS), Frame("t"), beside=Beside(incidents=incidents))
     marked = {
         row["incident"]: row for layer in layers_of(chart, "point") for row in values_of(layer) if "incident" in row
     }
@@ -119,7 +119,9 @@ def test_what_a_click_needs_stands_in_each_mark_of_an_incident() -> None:
 def test_of_a_thousand_incidents_the_pages_are_kept() -> None:
     """The picture does not become a carpet of notes, nor an answer of megabytes."""
     notes = [page(step, Kind.BAD_BATCH, Severity.INFO) for step in range(1_000, 900_000, 900)]
-    chart = run_panel(STEP, LOSS, title="t", incidents=incidents_of([*notes, page(950_000)], set(), ROWS))
+    chart = run_panel(
+        RunRows(STEP, LOSS), Frame("t"), beside=Beside(incidents=incidents_of([*notes, page(950_000)], set(), ROWS))
+    )
     marked = [row for layer in layers_of(chart, "point") for row in values_of(layer) if "incident" in row]
 
     assert "spike" in {row["what"] for row in marked}
@@ -132,14 +134,15 @@ def test_the_promise_the_fan_and_both_predictions_of_the_end_are_drawn() -> None
     law = 2.0 + 3.0 * grid**-0.2
     ahead = law[-80:]
     chart = run_panel(
-        STEP,
-        LOSS,
-        title="t",
-        promise=Ribbon("the law", grid, law, 0.99 * law, 1.01 * law),
-        fan=Fan("now", grid[-80:], ahead, tuple((ahead * (1 - w), ahead * (1 + w)) for w in (0.03, 0.02, 0.01))),
-        registered=Ending("registered", 1.5e6, 2.2, 2.1, 2.3),
-        today=Ending("today", 1.5e6, 2.25, 2.2, 2.3),
-        end=1.5e6,
+        RunRows(STEP, LOSS),
+        Frame("t"),
+        axis=RunAxis(end=1.5e6),
+        beside=Beside(
+            baseline=Ribbon("the law", grid, law, 0.99 * law, 1.01 * law),
+            fan=Fan("now", grid[-80:], ahead, tuple((ahead * (1 - w), ahead * (1 + w)) for w in (0.03, 0.02, 0.01))),
+            registered=Ending("registered", 1.5e6, 2.2, 2.1, 2.3),
+            today=Ending("today", 1.5e6, 2.25, 2.2, 2.3),
+        ),
     )
     text = json.dumps(chart.to_dict())
     said = {row.get("what") for layer in layers_of(chart, "rule") for row in values_of(layer)}
@@ -155,7 +158,7 @@ def test_rows_without_a_loss_are_marked() -> None:
     """A gap of three steps in a million would not be seen."""
     loss = LOSS.copy()
     loss[700_000:700_003] = math.nan
-    points = layers_of(run_panel(STEP, loss, title="t"), "point")
+    points = layers_of(run_panel(RunRows(STEP, loss), Frame("t")), "point")
     crosses = [row for layer in points for row in values_of(layer) if set(row) == {"x", "rows"}]
 
     assert [3] == [row["rows"] for row in crosses]
@@ -177,9 +180,9 @@ def test_a_plain_specification_follows_the_schema(name: str) -> None:
 
 def test_it_is_made_in_milliseconds_and_without_altair() -> None:
     """A server makes it anew every few seconds, of a million rows."""
-    run_panel(STEP, LOSS, title="t")
+    run_panel(RunRows(STEP, LOSS), Frame("t"))
     began = time.process_time()
-    spec = run_panel(STEP, LOSS, title="t", learning_rates=LOSS, grad_norms=LOSS).to_dict()
+    spec = run_panel(RunRows(STEP, LOSS, learning_rates=LOSS, grad_norms=LOSS), Frame("t")).to_dict()
 
     assert time.process_time() - began < CPU_SECONDS
     assert len(json.dumps(spec, allow_nan=False)) < MOST_BYTES
@@ -207,7 +210,10 @@ def test_whatever_the_rows_and_the_window_the_numbers_are_finite_or_it_says_why(
     step = np.arange(1.0, len(loss) + 1.0)
     try:
         chart = run_panel(
-            step, loss, title="t", learning_rates=rates, grad_norms=norms, window=window, log_x=log_x, log_y=log_y
+            RunRows(step, loss, learning_rates=rates, grad_norms=norms),
+            Frame("t"),
+            axis=RunAxis(window=window, log=log_x),
+            log_y=log_y,
         )
     except ConfigError:
         assert not np.any(np.isfinite(loss) & ((loss > 1e-30) | (not log_y)))
@@ -222,7 +228,9 @@ def test_a_window_beyond_the_rows_shows_what_is_forecast_there() -> None:
     """Or, without a forecast, says that nothing is known."""
     ahead = np.linspace(1e6, 2e6, 50)
     fan = Fan("now", ahead, 0 * ahead + 2.2, ((0 * ahead + 2.1, 0 * ahead + 2.3),))
-    chart = run_panel(STEP, LOSS, title="t", fan=fan, end=2e6, window=(1.5e6, 1.8e6))
+    chart = run_panel(
+        RunRows(STEP, LOSS), Frame("t"), axis=RunAxis(window=(1.5e6, 1.8e6), end=2e6), beside=Beside(fan=fan)
+    )
 
     assert [1.5e6, 1.8e6] == chart.to_dict()["usermeta"]["scalewatch"]["domain"]
     low, high = y_domain(chart)
@@ -233,7 +241,9 @@ def test_a_window_beyond_the_rows_shows_what_is_forecast_there() -> None:
 def test_other_runs_are_told_apart_without_colour() -> None:
     """Eight at most, each with its own pair of colour and dashes, and the reference apart."""
     others = [OtherRun("the same name", STEP, LOSS * (1 + 0.1 * place)) for place in range(12)]
-    spec = run_panel(STEP, LOSS, title="t", others=others, reference=OtherRun("best", STEP, LOSS)).to_dict()
+    spec = run_panel(
+        RunRows(STEP, LOSS), Frame("t"), beside=Beside(others=others, reference=OtherRun("best", STEP, LOSS))
+    ).to_dict()
     dashes = spec["vconcat"][0]["layer"][0]["encoding"]["strokeDash"]["scale"]
 
     assert 1 + 8 + 1 == len(dashes["domain"]) == len(set(dashes["domain"]))
@@ -244,10 +254,10 @@ def test_other_runs_are_told_apart_without_colour() -> None:
 def test_columns_that_do_not_match_are_refused(bad: dict[str, np.ndarray]) -> None:
     """With the shape that they should have."""
     with pytest.raises(ConfigError, match=r"shape of `x` \(got \(1000000,\)\)"):
-        run_panel(STEP, **({"losses": LOSS, "title": "t"} | bad))  # type: ignore[arg-type]
+        run_panel(RunRows(**{"x": STEP, "losses": LOSS} | bad), Frame("t"))
 
 
 def test_a_run_without_a_finite_loss_says_so() -> None:
     """An empty picture would look like a fault of the page."""
     with pytest.raises(ConfigError, match="no finite loss to draw"):
-        run_panel(STEP[:9], np.nan * STEP[:9], title="t")
+        run_panel(RunRows(STEP[:9], np.nan * STEP[:9]), Frame("t"))

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from scalewatch.charts import check_suffix, loss_against_law, save_chart
+from scalewatch.charts import Frame, check_suffix, loss_against_law, save_chart
 from scalewatch.charts.style import DARK
 from scalewatch.errors import ConfigError
 
@@ -24,7 +24,7 @@ TITLE = '"><img src=x onerror=alert(1)></script><script>alert(2)</script> <!-- &
 def chart() -> Any:
     """A small chart of a run with a hostile name."""
     steps = np.arange(1, 301)
-    return loss_against_law(steps, 2.0 + 3.0 * steps**-0.3, title=TITLE, subtitle=[TITLE])
+    return loss_against_law(steps, 2.0 + 3.0 * steps**-0.3, Frame(TITLE, [TITLE]))
 
 
 def saved(chart: Any, path: Path) -> bytes:
@@ -97,7 +97,7 @@ def test_a_title_cannot_leave_its_place_in_a_page(page: str) -> None:
 
 def test_a_page_is_called_like_its_chart_and_is_as_dark(tmp_path: Path) -> None:
     """A tab among forty is found by its name, and no white frame stands about a dark chart."""
-    dark = loss_against_law([1, 2, 3], [3.0, 2.5, 2.2], title="<b>run</b> & co", dark=True)
+    dark = loss_against_law([1, 2, 3], [3.0, 2.5, 2.2], Frame("<b>run</b> & co", dark=True))
     text = saved(dark, tmp_path / "run.html").decode("utf-8")
 
     assert "<title>&lt;b&gt;run&lt;/b&gt; &amp; co</title>" in text

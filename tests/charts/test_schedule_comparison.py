@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from scalewatch.charts import Choice, schedule_comparison
+from scalewatch.charts import Choice, Frame, schedule_comparison
 from scalewatch.errors import ConfigError
 from tests.charts.reading import layers_of, values_of
 
@@ -22,7 +22,7 @@ def choice(name: str, off: float, rates: float = 1e-4) -> Choice:
 def test_the_best_stands_first_with_its_interval_about_the_plan() -> None:
     """Whatever the order in which they were asked for."""
     rows = values_of(
-        layers_of(schedule_comparison([PLAN, choice("worse", 0.1), choice("better", -0.1)], title="t"), "point")[0]
+        layers_of(schedule_comparison([PLAN, choice("worse", 0.1), choice("better", -0.1)], Frame("t")), "point")[0]
     )
 
     assert ["better", "as planned", "worse"] == [row["name"] for row in rows]
@@ -32,7 +32,7 @@ def test_the_best_stands_first_with_its_interval_about_the_plan() -> None:
 
 def test_zero_is_on_the_axis_though_all_are_worse() -> None:
     """Else nobody sees that they are."""
-    chart = schedule_comparison([choice("a", 0.5), choice("b", 0.6)], title="t")
+    chart = schedule_comparison([choice("a", 0.5), choice("b", 0.6)], Frame("t"))
 
     assert layers_of(chart, "point")[0]["encoding"]["x"]["scale"]["domain"][0] < 0
 
@@ -40,7 +40,7 @@ def test_zero_is_on_the_axis_though_all_are_worse() -> None:
 def test_the_rates_of_a_million_steps_are_few_points() -> None:
     """In the colours of the rows above."""
     steps = np.arange(1e6)
-    chart = schedule_comparison([PLAN, Choice("long", 2.4, -0.1, -0.2, 0.0, "B", steps, 1e-4 + 0 * steps)], title="t")
+    chart = schedule_comparison([PLAN, Choice("long", 2.4, -0.1, -0.2, 0.0, "B", steps, 1e-4 + 0 * steps)], Frame("t"))
     lines = layers_of(chart, "line")
     shades = {row["shade"] for row in values_of(layers_of(chart, "point")[0])}
 
@@ -52,6 +52,6 @@ def test_a_schedule_without_a_finite_outcome_is_left_out() -> None:
     """And if none has one, that is said."""
     lost = Choice("lost", math.nan, math.nan, math.nan, math.nan, "C", STEPS, STEPS)
 
-    assert 1 == len(values_of(layers_of(schedule_comparison([PLAN, lost], title="t"), "point")[0]))
+    assert 1 == len(values_of(layers_of(schedule_comparison([PLAN, lost], Frame("t")), "point")[0]))
     with pytest.raises(ConfigError, match="no schedule has a finite outcome"):
-        schedule_comparison([lost], title="t")
+        schedule_comparison([lost], Frame("t"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from scalewatch.charts import Answer, three_approaches
+from scalewatch.charts import Answer, Frame, three_approaches
 from scalewatch.errors import ConfigError
 from tests.charts.reading import layers_of, texts_of, values_of
 
@@ -17,7 +17,7 @@ NONE = Answer("2 isoFLOP", None, -math.inf, math.inf, math.nan, (math.nan, math.
 
 
 def subtitle(*answers: Answer, target: float | None = None) -> list[str]:
-    lines: list[str] = three_approaches(answers, title="t", target_flops=target).to_dict()["title"]["subtitle"]
+    lines: list[str] = three_approaches(answers, Frame("t"), target_flops=target).to_dict()["title"]["subtitle"]
     return lines
 
 
@@ -35,13 +35,13 @@ def test_an_approach_without_an_answer_is_named_with_its_reason() -> None:
 
 def test_each_exponent_is_written_with_its_interval() -> None:
     """Three digits: the third is what they differ in."""
-    assert "1 envelope:  0.500  (0.480 to 0.520)" in texts_of(three_approaches([ONE, OTHER], title="t"))
+    assert "1 envelope:  0.500  (0.480 to 0.520)" in texts_of(three_approaches([ONE, OTHER], Frame("t")))
 
 
 def test_an_interval_that_is_not_known_is_said_and_not_drawn() -> None:
     """No bar across the whole panel, no infinity in words."""
     unknown = replace(OTHER, low=-math.inf, high=math.inf)
-    chart = three_approaches([ONE, unknown], title="t")
+    chart = three_approaches([ONE, unknown], Frame("t"))
 
     assert "3 parametric:  0.600  (interval not known)" in texts_of(chart)
     bars = [row for layer in layers_of(chart, "rule") for row in values_of(layer) if "low" in row]
@@ -53,7 +53,7 @@ def test_an_approach_keeps_its_colour_when_another_has_no_answer() -> None:
 
     def shade(*answers: Answer) -> str:
         domain, shades = ([], [])
-        for layer in layers_of(three_approaches(answers, title="t"), "circle"):
+        for layer in layers_of(three_approaches(answers, Frame("t")), "circle"):
             domain, shades = (layer["encoding"]["color"]["scale"][key] for key in ("domain", "range"))
         return str(dict(zip(domain, shades, strict=True))["3 parametric"])
 
@@ -62,7 +62,7 @@ def test_an_approach_keeps_its_colour_when_another_has_no_answer() -> None:
 
 def test_a_band_opens_beyond_the_runs_as_the_interval_does() -> None:
     """At the budget asked for, 1e22, 1000 times the middle of the runs: 0.58 to 0.62 is a factor of 1000^0.04."""
-    chart = three_approaches([OTHER], title="t", target_flops=1e22)
+    chart = three_approaches([OTHER], Frame("t"), target_flops=1e22)
     (band,) = layers_of(chart, "area")
     end = values_of(band)[-1]
 
@@ -72,4 +72,4 @@ def test_a_band_opens_beyond_the_runs_as_the_interval_does() -> None:
 def test_no_answer_at_all_is_an_error_that_says_what_to_do() -> None:
     """Train runs of equal compute."""
     with pytest.raises(ConfigError, match="equal compute"):
-        three_approaches([NONE], title="t")
+        three_approaches([NONE], Frame("t"))

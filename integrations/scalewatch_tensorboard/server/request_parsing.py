@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalewatch.offline.assumed_schedule import SCHEDULES
 from scalewatch_tensorboard.server.responses import BadRequestError
 from scalewatch_tensorboard.views.request import ChartRequest
 
 if TYPE_CHECKING:
+    from scalewatch.charts.x_axis import XUnit
     from scalewatch_tensorboard.runs.registry import RunRegistry
     from scalewatch_tensorboard.runs.run_state import RunState
 
 __all__ = ["chart_request", "one_of", "run_of"]
 
-UNITS = ("steps", "tokens", "flops", "hours")
+Word = TypeVar("Word", bound=str)
+
+UNITS: tuple[XUnit, ...] = ("steps", "tokens", "flops", "hours")
 SCALES = ("linear", "log")
 #: Runs beside one run in a chart.
 MOST_COMPARED = 8
@@ -82,7 +85,7 @@ def chart_request(registry: RunRegistry, args: Any) -> tuple[RunState, ChartRequ
     return registry.rescheduled(state, total, schedule), wanted
 
 
-def one_of(args: Mapping[str, str], name: str, words: tuple[str, ...], default: str | None) -> str | None:
+def one_of(args: Mapping[str, str], name: str, words: tuple[Word, ...], default: Word | None) -> Word | None:
     """Return a parameter that is one of some words; `default` where it is not given.
 
     Raises:
@@ -91,9 +94,10 @@ def one_of(args: Mapping[str, str], name: str, words: tuple[str, ...], default: 
     value = args.get(name, "")
     if not value:
         return default
-    if value not in words:
-        raise BadRequestError(f"`{name}` must be one of {', '.join(words)} (got {value!r:.60}).")
-    return value
+    for word in words:
+        if word == value:
+            return word
+    raise BadRequestError(f"`{name}` must be one of {', '.join(words)} (got {value!r:.60}).")
 
 
 def _number(args: Mapping[str, str], name: str) -> float | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
+    from scalewatch.charts.x_axis import XUnit
     from scalewatch_tensorboard.runs.run_state import RunState
 
 __all__ = ["ChartRequest"]
@@ -31,7 +32,7 @@ class ChartRequest:
         alternative: name of the alternative to show; None for the usual ones.
     """
 
-    x: str = "steps"
+    x: XUnit = "steps"
     xscale: str = "linear"
     yscale: str = "linear"
     from_: float | None = None

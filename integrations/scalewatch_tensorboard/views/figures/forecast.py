@@ -32,7 +32,7 @@ LEAST_ROWS = 3
 
 def forecast_figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
-    from scalewatch.charts import Ending, forecast_history
+    from scalewatch.charts import Ending, Frame, forecast_history
 
     total, looks = state.run.total_steps, list(state.looks)
     if total is None:
@@ -53,15 +53,12 @@ def forecast_figure(state: RunState, request: ChartRequest, registry: RunRegistr
             np.minimum(100.0 * steps / total, 100.0),
             mid,
             [(low_95, high_95), (low_80, high_80), (low_50, high_50)],
-            title=state.name,
-            subtitle=standing(state),
+            Frame(state.name, standing(state), dark=request.dark, width=request.width),
             registered=None
             if promise is None
             else Ending("its law, before the start", total, promise.final_loss, promise.low, promise.high),
             truth=state.summary.get("final_loss"),
             kept=_kept(looks, state.columns(), total),
-            dark=request.dark,
-            width=request.width,
         )
     except ConfigError as reason:
         return {"empty": str(reason), "read": state.read}

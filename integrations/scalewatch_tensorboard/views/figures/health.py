@@ -32,7 +32,7 @@ ORDER = ("attention_logit", "update_rms", "log_z", "noise_scale")
 
 def health_figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
-    from scalewatch.charts import health
+    from scalewatch.charts import Frame, RunAxis, health
     from scalewatch.charts.health_chart import Threshold
     from scalewatch.detect.spike import NOTE_SIGMAS, STAY_SIGMAS
 
@@ -43,20 +43,19 @@ def health_figure(state: RunState, request: ChartRequest, registry: RunRegistry)
         drawn = health(
             across.rows,
             columns.sigmas,
-            title=state.name,
-            subtitle=standing(state),
-            unit=request.x,  # type: ignore[arg-type]  # checked where it was asked for
+            Frame(state.name, standing(state), dark=request.dark, width=request.width),
+            axis=RunAxis(
+                unit=request.x,
+                window=request.window,
+                end=None if total is None else float(across.of(total)[0]),
+                log=request.xscale == "log",
+            ),
             thresholds=(
                 Threshold(STAY_SIGMAS, f"{STAY_SIGMAS:g}: two rows running are a spike"),
                 Threshold(NOTE_SIGMAS, f"{NOTE_SIGMAS:g}: one row is a bad batch"),
             ),
             gauges=_gauges(state, across),
             incidents=incidents_on(state, across, columns),
-            window=request.window,
-            end=None if total is None else float(across.of(total)[0]),
-            log_x=request.xscale == "log",
-            dark=request.dark,
-            width=request.width,
         )
     except ConfigError as reason:
         return {"empty": str(reason), "read": state.read}

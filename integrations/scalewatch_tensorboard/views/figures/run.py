@@ -40,7 +40,7 @@ _fans: weakref.WeakKeyDictionary[RunState, tuple[int, int, list[Floats]]] = weak
 
 def run_figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
-    from scalewatch.charts import run_panel
+    from scalewatch.charts import Beside, Frame, RunAxis, RunRows, run_panel
 
     columns = state.columns()
     try:
@@ -48,26 +48,24 @@ def run_figure(state: RunState, request: ChartRequest, registry: RunRegistry) ->
         forecast, total = state.forecast(), state.run.total_steps
         end = None if total is None else float(across.of(total)[0])
         drawn = run_panel(
-            across.rows,
-            columns.losses,
-            title=state.name,
-            subtitle=standing(state),
-            unit=request.x,  # type: ignore[arg-type]  # checked where it was asked for
-            learning_rates=_some(columns.learning_rates),
-            grad_norms=_some(columns.grad_norms),
-            promise=_promise(state.registered, across),
-            fan=None if forecast is None else _fan(state, forecast, across),
-            registered=_registered(state, end),
-            today=None if forecast is None or end is None else _ending(forecast, end),
-            incidents=incidents_on(state, across, columns),
-            others=[_trace(other, request) for other in request.compare],
-            reference=None if request.reference is None else _trace(request.reference, request),
-            window=request.window,
-            end=end,
-            log_x=request.xscale == "log",
+            RunRows(
+                across.rows,
+                columns.losses,
+                learning_rates=_some(columns.learning_rates),
+                grad_norms=_some(columns.grad_norms),
+            ),
+            Frame(state.name, standing(state), dark=request.dark, width=request.width),
+            axis=RunAxis(unit=request.x, window=request.window, end=end, log=request.xscale == "log"),
             log_y=request.yscale == "log",
-            dark=request.dark,
-            width=request.width,
+            beside=Beside(
+                baseline=_promise(state.registered, across),
+                fan=None if forecast is None else _fan(state, forecast, across),
+                registered=_registered(state, end),
+                today=None if forecast is None or end is None else _ending(forecast, end),
+                incidents=incidents_on(state, across, columns),
+                others=[_trace(other, request) for other in request.compare],
+                reference=None if request.reference is None else _trace(request.reference, request),
+            ),
         )
     except ConfigError as reason:
         return {"empty": str(reason), "read": state.read}

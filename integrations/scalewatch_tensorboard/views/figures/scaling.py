@@ -80,7 +80,7 @@ def _answering(draw: Callable[[RunState, ChartRequest, RunRegistry], Drawn]) -> 
 @_answering
 def isoflop(state: RunState, request: ChartRequest, registry: RunRegistry) -> Drawn:
     """Draw the loss over size at the run's compute and others, by the law, and the run on its valley."""
-    from scalewatch.charts import valleys
+    from scalewatch.charts import Frame, valleys
     from scalewatch.figures.loss_lines import valleys_of
 
     law, placement = _law_and_placement(state, registry)
@@ -91,13 +91,11 @@ def isoflop(state: RunState, request: ChartRequest, registry: RunRegistry) -> Dr
     title = _standing(law, placement)
     chart = valleys(
         valleys_of(law.bare, budgets, sizes),
-        title=title,
-        subtitle=_notes(law, placement),
+        Frame(title, _notes(law, placement), dark=request.dark),
         parameters=size,
         loss=loss,
         flops=flops,
         here=placement.placed,
-        dark=request.dark,
     )
     return chart, title
 
@@ -105,6 +103,7 @@ def isoflop(state: RunState, request: ChartRequest, registry: RunRegistry) -> Dr
 @_answering
 def isoloss(state: RunState, request: ChartRequest, registry: RunRegistry) -> Drawn:
     """Draw lines of equal loss over compute and size, the best sizes, and the run."""
+    from scalewatch.charts import Frame
     from scalewatch.charts import isoloss as draw
     from scalewatch.figures.loss_lines import best_sizes, contours_of
 
@@ -122,14 +121,12 @@ def isoloss(state: RunState, request: ChartRequest, registry: RunRegistry) -> Dr
     title = _standing(law, placement)
     chart = draw(
         contours,
-        title=title,
-        subtitle=_notes(law, placement),
+        Frame(title, _notes(law, placement), dark=request.dark),
         frontier=line,
         flops=flops,
         parameters=size,
         loss=loss,
         here=placement.placed,
-        dark=request.dark,
     )
     return chart, title
 
@@ -137,7 +134,7 @@ def isoloss(state: RunState, request: ChartRequest, registry: RunRegistry) -> Dr
 @_answering
 def frontier(state: RunState, request: ChartRequest, registry: RunRegistry) -> Drawn:
     """Draw the least loss over compute by the law, and the run."""
-    from scalewatch.charts import loss_against_compute
+    from scalewatch.charts import Frame, loss_against_compute
 
     law, placement = _law_and_placement(state, registry)
     flops, _, loss = _beside(state, law, registry)
@@ -147,7 +144,7 @@ def frontier(state: RunState, request: ChartRequest, registry: RunRegistry) -> D
         raise CannotDrawError(_NO_BEST)
     title = _cost(law, placement)
     chart = loss_against_compute(
-        flops, loss, title=title, subtitle=_notes(law, placement), law=line, here=placement.placed, dark=request.dark
+        flops, loss, Frame(title, _notes(law, placement), dark=request.dark), law=line, here=placement.placed
     )
     return chart, title
 

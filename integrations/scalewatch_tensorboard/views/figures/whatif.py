@@ -28,7 +28,7 @@ def whatif(state: RunState, request: ChartRequest, registry: RunRegistry) -> dic
     Raises:
         ConfigError: if what was asked for is no schedule.
     """
-    from scalewatch.charts import schedule_comparison
+    from scalewatch.charts import Frame, schedule_comparison
 
     del registry
     try:
@@ -41,10 +41,7 @@ def whatif(state: RunState, request: ChartRequest, registry: RunRegistry) -> dic
     rate = f"the learning rate is {now.rate / now.peak:.0%} of its peak"
     return schedule_comparison(
         _chosen(told, request.alternative),
-        title=sentence(told),
-        subtitle=[f"{where}, {rate}.", *told.notes[:MOST_NOTES]],
-        dark=request.dark,
-        width=request.width,
+        Frame(sentence(told), [f"{where}, {rate}.", *told.notes[:MOST_NOTES]], dark=request.dark, width=request.width),
     ).to_dict()
 
 
