@@ -71,6 +71,7 @@ WAIT = {
     "scalewatch.offline.replayed": "a law is read only where one is given",
     "scalewatch.advising.budget": "a law of size is needed only where the run's size is known",
     "scalewatch.figures": "what one chart of many needs",
+    "scalewatch_slack.picture": "a picture is drawn only for a message that has one",
 }
 
 #: What stays out of `import scalewatch`, and is imported in the function that needs it.
