@@ -49,9 +49,9 @@ def replay(
 
     settings = reading.settings(goals)
     if against is not None:
-        from scalewatch.cli.comparison import held_against
+        from scalewatch.cli.compare import compare_with_reference
 
-        raise typer.Exit(held_against(logs, against, settings, tolerance, json_=json_, quiet=quiet))
+        raise typer.Exit(compare_with_reference(logs, against, settings, tolerance, json_=json_, quiet=quiet))
     if tolerance is not None:
         raise ConfigError("`--tolerance` goes with `--against REFERENCE`.")
     opened = settings.open(logs)

@@ -26,7 +26,17 @@ from numpy.typing import NDArray
 from scalewatch.errors import LogError
 from scalewatch.observation import Observation
 
-__all__ = ["TOLERANCE_PAIRED", "TOLERANCE_UNPAIRED", "Comparison", "Outcome", "Series", "compare", "series"]
+__all__ = [
+    "TOLERANCE_PAIRED",
+    "TOLERANCE_UNPAIRED",
+    "Comparison",
+    "Difference",
+    "Outcome",
+    "Pairing",
+    "Series",
+    "compare_curves",
+    "series",
+]
 
 Floats = NDArray[np.float64]
 
@@ -78,43 +88,63 @@ class Series(NamedTuple):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """A run against a reference.
+class Difference:
+    """How far a run's loss is from a reference's over the last quarter of what they share.
 
     Attributes:
-        outcome: at the end of the common stretch.
-        relative: loss of the run over that of the reference, less 1, over the last quarter of what they share.
-        low, high: its 95 % interval.
-        nats: the same difference [nats].
-        tolerance: relative difference that was taken for none.
-        since: step from which on the runs differ until the end; None if they do not.
-        stretches: (first step, last step, relative difference) of what differed on the way and came back.
-        rows: rows compared. correlation: of the residuals. same_batches: whether it says that they share batches.
-        paired_by: `step`, `tokens`, or either `interpolated`.
-        first, last: steps of the run between which it was judged.
-        nonfinite: rows of the run without a finite loss where the reference has one.
+        relative: loss of the run over that of the reference, less 1. low, high: its 95 % interval.
+        nats: the same difference [nats]. tolerance: relative difference that was taken for none.
     """
 
-    outcome: Outcome
     relative: float
     low: float
     high: float
     nats: float
     tolerance: float
-    since: int | None
-    stretches: tuple[tuple[int, int, float], ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Which rows of a run and of a reference were compared.
+
+    Attributes:
+        rows: rows compared. paired_by: `step`, `tokens`, or either `interpolated`.
+        correlation: of the residuals. same_batches: whether it says that they share batches.
+        first, last: steps of the run between which it was judged.
+        nonfinite: rows of the run without a finite loss where the reference has one.
+    """
+
     rows: int
+    paired_by: str
     correlation: float
     same_batches: bool
-    paired_by: str
     first: int
     last: int
     nonfinite: int
 
+
+@final
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A run against a reference.
+
+    Attributes:
+        outcome: at the end of the common stretch. difference: there. pairing: of what.
+        since: step from which on the runs differ until the end; None if they do not.
+        stretches: (first step, last step, relative difference) of what differed on the way and came back.
+    """
+
+    outcome: Outcome
+    difference: Difference
+    pairing: Pairing
+    since: int | None
+    stretches: tuple[tuple[int, int, float], ...]
+
     @property
     def differs(self) -> bool:
         """Whether the curves are not the same: at the end, on the way, or because one is not finite."""
-        return self.outcome is Outcome.DIFFERENT or bool(self.stretches) or self.nonfinite > 0
+        return self.outcome is Outcome.DIFFERENT or bool(self.stretches) or self.pairing.nonfinite > 0
 
 
 def series(rows: Iterable[Observation]) -> Series:
@@ -138,7 +168,7 @@ def series(rows: Iterable[Observation]) -> Series:
     return Series(steps, pairs[:, 0], pairs[:, 1])
 
 
-def compare(run: Series, reference: Series, tolerance: float | None = None) -> Comparison:
+def compare_curves(run: Series, reference: Series, tolerance: float | None = None) -> Comparison:
     """Hold a run against a reference.
 
     Args:
@@ -176,20 +206,16 @@ def compare(run: Series, reference: Series, tolerance: float | None = None) -> C
     tail = slice(int(edges[-last - 1]), None)
     return Comparison(
         outcome=outcome,
-        relative=math.expm1(middle),
-        low=math.expm1(middle - reach),
-        high=math.expm1(middle + reach),
-        nats=float(theirs[tail].mean()) * math.expm1(middle),
-        tolerance=allowed,
+        difference=Difference(
+            relative=math.expm1(middle),
+            low=math.expm1(middle - reach),
+            high=math.expm1(middle + reach),
+            nats=float(theirs[tail].mean()) * math.expm1(middle),
+            tolerance=allowed,
+        ),
+        pairing=Pairing(len(at), how, correlation, same, int(at[0]), int(at[-1]), nonfinite),
         since=since,
         stretches=stretches,
-        rows=len(at),
-        correlation=correlation,
-        same_batches=same,
-        paired_by=how,
-        first=int(at[0]),
-        last=int(at[-1]),
-        nonfinite=nonfinite,
     )
 
 

@@ -1,4 +1,4 @@
-"""A secret is in the one place that it is sent to, and nowhere else (RELIABILITY S1, S2)."""
+"""A secret is in the one place that it is sent to, and nowhere else."""
 
 from __future__ import annotations
 

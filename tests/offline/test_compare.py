@@ -11,7 +11,7 @@ import pytest
 
 from scalewatch.errors import LogError
 from scalewatch.observation import Observation
-from scalewatch.offline.compare import Outcome, Series, compare, series
+from scalewatch.offline.compare import Outcome, Series, compare_curves, series
 
 STEPS = 4000
 
@@ -32,39 +32,41 @@ def after(step: int, size: float, until: int = STEPS) -> np.ndarray:
 
 def test_equal_runs_of_the_same_batches_are_the_same() -> None:
     """Paired noise cancels: the interval is a hundredth of a per cent wide."""
-    found = compare(curve(1), curve(2))
+    found = compare_curves(curve(1), curve(2))
 
     assert Outcome.SAME is found.outcome
     assert not found.differs
-    assert found.same_batches
-    assert found.high - found.low < 3e-4
-    assert 0.003 == found.tolerance
+    assert found.pairing.same_batches
+    assert found.difference.high - found.difference.low < 3e-4
+    assert 0.003 == found.difference.tolerance
 
 
 def test_runs_on_other_batches_are_compared_with_a_wider_interval() -> None:
     """What they share is told from the residuals."""
-    found = compare(curve(1, order=1), curve(2, order=2))
+    found = compare_curves(curve(1, order=1), curve(2, order=2))
 
     assert Outcome.SAME is found.outcome
-    assert not found.same_batches
-    assert 0.01 == found.tolerance
-    assert found.low < 0 < found.high
+    assert not found.pairing.same_batches
+    assert 0.01 == found.difference.tolerance
+    assert found.difference.low < 0 < found.difference.high
 
 
 @pytest.mark.parametrize("size", [0.006, -0.006, 0.05])
 def test_a_change_is_found_with_its_size_and_its_step(size: float) -> None:
     """Since when, by how much, in which direction: within a block and a tenth."""
-    found = compare(curve(1, add=after(2500, size)), curve(2))
+    found = compare_curves(curve(1, add=after(2500, size)), curve(2))
 
     assert Outcome.DIFFERENT is found.outcome
-    assert found.relative == pytest.approx(np.expm1(size), abs=3 * (found.high - found.low))
+    assert found.difference.relative == pytest.approx(
+        np.expm1(size), abs=3 * (found.difference.high - found.difference.low)
+    )
     assert found.since == pytest.approx(2500, abs=STEPS / 32)
-    assert np.sign(found.nats) == np.sign(size)
+    assert np.sign(found.difference.nats) == np.sign(size)
 
 
 def test_a_change_that_comes_back_is_told_as_a_stretch() -> None:
     """The same in the end, but not the same curve."""
-    found = compare(curve(1, add=after(1500, 0.02, until=2200)), curve(2))
+    found = compare_curves(curve(1, add=after(1500, 0.02, until=2200)), curve(2))
 
     assert Outcome.SAME is found.outcome
     assert found.differs
@@ -76,7 +78,7 @@ def test_a_change_that_comes_back_is_told_as_a_stretch() -> None:
 
 def test_noise_that_drowns_the_question_is_said_to() -> None:
     """With a tolerance below what can be known there is no verdict."""
-    found = compare(curve(1, order=1, shared=0.3), curve(2, order=2, shared=0.3))
+    found = compare_curves(curve(1, order=1, shared=0.3), curve(2, order=2, shared=0.3))
 
     assert Outcome.UNDECIDED is found.outcome
     assert not found.differs
@@ -93,9 +95,9 @@ def test_equal_runs_are_called_different_no_more_often_than_promised() -> None:
                 noise[:, i] = 0.8 * noise[:, i - 1] + 0.6 * noise[:, i]
         steps = np.arange(1.0, 2001)
         pair = [Series(steps, steps * np.nan, np.exp(np.log(3.0) + 0.02 * row)) for row in noise]
-        found = compare(*pair, tolerance=1e-4)
+        found = compare_curves(*pair, tolerance=1e-4)
         called += found.outcome is Outcome.DIFFERENT or bool(found.stretches)
-        held += found.low <= 0 <= found.high
+        held += found.difference.low <= 0 <= found.difference.high
     assert called <= 15
     assert held >= 275
 
@@ -105,21 +107,21 @@ def test_another_batch_size_is_paired_by_tokens() -> None:
     fine = curve(1)
     coarse = Series(fine.steps[: STEPS // 2], fine.tokens[1::2], fine.losses[1::2])
 
-    found = compare(coarse, fine)
+    found = compare_curves(coarse, fine)
 
-    assert "tokens" == found.paired_by
+    assert "tokens" == found.pairing.paired_by
     assert Outcome.SAME is found.outcome
 
 
 def test_logs_of_other_steps_are_interpolated_and_that_is_said() -> None:
     """Every 7th step against every 10th."""
     a, b = curve(1, shared=0.002), curve(2, shared=0.002)
-    found = compare(
+    found = compare_curves(
         Series(*(column[3::7] for column in a))._replace(tokens=a.tokens[3::7] * np.nan),
         Series(*(column[4::10] for column in b)),
     )
 
-    assert "step, interpolated" == found.paired_by
+    assert "step, interpolated" == found.pairing.paired_by
     assert Outcome.SAME is found.outcome
 
 
@@ -128,10 +130,10 @@ def test_a_run_that_turned_into_nan_is_not_the_same() -> None:
     lost = curve(1)
     lost.losses[3000:] = np.nan
 
-    found = compare(lost, curve(2))
+    found = compare_curves(lost, curve(2))
 
     assert found.differs
-    assert 1000 == found.nonfinite
+    assert 1000 == found.pairing.nonfinite
 
 
 def test_too_little_in_common_is_an_error() -> None:
@@ -139,7 +141,7 @@ def test_too_little_in_common_is_an_error() -> None:
     a = curve(1)
     for other in (Series(*(column[:10] for column in a)), Series(a.steps + 1e6, a.tokens + 1e12, a.losses)):
         with pytest.raises(LogError, match="in common"):
-            compare(a, other)
+            compare_curves(a, other)
 
 
 def test_of_rows_that_were_trained_twice_the_later_count() -> None:
@@ -166,8 +168,8 @@ def test_seeds_of_real_recipes_are_the_same_and_optimizers_differ(data_folder: P
 
     assert [3, 3] == [len(adamw), len(muon)]
     for group in (adamw, muon):
-        assert {Outcome.SAME} == {compare(a, b).outcome for a, b in itertools.combinations(group, 2)}
+        assert {Outcome.SAME} == {compare_curves(a, b).outcome for a, b in itertools.combinations(group, 2)}
     for a, b in zip(muon, adamw, strict=True):
-        found = compare(a, b)
-        assert found.same_batches
-        assert -0.04 < found.low < found.high < -0.02
+        found = compare_curves(a, b)
+        assert found.pairing.same_batches
+        assert -0.04 < found.difference.low < found.difference.high < -0.02

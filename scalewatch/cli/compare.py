@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from scalewatch.offline.compare import Comparison
     from scalewatch.offline.replayed import Settings
 
-__all__ = ["held_against", "sentences"]
+__all__ = ["compare_with_reference", "sentences"]
 
 #: Exit codes: the curves are the same as far as can be told, they are not.
 SAME, DIFFERENT = 0, 1
 
 
-def held_against(
+def compare_with_reference(
     paths: Sequence[Path], reference: Path, settings: Settings, tolerance: float | None, *, json_: bool, quiet: bool
 ) -> int:
     """Compare each run at `paths` with the one at `reference`, print what came out, and return the exit code.
@@ -36,7 +36,7 @@ def held_against(
         LogError: if a log cannot be read, the reference is several runs, or two runs share too little.
         ConfigError: if `tolerance` is not above 0.
     """
-    from scalewatch.offline.compare import compare, series
+    from scalewatch.offline.compare import compare_curves, series
 
     if tolerance is not None and not 0 < tolerance < 100:
         raise ConfigError(f"`--tolerance` is in per cent, above 0 and below 100 (got {tolerance:g}).")
@@ -48,16 +48,22 @@ def held_against(
     records, code = [], SAME
     for log in opened.logs:
         try:
-            result = compare(series(log.rows()), base, None if tolerance is None else tolerance / 100)
+            result = compare_curves(series(log.rows()), base, None if tolerance is None else tolerance / 100)
         except LogError as fault:
             raise LogError(f"{log.path} against {to.path}: {fault}") from None
         code = DIFFERENT if result.differs else code
-        records.append({"run": log.name, "reference": to.name, "differs": result.differs} | asdict(result))
+        records.append({"run": log.name, "reference": to.name, "differs": result.differs, **_plain(result)})
         if not json_ and (result.differs or not quiet):
             _print(log, to, result)
     if json_:
         typer.echo(json.dumps({"exit_code": code, "comparisons": records}, indent=1))
     return code
+
+
+def _plain(result: Comparison) -> dict[str, Any]:
+    """A comparison as one flat table of plain values."""
+    flat = {**asdict(result.difference), **asdict(result.pairing)}
+    return {"outcome": result.outcome.value, **flat, "since": result.since, "stretches": result.stretches}
 
 
 def _one(reference: Path, settings: Settings) -> AbstractLog:
@@ -91,11 +97,12 @@ def _print(log: AbstractLog, to: AbstractLog, result: Comparison) -> None:
 
 def sentences(result: Comparison) -> list[str]:
     """Return a comparison in sentences, the verdict first."""
-    by = f"{_signed(100 * result.relative)} % ({result.nats:+.4f} nats)"
-    interval = f"95 % interval {_signed(100 * result.low)} to {_signed(100 * result.high)} %"
-    allowed = f"{100 * result.tolerance:g} %"
+    difference, pairing = result.difference, result.pairing
+    by = f"{_signed(100 * difference.relative)} % ({difference.nats:+.4f} nats)"
+    interval = f"95 % interval {_signed(100 * difference.low)} to {_signed(100 * difference.high)} %"
+    allowed = f"{100 * difference.tolerance:g} %"
     if result.outcome == "different":
-        side = "above" if result.relative > 0 else "below"
+        side = "above" if difference.relative > 0 else "below"
         head = f"DIFFERENT since about step {result.since:,}: the loss is {side} the reference, {by}, {interval}."
     elif result.differs:
         head = f"DIFFERENT on the way, not in the end: {by} there, {interval}."
@@ -108,14 +115,14 @@ def sentences(result: Comparison) -> list[str]:
         lines.append(f"Steps {first:,} to {last:,}: {_signed(100 * relative)} %.")
     if len(result.stretches) > 8:
         lines.append(f"And {len(result.stretches) - 8} more stretches.")
-    if result.nonfinite:
-        lines.append(f"{result.nonfinite:,} rows have no finite loss where the reference has one.")
-    batches = "they saw the same batches" if result.same_batches else "they did not see the same batches in one order"
-    if "interpolated" in result.paired_by:
+    if pairing.nonfinite:
+        lines.append(f"{pairing.nonfinite:,} rows have no finite loss where the reference has one.")
+    batches = "they saw the same batches" if pairing.same_batches else "they did not see the same batches in one order"
+    if "interpolated" in pairing.paired_by:
         batches = "few steps are in common, so the reference is interpolated"
     lines.append(
-        f"Judged over the last quarter of steps {result.first:,} to {result.last:,}: {result.rows:,} rows paired by "
-        f"{result.paired_by}; residuals correlate at {result.correlation:.3f}: {batches}. "
+        f"Judged over the last quarter of steps {pairing.first:,} to {pairing.last:,}: {pairing.rows:,} rows paired by "
+        f"{pairing.paired_by}; residuals correlate at {pairing.correlation:.3f}: {batches}. "
         f"Differences within {allowed} count as none (--tolerance)."
     )
     return lines
