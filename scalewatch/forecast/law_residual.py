@@ -77,11 +77,14 @@ class LawResidual:
             return self.departure.chance
         return tail(self.sigmas, self.freedom) if math.isfinite(self.sigmas) else 1.0
 
+    def distance(self) -> str:
+        """Say how far it is and to which side, as part of a sentence."""
+        side = "above" if self.nats > 0 else "below"
+        return f"{abs(self.nats):.3f} nats ({self._percent()} %) {side} its law"
+
     def text(self) -> str:
         """Say it in one sentence, and the way in a second where chance does not explain it."""
-        side = "above" if self.nats > 0 else "below"
-        far = f"{abs(self.nats):.3f} nats ({self._percent()} %) {side} its law"
-        return f"{far} (the law's own error is {self.sd:.3f}): {self._equivalent()}.{self._way()}"
+        return f"{self.distance()} (the law's own error is {self.sd:.3f}): {self._equivalent()}.{self._way()}"
 
     def _percent(self) -> str:
         size = abs(self.percent)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from scalewatch.journal import JournalWriter, observation_record
-from scalewatch.laws.law_file import save_law
+from scalewatch.journal import LAW, JournalWriter, observation_record
+from scalewatch.laws import CurveLaw
+from scalewatch.laws.law_file import law_record, save_law
 from scalewatch.logs.tensorboard.tfrecord_checksum import masked_crc32c, masked_crc32c_of
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -39,9 +40,13 @@ def losses_of(total: int, done: int, seed: int, spike: bool = False) -> Floats:
     return losses
 
 
-def journal_log(folder: Path, run: Run, losses: Floats, rates: Floats, *, ended: bool = True) -> None:
-    """A run as the callback leaves it: its plan and each step."""
+def journal_log(
+    folder: Path, run: Run, losses: Floats, rates: Floats, *, ended: bool = True, law: CurveLaw | None = None
+) -> None:
+    """A run as the callback leaves it: its plan, the law it was watched by, and each step."""
     writer = JournalWriter(folder, run)
+    if law is not None:
+        writer.append_through({"type": LAW, "law": law_record(law)})
     norms = 1.0 + 0.1 * np.random.default_rng(1).standard_normal(len(losses))
     for place, loss in enumerate(losses.tolist()):
         step = place + 1

@@ -17,6 +17,7 @@ __all__ = ["registry_of"]
 def registry_of(folder: Path, law_file: Path | None = None, law: CurveLaw | None = None) -> RunRegistry:
     """All runs below a folder, each held against `law`."""
     registry = RunRegistry(Logdirs(str(folder), (("", folder),), (), law_file, None))
+    registry.law = law
     for found in registry.found():
         state = RunState(found.name, open_source(found), law)
         while state.advance(1.0):

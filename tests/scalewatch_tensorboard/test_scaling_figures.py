@@ -213,16 +213,56 @@ def test_a_published_law_says_nothing_of_a_run_far_outside_of_it(tmp_path: Path)
     assert "finish smaller runs" in empty
 
 
-def test_a_law_file_is_named_and_used_where_the_folder_has_no_law_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [(), RUNGS])
+def test_a_law_file_that_was_named_is_the_law_also_where_the_folder_has_one_of_its_own(
+    tmp_path: Path, beside: Any
+) -> None:
     """With the word that it must be of this data and tokenizer."""
+    rungs(tmp_path / "runs", beside)
     target(tmp_path / "runs")
     file = tmp_path / "small.law.json"
     save_law(fitted(), file)
-    said = told(drawn(registry_of(tmp_path / "runs", file), "frontier"))
+    text = told(drawn(registry_of(tmp_path / "runs", file), "frontier"))
 
-    assert "small.law.json, given with --scalewatch_law" in said
-    assert "if it is of this data and tokenizer" in said
-    assert "is forecast to end at" in said
+    assert "small.law.json, given with --scalewatch_law" in text
+    assert "if it is of this data and tokenizer" in text
+    assert "is forecast to end at" in text
+    assert "fitted to the" not in text
+
+
+@pytest.mark.parametrize("done", [DONE, TOTAL])
+@pytest.mark.parametrize("named", [True, False])
+def test_the_distance_to_the_law_is_the_one_that_the_page_of_the_run_says(
+    tmp_path: Path, done: int, named: bool
+) -> None:
+    """With a law that was named and with the one that the journal holds, of a run on its way and of one that ended."""
+    law, file = fitted(), tmp_path / "small.law.json"
+    save_law(law, file)
+    rungs(tmp_path / "runs")
+    run = planned(cosine(TOTAL), TARGET, "target", tokens_per_step=2_000)
+    own = 1.05 * losses(TARGET, TOTAL, 9)[:done]
+    folder = tmp_path / "runs" / "target"
+    journal_log(folder, run, own, cosine(TOTAL), ended=done == TOTAL, law=None if named else law)
+    registry = registry_of(tmp_path / "runs", file, law) if named else registry_of(tmp_path / "runs")
+    state = registry.find("target")
+    assert state is not None
+
+    title = drawn(registry, "frontier")["usermeta"]["scalewatch"]["sentence"]
+
+    assert f"{state.summary['gap']['nats']:.3f} nats" in title
+    assert "above its law" in title
+
+
+def test_a_law_that_cannot_be_drawn_is_named_and_why(tmp_path: Path) -> None:
+    """It is not passed over in silence for another."""
+    rungs(tmp_path / "runs")
+    target(tmp_path / "runs")
+    file = tmp_path / "small.law.json"
+    file.write_text("{}")
+    text = told(drawn(registry_of(tmp_path / "runs", file), "frontier"))
+
+    assert "fitted to the 3 other finished runs" in text
+    assert "small.law.json, given with --scalewatch_law, cannot be drawn over size and tokens" in text
 
 
 def test_runs_of_several_recipes_make_no_law_and_it_is_said(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The law that a run is placed in: of the finished runs beside it, or one that was given, or a published one.
+"""The law that a run is placed in: the one named, its journal's, of the runs beside it, or a published one.
 
 Fits are made by the thread that reads the logs; a request takes what there is and says what it is of.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scalewatch.fitting.fit import Fit
+    from scalewatch.forecast.verdict import Verdict
     from scalewatch.laws import Curve, CurveLaw
     from scalewatch.laws.chinchilla import Chinchilla
     from scalewatch.plan.loss_model import AbstractLossModel
@@ -33,6 +34,7 @@ __all__ = [
     "Placement",
     "finished_beside",
     "fitted",
+    "law_beside",
     "law_for",
     "placement_of",
 ]
@@ -83,7 +85,7 @@ class LawSource(NamedTuple):
 
     Attributes:
         surface: loss over size and tokens, with the errors of the law. bare: the same without.
-        own: whether it rests on runs of this folder. comparable: whether losses may be held against it.
+        is_of_run: whether the run is watched by it. comparable: whether losses may be held against it.
         notes: what is to be said of it, a sentence each.
         curve_law, curves: law of the whole curves of the runs beside, and they; None and empty without.
         fit: of their final losses, None without.
@@ -91,7 +93,7 @@ class LawSource(NamedTuple):
 
     surface: AbstractLossModel
     bare: AbstractLossModel
-    own: bool
+    is_of_run: bool
     comparable: bool
     notes: tuple[str, ...]
     curve_law: CurveLaw | None = None
@@ -107,6 +109,7 @@ class Placement(NamedTuple):
         parameters: of the kind of the law, count. tokens: at the planned end, or so far, count.
         placed: as the charts take it; its loss is the run's own where it can be compared, else that of the law.
         loss: of the law at its size and tokens [nats/token]. ended: whether the run is over.
+        distance: how far it is off the law that it is watched by, as its own page says it; empty without one.
     """
 
     parameters: float
@@ -114,6 +117,7 @@ class Placement(NamedTuple):
     placed: Placed
     loss: float
     ended: bool
+    distance: str = ""
 
 
 def finished_beside(registry: RunRegistry, state: RunState) -> list[LadderRun]:
@@ -132,24 +136,46 @@ def finished_beside(registry: RunRegistry, state: RunState) -> list[LadderRun]:
 
 
 def law_for(registry: RunRegistry, state: RunState) -> LawSource:
-    """Return the law that a run is placed in.
+    """Return the law that a run is placed in: the one the user named, else that of its journal, else of runs beside it.
+
+    Where there is none of these, it is a published one. What stands in the way of each is in the notes.
+
+    Raises:
+        CannotDrawError: if it is being fitted.
+    """
+    path, told = registry.logdirs.law, list[str]()
+    if path is not None:
+        named = _named(path, is_of_run=registry.law is not None and state.law is registry.law)
+        if isinstance(named, LawSource):
+            return named
+        told.append(f"{path.name}, given with --scalewatch_law, cannot be drawn over size and tokens: {named}")
+    elif state.law is not None:
+        watched = _watched(state.law)
+        if isinstance(watched, LawSource):
+            return watched
+        told.append(f"The law of its journal cannot be drawn over size and tokens: {watched}")
+    beside = law_beside(registry, state)
+    if isinstance(beside, LawSource):
+        return beside._replace(notes=(*beside.notes, *told))
+    return _published(beside, told)
+
+
+def law_beside(registry: RunRegistry, state: RunState) -> LawSource | str:
+    """Return the law of the finished runs beside a run, or why there is none.
 
     Raises:
         CannotDrawError: if it is being fitted.
     """
     ladder = finished_beside(registry, state)
     sizes = len({each.run.parameters for each in ladder})
-    have = f"the {len(ladder)} here that say theirs are of {sizes}" if ladder else "no other run here says its size"
-    why = f"A law of your own takes finished runs of three sizes, and {have}"
-    if len(ladder) >= FEWEST_CURVES and sizes >= FEWEST_CURVE_SIZES:
-        key = tuple((each.state.name, id(each.state), each.version) for each in ladder)
-        made = registry.work.get(key, partial(_fitted_or_why, ladder))
-        if made is None:
-            raise CannotDrawError(f"A law is being fitted to the {len(ladder)} finished runs here: a few seconds.")
-        if isinstance(made, LawSource):
-            return made
-        why = made.rstrip(".")
-    return _given(registry.logdirs.law, why) or _published(why)
+    if len(ladder) < FEWEST_CURVES or sizes < FEWEST_CURVE_SIZES:
+        have = f"the {len(ladder)} here that say theirs are of {sizes}" if ladder else "no other run here says its size"
+        return f"A law of your own takes finished runs of three sizes, and {have}"
+    key = tuple((each.state.name, id(each.state), each.version) for each in ladder)
+    made: LawSource | str | None = registry.work.get(key, partial(_fitted_or_why, ladder))
+    if made is None:
+        raise CannotDrawError(f"A law is being fitted to the {len(ladder)} finished runs here: a few seconds.")
+    return made.rstrip(".") if isinstance(made, str) else made
 
 
 def placement_of(state: RunState, law: LawSource) -> Placement:
@@ -177,7 +203,15 @@ def placement_of(state: RunState, law: LawSource) -> Placement:
     elif law.comparable and forecast is not None and forecast.final_loss > 0:
         low, high = forecast.interval(LEVEL)
         placed = Placed(state.name, flops, float(size), forecast.final_loss, max(low, 1e-3), high)
-    return Placement(float(size), tokens, placed, at_law, ended)
+    return Placement(float(size), tokens, placed, at_law, ended, _distance(verdict) if law.is_of_run else "")
+
+
+def _distance(verdict: Verdict) -> str:
+    """How far a run is off its law; rows of an incident do not count for it."""
+    if verdict.law_gap is None:
+        return ""
+    when = "" if verdict.gap_ends_at is None else f" before the incident at step {verdict.gap_ends_at:,}"
+    return f"{verdict.law_gap.distance()}{when}"
 
 
 def fitted(ladder: list[LadderRun]) -> LawSource:
@@ -192,20 +226,20 @@ def fitted(ladder: list[LadderRun]) -> LawSource:
     curves = _curves(ladder)
     curve_law = fit_curves(curves) if len(curves) >= FEWEST_CURVES else None
     fit = _points(ladder)
-    said = f"Law: fitted to the {len(ladder)} other finished runs of this folder."
+    note = f"Law: fitted to the {len(ladder)} other finished runs of this folder."
     if fit is not None:
         from scalewatch.fitting.chinchilla_file import FittedChinchilla
         from scalewatch.plan.published import fitted_loss_model
 
         kept, name = FittedChinchilla.of(fit), "runs of this folder"
         surface, bare = fitted_loss_model(kept, name, DRAWS), fitted_loss_model(kept, name, 1)
-        return LawSource(surface, bare, True, True, (said,), curve_law, curves, fit)
+        return LawSource(surface, bare, False, True, (note,), curve_law, curves, fit)
     if curve_law is None:
         raise CannotDrawError("The finished runs here do not say their learning rates, and a law of curves needs them.")
     if not curve_law.usable:
         raise CannotDrawError(f"The {len(curves)} finished runs here make no law: {' '.join(curve_law.cautions)}")
-    surfaces = CurveLossModel(curve_law, "runs of this folder", DRAWS), CurveLossModel(curve_law, "runs of this folder")
-    return LawSource(*surfaces, True, True, (said, *curve_law.cautions), curve_law, curves)
+    models = CurveLossModel(curve_law, "runs of this folder", DRAWS), CurveLossModel(curve_law, "runs of this folder")
+    return LawSource(*models, False, True, (note, *curve_law.cautions), curve_law, curves)
 
 
 def _fitted_or_why(ladder: list[LadderRun]) -> LawSource | str:
@@ -244,7 +278,7 @@ def _curves(ladder: list[LadderRun]) -> list[Curve]:
 
 
 @lru_cache(maxsize=4)
-def _surfaces(law: str, changed: int = 0) -> tuple[AbstractLossModel, AbstractLossModel]:
+def _models(law: str, changed: int = 0) -> tuple[AbstractLossModel, AbstractLossModel]:
     """A law with and without its errors, by its name or the path of a file that changed last then [ns]."""
     from scalewatch.plan import loss_model_for
 
@@ -252,27 +286,37 @@ def _surfaces(law: str, changed: int = 0) -> tuple[AbstractLossModel, AbstractLo
     return loss_model_for(law, DRAWS), loss_model_for(law, 1)
 
 
-def _given(path: Path | None, why: str) -> LawSource | None:
-    """The law file of this TensorBoard, if there is one that can be drawn over size and tokens."""
-    if path is None:
-        return None
+def _named(path: Path, *, is_of_run: bool) -> LawSource | str:
+    """The law file of this TensorBoard, or why it cannot be drawn over size and tokens."""
     try:
-        surfaces = _surfaces(str(path), path.stat().st_mtime_ns)
-    except (ScalewatchError, OSError):
-        return None
-    said = (
-        f"Law: {path.name}, given with --scalewatch_law. {why}.",
+        models = _models(str(path), path.stat().st_mtime_ns)
+    except (ScalewatchError, OSError) as fault:
+        return str(fault)
+    notes = (
+        f"Law: {path.name}, given with --scalewatch_law.",
         "Its losses can be compared if it is of this data and tokenizer.",
     )
-    return LawSource(*surfaces, False, True, (*said, *surfaces[0].facts.faults))
+    return LawSource(*models, is_of_run, True, (*notes, *models[0].facts.faults))
 
 
-def _published(why: str) -> LawSource:
-    said = (
+def _watched(law: CurveLaw) -> LawSource | str:
+    """The law that a run was watched by, as its journal holds it, or why it cannot be drawn over size and tokens."""
+    from scalewatch.plan import CurveLossModel
+
+    try:
+        models = CurveLossModel(law, "the law of its journal", DRAWS), CurveLossModel(law, "the law of its journal")
+    except ScalewatchError as fault:
+        return str(fault)
+    return LawSource(*models, True, True, ("Law: the one that this run was watched by.", *models[0].facts.faults))
+
+
+def _published(why: str, told: Sequence[str]) -> LawSource:
+    notes = (
         "Law: Chinchilla (Hoffmann et al. 2022) as refitted by Besiroglu et al. 2024, a published law of another data "
         "set and tokenizer. The run is placed by its size, tokens and compute: its own loss need not match, and is not "
         "drawn.",
         f"{why}: finish smaller runs with the ScaleWatch callback below this folder, or start TensorBoard with "
         "--scalewatch_law FILE.",
+        *told,
     )
-    return LawSource(*_surfaces("chinchilla"), False, False, said)
+    return LawSource(*_models("chinchilla"), False, False, notes)

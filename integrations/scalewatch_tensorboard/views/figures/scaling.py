@@ -18,6 +18,7 @@ from scalewatch_tensorboard.views.scaling import (
     LawSource,
     Placement,
     finished_beside,
+    law_beside,
     law_for,
     placement_of,
 )
@@ -198,8 +199,8 @@ def _means(state: RunState) -> tuple[Any, Any]:
 
 def _law_of_runs(state: RunState, registry: RunRegistry, what: str) -> LawSource:
     """The law of the runs beside, or a sentence on how to get one."""
-    law = law_for(registry, state)
-    if not law.own:
+    law = law_beside(registry, state)
+    if isinstance(law, str):
         sizes = len({each.run.parameters for each in finished_beside(registry, state)})
         raise CannotDrawError(
             f"{what} needs three finished, healthy runs or more beside this one, of three sizes and one recipe; here "
@@ -309,8 +310,11 @@ def _cost(law: LawSource, placement: Placement) -> str:
     at = placement.placed
     if law.comparable and (placement.ended or at.low is not None):
         word, off = ("ended" if placement.ended else "is forecast to end"), at.loss - placement.loss
-        end = f"{word} at {at.loss:.3f} nats/token"
-        return f"The run {end}, {abs(off):.3f} {'above' if off > 0 else 'below'} the law at its size and tokens"
+        end = f"The run {word} at {at.loss:.3f} nats/token"
+        if placement.distance:
+            return f"{end}; it {'was' if placement.ended else 'is'} {placement.distance}"
+        side = "above" if off > 0 else "below"
+        return end if law.is_of_run else f"{end}, {abs(off):.3f} {side} that law at its size and tokens"
     if _far(law, placement):
         return f"{power(at.flops)} FLOP: more than {FAR_OUTSIDE:.0f} times outside the runs that this law was fitted on"
     pair = math.log(at.flops / 6.0)
