@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, final
 
-from scalewatch.alert.dedup import Incident, SentLog
+from scalewatch.alert.dedup import HOUR_SECONDS, Incident, SentLog
 from scalewatch.alert.notification import began, kind_words
 from scalewatch.alert.rules import Route, Rules, Silence
 from scalewatch.finding import Severity
@@ -14,7 +14,6 @@ __all__ = ["ForecastRow", "digest_due", "digest_headline", "digest_rows"]
 
 #: Incidents in one digest.
 MAX_INCIDENTS = 5
-HOUR_SECONDS = 3600.0
 
 
 @final

@@ -124,7 +124,7 @@ class LivenessWatcher:
         self._receivers: Mapping[str, Receiver] | None = None
         self._stall_detector: StallDetector | None = None
         self._dispatcher: Dispatcher | None = None
-        self._told: tuple[Path, int] | None = None
+        self._reported: tuple[Path, int] | None = None
         self._stall: Event | None = None
         self._takes_back = False
         self._old: Path | None = None
@@ -145,15 +145,15 @@ class LivenessWatcher:
                 return ""
             self._stall_detector = StallDetector(self._rules.stall_after, seen.written_at)
             if self._home != self.folder and _stop_in(StateFile(self._home / STATE_NAME).read()):
-                self._told = (seen.segment, -1)  # by an earlier watcher; taken back if it goes on
+                self._reported = (seen.segment, -1)  # by an earlier watcher; taken back if it goes on
         if seen.step != self._stall_detector.step:
             self._stall = None
         self._stall_detector.update(seen.step, max(seen.written_at, self._stall_detector.moved_at))
         wrong = None if seen.closed else self._wrong(seen, now)
         place = (seen.segment, seen.step)
         if wrong is not None:
-            return "" if self._told == place else self._report_stop(seen, wrong)
-        if self._told is not None and self._told != place:
+            return "" if self._reported == place else self._report_stop(seen, wrong)
+        if self._reported is not None and self._reported != place:
             return self._report_resumed(seen)
         self.release()
         return ""
@@ -199,7 +199,7 @@ class LivenessWatcher:
                 self.release()
                 return ""
             if _stop_in(made.state()):
-                self._told = (seen.segment, seen.step) if _all_know(made) else None
+                self._reported = (seen.segment, seen.step) if _all_know(made) else None
             else:
                 made.submit_event(wrong)
                 news = f"{seen.run.name}: {kind_words(wrong.kind)} (step {seen.step:,}): {wrong.message}"
@@ -207,7 +207,7 @@ class LivenessWatcher:
                 made.log.advice = (AGAIN,)
         self._dispatcher.tick()
         if _all_know(self._dispatcher):
-            self._told = (seen.segment, seen.step)
+            self._reported = (seen.segment, seen.step)
             self.release()
         return news
 
@@ -215,7 +215,7 @@ class LivenessWatcher:
         """The run goes on: a run with alerts of its own says so itself."""
         news = ""
         if self._home == self.folder:
-            self._told = None
+            self._reported = None
             return ""
         if self._dispatcher is None:
             self._dispatcher = self._new(seen, self._home)
@@ -224,7 +224,7 @@ class LivenessWatcher:
         self._dispatcher.observe(seen.step, math.nan)
         self._dispatcher.tick()
         if _all_know(self._dispatcher):
-            self._told = None
+            self._reported = None
             self.release()
         return news
 

@@ -27,7 +27,7 @@ class StateFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._told = False
+        self._warned = False
 
     def read(self) -> object:
         """Return what it holds; None if there is none or it cannot be read."""
@@ -39,7 +39,7 @@ class StateFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as fault:
-            self._tell("read", fault)
+            self._warn("read", fault)
             return None
 
     def write(self, state: Mapping[str, Any]) -> bool:
@@ -57,12 +57,12 @@ class StateFile:
         except (OSError, ValueError) as fault:
             with contextlib.suppress(OSError):
                 beside.unlink()
-            self._tell("written", fault)
+            self._warn("written", fault)
             return False
 
-    def _tell(self, what: str, fault: Exception) -> None:
-        if not self._told:
-            self._told = True
+    def _warn(self, what: str, fault: Exception) -> None:
+        if not self._warned:
+            self._warned = True
             _log.warning(
                 "scalewatch: the state of the alerts cannot be %s (%s): after a crash some may repeat.",
                 what,
