@@ -17,6 +17,7 @@ from scalewatch import Forecast, Monitor, Run, Verdict
 from scalewatch.charts import Band, Frame, loss_against_law, save_chart
 from scalewatch.finding import Finding, Phase
 from scalewatch.journal import Journal, read_journal
+from scalewatch.kinds import kind_name
 from scalewatch.laws import load_law
 
 FORECAST_AT = 0.3  # share of the run at which a forecast is held against its end
@@ -140,7 +141,7 @@ def _paged(run: Watched, fault_step: int) -> str:
         return "none"
     first = run.pages[0]
     after = f", {first.step - fault_step + 1} steps into the fault" if first.step >= fault_step else ""
-    kind = first.kind.value.replace("_", " ")
+    kind = kind_name(first.kind)
     return f"{len(run.pages)}, the first at step {first.step:,}{after}: {kind}"
 
 

@@ -6,12 +6,13 @@ is silent. So a spike of fifty steps is two lines to read, not fifty.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import final
 
-__all__ = ["Evidence", "Finding", "Kind", "Phase", "Severity"]
+__all__ = ["Evidence", "Finding", "Kind", "Phase", "Severity", "kind_of"]
 
 _Value = float | int | str | bool | None
 Evidence = Mapping[str, _Value]
@@ -19,7 +20,7 @@ Evidence = Mapping[str, _Value]
 
 @final
 class Kind(StrEnum):
-    """What was found."""
+    """What was found; `scalewatch.kinds` has a row for each. A detector from outside may bring a word of its own."""
 
     NONFINITE = "nonfinite"
     SPIKE = "spike"
@@ -34,10 +35,30 @@ class Kind(StrEnum):
     LEVEL_SHIFT = "level_shift"
     NOISE = "noise"
     GRAD_DRIFT = "grad_drift"
-    TOO_GOOD = "too_good"
+    SUSPICIOUS_IMPROVEMENT = "suspicious_improvement"
     THROUGHPUT = "throughput"
     VALIDATION = "validation"
     PRECURSOR = "precursor"
+
+
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def kind_of(word: object) -> Kind | str:
+    """Return the kind that a word names, or the word of a detector from outside as it is.
+
+    Raises:
+        ValueError: if it is no word of up to 40 small letters, digits and `_`.
+
+    >>> kind_of("spike"), kind_of("dead_neurons")
+    (<Kind.SPIKE: 'spike'>, 'dead_neurons')
+    """
+    if not isinstance(word, str) or not _WORD.fullmatch(word):
+        raise ValueError(f"a kind must be a word such as spike, of up to 40 small letters (got {word!r:.60})")
+    try:
+        return Kind(word)
+    except ValueError:
+        return str(word)
 
 
 @final
@@ -69,22 +90,29 @@ class Finding:
     """One thing worth telling a person about a run.
 
     Attributes:
-        kind: what was found.
+        kind: what was found: a `Kind`, or the word of a detector from outside: small letters, digits and `_`.
         severity: how much it matters; a closing finding is always info.
         step: step at which it was found.
         start_step: step at which it is believed to have begun, at most `step`.
         message: one sentence in plain words with the numbers that matter.
         evidence: the numbers behind the sentence, by name with unit (`excess_nats`, `sigmas`).
         phase: opened, escalated or closed.
+
+    Raises:
+        ValueError: if `kind` is no such word.
     """
 
-    kind: Kind
+    kind: Kind | str
     severity: Severity
     step: int
     start_step: int
     message: str
     evidence: Evidence = field(default_factory=dict)
     phase: Phase = Phase.OPENED
+
+    def __post_init__(self) -> None:
+        if type(self.kind) is not Kind:
+            object.__setattr__(self, "kind", kind_of(self.kind))
 
     @property
     def pages(self) -> bool:

@@ -17,13 +17,14 @@ from scalewatch.advice import Advice
 from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
 from scalewatch.detect import DetectorSet
 from scalewatch.errors import ConfigError, JournalError
-from scalewatch.finding import Finding, Kind, Phase
+from scalewatch.finding import Finding, Kind, Phase, kind_of
 from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawResidual
 from scalewatch.forecast.law_residual_detector import LawResidualDetector, ScheduleDetector
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.verdict import Milestone, Verdict
 from scalewatch.guard import Guard
 from scalewatch.journal import finding_from, finding_record
+from scalewatch.kinds import HOLD_THE_LOSS, kind_name
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -34,8 +35,6 @@ __all__ = ["Monitor"]
 KEPT_FINDINGS = 100
 #: Forecasts are registered at each tenth of the planned run.
 MILESTONES = 10
-#: Incidents whose rows no stretch of the curve is made of.
-_HOLD_THE_LOSS = (Kind.NONFINITE, Kind.SPIKE, Kind.DIVERGENCE)
 #: Version of `state_dict`.
 STATE_VERSION = 1
 
@@ -92,7 +91,7 @@ class Monitor:
         self._rollbacks = 0
         self._milestones: list[Milestone] = []
         self._incidents: list[Finding] = []
-        self._counts: Counter[Kind] = Counter()
+        self._counts: Counter[str] = Counter()
         self._final_sum, self._final_rows = 0.0, 0
         total = run.total_steps
         self._final_from = math.inf if total is None else (1.0 - FINAL_SHARE) * total
@@ -218,8 +217,8 @@ class Monitor:
         trouble = next((f for f in self._watch.open_incidents if f.pages), None)
         if made is None or trouble is None:
             return made
-        kind = trouble.kind.value.replace("_", " ")
-        note = f"A {kind} is open since step {trouble.start_step:,}. The forecast is that of a run that recovers."
+        since = f"{kind_name(trouble.kind)} is open since step {trouble.start_step:,}"
+        note = f"A {since}. The forecast is that of a run that recovers."
         return replace(made, notes=(*made.notes, note))
 
     def expected_at(self, step: float) -> tuple[float, float] | None:
@@ -282,7 +281,7 @@ class Monitor:
         total = self.run.total_steps
         losses = [] if forecaster is None else forecaster.blocks.losses
         last = losses[-1] if losses else None
-        if self._watch.sample.row and any(f.kind in _HOLD_THE_LOSS for f in self._watch.open_incidents):
+        if self._watch.sample.row and any(f.kind in HOLD_THE_LOSS for f in self._watch.open_incidents):
             last = self._watch.sample.loss  # the stretches leave an incident out, and are from before it
         return Verdict(
             run=self.run,
@@ -307,7 +306,7 @@ class Monitor:
             "off_plan": self._off_plan.state_dict(),
             "milestones": [[m.progress, m.step, m.final_loss, m.low, m.high] for m in self._milestones],
             "incidents": [finding_record(f) for f in self._incidents],
-            "counts": {kind.value: count for kind, count in self._counts.items()},
+            "counts": {str(kind): count for kind, count in self._counts.items()},
             "final": [self._final_sum, self._final_rows],
             "next_milestone": self._next_milestone,
             "rollbacks": self._rollbacks,
@@ -342,7 +341,7 @@ class Monitor:
             Milestone(float(p), int(s), float(f), float(a), float(b)) for p, s, f, a, b in state["milestones"]
         ]
         self._incidents = [finding_from(record) for record in state["incidents"]]
-        self._counts = Counter({Kind(kind): int(count) for kind, count in state["counts"].items()})
+        self._counts = Counter({kind_of(kind): int(count) for kind, count in state["counts"].items()})
         self._final_sum, self._final_rows = float(state["final"][0]), int(state["final"][1])
         self._next_milestone = float(state["next_milestone"])
         self._rollbacks = int(state["rollbacks"])

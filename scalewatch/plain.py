@@ -8,6 +8,7 @@ from typing import Any
 
 from scalewatch.advice import Advice
 from scalewatch.finding import Finding
+from scalewatch.kinds import kind_name
 
 __all__ = ["advice_plain", "finding_plain"]
 
@@ -16,6 +17,7 @@ def finding_plain(finding: Finding) -> dict[str, Any]:
     """Return a finding as plain values; evidence that is not finite is None, which JSON can say."""
     return {
         "kind": str(finding.kind),
+        "name": kind_name(finding.kind),
         "severity": str(finding.severity),
         "phase": str(finding.phase),
         "step": finding.step,

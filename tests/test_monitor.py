@@ -118,7 +118,7 @@ def test_a_run_off_its_law_is_said_to_be_until_it_is_back(
     assert [(kind, severity, Phase.OPENED)] == [(finding.kind, finding.severity, finding.phase) for finding in opened]
     assert opened == monitor.open_incidents
     assert (kind is Kind.OFF_LAW) == (
-        monitor.verdict().headline == f"IN TROUBLE: off law since step {opened[0].start_step}"
+        monitor.verdict().headline == f"IN TROUBLE: gap above its law since step {opened[0].start_step}"
     )
     assert [action] == [advice.action for advice in monitor.advice()]
 
@@ -126,7 +126,7 @@ def test_a_run_off_its_law_is_said_to_be_until_it_is_back(
     assert [(kind, Phase.CLOSED)] == [(finding.kind, finding.phase) for finding in closed]
     assert opened[0].start_step == closed[0].start_step
     assert [] == monitor.advice()
-    assert monitor.verdict().headline == ("recovered from off law" if kind is Kind.OFF_LAW else "healthy")
+    assert monitor.verdict().headline == ("recovered from gap above its law" if kind is Kind.OFF_LAW else "healthy")
 
 
 def test_without_a_law_nobody_is_off_it() -> None:

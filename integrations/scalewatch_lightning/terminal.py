@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from scalewatch.advice import Advice
-from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.finding import Finding, Phase, Severity
+from scalewatch.kinds import kind_name
 
 __all__ = ["Terminal", "advice_line", "escape", "finding_line", "verdict_table"]
 
@@ -29,7 +30,6 @@ MAX_LINES = 500
 #: A line is cut here: nobody reads a message of a megabyte, and a terminal need not draw it.
 MAX_LINE_CHARACTERS = 1_000
 
-_KINDS = {Kind.NONFINITE: "non-finite", Kind.GRAD_NORM: "gradient norm"}
 _COLOURS = {Severity.INFO: "2", Severity.WARNING: "33;1", Severity.CRITICAL: "31;1"}
 
 
@@ -55,8 +55,7 @@ def _escape_character(character: str) -> str:
 def finding_line(finding: Finding) -> str:
     """Return the line for a finding: when, how bad, what."""
     word = "over" if finding.phase is Phase.CLOSED else finding.severity.value
-    kind = _KINDS.get(finding.kind, finding.kind.value.replace("_", " "))
-    return f"scalewatch: step {finding.step:,}: {word}: {kind}: {escape(finding.message)}"
+    return f"scalewatch: step {finding.step:,}: {word}: {kind_name(finding.kind)}: {escape(finding.message)}"
 
 
 def advice_line(advice: Advice) -> str:

@@ -21,8 +21,9 @@ from slack_sdk.models.blocks import (
 )
 
 from scalewatch.alert import Item, Notification, Status
-from scalewatch.alert.notification import began, clean, kind_words
+from scalewatch.alert.notification import began, clean
 from scalewatch.finding import Severity
+from scalewatch.kinds import kind_row
 
 __all__ = ["escape", "message", "summary"]
 
@@ -116,7 +117,7 @@ def _label(item: Item, notification: Notification) -> str:
     """What, how bad and since when; a message about one thing has said the first two in its title."""
     symbol = "🟢" if item.over else _COLOURS[item.severity]
     state = "over" if item.over else item.severity.value
-    what = f"*{escape(kind_words(item.kind), 80)}* · {state}{'' if item.news else ' (goes on)'} · "
+    what = f"*{escape(kind_row(item.kind).firing, 80)}* · {state}{'' if item.news else ' (goes on)'} · "
     alone = len(notification.items) == 1 and not notification.headline
     clock = _clock(item.since_unix_s, notification.at_unix_s)
     since = f"found at {clock}" if alone else f"{began(item.kind, item.start_step)}, {clock}"

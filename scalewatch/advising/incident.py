@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from scalewatch.advice import Action, Advice, EvidenceGrade
 from scalewatch.advising.context import AdviceContext
-from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.finding import Finding, Severity
 from scalewatch.forecast.candidate_schedules import scaled
 from scalewatch.forecast.counterfactual import position, what_if
 from scalewatch.forecast.law_residual_detector import ScheduleDetector
+from scalewatch.kinds import HOLD_THE_LOSS, kind_name, kind_row
 
 __all__ = ["about_incident"]
 
@@ -31,17 +32,15 @@ REMEDIES = {
     "optimizer_state_lost": "Load the state of the optimizer with the weights, or warm the learning rate up again.",
     "fp16_overflow": "Train in bf16, or look at the loss scale.",
 }
-#: What was rising before an incident speaks for a rate too high for this run, and the cut that is habit (by 20 %).
-STRAIN = {Kind.GRAD_DRIFT: "gradient norm", Kind.NOISE: "noise of the loss"}
+#: The cut of a rate that may be too high for this run: habit (by 20 %).
 HABITUAL_CUT = 0.8
-_URGENT = (Kind.NONFINITE, Kind.DIVERGENCE, Kind.SPIKE)
 
 
 def about_incident(now: AdviceContext) -> list[Advice]:
     """Return what to do about the most urgent incident of the loss; empty if none is open."""
     # a NaN loss and a NaN gradient are of one kind: the worse of them counts
     by_kind = {f.kind: f for f in sorted(now.open_incidents, key=lambda f: f.severity.rank)}
-    incident = next((by_kind[kind] for kind in _URGENT if kind in by_kind and by_kind[kind].pages), None)
+    incident = next((by_kind[kind] for kind in HOLD_THE_LOSS if kind in by_kind and by_kind[kind].pages), None)
     if incident is None:
         return []
     first = [*_back_to_plan(now.step, incident, now.off_plan), *_remedy(now.step, incident)]
@@ -59,7 +58,7 @@ def _back_to_plan(step: int, incident: Finding, off_plan: ScheduleDetector) -> l
         return []
     reason = (
         f"The learning rate is {off_plan.factor:.3g} times its plan since step {off_plan.since:,}, and the "
-        f"{_name(incident)} began at step {incident.start_step:,}: put it back on its plan."
+        f"{kind_name(incident.kind)} began at step {incident.start_step:,}: put it back on its plan."
     )
     change = "The loss staying where it is with the rate back on its plan for some hundred steps."
     return [Advice(Action.LOWER_LEARNING_RATE, reason, EvidenceGrade.B, None, step, None, change)]
@@ -92,12 +91,13 @@ def _structural(now: AdviceContext) -> list[Advice]:
 
 
 def _strained(now: AdviceContext, incident: Finding) -> list[Advice]:
-    before = [f for f in now.open_incidents if f.kind in STRAIN and f.start_step < incident.start_step]
+    before = [f for f in now.open_incidents if kind_row(f.kind).strain and f.start_step < incident.start_step]
     if not before:
         return []
-    rising = " and the ".join(f"{STRAIN[f.kind]} since step {f.start_step:,}" for f in before)
+    what = kind_name(incident.kind)
+    rising = " and the ".join(f"{kind_row(f.kind).strain} since step {f.start_step:,}" for f in before)
     reason = (
-        f"The {rising} had been rising before this {_name(incident)}: the rate may be too high for this run. By which "
+        f"The {rising} had been rising before this {what}: the rate may be too high for this run. By which "
         f"factor to lower it nobody has shown; a cut of {1 - HABITUAL_CUT:.0%} is habit"
     )
     gain, interval = _price(now)
@@ -117,8 +117,8 @@ def _price(now: AdviceContext) -> tuple[float | None, tuple[float, float] | None
 
 
 def _lost(step: int, incident: Finding) -> Advice:
-    since = f"{incident.start_step:,}"
-    reason = f"Every step since {since} is lost to the {_name(incident)}: stop rather than pay for more of them."
+    since, what = f"{incident.start_step:,}", kind_name(incident.kind)
+    reason = f"Every step since {since} is lost to the {what}: stop rather than pay for more of them."
     change = "The loss back where it was before that step, without a rewind."
     return Advice(Action.STOP, reason, EvidenceGrade.B, None, step, None, change)
 
@@ -136,7 +136,3 @@ def _wait(step: int, incident: Finding) -> Advice:
     reason = f"Spikes like this often recover alone. Look again at step {until}."
     change = f"The loss still above its trend at step {until}, or not finite before."
     return Advice(Action.WAIT, reason, EvidenceGrade.B, None, step, None, change)
-
-
-def _name(incident: Finding) -> str:
-    return {Kind.NONFINITE: "non-finite loss"}.get(incident.kind, incident.kind.value.replace("_", " "))

@@ -4,30 +4,10 @@ from __future__ import annotations
 
 from scalewatch.advice import Action, Advice, EvidenceGrade
 from scalewatch.advising.context import AdviceContext
-from scalewatch.finding import Finding, Kind
+from scalewatch.finding import Finding
+from scalewatch.kinds import KINDS, Remedy
 
 __all__ = ["about_law", "about_setup"]
-
-#: Incidents that call for a look at the setup while training goes on, what to look at, and what would speak against it.
-SETUP = {
-    Kind.TOO_GOOD: (
-        Action.FIX_DATA,
-        "If nothing was changed on purpose, look for repeated data, a leak of targets into inputs, or a loss that "
-        "counts padding.",
-        "Held-out loss falling by as much.",
-    ),
-    Kind.VALIDATION: (
-        Action.CHECK_SETUP,
-        "More steps on this data make the model worse on held-out text: use the checkpoint of its lowest validation "
-        "loss, and add or mix data. If it is no number, look at the evaluation.",
-        "A lower validation loss at a later checkpoint.",
-    ),
-    Kind.THROUGHPUT: (
-        Action.CHECK_SETUP,
-        "Look at data loading, at the slowest rank and its network, and at who else uses the machines.",
-        "Steps as fast as before, without a change.",
-    ),
-}
 
 
 def about_law(now: AdviceContext) -> list[Advice]:
@@ -53,10 +33,10 @@ def about_law(now: AdviceContext) -> list[Advice]:
 def about_setup(now: AdviceContext) -> list[Advice]:
     """Return what to look at while training goes on, for each such incident that wakes someone."""
     by_kind = {f.kind: f for f in sorted(now.open_incidents, key=lambda f: f.severity.rank)}
-    return [_one(now.step, by_kind[kind]) for kind in SETUP if kind in by_kind and by_kind[kind].pages]
+    rows = (row for row in KINDS.values() if row.kind in by_kind and by_kind[row.kind].pages)
+    return [_one(now.step, by_kind[row.kind], row.remedy) for row in rows if row.remedy is not None]
 
 
-def _one(step: int, incident: Finding) -> Advice:
-    action, what, change = SETUP[incident.kind]
-    said = incident.message[0].upper() + incident.message[1:]
-    return Advice(action, f"{said}. {what}", EvidenceGrade.C, None, step, None, change)
+def _one(step: int, incident: Finding, remedy: Remedy) -> Advice:
+    found = incident.message[0].upper() + incident.message[1:]
+    return Advice(remedy.action, f"{found}. {remedy.what}", EvidenceGrade.C, None, step, None, remedy.would_change)

@@ -15,10 +15,9 @@ from typing import NamedTuple, final
 
 from scalewatch.alert.rules import Route, Rules, Silence
 from scalewatch.finding import Severity
+from scalewatch.kinds import kind_row
 
 __all__ = [
-    "ADVICE",
-    "AT_ONCE",
     "Decision",
     "Incident",
     "LogEntry",
@@ -33,16 +32,6 @@ __all__ = [
 #: Messages of the hour that are kept for what is critical.
 RESERVED = 2
 HOUR_SECONDS = 3600.0
-#: What the forecast advises, as a kind of incident.
-ADVICE = "advice"
-#: Kinds that are over when they are found: no finding closes them, and nothing calls them resolved.
-AT_ONCE = frozenset({"bad_batch", ADVICE})
-#: While one of these goes on, the kinds below follow from it and are not told.
-INHIBITING = frozenset({"nonfinite", "divergence"})
-INHIBITED = frozenset(
-    {"plateau", "noise", "grad_norm", "grad_drift", "level_shift", "spike", "bad_batch", "precursor"}
-    | {"off_law", "better_than_law", "too_good", "validation", "target"}
-)
 
 
 @final
@@ -151,7 +140,7 @@ def judge(incident: Incident, entry: LogEntry | None, now: float, rules: Rules) 
     if entry.over:
         return Reason.UNCHANGED
     if over:  # a note is not taken back
-        is_note = incident.severity is Severity.INFO or incident.kind in AT_ONCE
+        is_note = incident.severity is Severity.INFO or kind_row(incident.kind).at_once
         return Reason.UNCHANGED if is_note else Reason.RESOLVED
     if incident.severity.rank > entry.severity.rank:
         return Reason.ESCALATED
@@ -175,8 +164,8 @@ def why_held(
         return Reason.SILENCED
     if any(quiet.holds(incident.severity, now) for quiet in rules.quiet):
         return Reason.QUIET_HOURS
-    if incident.kind in INHIBITED and incident.severity is not Severity.CRITICAL:
-        worse = (o for o in others if o.kind in INHIBITING and o.severity is not Severity.INFO)
+    if incident.severity is not Severity.CRITICAL:
+        worse = (o for o in others if incident.kind in kind_row(o.kind).inhibits and o.severity is not Severity.INFO)
         if any(not o.is_over(now, rules) for o in worse) and not incident.is_over(now, rules):
             return Reason.INHIBITED
     return None

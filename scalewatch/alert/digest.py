@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, final
 
 from scalewatch.alert.dedup import HOUR_SECONDS, Incident, SentLog
-from scalewatch.alert.notification import began, kind_words
+from scalewatch.alert.notification import began
 from scalewatch.alert.rules import Route, Rules, Silence
 from scalewatch.finding import Severity
+from scalewatch.kinds import kind_row
 
 __all__ = ["ForecastRow", "digest_due", "digest_headline", "digest_rows"]
 
@@ -40,7 +41,7 @@ def digest_headline(incidents: Sequence[Incident], step: int, total_steps: int |
     done = f" of {total_steps:,} ({100 * step / total_steps:.0f} %)" if total_steps else ""
     worst = [i for i in incidents if i.closed_at is None and i.severity is not Severity.INFO]
     worst.sort(key=lambda i: (-i.severity.rank, i.start_step))
-    how = f"{kind_words(worst[0].kind)} {began(worst[0].kind, worst[0].start_step)}" if worst else "nothing wrong"
+    how = f"{kind_row(worst[0].kind).firing} {began(worst[0].kind, worst[0].start_step)}" if worst else "nothing wrong"
     more = f" (and {len(worst) - 1} more)" if len(worst) > 1 else ""
     return f"{how}{more}; now step {step:,}{done}"
 
@@ -78,7 +79,7 @@ def digest_rows(
     for incident in recent[:MAX_INCIDENTS]:
         state = "goes on" if incident.closed_at is None else "over"
         often = f", {incident.times:,} times" if incident.times > 1 else ""
-        rows.append((kind_words(incident.kind), f"{began(incident.kind, incident.start_step)}{often}, {state}"))
+        rows.append((kind_row(incident.kind).firing, f"{began(incident.kind, incident.start_step)}{often}, {state}"))
     if len(recent) > MAX_INCIDENTS:
         rows.append(("and", f"{len(recent) - MAX_INCIDENTS} more kinds of incidents"))
     return tuple(rows)

@@ -16,10 +16,10 @@ from scalewatch.advice import Advice
 from scalewatch.alert.dedup import decide, in_budget
 from scalewatch.alert.delivery import ATTEMPT_SECONDS, Counters, DeliveryQueue
 from scalewatch.alert.digest import ForecastRow, digest_due, digest_headline, digest_rows
-from scalewatch.alert.forecast_alerts import TARGET, HasForecast, advice_event, target_event
+from scalewatch.alert.forecast_alerts import HasForecast, advice_event, target_event
 from scalewatch.alert.inbox import Inbox
 from scalewatch.alert.notification import Status, clean
-from scalewatch.alert.notification_log import GONE, STALLED, Event, NotificationLog, PendingNotifications, event_of
+from scalewatch.alert.notification_log import Event, NotificationLog, PendingNotifications, event_of
 from scalewatch.alert.progress import Progress
 from scalewatch.alert.receiver import Receiver
 from scalewatch.alert.rules import Route, Rules, Silence
@@ -27,6 +27,7 @@ from scalewatch.alert.run_files import RunFiles
 from scalewatch.alert.stall import StallDetector, SteadyClock
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.guard import Guard
+from scalewatch.kinds import STANDS_STILL, EventKind
 from scalewatch.run import Run
 from scalewatch.worker import Worker, abandon_in_forked_children
 
@@ -124,7 +125,7 @@ class Dispatcher:
         return self.rules.for_receiver(queue.name, self.log.run)
 
     def _new_detector(self) -> StallDetector:
-        known = [self.log.incidents.get(kind) for kind in (STALLED, GONE)]
+        known = [self.log.incidents.get(kind) for kind in STANDS_STILL]
         stopped = next((i.kind for i in known if i is not None and i.closed_at is None), "")
         return StallDetector(self.rules.stall_after, self._clock(), stopped)
 
@@ -165,7 +166,7 @@ class Dispatcher:
             return
         low, high = forecast.interval(0.8)
         self._progress.forecast = ForecastRow(forecast.final_loss, low, high)
-        event = target_event(forecast, self.rules.thresholds, self.log.incidents.get(TARGET))
+        event = target_event(forecast, self.rules.thresholds, self.log.incidents.get(EventKind.TARGET))
         if event is not None:
             self.submit_event(event)
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from scalewatch.advice import Action, Advice
-from scalewatch.alert.dedup import ADVICE, Incident
+from scalewatch.alert.dedup import Incident
 from scalewatch.alert.notification import clean
 from scalewatch.alert.notification_log import Event
 from scalewatch.alert.rules import Threshold
 from scalewatch.finding import Phase, Severity
+from scalewatch.kinds import EventKind
 
-__all__ = ["TARGET", "HasForecast", "advice_event", "target_event"]
-
-TARGET = "target"
+__all__ = ["HasForecast", "advice_event", "target_event"]
 
 
 class HasForecast(Protocol):
@@ -43,7 +42,7 @@ def advice_event(ahead: Sequence[Advice], step: int) -> Event:
     """
     severity = Severity.WARNING if any(a.action is Action.STOP for a in ahead) else Severity.INFO
     words = "; or ".join(f"{a.action.value.replace('_', ' ')}: {a.reason.rstrip('.')}" for a in ahead)
-    return Event(ADVICE, severity, Phase.OPENED, step, step, clean(words))
+    return Event(EventKind.ADVICE, severity, Phase.OPENED, step, step, clean(words))
 
 
 def target_event(forecast: HasForecast, thresholds: Sequence[Threshold], known: Incident | None) -> Event | None:
@@ -59,4 +58,4 @@ def target_event(forecast: HasForecast, thresholds: Sequence[Threshold], known: 
         f" {worst.target:g}: it ends more than {worst.by:g} above it with {100 * miss:.0f} %"
     )
     phase = Phase.OPENED if missed else Phase.CLOSED
-    return Event(TARGET, worst.severity, phase, forecast.step, forecast.step, message)
+    return Event(EventKind.TARGET, worst.severity, phase, forecast.step, forecast.step, message)

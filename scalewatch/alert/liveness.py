@@ -22,8 +22,8 @@ from typing import NamedTuple, final
 
 from scalewatch.alert.dispatcher import Dispatcher
 from scalewatch.alert.lock import Lock
-from scalewatch.alert.notification import Recommendation, kind_words
-from scalewatch.alert.notification_log import GONE, STALLED, Event
+from scalewatch.alert.notification import Recommendation
+from scalewatch.alert.notification_log import Event
 from scalewatch.alert.receiver import Receiver
 from scalewatch.alert.rules import Rules
 from scalewatch.alert.run_files import LOCK_NAME, STATE_NAME
@@ -34,6 +34,7 @@ from scalewatch.finding import Phase, Severity
 from scalewatch.journal.lines import decode
 from scalewatch.journal.records import run_from
 from scalewatch.journal.segment import first_record, segments_in
+from scalewatch.kinds import STANDS_STILL, EventKind, kind_row
 from scalewatch.run import Run
 
 __all__ = ["Heartbeat", "LivenessWatcher", "heartbeat", "run_folders"]
@@ -176,10 +177,10 @@ class LivenessWatcher:
             return None
         if self._dispatcher is not None or self._is_free():
             message = f"{since}, and it did not say that it ends: killed, or its machine is down"
-            return Event(GONE, Severity.CRITICAL, Phase.OPENED, seen.step, seen.step, message)
+            return Event(EventKind.GONE, Severity.CRITICAL, Phase.OPENED, seen.step, seen.step, message)
         if silent > patience + LATER_SECONDS and not _stop_in(state):
             message = f"{since}; its process is there, and says nothing"
-            return Event(STALLED, Severity.CRITICAL, Phase.OPENED, seen.step, seen.step, message)
+            return Event(EventKind.STALLED, Severity.CRITICAL, Phase.OPENED, seen.step, seen.step, message)
         return None
 
     def _is_free(self) -> bool:
@@ -193,7 +194,7 @@ class LivenessWatcher:
         if self._takes_back:
             self.release()
         if self._dispatcher is None:
-            hangs = self._home == self.folder and wrong.kind == STALLED
+            hangs = self._home == self.folder and wrong.kind == EventKind.STALLED
             self._dispatcher = made = self._new(seen, None if hangs else self._home)
             if not made.sends:  # somebody else was quicker
                 self.release()
@@ -202,8 +203,8 @@ class LivenessWatcher:
                 self._reported = (seen.segment, seen.step) if _all_know(made) else None
             else:
                 made.submit_event(wrong)
-                news = f"{seen.run.name}: {kind_words(wrong.kind)} (step {seen.step:,}): {wrong.message}"
-            if wrong.kind == GONE:
+                news = f"{seen.run.name}: {kind_row(wrong.kind).firing} (step {seen.step:,}): {wrong.message}"
+            if wrong.kind == EventKind.GONE:
                 made.log.advice = (AGAIN,)
         self._dispatcher.tick()
         if _all_know(self._dispatcher):
@@ -243,12 +244,12 @@ class LivenessWatcher:
 def _stop_in(state: object) -> bool:
     """Whether a state says that the run stands still."""
     incidents = state.get("incidents", ()) if isinstance(state, dict) else ()
-    return any(row[0] in (STALLED, GONE) and row[6] is None for row in incidents if isinstance(row, list))
+    return any(row[0] in STANDS_STILL and row[6] is None for row in incidents if isinstance(row, list))
 
 
 def _all_know(dispatcher: Dispatcher) -> bool:
     """Whether every receiver that is to be told knows of the stop, or of its end."""
-    stops = [i for i in dispatcher.log.incidents.values() if i.kind in (STALLED, GONE)]
+    stops = [i for i in dispatcher.log.incidents.values() if i.kind in STANDS_STILL]
     for queue in dispatcher.queues:
         if queue.off:
             continue

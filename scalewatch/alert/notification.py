@@ -11,8 +11,9 @@ from typing import Any, final
 from scalewatch.advice import gain_text
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
+from scalewatch.kinds import kind_name, kind_row
 
-__all__ = ["Item", "Notification", "Recommendation", "Status", "began", "clean", "kind_words", "plain_text"]
+__all__ = ["Item", "Notification", "Recommendation", "Status", "began", "clean", "plain_text"]
 
 #: A text from outside is cut here [characters]: what is longer is no sentence.
 MAX_TEXT = 600
@@ -23,61 +24,6 @@ MAX_ADVICE = 3
 #: Labels in one message.
 MAX_LABELS = 10
 
-#: What people call a kind, where its own word does not say it.
-_WORDS = {
-    "nonfinite": "loss is NaN or infinite",
-    "spike": "loss spike",
-    "divergence": "loss diverges",
-    "grad_norm": "gradient norm jumped",
-    "off_law": "above its scaling law",
-    "better_than_law": "below its scaling law",
-    "off_plan": "learning rate off its plan",
-    "plateau": "loss has stopped falling",
-    "level_shift": "loss shifted to another level",
-    "noise": "loss grows noisier",
-    "grad_drift": "gradient norm drifts",
-    "too_good": "loss is too good",
-    "throughput": "steps have become slow",
-    "validation": "validation loss gets worse",
-    "precursor": "early sign of trouble",
-    "stalled": "no step is made",
-    "gone": "the process is gone",
-    "target": "forecast misses the target",
-    "advice": "advice from the forecast",
-}
-
-#: What people call it in "... is over", where that is another word.
-_OVER = {
-    "nonfinite": "NaN or infinite loss",
-    "divergence": "divergence",
-    "grad_norm": "jump of the gradient norm",
-    "off_law": "gap above its scaling law",
-    "better_than_law": "gap below its scaling law",
-    "off_plan": "learning rate off its plan",
-    "plateau": "plateau",
-    "level_shift": "shift of the loss",
-    "noise": "noisier loss",
-    "grad_drift": "drift of the gradient norm",
-    "too_good": "loss that was too good",
-    "throughput": "stretch of slow steps",
-    "validation": "rise of the validation loss",
-    "stalled": "stop of the steps",
-    "gone": "absence of the process",
-    "target": "miss of its target",
-}
-
-#: How the step is joined to a kind that has not gone on since then.
-_JOINED = {"bad_batch": "at", "advice": "at", "stalled": "after", "gone": "after"}
-
-
-def kind_words(kind: str) -> str:
-    """Return what people call a kind of finding.
-
-    >>> kind_words("divergence"), kind_words("bad_batch")
-    ('loss diverges', 'bad batch')
-    """
-    return _WORDS.get(kind, kind.replace("_", " "))
-
 
 def began(kind: str, step: int) -> str:
     """Return since when it is so, or when it was.
@@ -85,7 +31,7 @@ def began(kind: str, step: int) -> str:
     >>> began("spike", 1000), began("bad_batch", 1000)
     ('since step 1,000', 'at step 1,000')
     """
-    return f"{_JOINED.get(kind, 'since')} step {step:,}"
+    return f"{kind_row(kind).joined} step {step:,}"
 
 
 def clean(text: object, limit: int = MAX_TEXT) -> str:
@@ -256,8 +202,8 @@ class Notification:
         if self.headline:
             return self.headline.removeprefix("crashed ") if self.badge == "CRASHED" else self.headline
         news = [item for item in self.items if item.news] or list(self.items)
-        words = [f"{kind_words(i.kind)} {began(i.kind, i.start_step)}" for i in news if not i.over]
-        words += [f"{_OVER.get(i.kind, kind_words(i.kind))} is over" for i in news if i.over]
+        words = [f"{kind_row(i.kind).firing} {began(i.kind, i.start_step)}" for i in news if not i.over]
+        words += [f"{kind_name(i.kind)} is over" for i in news if i.over]
         more = f" (and {len(words) - 2} more)" if len(words) > 2 else ""
         return "; ".join(words[:2]) + more
 
@@ -338,7 +284,7 @@ def plain_text(notification: Notification) -> str:
         often = f", {item.times:,} times" if item.times > 1 else ""
         newest = f", newest word at step {item.step:,}" if item.step != item.start_step else ""
         since = f"{began(item.kind, item.start_step)}{newest}{often}"
-        lines.append(f"\n[{state}] {kind_words(item.kind)} ({since})\n  {item.message}")
+        lines.append(f"\n[{state}] {kind_row(item.kind).firing} ({since})\n  {item.message}")
     for index, advice in enumerate(notification.advice):
         lines.append(("\nWhat to do: " if not index else "or: ") + advice.text)
         if advice.would_change:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, final
 
 from scalewatch.advice import Advice
-from scalewatch.alert.dedup import AT_ONCE, Decision, Incident, LogEntry, Reason, SentLog
+from scalewatch.alert.dedup import Decision, Incident, LogEntry, Reason, SentLog
 from scalewatch.alert.notification import (
     MAX_ADVICE,
     MAX_ITEMS,
@@ -26,8 +26,9 @@ from scalewatch.alert.notification import (
 )
 from scalewatch.alert.rules import Route, Rules
 from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.kinds import STANDS_STILL, kind_row
 
-__all__ = ["GONE", "STALLED", "Event", "NotificationLog", "PendingNotifications", "event_of"]
+__all__ = ["Event", "NotificationLog", "PendingNotifications", "event_of"]
 
 VERSION = 1
 #: Kinds of incidents kept: there are 17 of findings and a few of ours.
@@ -37,7 +38,6 @@ MAX_KINDS = 64
 REPLAY_STEPS = 16
 MAX_MEMORY = 32
 #: Kinds that the clock finds and not the data: no step is made; the process is gone.
-STALLED, GONE = "stalled", "gone"
 
 
 @final
@@ -55,7 +55,7 @@ class Event(NamedTuple):
 def event_of(finding: Finding) -> Event:
     """Return a finding as an event, its text cleaned."""
     return Event(
-        finding.kind.value, finding.severity, finding.phase, finding.step, finding.start_step, clean(finding.message)
+        finding.kind, finding.severity, finding.phase, finding.step, finding.start_step, clean(finding.message)
     )
 
 
@@ -106,7 +106,7 @@ class NotificationLog:
         self.step = max(self.step, event.step)
         known = self.incidents.get(event.kind)
         going_back = self._seen_to > 0 and event.step <= self._seen_to + REPLAY_STEPS
-        if known is not None and going_back and event.kind not in (STALLED, GONE) and _is_replay(event, known):
+        if known is not None and going_back and event.kind not in STANDS_STILL and _is_replay(event, known):
             known.confirmed = True
             return False
         if event.phase is not Phase.CLOSED:
@@ -127,14 +127,14 @@ class NotificationLog:
                 return False
             kind, severity, _, step, start, message = event
             made = Incident(kind, severity, message, start, step, now, times=times, steps=steps)
-            made.closed_at = now if kind in AT_ONCE else None
+            made.closed_at = now if kind_row(kind).at_once else None
             self.incidents[kind] = made
             return True
         if event.phase is Phase.OPENED and (known.closed_at is not None or times > 1):
             known.times += times  # it flaps: one incident, until somebody was told that it is over
         if known.closed_at is not None or event.severity.rank >= known.severity.rank:
             known.message = event.message  # else a second detector says something milder about the same
-        known.closed_at, known.confirmed = now if event.kind in AT_ONCE else None, True
+        known.closed_at, known.confirmed = now if kind_row(event.kind).at_once else None, True
         known.step = event.step
         known.steps = {**known.steps, **steps}
         known.steps.pop(Phase.CLOSED.value, None)
@@ -145,7 +145,7 @@ class NotificationLog:
         """Whether what comes now is another incident of this kind."""
         entries = [outbox.sent.entries.get(incident.kind) for outbox in self.outboxes.values()]
         mine = [t for t in entries if t is not None and t.opened_at == incident.opened_at]
-        is_note = incident.severity is Severity.INFO or incident.kind in AT_ONCE
+        is_note = incident.severity is Severity.INFO or kind_row(incident.kind).at_once
         closed = incident.is_over(now, self.rules) and (not mine or is_note)
         return closed or any(t.over for t in mine)
 
@@ -229,7 +229,7 @@ class NotificationLog:
                 i.severity,
                 entries[i.kind].over if i.kind in entries else False,
                 i.message
-                if i.closed_at is None or i.kind in AT_ONCE or (i.kind in entries and entries[i.kind].over)
+                if i.closed_at is None or kind_row(i.kind).at_once or (i.kind in entries and entries[i.kind].over)
                 else f"{i.message} (for now)",
                 i.start_step,
                 i.step,

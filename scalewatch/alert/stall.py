@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import final
 
-from scalewatch.alert.notification_log import STALLED, Event
+from scalewatch.alert.notification_log import Event
 from scalewatch.finding import Phase, Severity
+from scalewatch.kinds import EventKind
 
 __all__ = ["StallDetector", "SteadyClock"]
 
@@ -57,7 +58,7 @@ class StallDetector:
         pause = now - self.moved_at
         if self.stopped or pause <= max(self._stall_after, STALL_FACTOR * self._longest_pause):
             return None
-        self.stopped = STALLED
+        self.stopped = EventKind.STALLED.value
         message = f"no step for {pause / 60:.0f} minutes (longest pause before: {self._longest_pause:.0f} s)"
         at = max(self.step, 0)
-        return Event(STALLED, Severity.CRITICAL, Phase.OPENED, at, at, message)
+        return Event(EventKind.STALLED, Severity.CRITICAL, Phase.OPENED, at, at, message)

@@ -13,7 +13,8 @@ from typing import Any, final
 from scalewatch.charts.marks import evenly
 from scalewatch.charts.spec import Spec, layer, table, tip
 from scalewatch.charts.style import Theme
-from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.finding import Finding, Phase, Severity
+from scalewatch.kinds import kind_name
 
 __all__ = ["Incident", "incidents_of", "marks_of", "placed", "shown", "spans_of"]
 
@@ -43,7 +44,7 @@ class Incident:
     """
 
     index: int
-    kind: Kind
+    kind: str
     severity: Severity
     start: float
     end: float
@@ -54,17 +55,17 @@ class Incident:
     @property
     def name(self) -> str:
         """What people call it."""
-        return self.kind.value.replace("_", " ")
+        return kind_name(self.kind)
 
 
-def incidents_of(findings: Sequence[Finding], open_kinds: Collection[Kind], last_step: int) -> list[Incident]:
+def incidents_of(findings: Sequence[Finding], open_kinds: Collection[str], last_step: int) -> list[Incident]:
     """Return the incidents that some findings tell of, in steps, in the order in which they opened.
 
     Args:
         findings: oldest first. open_kinds: kinds of which an incident is open. last_step: of the newest row.
     """
     found: list[Incident] = []
-    living: dict[Kind, int] = {}
+    living: dict[str, int] = {}
     for index, finding in enumerate(findings):
         kind, place = finding.kind, living.get(finding.kind)
         if finding.phase is Phase.CLOSED:

@@ -18,6 +18,7 @@ from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.style import LOSS_TITLE, WIDTH, Theme, colours, data, round_numbers, rows, ticks
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase
+from scalewatch.kinds import kind_name
 
 if TYPE_CHECKING:
     import altair as alt
@@ -214,7 +215,7 @@ def _alarms(findings: Sequence[Finding], x: Any, colour: Any, last: float, theme
     layers: list[Any] = []
     for row, page in enumerate(pages):
         worse = f" is {page.severity.value}" if page.phase is Phase.ESCALATED else ""
-        what = f"{page.kind.value.replace('_', ' ')}{worse}, step {page.step:,}"
+        what = f"{kind_name(page.kind)}{worse}, step {page.step:,}"
         base = alt.Chart(data([{"step": page.step, "series": "page", "what": what}]))
         side: Literal["left", "right"] = "right" if page.step > 0.4 * last else "left"
         shift = -6 if side == "right" else 6

@@ -68,14 +68,13 @@ def silence(
     from scalewatch.alert import Silence, SilenceFile
     from scalewatch.alert.rules import seconds
     from scalewatch.alert.run_files import SILENCES_NAME
-    from scalewatch.finding import Kind
+    from scalewatch.kinds import KINDS
 
     if not any(folder.glob("journal-*.jsonl")):
         raise ConfigError(f"`{folder}` must be the folder of a run's journal, and there is none in it.")
-    known = [*(k.value for k in Kind), "stalled", "gone", "target", "advice"]
-    unknown = [name for name in kind or [] if name not in known]
+    unknown = [name for name in kind or [] if name not in KINDS]
     if unknown:
-        raise ConfigError(f"`--kind` must be one of {', '.join(known)} (got '{unknown[0]}').")
+        raise ConfigError(f"`--kind` must be one of {', '.join(sorted(KINDS))} (got '{unknown[0]}').")
     file, now = SilenceFile(folder / SILENCES_NAME), time.time()
     if clear:
         done, news = file.clear(), "All silences are over"

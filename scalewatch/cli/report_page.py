@@ -17,6 +17,7 @@ from scalewatch.cli.replay import forecast_text, loss_text
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast import Forecast
+from scalewatch.kinds import kind_name
 from scalewatch.offline.replayed import ReplayedRun, notes
 from scalewatch.text import no_control
 
@@ -179,7 +180,7 @@ def _findings(run: ReplayedRun) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    kind = finding.kind.value.replace("_", " ")
+    kind = kind_name(finding.kind)
     if finding.phase is not Phase.OPENED:
         kind += f", {finding.phase.value}"
     severity = "" if finding.phase is Phase.CLOSED else finding.severity.value

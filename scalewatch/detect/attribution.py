@@ -28,11 +28,10 @@ from scalewatch.detect.precursor import Precursor
 from scalewatch.detect.schedule import Schedule
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind, Phase
+from scalewatch.kinds import kind_row
 
 __all__ = ["CauseAttribution", "odd_rank"]
 
-#: Kinds of findings that have a cause.
-ATTRIBUTED = frozenset({Kind.SPIKE, Kind.BAD_BATCH, Kind.DIVERGENCE, Kind.NONFINITE, Kind.LEVEL_SHIFT, Kind.TOO_GOOD})
 #: Learning rate above its plan that is no rounding, and that is beyond doubt [ratio].
 ABOVE_PLAN, FAR_ABOVE_PLAN = 1.05, 1.5
 #: Steps after a jump of the rate above all it was, and after a resume, in which it is to blame [steps]; at least so
@@ -125,10 +124,10 @@ class CauseAttribution(Stateful):
 
     def attribute(self, finding: Finding, sample: Sample) -> Finding:
         """The finding, with its cause among the evidence; the same one if its kind has none."""
-        if finding.kind not in ATTRIBUTED:
+        if not kind_row(finding.kind).has_cause:
             return finding
         made = self._rank(finding, sample) or self._rule(finding, sample)
-        kind = finding.kind.value
+        kind = str(finding.kind)
         if finding.phase is not Phase.OPENED and kind in self.newest:
             before = _Attribution(*self.newest[kind])
             if before.grade and (not made.grade or before.grade <= made.grade):
@@ -143,7 +142,7 @@ class CauseAttribution(Stateful):
         kind = finding.kind
         if kind is Kind.BAD_BATCH:
             return self._bad_batch(finding)
-        if kind in (Kind.LEVEL_SHIFT, Kind.TOO_GOOD):
+        if kind in (Kind.LEVEL_SHIFT, Kind.SUSPICIOUS_IMPROVEMENT):
             return self._data_change(finding)
         start = finding.start_step
         made = self._ended() if kind is Kind.NONFINITE else None

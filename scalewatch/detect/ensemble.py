@@ -128,10 +128,10 @@ class DetectorSet:
         return self._baseline.sigmas if self.sample.usable else math.nan
 
     @property
-    def detectors(self) -> list[tuple[str, Finding | None]]:
-        """Each detector that runs, with the newest finding of its incident if one is open."""
+    def detectors(self) -> list[tuple[str, str, Finding | None]]:
+        """Each detector that runs: name, kind, and the newest finding of its incident if one is open."""
         every = self._detectors.items()
-        return [(d.name, d.incident.current()) for part, d in every if not self._guard.is_off(part)]
+        return [(d.name, d.incident.kind, d.incident.current()) for part, d in every if not self._guard.is_off(part)]
 
     @property
     def open_incidents(self) -> list[Finding]:

@@ -27,7 +27,7 @@ class IncidentState(Stateful):
 
     STATE = ("is_open", "severity", "step", "start_step", "message", "evidence")
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind | str) -> None:
         self.kind = kind
         self.is_open = False
         self.severity = ""

@@ -61,11 +61,11 @@ class SuspiciousImprovement(AbstractBlockDetector):
     2112 warning loss fell at once from 2.773 to 1.860 (-33 %) near step 1953, faster than learning does
     """
 
-    name = "too good"
+    name = "suspicious improvement"
     STATE = ("incident", "rows", "blocks", "bound", "is_text", "begun", "noted_floor")
 
     def __init__(self, window: ChangepointWindow) -> None:
-        super().__init__(IncidentState(Kind.TOO_GOOD))
+        super().__init__(IncidentState(Kind.SUSPICIOUS_IMPROVEMENT))
         self._window = window
         self.rows = 0
         self.blocks = 0

@@ -7,22 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast.forecast import LawResidual
+from scalewatch.kinds import kind_name
 from scalewatch.run import Run
 
 __all__ = ["Milestone", "Verdict"]
-
-#: What people call a kind, where its own word does not say it.
-_NAMES = {
-    Kind.NONFINITE: "non-finite loss",
-    Kind.GRAD_NORM: "gradient norm",
-    Kind.GRAD_DRIFT: "drift of the gradient norm",
-    Kind.NOISE: "growing noise",
-    Kind.TOO_GOOD: "loss too good",
-    Kind.THROUGHPUT: "slow steps",
-    Kind.VALIDATION: "validation loss",
-}
 
 
 @final
@@ -71,7 +61,7 @@ class Verdict:
     last_loss: float | None
     milestones: Sequence[Milestone]
     incidents: Sequence[Finding]
-    incident_counts: Counter[Kind]
+    incident_counts: Counter[str]
     open_incidents: Sequence[Finding]
     law_gap: LawResidual | None
 
@@ -86,11 +76,11 @@ class Verdict:
         lost = [f for f in self.open_incidents if f.severity is Severity.CRITICAL]
         open_pages = [f for f in self.open_incidents if f.pages]
         if lost:
-            return f"LOST: {_name(lost[0].kind)} since step {lost[0].start_step:,}"
+            return f"LOST: {kind_name(lost[0].kind)} since step {lost[0].start_step:,}"
         if open_pages:
-            return f"IN TROUBLE: {_name(open_pages[0].kind)} since step {open_pages[0].start_step:,}"
+            return f"IN TROUBLE: {kind_name(open_pages[0].kind)} since step {open_pages[0].start_step:,}"
         if not self.healthy:
-            kinds = ", ".join(sorted({_name(f.kind) for f in self.incidents if f.pages}))
+            kinds = ", ".join(sorted({kind_name(f.kind) for f in self.incidents if f.pages}))
             return f"recovered from {kinds}"
         return "healthy"
 
@@ -141,10 +131,6 @@ class Verdict:
     def _incidents(self) -> str:
         if not self.incident_counts:
             return "none"
-        counts = [f"{n}{' x' if n > 1 else ''} {_name(kind)}" for kind, n in sorted(self.incident_counts.items())]
+        counts = [f"{n}{' x' if n > 1 else ''} {kind_name(kind)}" for kind, n in sorted(self.incident_counts.items())]
         first = next((f for f in self.incidents if f.pages and f.phase is Phase.OPENED), None)
         return ", ".join(counts) + ("" if first is None else f"; first page at step {first.step:,}: {first.message}")
-
-
-def _name(kind: Kind) -> str:
-    return _NAMES.get(kind, kind.value.replace("_", " "))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from scalewatch.advice import Action, Advice, EvidenceGrade
 from scalewatch.errors import JournalError, RunError
-from scalewatch.finding import Evidence, Finding, Kind, Phase, Severity
+from scalewatch.finding import Evidence, Finding, Kind, Phase, Severity, kind_of
 from scalewatch.journal.lines import NONFINITE, Record
 from scalewatch.journal.plan import MAX_KNOTS, restored, simplified
 from scalewatch.observation import Observation
@@ -95,7 +95,7 @@ def finding_record(finding: Finding) -> Record:
     ]
     record: Record = {
         "type": "finding",
-        "kind": finding.kind.value,
+        "kind": str(finding.kind),
         "severity": finding.severity.value,
         "phase": finding.phase.value,
         "step": finding.step,
@@ -114,7 +114,7 @@ def finding_from(record: Mapping[str, Any]) -> Finding:
     """
     _must_be(record, "finding")
     return Finding(
-        kind=_member(record, "kind", Kind),
+        kind=_kind(record),
         severity=_member(record, "severity", Severity),
         step=_integer(record, "step"),
         start_step=_integer(record, "start_step"),
@@ -289,6 +289,13 @@ def _member(record: Mapping[str, Any], field: str, words: type[_E]) -> _E:
     except ValueError:
         known = ", ".join(words)
         raise JournalError(f"`{field}` must be one of {known} (got {_shown(value)}).") from None
+
+
+def _kind(record: Mapping[str, Any]) -> Kind | str:
+    try:
+        return kind_of(record.get("kind"))
+    except ValueError as fault:
+        raise JournalError(f"`kind`: {fault}.") from None
 
 
 def _evidence(record: Mapping[str, Any]) -> Evidence:

@@ -73,7 +73,7 @@ def test_a_cause_that_is_no_matter_of_training_is_said_first(cause: str, reason:
 @pytest.mark.parametrize(
     ("kind", "action"),
     [
-        (Kind.TOO_GOOD, Action.FIX_DATA),
+        (Kind.SUSPICIOUS_IMPROVEMENT, Action.FIX_DATA),
         (Kind.VALIDATION, Action.CHECK_SETUP),
         (Kind.THROUGHPUT, Action.CHECK_SETUP),
     ],

@@ -214,7 +214,7 @@ def test_every_advice_says_what_would_change_it(law: CurveLaw) -> None:
         situation(open_incidents=[lost], spikes=3),
         situation(open_incidents=[spike()]),
         situation(open_incidents=[hot]),
-        situation(open_incidents=[Finding(Kind.TOO_GOOD, Severity.WARNING, 5, 5, "low")]),
+        situation(open_incidents=[Finding(Kind.SUSPICIOUS_IMPROVEMENT, Severity.WARNING, 5, 5, "low")]),
         situation(monitor, open_incidents=[Finding(Kind.VALIDATION, Severity.WARNING, 5, 5, "up")]),
     ]
     advice = [each for now in situations for each in advise(now)]

@@ -89,7 +89,7 @@ def check_bot(server: FakeServer, folder: Path, seeds: range) -> tuple[int, int]
     repeated = opened_again = 0
     wanted = {
         "WARNING gpt: loss spike",
-        "RESOLVED gpt: loss spike",
+        "RESOLVED gpt: spike",
         "WARNING gpt: steps",
         "CRITICAL gpt: loss diverges",
     }

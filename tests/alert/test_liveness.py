@@ -145,7 +145,7 @@ def test_a_run_without_alerts_of_its_own_is_told_when_it_is_silent(start: Start,
 
     assert [] == soon
     assert ["CRITICAL gpt: no step is made after step 10"] == titles == still
-    assert [*titles, "RESOLVED gpt: stop of the steps is over"] == over
+    assert [*titles, "RESOLVED gpt: stall is over"] == over
     assert "it was killed, or it hangs" in watch.receiver.got[0].items[0].message
     assert not (tmp_path / "run" / "alerts.lock").exists()
 

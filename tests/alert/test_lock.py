@@ -100,7 +100,7 @@ def test_the_second_takes_over_when_the_first_is_killed(
 
     assert took < 2.0
     assert any("sent from here now" in record.getMessage() for record in caplog.records)
-    assert ["CRITICAL gpt: loss is NaN or infinite since step 700", "CRITICAL gpt: learning rate off its plan"] == [
+    assert ["CRITICAL gpt: loss is NaN or infinite since step 700", "CRITICAL gpt: learning rate off its schedule"] == [
         got.json["data"]["title"].split(" since step 8")[0] for got in server.got
     ]
 

@@ -21,7 +21,7 @@ def test_a_spike_that_recovers_is_two_messages() -> None:
 
     assert [
         ("00:10:30", "WARNING gpt: loss spike since step 600"),
-        ("00:15:30", "RESOLVED gpt: loss spike is over"),
+        ("00:15:30", "RESOLVED gpt: spike is over"),
     ] == day.run("05:00:00", every=2.0)
 
 
@@ -36,8 +36,8 @@ def test_a_night_with_a_divergence() -> None:
 
     assert [
         ("01:00:30", "WARNING gpt: loss diverges since step 3,600"),
-        ("01:04:00", "CRITICAL gpt: loss diverges since step 3,600; learning rate off its plan since step 3,780"),
-        ("05:04:00", "CRITICAL gpt: loss diverges since step 3,600; learning rate off its plan since step 3,780"),
+        ("01:04:00", "CRITICAL gpt: loss diverges since step 3,600; learning rate off its schedule since step 3,780"),
+        ("05:04:00", "CRITICAL gpt: loss diverges since step 3,600; learning rate off its schedule since step 3,780"),
         ("05:35:00", "WARNING gpt: gradient norm jumped since step 3,620; divergence is over"),
     ] == day.run("05:40:00", every=2.0)
 
@@ -118,7 +118,7 @@ def test_quiet_hours_hold_back_all_but_the_worst() -> None:
 
     assert [
         ("27:00:00", "CRITICAL gpt: loss is NaN or infinite since step 99"),
-        ("27:06:00", "RESOLVED gpt: NaN or infinite loss is over"),
+        ("27:06:00", "RESOLVED gpt: non-finite loss is over"),
         ("31:00:00", "WARNING gpt: above its scaling law since step 60"),
     ] == day.run("31:10:00", every=5.0)
 
@@ -199,7 +199,7 @@ def test_a_clock_that_was_set_back_between_two_starts_delays_nothing(tmp_path: P
     back.step = 800
     back.at("02:00:10").opens("off_plan", step=810)
 
-    assert [("02:00:10", "WARNING gpt: learning rate off its plan since step 810")] == back.run("02:04:00")
+    assert [("02:00:10", "WARNING gpt: learning rate off its schedule since step 810")] == back.run("02:04:00")
 
 
 def test_a_receiver_that_refuses_for_good_is_switched_off(caplog: pytest.LogCaptureFixture) -> None:
@@ -258,7 +258,7 @@ def test_a_run_that_hangs_is_told_and_when_it_goes_on_too() -> None:
     day.dispatcher.close()
 
     assert [("00:40:01", "CRITICAL gpt: no step is made after step 601")] == messages[:1]
-    assert "stop of the steps is over" in messages[1][1]
+    assert "stall is over" in messages[1][1]
 
 
 def test_each_route_gets_what_it_asked_for() -> None:

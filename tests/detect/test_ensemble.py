@@ -63,7 +63,7 @@ def test_a_sudden_improvement_pages_nobody(follow: Follow, curve: Curve) -> None
     loss = curve(2000)
     loss[1000:] -= 1.0
 
-    assert [(Kind.TOO_GOOD, Severity.INFO)] == [(f.kind, f.severity) for f in follow(loss)]
+    assert [(Kind.SUSPICIOUS_IMPROVEMENT, Severity.INFO)] == [(f.kind, f.severity) for f in follow(loss)]
 
 
 def re_warmed(curve: Curve, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

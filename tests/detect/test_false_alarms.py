@@ -18,7 +18,7 @@ ROWS = 20_000
 #: Kinds that only a slow rule says.
 SLOW = {
     *(Kind.PLATEAU, Kind.LEVEL_SHIFT, Kind.NOISE, Kind.GRAD_DRIFT),
-    *(Kind.TOO_GOOD, Kind.THROUGHPUT, Kind.VALIDATION),
+    *(Kind.SUSPICIOUS_IMPROVEMENT, Kind.THROUGHPUT, Kind.VALIDATION),
 }
 
 

@@ -24,7 +24,7 @@ MOST_PAGES_PER_10K_CLEAN_ROWS = 0.1
 LEAST_NOTED, MOST_PAGED = 0.95, 0.05
 #: Notes of each slow rule in clean runs (measured: 0 but for 0.11 of a loss that no text has).
 MOST_NOTES_PER_10K_CLEAN_ROWS = 0.5
-SLOW = (Kind.PLATEAU, Kind.LEVEL_SHIFT, Kind.NOISE, Kind.GRAD_DRIFT, Kind.TOO_GOOD)
+SLOW = (Kind.PLATEAU, Kind.LEVEL_SHIFT, Kind.NOISE, Kind.GRAD_DRIFT, Kind.SUSPICIOUS_IMPROVEMENT)
 
 #: Fewer rows than this are no log to judge by.
 LEAST_ROWS = 20

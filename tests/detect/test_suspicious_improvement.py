@@ -15,7 +15,7 @@ Curve = Callable[..., NDArray[np.float64]]
 
 
 def too_good(found: list[Finding]) -> list[Finding]:
-    return [f for f in found if f.kind is Kind.TOO_GOOD]
+    return [f for f in found if f.kind is Kind.SUSPICIOUS_IMPROVEMENT]
 
 
 @pytest.mark.parametrize(("drop", "severity"), [(0.08, Severity.INFO), (0.4, Severity.WARNING)])

@@ -61,7 +61,7 @@ def test_a_run_on_its_way_has_its_law_its_fan_and_its_spike(registry: RunRegistr
         for row in layer.get("data", {}).get("values", [])
         if "incident" in row
     ]
-    kinds = {state.findings[row["incident"]].kind.value: row for row in marked}
+    kinds = {state.findings[row["incident"]].kind: row for row in marked}
     assert SPIKE_STEP - 5 <= kinds["spike"]["x"] <= SPIKE_STEP + 5
     assert kinds["spike"]["end"] < DONE
 

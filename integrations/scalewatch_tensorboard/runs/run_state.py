@@ -19,6 +19,7 @@ from scalewatch.forecast import Forecast
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.guard import Guard
 from scalewatch.journal import advice_from, finding_from
+from scalewatch.kinds import kind_row
 from scalewatch.laws import CurveLaw
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
@@ -28,7 +29,6 @@ from scalewatch_tensorboard.runs.preview import Preview
 from scalewatch_tensorboard.runs.saved_forecasts import SavedForecast, saved_forecast
 from scalewatch_tensorboard.runs.source import AbstractSource
 from scalewatch_tensorboard.runs.thinned_series import ThinnedSeries
-from scalewatch_tensorboard.views.detectors import LOOKS_AT
 
 __all__ = ["Columns", "RunState", "SavedForecast"]
 
@@ -204,9 +204,9 @@ class RunState:
                     "state": "quiet" if found is None else "open",
                     "severity": None if found is None else str(found.severity),
                     "since": None if found is None else found.start_step,
-                    "looks_at": LOOKS_AT.get(name, ""),
+                    "looks_at": kind_row(kind).looks_at,
                 }
-                for name, found in self.monitor.watch.detectors
+                for name, kind, found in self.monitor.watch.detectors
             ]
 
     def advance(self, seconds: float) -> bool:

@@ -90,7 +90,7 @@ export class IncidentList {
       "summary",
       {},
       h("span", { class: `severity ${incident.severity}` }, SEVERITY[incident.severity]),
-      h("span", { class: "what" }, capital(incident.kind)),
+      h("span", { class: "what" }, capital(incident.findings[0].name)),
       h("span", { class: "where" }, still ? `since step ${count(incident.first)}, open` : where),
     );
     const told = incident.findings.map((finding) =>

@@ -255,10 +255,11 @@ def _as_of(state: RunState, at: float | None) -> tuple[Forecaster, bool]:
 
 def _in_incident(state: RunState, steps: Any) -> Any:
     """Which steps lie in an incident that holds the loss: the forecast does not learn from these."""
-    from scalewatch.finding import Kind, Phase
+    from scalewatch.finding import Phase
+    from scalewatch.kinds import HOLD_THE_LOSS
 
     held = np.zeros(len(steps), dtype=bool)
     for finding in list(state.findings):
-        if finding.kind in (Kind.SPIKE, Kind.DIVERGENCE, Kind.NONFINITE) and finding.phase is not Phase.OPENED:
+        if finding.kind in HOLD_THE_LOSS and finding.phase is not Phase.OPENED:
             held |= (steps >= finding.start_step) & (steps <= finding.step)
     return held
