@@ -14,6 +14,7 @@ from scalewatch.alert.notification import Notification, Status
 from scalewatch.alert.notification_log import PendingNotifications
 from scalewatch.alert.receiver import Receiver
 from scalewatch.alert.secret import DeliveryError
+from scalewatch.guard import attempt
 
 __all__ = ["Counters", "DeliveryQueue"]
 
@@ -153,13 +154,15 @@ class DeliveryQueue:
         return True
 
     def _attempt(self, notification: Notification, timeout: float) -> DeliveryError | None:
+        fault, why = attempt(self._send, notification, timeout)
+        # of a receiver of somebody else's the words may hold an address that is a secret, the class does not
+        return DeliveryError(f"the receiver failed ({why.partition(':')[0]})") if why else fault
+
+    def _send(self, notification: Notification, timeout: float) -> DeliveryError | None:
         try:
             self.receiver.send(notification, timeout)
         except DeliveryError as fault:
             return fault
-        except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError) as fault:
-            # a receiver of somebody else's; its words may hold an address that is a secret, its class does not
-            return DeliveryError(f"the receiver failed ({type(fault).__name__})")
         return None
 
     def _sent(self, now: float, findings: int) -> None:

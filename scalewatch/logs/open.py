@@ -113,6 +113,11 @@ class _Formats:
             (form for form in self._outside() if form.claims(path)), None
         )
 
+    @property
+    def names(self) -> list[str]:
+        """What `--format` takes."""
+        return [form.name for form in (*self._first, *self._outside())]
+
     def _outside(self) -> list[AbstractFormat]:
         if self._others is None:
             self._others, self.notes = outside_formats()
@@ -138,7 +143,7 @@ def open_logs(
         if path.is_file():
             kind = form or formats.of(path)
             if kind is None:
-                why = " ".join([_unknown(path), *_sentences(formats.notes)])
+                why = " ".join([_unknown(path, formats.names), *_sentences(formats.notes)])
                 opened.unreadable.append(Unreadable(path, why, named=True))
             else:
                 _open(kind, [path], asked, opened, named=True)
@@ -153,10 +158,10 @@ def open_logs(
     return opened
 
 
-def _unknown(path: Path) -> str:
+def _unknown(path: Path, names: Sequence[str]) -> str:
     if path.stat().st_size == 0:
         return f"{path}: is empty."
-    return f"{path}: is none of the logs known here; --format takes one of {', '.join(f.name for f in FORMATS)}."
+    return f"{path}: is none of the logs known here; --format takes one of {', '.join(names)}."
 
 
 def _open(

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from scalewatch.alert import DeliveryError, Receiver, Rules, Secret, make_receivers, receiver_classes
+from scalewatch import Run
+from scalewatch.alert import (
+    DeliveryError,
+    Dispatcher,
+    Notification,
+    Receiver,
+    Rules,
+    Secret,
+    make_receivers,
+    receiver_classes,
+)
 from scalewatch.alert.receivers.apprise import Apprise
 from scalewatch.alert.receivers.command import Command
 from scalewatch.alert.receivers.email import Email
@@ -17,11 +27,13 @@ from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.alert.registry import GROUP, RECEIVERS
 from scalewatch.alert.transport.http import Http
 from scalewatch.errors import ConfigError
+from scalewatch.finding import Finding, Kind, Severity
 from scalewatch_slack import Slack
 from tests.alert.fake_server import FakeServer
 from tests.alert.fake_smtp import FakeSmtp
 from tests.alert.outside_receiver import Pager
 from tests.alert.test_secrets import CANARY, with_locals
+from tests.alert.timetable import Collecting
 from tests.scalewatch_slack.gallery import SHAPES
 from tests.scratch_distribution import install
 
@@ -100,6 +112,34 @@ def test_a_message_says_what_how_bad_and_since_when(name: str, server: FakeServe
     assert "CRITICAL" in heard
     assert "loss diverges since step 2,009" in heard
     assert SHAPES["critical"].items[0].message in heard
+
+
+class PagerDown(Exception):
+    """A fault as somebody else's client has it."""
+
+
+class Failing(Receiver):
+    """Fails in its own words."""
+
+    def send(self, notification: Notification, timeout: float) -> None:
+        raise PagerDown(f"https://example.org/{CANARY}")
+
+
+def test_a_receiver_that_raises_whatever_it_likes_holds_up_no_other() -> None:
+    """It is tried again as any other, and its words, which may hold a secret, are not told."""
+    other = Collecting()
+    rules = Rules.to(Failing(), other)
+    dispatcher = Dispatcher(Run("gpt"), "run-1", make_receivers(rules), rules)
+    dispatcher.submit([Finding(Kind.NONFINITE, Severity.CRITICAL, 7, 7, "loss is nan")], [])
+    dispatcher.tick()
+    dispatcher.abandon()
+
+    assert 1 == len(other.got)
+    assert ("alerts to failing", "0 sent, 1 failed tries, 1 not sent yet: told when the run resumes") == (
+        dispatcher.rows()[0][0],
+        dispatcher.rows()[0][1].split(" (")[0],
+    )
+    assert dispatcher.rows()[0][1].endswith("(the receiver failed (PagerDown))")
 
 
 @pytest.mark.parametrize("name", MAKERS)
