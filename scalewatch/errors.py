@@ -5,7 +5,16 @@ They are raised while things are being built or read. Nothing raises while a run
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "FitError", "JournalError", "LawFileError", "LogError", "RunError", "ScalewatchError"]
+__all__ = [
+    "ConfigError",
+    "FitError",
+    "JournalError",
+    "LawFileError",
+    "LogError",
+    "PlainError",
+    "RunError",
+    "ScalewatchError",
+]
 
 
 class ScalewatchError(Exception):
@@ -22,6 +31,10 @@ class ConfigError(ScalewatchError, ValueError):
 
 class FitError(ScalewatchError, ValueError):
     """A law cannot be fitted to what was given."""
+
+
+class PlainError(ScalewatchError, ValueError):
+    """Plain values, of a file or a message, are not those of what they should be."""
 
 
 class LawFileError(ScalewatchError, ValueError):

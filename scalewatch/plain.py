@@ -1,46 +1,193 @@
-"""What a monitor found, as plain values for JSON."""
+"""The one way between what scalewatch speaks of and plain values that JSON can hold: `to_plain` and `from_plain`.
+
+Journal, command line, tab and alerts write and read by it, so that a finding has one form. JSON has no NaN: a number
+that is not finite is the word "nan", "inf" or "-inf", and a number again where a number is expected. In the evidence of
+a finding, where a word may stand as well, `nonfinite` names those that were numbers.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Mapping
+from enum import Enum, StrEnum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from scalewatch.advice import Advice
-from scalewatch.finding import Finding
+import numpy as np
+
+from scalewatch.errors import PlainError
+from scalewatch.finding import Evidence, Finding, Kind, kind_of
 from scalewatch.kinds import kind_name
 
-__all__ = ["advice_plain", "finding_plain"]
+__all__ = ["NONFINITE", "from_plain", "integer", "number", "numbers", "optional", "shown", "text", "to_plain"]
+
+T = TypeVar("T")
+
+#: How numbers that JSON does not know are written.
+NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def finding_plain(finding: Finding) -> dict[str, Any]:
-    """Return a finding as plain values; evidence that is not finite is None, which JSON can say."""
-    return {
-        "kind": str(finding.kind),
-        "name": kind_name(finding.kind),
-        "severity": str(finding.severity),
-        "phase": str(finding.phase),
-        "step": finding.step,
-        "start_step": finding.start_step,
-        "message": finding.message,
-        "evidence": {
-            name: value if not isinstance(value, float) or math.isfinite(value) else None
-            for name, value in finding.evidence.items()
-        },
-    }
+def to_plain(thing: Any) -> Any:
+    """Return a finding, an advice, another dataclass, or a list or table of them, as plain values for JSON.
+
+    >>> from scalewatch.finding import Severity
+    >>> plain = to_plain(Finding(Kind.SPIKE, Severity.INFO, 7, 7, "up", {"sigmas": math.inf}))
+    >>> plain["kind"], plain["name"], plain["evidence"], plain["nonfinite"]
+    ('spike', 'spike', {'sigmas': 'inf'}, ['sigmas'])
+    """
+    if isinstance(thing, np.generic):
+        thing = thing.item()
+    if isinstance(thing, float):
+        return thing if math.isfinite(thing) else "nan" if thing != thing else "inf" if thing > 0 else "-inf"
+    if isinstance(thing, Enum):
+        return thing.value
+    if isinstance(thing, Mapping):
+        return {name: to_plain(value) for name, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [to_plain(each) for each in thing]
+    if not dataclasses.is_dataclass(thing):
+        return thing
+    plain = {each.name: to_plain(getattr(thing, each.name)) for each in dataclasses.fields(thing)}
+    if isinstance(thing, Finding):
+        plain["name"] = kind_name(thing.kind)
+        words = {name for name, value in plain["evidence"].items() if isinstance(value, str)}
+        broken = [name for name, value in thing.evidence.items() if name in words and not isinstance(value, str)]
+        plain |= {"nonfinite": broken} if broken else {}
+    return plain
 
 
-def advice_plain(advised: Iterable[Advice]) -> list[dict[str, Any]]:
-    """Return advice as plain values for JSON."""
-    return [
-        {
-            "action": str(each.action),
-            "reason": each.reason,
-            "evidence_grade": str(each.evidence_grade),
-            "expected_gain": each.expected_gain,
-            "gain_interval": None if each.gain_interval is None else list(each.gain_interval),
-            "would_change": each.would_change,
-            "step": each.step,
-        }
-        for each in advised
-    ]
+def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Return the finding, advice or other dataclass `kind` that `to_plain` wrote; what else is there is passed over.
+
+    Raises:
+        PlainError: if a value is missing or none that can be; it names the field and what was got.
+
+    >>> from scalewatch.advice import Advice
+    >>> from_plain(Advice, {"action": "wait", "reason": "r", "evidence_grade": "C", "step": "7"})
+    Traceback (most recent call last):
+    ...
+    scalewatch.errors.PlainError: `step` must be an integer (got '7', str).
+    """
+    if kind is Finding:
+        values = {**values, "evidence": _evidence(values)}
+    known: type = kind  # mypy takes no `type[T]` for something to be hashed
+    return kind(**{name: read(values.get(name, least), name) for name, read, least in _fields(known)})
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, Callable[[Any, str], Any], Any], ...]:
+    """Each field of a dataclass, how it is read, and what stands for it where it is left out: nothing, or no words."""
+    hints = get_type_hints(kind)
+    return tuple(
+        (each.name, _reader(hints[each.name]), "" if each.default == "" else None) for each in dataclasses.fields(kind)
+    )
+
+
+def _reader(hint: Any) -> Callable[[Any, str], Any]:
+    parts = get_args(hint)
+    if hint == Kind | str:
+        return _kind
+    if hint == Evidence:
+        return lambda value, name: value
+    if isinstance(hint, UnionType) and NoneType in parts:
+        inner = _reader(next(part for part in parts if part is not NoneType))
+        return lambda value, name: None if value is None else inner(value, name)
+    if get_origin(hint) is tuple:
+        return lambda value, name: _tuple(value, name, len(parts))
+    if issubclass(hint, StrEnum):
+        return lambda value, name: _member(value, name, hint)
+    readers: dict[type, Callable[[Any, str], Any]] = {int: integer, float: number, str: text}
+    return readers[hint]
+
+
+def number(value: Any, name: str) -> float:
+    """Return a number, or the one that a word stands for.
+
+    Raises:
+        PlainError: if it is none.
+    """
+    if type(value) is float or type(value) is int:  # `isinstance` would take a bool for an int
+        return value
+    if isinstance(value, str) and value in NONFINITE:
+        return NONFINITE[value]
+    raise PlainError(f'`{name}` must be a number, or "nan", "inf", "-inf" (got {shown(value)}).')
+
+
+def optional(value: Any, name: str) -> float | None:
+    """Return a number, or None.
+
+    Raises:
+        PlainError: if it is neither.
+    """
+    return None if value is None else number(value, name)
+
+
+def numbers(value: Any, name: str) -> tuple[float, ...]:
+    """Return a list of numbers.
+
+    Raises:
+        PlainError: if it is none.
+    """
+    if not isinstance(value, list):
+        raise PlainError(f"`{name}` must be a list of numbers (got {shown(value)}).")
+    return tuple(number(each, name) for each in value)
+
+
+def integer(value: Any, name: str) -> int:
+    """Return an integer.
+
+    Raises:
+        PlainError: if it is none.
+    """
+    if type(value) is not int:
+        raise PlainError(f"`{name}` must be an integer (got {shown(value)}).")
+    return value
+
+
+def text(value: Any, name: str) -> str:
+    """Return a text.
+
+    Raises:
+        PlainError: if it is none.
+    """
+    if not isinstance(value, str):
+        raise PlainError(f"`{name}` must be text (got {shown(value)}).")
+    return value
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message: escaped, short, and with its type."""
+    return f"{ascii(value)[:60]}, {type(value).__name__}"
+
+
+def _tuple(value: Any, name: str, count: int) -> tuple[float, ...]:
+    found = numbers(value, name)
+    if len(found) != count:
+        raise PlainError(f"`{name}` must be {count} numbers (got {shown(value)}).")
+    return found
+
+
+def _member(value: Any, name: str, words: type[StrEnum]) -> StrEnum:
+    try:
+        return words(value)
+    except ValueError:
+        raise PlainError(f"`{name}` must be one of {', '.join(words)} (got {shown(value)}).") from None
+
+
+def _kind(value: Any, name: str) -> Kind | str:
+    try:
+        return kind_of(value)
+    except ValueError:
+        raise PlainError(f"`{name}` must be a word such as spike (got {shown(value)}).") from None
+
+
+def _evidence(values: Mapping[str, Any]) -> Evidence:
+    evidence, nonfinite = values.get("evidence"), values.get("nonfinite", [])
+    if not (isinstance(evidence, dict) and isinstance(nonfinite, list)):
+        raise PlainError(f"`evidence` must be an object (got {shown(evidence)}).")
+    for value in evidence.values():
+        if not isinstance(value, str | int | float | None):
+            raise PlainError(f"Evidence must be numbers and words (got {shown(value)}).")
+    return {name: number(value, name) if name in nonfinite else value for name, value in evidence.items()}

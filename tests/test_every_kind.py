@@ -18,7 +18,7 @@ from scalewatch.forecast.verdict import Verdict
 from scalewatch.guard import Guard
 from scalewatch.kinds import KINDS, EventKind, kind_name, kind_row
 from scalewatch.observation import Observation
-from scalewatch.plain import finding_plain
+from scalewatch.plain import to_plain
 from scalewatch_lightning.terminal import finding_line
 from scalewatch_slack.message import message
 
@@ -108,7 +108,7 @@ def test_a_kind_has_the_same_name_on_every_screen(kind: str) -> None:
     assert f"1 {name}; first page at step 12: it is so" == dict(verdict.rows())["incidents"]
     assert f"scalewatch: step 12: warning: {name}: it is so" == finding_line(found)
     assert name == incidents_of([found], [kind], 12)[0].name
-    assert name == finding_plain(found)["name"]
+    assert name == to_plain(found)["name"]
 
 
 @pytest.mark.parametrize("kind", [*KINDS, FOREIGN])

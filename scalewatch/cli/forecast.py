@@ -313,7 +313,7 @@ def _print_json(
 ) -> None:
     import json
 
-    from scalewatch.plain import advice_plain
+    from scalewatch.plain import to_plain
 
     rows = []
     for each in said:
@@ -324,7 +324,7 @@ def _print_json(
             row |= {"intervals": {f"{level:g}": list(made.interval(level)) for level in LEVELS}}
             row |= {"laws": made.weights, "surprise": made.surprise}
             row |= {"chances": _chances(each, aims)} if aims.bar else {}
-        row["advice"] = advice_plain(each.advice)
+        row["advice"] = to_plain(each.advice)
         rows.append(row)
     told = {
         "run": past.name,

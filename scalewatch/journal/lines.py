@@ -13,7 +13,6 @@ made a number again by whoever knows which fields are numbers.
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, NamedTuple
@@ -21,16 +20,14 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from scalewatch.errors import JournalError
+from scalewatch.plain import to_plain
 
-__all__ = ["MAX_LINE_BYTES", "NONFINITE", "Line", "Record", "decode", "encode", "scan"]
+__all__ = ["MAX_LINE_BYTES", "Line", "Record", "decode", "encode", "scan"]
 
 Record = dict[str, Any]
 
 #: Longer lines are neither written nor read [bytes]: a damaged file must not fill the memory.
 MAX_LINE_BYTES = 4 * 2**20
-
-#: How numbers that JSON does not know are written.
-NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 _PREFIX_BYTES = 9  # eight digits and the space
 
@@ -82,7 +79,7 @@ def encode(record: Mapping[str, Any]) -> bytes:
         try:
             text = _TO_JSON.encode(record)
         except ValueError:  # JSON's word for NaN and infinity, and for values that hold themselves
-            text = _TO_JSON.encode(_finite(record))
+            text = _TO_JSON.encode(to_plain(record))
     # RuntimeError: it nests too deeply, or somebody still changes it.
     except (TypeError, ValueError, OverflowError, RuntimeError) as fault:
         raise JournalError(f"A record cannot be written as JSON: {fault}.") from None
@@ -90,18 +87,6 @@ def encode(record: Mapping[str, Any]) -> bytes:
     if len(data) + _PREFIX_BYTES >= MAX_LINE_BYTES:
         raise JournalError(f"A record must be shorter than {MAX_LINE_BYTES} bytes (got {len(data)}).")
     return b"%08x %b\n" % (zlib.crc32(data), data)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if value != value else "inf" if value > 0 else "-inf"
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
 
 
 def decode(line: bytes) -> Record:

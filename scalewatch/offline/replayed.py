@@ -19,7 +19,7 @@ from scalewatch.laws import CurveLaw
 from scalewatch.logs import AbstractFormat, AbstractLog, Opened, Unreadable, format_named, open_logs
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
-from scalewatch.plain import advice_plain, finding_plain
+from scalewatch.plain import to_plain
 from scalewatch.run import Run
 from scalewatch.text import no_control, shortened
 
@@ -301,9 +301,9 @@ def summary(watched: ReplayedRun) -> dict[str, Any]:
         "final_loss": _finite(verdict.final_loss),
         "loss": _finite(verdict.last_loss),
         "forecast": None if end is None else {"final_loss": _finite(end.final_loss), "low": low, "high": high},
-        "findings": [finding_plain(found) for found in watched.findings],
+        "findings": to_plain(watched.findings),
         "findings_dropped": watched.dropped,
-        "advice": advice_plain(watched.monitor.advice()),
+        "advice": to_plain(watched.monitor.advice()),
         "columns": watched.log.columns,
         "notes": notes(watched.log),
     }

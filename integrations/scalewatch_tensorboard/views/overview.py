@@ -9,7 +9,7 @@ import numpy as np
 from scalewatch.advice import Advice
 from scalewatch.finding import Phase, Severity
 from scalewatch.forecast import Forecast, LawResidual
-from scalewatch.plain import finding_plain
+from scalewatch.plain import to_plain
 
 if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.run_state import RunState
@@ -122,7 +122,7 @@ def page_of(state: RunState) -> dict[str, Any]:
     with state.lock:
         forecast = state.forecast()
         advice = state.monitor.advice()
-        open_now = [finding_plain(f) for f in state.monitor.open_incidents]
+        open_now = to_plain(state.monitor.open_incidents)
         row = row_of(state)
     registered = state.registered
     findings = state.findings
@@ -135,7 +135,7 @@ def page_of(state: RunState) -> dict[str, Any]:
         "plan": _plan(state),
         "columns": state.origin.columns,
         "notes": [note[:NOTE_LETTERS] for note in state.notes[:MOST_NOTES]],
-        "findings": [finding_plain(findings[n]) | {"index": n} for n in kept],
+        "findings": [to_plain(findings[n]) | {"index": n} for n in kept],
         "findings_left_out": len(findings) - len(kept),
         "open": open_now,
         "advice": _advice(advice, state.advice),
@@ -170,23 +170,10 @@ def _plan(state: RunState) -> dict[str, Any]:
 
 
 def _advice(now: list[Advice], before: list[Advice]) -> list[dict[str, Any]]:
-    current = [_one(advice, True) for advice in now]
-    told = {(str(a.action), a.reason) for a in now}
-    past = [a for a in reversed(before) if (str(a.action), a.reason) not in told]
-    return current + [_one(advice, False) for advice in past[:MOST_ADVICE]]
-
-
-def _one(advice: Advice, current: bool) -> dict[str, Any]:
-    return {
-        "action": str(advice.action),
-        "reason": advice.reason,
-        "evidence_grade": str(advice.evidence_grade),
-        "expected_gain": advice.expected_gain,
-        "gain_interval": advice.gain_interval,
-        "would_change": advice.would_change,
-        "step": advice.step,
-        "current": current,
-    }
+    current = [to_plain(advice) | {"current": True} for advice in now]
+    known = {(a.action, a.reason) for a in now}
+    past = [a for a in reversed(before) if (a.action, a.reason) not in known]
+    return current + [to_plain(advice) | {"current": False} for advice in past[:MOST_ADVICE]]
 
 
 def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:

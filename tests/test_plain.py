@@ -1,0 +1,55 @@
+"""What scalewatch speaks of has one plain form, and comes back from it as it was."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from scalewatch import Action, Advice, EvidenceGrade, Finding, Kind, Severity
+from scalewatch.errors import PlainError
+from scalewatch.journal import advice_record, finding_record
+from scalewatch.plain import from_plain, to_plain
+
+SPIKE = Finding(Kind.SPIKE, Severity.WARNING, 9, 7, "up", {"sigmas": math.inf, "cause": "inf", "rows": 3})
+FOREIGN = Finding("dead_neurons", Severity.INFO, 9, 7, "they are silent")
+STOP = Advice(Action.STOP, "it is lost", EvidenceGrade.B, None, 9, (-0.1, math.nan), "a lower loss")
+
+
+@pytest.mark.parametrize("thing", [SPIKE, FOREIGN, Advice(Action.WAIT, "r", EvidenceGrade.C, 0.01, 3, (0.0, 0.02))])
+def test_a_thing_comes_back_as_it_was(thing: Any) -> None:
+    """Through JSON that knows no NaN."""
+    assert thing == from_plain(type(thing), json.loads(json.dumps(to_plain(thing), allow_nan=False)))
+
+
+def test_a_number_that_is_not_finite_is_a_word_of_json() -> None:
+    """In the evidence of a finding it stays apart from the same word."""
+    assert ["sigmas"] == to_plain(SPIKE)["nonfinite"]
+    assert {"sigmas": "inf", "cause": "inf", "rows": 3} == to_plain(SPIKE)["evidence"]
+    assert [-0.1, "nan"] == to_plain(STOP)["gain_interval"]
+
+
+def test_the_journal_holds_the_same_form() -> None:
+    """Nothing but the type of the record stands beside it."""
+    assert to_plain(SPIKE) | {"type": "finding"} == finding_record(SPIKE)
+    assert to_plain(STOP) | {"type": "advice"} == advice_record(STOP)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("step", 1.5, "`step` must be an integer (got 1.5, float)."),
+        ("step", True, "`step` must be an integer (got True, bool)."),
+        ("message", None, "`message` must be text (got None, NoneType)."),
+        ("severity", "loud", "`severity` must be one of info, warning, critical (got 'loud', str)."),
+        ("kind", "Some Kind", "`kind` must be a word such as spike (got 'Some Kind', str)."),
+        ("evidence", [1], "`evidence` must be an object (got [1], list)."),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_field_and_what_was_got(field: str, value: object, sentence: str) -> None:
+    """In one sentence."""
+    with pytest.raises(PlainError) as refused:
+        from_plain(Finding, to_plain(SPIKE) | {field: value})
+    assert sentence == str(refused.value)
