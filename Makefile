@@ -4,12 +4,14 @@
 #   TORCH_ARGS=...       more options for the pip call that installs PyTorch, such as another index
 #   DEMO_ARGS=--quick    options for the demo
 #   PYTEST_ARGS=-x       options for pytest
+#   TEST_WORKERS=1       processes that `make test` runs in; as many as there are cores, four at most, if nothing is said
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_ARGS ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+TEST_WORKERS ?= logical
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
@@ -32,8 +34,8 @@ venv: $(DEV) ## .venv with everything that the targets below need
 demo: $(DEMO_READY) ## train a small model, watch it against its law, sabotage it (five minutes)
 	$(BIN)/python examples/tiny_gpt.py $(DEMO_ARGS)
 
-test: $(DEV) ## all tests and doctests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(DEV) ## all tests and doctests, on all cores (TEST_WORKERS=1: in one process)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(DEV) ## ruff, formatting, mypy --strict
 	$(BIN)/ruff check .

@@ -13,12 +13,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+# A thread that waits for the other gives its core away. By itself OpenMP spins, and beside another program, which has
+# the core that the other thread needs, a step of this size takes ten times longer. Read when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytorch_lightning as pl
 import torch

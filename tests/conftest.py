@@ -1,4 +1,4 @@
-"""What every test stands on: strict faults, a quiet terminal, two threads, no skip unseen."""
+"""What every test stands on: strict faults, a quiet terminal, one thread, no skip unseen."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # Scripts that import their neighbours; none holds a test, and none is a module of this tree.
 collect_ignore = ["benchmarks"]
 
-# The machines that run these tests have two cores. torch reads these when it is imported, so that
-# nothing here has to import it.
+# The tests run beside one another, a process a core. torch reads these when it is imported, so that nothing here has to
+# import it.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_variable, "2")
+    os.environ.setdefault(_variable, "1")
 
 # Also for fixtures that outlive one test and for doctests, which the fixture below does not reach.
 os.environ["SCALEWATCH_STRICT"] = "1"
@@ -53,6 +53,39 @@ class SkipsFail:
             report.outcome = "failed"
             report.longrepr = f"{why}\n(SCALEWATCH_NO_SKIP=1: a skipped test is a failed one)"
         return report
+
+
+#: Files whose tests drive a browser, kill processes or look at a clock: one worker runs them, one after the other.
+#: The beginnings of their names; what takes longest stands first.
+ALONE = (
+    "tests/scalewatch_tensorboard/test_panel_",
+    "tests/scalewatch_tensorboard/test_server_start",
+    "tests/alert/test_kill",
+    "tests/alert/test_delivery",
+    "tests/alert/test_lock",
+    "tests/alert/test_every_receiver",
+    "tests/alert/test_receivers",
+    "tests/alert/test_lightning",
+    "tests/cli/test_watch",
+    "tests/journal/test_crash",
+    "tests/test_worker",
+)
+
+
+def _group_of(item: pytest.Item) -> str:
+    """The tests of a file share fixtures, so that they share a worker; doctests are too small to be sent alone."""
+    name = item.path.relative_to(ROOT).as_posix()
+    if name.startswith(ALONE):
+        return "alone"
+    return name if name.startswith("tests/") else "doctests"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Name the group of each test for pytest-xdist, and start with the one that no other worker can help with."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+    items.sort(key=lambda item: not item.path.relative_to(ROOT).as_posix().startswith(ALONE))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,20 +66,46 @@ def test_each_scaling_chart_is_drawn(zoo_board: Board, open_panel: Callable[[Boa
     assert seen == ["drawn"] * len(SCALING)
 
 
-def test_a_narrow_window_shows_the_whole_table(zoo_board: Board, open_panel: Callable[[Board], Panel]) -> None:
-    """At 800 pixels nothing of the overview has to be scrolled for sideways."""
-    panel = open_panel(zoo_board)
-    panel.page.set_viewport_size({"width": 800, "height": 900})
-    frame = panel.open(panel="overview")
-    frame.wait_for_selector(".runs tbody tr")
+TYPE = """([family, size]) => {
+  const style = document.createElement("style");
+  style.textContent = `html { font-size: ${size}px } body, body * { font-family: ${family} !important }`;
+  document.head.append(style);
+}"""
+#: What is wider than the room that it has: the page, and the table of runs.
+TOO_WIDE = """() => [document.documentElement, document.querySelector(".runs")?.parentElement]
+  .filter((room) => room && room.scrollWidth > room.clientWidth + 1).map((room) => room.className || "page")"""
 
-    for selector in ("html", ".runs"):
-        inner, outer = frame.evaluate(
-            "(s) => { const e = document.querySelector(s); const p = s === 'html' ? e : e.parentElement;"
-            " return [p.scrollWidth, p.clientWidth]; }",
-            selector,
-        )
-        assert inner <= outer + 1, selector
+#: Columns of the table of runs whose cells are not seen.
+HIDDEN = """() => [...document.querySelectorAll(".runs tbody tr:first-child td")]
+  .filter((cell) => cell.offsetWidth === 0).map((cell) => cell.className)"""
+
+
+@pytest.mark.parametrize(("family", "size"), [("sans-serif", 16), ("monospace", 20), ("serif", 24)])
+def test_a_narrow_window_shows_everything_in_any_type(
+    zoo_board: Board, open_panel: Callable[[Board], Panel], family: str, size: int
+) -> None:
+    """In a usual, a wide and a large type nothing has to be scrolled for sideways, and the overview drops no number."""
+    from playwright.sync_api import TimeoutError
+
+    panel = open_panel(zoo_board)
+    too_wide = []
+    for name, words in SAYS.items():
+        frame = panel.open(panel=name, run="live")
+        frame.wait_for_function("word => document.body.innerText.includes(word)", arg=words[-1])
+        if name in CHARTED:
+            panel.drawn()
+        frame.evaluate(TYPE, [family, size])
+        for width in (1_100, 800, 500):
+            panel.page.set_viewport_size({"width": width, "height": 900})
+            frame.wait_for_function("width => document.documentElement.clientWidth <= width", arg=width)
+            with suppress(TimeoutError):  # a chart is drawn anew when the window has stood still
+                frame.wait_for_function(f"() => ({TOO_WIDE})().length === 0", timeout=5_000)
+            too_wide += [f"{name} at {width}: {what}" for what in frame.evaluate(TOO_WIDE)]
+        if name == "overview":
+            shown = frame.inner_text(".runs tbody tr")
+
+    assert [] == too_wide
+    assert [] == [head for head in ("Loss now", "Ends at", "Against its law", "Incidents") if head not in shown]
 
 
 def test_a_toggled_theme_is_followed_at_once(zoo_board: Board, open_panel: Callable[[Board], Panel]) -> None:

@@ -145,7 +145,8 @@ export class Overview {
 }
 
 function cells(row) {
-  const place = (key, numeric, ...children) => h("td", { class: numeric ? `${key} numeric` : key }, children);
+  const head = (key) => COLUMNS.find((column) => column.key === key).text;
+  const place = (key, numeric, ...children) => h("td", { class: numeric ? `${key} numeric` : key, "data-head": head(key) }, children);
   const small = (text, title) => (text ? h("span", { class: "small", title }, text) : null);
   const name = h("button", { type: "button", class: "run-name", title: `${row.name}, read from its ${row.source}`, tabindex: -1 }, row.name || ".");
   const reading = row.stage === "reading" && row.read < 1;
