@@ -32,7 +32,7 @@ settings.register_profile("scalewatch", deadline=None, derandomize=True)
 settings.load_profile("scalewatch")
 
 #: How long a background thread may take to end after the test that started it, seconds.
-THREAD_GRACE_SECONDS = 5.0
+THREAD_GRACE_SECONDS = 60.0
 
 
 class SkipsFail:

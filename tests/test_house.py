@@ -454,7 +454,7 @@ def after_import() -> dict[str, Any]:
             [sys.executable, "-I", "-c", PROBE, str(ROOT)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
         answers.append(json.loads(done.stdout))
@@ -500,7 +500,7 @@ def test_no_folder_outside_of_the_repository_is_named() -> None:
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
-        timeout=60,
+        timeout=600,
     )
     if listed.returncode != 0:
         pytest.skip("needs the git checkout")

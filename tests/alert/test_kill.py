@@ -24,7 +24,7 @@ def play(kind: str, server: FakeServer, folder: Path, seeds: range) -> None:
     """Play the scene three times for each seed, the first time not to its end."""
     words = [sys.executable, str(DRIVER), kind, str(server.port), str(folder), *map(str, seeds)]
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}"}
-    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=600)
     assert (0, "") == (done.returncode, done.stderr)
     rows = [[int(word) for word in line.split()] for line in done.stdout.splitlines()]
     died = sum(row[2] == -1 for row in rows)

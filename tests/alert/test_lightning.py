@@ -21,7 +21,7 @@ from scalewatch.alert import Notification, Receiver, Rules
 from scalewatch.errors import ConfigError
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch
-from tests.alert.fake_server import FakeServer
+from tests.alert.fake_server import UNHELD_SECONDS, FakeServer
 from tests.scalewatch_lightning.conftest import TinyText, loader
 from tests.scalewatch_lightning.conftest import lightning_is_quiet as lightning_is_quiet
 from tests.scalewatch_lightning.conftest import new_trainer as new_trainer
@@ -128,7 +128,7 @@ def test_of_two_processes_one_sends(server: FakeServer, rules: str, tmp_path: Pa
     ranks = [{"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
     both = [subprocess.Popen(argv, stderr=subprocess.PIPE, env={**os.environ, **shared, **rank}) for rank in ranks]
     try:
-        errors = [process.communicate(timeout=120)[1] for process in both]
+        errors = [process.communicate(timeout=600)[1] for process in both]
     finally:
         for process in both:
             process.kill()
@@ -195,7 +195,7 @@ def test_a_hanging_endpoint_does_not_hold_the_end_of_a_run(
     began = time.monotonic()
     new_trainer([watch], max_steps=40).fit(TinyText(spoil=nan_at(20)), loader(256))
 
-    assert time.monotonic() - began < 6.0
+    assert time.monotonic() - began < UNHELD_SECONDS
     assert "not sent yet: told when the run resumes" in " ".join(capsys.readouterr().out.split())
 
 

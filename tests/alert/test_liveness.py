@@ -203,7 +203,7 @@ def test_the_command_tells_of_a_killed_run(server: FakeServer, start: Start, tmp
     command = "from scalewatch.cli import main; main()"
     words = [sys.executable, "-c", command, "alert", "watch", str(tmp_path), "--once", "--rules", str(rules)]
     env = {**os.environ, "SCALEWATCH_WEBHOOK_URL": server.url}
-    ended = [subprocess.run(words, env=env, capture_output=True, text=True, timeout=60) for _ in range(2)]
+    ended = [subprocess.run(words, env=env, capture_output=True, text=True, timeout=600) for _ in range(2)]
     titles = [got.json["data"]["title"] for got in server.got]
 
     assert [0, 0] == [done.returncode for done in ended], ended[0].stderr

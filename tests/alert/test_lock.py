@@ -18,7 +18,7 @@ from scalewatch.alert import Dispatcher, Http, Rules, Secret
 from scalewatch.alert.lock import Lock
 from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
-from tests.alert.fake_server import FakeServer
+from tests.alert.fake_server import UNHELD_SECONDS, FakeServer
 
 NAN = Finding(Kind.NONFINITE, Severity.CRITICAL, 700, 700, "loss is nan at step 700")
 
@@ -60,7 +60,7 @@ def second(server: FakeServer, folder: Path) -> Dispatcher:
     return made
 
 
-def wait_until_it_sends(dispatcher: Dispatcher, seconds: float = 5.0) -> float:
+def wait_until_it_sends(dispatcher: Dispatcher, seconds: float = UNHELD_SECONDS) -> float:
     began = time.monotonic()
     while not dispatcher.sends and time.monotonic() - began < seconds:
         time.sleep(0.01)
@@ -98,7 +98,7 @@ def test_the_second_takes_over_when_the_first_is_killed(
     server.wait_for(2)
     made.close()
 
-    assert took < 2.0
+    assert took < UNHELD_SECONDS
     assert any("sent from here now" in record.getMessage() for record in caplog.records)
     assert ["CRITICAL gpt: loss is NaN or infinite since step 700", "CRITICAL gpt: learning rate off its schedule"] == [
         got.json["data"]["title"].split(" since step 8")[0] for got in server.got
@@ -157,7 +157,7 @@ first.release()
 def test_a_system_without_locks_sends_all_the_same(tmp_path: Path) -> None:
     """Nothing is locked and nothing is raised; no file is left that would look like a lock after a kill."""
     argv = [sys.executable, "-W", "error", "-c", NO_LOCKS, str(tmp_path / "alerts.lock")]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
 
     assert ("True True another process\n", "") == (done.stdout, done.stderr)
     assert [] == list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ SIZES = (16_000, 33_000, 62_000)
 def scalewatch(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command line and return what it printed."""
     command = [sys.executable, "-c", "from scalewatch.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture

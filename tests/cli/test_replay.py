@@ -206,7 +206,7 @@ def test_the_exit_codes_hold_in_a_process_of_their_own(folder: Path) -> None:
     codes = []
     for arguments in ((folder / "healthy.csv",), (folder,), (folder / "nowhere",)):
         command = [sys.executable, "-c", "from scalewatch.cli import main; main()", "replay", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         codes.append(done.returncode)
         assert "Traceback" not in done.stderr
 

@@ -19,7 +19,7 @@ from scalewatch.cli.braille import layer, plot
 from scalewatch.cli.watch_frame import duration
 
 COMMAND = [sys.executable, "-c", "from scalewatch.cli import main; main()", "watch"]
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 #: Writes 400 rows at once, then a row each 10 ms; the loss turns into NaN at step 450.
 WRITER = """
 import math, sys, time

@@ -28,7 +28,7 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         encoding="utf-8",
-        timeout=280,
+        timeout=600,
     )
 
 

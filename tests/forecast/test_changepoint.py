@@ -202,7 +202,7 @@ def test_after_a_kill_the_journal_still_has_the_first_prediction(other_law: Curv
         assert "500" == told[0]
     finally:
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     run = planned(PLAN, SIZE)
     writer = JournalWriter(tmp_path, run, resumes_after_step=500)
     own = Monitor(run, other_law).registered

@@ -46,7 +46,7 @@ def start(script: str, *arguments: object) -> subprocess.Popen[bytes]:
 def end(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
     """Status, output and errors of a process that comes to its end by itself."""
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     finally:
         process.kill()
     return process.returncode, out.decode(), err.decode()
@@ -95,7 +95,7 @@ def kill_at(seconds: list[float], folders: list[Path]) -> list[list[tuple[int, f
         time.sleep(max(0.0, deadline - time.monotonic()))
         processes[i].send_signal(signal.SIGKILL)
     for i, process in enumerate(processes):
-        told[i] += process.communicate(timeout=60)[0]
+        told[i] += process.communicate(timeout=600)[0]
     lines = [[line.split() for line in output.splitlines() if line.count(b" ") == 1] for output in told]
     return [[(int(step), float(at)) for step, at in run] for run in lines]
 

@@ -299,7 +299,7 @@ print(writer.dropped)
 def test_a_limit_on_the_size_of_files_leads_to_more_files(tmp_path: Path) -> None:
     """RLIMIT_FSIZE, the real one: every record is there, one warning, no signal kills the run."""
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(ROOT), str(tmp_path), "10000"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", LIMITED, str(ROOT), str(tmp_path), "10000"], capture_output=True, text=True, timeout=600
     )
 
     assert (0, "0\n") == (done.returncode, done.stdout)

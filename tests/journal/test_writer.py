@@ -35,7 +35,7 @@ SPIKE = finding_record(Finding(Kind.SPIKE, Severity.WARNING, 5, 4, "a spike", {"
 
 #: Far longer than anything here takes [s].
 NEVER_SECONDS = 60.0
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 50.0
 
 
 def row(step: int) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
         for rank in ("0", "1")
     ]
     try:
-        outputs = [process.communicate(timeout=120) for process in processes]
+        outputs = [process.communicate(timeout=600) for process in processes]
     finally:
         for process in processes:
             process.kill()

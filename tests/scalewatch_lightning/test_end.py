@@ -150,7 +150,7 @@ def test_a_run_that_is_killed_leaves_its_journal(tmp_path: Path) -> None:
 
     for process, kill in zip(processes, kills, strict=True):
         process.send_signal(kill)
-    (out, err), _ = [process.communicate(timeout=30) for process in processes]
+    (out, err), _ = [process.communicate(timeout=240) for process in processes]
 
     for kill in kills:
         rows = read_journal(tmp_path / kill.name / "scalewatch").observations

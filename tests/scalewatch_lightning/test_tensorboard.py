@@ -92,12 +92,12 @@ def served(logdir: Path, *options: str) -> Iterator[Callable[[str], Any]]:
         yield get
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=600)
 
 
 def asked(get: Callable[[str], Any], route: str, wanted: Callable[[Any], bool]) -> Any:
     """The answer once it is what is wanted: TensorBoard loads in the background."""
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 240
     answer = get(route)
     while not wanted(answer) and time.monotonic() < give_up:
         time.sleep(0.2)

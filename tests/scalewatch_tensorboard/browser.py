@@ -52,8 +52,8 @@ INCIDENT_PLACE = """(wanted) => {
   return [box.x + scale * found[0][0], box.y + scale * found[0][1]];
 }"""
 #: How long anything may take before a test gives up [ms].
-PATIENCE_MS = 30_000
-START_SECONDS = 60.0
+PATIENCE_MS = 120_000
+START_SECONDS = 240.0
 WIDTH, HEIGHT = 1_400, 1_000
 
 
@@ -92,7 +92,7 @@ def tensorboard(logdir: Path | None, cache: Path, *arguments: str) -> Iterator[B
         yield Board(url, process)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -100,7 +100,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text(errors="replace")
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(url, timeout=60):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
@@ -111,7 +111,7 @@ def settled(board: Board, runs: int) -> None:
     """Wait until so many runs have been read to their end."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
-        with urllib.request.urlopen(board.url + "data/plugin/scalewatch/runs", timeout=5) as answer:
+        with urllib.request.urlopen(board.url + "data/plugin/scalewatch/runs", timeout=60) as answer:
             rows = json.load(answer)["runs"]
         if sum(row["stage"] not in ("waiting", "reading") for row in rows) >= runs:
             return

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 __all__ = ["PREFIX", "Reply", "ask", "refuse_nan", "until"]
 
 PREFIX = "data/plugin/scalewatch"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 class Reply(NamedTuple):

@@ -53,7 +53,7 @@ def test_a_run_that_is_being_written_is_followed(growing: tuple[Board, Path], op
 
     losses = losses_of(TOTAL, 900, 5)
     grow(folder, losses[600:900], 601, cosine(TOTAL))
-    frame.wait_for_selector("text=step 900", timeout=15_000)
+    frame.wait_for_selector("text=step 900")
     frame.wait_for_function("n => performance.getEntriesByType('mark').length > n", arg=before)
 
     quiet = len([each for each in panel.asked if each.startswith("chart")])
@@ -81,7 +81,7 @@ def test_a_server_that_goes_away_is_told_of_and_asked_again(tmp_path: Path, open
         frame = panel.open(panel="overview")
         frame.wait_for_selector(".runs tbody tr")
         panel.page.context.route("**/plugin/scalewatch/runs", lambda route: route.abort())
-        frame.wait_for_selector(".notice:not([hidden])", timeout=10_000)
+        frame.wait_for_selector(".notice:not([hidden])")
         told = frame.inner_text(".notice")
         assert frame.query_selector(".runs tbody tr") is not None
         panel.shot("server_away")
