@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, final
 
 from scalewatch.advice import Advice
 from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
-from scalewatch.detect import DetectorSet
+from scalewatch.detect import AnyDetector, DetectorSet, checked_detectors
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase, kind_of
 from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawResidual
@@ -50,10 +50,13 @@ class Monitor:
         guard: shared with the program around it; one of its own by default.
         target_loss, incumbent_loss, least_gain: what is wanted of the run [nats/token], as in `Goals`: advice to stop
             follows from them.
+        detectors: detectors of your own beside the built-in ones, objects such as `[DeadNeurons(0.9)]`, of which it
+            makes copies. Those that installed packages name under `scalewatch.detectors` are found without it.
         registered: what was registered when the run began, as its journal holds it; None to register it now.
 
     Raises:
-        ConfigError: if `run` is no `Run` or `law` no `CurveLaw`, or an aim is not positive and finite.
+        ConfigError: if `run` is no `Run` or `law` no `CurveLaw`, an aim is not positive and finite, or one of
+            `detectors` is none.
 
     >>> monitor = Monitor(Run("demo", total_steps=1000))
     >>> for step in range(1, 400):
@@ -72,6 +75,7 @@ class Monitor:
         incumbent_loss: float | None = None,
         least_gain: float | None = None,
         registered: BaselineForecast | None = None,
+        detectors: Iterable[AnyDetector] = (),
     ) -> None:
         if not isinstance(run, Run):
             raise ConfigError(f"`run` must be a scalewatch.Run (got {type(run).__name__}).")
@@ -82,7 +86,7 @@ class Monitor:
         self.aims = Goals(target_loss, incumbent_loss, least_gain)
         self.run, self.law = run, law
         self.guard = guard if guard is not None else Guard()
-        self._watch = DetectorSet(run, self.guard)
+        self._watch = DetectorSet(run, self.guard, checked_detectors(detectors))
         self._forecaster = self.guard.call("forecast", Forecaster, run, law, registered)
         self._off_law = LawResidualDetector(run.total_steps)
         self._off_plan = ScheduleDetector(run)

@@ -6,10 +6,12 @@ pager = "my_package:Pager"
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from scalewatch.guard import attempt
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["entry_points_of", "loaded_class"]
 
@@ -18,6 +20,8 @@ T = TypeVar("T")
 
 def entry_points_of(group: str) -> dict[str, EntryPoint]:
     """Return what is installed for a group, by name; nothing of it is imported."""
+    from importlib.metadata import entry_points  # a third of what `import scalewatch` takes
+
     return {point.name: point for point in entry_points(group=group)}
 
 

@@ -70,6 +70,7 @@ WAIT = {
     "scalewatch_lightning.options": "a law is read only where one is given",
     "scalewatch.offline.replayed": "a law is read only where one is given",
     "scalewatch.advising.budget": "a law of size is needed only where the run's size is known",
+    "scalewatch.plugins": "what is installed takes longer to import than the rest of the monitor",
     "scalewatch.figures": "what one chart of many needs",
     "scalewatch_slack.picture": "a picture is drawn only for a message that has one",
 }

@@ -32,6 +32,7 @@ from scalewatch_lightning.terminal import Terminal
 
 if TYPE_CHECKING:
     from scalewatch.alert import Receiver, Rules
+    from scalewatch.detect import AbstractBlockDetector, AbstractDetector
     from scalewatch.laws import CurveLaw
 
 __all__ = ["ScaleWatch"]
@@ -69,6 +70,7 @@ class ScaleWatch(LightningCallback):
         target_loss: Final loss that the run is for [nats/token]; advice to stop follows where it cannot be reached.
         incumbent_loss: Final loss of the best run so far, which this one has to beat [nats/token].
         least_gain: Final loss that the rest of the run must buy to be worth its compute [nats/token].
+        detectors: Detectors of your own beside the built-in ones, objects such as `[DeadNeurons(0.9)]`.
 
     Raises:
         ConfigError: If an option is not what it may be.
@@ -89,10 +91,11 @@ class ScaleWatch(LightningCallback):
         target_loss: float | None = None,
         incumbent_loss: float | None = None,
         least_gain: float | None = None,
+        detectors: Sequence[AbstractDetector | AbstractBlockDetector] = (),
     ) -> None:
         super().__init__()
         asked = (law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
-        self._options = checked(*asked, target_loss, incumbent_loss, least_gain)
+        self._options = checked(*asked, target_loss, incumbent_loss, least_gain, detectors)
         self._sensors = Sensors(precursors)
         self._state: dict[str, Any] | None = None
         self._trainer_id: int | None = None
@@ -191,6 +194,7 @@ class ScaleWatch(LightningCallback):
             resumed=started.resumed,
             alerts=None if trainer.fast_dev_run else self._options.alerts,
             aims=self._options.aims,
+            detectors=self._options.detectors,
         )
         session.begin()
         self._first_step = started.gauges.step

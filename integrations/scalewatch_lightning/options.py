@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scalewatch.advising.context import Goals
+from scalewatch.detect import AnyDetector, checked_detectors
 from scalewatch.errors import ConfigError
 from scalewatch_lightning.alerts import checked_alerts
 
@@ -37,6 +38,7 @@ class Options(NamedTuple):
     quiet: bool
     alerts: Rules | None
     aims: Goals
+    detectors: tuple[AnyDetector, ...]
 
 
 def checked(
@@ -51,6 +53,7 @@ def checked(
     target_loss: Any = None,
     incumbent_loss: Any = None,
     least_gain: Any = None,
+    detectors: Any = (),
 ) -> Options:
     """Return the options, or say what is wrong with one.
 
@@ -68,6 +71,7 @@ def checked(
         quiet=bool(quiet),
         alerts=checked_alerts(alerts),
         aims=Goals(target_loss, incumbent_loss, least_gain),
+        detectors=checked_detectors(detectors),
     )
 
 

@@ -11,11 +11,13 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from scalewatch.advice import Action, Advice
 from scalewatch.advising.context import Goals
+from scalewatch.detect import AnyDetector
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast import Forecast
@@ -83,7 +85,7 @@ class Session:
         writers: TensorBoard's writers.
         resumed: where the run goes on from, None if it begins.
         alerts: who is told what, None for nobody.
-        aims: what is wanted of the run.
+        aims: what is wanted of the run. detectors: of the user, beside the built-in ones.
     """
 
     def __init__(
@@ -98,9 +100,11 @@ class Session:
         resumed: Resumed | None,
         alerts: Rules | None = None,
         aims: Goals | None = None,
+        detectors: Sequence[AnyDetector] = (),
     ) -> None:
         self.run = run
         self._aims = Goals() if aims is None else aims
+        self._detectors = detectors
         self.run_id = (resumed.run_id if resumed else None) or uuid.uuid4().hex
         self.observed = 0
         self.stop_reason: str | None = None
@@ -132,16 +136,8 @@ class Session:
         promise = None if resumed is None else Guard().call("registered prediction", self._registered, resumed)
 
         def new() -> Monitor:
-            aims = self._aims
-            return Monitor(
-                self.run,
-                law,
-                self._guard,
-                target_loss=aims.target_loss,
-                incumbent_loss=aims.incumbent_loss,
-                least_gain=aims.least_gain,
-                registered=promise,
-            )
+            wanted = asdict(self._aims)
+            return Monitor(self.run, law, self._guard, registered=promise, detectors=self._detectors, **wanted)
 
         monitor = new()
         if resumed is None or resumed.monitor is None:

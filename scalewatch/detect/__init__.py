@@ -8,15 +8,21 @@
 
 from scalewatch.detect.base import AbstractDetector, Sample
 from scalewatch.detect.baseline import RobustBaseline
-from scalewatch.detect.block import AbstractBlockDetector
-from scalewatch.detect.ensemble import BLOCK_DETECTORS, DETECTORS, DetectorSet
+from scalewatch.detect.block import AbstractBlockDetector, Block
+from scalewatch.detect.ensemble import BLOCK_DETECTORS, DETECTORS, AnyDetector, DetectorSet
+from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.outside import checked_detectors
 
 __all__ = [
     "BLOCK_DETECTORS",
     "DETECTORS",
     "AbstractBlockDetector",
     "AbstractDetector",
+    "AnyDetector",
+    "Block",
     "DetectorSet",
+    "IncidentState",
     "RobustBaseline",
     "Sample",
+    "checked_detectors",
 ]

@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, final
 
+from scalewatch.detect.baseline import RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding
@@ -95,6 +96,9 @@ class AbstractDetector(Stateful):
         self.incident = incident
         self.freezes_baseline = False
         self.freezes_trend = False
+
+    def attach(self, baseline: RobustBaseline) -> None:
+        """Be given the shared baseline of the loss, before the first row; for detectors from outside that want it."""
 
     @abstractmethod
     def observe(self, sample: Sample) -> Finding | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias, final
 
 from scalewatch.detect.attribution import CauseAttribution
@@ -17,6 +18,7 @@ from scalewatch.detect.grad_norm import GradNorm
 from scalewatch.detect.level_shift import LevelShift
 from scalewatch.detect.noise import Noise
 from scalewatch.detect.nonfinite import NonFinite, NonFiniteGradient
+from scalewatch.detect.outside import fresh_detectors
 from scalewatch.detect.plateau import Plateau
 from scalewatch.detect.precursor import Precursor
 from scalewatch.detect.sample_reader import SampleReader
@@ -27,12 +29,14 @@ from scalewatch.detect.suspicious_improvement import SuspiciousImprovement
 from scalewatch.detect.throughput import Throughput
 from scalewatch.detect.validation import Validation
 from scalewatch.errors import ConfigError
-from scalewatch.finding import Finding, Kind, Severity
-from scalewatch.guard import FAULT, Guard, Stage
+from scalewatch.finding import Finding, Kind, Severity, kind_of
+from scalewatch.guard import FAULT, Guard, Stage, attempt
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
-__all__ = ["BLOCK_DETECTORS", "DETECTORS", "DetectorSet"]
+__all__ = ["BLOCK_DETECTORS", "DETECTORS", "AnyDetector", "DetectorSet"]
+
+_log = logging.getLogger("scalewatch")
 
 #: Every detector of rows, in the order in which they look at one; each is made from the shared baseline of the loss.
 DETECTORS: tuple[Callable[[RobustBaseline], AbstractDetector], ...] = (
@@ -75,6 +79,7 @@ class DetectorSet:
     Args:
         run: what is trained; its planned learning rates, if known, say which rises are meant.
         guard: keeps the fault of a detector from the others.
+        outside: detectors beside the built-in ones, as `checked_detectors` returned them; copies of them look at rows.
 
     >>> watch = DetectorSet(Run("doc"), Guard())
     >>> for step, loss in enumerate([3.0, 2.9, float("nan")], start=1):
@@ -83,7 +88,7 @@ class DetectorSet:
     nonfinite critical loss is nan at step 3
     """
 
-    def __init__(self, run: Run, guard: Guard) -> None:
+    def __init__(self, run: Run, guard: Guard, outside: Iterable[AnyDetector] = ()) -> None:
         self._guard = guard
         self._reader = SampleReader()
         self._baseline = RobustBaseline()
@@ -93,11 +98,18 @@ class DetectorSet:
         rows = [make(self._baseline) for make in DETECTORS]
         blocks = [make(self._window) for make in BLOCK_DETECTORS]
         validation = Validation(self._baseline)
+        own: tuple[AnyDetector, ...] = (*rows, validation, *blocks)
+        self._outside = fresh_detectors(outside, [detector.name for detector in own])
         by_type: dict[type, Any] = {type(detector): detector for detector in (*rows, *blocks)}
         signs = (by_type[kind] for kind in (GradNorm, NonFiniteGradient, Noise, Precursor))
         self._cause = CauseAttribution(self._baseline, self._schedule, *signs)
-        every: tuple[AnyDetector, ...] = (*rows, validation, *blocks)
-        self._detectors = {_part(detector): detector for detector in every}
+        for detector in self._outside:
+            if isinstance(detector, AbstractDetector):
+                guard.call(_part(detector), detector.attach, self._baseline)
+                rows.append(detector)
+            else:
+                blocks.append(detector)
+        self._detectors = {_part(detector): detector for detector in (*own, *self._outside)}
         self._freezing = rows
         self._stages = _Stages(
             rows=(
@@ -178,7 +190,8 @@ class DetectorSet:
         return {
             "version": STATE_VERSION,
             "clean": self.clean,
-            "detectors": {d.name: d.state_dict() for d in self._detectors.values()},
+            "detectors": {d.name: d.state_dict() for d in self._detectors.values() if d not in self._outside},
+            "outside": [{"name": d.name, "state": self._guard.call(_part(d), d.state_dict)} for d in self._outside],
             **{name: part.state_dict() for name, part in self._shared.items()},
         }
 
@@ -197,7 +210,20 @@ class DetectorSet:
         for name, part in self._shared.items():
             part.load_state_dict(state[name])
         for detector in self._detectors.values():
-            detector.load_state_dict(state["detectors"][detector.name])
+            if detector not in self._outside:
+                detector.load_state_dict(state["detectors"][detector.name])
+        self._load_outside({each["name"]: each["state"] for each in state["outside"]})
+
+    def _load_outside(self, states: Mapping[str, Any]) -> None:
+        """Let each detector from outside go on from its state; one that has none here, or another, begins anew."""
+        for detector in self._outside:
+            state, before = states.get(detector.name), detector.state_dict()
+            why = "" if state is None else attempt(detector.load_state_dict, state)[1]
+            if why:
+                detector.load_state_dict(before)
+                _log.warning(
+                    "scalewatch: the detector %s starts anew, its state does not fit (%s).", detector.name, why
+                )
 
     @property
     def _shared(self) -> dict[str, Stateful]:
@@ -222,11 +248,14 @@ class DetectorSet:
             self._cause.look_at_ranks(sample)
 
     def _keep(self, part: str, finding: Finding) -> None:
-        """Take in what a detector said, with its cause."""
+        """Take in what a detector said, with its cause; what is no finding, or of no kind, is its own fault."""
+        if not isinstance(finding, Finding):
+            raise TypeError(f"a detector must return a Finding or None (got {type(finding).__name__})")
+        kind_of(finding.kind)
         attributed = self._guard.call("detector cause", self._cause.attribute, finding, self.sample)
         if attributed is not None and attributed is not finding:
             incident = self._detectors[part].incident
-            if incident.is_open and incident.kind is finding.kind:
+            if incident.is_open and incident.kind == finding.kind:
                 incident.evidence = dict(attributed.evidence)
             finding = attributed
         self._found.append(finding)
@@ -234,8 +263,10 @@ class DetectorSet:
     def _rewound(self, jump: int) -> Finding:
         step, before, dropped = self.sample.step, self.sample.step - jump, len(self.open_incidents)
         self._guard.call("detector cause", self._cause.resume, step)
-        for part in (self._baseline, self._schedule, self._blocks, self._window, *self._detectors.values()):
-            part.restart()
+        for shared in (self._baseline, self._schedule, self._blocks, self._window):
+            shared.restart()
+        for part, detector in self._detectors.items():
+            self._guard.call(part, detector.restart)
         message = f"the run went back from step {before} to step {step}, so levels start anew"
         evidence = {"from_step": before, "steps": -jump, "incidents_dropped": dropped}
         return Finding(Kind.REWOUND, Severity.INFO, step, step, message, evidence)

@@ -1,4 +1,7 @@
-"""What holds for each detector: adding one to `DETECTORS` or `BLOCK_DETECTORS` adds it to every test here."""
+"""What holds for each detector: adding one to `DETECTORS` or `BLOCK_DETECTORS` adds it to every test here.
+
+Those of other packages have to hold the same: `OUTSIDE` stands for them.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,10 @@ from scalewatch.finding import Finding, Kind
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
 from scalewatch.run import Run
+from tests.detect.outside_detector import FewLosses, LossAbove
 
-NAMES = [detector.name for detector in DetectorSet(Run("names"), Guard())._detectors.values()]
+OUTSIDE = (LossAbove(), FewLosses())
+NAMES = [detector.name for detector in DetectorSet(Run("names"), Guard(), OUTSIDE)._detectors.values()]
 
 #: Bytes that a state may take as JSON, and that memory may grow by after the first rows (RELIABILITY F9).
 MAX_STATE_BYTES = 65_536
@@ -62,7 +67,7 @@ def eventful_rows(seed: int = 0, rows: int = 700) -> list[Observation]:
 
 
 def new_watch() -> DetectorSet:
-    return DetectorSet(Run("test"), Guard())
+    return DetectorSet(Run("test"), Guard(), OUTSIDE)
 
 
 def feed(watch: DetectorSet, rows: list[Observation]) -> list[Finding]:
@@ -80,8 +85,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def test_every_table_is_used() -> None:
-    """Each entry of both tables, and the one of validations, is part of a watch."""
-    assert len(DETECTORS) + len(BLOCK_DETECTORS) + 1 == len(NAMES)
+    """Each entry of both tables, the one of validations and those from outside are part of a watch."""
+    assert len(DETECTORS) + len(BLOCK_DETECTORS) + 1 + len(OUTSIDE) == len(NAMES)
 
 
 def test_has_a_name_of_its_own(name: str) -> None:
@@ -123,7 +128,7 @@ def test_a_fault_switches_off_one_detector_only(name: str, monkeypatch: pytest.M
         return whole(self, row)
 
     monkeypatch.setattr(kind, "observe", observe)
-    watch = DetectorSet(Run("test"), guard)
+    watch = DetectorSet(Run("test"), guard, OUTSIDE)
     broken = named(watch, name)
     found = feed(watch, rows[:155])
     faults.reverse()

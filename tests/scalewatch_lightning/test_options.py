@@ -34,6 +34,8 @@ from scalewatch_lightning import ScaleWatch
         ({"name": 7}, "got 7"),
         ({"directory": ""}, "`directory` must be the path of a folder"),
         ({"directory": 7}, "got 7, int"),
+        ({"detectors": "spike"}, "`detectors` must be a list of detectors (got 'spike', str)"),
+        ({"detectors": [7]}, "7 is none"),
         ({"law": 7}, "`law` must be the path of a law file"),
         ({"target_loss": -2.0}, "`target_loss` must be positive and finite [nats/token], or None (got -2.0)"),
         ({"incumbent_loss": float("nan")}, "`incumbent_loss` must be positive and finite"),
