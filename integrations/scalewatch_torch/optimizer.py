@@ -47,16 +47,17 @@ def group_norms(optimizer: torch.optim.Optimizer, group_of: Callable[[Tensor], s
 
 def _norm(lists: Iterable[list[Tensor]]) -> Tensor:
     norms = [norm.float() for grads in lists for norm in torch._foreach_norm(grads)]
-    norm: Tensor = torch.linalg.vector_norm(_stacked(norms))
+    norm: Tensor = torch.linalg.vector_norm(stacked(norms))
     return norm
 
 
 def squared_norm(norms: Iterable[Tensor]) -> Tensor:
     """Square of the norm whose parts have these norms."""
-    return _stacked(list(norms)).square().sum()
+    return stacked(list(norms)).square().sum()
 
 
-def _stacked(values: list[Tensor]) -> Tensor:
+def stacked(values: list[Tensor]) -> Tensor:
+    """Numbers that may be on several devices as one tensor, shape (n,), on the device of the first."""
     device = values[0].device
     return torch.stack([value.to(device, non_blocking=True) for value in values])
 
@@ -80,7 +81,7 @@ def update_rms(optimizer: torch.optim.Optimizer, group_of: Callable[[Tensor], st
             step = float(step)
         known = 1.0 - beta2**step if step is not None and beta2 else 1.0
         found.setdefault(group_of(parameter), []).append(_rms(grad, moment, known, settings.get("eps", EPS)))
-    return {group: _stacked(values).amax() for group, values in found.items()}
+    return {group: stacked(values).amax() for group, values in found.items()}
 
 
 def _rms(grad: Tensor, moment: Tensor, known: Tensor | float, eps: float) -> Tensor:

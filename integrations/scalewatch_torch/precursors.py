@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
@@ -18,7 +19,8 @@ from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_torch.groups import group_of as group_by_name
 from scalewatch_torch.listener import Listener
-from scalewatch_torch.optimizer import group_norms, squared_norm, update_rms
+from scalewatch_torch.noise_scale import NoiseScale
+from scalewatch_torch.optimizer import group_norms, squared_norm, stacked, update_rms
 from scalewatch_torch.transfer import Event, Transfers
 
 __all__ = ["Precursors"]
@@ -26,11 +28,41 @@ __all__ = ["Precursors"]
 #: Steps between two that are measured [steps]. A spike follows an update that is too large within 1 to 8 steps
 #: (Wortsman 2023, arXiv 2304.13013): sampling more seldom would mostly miss it.
 EVERY_STEPS = 8
-#: Memory of numerator and denominator of the noise scale [samples], and the least of them: each is noisy, only their
-#: means have a ratio, and 100 samples know a signal to 1/5 where the noise of a batch is ten times as large.
-NOISE_SAMPLES, LEAST_NOISE_SAMPLES = 100, 20
+#: Numbers of one sample at most, as many as the detector follows names.
+MAX_VALUES = 32
 #: Names of what is sent to the host for the noise scale; the host makes a ratio of them.
 _FIRST, _ALL, _COUNT = "_first", "_all", "_count"
+
+
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    """What is measured: an optimizer, the group of each of its parameters by `id`, whether the model is compiled."""
+
+    optimizer: torch.optim.Optimizer
+    groups: dict[int, str]
+    is_compiled: bool
+
+    def group_of(self, parameter: Tensor) -> str:
+        return self.groups.get(id(parameter), "other")
+
+
+@dataclass(slots=True)
+class _MicroBatches:
+    """Gradients that were added in the step under way, and in the one before."""
+
+    step: int | None = None
+    added: int = 0
+    before: int = 0
+
+
+@dataclass(slots=True)
+class _Sample:
+    """What a step has measured so far; `first` and `whole` are squared norms for the noise scale."""
+
+    step: int
+    values: dict[str, Tensor] = field(default_factory=dict)
+    first: Tensor | None = None
+    whole: Tensor | None = None
 
 
 @final
@@ -76,7 +108,7 @@ class Precursors:
             raise ConfigError(f"`group_of` must be a function of a parameter's name (got {type(group_of).__name__}).")
         self._every, self._group_of_name = every, group_of
         self._new_event: Callable[[], Event] | None = None  # for tests: a device that is slow
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._attached: _Attached | None = None
         self._reset()
         if module is not None or optimizer is not None:
             self.attach(module, optimizer)
@@ -85,18 +117,13 @@ class Precursors:
         self.missing: dict[str, str] = {}
         self._guard = Guard()
         self._listener = Listener(self._guard)
-        self._transfers = Transfers(self._new_event)
-        self._groups: dict[int, str] = {}
-        self._compiled = False
+        self._transfers: Transfers[tuple[int, tuple[str, ...]]] = Transfers((MAX_VALUES,), self._new_event)
+        #: Samples that were given up before they were read [count].
+        self.dropped = 0
         self._hook: Any = None
-        self._step: int | None = None
-        self._sampled_step = 0
-        self._sampling = False
-        self._values: dict[str, Tensor] = {}
-        self._squared: Tensor | None = None
-        self._first: Tensor | None = None
-        self._backwards = self._backwards_before = 0
-        self._noise, self._signal, self._noise_samples = 0.0, 0.0, 0
+        self._batches = _MicroBatches()
+        self._sample: _Sample | None = None
+        self._noise = NoiseScale()
 
     def attach(self, module: Any, optimizer: Any) -> None:
         """Measure this model and optimizer from now on, and nothing of what was attached before.
@@ -111,37 +138,32 @@ class Precursors:
             )
         self.detach()
         self._reset()
-        self._optimizer = optimizer
-        self._groups = {id(p): str(self._group_of_name(name)) for name, p in module.named_parameters()}
-        self._compiled = any(
+        groups = {id(p): str(self._group_of_name(name)) for name, p in module.named_parameters()}
+        is_compiled = any(
             type(m).__name__ == "OptimizedModule" or getattr(m, "_compiled_call_impl", None) for m in module.modules()
         )
+        self._attached = _Attached(optimizer, groups, is_compiled)
 
     def detach(self) -> None:
         """Measure nothing more; safe at any time, also after a forward pass that raised."""
         self._drop_sample()
-        self._optimizer = None
-
-    @property
-    def dropped(self) -> int:
-        """Samples that were given up before they were read, count."""
-        return self._transfers.dropped
+        self._attached = None
 
     # --- one step ---------------------------------------------------------------------------------
 
     def begin(self, step: int) -> None:
         """Say that a forward pass of this step begins; for each micro-batch, with the step that it is part of."""
-        if step != self._step:
-            self._step = step
-            self._backwards, self._backwards_before = 0, self._backwards
+        attached, batches = self._attached, self._batches
+        if step != batches.step:
+            self._batches = _MicroBatches(step, before=batches.added)
             if self._hook is not None:
-                if self._sampling:  # the optimizer did not take that step
-                    self._send()
+                if self._sample is not None and attached is not None:  # the optimizer did not take that step
+                    self._send(self._sample, attached)
                 self._drop_sample()
-            if step % self._every == 0 and self._optimizer is not None:
-                self._sampling, self._sampled_step = True, step
-                self._hook = self._optimizer.register_step_post_hook(self._after_step)
-        if self._sampling and not self._compiled:
+            if step % self._every == 0 and attached is not None:
+                self._sample = _Sample(step)
+                self._hook = attached.optimizer.register_step_post_hook(self._after_step)
+        if self._sample is not None and attached is not None and not attached.is_compiled:
             self._listener.enter()
 
     def after_forward(self) -> None:
@@ -162,14 +184,15 @@ class Precursors:
 
         Leave it out where the loss is scaled (fp16) and `before_step` sees gradients that no longer are.
         """
-        self._backwards += 1
-        if self._sampling and self._backwards == 1 and self._backwards_before > 1 and not _several_processes():
-            self._first = self._guard.call("noise_scale", self._square)
+        batches, sample = self._batches, self._sample
+        batches.added += 1
+        if sample is not None and batches.added == 1 and batches.before > 1 and not _several_processes():
+            sample.first = self._guard.call("noise_scale", self._square)
 
     def before_step(self) -> None:
         """Say that the gradient is complete and not yet clipped. Left out, norms are taken after the step."""
-        if self._sampling and self._optimizer is not None:
-            self._guard.call("grad_norm", self._measure_norms, self._optimizer)
+        if self._sample is not None and self._attached is not None:
+            self._guard.call("grad_norm", self._measure_norms, self._sample, self._attached)
 
     def read(self, step: int) -> dict[str, float] | None:
         """The values of the oldest sample up to `step` that has arrived, once; None if there is none. Never waits."""
@@ -178,67 +201,64 @@ class Precursors:
     # --- a sampled step ---------------------------------------------------------------------------
 
     def _after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if self._sampling and self._optimizer is not None:
-            if not any(name.startswith("grad_norm") for name in self._values):
-                self._guard.call("grad_norm", self._measure_norms, self._optimizer)
-            self._guard.call("update_rms", self._measure_updates, self._optimizer)
-            self._send()
-            self._sampling = False  # its hook goes at the next step: a hook cannot be removed while hooks run
+        sample, attached = self._sample, self._attached
+        if sample is not None and attached is not None:
+            if not any(name.startswith("grad_norm") for name in sample.values):
+                self._guard.call("grad_norm", self._measure_norms, sample, attached)
+            self._guard.call("update_rms", self._measure_updates, sample, attached)
+            self._send(sample, attached)
+            self._sample = None  # its hook goes at the next step: a hook cannot be removed while hooks run
 
     def _square(self) -> Tensor | None:
         with torch.no_grad():
-            norms = {} if self._optimizer is None else group_norms(self._optimizer, self._group_of)
+            attached = self._attached
+            norms = {} if attached is None else group_norms(attached.optimizer, attached.group_of)
             return squared_norm(norms.values()) if norms else None
 
-    def _measure_norms(self, optimizer: torch.optim.Optimizer) -> None:
+    def _measure_norms(self, sample: _Sample, attached: _Attached) -> None:
         with torch.no_grad():
-            norms = group_norms(optimizer, self._group_of)
-            if norms and self._first is not None:
-                self._squared = squared_norm(norms.values())
-            self._values.update((f"grad_norm/{group}", norm) for group, norm in norms.items())
+            norms = group_norms(attached.optimizer, attached.group_of)
+            if norms and sample.first is not None:
+                sample.whole = squared_norm(norms.values())
+            sample.values.update((f"grad_norm/{group}", norm) for group, norm in norms.items())
 
-    def _measure_updates(self, optimizer: torch.optim.Optimizer) -> None:
+    def _measure_updates(self, sample: _Sample, attached: _Attached) -> None:
         with torch.no_grad():
-            sizes = update_rms(optimizer, self._group_of)
-            self._values.update((f"update_rms/{group}", size) for group, size in sizes.items())
+            sizes = update_rms(attached.optimizer, attached.group_of)
+            sample.values.update((f"update_rms/{group}", size) for group, size in sizes.items())
             if sizes:
-                device = next(iter(sizes.values())).device
-                self._values["update_rms"] = torch.stack(
-                    [s.to(device, non_blocking=True) for s in sizes.values()]
-                ).amax()
+                sample.values["update_rms"] = stacked(list(sizes.values())).amax()
 
-    def _send(self) -> None:
+    def _send(self, sample: _Sample, attached: _Attached) -> None:
         """Send what the step has measured."""
-        heard = self._listener
+        heard, values, batches = self._listener, sample.values, self._batches.added
         if heard.logit is not None:
-            self._values["attention_logit"] = heard.logit
+            values["attention_logit"] = heard.logit
         if heard.log_z is not None:
-            self._values["log_z"] = heard.log_z / heard.calls
-        if self._first is not None and self._squared is not None and self._backwards > 1:
-            count = torch.full((), float(self._backwards), device=self._first.device)
-            self._values.update({_FIRST: self._first, _ALL: self._squared, _COUNT: count})
-        self.missing = self._why_missing()
-        self._guard.call("transfer", self._transfers.send, self._sampled_step, self._values)
-        self._clear()
+            values["log_z"] = heard.log_z / heard.calls
+        if sample.first is not None and sample.whole is not None and batches > 1:
+            count = torch.full((), float(batches), device=sample.first.device)
+            values.update({_FIRST: sample.first, _ALL: sample.whole, _COUNT: count})
+        self.missing = self._why_missing(values, attached)
+        self._guard.call("transfer", self._transfer, sample)
+        heard.clear()
+
+    def _transfer(self, sample: _Sample) -> None:
+        names = tuple(sample.values)[:MAX_VALUES]
+        if names:
+            values = stacked([sample.values[name].float() for name in names])
+            self.dropped += self._transfers.send(values, (sample.step, names)) is not None
 
     def _drop_sample(self) -> None:
-        self._sampling = False
+        self._sample = None
         self._listener.leave()
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
-        self._clear()
-
-    def _clear(self) -> None:
-        self._values = {}
-        self._first = self._squared = None
         self._listener.clear()
 
-    def _group_of(self, parameter: Tensor) -> str:
-        return self._groups.get(id(parameter), "other")
-
-    def _why_missing(self) -> dict[str, str]:
-        unseen = "its model is compiled" if self._compiled else "no call of {} was seen"
+    def _why_missing(self, values: dict[str, Tensor], attached: _Attached) -> dict[str, str]:
+        unseen = "its model is compiled" if attached.is_compiled else "no call of {} was seen"
         reasons = {
             "update_rms": "the optimizer keeps no second moment of its gradients",
             "attention_logit": unseen.format("scaled_dot_product_attention"),
@@ -246,42 +266,24 @@ class Precursors:
             "noise_scale": "there are several processes" if _several_processes() else "there is one micro-batch a step",
             "grad_norm": "there are no gradients that one process can measure",
         }
-        there = {name.partition("/")[0] for name in self._values}
-        if self._backwards > 1 and not _several_processes():
+        there = {name.partition("/")[0] for name in values}
+        if self._batches.added > 1 and not _several_processes():
             there.add("noise_scale")  # from the next sample on
         return {name: self._guard.failed.get(name, why) for name, why in reasons.items() if name not in there}
 
     # --- on the host ------------------------------------------------------------------------------
 
     def _read(self, step: int) -> dict[str, float] | None:
-        taken = self._transfers.take(step)
+        taken = self._transfers.take(lambda label: label[0] <= step)
         if taken is None:
             return None
-        _, values = taken
+        (_, names), numbers = taken
+        values: dict[str, float] = dict(zip(names, numbers, strict=True))
         if _COUNT in values:
-            scale = self._noise_scale(values.pop(_FIRST), values.pop(_ALL), values.pop(_COUNT))
+            scale = self._noise.update(values.pop(_FIRST), values.pop(_ALL), values.pop(_COUNT))
             if scale is not None:
                 values["noise_scale"] = scale
         return values
-
-    def _noise_scale(self, first: float, whole: float, count: float) -> float | None:
-        """Take one sample in; B_simple over the batch of a step, None for 20 samples and where noise hides the signal.
-
-        In micro-batches, Bs = 1 and Bb = n: |G|^2 = (n |Gb|^2 - |Gs|^2) / (n - 1), S = (|Gs|^2 - |Gb|^2) / (1 - 1/n),
-        B_simple = S / |G|^2 (McCandlish 2018, A.1). Gradients are sums, so |Gb|^2 is `whole` / n^2; a factor that all
-        of them have falls out.
-        """
-        big = whole / count**2
-        signal = (count * big - first) / (count - 1.0)
-        noise = (first - big) / (1.0 - 1.0 / count)
-        if not -float("inf") < noise + signal < float("inf"):
-            return None
-        self._signal += (signal - self._signal) / NOISE_SAMPLES
-        self._noise += (noise - self._noise) / NOISE_SAMPLES
-        self._noise_samples += 1
-        if self._noise_samples < LEAST_NOISE_SAMPLES or self._signal <= 0.0 or self._noise <= 0.0:
-            return None
-        return self._noise / self._signal / count
 
 
 def _several_processes() -> bool:

@@ -14,20 +14,18 @@ from __future__ import annotations
 import abc
 import math
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, final
+from typing import NamedTuple, final
 
 import torch
 
 from scalewatch.observation import Observation
+from scalewatch_torch.transfer import Event, Transfers
 
 __all__ = ["DeviceReader", "HostReader", "Row", "ScalarReader", "reader_for"]
 
 #: Steps of one transfer. Two of them are a lag of 32 steps, and a copy costs some 10 us.
 RING_STEPS = 16
-#: Transfers under way at most; a device that is further behind loses steps, and they are counted.
-MAX_TRANSFERS = 64
 #: Pause between two looks at an event where a reader is asked to wait [s].
 _POLL_SECONDS = 0.001
 
@@ -50,16 +48,6 @@ class Row(NamedTuple):
     validation_loss: float | None
     loss_scale: float
     has_norm: bool
-
-
-class Event(Protocol):
-    """A mark in the work of a device, like `torch.cuda.Event`."""
-
-    def record(self) -> None:
-        """Put the mark behind all work that was given to the device so far."""
-
-    def query(self) -> bool:
-        """Whether the device has come past the mark."""
 
 
 class ScalarReader(abc.ABC):
@@ -89,10 +77,10 @@ class ScalarReader(abc.ABC):
     def close_step(
         self,
         step: int,
-        learning_rate: float | None,
-        tokens: float | None,
-        validation_loss: float | None,
-        loss_scale: float,
+        learning_rate: float | None = None,
+        tokens: float | None = None,
+        validation_loss: float | None = None,
+        loss_scale: float = 1.0,
     ) -> None:
         """End the step: its loss is the mean over its batches, each times `loss_scale`."""
         losses, has_norm = self._losses, self._has_norm
@@ -171,38 +159,30 @@ class HostReader(ScalarReader):
         """Do nothing: nothing is ever under way."""
 
 
-class _Transfer(NamedTuple):
-    values: torch.Tensor
-    arrived: Event
-    rows: list[Row]
-
-
 @final
 class DeviceReader(ScalarReader):
     """Reads late: a buffer on the device, copied every `ring_steps` steps.
 
+    Of a device that hangs the oldest steps are given up.
+
     Args:
         device: where the losses are.
-        new_event: makes an event on that device.
+        new_event: makes an event on that device; None for what the device has.
         ring_steps: steps of one transfer.
     """
 
     def __init__(
         self,
         device: torch.device,
-        new_event: Callable[[], Event],
+        new_event: Callable[[], Event] | None = None,
         ring_steps: int = RING_STEPS,
     ) -> None:
         super().__init__()
-        self._new_event = new_event
-        # elsewhere a copy that does not wait is not promised to be seen by an event
-        self._asynchronous = device.type == "cuda"
         self._ring = torch.zeros((ring_steps, 2), dtype=torch.float32, device=device)
         # views made once: indexing costs more than the copy into the cell
         self._cells = [(self._ring[i, 0], self._ring[i, 1]) for i in range(ring_steps)]
         self._rows: list[Row] = []
-        self._under_way: deque[_Transfer] = deque()
-        self._spare: list[torch.Tensor] = []
+        self._transfers: Transfers[list[Row]] = Transfers((ring_steps, 2), new_event)
 
     def _put_loss(self, loss: torch.Tensor, *, first: bool) -> None:
         cell = self._cells[len(self._rows)][0]
@@ -223,26 +203,14 @@ class DeviceReader(ScalarReader):
 
     def _send(self) -> None:
         rows, self._rows = self._rows, []
-        if len(self._under_way) >= MAX_TRANSFERS:
-            self.dropped += len(rows)
-            return
-        values = self._spare.pop() if self._spare else self._host_memory()
-        values.copy_(self._ring, non_blocking=self._asynchronous)
-        arrived = self._new_event()
-        arrived.record()
-        self._under_way.append(_Transfer(values, arrived, rows))
-
-    def _host_memory(self) -> torch.Tensor:
-        return torch.empty(self._ring.shape, dtype=self._ring.dtype, pin_memory=self._asynchronous)
+        self.dropped += len(self._transfers.send(self._ring, rows) or ())
 
     def take(self) -> list[Observation]:
         """Return the steps of all transfers that have arrived."""
         found: list[Observation] = []
-        while self._under_way and self._under_way[0].arrived.query():
-            values, _, rows = self._under_way.popleft()
-            pairs = values.tolist()
-            found += [self.observation(r, *pair) for r, pair in zip(rows, pairs, strict=False)]
-            self._spare.append(values)
+        while (arrived := self._transfers.take()) is not None:
+            rows, pairs = arrived
+            found += [self.observation(row, *pair) for row, pair in zip(rows, pairs, strict=False)]
         return found
 
     def flush(self, timeout_seconds: float) -> list[Observation]:
@@ -256,28 +224,16 @@ class DeviceReader(ScalarReader):
                 self._ring[0].copy_(partial)
         give_up = time.monotonic() + timeout_seconds
         found = self.take()
-        while self._under_way and time.monotonic() < give_up:
+        while self._transfers.labels and time.monotonic() < give_up:
             time.sleep(_POLL_SECONDS)
             found += self.take()
         return found
 
     def abandon(self) -> None:
         """Count what has not arrived as dropped."""
-        self.dropped += sum(len(transfer.rows) for transfer in self._under_way) + len(self._rows)
-        self._under_way.clear()
+        self.dropped += sum(map(len, self._transfers.labels)) + len(self._rows)
+        self._transfers.clear()
         self._rows.clear()
-
-
-@final
-class _Now:
-    """The event of a device that has none: the copy before it has waited."""
-
-    def record(self) -> None:
-        """Do nothing."""
-
-    def query(self) -> bool:
-        """Return True: see the class."""
-        return True
 
 
 def reader_for(device: torch.device) -> ScalarReader:
@@ -285,7 +241,4 @@ def reader_for(device: torch.device) -> ScalarReader:
 
     On other accelerators than CUDA the one copy in `RING_STEPS` steps waits for the device.
     """
-    if device.type == "cpu":
-        return HostReader()
-    new_event: Callable[[], Event] = torch.cuda.Event if device.type == "cuda" else _Now
-    return DeviceReader(device, new_event)
+    return HostReader() if device.type == "cpu" else DeviceReader(device)

@@ -1,4 +1,4 @@
-"""Brings a handful of numbers from a device to the host without waiting for it.
+"""Brings numbers from a device to the host without waiting for it.
 
 One copy that does not wait goes to pinned memory, an event is recorded behind it, and the numbers are read when the
 event has passed. Where there is no device they are there at once.
@@ -7,17 +7,17 @@ event has passed. Where there is no device they are there at once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol, final
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, final
 
 import torch
 
-__all__ = ["MAX_VALUES", "Event", "Transfers"]
+__all__ = ["MAX_UNDER_WAY", "Event", "Transfers"]
 
-#: Numbers of one step at most, as many as the detector follows names.
-MAX_VALUES = 32
-#: Steps under way at most; the oldest is dropped, and counted.
+#: Transfers under way at most; of a device that is further behind the oldest is given up.
 MAX_UNDER_WAY = 64
+
+L = TypeVar("L")
 
 
 class Event(Protocol):
@@ -43,52 +43,60 @@ class _Now:
 
 
 class _Sent(NamedTuple):
-    step: int
-    names: tuple[str, ...]
+    label: Any
     values: torch.Tensor
+    rows: int
     arrived: Event
 
 
 @final
-class Transfers:
-    """Numbers on their way to the host, by step.
+class Transfers(Generic[L]):
+    """Numbers on their way to the host, each lot of them with a label.
 
     Args:
+        shape: largest shape of a lot; one may have fewer rows.
         new_event: makes a mark on the device; None for what the device of the numbers has.
-
-    Attributes:
-        dropped: steps whose numbers were given up, count.
     """
 
-    def __init__(self, new_event: Callable[[], Event] | None = None) -> None:
-        self.dropped = 0
+    def __init__(self, shape: tuple[int, ...], new_event: Callable[[], Event] | None = None) -> None:
+        self._shape = shape
         self._new_event = new_event
         self._under_way: deque[_Sent] = deque()
         self._spare: list[torch.Tensor] = []
 
-    def send(self, step: int, values: Mapping[str, torch.Tensor]) -> None:
-        """Send the numbers of a step, each a tensor without dimensions, the first `MAX_VALUES` of them."""
-        names = tuple(values)[:MAX_VALUES]
-        if not names:
-            return
+    def send(self, values: torch.Tensor, label: L) -> L | None:
+        """Send float32 numbers of shape (rows, ...); the label of what was given up for them, None without that."""
+        given_up: L | None = None
         if len(self._under_way) >= MAX_UNDER_WAY:
-            self._spare.append(self._under_way.popleft().values)
-            self.dropped += 1
-        device = values[names[0]].device
-        row = torch.stack([values[name].to(device, torch.float32, non_blocking=True) for name in names])
-        is_cuda = device.type == "cuda"
-        host = self._spare.pop() if self._spare else torch.empty(MAX_VALUES, pin_memory=is_cuda)
+            oldest = self._under_way.popleft()
+            given_up = oldest.label
+            self._spare.append(oldest.values)  # its copy comes before the next one, in the order of the device
+        is_cuda = values.device.type == "cuda"
+        host = self._spare.pop() if self._spare else torch.empty(self._shape, pin_memory=is_cuda)
         # elsewhere a copy that does not wait is not promised to be seen by an event
-        host[: len(names)].copy_(row, non_blocking=is_cuda)
+        host[: len(values)].copy_(values, non_blocking=is_cuda)
         event: Event = self._new_event() if self._new_event else torch.cuda.Event() if is_cuda else _Now()
         event.record()
-        self._under_way.append(_Sent(step, names, host, event))
+        self._under_way.append(_Sent(label, host, len(values), event))
+        return given_up
 
-    def take(self, step: int) -> tuple[int, dict[str, float]] | None:
-        """The oldest numbers of a step up to `step` that have arrived, with their step; None if there are none."""
-        if not self._under_way or self._under_way[0].step > step or not self._under_way[0].arrived.query():
+    def take(self, due: Callable[[L], bool] | None = None) -> tuple[L, list[Any]] | None:
+        """Label and numbers of the oldest lot, if it has arrived and `due` says that it is wanted; None if not."""
+        if not self._under_way:
             return None
-        sent = self._under_way.popleft()
-        values = dict(zip(sent.names, sent.values.tolist(), strict=False))
-        self._spare.append(sent.values)
-        return sent.step, values
+        oldest = self._under_way[0]
+        if (due is not None and not due(oldest.label)) or not oldest.arrived.query():
+            return None
+        self._under_way.popleft()
+        values = oldest.values[: oldest.rows].tolist()
+        self._spare.append(oldest.values)
+        return oldest.label, values
+
+    @property
+    def labels(self) -> list[L]:
+        """Labels of what is under way, oldest first."""
+        return [sent.label for sent in self._under_way]
+
+    def clear(self) -> None:
+        """Give up all that is under way."""
+        self._under_way.clear()

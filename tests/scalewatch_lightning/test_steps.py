@@ -17,7 +17,6 @@ from torch import nn
 from scalewatch.journal import Journal, read_journal
 from scalewatch_lightning import ScaleWatch
 from scalewatch_lightning import start as begin
-from scalewatch_torch import scalars
 from scalewatch_torch.scalars import DeviceReader
 from tests.scalewatch_lightning.conftest import BATCH, TIME, TinyText, loader
 
@@ -257,7 +256,7 @@ def test_through_the_buffer_of_a_device_every_step_arrives(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """40 steps in transfers of 16, the rest at the end; a checkpoint in between misses none either."""
-    monkeypatch.setattr(begin, "reader_for", lambda device: DeviceReader(device, scalars._Now))
+    monkeypatch.setattr(begin, "reader_for", lambda device: DeviceReader(device))
     module, watch = TinyText(), ScaleWatch(quiet=True)
     at: dict[int, int] = {}
     module.on_train_batch_end = lambda *_: at.update({len(module.losses): seen(watch)})  # type: ignore[method-assign]
@@ -280,7 +279,7 @@ def test_a_checkpoint_waits_for_what_is_still_on_the_device(
     new_trainer: Callable[..., pl.Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Step 5 is in the middle of a transfer, and in the monitor's state all the same."""
-    monkeypatch.setattr(begin, "reader_for", lambda device: DeviceReader(device, scalars._Now))
+    monkeypatch.setattr(begin, "reader_for", lambda device: DeviceReader(device))
     watch = ScaleWatch(quiet=True)
     states: list[Any] = []
     module = TinyText()

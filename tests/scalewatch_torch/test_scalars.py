@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from scalewatch.observation import Observation
-from scalewatch_torch import scalars
 from scalewatch_torch.scalars import DeviceReader, HostReader, ScalarReader, reader_for
+from scalewatch_torch.transfer import MAX_UNDER_WAY
+from tests.scalewatch_torch.conftest import Marks
 
 CPU = torch.device("cpu")
 
@@ -30,27 +31,6 @@ class Untouchable(torch.Tensor):
 
 def on_device(value: float) -> torch.Tensor:
     return torch.tensor(value).as_subclass(Untouchable)
-
-
-class Marks:
-    """Events of a device that has come so far: the first `passed` of them."""
-
-    def __init__(self) -> None:
-        self.passed = 0
-        self.recorded = 0
-
-    def new(self) -> Any:
-        marks = self
-
-        class Mark:
-            def record(self) -> None:
-                marks.recorded += 1
-                self.number = marks.recorded
-
-            def query(self) -> bool:
-                return self.number <= marks.passed
-
-        return Mark()
 
 
 def feed(reader: ScalarReader, steps: range, scale: float = 1.0) -> list[Observation]:
@@ -103,7 +83,7 @@ def test_a_device_loses_nothing_and_lags_by_two_transfers_at_most() -> None:
     assert reader.dropped == 0
 
 
-@pytest.mark.parametrize("make", [HostReader, lambda: DeviceReader(CPU, scalars._Now)])
+@pytest.mark.parametrize("make", [HostReader, lambda: DeviceReader(CPU)])
 def test_the_loss_of_a_step_is_the_mean_of_its_batches_scaled(make: Any) -> None:
     """Three batches, each of them divided by 4 before."""
     reader = make()
@@ -114,7 +94,7 @@ def test_the_loss_of_a_step_is_the_mean_of_its_batches_scaled(make: Any) -> None
     assert reader.flush(1.0) == [Observation(1, 3.0, None, None, None, 1.5)]
 
 
-@pytest.mark.parametrize("make", [HostReader, lambda: DeviceReader(CPU, scalars._Now)])
+@pytest.mark.parametrize("make", [HostReader, lambda: DeviceReader(CPU)])
 def test_nan_and_infinity_arrive_as_they_are(make: Any) -> None:
     """And the next step is not spoiled by them."""
     reader = make()
@@ -128,7 +108,7 @@ def test_nan_and_infinity_arrive_as_they_are(make: Any) -> None:
     assert [str(pair) for pair in found] == ["(nan, nan)", "(inf, inf)", "(2.0, 2.0)"]
 
 
-@pytest.mark.parametrize("make", [HostReader, lambda: DeviceReader(CPU, scalars._Now)])
+@pytest.mark.parametrize("make", [HostReader, lambda: DeviceReader(CPU)])
 def test_a_step_without_a_loss_is_counted(make: Any) -> None:
     """And not observed; its gradient norm is not the next one's."""
     reader = make()
@@ -143,7 +123,7 @@ def test_a_step_without_a_loss_is_counted(make: Any) -> None:
 
 def test_a_flush_in_the_middle_of_a_step_keeps_what_it_has() -> None:
     """A checkpoint may be written between two batches of one step."""
-    reader = DeviceReader(CPU, scalars._Now, ring_steps=8)
+    reader = DeviceReader(CPU, ring_steps=8)
     feed(reader, range(1, 4))
     reader.add_loss(torch.tensor(2.0))
 
@@ -160,7 +140,7 @@ def test_a_device_that_hangs_holds_nobody_and_its_steps_are_counted() -> None:
     feed(reader, range(1, 101))
 
     assert reader.flush(0.01) == []
-    assert reader.dropped == 100 - scalars.MAX_TRANSFERS
+    assert reader.dropped == 100 - MAX_UNDER_WAY
     reader.abandon()
     assert reader.dropped == 100
 
@@ -168,6 +148,4 @@ def test_a_device_that_hangs_holds_nobody_and_its_steps_are_counted() -> None:
 def test_each_device_has_its_reader() -> None:
     """The CPU is read at once; a device without events of its own is waited for, once in 16 steps."""
     assert isinstance(reader_for(CPU), HostReader)
-    meta = reader_for(torch.device("meta"))
-    assert isinstance(meta, DeviceReader)
-    assert meta._new_event is scalars._Now
+    assert isinstance(reader_for(torch.device("meta")), DeviceReader)

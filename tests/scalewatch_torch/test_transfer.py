@@ -8,68 +8,68 @@ import pytest
 import torch
 
 from scalewatch_torch import Precursors
-from scalewatch_torch.transfer import MAX_UNDER_WAY, MAX_VALUES, Transfers
-from tests.scalewatch_torch.conftest import Tiny, train
-
-
-class Marks:
-    """Events of a device that has come so far: the first `passed` of them."""
-
-    def __init__(self) -> None:
-        self.passed = 0
-        self.recorded = 0
-
-    def new(self) -> Any:
-        marks = self
-
-        class Mark:
-            def record(self) -> None:
-                marks.recorded += 1
-                self.number = marks.recorded
-
-            def query(self) -> bool:
-                return self.number <= marks.passed
-
-        return Mark()
+from scalewatch_torch.precursors import MAX_VALUES
+from scalewatch_torch.transfer import MAX_UNDER_WAY, Transfers
+from tests.scalewatch_torch.conftest import Marks, Tiny, train
 
 
 def test_nothing_is_read_before_it_has_arrived_and_each_once() -> None:
-    """In order, and not before the step that asks."""
+    """In order, and not before it is due."""
     marks = Marks()
-    transfers = Transfers(marks.new)
+    transfers: Transfers[int] = Transfers((2,), marks.new)
     for step in (8, 16, 24):
-        transfers.send(step, {"a": torch.tensor(float(step))})
-    before = transfers.take(100)
+        transfers.send(torch.tensor([float(step)]), step)
+    before = transfers.take()
     marks.passed = 3
 
     assert before is None
-    assert [(8, {"a": 8.0}), None, (16, {"a": 16.0}), (24, {"a": 24.0}), None] == [
-        transfers.take(step) for step in (8, 15, 16, 30, 40)
+    assert [(8, [8.0]), None, (16, [16.0]), (24, [24.0]), None] == [
+        transfers.take(lambda label, step=step: label <= step)  # type: ignore[misc]
+        for step in (8, 15, 16, 30, 40)
     ]
 
 
 def test_a_device_that_hangs_costs_a_bounded_memory() -> None:
-    """The oldest samples are given up, and counted."""
+    """The oldest are given up, and their labels returned."""
     marks = Marks()
-    transfers = Transfers(marks.new)
+    transfers: Transfers[int] = Transfers((1,), marks.new)
 
-    for step in range(MAX_UNDER_WAY + 5):
-        transfers.send(step, {"a": torch.tensor(float(step))})
+    given_up = [transfers.send(torch.tensor([float(step)]), step) for step in range(MAX_UNDER_WAY + 5)]
 
     marks.passed = 10**9
-    assert 5 == transfers.dropped
-    assert (5, {"a": 5.0}) == transfers.take(10**9)
+    assert [*[None] * MAX_UNDER_WAY, 0, 1, 2, 3, 4] == given_up
+    assert (5, [5.0]) == transfers.take()
+
+
+def test_samples_of_a_device_that_hangs_are_counted(model: Tiny) -> None:
+    """The oldest samples are given up."""
+    marks = Marks()
+    precursors = Precursors(every=1)
+    precursors._new_event = marks.new
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    precursors.attach(model, optimizer)
+
+    train(model, optimizer, precursors, MAX_UNDER_WAY + 5)
+
+    assert 5 == precursors.dropped
 
 
 def test_more_values_than_there_is_room_for_are_left_out() -> None:
     """The first ones are kept."""
-    transfers = Transfers()
+    net = torch.nn.ParameterList([torch.zeros(1) for _ in range(MAX_VALUES + 9)])
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    precursors = Precursors(net, optimizer, every=1, group_of=lambda name: name)
+    with precursors.forward(1):
+        loss = sum(parameter.sum() for parameter in net)
+    assert isinstance(loss, torch.Tensor)
+    loss.backward()
+    precursors.before_step()
+    optimizer.step()
 
-    transfers.send(1, {str(i): torch.tensor(float(i)) for i in range(MAX_VALUES + 9)})
+    values = precursors.read(1)
 
-    taken = transfers.take(1)
-    assert taken is not None
-    assert [str(i) for i in range(MAX_VALUES)] == list(taken[1])
+    assert values is not None
+    assert [f"grad_norm/{i}" for i in range(MAX_VALUES)] == list(values)
 
 
 def test_no_step_waits_for_the_device(model: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
