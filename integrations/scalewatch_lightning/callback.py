@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.base import LightningCallback
-from scalewatch_lightning.introspect import Sizes, count_sizes, validation_loss
-from scalewatch_lightning.lr_lookahead import pack_rates
 from scalewatch_lightning.options import checked
-from scalewatch_lightning.sensors import PrecursorSource, Sensors
 from scalewatch_lightning.session import Session
 from scalewatch_lightning.shutdown import Shutdown
 from scalewatch_lightning.start import STATE_VERSION, readable_state, start
 from scalewatch_lightning.step_metrics import StepMetrics, why_no_norm
 from scalewatch_lightning.tensorboard import tensorboard_writers
 from scalewatch_lightning.terminal import Terminal
+from scalewatch_torch.introspect import Sizes, count_sizes, validation_loss
+from scalewatch_torch.lr_lookahead import pack_rates
+from scalewatch_torch.sensors import PrecursorSource, Sensors
 
 if TYPE_CHECKING:
     from scalewatch.alert import Receiver, Rules
@@ -200,7 +200,7 @@ class ScaleWatch(LightningCallback):
         self._first_step = started.gauges.step
         self._began_at = perf_counter()
         self._gauges, self._session = started.gauges, session
-        self._sensors.attach(trainer, session.note)
+        self._sensors.attach(trainer.lightning_module, started.gauges.optimizer, session.note)
 
     # --- each step --------------------------------------------------------------------------------
 
@@ -211,8 +211,9 @@ class ScaleWatch(LightningCallback):
 
     def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
         """Count the batches whose gradients are added."""
-        if self._sensors.on:
-            self._sensors.after_backward(trainer)
+        # with fp16 the gradient is scaled here and no longer so before the step: the two cannot be compared
+        if self._sensors.on and getattr(trainer.precision_plugin, "scaler", None) is None:
+            self._sensors.after_backward()
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Read the learning rate of the step, and every so often its gradient norm."""

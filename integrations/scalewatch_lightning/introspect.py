@@ -1,115 +1,14 @@
-"""What a run is, found out from the trainer, the module and the first batch.
+"""What a run is, found out from the trainer: how long it is, and how many processes read different batches.
 
-All of it reads shapes and counters; nothing touches a value on a device, and nothing is a collective.
+All of it reads counters; nothing is a collective.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from torch import nn
-
-__all__ = [
-    "Sizes",
-    "count_sizes",
-    "main_optimizer",
-    "planned_steps",
-    "replicas",
-    "tokens_in",
-    "validation_loss",
-]
-
-#: Keys under which a batch holds its text, most specific first.
-TOKEN_KEYS = ("input_ids", "tokens", "token_ids", "idx", "x", "inputs")
-
-#: Names under which a validation loss is logged, most usual first.
-VALIDATION_LOSS_NAMES = (
-    *("val_loss", "val/loss", "valid_loss", "valid/loss", "validation_loss", "validation/loss"),
-    *("loss/val", "eval_loss", "eval/loss", "dev_loss", "dev/loss"),
-)
-
-#: Batches are nested at most this deep: a list of a dict of a tuple.
-MAX_BATCH_DEPTH = 4
-
-
-class Sizes(NamedTuple):
-    """Parameters of a model [count], None where it has none of the kind."""
-
-    parameters: int | None
-    non_embedding_parameters: int | None
-
-
-def count_sizes(module: nn.Module) -> Sizes:
-    """Count the parameters of `module`, a shared one once.
-
-    Not counted as non-embedding: every `nn.Embedding` (tokens, positions, types) and the output head, the
-    last `nn.Linear` from the width of the first embedding to its vocabulary (or else of the largest one).
-    The last, because other layers may have that shape: all square ones, where the two numbers are equal.
-    """
-    sizes = {id(p): _numel(p) for p in module.parameters()}
-    total = sum(sizes.values())
-    outside = {id(p) for layer in _embeddings(module) for p in layer.parameters()}
-    head = _output_head(module)
-    outside |= {id(p) for p in head.parameters()} if head is not None else set()
-    inner = total - sum(sizes[key] for key in outside)
-    return Sizes(total or None, inner or None)
-
-
-def _numel(parameter: nn.Parameter) -> int:
-    if isinstance(parameter, nn.parameter.UninitializedParameter):
-        return 0  # a lazy layer that has not seen a batch yet
-    # DeepSpeed ZeRO-3 leaves an empty shard behind and keeps the true size here
-    return int(getattr(parameter, "ds_numel", 0) or parameter.numel())
-
-
-def _embeddings(module: nn.Module) -> list[nn.Embedding | nn.EmbeddingBag]:
-    return [m for m in module.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)]
-
-
-def _output_head(module: nn.Module) -> nn.Linear | None:
-    embeddings = _embeddings(module)
-    if not embeddings:
-        return None
-    # the first one is that of the tokens in nearly every model; positions may outnumber a small vocabulary
-    largest = max(embeddings, key=lambda layer: layer.num_embeddings)
-    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-    for embedding in (embeddings[0], largest):
-        shape = embedding.num_embeddings, embedding.embedding_dim
-        heads = [layer for layer in layers if (layer.out_features, layer.in_features) == shape]
-        tied = [head for head in heads if head.weight is embedding.weight]
-        if heads:
-            return (tied or heads)[-1]
-    return None
-
-
-def tokens_in(batch: object, depth: int = 0) -> int | None:
-    """Tokens in `batch` [count]: the size of its first integer tensor of shape (batch, time).
-
-    Looks under the usual names of a dictionary first (`input_ids` and others), then at all values in order.
-    None if there is no such tensor, as in a batch of images.
-    """
-    if isinstance(batch, torch.Tensor):
-        is_text = batch.ndim == 2 and not batch.is_floating_point() and not batch.is_complex()
-        return batch.numel() if is_text and batch.dtype != torch.bool else None
-    if depth >= MAX_BATCH_DEPTH:
-        return None
-    for value in _candidates(batch):
-        count = tokens_in(value, depth + 1)
-        if count is not None:
-            return count
-    return None
-
-
-def _candidates(batch: object) -> Iterable[object]:
-    if isinstance(batch, Mapping):
-        named = [batch[key] for key in TOKEN_KEYS if key in batch]
-        return [*named, *batch.values()]
-    if isinstance(batch, Sequence) and not isinstance(batch, str | bytes):
-        return batch
-    return [value for key in TOKEN_KEYS if (value := getattr(batch, key, None)) is not None]
+__all__ = ["planned_steps", "replicas"]
 
 
 def replicas(trainer: Any) -> int:
@@ -135,26 +34,3 @@ def planned_steps(trainer: Any) -> int | None:
     if not trainer.lightning_module.automatic_optimization and steps != trainer.max_steps:
         return None  # it counted batches, and the module may accumulate them
     return int(steps)
-
-
-def main_optimizer(trainer: Any) -> tuple[Any, int] | None:
-    """The optimizer and the index of its group that hold the most parameters: whose steps are counted,
-    whose learning rate is reported."""
-    best: tuple[int, Any, int] | None = None
-    for optimizer in trainer.optimizers:
-        if not optimizer.param_groups:  # the stand-in of a trainer without one
-            continue
-        sizes = [sum(_numel(p) for p in group["params"]) for group in optimizer.param_groups]
-        index = max(range(len(sizes)), key=sizes.__getitem__)
-        if best is None or sum(sizes) > best[0]:
-            best = sum(sizes), optimizer, index
-    return None if best is None else best[1:]
-
-
-def validation_loss(metrics: Mapping[str, Any]) -> float | None:
-    """The validation loss among logged metrics, None if there is none under a usual name."""
-    for name in VALIDATION_LOSS_NAMES:
-        value = metrics.get(name)
-        if value is not None:
-            return float(value)
-    return None

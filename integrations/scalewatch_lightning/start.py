@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from scalewatch.guard import Guard
 from scalewatch.run import Run
-from scalewatch_lightning.introspect import Sizes, count_sizes, main_optimizer, planned_steps, replicas, tokens_in
-from scalewatch_lightning.lr_lookahead import Clock, planned_rates, unpack_rates
+from scalewatch_lightning.introspect import planned_steps, replicas
+from scalewatch_lightning.lr_lookahead import trainer_rates
 from scalewatch_lightning.options import Options
 from scalewatch_lightning.session import Resumed
 from scalewatch_lightning.step_metrics import StepMetrics
+from scalewatch_torch.introspect import Sizes, count_sizes, main_group, tokens_in
+from scalewatch_torch.lr_lookahead import unpack_rates
 from scalewatch_torch.scalars import reader_for
 
 __all__ = ["STATE_VERSION", "Start", "readable_state", "start"]
@@ -53,7 +55,7 @@ def start(
         sizes: parameters as they were counted in `setup`.
         state: what a checkpoint held, as `readable_state` returned it.
     """
-    main = main_optimizer(trainer)
+    main = main_group(trainer.optimizers)
     if main is None:
         _log.warning("scalewatch: the module has no optimizer, so there are no steps to watch.")
         return None
@@ -126,15 +128,9 @@ def _plan(
 ) -> NDArray[np.float64] | None:
     if total is None or total <= step:
         return None
-    clock = Clock(
-        batch_index,
-        trainer.current_epoch,
-        float(trainer.num_training_batches),
-        int(trainer.accumulate_grad_batches),
-    )
     # somebody else's scheduler may raise what it likes: a guard of its own, which spends no strike of ours
     attempt = Guard()
-    ahead = attempt.call("learning-rate plan", planned_rates, trainer, optimizer, group, clock, total - step)
+    ahead = attempt.call("learning-rate plan", trainer_rates, trainer, optimizer, group, batch_index, total - step)
     if ahead is None:
         return None
     if ahead.rates is None:

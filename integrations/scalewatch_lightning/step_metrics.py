@@ -8,16 +8,17 @@ over and whatever other optimizers did meanwhile. With automatic optimisation th
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, final
 
 import torch
 
 from scalewatch.observation import Observation
-from scalewatch_lightning.introspect import tokens_in
+from scalewatch_torch.introspect import tokens_in
+from scalewatch_torch.optimizer import gradient_norm, why_no_gradient_norm
 from scalewatch_torch.scalars import ScalarReader
 
-__all__ = ["StepMetrics", "gradient_norm", "why_no_norm"]
+__all__ = ["StepMetrics", "why_no_norm"]
 
 _log = logging.getLogger("scalewatch")
 
@@ -59,7 +60,7 @@ class StepMetrics:
         self.step = step
         self.tokens = tokens
         self.validation_loss: float | None = None
-        self._optimizer = optimizer
+        self.optimizer = optimizer
         self._group = group
         self._tokens_per_step = tokens_per_step
         self._replicas = replicas
@@ -70,11 +71,11 @@ class StepMetrics:
 
     def is_main(self, optimizer: Any) -> bool:
         """Whether `optimizer` is the one whose steps are counted."""
-        return optimizer is self._optimizer
+        return optimizer is self.optimizer
 
     def before_step(self) -> None:
         """Read the learning rate that the step is about to be taken with."""
-        rate = self._optimizer.param_groups[self._group]["lr"]
+        rate = self.optimizer.param_groups[self._group]["lr"]
         # a rate that is kept on a device is not fetched from there
         on_host = not isinstance(rate, torch.Tensor) or rate.device.type == "cpu"
         self._rate = float(rate) if on_host else None
@@ -82,7 +83,7 @@ class StepMetrics:
 
     def norm(self) -> None:
         """Take the gradient norm of the step that is about to be taken, without waiting for it."""
-        norm = gradient_norm(self._optimizer)
+        norm = gradient_norm(self.optimizer)
         if norm is not None:
             self.reader.set_norm(norm)
 
@@ -133,28 +134,14 @@ class StepMetrics:
         return None
 
 
-def gradient_norm(optimizer: Any) -> torch.Tensor | None:
-    """L2 norm of all gradients of `optimizer`, on their device; None if there are none."""
-    grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
-    if not grads:
-        return None
-    norms: Sequence[torch.Tensor] = torch._foreach_norm(grads)
-    norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(list(norms)))
-    return norm
-
-
 def why_no_norm(trainer: Any, optimizer: Any) -> str | None:
     """Why the gradient norm cannot be taken on this process alone, None if it can."""
     strategy = type(trainer.strategy).__name__
     if strategy.startswith(_SHARDING_STRATEGIES):
         return f"{strategy} keeps each gradient in pieces, and its norm would take a collective"
-    grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
-    if any(type(grad).__name__ == "DTensor" for grad in grads):
-        return "the gradients are distributed tensors, and their norm would take a collective"
-    if any(grad.layout is not torch.strided for grad in grads):
-        return "some gradients are sparse"
-    if len({grad.device for grad in grads}) > 1:
-        return "the gradients are on several devices"
+    why_not = why_no_gradient_norm(optimizer)
+    if why_not is not None:
+        return why_not
     scaler = getattr(trainer.precision_plugin, "scaler", None)
     if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
         return "the fused optimizer unscales the gradients inside its step"

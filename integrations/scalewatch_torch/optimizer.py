@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["group_norms", "squared_norm", "update_rms"]
+__all__ = ["gradient_norm", "group_norms", "squared_norm", "stacked", "update_rms", "why_no_gradient_norm"]
 
 #: Elements of a tensor that are looked at together: two copies of so many are all the memory that it takes [elements].
 CHUNK_ELEMENTS = 1 << 24
@@ -33,6 +33,35 @@ def parameters_of(optimizer: torch.optim.Optimizer) -> Iterable[tuple[Tensor, Ma
         for parameter in settings["params"]:
             if usable(parameter):
                 yield parameter, settings
+
+
+def gradients_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """All gradients that there are."""
+    return [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+
+
+def gradient_norm(optimizer: torch.optim.Optimizer) -> Tensor | None:
+    """L2 norm of all gradients of `optimizer`, on their device; None if there are none.
+
+    They have to be dense and on one device: `why_no_gradient_norm` says whether they are.
+    """
+    grads = gradients_of(optimizer)
+    if not grads:
+        return None
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(grads))))
+    return norm
+
+
+def why_no_gradient_norm(optimizer: torch.optim.Optimizer) -> str | None:
+    """Why the gradient norm cannot be taken on this process alone, None if it can."""
+    grads = gradients_of(optimizer)
+    if any(type(grad).__name__ == "DTensor" for grad in grads):
+        return "the gradients are distributed tensors, and their norm would take a collective"
+    if any(grad.layout is not torch.strided for grad in grads):
+        return "some gradients are sparse"
+    if len({grad.device for grad in grads}) > 1:
+        return "the gradients are on several devices"
+    return None
 
 
 def group_norms(optimizer: torch.optim.Optimizer, group_of: Callable[[Tensor], str]) -> dict[str, Tensor]:

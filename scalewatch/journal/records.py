@@ -24,7 +24,7 @@ from scalewatch.advice import Advice
 from scalewatch.errors import JournalError, PlainError, RunError
 from scalewatch.finding import Finding
 from scalewatch.journal.lines import Record
-from scalewatch.journal.plan import MAX_KNOTS, restored, simplified
+from scalewatch.journal.schedule import MAX_KNOTS, restored, simplified
 from scalewatch.observation import Observation
 from scalewatch.plain import from_plain, integer, number, numbers, optional, shown, text, to_plain
 from scalewatch.run import MAX_PLANNED_STEPS, Run

@@ -28,7 +28,7 @@ from scalewatch.journal import (
     run_record,
 )
 from scalewatch.journal.lines import MAX_LINE_BYTES, Line, decode, encode, scan
-from scalewatch.journal.plan import MAX_KNOTS, restored, simplified
+from scalewatch.journal.schedule import MAX_KNOTS, restored, simplified
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 

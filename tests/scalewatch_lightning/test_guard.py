@@ -69,7 +69,7 @@ FAULTS = [
     "scalewatch_lightning.callback.why_no_norm",
     "scalewatch_lightning.callback.Session.observe",
     "scalewatch_lightning.callback.Session.state",
-    "scalewatch_lightning.start.planned_rates",
+    "scalewatch_lightning.start.trainer_rates",
     "scalewatch_lightning.start.tokens_in",
     "scalewatch_lightning.start.Run.__init__",
     "scalewatch_lightning.step_metrics.gradient_norm",

@@ -18,8 +18,7 @@ from torch.optim import lr_scheduler as lrs
 
 from scalewatch.journal import Journal
 from scalewatch_lightning import ScaleWatch
-from scalewatch_lightning import lr_lookahead as plan
-from scalewatch_lightning.lr_lookahead import pack_rates, unpack_rates
+from scalewatch_torch import lr_lookahead
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 STEPS = 30
@@ -221,58 +220,13 @@ def test_a_plan_that_takes_too_long_is_given_up(
     watched: Callable[..., Journal], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The budget is looked at every so many steps."""
-    monkeypatch.setattr(plan, "BUDGET_SECONDS", -1.0)
+    monkeypatch.setattr(lr_lookahead, "BUDGET_SECONDS", -1.0)
 
     journal = watched(TinyText(scheduler=SCHEDULERS["cosine"]))
 
     assert journal.run is not None
     assert journal.run.learning_rates is None
     assert "takes over" in caplog.text
-
-
-def test_a_long_plan_is_packed_as_knots_and_comes_back() -> None:
-    """Warm-up, cosine and a jump, within 1e-5 of the peak, in a few thousand numbers."""
-    steps = np.arange(1, 200_001)
-    rates = np.minimum(steps / 2000, 0.5 * (1 + np.cos(np.pi * steps / 200_000)))
-    rates[150_000:] *= 0.5
-
-    packed = pack_rates(rates)
-
-    assert len(packed["steps"]) <= 2_000
-    back = unpack_rates(packed, len(rates))
-    assert back is not None
-    assert np.abs(back - rates).max() <= 1e-5
-
-
-def test_a_short_plan_is_packed_exactly() -> None:
-    """So that a short run goes on bit for bit."""
-    rates = np.random.default_rng(0).random(500)
-
-    back = unpack_rates(pack_rates(rates), 200)
-
-    assert back is not None
-    assert back.tolist() == rates[:200].tolist()
-
-
-@pytest.mark.parametrize(
-    "packed",
-    [
-        None,
-        7,
-        {},
-        {"steps": [1, 2], "rates": [1.0]},
-        {"steps": [2, 3], "rates": [1.0, 1.0]},
-        {"steps": [1, 1], "rates": [1.0, 1.0]},
-        {"steps": [1, 2], "rates": [1.0, float("nan")]},
-        {"steps": [1, 2], "rates": [1.0, -1.0]},
-        {"steps": [1, "x"], "rates": [1.0, 1.0]},
-        {"steps": [1, 2], "rates": [[1.0], [1.0]]},
-        {"steps": [1, 2], "rates": [1.0, 1.0]},
-    ],
-)
-def test_what_is_no_plan_is_none(packed: object) -> None:
-    """Also a good one that ends before step 5."""
-    assert unpack_rates(packed, 5) is None
 
 
 def test_after_a_resume_the_past_is_that_of_the_checkpoint(

@@ -1,7 +1,6 @@
 """Carries what is measured inside the model from whoever measures it to the observations.
 
-`scalewatch_torch.Precursors` is such a one; this package knows it by its methods only, so that a loop without
-Lightning can have it without this package, and the other way round.
+`Precursors` is such a one; it is known by its methods only, so that somebody's own can take its place.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import Any, Protocol, final, runtime_checkable
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
-from scalewatch_lightning.introspect import main_optimizer
 
 __all__ = ["PrecursorSource", "Sensors"]
 
@@ -68,13 +66,12 @@ class Sensors:
         self._guard = Guard()
         self._note: Callable[[str], None] | None = None
 
-    def attach(self, trainer: Any, note: Callable[[str], None]) -> None:
-        """Look into the model of this trainer; `note` tells what cannot be measured, once."""
-        main = main_optimizer(trainer)
-        if self._source is None or main is None:
+    def attach(self, module: Any, optimizer: Any, note: Callable[[str], None]) -> None:
+        """Look into this model; `note` tells what cannot be measured, once."""
+        if self._source is None:
             return
         self._guard, self._note = Guard(), note
-        self._guard.call("precursors", self._source.attach, trainer.lightning_module, main[0])
+        self._guard.call("precursors", self._source.attach, module, optimizer)
         self.on = not self._guard.failed
 
     def begin(self, step: int) -> None:
@@ -85,11 +82,9 @@ class Sensors:
         """Its forward pass is over."""
         self._call("after_forward")
 
-    def after_backward(self, trainer: Any) -> None:
-        """Its gradient was added."""
-        # with fp16 the gradient is scaled here and no longer so before the step: the two cannot be compared
-        if getattr(trainer.precision_plugin, "scaler", None) is None:
-            self._call("after_backward")
+    def after_backward(self) -> None:
+        """Its gradient was added, and is not scaled."""
+        self._call("after_backward")
 
     def before_step(self) -> None:
         """The gradient is complete."""
