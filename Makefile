@@ -24,7 +24,7 @@ DEMO_READY := $(if $(wildcard $(DEV)),$(DEV),$(DEMO))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format bench soak clean distclean
+.PHONY: help venv demo test lint format picture bench soak clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lint: $(DEV) ## ruff, formatting, mypy --strict
 format: $(DEV) ## put the code into its form
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+picture: $(DEV) ## docs/rooms.svg, from the imports
+	$(BIN)/python -m tests.rooms
 
 bench: $(DEV) ## the benchmarks, with their tables
 	@set -e; for script in tests/benchmarks/[a-z]*.py; do printf '\n== %s\n' "$$script"; $(BIN)/python "$$script"; done

@@ -6,7 +6,7 @@ form: `{"type": "o", "s": step, "l": loss, "r": learning rate, "g": gradient nor
 was not measured.
 
 What is read back equals what was written, also a NaN in the evidence of a finding and an integer
-beyond 2^53. A learning-rate plan comes back within 1e-6 of its peak (see `plan.py`).
+beyond 2^53. A learning-rate plan comes back within 1e-6 of its peak (see `schedule.py`).
 """
 
 from __future__ import annotations
