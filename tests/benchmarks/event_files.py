@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from scalewatch.logs.tensorboard.event_log import TensorBoardLog
-from scalewatch.logs.tensorboard.series import read_series
+from scalewatch.logs.tensorboard.series import EventSeries
 from scalewatch.logs.tensorboard.tfrecord_checksum import masked_crc32c, masked_crc32c_of
 
 TAGS = {"one tag": ["train/loss"], "five tags": ["train/loss", "lr-AdamW", "grad_norm", "tokens", "epoch"]}
@@ -55,7 +55,7 @@ def by_rows(folder: Path) -> int:
 
 
 def by_series(folder: Path) -> int:
-    return sum(len(series.steps) for series in read_series(folder).values())
+    return sum(len(series.steps) for series in EventSeries(folder).poll().values())
 
 
 def by_accumulator(folder: Path) -> int:

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalewatch.errors import LogError
+from scalewatch.logs import open_logs
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
 from scalewatch.logs.tensorboard.events_folder import EventFolder
 from scalewatch.logs.tensorboard.rows import Measured, RowMaker
-from scalewatch.logs.tensorboard.series import EventSeries, find_event_folders, read_series
+from scalewatch.logs.tensorboard.series import EventSeries
 from tests.logs.tensorboard_files import NAME, START, event, file_of, framed, losses
 
 LATER = "events.out.tfevents.1700009000.host.2.0"
@@ -223,13 +224,13 @@ def test_two_runs_in_one_folder_are_told(tmp_path: Path) -> None:
 
 
 def test_runs_are_told_by_their_folders(tmp_path: Path) -> None:
-    """Each folder with event files is a run, called by its path below the root."""
+    """Each folder with event files is a run, called by the name of the folder."""
     file_of(tmp_path / "sweep" / "a", losses(2))
     file_of(tmp_path / "sweep" / "b", losses(2))
     file_of(tmp_path, losses(2))
     (tmp_path / "notes.txt").write_text("no events")
 
-    assert [".", "sweep/a", "sweep/b"] == list(find_event_folders(tmp_path))
+    assert {tmp_path.name, "a", "b"} == {log.name for log in open_logs([tmp_path]).logs}
     assert "a" == opened(tmp_path / "sweep" / "a" / NAME).name
 
 
@@ -341,7 +342,7 @@ def test_the_raw_series_of_each_tag_are_arrays(tmp_path: Path) -> None:
     assert [("b", [7], [8.0])] == [(tag, s.steps.tolist(), s.values.tolist()) for tag, s in second.items()]
     assert {} == series.poll()
     with pytest.raises(LogError, match="must hold an event file"):
-        read_series(tmp_path / "nowhere")
+        EventSeries(tmp_path / "nowhere")
 
 
 def test_steps_of_every_width_are_read(tmp_path: Path) -> None:
@@ -349,4 +350,4 @@ def test_steps_of_every_width_are_read(tmp_path: Path) -> None:
     steps = sorted({0, *(2**k + d for k in range(0, 62, 7) for d in (-1, 0, 1)), 2**63 - 1, -(2**63)})
     file_of(tmp_path, [event(step, train__loss=1.0) for step in steps])
 
-    assert steps == read_series(tmp_path)["train/loss"].steps.tolist()
+    assert steps == EventSeries(tmp_path).poll()["train/loss"].steps.tolist()

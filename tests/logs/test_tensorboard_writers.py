@@ -17,7 +17,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from scalewatch.logs.tensorboard.event_log import TensorBoardLog
-from scalewatch.logs.tensorboard.series import find_event_folders, read_series
+from scalewatch.logs.tensorboard.series import EventSeries
 from tests.logs.tensorboard_files import START, file_of
 
 
@@ -39,7 +39,7 @@ def test_what_torch_writes_is_read_as_tensorboard_reads_it(tmp_path: Path) -> No
     writer.close()
     reference = EventAccumulator(str(tmp_path), {"scalars": 0, "tensors": 0})
     reference.Reload()
-    series = read_series(tmp_path)
+    series = EventSeries(tmp_path).poll()
 
     for tag in reference.Tags()["scalars"]:
         events = reference.Scalars(tag)
@@ -48,7 +48,7 @@ def test_what_torch_writes_is_read_as_tensorboard_reads_it(tmp_path: Path) -> No
         assert [e.value for e in events] == series[tag].values.tolist()
     assert [step / 3 for step in range(0, 300, 20)] == series["exact"].values.tolist()
     assert {"train/loss", "lr-AdamW", "grad_norm", "exact"} == set(series)
-    assert 2 == len(find_event_folders(tmp_path))
+    assert 2 == len({path.parent for path in tmp_path.rglob("*tfevents*")})
 
     log = TensorBoardLog(sorted(tmp_path.glob("events*")), {})
     rows = list(log.rows())
@@ -105,7 +105,7 @@ def test_whole_numbers_in_tensors_are_read(tmp_path: Path) -> None:
     file_of(tmp_path, [Event(step=1, summary=Summary(value=values)).SerializeToString()])
 
     assert {"a": [-7.0], "b": [2.0**40], "c": [-3.0]} == {
-        t: s.values.tolist() for t, s in read_series(tmp_path).items()
+        t: s.values.tolist() for t, s in EventSeries(tmp_path).poll().items()
     }
 
 
@@ -121,7 +121,7 @@ def test_tensors_that_are_no_scalars_are_passed_over(tmp_path: Path) -> None:
     ]
     file_of(tmp_path, [Event(step=1, summary=Summary(value=values)).SerializeToString()])
 
-    assert ["loss"] == list(read_series(tmp_path))
+    assert ["loss"] == list(EventSeries(tmp_path).poll())
 
 
 def test_a_thousand_tags_are_told_apart(tmp_path: Path) -> None:
@@ -134,6 +134,6 @@ def test_a_thousand_tags_are_told_apart(tmp_path: Path) -> None:
         for value in values[step - 1]
     ]
     file_of(tmp_path, events)
-    series = read_series(tmp_path)
+    series = EventSeries(tmp_path).poll()
 
     assert {tag: [k + 1.0, k + 2.0] for k, tag in enumerate(tags)} == {t: s.values.tolist() for t, s in series.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -14,7 +12,7 @@ from scalewatch.errors import LogError
 from scalewatch.logs.log import MAX_NOTES
 from scalewatch.logs.tensorboard.events_folder import EventFolder, event_files
 
-__all__ = ["EventSeries", "Series", "find_event_folders", "read_series"]
+__all__ = ["EventSeries", "Series"]
 
 
 @final
@@ -74,23 +72,3 @@ class EventSeries:
     def _note(self, line: str) -> None:
         if len(self.notes) < MAX_NOTES:
             self.notes.append(line)
-
-
-def read_series(folder: Path | str) -> dict[str, Series]:
-    """Return the series of a run's folder, tag -> series; what is damaged in its files is left out.
-
-    Raises:
-        LogError: if no event file lies in `folder`.
-    """
-    return EventSeries(folder).poll()
-
-
-def find_event_folders(root: Path | str) -> dict[str, Path]:
-    """Return the runs under a folder, name -> folder, sorted; the name is the path below `root`, as in TensorBoard.
-
-    The folder itself, if event files lie in it, is called `.`, as TensorBoard does.
-    """
-    root = Path(root)
-    walked: Iterable[tuple[str, list[str], list[str]]] = os.walk(root)
-    folders = [Path(folder) for folder, _, names in walked if any("tfevents" in name for name in names)]
-    return {folder.relative_to(root).as_posix(): folder for folder in sorted(folders) if event_files(folder)}
