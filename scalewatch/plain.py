@@ -95,10 +95,12 @@ def _reader(hint: Any) -> Callable[[Any, str], Any]:
         inner = _reader(next(part for part in parts if part is not NoneType))
         return lambda value, name: None if value is None else inner(value, name)
     if get_origin(hint) is tuple:
-        return lambda value, name: _tuple(value, name, len(parts))
+        return _tuple_reader(parts)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return lambda value, name: from_plain(hint, _object(value, name))
     if issubclass(hint, StrEnum):
         return lambda value, name: _member(value, name, hint)
-    readers: dict[type, Callable[[Any, str], Any]] = {int: integer, float: number, str: text}
+    readers: dict[type, Callable[[Any, str], Any]] = {int: integer, float: number, str: text, bool: _flag}
     return readers[hint]
 
 
@@ -162,11 +164,29 @@ def shown(value: object) -> str:
     return f"{ascii(value)[:60]}, {type(value).__name__}"
 
 
-def _tuple(value: Any, name: str, count: int) -> tuple[float, ...]:
-    found = numbers(value, name)
-    if len(found) != count:
-        raise PlainError(f"`{name}` must be {count} numbers (got {shown(value)}).")
-    return found
+def _tuple_reader(parts: tuple[Any, ...]) -> Callable[[Any, str], Any]:
+    """A list of any length for `tuple[X, ...]`, else of one value for each part."""
+    readers = [_reader(part) for part in parts if part is not Ellipsis]
+
+    def read(value: Any, name: str) -> tuple[Any, ...]:
+        if not isinstance(value, list) or (Ellipsis not in parts and len(value) != len(parts)):
+            many = "a list" if Ellipsis in parts else f"{len(parts)} values"
+            raise PlainError(f"`{name}` must be {many} (got {shown(value)}).")
+        return tuple(each(item, name) for each, item in zip(readers * len(value), value, strict=False))
+
+    return read
+
+
+def _object(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise PlainError(f"`{name}` must be an object (got {shown(value)}).")
+    return value
+
+
+def _flag(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise PlainError(f"`{name}` must be true or false (got {shown(value)}).")
+    return value
 
 
 def _member(value: Any, name: str, words: type[StrEnum]) -> StrEnum:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scalewatch import Action, Advice, EvidenceGrade
 from scalewatch.advice import gain_text
 from scalewatch.alert.notification import Recommendation
+from scalewatch.plain import from_plain, to_plain
 
 GAINS = st.floats(-20.0, 20.0)
 
@@ -61,4 +62,4 @@ def test_a_recommendation_survives_the_state_file(
     """What an alert holds of an advice comes back from plain data as it was."""
     told = Recommendation("stop", words, "B", gain, interval, words)
 
-    assert told == Recommendation.from_json(told.to_json())
+    assert told == from_plain(Recommendation, to_plain(told))

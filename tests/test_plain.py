@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from scalewatch import Action, Advice, EvidenceGrade, Finding, Kind, Severity
-from scalewatch.errors import PlainError
+from scalewatch.alert import Item, Notification, Recommendation, Status
+from scalewatch.errors import ConfigError, PlainError
 from scalewatch.journal import advice_record, finding_record
 from scalewatch.plain import from_plain, to_plain
 
@@ -53,3 +54,33 @@ def test_what_cannot_be_is_refused_with_the_field_and_what_was_got(field: str, v
     with pytest.raises(PlainError) as refused:
         from_plain(Finding, to_plain(SPIKE) | {field: value})
     assert sentence == str(refused.value)
+
+
+MESSAGE = Notification(
+    "1",
+    Status.FIRING,
+    Severity.WARNING,
+    "gpt",
+    "r",
+    9,
+    12.5,
+    items=(Item("spike", Severity.WARNING, False, "up", 7, 9, 12.0),),
+    advice=(Recommendation("stop", "it is lost", "B", None, (-0.1, 0.2)),),
+    rows=(("health", "in trouble"),),
+    mentions=("here",),
+    labels=(("team", "lm"),),
+)
+
+
+def test_a_message_comes_back_from_the_state_of_the_alerts() -> None:
+    """With what it lists and advises."""
+    assert MESSAGE == Notification.from_json(json.loads(json.dumps(MESSAGE.to_json(), allow_nan=False)))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"step": "9"}, {"items": [{}]}, {"rows": [["a"]]}, {"labels": []}, {"folded": None}, {"mentions": [1]}]
+)
+def test_a_message_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
+    """Nothing is made of it."""
+    with pytest.raises(ConfigError, match="This is no notification"):
+        Notification.from_json(MESSAGE.to_json() | wrong)

@@ -12,6 +12,7 @@ from scalewatch.advice import gain_text
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 from scalewatch.kinds import kind_name, kind_row
+from scalewatch.plain import from_plain, to_plain
 
 __all__ = ["Item", "Notification", "Recommendation", "Status", "began", "clean", "plain_text"]
 
@@ -93,35 +94,6 @@ class Recommendation:
         action = self.action.replace("_", " ")
         graded = sure.get(self.grade, self.grade)
         return f"{action[:1].upper()}{action[1:]}: {self.reason} ({graded}{f'; {gain}' if gain else ''})"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "action": self.action,
-            "reason": self.reason,
-            "grade": self.grade,
-            "gain": self.gain,
-            "gain_interval": None if self.gain_interval is None else list(self.gain_interval),
-            "would_change": self.would_change,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Recommendation:
-        """Return what `to_json` wrote.
-
-        Raises:
-            LookupError, TypeError, ValueError: if it is something else.
-        """
-        gain, interval = data["gain"], data["gain_interval"]
-        low, high = (0.0, 0.0) if interval is None else interval
-        return cls(
-            str(data["action"]),
-            str(data["reason"]),
-            str(data["grade"]),
-            None if gain is None else float(gain),
-            None if interval is None else (float(low), float(high)),
-            str(data["would_change"]),
-        )
 
 
 @final
@@ -209,39 +181,9 @@ class Notification:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; the picture's points are left out."""
-        return {
-            "id": self.id,
-            "status": self.status.value,
-            "severity": self.severity.value,
-            "run": self.run,
-            "run_id": self.run_id,
-            "step": self.step,
-            "at_unix_s": round(self.at_unix_s, 3),
-            "reason": self.reason,
-            "title": self.title,
-            "headline": self.headline,
-            "items": [
-                {
-                    "kind": i.kind,
-                    "severity": i.severity.value,
-                    "over": i.over,
-                    "message": i.message,
-                    "start_step": i.start_step,
-                    "step": i.step,
-                    "since_unix_s": round(i.since_unix_s, 3),
-                    "times": i.times,
-                    "news": i.news,
-                }
-                for i in self.items
-            ],
-            "advice": [a.to_json() for a in self.advice],
-            "rows": [list(row) for row in self.rows],
-            "folded": self.folded,
-            "may_repeat": self.may_repeat,
-            "link": self.link,
-            "mentions": list(self.mentions),
-            "labels": dict(self.labels),
-        }
+        plain: dict[str, Any] = to_plain(self)
+        del plain["curve"]
+        return plain | {"title": self.title, "labels": dict(self.labels)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Notification:
@@ -251,25 +193,9 @@ class Notification:
             ConfigError: if it is none.
         """
         try:
-            return cls(
-                id=str(data["id"]),
-                run=str(data["run"]),
-                run_id=str(data["run_id"]),
-                reason=str(data["reason"]),
-                headline=str(data["headline"]),
-                link=str(data["link"]),
-                status=Status(data["status"]),
-                severity=Severity(data["severity"]),
-                step=int(data["step"]),
-                at_unix_s=float(data["at_unix_s"]),
-                items=tuple(Item(**{**i, "severity": Severity(i["severity"])}) for i in data["items"][:MAX_ITEMS]),
-                advice=tuple(map(Recommendation.from_json, data["advice"][:MAX_ADVICE])),
-                rows=tuple((str(a), str(b)) for a, b in data["rows"]),
-                folded=int(data["folded"]),
-                may_repeat=bool(data["may_repeat"]),
-                mentions=tuple(map(str, data["mentions"])),
-                labels=tuple((str(k), str(v)) for k, v in data["labels"].items()),
-            )
+            few = {"items": data["items"][:MAX_ITEMS], "advice": data["advice"][:MAX_ADVICE]}
+            labels = [list(label) for label in data["labels"].items()]
+            return from_plain(cls, {**data, **few, "labels": labels, "curve": []})
         except (LookupError, TypeError, ValueError, AttributeError) as fault:
             raise ConfigError(f"This is no notification ({type(fault).__name__}).") from None
 

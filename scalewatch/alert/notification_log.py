@@ -27,6 +27,7 @@ from scalewatch.alert.notification import (
 from scalewatch.alert.rules import Route, Rules
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.kinds import STANDS_STILL, kind_row
+from scalewatch.plain import from_plain, to_plain
 
 __all__ = ["Event", "NotificationLog", "PendingNotifications", "event_of"]
 
@@ -267,7 +268,7 @@ class NotificationLog:
             "seen_to": self._seen_to,
             "ended": self.ended,
             "findings": self.findings,
-            "advice": [a.to_json() for a in self.advice],
+            "advice": to_plain(self.advice),
             "incidents": [
                 [
                     i.kind,
@@ -315,7 +316,7 @@ class NotificationLog:
                 False,
             )
         boxes = {str(name): _outbox_from_json(outbox) for name, outbox in state["outboxes"].items()}
-        advice = tuple(map(Recommendation.from_json, state["advice"][:MAX_ADVICE]))
+        advice = tuple(from_plain(Recommendation, each) for each in state["advice"][:MAX_ADVICE])
         self.findings, self.step = int(state["findings"]), int(state["step"])
         self.incidents, self.outboxes, self.advice = incidents, boxes, advice
         self._seen_to, self.ended = int(state["seen_to"]), bool(state.get("ended", False))
