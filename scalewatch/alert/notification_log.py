@@ -126,7 +126,8 @@ class NotificationLog:
         if known is None or self._has_ended(known, now):
             if known is None and len(self.incidents) >= MAX_KINDS:
                 return False
-            kind, severity, _, step, start, message = event
+            _, severity, _, step, start, message = event
+            kind = str(event.kind)  # a checkpoint holds plain values: torch refuses to load an enum
             made = Incident(kind, severity, message, start, step, now, times=times, steps=steps)
             made.closed_at = now if kind_row(kind).at_once else None
             self.incidents[kind] = made
