@@ -31,7 +31,6 @@ from scalewatch.journal import (
     observation_record,
     registered_in,
 )
-from scalewatch.laws.law_file import law_record
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -296,7 +295,7 @@ class Session:
         if self._journal is not None and promise is not None:
             self._journal.append_through(promise.record())
         if self._journal is not None and law is not None:
-            self._journal.append_through({"type": LAW, "law": law_record(law)})
+            self._journal.append_through({"type": LAW, "law": law.to_json()})
 
     def has_news(self) -> bool:
         """Whether anything was found or advised since this was asked last."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from scalewatch.figures.ladder import Goal
-    from scalewatch.fitting.fit import Estimator, Fit
+    from scalewatch.fitting.points import Estimator, PointFit
     from scalewatch.laws.chinchilla import Chinchilla
 
 __all__ = ["Drawing", "Options", "fit_runs", "say"]
@@ -135,11 +135,11 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
     return fitted.status.usable
 
 
-def _without_diverged(rows: Rows, options: Options) -> tuple[Fit[Chinchilla], Rows]:
+def _without_diverged(rows: Rows, options: Options) -> tuple[PointFit[Chinchilla], Rows]:
     """The fit, and the runs it rests on: those far above the law diverged, and are left out."""
     from scalewatch.fitting.chinchilla import fit_chinchilla
 
-    def fitted(some: Rows, bootstrap: int) -> Fit[Chinchilla]:
+    def fitted(some: Rows, bootstrap: int) -> PointFit[Chinchilla]:
         return fit_chinchilla(
             some.size, some.tokens, some.loss, estimator=options.estimator, bootstrap=bootstrap, names=some.runs
         )
@@ -182,7 +182,7 @@ def _off(name: str, residual: float) -> str:
     return f"'{name:.60}' ({percent})"
 
 
-def _constants(fitted: Fit[Chinchilla]) -> object:
+def _constants(fitted: PointFit[Chinchilla]) -> object:
     meaning = {
         "E": "nats/token that no model gets below",
         "A": f"what size gains, N = {fitted.law.kind} parameters",
@@ -194,7 +194,7 @@ def _constants(fitted: Fit[Chinchilla]) -> object:
     return constants_table("L = E + A N^-alpha + B D^-beta", rows)
 
 
-def _summary(fitted: Fit[Chinchilla], names: Sequence[str]) -> list[str]:
+def _summary(fitted: PointFit[Chinchilla], names: Sequence[str]) -> list[str]:
     from scalewatch.fitting.chinchilla import allocation_exponent
 
     said = []
@@ -206,13 +206,13 @@ def _summary(fitted: Fit[Chinchilla], names: Sequence[str]) -> list[str]:
     told = few([_off(names[i], float(fitted.residuals[i])) for i in worst])
     said += [
         f"A run lies {100 * fitted.scale:.2g} % off the law (one sd); farthest: {told}.",
-        f"Objective {fitted.objective:.5g} ({fitted.estimator}); "
-        f"{fitted.starts_agreeing} of {fitted.starts} starts agree.",
+        f"Objective {fitted.objective:.5g} ({fitted.search.estimator}); "
+        f"{fitted.search.agreeing} of {fitted.search.starts} starts agree.",
     ]
     return said
 
 
-def _at_goal(fitted: Fit[Chinchilla], goal: Goal) -> str:
+def _at_goal(fitted: PointFit[Chinchilla], goal: Goal) -> str:
     from scalewatch.laws.size import Parameters
 
     size = Parameters(goal.parameters, fitted.law.kind)

@@ -156,7 +156,7 @@ def _expected(curve: Curve, law: CurveLaw) -> tuple[float, float] | None:
     if plan is None:
         return None
     walked, annealed = schedule_features(plan, [law.memory_steps]).at([float(curve.steps[-1])])
-    told = law.predict(curve.run, float(walked[0]), float(annealed[0, 0]))
+    told = law.predict_run(curve.run, float(walked[0]), float(annealed[0, 0]))
     return None if told.end_loss is None else (told.end_loss, told.end_loss_sd)
 
 

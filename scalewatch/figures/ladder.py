@@ -15,7 +15,7 @@ from scalewatch.figures.law_parts import GRID, LEVEL, NORMAL_80, law_ribbon, law
 
 if TYPE_CHECKING:
     from scalewatch.charts import Ribbon, Target
-    from scalewatch.fitting.fit import Fit
+    from scalewatch.fitting.points import PointFit
     from scalewatch.laws import Curve, CurveLaw
     from scalewatch.laws.chinchilla import Chinchilla
 
@@ -73,7 +73,7 @@ def _title(law: Ribbon, sizes: Floats, loss: Floats, target: Target | None) -> s
     return f"{size} {word} at {target.outcome:.3f} nats/token, {where} the predicted {bounds} ({LEVEL:.0%} interval)"
 
 
-def ladder_of_points(fit: Fit[Chinchilla], goal: Goal | None, dark: bool) -> Any:
+def ladder_of_points(fit: PointFit[Chinchilla], goal: Goal | None, dark: bool) -> Any:
     """Return the ladder of finished runs: for each size its best run; tokens grow with size as in these.
 
     Raises:
@@ -222,7 +222,7 @@ def _end(law: CurveLaw, count: float, walked: float, annealed: float) -> tuple[f
     from scalewatch.run import Run
 
     run = Run("target", tokens_per_step=1.0, **{_ROLE[law.size_kind]: round(count)})
-    told = law.predict(run, walked, annealed)
+    told = law.predict_run(run, walked, annealed)
     end, half = told.end_loss or float("nan"), NORMAL_80 * told.end_loss_sd
     return end, max(end - half, 1e-3), end + half
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from scalewatch.charts import NormalisedCurve, Ribbon
-    from scalewatch.fitting.fit import Fit
+    from scalewatch.fitting.points import PointFit
     from scalewatch.laws import Curve, CurveLaw
     from scalewatch.laws.chinchilla import Chinchilla
     from scalewatch.laws.collapse import Collapse
@@ -68,7 +68,7 @@ class RunToPlace:
         return NormalisedCurve(self.parameters, self.progress, (self.loss - floor) / (self.final_loss - floor))
 
 
-def law_sentences(fit: Fit[Chinchilla]) -> list[str]:
+def law_sentences(fit: PointFit[Chinchilla]) -> list[str]:
     """Return what stands under each chart of a law of final losses: its equation, and what is wrong with it."""
     law = fit.law
     low, high = fit.interval_of(lambda draws: np.asarray(draws[:, 4] / (draws[:, 3] + draws[:, 4])), LEVEL)

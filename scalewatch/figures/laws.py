@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scalewatch.charts import Ribbon
     from scalewatch.figures.ladder import Goal
     from scalewatch.fitting.approaches import ApproachResult, Comparison
-    from scalewatch.fitting.fit import Fit
+    from scalewatch.fitting.points import PointFit
     from scalewatch.laws import Curve, CurveLaw
     from scalewatch.laws.chinchilla import Chinchilla
 
@@ -48,7 +48,7 @@ CONTOURS = 10
 BUDGET_WIDTH, MOSTLY = 0.1, 0.7
 
 
-def point_chart(name: str, fit: Fit[Chinchilla], names: Sequence[str], *, goal: Goal | None, dark: bool) -> Any:
+def point_chart(name: str, fit: PointFit[Chinchilla], names: Sequence[str], *, goal: Goal | None, dark: bool) -> Any:
     """Return a chart of a law of final losses.
 
     Args:
@@ -105,7 +105,7 @@ def _no_such_chart(name: str, *, curves: bool) -> ConfigError:
     return ConfigError(f"`--chart` of a law of {what} is one of auto, {', '.join(known)} (got {name!r:.40}).")
 
 
-def _in_valleys(fit: Fit[Chinchilla]) -> bool:
+def _in_valleys(fit: PointFit[Chinchilla]) -> bool:
     from scalewatch.fitting.isoflop import bottoms
     from scalewatch.laws.size import Parameters
 
@@ -116,7 +116,7 @@ def _in_valleys(fit: Fit[Chinchilla]) -> bool:
     return len(found) > 1 and float(np.mean(np.any(inside, axis=0))) > MOSTLY
 
 
-def _isoflop(fit: Fit[Chinchilla], dark: bool) -> Any:
+def _isoflop(fit: PointFit[Chinchilla], dark: bool) -> Any:
     from scalewatch.charts import Frame, Minima, Ribbon, isoflop
     from scalewatch.fitting.isoflop import allocation_fit, bottoms, budget_of_each
     from scalewatch.laws.size import Parameters
@@ -157,7 +157,7 @@ def _isoflop(fit: Fit[Chinchilla], dark: bool) -> Any:
     )
 
 
-def _frontier(fit: Fit[Chinchilla], flops: Floats) -> Ribbon:
+def _frontier(fit: PointFit[Chinchilla], flops: Floats) -> Ribbon:
     from scalewatch.charts import Ribbon
     from scalewatch.fitting.chinchilla import optimum_interval
 
@@ -167,7 +167,7 @@ def _frontier(fit: Fit[Chinchilla], flops: Floats) -> Ribbon:
     return Ribbon(f"best size, {what}", flops, np.asarray(best.size.count), bounds[:, 0], bounds[:, 1])
 
 
-def _best_size(fit: Fit[Chinchilla], flops: float) -> str:
+def _best_size(fit: PointFit[Chinchilla], flops: float) -> str:
     from scalewatch.charts.style import power, quantity
 
     best = _frontier(fit, np.array([flops]))
@@ -175,7 +175,7 @@ def _best_size(fit: Fit[Chinchilla], flops: float) -> str:
     return f"With {power(flops)} FLOP, the best model has {quantity(float(best.mid[0]))} parameters ({ends})"
 
 
-def _isoloss(fit: Fit[Chinchilla], dark: bool) -> Any:
+def _isoloss(fit: PointFit[Chinchilla], dark: bool) -> Any:
     from scalewatch.charts import Contour, Frame, isoloss
     from scalewatch.laws.size import Parameters
 
@@ -204,7 +204,7 @@ def _isoloss(fit: Fit[Chinchilla], dark: bool) -> Any:
     )
 
 
-def _compute(fit: Fit[Chinchilla], dark: bool) -> Any:
+def _compute(fit: PointFit[Chinchilla], dark: bool) -> Any:
     from scalewatch.charts import Frame, loss_against_compute
     from scalewatch.charts.style import power
 
@@ -219,7 +219,7 @@ def _compute(fit: Fit[Chinchilla], dark: bool) -> Any:
     return loss_against_compute(flops, np.exp(points.log_loss), Frame(title, law_sentences(fit), dark=dark), law=law)
 
 
-def _residuals(fit: Fit[Chinchilla], names: Sequence[str], dark: bool) -> Any:
+def _residuals(fit: PointFit[Chinchilla], names: Sequence[str], dark: bool) -> Any:
     from scalewatch.charts import Frame, residuals
 
     points = fit.points

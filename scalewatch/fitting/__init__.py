@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         compare_approaches as compare_approaches,
     )
     from scalewatch.fitting.average import LawAverage as LawAverage, LawScore as LawScore, average_laws as average_laws
-    from scalewatch.fitting.broken import BrokenFit as BrokenFit, BrokenStatus as BrokenStatus, fit_broken as fit_broken
+    from scalewatch.fitting.broken import BrokenFit as BrokenFit, fit_broken as fit_broken
     from scalewatch.fitting.chinchilla import (
         OptimumInterval as OptimumInterval,
         fit_chinchilla as fit_chinchilla,
@@ -26,18 +26,11 @@ if TYPE_CHECKING:
     )
     from scalewatch.fitting.curves import fit_curves as fit_curves
     from scalewatch.fitting.families import FAMILIES as FAMILIES
-    from scalewatch.fitting.fit import (
-        Fit as Fit,
-        FittedLaw as FittedLaw,
-        Prediction as Prediction,
-        fit_family as fit_family,
-    )
+    from scalewatch.fitting.points import FittedLaw as FittedLaw, PointFit as PointFit, fit_family as fit_family
+    from scalewatch.fitting.prediction import Prediction as Prediction
+    from scalewatch.fitting.result import Fit as Fit
     from scalewatch.fitting.model_error import ModelError as ModelError
-    from scalewatch.fitting.multi_power import (
-        MultiPowerFit as MultiPowerFit,
-        MultiPowerStatus as MultiPowerStatus,
-        fit_multi_power as fit_multi_power,
-    )
+    from scalewatch.fitting.multi_power import MultiPowerFit as MultiPowerFit, fit_multi_power as fit_multi_power
     from scalewatch.fitting.reconcile import (
         PORIAN_STEPS as PORIAN_STEPS,
         KaplanFrontier as KaplanFrontier,
@@ -50,14 +43,16 @@ _LAZY = {
     "annealing": "AnnealingFit fit_annealing",
     "approaches": "Approach ApproachResult Comparison compare_approaches",
     "average": "LawAverage LawScore average_laws",
-    "broken": "BrokenFit BrokenStatus fit_broken",
+    "broken": "BrokenFit fit_broken",
     "chinchilla": "OptimumInterval fit_chinchilla optimum_interval",
     "chinchilla_file": "load_chinchilla save_chinchilla",
     "curves": "fit_curves",
     "families": "FAMILIES",
-    "fit": "Fit FittedLaw Prediction fit_family",
+    "points": "FittedLaw PointFit fit_family",
+    "prediction": "Prediction",
+    "result": "Fit",
     "model_error": "ModelError",
-    "multi_power": "MultiPowerFit MultiPowerStatus fit_multi_power",
+    "multi_power": "MultiPowerFit fit_multi_power",
     "reconcile": "KaplanFrontier PORIAN_STEPS porian_allocation",
     "status": "FitStatus",
 }

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.errors import FitError
+from scalewatch.fitting.result import Fit
 from scalewatch.fitting.robust import JacobianResidualModel, minimise
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.annealing_law import AnnealingLaw, walk_and_decay
@@ -40,24 +41,16 @@ LEAST_DROP = 0.1
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class AnnealingFit:
-    """A fitted annealing law.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AnnealingFit(Fit[AnnealingLaw]):
+    """A fitted annealing law; its objective is the sum of the Huber loss of the log residuals.
 
     Attributes:
-        law: with its constants. objective: sum of the Huber loss of the log residuals, dimensionless.
-        memory_objectives: the same for each memory of `MEMORIES` that was tried.
-        status: the worst that the fit says about itself. rows, runs: how many were used.
-        left_out: what was not used and why, a sentence each.
+        memory_objectives: the same for each memory of `MEMORIES` that was tried. rows: how many were used.
     """
 
-    law: AnnealingLaw
-    objective: float
     memory_objectives: tuple[float, ...]
-    status: FitStatus
     rows: int
-    runs: int
-    left_out: tuple[str, ...]
 
 
 def fit_annealing(curves: Sequence[Curve], *, count_warmup: bool = False) -> AnnealingFit:
@@ -103,7 +96,8 @@ def fit_annealing(curves: Sequence[Curve], *, count_warmup: bool = False) -> Ann
         law=law,
         objective=objectives[k],
         memory_objectives=tuple(objectives),
-        status=_status(worst, alpha, converged),
+        statuses=(_status(worst, alpha, converged),),
+        notes=(f"The curve that fits worst is {worst:.2%} off on average.",),
         rows=len(losses),
         runs=len(usable),
         left_out=tuple(left_out),

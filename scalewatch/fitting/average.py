@@ -30,7 +30,6 @@ from numpy.typing import ArrayLike, NDArray
 from scalewatch.errors import FitError
 from scalewatch.fitting.bootstrap import group_labels
 from scalewatch.fitting.families import FAMILIES, AbstractFamily, Points, read_points
-from scalewatch.fitting.fit import Estimator, Fit, FittedLaw, fit_family
 from scalewatch.fitting.model_error import (
     LEAST_SCATTER,
     HoldoutError,
@@ -40,6 +39,7 @@ from scalewatch.fitting.model_error import (
     law_holdout,
     rolling_origins,
 )
+from scalewatch.fitting.points import Estimator, FittedLaw, PointFit, fit_family
 from scalewatch.fitting.prediction import Prediction, tail_of
 from scalewatch.fitting.status import FitStatus, worst
 from scalewatch.laws.size import Parameters, count_for, positive
@@ -47,7 +47,7 @@ from scalewatch.laws.size import Parameters, count_for, positive
 __all__ = ["LawAverage", "LawScore", "average_laws"]
 
 Floats = NDArray[np.float64]
-LawFit = Fit[FittedLaw]
+LawFit = PointFit[FittedLaw]
 
 #: Weight from which the status of a law is one of the average.
 HEAVY = 0.1

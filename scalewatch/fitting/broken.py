@@ -15,17 +15,18 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import FitError
+from scalewatch.fitting.result import Fit
+from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.broken import MOST_BREAKS, Break, BrokenLaw, Scaling
 from scalewatch.laws.size import positive
 
-__all__ = ["BrokenFit", "BrokenStatus", "fit_broken"]
+__all__ = ["BrokenFit", "fit_broken"]
 
 Floats = NDArray[np.float64]
 
@@ -51,67 +52,46 @@ NEEDED_BIC = 6.0
 
 
 @final
-class BrokenStatus(StrEnum):
-    """What a broken fit has to say about itself, a sentence of advice each; later members are worse."""
-
-    OK = "The fit is sound: its starts agree, and points lie past every break."
-    NOT_MONOTONE = "The curve turns within the data: do not extrapolate its direction, and add points past the turn."
-    FEW_POINTS = "Fewer than three points more than constants: the interval of a break is wide; add points about it."
-    BREAK_NOT_NEEDED = "A law with fewer breaks describes the points as well: use that one."
-    SECOND_OPTIMUM = "A break elsewhere fits nearly as well: its place is not settled; add points between the two."
-    AT_BOUND = "An exponent or width sits on its bound: the break is steeper or wider than the points can tell."
-    NO_POINT_PAST_BREAK = (
-        "No two points lie past the last break: only trust it with points past it; train a larger run, or use a law "
-        "with fewer breaks."
-    )
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class BrokenFit:
-    """A fitted broken law.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BrokenFit(Fit[BrokenLaw]):
+    """A fitted broken law; its objective is a robust sum of squared residuals of ln(y).
 
     Attributes:
-        law: with its constants. status: what the fit says about itself; OK alone if nothing.
-        objective: robust sum of squared residuals of ln(y). log_sd: robust sd of the residuals of ln(y).
+        log_sd: robust sd of the residuals of ln(y).
         bic: Bayesian information criterion; lower is better among numbers of breaks.
         bic_without: that of one break less, nan for none.
-        scaling: the shape over the fitted x. least_x, most_x: their range. points: how many.
+        scaling: the shape over the fitted x. least_x, most_x: their range.
     """
 
-    law: BrokenLaw
-    status: tuple[BrokenStatus, ...]
-    objective: float
     log_sd: float
     bic: float
     bic_without: float
     scaling: Scaling
     least_x: float
     most_x: float
-    points: int
 
     @property
     def trusted(self) -> bool:
         """Whether the law may be used beyond the fitted x at all: points past every break, and no turn."""
-        worst = {BrokenStatus.NO_POINT_PAST_BREAK, BrokenStatus.NOT_MONOTONE, BrokenStatus.AT_BOUND}
-        return not worst & set(self.status)
+        worst = {FitStatus.NO_POINT_PAST_BREAK, FitStatus.NOT_MONOTONE, FitStatus.AT_BOUND}
+        return not worst & set(self.statuses)
 
     def range_notes(self, x: float) -> tuple[str, ...]:
         """Return a sentence for each reason not to trust the law at `x`; none means within the fitted range."""
         at = float(positive("x", x, "scale: compute, size or data"))
         if self.least_x <= at <= self.most_x:
             return ()
-        told = []
+        notes = []
         if at > self.most_x:
-            told.append(
+            notes.append(
                 f"Extrapolates {at / self.most_x:.3g}x past the largest fitted point: a break between there and here "
                 "would not show in the points."
             )
             if at > FAR * self.most_x or not self.trusted:
-                told.append("Do not plan on this number: train a run in between.")
+                notes.append("Do not plan on this number: train a run in between.")
         else:
-            told.append(f"Lies {self.least_x / at:.3g}x below the smallest fitted point.")
-        return tuple(told)
+            notes.append(f"Lies {self.least_x / at:.3g}x below the smallest fitted point.")
+        return tuple(notes)
 
 
 def fit_broken(x: ArrayLike, y: ArrayLike, breaks: int = 1) -> BrokenFit:
@@ -150,7 +130,7 @@ def fit_broken(x: ArrayLike, y: ArrayLike, breaks: int = 1) -> BrokenFit:
     scaling = law.scaling(float(at.min()), float(at.max()))
     return BrokenFit(
         law=law,
-        status=_status(ends, at, bic, without, scaling),
+        statuses=_statuses(ends, at, bic, without, scaling),
         objective=objective,
         log_sd=log_sd,
         bic=bic,
@@ -158,7 +138,7 @@ def fit_broken(x: ArrayLike, y: ArrayLike, breaks: int = 1) -> BrokenFit:
         scaling=scaling,
         least_x=float(at.min()),
         most_x=float(at.max()),
-        points=len(at),
+        runs=len(at),
     )
 
 
@@ -259,24 +239,24 @@ def _bic(law: BrokenLaw, x: Floats, y: Floats, log_sd: float) -> float:
     return len(x) * math.log(spread) + free * math.log(len(x)) + 2 * free * (free + 1) / max(len(x) - free - 1, 1)
 
 
-def _status(ends: list[_End], x: Floats, bic: float, without: float, scaling: Scaling) -> tuple[BrokenStatus, ...]:
+def _statuses(ends: list[_End], x: Floats, bic: float, without: float, scaling: Scaling) -> tuple[FitStatus, ...]:
     law, best, _ = ends[0]
     found = []
     if scaling not in (Scaling.FALLS, Scaling.RISES):
-        found.append(BrokenStatus.NOT_MONOTONE)
+        found.append(FitStatus.NOT_MONOTONE)
     if len(x) < 3 * len(law.breaks) + 6:
-        found.append(BrokenStatus.FEW_POINTS)
+        found.append(FitStatus.FEW_POINTS)
     if law.breaks and not without - bic > NEEDED_BIC:
-        found.append(BrokenStatus.BREAK_NOT_NEEDED)
+        found.append(FitStatus.BREAK_NOT_NEEDED)
     for other, cost, _ in ends[1:]:
         apart = [abs(math.log(a.place / b.place)) for a, b in zip(law.breaks, other.breaks, strict=True)]
         if cost <= AS_GOOD * best + 1e-15 and max(apart, default=0.0) > math.log(ELSEWHERE):
-            found.append(BrokenStatus.SECOND_OPTIMUM)
+            found.append(FitStatus.SECOND_OPTIMUM)
             break
     edges = [law.exponent, *(b.change for b in law.breaks)]
     widths = [b.width for b in law.breaks]
     if any(abs(e) > 0.999 * EXPONENTS[1] for e in edges) or any(w > 0.99 * WIDTHS[1] for w in widths):
-        found.append(BrokenStatus.AT_BOUND)
+        found.append(FitStatus.AT_BOUND)
     if any(np.count_nonzero(np.unique(x) > b.place) < 2 for b in law.breaks):
-        found.append(BrokenStatus.NO_POINT_PAST_BREAK)
-    return tuple(found) or (BrokenStatus.OK,)
+        found.append(FitStatus.NO_POINT_PAST_BREAK)
+    return tuple(found) or (FitStatus.OK,)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import FitError
 from scalewatch.fitting.families import CHINCHILLA, AbstractFamily, Points, read_points
-from scalewatch.fitting.fit import Estimator, Fit, fit_points, ranges
+from scalewatch.fitting.points import Estimator, PointFit, fit_points, ranges
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, positive
 
@@ -34,7 +34,7 @@ def fit_chinchilla(
     seed: int = 0,
     groups: ArrayLike | Sequence[object] | None = None,
     names: Sequence[str] | None = None,
-) -> Fit[Chinchilla]:
+) -> PointFit[Chinchilla]:
     """Fit L = E + A N^-alpha + B D^-beta to finished runs.
 
     Args:
@@ -98,7 +98,7 @@ class OptimumInterval:
     level: float
 
 
-def optimum_interval(fit: Fit[Chinchilla], flops: float, level: float = 0.8) -> OptimumInterval:
+def optimum_interval(fit: PointFit[Chinchilla], flops: float, level: float = 0.8) -> OptimumInterval:
     """Return the intervals of the optimum for `flops` [FLOP], from the draws of `fit`.
 
     Raises:

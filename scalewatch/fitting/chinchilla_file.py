@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import LawFileError
-from scalewatch.fitting.fit import Fit
+from scalewatch.fitting.points import PointFit
 from scalewatch.fitting.prediction import Evidence, Prediction
 from scalewatch.fitting.status import FitStatus, worst
 from scalewatch.laws.chinchilla import Chinchilla
@@ -84,7 +84,7 @@ class FittedChinchilla:
     left_out: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, fit: Fit[Chinchilla], left_out: Sequence[str] = ()) -> FittedChinchilla:
+    def of(cls, fit: PointFit[Chinchilla], left_out: Sequence[str] = ()) -> FittedChinchilla:
         """Return what is worth keeping of a fit."""
         least, most = np.array(_CONSTANT_RANGES).T
         draws = fit.draws[np.all((fit.draws >= least) & (fit.draws <= most), axis=1)]

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.fitting.families import Points
-from scalewatch.fitting.fit import Fit
+from scalewatch.fitting.points import PointFit
 from scalewatch.fitting.prediction import EXTRAPOLATION_SHARE, Prediction
 from scalewatch.fitting.status import outliers
 from scalewatch.laws.size import Parameters
@@ -121,7 +121,7 @@ def rolling_origins(points: Points) -> list[tuple[Rows, Rows]]:
 
 
 def law_holdout(
-    fit: Fit[Any], size: Parameters, log_size: Floats, log_tokens: Floats
+    fit: PointFit[Any], size: Parameters, log_size: Floats, log_tokens: Floats
 ) -> tuple[HoldoutPrediction, Prediction]:
     """Return what a fitted law says of runs, shapes (n,), and its prediction without any model error."""
     from scipy.special import ndtri
@@ -134,7 +134,7 @@ def law_holdout(
 
 
 def average_holdout(
-    told: Sequence[HoldoutPrediction], fits: Sequence[Fit[Any]], weights: Sequence[float]
+    told: Sequence[HoldoutPrediction], fits: Sequence[PointFit[Any]], weights: Sequence[float]
 ) -> HoldoutPrediction:
     """Return what an average says, from what each law says and how far their average is off on the fitted runs."""
     weight = np.array(weights) / sum(weights)
@@ -145,7 +145,7 @@ def average_holdout(
     return HoldoutPrediction(np.asarray(middle), noise, np.sqrt(alone) * told[0].reach)
 
 
-def _scatter(residuals: Floats, fits: Sequence[Fit[Any]], weight: Floats) -> float:
+def _scatter(residuals: Floats, fits: Sequence[PointFit[Any]], weight: Floats) -> float:
     near = np.delete(residuals, outliers(residuals))
     free = len(residuals) - float(weight @ np.array([len(fit.family.constants) for fit in fits]))
     return max(float(np.sqrt(near @ near / max(free, 1.0))), LEAST_SCATTER)

@@ -16,17 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.errors import FitError
+from scalewatch.fitting.result import Fit
+from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.curve import Curve
 from scalewatch.laws.multi_power import CHUNK_STEPS, MultiPowerLaw, ScheduleTerms, schedule_terms
 
-__all__ = ["MultiPowerFit", "MultiPowerStatus", "fit_multi_power"]
+__all__ = ["MultiPowerFit", "fit_multi_power"]
 
 Floats = NDArray[np.float64]
 
@@ -58,45 +59,19 @@ LEAST_DROP = 0.1
 
 
 @final
-class MultiPowerStatus(StrEnum):
-    """What a fit has to say about itself, a sentence of advice each; later members are worse."""
-
-    OK = "The fit is sound: its starts agree and its plans differ."
-    ONE_SCHEDULE = (
-        "All curves follow one plan, so gain and floor are told apart by the ridge alone; add a run with another "
-        "schedule before comparing schedules."
-    )
-    SECOND_OPTIMUM = (
-        "A start ended in another optimum nearly as good; the shape of a drop is not settled: add a two-stage run."
-    )
-    AT_BOUND = "A constant sits on its bound; trust no plan unlike the fitted ones, and add schedules."
-    NO_DROP = "No plan lowers its rate, so what a drop gains is unknown: predict constant-rate runs only."
-    MISFIT = "The law is more than 2 % off on its own curves: fit one model, one batch size and one kind of loss."
-    NOT_CONVERGED = "No start converged: look for a diverged or mislabelled curve."
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class MultiPowerFit:
-    """A fitted multi-power law.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MultiPowerFit(Fit[MultiPowerLaw]):
+    """A fitted multi-power law; its objective is the sum of the Huber loss without the ridge.
 
     Attributes:
-        law: with its constants. objective: sum of the Huber loss without the ridge, dimensionless.
-        status: what the fit says about itself; OK alone if nothing.
         mean_error: mean absolute log residual over rows. worst_error: largest.
-        rows, runs: how many were used. longest_steps: longest plan among them [steps].
-        left_out: what was not used and why, a sentence each.
+        rows: how many were used. longest_steps: longest plan among them [steps].
     """
 
-    law: MultiPowerLaw
-    objective: float
-    status: tuple[MultiPowerStatus, ...]
     mean_error: float
     worst_error: float
     rows: int
-    runs: int
     longest_steps: int
-    left_out: tuple[str, ...]
 
 
 @final
@@ -143,8 +118,9 @@ def fit_multi_power(curves: Sequence[Curve], *, ridge: float = RIDGE, chunk_step
     return MultiPowerFit(
         law=law,
         objective=float(_huber(residuals).sum()),
-        status=_status(values, log_constants, residuals, plans),
+        statuses=_statuses(values, log_constants, residuals, plans),
         mean_error=float(np.abs(residuals).mean()),
+        notes=(f"The law is {float(np.abs(residuals).mean()):.2%} off on average over its own curves.",),
         worst_error=float(np.abs(residuals).max()),
         rows=len(residuals),
         runs=len(rows),
@@ -253,21 +229,21 @@ def _start(rows: Sequence[_Rows], start: tuple[float, float, float, float]) -> F
     return np.array([level, amplitude, np.log(alpha), gain, *np.log(shape)])
 
 
-def _status(
+def _statuses(
     values: Floats, log_constants: Floats, residuals: Floats, plans: Sequence[Floats]
-) -> tuple[MultiPowerStatus, ...]:
+) -> tuple[FitStatus, ...]:
     found = []
     drops = [float(1.0 - plan[int(np.argmax(plan)) :].min() / plan.max()) for plan in plans]
     shapes = {(len(plan), round(float(plan.sum() / plan.max()), 3)) for plan in plans}
     if len(shapes) == 1:
-        found.append(MultiPowerStatus.ONE_SCHEDULE)
+        found.append(FitStatus.ONE_SCHEDULE)
     best = values.min()
     if len(values) > 1 and np.sort(values)[1] > (1.0 + AGREES) * best:
-        found.append(MultiPowerStatus.SECOND_OPTIMUM)
+        found.append(FitStatus.SECOND_OPTIMUM)
     if np.any(np.abs(log_constants) >= MOST_LOG - 1e-6):
-        found.append(MultiPowerStatus.AT_BOUND)
+        found.append(FitStatus.AT_BOUND)
     if max(drops) < LEAST_DROP:
-        found.append(MultiPowerStatus.NO_DROP)
+        found.append(FitStatus.NO_DROP)
     if float(np.abs(residuals).mean()) > MISFIT:
-        found.append(MultiPowerStatus.MISFIT)
-    return tuple(found) or (MultiPowerStatus.OK,)
+        found.append(FitStatus.MISFIT)
+    return tuple(found) or (FitStatus.OK,)

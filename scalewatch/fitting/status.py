@@ -39,6 +39,12 @@ class FitStatus(StrEnum):
     EXTRAPOLATES = (
         "Extrapolates far past the largest fitted run; intervals are unreliable past 10x: train a run in between."
     )
+    ONE_SCHEDULE = (
+        "All curves follow one plan, so gain and floor are told apart by a prior alone; add a run with another "
+        "schedule before comparing schedules."
+    )
+    NOT_MONOTONE = "The curve turns within the data: do not extrapolate its direction, and add points past the turn."
+    FEW_POINTS = "Fewer than three points more than constants: the interval of a break is wide; add points about it."
     NOT_INDEPENDENT = (
         "Points not independent: those of one size err together; give `groups`, one label a run, so that the "
         "bootstrap draws runs and not points."
@@ -47,13 +53,21 @@ class FitStatus(StrEnum):
         "Some runs lie far off the law: look at `outliers` (diverged, unfinished, another unit?) and leave out "
         "what does not belong."
     )
+    BREAK_NOT_NEEDED = "A law with fewer breaks describes the points as well: use that one."
     FLOOR_AT_BOUND = (
         "The irreducible loss went to zero: the runs do not show one; trust no prediction far beyond them, or add "
         "runs of more compute."
     )
     SECOND_OPTIMUM = (
-        "A second optimum is nearly as good: these runs do not settle the constants; add runs of other sizes and data."
+        "A second optimum is nearly as good: these runs do not settle the constants; add runs of other sizes and data "
+        "(of curves: another schedule; of a break: points between its two places)."
     )
+    AT_BOUND = "A constant sits on its bound: trust nothing unlike the fitted runs, and add runs that differ."
+    NO_POINT_PAST_BREAK = (
+        "No two points lie past the last break: only trust it with points past it; train a larger run, or use a law "
+        "with fewer breaks."
+    )
+    NO_DROP = "No plan lowers its rate, so what a drop gains is unknown: predict constant-rate runs only."
     IMPRECISE = (
         "An exponent has a standard error of more than half its value: add runs that spread size and tokens "
         "further apart."

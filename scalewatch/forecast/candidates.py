@@ -121,7 +121,7 @@ def of_ladder(law: CurveLaw, run: Run, future: Future, memories: Floats, loss: f
         law: of them; its memory is the first of `memories` [steps]. run, future: what is asked about.
         loss: at present [nats/token], None before there is one; the level where the law knows none.
     """
-    told = law.predict(run, future.end_walked, float(future.end_annealed[0]))
+    told = law.predict_run(run, future.end_walked, float(future.end_annealed[0]))
     end = None if told.end_loss is None else (told.end_loss, told.end_loss_sd)
     if end is None and loss is not None:
         end = (loss - told.remaining, END_SHARE * loss)

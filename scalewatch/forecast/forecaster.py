@@ -264,7 +264,7 @@ class Forecaster:
         if self.law is None or self._schedule is None:
             return 0.0
         end = self._schedule.futures()[0]
-        return self.law.predict(self.run, end.end_walked, float(end.end_annealed[0])).end_loss or 0.0
+        return self.law.predict_run(self.run, end.end_walked, float(end.end_annealed[0])).end_loss or 0.0
 
     def law_gap(self) -> LawResidual | None:
         """Return how far the run is off its baseline now, None without one or before it has settled."""

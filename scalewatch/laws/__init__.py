@@ -14,7 +14,7 @@ from scalewatch.laws.annealing import (
 )
 from scalewatch.laws.blocks import LossBlocks as LossBlocks
 from scalewatch.laws.curve import Curve as Curve
-from scalewatch.laws.curve_law import CurveLaw as CurveLaw, LawPrediction as LawPrediction
+from scalewatch.laws.curve_law import CurveLaw as CurveLaw, RunPrior as RunPrior
 from scalewatch.laws.law_file import load_law as load_law, save_law as save_law
 from scalewatch.lazy import lazy_names
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         compare_approaches as compare_approaches,
     )
     from scalewatch.fitting.average import LawAverage as LawAverage, LawScore as LawScore, average_laws as average_laws
-    from scalewatch.fitting.broken import BrokenFit as BrokenFit, BrokenStatus as BrokenStatus, fit_broken as fit_broken
+    from scalewatch.fitting.broken import BrokenFit as BrokenFit, fit_broken as fit_broken
     from scalewatch.fitting.chinchilla import (
         OptimumInterval as OptimumInterval,
         fit_chinchilla as fit_chinchilla,
@@ -39,18 +39,11 @@ if TYPE_CHECKING:
     )
     from scalewatch.fitting.curves import fit_curves as fit_curves
     from scalewatch.fitting.families import FAMILIES as FAMILIES
-    from scalewatch.fitting.fit import (
-        Fit as Fit,
-        FittedLaw as FittedLaw,
-        Prediction as Prediction,
-        fit_family as fit_family,
-    )
+    from scalewatch.fitting.points import FittedLaw as FittedLaw, PointFit as PointFit, fit_family as fit_family
+    from scalewatch.fitting.prediction import Prediction as Prediction
+    from scalewatch.fitting.result import Fit as Fit
     from scalewatch.fitting.model_error import ModelError as ModelError
-    from scalewatch.fitting.multi_power import (
-        MultiPowerFit as MultiPowerFit,
-        MultiPowerStatus as MultiPowerStatus,
-        fit_multi_power as fit_multi_power,
-    )
+    from scalewatch.fitting.multi_power import MultiPowerFit as MultiPowerFit, fit_multi_power as fit_multi_power
     from scalewatch.fitting.reconcile import (
         PORIAN_STEPS as PORIAN_STEPS,
         KaplanFrontier as KaplanFrontier,
@@ -111,7 +104,7 @@ if TYPE_CHECKING:
     )
     from scalewatch.laws.transfer import Transfer as Transfer
 
-_EAGER = "AnnealingState Curve CurveLaw LawPrediction LossBlocks ScheduleFeatures load_law save_law schedule_features"
+_EAGER = "AnnealingState Curve CurveLaw RunPrior LossBlocks ScheduleFeatures load_law save_law schedule_features"
 #: Module of this package -> the names that are imported from it on first use.
 _LAZY = {
     "annealing_law": "AnnealingLaw",
@@ -133,11 +126,11 @@ _LAZY = {
 }
 #: What `scalewatch.fitting` holds, on the floor above, and people look for here.
 _FITTING = (
-    "AnnealingFit Approach ApproachResult BrokenFit BrokenStatus Comparison FAMILIES Fit FitStatus "
-    "FittedLaw KaplanFrontier LawAverage LawScore ModelError MultiPowerFit MultiPowerStatus "
+    "AnnealingFit Approach ApproachResult BrokenFit Comparison FAMILIES Fit FitStatus "
+    "FittedLaw KaplanFrontier LawAverage LawScore ModelError MultiPowerFit "
     "OptimumInterval PORIAN_STEPS Prediction average_laws compare_approaches fit_annealing fit_broken "
     "fit_chinchilla fit_curves fit_family fit_multi_power load_chinchilla optimum_interval "
-    "porian_allocation save_chinchilla "
+    "PointFit porian_allocation save_chinchilla "
 )
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, {**_LAZY, "scalewatch.fitting": _FITTING}, _EAGER)

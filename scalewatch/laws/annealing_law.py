@@ -18,15 +18,17 @@ Source: Tissue, Wang, Wang (2024), arXiv 2408.11029, equation 1 (memory = 1 / (1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from pathlib import Path
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.errors import ConfigError
+from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.laws.annealing import schedule_features
+from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import positive
 
 __all__ = ["AnnealingLaw", "walk_and_decay"]
@@ -39,7 +41,7 @@ KNOTS = 1_500
 
 @final
 @dataclass(frozen=True, slots=True)
-class AnnealingLaw:
+class AnnealingLaw(Law):
     """The annealing law with its five constants.
 
     Attributes:
@@ -51,6 +53,14 @@ class AnnealingLaw:
     Raises:
         ConfigError: if a constant is out of range.
     """
+
+    KIND: ClassVar = "annealing"
+    SOURCE: ClassVar = Publication("Tissue et al.", 2024, "arXiv 2408.11029", "equation 1")
+    RANGES: ClassVar = {
+        **dict.fromkeys(("level", "amplitude", "peak"), (1e-30, 1e30)),
+        **{"alpha": (1e-4, 10.0), "gain": (0.0, 1e30), "memory_steps": (1.0, 1e12)},
+    }
+    MORE: ClassVar = ("count_warmup",)
 
     level: float
     amplitude: float
@@ -66,6 +76,32 @@ class AnnealingLaw:
         positive("memory_steps", self.memory_steps, "steps", least=1.0)
         if not (np.isfinite(self.gain) and self.gain >= 0):
             raise ConfigError(f"`gain` must be 0 or more [nats/token] (got {self.gain!r}).")
+
+    @classmethod
+    def example(cls) -> AnnealingLaw:
+        """Return a law with constants about those of a model of 100M parameters (refitted, Luo et al. 2025)."""
+        return cls(2.6, 12.0, 0.45, 0.3, 1_000.0, 3e-4)
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """The planned rates, one for each step, and the steps at which the loss is asked for."""
+        return Quantity("learning_rate", "planned rate of steps 1..T"), Quantity("step", "steps completed", 1.0)
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return the loss [nats/token] after each `step`, shape (n,), of a plan with `learning_rate`, shape (T,)."""
+        rates, steps = asked(inputs, "learning_rate", "step")
+        return self.losses(rates, steps)
+
+    def more_json(self) -> dict[str, Any]:
+        """Return which convention of the warm-up the constants are of."""
+        return {"count_warmup": self.count_warmup}
+
+    @classmethod
+    def read_more(cls, record: dict[str, Any], source: Path) -> dict[str, Any]:
+        """Return the convention."""
+        if not isinstance(record["count_warmup"], bool):
+            raise LawFileError(f"{source}: `count_warmup` must be true or false.")
+        return {"count_warmup": record["count_warmup"]}
 
     def losses(self, learning_rates: ArrayLike, steps: ArrayLike) -> Floats:
         """Return the loss [nats/token] after `steps`, shape (n,), of a plan for steps 1..T, shape (T,).

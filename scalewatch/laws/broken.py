@@ -16,15 +16,19 @@ Source: Caballero, Gupta, Rish, Krueger (2022), arXiv 2210.14891, equation 1; We
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from enum import StrEnum
-from typing import final
+from pathlib import Path
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.errors import ConfigError
+from scalewatch.errors import ConfigError, LawFileError
+from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import positive
+from scalewatch.strict_json import numbers_within
 
 __all__ = ["Break", "BrokenLaw", "Scaling"]
 
@@ -32,6 +36,10 @@ Floats = NDArray[np.float64]
 
 #: Most breaks: a third takes twelve constants, more than any ladder has points for.
 MOST_BREAKS = 2
+
+
+#: Change, place and width of a break that a file may give.
+_OF_BREAK = ((-20.0, 20.0), (1e-300, 1e300), (1e-6, 100.0))
 
 
 @final
@@ -62,7 +70,7 @@ class Break:
 
 @final
 @dataclass(frozen=True, slots=True)
-class BrokenLaw:
+class BrokenLaw(Law):
     """A smoothly broken power law with up to two breaks.
 
     Attributes:
@@ -79,6 +87,12 @@ class BrokenLaw:
     <Scaling.U_SHAPED: 'u_shaped'>
     """
 
+    KIND: ClassVar = "broken"
+    SOURCE: ClassVar = Publication("Caballero et al.", 2022, "arXiv 2210.14891", "equation 1")
+    RANGES: ClassVar = {"floor": (0.0, 1e30), "scale": (1e-300, 1e300), "exponent": (-10.0, 10.0)}
+    MORE: ClassVar = ("breaks",)
+    INVERSE: ClassVar = ("x",)
+
     floor: float
     scale: float
     exponent: float
@@ -94,6 +108,38 @@ class BrokenLaw:
             positive("place", one.place, "of a break, in units of x")
             positive("width", one.width, "of a break, e-folds of x")
         object.__setattr__(self, "breaks", tuple(sorted(self.breaks, key=lambda b: b.place)))
+
+    @classmethod
+    def example(cls) -> BrokenLaw:
+        """Return a law with one break, made up: each metric has its own."""
+        return cls(0.5, 8.0, 0.2, (Break(0.3, 1e3, 0.2),))
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """The scale that the metric is seen over."""
+        return (Quantity("x", "compute, size or data", 1e-30, 1e30),)
+
+    @property
+    def output(self) -> Quantity:
+        """A metric that is better when lower."""
+        return Quantity("y", "unit of the metric")
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return y at `x`."""
+        return self.values(*asked(inputs, "x"))
+
+    def more_json(self) -> dict[str, Any]:
+        """Return change, place and width of each break."""
+        return {"breaks": [list(astuple(one)) for one in self.breaks]}
+
+    @classmethod
+    def read_more(cls, record: dict[str, Any], source: Path) -> dict[str, Any]:
+        """Return the breaks."""
+        given = record["breaks"]
+        if not isinstance(given, list) or len(given) > MOST_BREAKS:
+            raise LawFileError(f"{source}: `breaks` must be a list of at most {MOST_BREAKS} breaks.")
+        each = [Break(*numbers_within(source, f"breaks[{i}]", one, _OF_BREAK)) for i, one in enumerate(given)]
+        return {"breaks": tuple(each)}
 
     def values(self, x: ArrayLike) -> Floats:
         """Return y at `x`, any shape, positive.

@@ -18,14 +18,18 @@ Source: Hoffmann et al. (2022), arXiv 2203.15556, equations 2 to 4; Besiroglu et
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import final
+from pathlib import Path
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.errors import ConfigError
+from scalewatch.errors import ConfigError, LawFileError
+from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind, count_for, positive
+from scalewatch.strict_json import choice, least_and_most
 
 __all__ = ["Allocation", "Chinchilla", "OffOptimum"]
 
@@ -37,6 +41,8 @@ HOFFMANN_TOKENS = (5e9, 500e9)
 #: Sizes and tokens of the 240 points that Besiroglu et al. 2024 fitted, read off the paper's figure 4.
 BESIROGLU_SIZES = (57e6, 16.2e9)
 BESIROGLU_TOKENS = (8.1e8, 3.2e11)
+#: Letters of the sentence on where a law in a file is from: more is no sentence.
+SOURCE_LETTERS = 400
 #: Factor beyond the fitted range from which a law says that it is used outside it.
 FAR = 10.0
 
@@ -84,7 +90,7 @@ class OffOptimum:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Chinchilla:
+class Chinchilla(Law):
     """The parametric law of Hoffmann et al. (2022), equation 2. N is total.
 
     Attributes:
@@ -106,6 +112,15 @@ class Chinchilla:
     >>> f"{best.size.count:.3g} parameters, {best.tokens_per_parameter:.3g} tokens each, {best.loss:.4g} nats"
     '7.22e+10 parameters, 18.4 tokens each, 1.974 nats'
     """
+
+    KIND: ClassVar = "chinchilla"
+    SOURCE: ClassVar = Publication("Hoffmann et al.", 2022, "arXiv 2203.15556", "equation 2")
+    RANGES: ClassVar = {
+        **{"E": (0.0, 1e6), "A": (1e-30, 1e60), "B": (1e-30, 1e60)},
+        **dict.fromkeys(("alpha", "beta"), (1e-4, 10.0)),
+    }
+    MORE: ClassVar = ("size_kind", "source", "sizes", "tokens")
+    INVERSE: ClassVar = ("parameters", "tokens")
 
     E: float
     A: float
@@ -131,15 +146,9 @@ class Chinchilla:
         On the paper's own points they lie 0.045 nats too high, and their Huber objective is 3.3 times that of
         `hoffmann_tex`. Their optimum contradicts the paper's 20 tokens a parameter: 93 at 5.76e23 FLOP.
         """
+        rounded = (1.69, 406.4, 410.7, 0.34, 0.28)
         return cls(
-            1.69,
-            406.4,
-            410.7,
-            0.34,
-            0.28,
-            source="Hoffmann et al. 2022, equation 10, rounded",
-            sizes=HOFFMANN_SIZES,
-            tokens=HOFFMANN_TOKENS,
+            *rounded, source="Hoffmann et al. 2022, equation 10, rounded", sizes=HOFFMANN_SIZES, tokens=HOFFMANN_TOKENS
         )
 
     @classmethod
@@ -149,16 +158,9 @@ class Chinchilla:
         They are `hoffmann` before rounding; the optimizer behind them stopped early (Besiroglu et al. 2024), so
         the optimum still asks for 59 tokens a parameter at 5.76e23 FLOP.
         """
-        return cls(
-            math.exp(0.5267228),
-            math.exp(6.0073404),
-            math.exp(6.0179186),
-            0.33917084,
-            0.2849083,
-            source="Hoffmann et al. 2022, TeX source",
-            sizes=HOFFMANN_SIZES,
-            tokens=HOFFMANN_TOKENS,
-        )
+        scales = (math.exp(0.5267228), math.exp(6.0073404), math.exp(6.0179186))
+        source, exponents = "Hoffmann et al. 2022, TeX source", (0.33917084, 0.2849083)
+        return cls(*scales, *exponents, source=source, sizes=HOFFMANN_SIZES, tokens=HOFFMANN_TOKENS)
 
     @classmethod
     def besiroglu(cls) -> Chinchilla:
@@ -169,16 +171,38 @@ class Chinchilla:
         with 20 tokens a parameter (18.4 at 5.76e23 FLOP). Standard errors: E 0.03, A 125, B 1293, alpha and beta
         0.02.
         """
-        return cls(
-            1.8172,
-            482.01,
-            2085.43,
-            0.3478,
-            0.3658,
-            source="Besiroglu et al. 2024, table 1",
-            sizes=BESIROGLU_SIZES,
-            tokens=BESIROGLU_TOKENS,
-        )
+        refitted, source = (1.8172, 482.01, 2085.43, 0.3478, 0.3658), "Besiroglu et al. 2024, table 1"
+        return cls(*refitted, source=source, sizes=BESIROGLU_SIZES, tokens=BESIROGLU_TOKENS)
+
+    @classmethod
+    def example(cls) -> Chinchilla:
+        """Return the constants of Besiroglu et al. (2024)."""
+        return cls.besiroglu()
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """Size and tokens."""
+        sizes, tokens = self.sizes or (1.0, math.inf), self.tokens or (1.0, math.inf)
+        return Quantity("parameters", f"{self.kind} parameters", *sizes), Quantity("tokens", "count", *tokens)
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return the loss [nats/token] at `parameters` and `tokens`."""
+        count, tokens = asked(inputs, "parameters", "tokens")
+        return self.loss(Parameters(count, self.kind), tokens)
+
+    def more_json(self) -> dict[str, Any]:
+        """Return what N counts, where the constants are from and what runs they rest on."""
+        spans = {"sizes": self.sizes and list(self.sizes), "tokens": self.tokens and list(self.tokens)}
+        return {"size_kind": self.kind.value, "source": self.source, **spans}
+
+    @classmethod
+    def read_more(cls, record: dict[str, Any], source: Path) -> dict[str, Any]:
+        """Return the arguments of the constructor that are no constants."""
+        if not isinstance(record["source"], str) or len(record["source"]) > SOURCE_LETTERS:
+            raise LawFileError(f"{source}: `source` must be a sentence of at most {SOURCE_LETTERS} letters.")
+        spans = {name: record[name] and least_and_most(source, name, record[name]) for name in ("sizes", "tokens")}
+        kind = SizeKind(choice(source, "size_kind", record["size_kind"], tuple(k.value for k in SizeKind)))
+        return {"kind": kind, "source": record["source"], **spans}
 
     @property
     def exponents(self) -> tuple[float, float]:

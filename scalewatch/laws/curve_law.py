@@ -14,16 +14,20 @@ can carry, and what a misfit does is seen in `run_log_sd`, which widens every in
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, final
+from pathlib import Path
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.errors import ConfigError
+from scalewatch.errors import ConfigError, LawFileError
+from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.run import Run
+from scalewatch.strict_json import choice, least_and_most, numbers, numbers_within, sentences
 
-__all__ = ["CurveLaw", "LawPrediction"]
+__all__ = ["CurveLaw", "RunPrior"]
 
 Floats = NDArray[np.float64]
 
@@ -39,11 +43,13 @@ SCATTERED_LOG_SD, MOST_RUN_LOG_SD = 0.01, 0.04
 FEWEST_RUNS = 3
 #: Losses beyond this are none [nats/token].
 MOST_LOSS = 1e30
+#: (ln E, ln K, a, ln A, b) -> (least, most): no loss or exponent of a law lies beyond.
+PARAMETER_RANGES = ((-100.0, 100.0), (-100.0, 100.0), (-10.0, 10.0), (-100.0, 100.0), (-10.0, 10.0))
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class LawPrediction:
+class RunPrior:
     """What a law expects of a run before it starts.
 
     Attributes:
@@ -63,9 +69,12 @@ class LawPrediction:
     notes: tuple[str, ...] = ()
 
 
+_INPUTS = ("parameters", "lr_sum", "annealing_sum")
+
+
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class CurveLaw:
+class CurveLaw(Law):
     """A fitted law of whole loss curves.
 
     Attributes:
@@ -87,6 +96,17 @@ class CurveLaw:
         left_out: what the fit did not use and why, a sentence each.
     """
 
+    KIND: ClassVar = "annealing_curve_law"
+    SOURCE: ClassVar = Publication("Tissue et al.", 2024, "arXiv 2408.11029", "equation 1, and a size")
+    RANGES: ClassVar = {
+        **{"alpha": (1e-2, 3.0), "alpha_log_sd": (0.0, 1.0), "ratio": (0.0, 100.0), "ratio_log_sd": (0.0, 1.0)},
+        **{"memory_steps": (1.0, 1e12), "reference_walk": (1e-6, 1e30), "reference_size": (1e-6, 1e18)},
+        **{"run_log_sd": (1e-6, 10.0), "remaining_log_sd": (1e-6, 10.0), "misfit": (0.0, 1.0)},
+        **{"row_noise": (0.0, 10.0), "runs": (1, 1e6)},
+    }
+    MORE: ClassVar = ("walk_unit", "size_kind", "parameters", "covariance", "sizes", "walks", "left_out")
+    INVERSE: ClassVar = ("lr_sum",)
+
     alpha: float
     alpha_log_sd: float
     ratio: float
@@ -107,6 +127,47 @@ class CurveLaw:
     runs: int
     left_out: tuple[str, ...] = field(default=())
 
+    @classmethod
+    def example(cls) -> CurveLaw:
+        """Return a law of made-up runs of 10M to 300M parameters."""
+        shape = (0.5, 0.1, 0.45, 0.12, 1_000.0)
+        level = (np.array([0.5, 0.2, 0.3, -1.0, 0.0]), np.diag([1e-3] * 5))
+        return cls(*shape, "tokens", 1e9, "total", 6e7, *level, 0.003, 0.05, 0.003, 0.02, (1e7, 3e8), (3e8, 6e9), 4)
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """Size, and S and D of the annealing law at the end of the plan."""
+        size = Quantity("parameters", f"{self.size_kind} parameters", *self.sizes)
+        walk = Quantity("lr_sum", f"{self.walk_unit} at peak rate", *self.walks)
+        return size, walk, Quantity("annealing_sum", "part of the peak rate taken away", 0.0, 1.0)
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return the loss at the end [nats/token] at `parameters`, `lr_sum` and `annealing_sum`."""
+        size, walk, annealing_sum = (np.asarray(v, dtype=np.float64) for v in asked(inputs, *_INPUTS))
+        log_e, log_k, a, log_a, b = self.parameters.tolist()
+        log_n = np.log(size / self.reference_size)
+        bracket = (walk / self.reference_walk) ** -self.alpha - self.ratio * annealing_sum
+        return np.asarray(np.exp(log_e) + np.exp(log_k - a * log_n) + np.exp(log_a + b * log_n) * bracket)[()]
+
+    def more_json(self) -> dict[str, Any]:
+        """Return the fields that are no plain numbers."""
+        arrays = {"parameters": self.parameters.tolist(), "covariance": self.covariance.tolist()}
+        lists = {name: list(getattr(self, name)) for name in ("sizes", "walks", "left_out")}
+        return {"walk_unit": self.walk_unit, "size_kind": self.size_kind, **arrays, **lists}
+
+    @classmethod
+    def read_more(cls, record: dict[str, Any], source: Path) -> dict[str, Any]:
+        """Return the fields that are no plain numbers."""
+        return {
+            "runs": int(record["runs"]),
+            "walk_unit": choice(source, "walk_unit", record["walk_unit"], ("tokens", "steps")),
+            "size_kind": choice(source, "size_kind", record["size_kind"], ("total", "non_embedding", "none")),
+            "parameters": np.array(numbers_within(source, "parameters", record["parameters"], PARAMETER_RANGES)),
+            "covariance": _covariance(source, record["covariance"]),
+            **{name: least_and_most(source, name, record[name]) for name in ("sizes", "walks")},
+            "left_out": sentences(source, "left_out", record["left_out"]),
+        }
+
     def size_of(self, run: Run) -> float | None:
         """Return N of `run` as this law counts it, None if the run does not say."""
         if self.size_kind == "total":
@@ -123,28 +184,28 @@ class CurveLaw:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What its runs do not carry, and what to do, a sentence each; none if there is nothing to say."""
-        said = []
+        notes = []
         if not self.usable:
-            said.append(
+            notes.append(
                 f"The law does not describe these runs, their final losses lie {self.run_log_sd:.0%} off (one sd): fit "
                 "runs of one recipe, one tokenizer and one unit."
             )
         elif self.run_log_sd > SCATTERED_LOG_SD:
-            said.append(
+            notes.append(
                 f"The runs scatter about the law by {self.run_log_sd:.1%}, more than runs of one recipe do: fit one "
                 "recipe (data, tokenizer, batch size, peak rate) at a time."
             )
         if self.size_kind == "none":
-            said.append(
+            notes.append(
                 "No run says its size, so this law knows one size only: say it (`parameters`) to predict others."
             )
         elif self.sizes[0] == self.sizes[1]:
-            said.append("All sizes are equal, so the effect of size rests on priors: add runs of other sizes.")
+            notes.append("All sizes are equal, so the effect of size rests on priors: add runs of other sizes.")
         elif self.runs < FEWEST_RUNS:
-            said.append("Two runs leave the effect of size to priors, and the interval is wide: add a third size.")
-        return tuple(said)
+            notes.append("Two runs leave the effect of size to priors, and the interval is wide: add a third size.")
+        return tuple(notes)
 
-    def predict(self, run: Run, end_walk_steps: float, end_annealed: float) -> LawPrediction:
+    def predict_run(self, run: Run, end_walk_steps: float, end_annealed: float) -> RunPrior:
         """Predict the end of `run`.
 
         Args:
@@ -156,16 +217,16 @@ class CurveLaw:
             ConfigError: if the law gives no finite number for this run: it is so far off that nothing is left.
         """
         try:
-            told = self._predict(run, end_walk_steps, end_annealed)
+            expected = self._predict(run, end_walk_steps, end_annealed)
         except OverflowError:
-            told = None
-        numbers = () if told is None else (told.end_loss_sd, told.remaining, told.remaining_sd)
-        within = all(1e-40 < number < MOST_LOSS for number in numbers)
-        if told is None or not within or not abs(told.end_loss or 0.0) < MOST_LOSS:
+            expected = None
+        spread = () if expected is None else (expected.end_loss_sd, expected.remaining, expected.remaining_sd)
+        within = all(1e-40 < number < MOST_LOSS for number in spread)
+        if expected is None or not within or not abs(expected.end_loss or 0.0) < MOST_LOSS:
             raise ConfigError(f"The law gives no finite loss for the run '{run.name}': it is of other runs than this.")
-        return told
+        return expected
 
-    def _predict(self, run: Run, end_walk_steps: float, end_annealed: float) -> LawPrediction:
+    def _predict(self, run: Run, end_walk_steps: float, end_annealed: float) -> RunPrior:
         notes: list[str] = []
         walk = end_walk_steps
         if self.walk_unit == "tokens":
@@ -185,7 +246,7 @@ class CurveLaw:
         if size is None:
             notes.append("The run does not say its size, so the law gives the shape of its curve but not its level.")
         notes.extend(self._range_notes(size, walk))
-        return LawPrediction(
+        return RunPrior(
             end_loss=None if size is None else end_loss,
             end_loss_sd=sd,
             remaining=amplitude * power,
@@ -232,3 +293,14 @@ class CurveLaw:
         if walk > 3 * self.walks[1]:
             notes.append(f"Trains {walk / self.walks[1]:.1f}x longer than the longest fitted run.")
         return notes
+
+
+def _covariance(source: Path, value: Any) -> Floats:
+    if not isinstance(value, list) or len(value) != 5:
+        raise LawFileError(f"{source}: `covariance` must be 5 lists of 5 numbers.")
+    matrix = np.array([numbers(source, f"covariance[{i}]", row, 5) for i, row in enumerate(value)])
+    if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-12) or np.linalg.eigvalsh(matrix).min() < -1e-9 * max(
+        float(np.abs(matrix).max()), 1e-300
+    ):
+        raise LawFileError(f"{source}: `covariance` must be symmetric and positive.")
+    return matrix

@@ -17,13 +17,15 @@ tokens of context, 768 to 1.5e9 parameters; no errors published.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError
+from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import PF_DAY_FLOPS, Parameters, SizeKind, count_for, non_embedding, positive
 
 __all__ = ["Kaplan", "KaplanAllocation"]
@@ -80,13 +82,33 @@ class KaplanAllocation:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Kaplan:
+class Kaplan(Law):
     """The laws of Kaplan et al. (2020). N is non-embedding, losses are of WebText2 [nats/token].
 
     >>> law = Kaplan()
     >>> round(float(law.loss_of_size(non_embedding(1.5e9))), 4)
     2.3036
     """
+
+    KIND: ClassVar = "kaplan"
+    SOURCE: ClassVar = Publication("Kaplan et al.", 2020, "arXiv 2001.08361", "equation 1.5")
+    RANGES: ClassVar = {}
+    INVERSE: ClassVar = ("parameters", "tokens")
+
+    @classmethod
+    def example(cls) -> Kaplan:
+        """Return the laws as published, the only constants they have here."""
+        return cls()
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """Size and tokens of L(N, D)."""
+        return Quantity("parameters", "non-embedding parameters", *SIZES), Quantity("tokens", "count", *TOKENS)
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return L(N, D) [nats/token] at `parameters` and `tokens`."""
+        count, tokens = asked(inputs, "parameters", "tokens")
+        return self.loss(non_embedding(count), tokens)
 
     @property
     def min_compute_exponent(self) -> float:

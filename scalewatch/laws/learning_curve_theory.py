@@ -19,13 +19,15 @@ likelihood of counts that are Poisson about a Zipf tail (Karlin 1967, Journal of
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError, FitError
+from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import positive
 
 __all__ = ["ZipfCurve", "ZipfTail", "fit_zipf_tail"]
@@ -48,7 +50,7 @@ SIGMAS = 2.0
 
 @final
 @dataclass(frozen=True, slots=True)
-class ZipfCurve:
+class ZipfCurve(Law):
     """Expected error against samples for features with a Zipf tail.
 
     Attributes:
@@ -64,6 +66,11 @@ class ZipfCurve:
     '6.9099e-04 6.9099e-04'
     """
 
+    KIND: ClassVar = "zipf"
+    SOURCE: ClassVar = Publication("Hutter", 2021, "arXiv 2102.04074", "section 3")
+    RANGES: ClassVar = {"alpha": (1e-3, 100.0)}
+    INVERSE: ClassVar = ("samples",)
+
     alpha: float
 
     def __post_init__(self) -> None:
@@ -73,6 +80,25 @@ class ZipfCurve:
     def exponent(self) -> float:
         """beta = alpha / (1 + alpha), dimensionless, in (0, 1)."""
         return self.alpha / (1.0 + self.alpha)
+
+    @classmethod
+    def example(cls) -> ZipfCurve:
+        """Return the curve of words of English, whose Zipf exponent is about 2 in the tail (made up)."""
+        return cls(1.0)
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """How much has been read."""
+        return (Quantity("samples", "count", 1.0, 1e15),)
+
+    @property
+    def output(self) -> Quantity:
+        """How often the next feature is new."""
+        return Quantity("error", "probability", 0.0, 1.0)
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return the expected error after `samples`."""
+        return self.error(*asked(inputs, "samples"))
 
     def error(self, samples: ArrayLike) -> Floats:
         """Return E(n), dimensionless: the chance that the next feature has not been seen in n samples.

@@ -19,13 +19,15 @@ Source: Luo et al. (2025), arXiv 2503.12811, equation 2; constants from the READ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError
+from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import positive
 
 __all__ = ["MultiPowerLaw", "ScheduleTerms", "schedule_terms"]
@@ -132,7 +134,7 @@ def _grouped(
 
 @final
 @dataclass(frozen=True, slots=True)
-class MultiPowerLaw:
+class MultiPowerLaw(Law):
     """The multi-power law with its seven constants.
 
     Attributes:
@@ -148,6 +150,12 @@ class MultiPowerLaw:
     >>> f"{law.losses(rates, [24_000])[0]:.3f}"
     '3.033'
     """
+
+    KIND: ClassVar = "multi_power"
+    SOURCE: ClassVar = Publication("Luo et al.", 2025, "arXiv 2503.12811", "equation 2")
+    RANGES: ClassVar = dict.fromkeys(
+        ("level", "amplitude", "alpha", "gain", "sharpness", "beta", "gamma"), (1e-30, 1e30)
+    )
 
     level: float
     amplitude: float
@@ -173,6 +181,21 @@ class MultiPowerLaw:
         if size not in _PUBLISHED:
             raise ConfigError(f"`size` must be one of {', '.join(_PUBLISHED)} (got {size!r:.80}).")
         return cls(*_PUBLISHED[size])
+
+    @classmethod
+    def example(cls) -> MultiPowerLaw:
+        """Return the published fit for 100M parameters."""
+        return cls.published("100M")
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """The planned rates, one for each step, and the steps at which the loss is asked for."""
+        return Quantity("learning_rate", "planned rate of steps 1..T"), Quantity("step", "steps completed", 1.0)
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return the loss [nats/token] after each `step`, shape (n,), of a plan with `learning_rate`, shape (T,)."""
+        rates, steps = asked(inputs, "learning_rate", "step")
+        return self.losses(rates, steps)
 
     def losses(self, learning_rates: ArrayLike, steps: ArrayLike, chunk_steps: int = CHUNK_STEPS) -> Floats:
         """Return the loss [nats/token] after `steps` of a plan, shape (n,).

@@ -17,13 +17,15 @@ and its code (E, A, B, alpha = beta of C4 runs; R_D*, R_N*).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError
+from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind, count_for, positive, total
 
 __all__ = ["RepeatedData", "RepeatedOptimum"]
@@ -60,7 +62,7 @@ class RepeatedOptimum:
 
 @final
 @dataclass(frozen=True, slots=True)
-class RepeatedData:
+class RepeatedData(Law):
     """Loss of a model trained on a limited number of unique tokens, for several epochs.
 
     Attributes:
@@ -75,6 +77,15 @@ class RepeatedData:
     >>> [round(float(law.effective_tokens(k * 1e9, 1e9)) / 1e9, 2) for k in (1, 4, 40)]
     [1.0, 3.73, 15.17]
     """
+
+    KIND: ClassVar = "repeated_data"
+    SOURCE: ClassVar = Publication("Muennighoff et al.", 2023, "arXiv 2305.16264", "equations 5 to 7")
+    RANGES: ClassVar = {
+        **dict.fromkeys(("E", "A", "B"), (1e-30, 1e60)),
+        **dict.fromkeys(("alpha", "beta"), (1e-4, 10.0)),
+        **dict.fromkeys(("token_decay", "parameter_decay"), (1e-6, 1e9)),
+    }
+    INVERSE: ClassVar = ("unique_tokens",)
 
     E: float
     A: float
@@ -100,6 +111,22 @@ class RepeatedData:
             token_decay=15.387756,
             parameter_decay=5.309743,
         )
+
+    @classmethod
+    def example(cls) -> RepeatedData:
+        """Return the published law of C4."""
+        return cls.muennighoff()
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """Size, tokens with repeats, and different tokens."""
+        size, tokens = Quantity("parameters", "total parameters", 1.0, MOST_SIZE), ("count", 1.0, MOST_TOKENS)
+        return size, Quantity("tokens", *tokens), Quantity("unique_tokens", *tokens)
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return the loss [nats/token] at `parameters`, `tokens` and `unique_tokens`."""
+        count, tokens, unique = asked(inputs, "parameters", "tokens", "unique_tokens")
+        return self.loss(total(count), tokens, unique)
 
     def effective_tokens(self, tokens: ArrayLike, unique_tokens: ArrayLike) -> Floats:
         """Return D' [tokens], what `tokens` with repeats are worth in fresh ones.

@@ -13,15 +13,16 @@ Source: Hernandez, Kaplan, Henighan, McCandlish (2021), arXiv 2102.01293, equati
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError
-from scalewatch.laws.size import Parameters, SizeKind, count_for, positive
+from scalewatch.laws.law import Law, Publication, Quantity, asked
+from scalewatch.laws.size import Parameters, SizeKind, count_for, non_embedding, positive
 
 __all__ = ["Transfer"]
 
@@ -39,7 +40,7 @@ LEAST_MULTIPLIER = 2.0
 
 @final
 @dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(Law):
     """Effective data of a fine-tuned model.
 
     Attributes:
@@ -55,6 +56,11 @@ class Transfer:
     >>> f"{law.multiplier(3e5, non_embedding(4e7)):.0f}"
     '476'
     """
+
+    KIND: ClassVar = "transfer"
+    SOURCE: ClassVar = Publication("Hernandez et al.", 2021, "arXiv 2102.01293", "equations 1.1 and 1.2")
+    RANGES: ClassVar = {"scale": (1e-30, 1e30), "data_exponent": (1e-4, 1.0), "size_exponent": (1e-4, 10.0)}
+    INVERSE: ClassVar = ("characters", "parameters")
 
     scale: float
     data_exponent: float
@@ -78,6 +84,27 @@ class Transfer:
     def text_and_code_to_python(cls) -> Transfer:
         """Return the law of half text, half other code to Python, as published (table 1, second row)."""
         return cls(scale=2.1e5, data_exponent=0.096, size_exponent=0.38)
+
+    @classmethod
+    def example(cls) -> Transfer:
+        """Return the published law of English text to Python."""
+        return cls.text_to_python()
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """Fine-tuning text and size."""
+        size = Quantity("parameters", "non-embedding parameters", LEAST_SIZE, MOST_SIZE)
+        return Quantity("characters", "characters of fine-tuning text", LEAST_CHARACTERS, MOST_CHARACTERS), size
+
+    @property
+    def output(self) -> Quantity:
+        """What the text is worth to the pre-trained model."""
+        return Quantity("effective_characters", "characters for a model trained from nothing")
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return D_E [characters] at `characters` and `parameters`."""
+        characters, count = asked(inputs, "characters", "parameters")
+        return self.effective(characters, non_embedding(count))
 
     def transferred(self, characters: ArrayLike, size: Parameters) -> Floats:
         """Return D_T [characters], what the pre-training is worth.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.fitting.chinchilla import allocation_exponent, fit_chinchilla
-from scalewatch.fitting.fit import Estimator, Fit
+from scalewatch.fitting.points import Estimator, PointFit
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.size import total
 from scalewatch.reproduce.data import POINTS, DataFolder
@@ -24,13 +24,15 @@ RESAMPLES, SEED = 4_000, 42
 CHINCHILLA_FLOPS = 5.76e23
 
 
-def _fit(data: DataFolder, estimator: Estimator = "huber", skip: int = LEFT_OUT, resamples: int = 0) -> Fit[Chinchilla]:
+def _fit(
+    data: DataFolder, estimator: Estimator = "huber", skip: int = LEFT_OUT, resamples: int = 0
+) -> PointFit[Chinchilla]:
     rows = data.table(POINTS, source="chinchilla_fig4")[skip:]
     size, tokens, loss = (np.array([float(row[name]) for row in rows]) for name in ("n_params", "tokens", "loss"))
     return fit_chinchilla(total(size), tokens, loss, estimator=estimator, bootstrap=resamples, seed=SEED)
 
 
-def _constants(fit: Fit[Chinchilla], published: dict[str, float]) -> list[Check]:
+def _constants(fit: PointFit[Chinchilla], published: dict[str, float]) -> list[Check]:
     # B is the worst determined: a part in a thousand of beta is three of B
     return [
         Check(name, value, fit.values[name], 3e-3 if name == "B" else 1e-3, "rel") for name, value in published.items()

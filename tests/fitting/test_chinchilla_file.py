@@ -14,7 +14,7 @@ import pytest
 from scalewatch.errors import LawFileError
 from scalewatch.fitting.chinchilla import allocation_exponent, fit_chinchilla
 from scalewatch.fitting.chinchilla_file import FittedChinchilla, load_chinchilla, save_chinchilla
-from scalewatch.fitting.fit import Fit
+from scalewatch.fitting.points import PointFit
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.size import total
@@ -22,7 +22,7 @@ from tests.laws.test_law_file import HOSTILE_FILES
 
 
 @pytest.fixture(scope="module")
-def fit() -> Fit[Chinchilla]:
+def fit() -> PointFit[Chinchilla]:
     """A law of 24 noisy runs."""
     size, tokens = (m.ravel() for m in np.meshgrid(np.geomspace(1e7, 1e9, 6), np.geomspace(1e9, 1e11, 4)))
     noise = np.exp(0.003 * np.random.default_rng(0).standard_normal(len(size)))
@@ -30,7 +30,7 @@ def fit() -> Fit[Chinchilla]:
 
 
 @pytest.fixture
-def path(fit: Fit[Chinchilla], tmp_path: Path) -> Path:
+def path(fit: PointFit[Chinchilla], tmp_path: Path) -> Path:
     """Its file."""
     file = tmp_path / "runs.law.json"
     save_chinchilla(FittedChinchilla.of(fit, ["'x' is left out."]), file)
@@ -42,7 +42,7 @@ def record_in(path: Path) -> dict[str, Any]:
     return record
 
 
-def test_a_law_comes_back_bit_for_bit(fit: Fit[Chinchilla], path: Path) -> None:
+def test_a_law_comes_back_bit_for_bit(fit: PointFit[Chinchilla], path: Path) -> None:
     """Constants, draws, ranges, statuses and sentences."""
     expected, actual = FittedChinchilla.of(fit, ["'x' is left out."]), load_chinchilla(path)
 
@@ -51,7 +51,7 @@ def test_a_law_comes_back_bit_for_bit(fit: Fit[Chinchilla], path: Path) -> None:
         assert np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other, field.name
 
 
-def test_a_law_that_came_back_predicts_what_the_fit_did(fit: Fit[Chinchilla], path: Path) -> None:
+def test_a_law_that_came_back_predicts_what_the_fit_did(fit: PointFit[Chinchilla], path: Path) -> None:
     """Losses with their intervals, inside the runs and far beyond, and the exponent's interval."""
     back = load_chinchilla(path)
     size, tokens = total(np.array([1e8, 7e9, 1e11])), np.array([2e9, 1.4e11, 2e12])

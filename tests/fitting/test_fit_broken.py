@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from scalewatch.errors import FitError
-from scalewatch.fitting.broken import BrokenFit, BrokenStatus, fit_broken
+from scalewatch.fitting.broken import BrokenFit, fit_broken
+from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.broken import Break, BrokenLaw, Scaling
 
 X = np.geomspace(1e6, 1e10, 20)
@@ -32,7 +33,7 @@ def test_a_break_is_recovered(cliff: BrokenFit) -> None:
 
     assert 1e8 == pytest.approx(found.place, rel=0.1)
     assert (0.02, 0.6) == (pytest.approx(cliff.law.exponent, abs=0.02), pytest.approx(found.change, abs=0.1))
-    assert (BrokenStatus.OK,) == cliff.status
+    assert (FitStatus.OK,) == cliff.statuses
     assert cliff.trusted
 
 
@@ -42,7 +43,7 @@ def test_a_u_is_recovered_and_not_extrapolated() -> None:
 
     assert Scaling.U_SHAPED is fit.scaling
     assert U.values(X) == pytest.approx(fit.law.values(X), rel=0.03)
-    assert BrokenStatus.NOT_MONOTONE in fit.status
+    assert FitStatus.NOT_MONOTONE in fit.statuses
     assert not fit.trusted
 
 
@@ -67,7 +68,7 @@ def test_two_breaks_are_recovered() -> None:
 def test_a_break_that_is_not_there_is_called_not_needed() -> None:
     """On a plain power law the break buys nothing, at either of two seeds."""
     for seed in range(2):
-        assert BrokenStatus.BREAK_NOT_NEEDED in fit_broken(X, noisy(PLAIN, seed=seed)).status
+        assert FitStatus.BREAK_NOT_NEEDED in fit_broken(X, noisy(PLAIN, seed=seed)).statuses
 
 
 def test_a_break_without_points_past_it_is_not_trusted() -> None:
@@ -75,7 +76,7 @@ def test_a_break_without_points_past_it_is_not_trusted() -> None:
     x = np.append(np.geomspace(1e5, 9e7, 15), 1.3e8)
     fit = fit_broken(x, noisy(BrokenLaw(0.0, 2.0, 0.05, (Break(2.0, 1e8, 0.05),)), x, 0.003))
 
-    assert BrokenStatus.NO_POINT_PAST_BREAK in fit.status
+    assert FitStatus.NO_POINT_PAST_BREAK in fit.statuses
     assert not fit.trusted
     assert any("Do not plan" in note for note in fit.range_notes(2e8))
 
@@ -108,7 +109,7 @@ def test_few_points_are_said_to_be_few() -> None:
     """Eight points for six constants fit, and say so."""
     x = np.geomspace(1e6, 1e10, 8)
 
-    assert BrokenStatus.FEW_POINTS in fit_broken(x, noisy(CLIFF, x, 0.002)).status
+    assert FitStatus.FEW_POINTS in fit_broken(x, noisy(CLIFF, x, 0.002)).statuses
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_the_huber_refit_is_the_optimum_of_hoffmanns_objective(figure4: Table) -
     assert pytest.approx(0.51390, abs=1e-4) == fit.law.exponents[0]
     assert pytest.approx(17.9, abs=0.1) == float(fit.law.optimum(5.76e23).tokens_per_parameter)
     assert fit.status is FitStatus.OK
-    assert fit.starts_agreeing == fit.starts
+    assert fit.search.agreeing == fit.search.starts
 
 
 def test_least_absolute_deviations_give_the_published_constants(figure4: Table) -> None:

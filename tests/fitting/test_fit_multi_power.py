@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from scalewatch.errors import FitError
-from scalewatch.fitting.multi_power import MultiPowerStatus, fit_multi_power
+from scalewatch.fitting.multi_power import fit_multi_power
+from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.curve import Curve
 from scalewatch.laws.multi_power import MultiPowerLaw
 from scalewatch.run import Run
@@ -33,7 +34,7 @@ def test_the_fit_predicts_unseen_schedules(data_folder: Path, size: str, least_r
 
     assert r2 >= least_r2
     assert mae <= most_mae
-    assert (MultiPowerStatus.OK,) == fit.status
+    assert (FitStatus.OK,) == fit.statuses
 
 
 def test_without_the_ridge_the_fit_is_closer_and_predicts_worse(data_folder: Path) -> None:
@@ -68,14 +69,14 @@ def test_one_schedule_alone_is_said_to_be_one() -> None:
     """Gain and floor cannot be told apart by curves of one plan."""
     fit = fit_multi_power([made("cosine_24000", 0.001, seed) for seed in (0, 1)])
 
-    assert MultiPowerStatus.ONE_SCHEDULE in fit.status
+    assert FitStatus.ONE_SCHEDULE in fit.statuses
 
 
 def test_constant_rates_alone_say_nothing_of_a_drop() -> None:
     """No plan falls, so what a fall gains is unknown."""
     fit = fit_multi_power([made("constant_24000", 0.001)])
 
-    assert MultiPowerStatus.NO_DROP in fit.status
+    assert FitStatus.NO_DROP in fit.statuses
 
 
 def test_curves_of_two_models_do_not_pass_for_one() -> None:
@@ -84,7 +85,7 @@ def test_curves_of_two_models_do_not_pass_for_one() -> None:
     shifted = Curve(other.run, other.steps, 1.25 * other.loss)
     fit = fit_multi_power([made("cosine_24000", 0.001), made("constant_24000", 0.001), shifted])
 
-    assert MultiPowerStatus.MISFIT in fit.status
+    assert FitStatus.MISFIT in fit.statuses
 
 
 def test_curves_without_a_plan_are_left_out_and_named() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from scalewatch.fitting.average import average_laws
 from scalewatch.fitting.families import CHINCHILLA, COMPUTE, COMPUTE_NO_FLOOR
-from scalewatch.fitting.fit import fit_family
+from scalewatch.fitting.points import fit_family
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.size import total

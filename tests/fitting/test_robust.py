@@ -7,7 +7,7 @@ import pytest
 
 from scalewatch.fitting.chinchilla import fit_chinchilla
 from scalewatch.fitting.families import COMPUTE, COMPUTE_NO_FLOOR, FAMILIES, KAPLAN, AbstractFamily, read_points
-from scalewatch.fitting.fit import fit_family
+from scalewatch.fitting.points import fit_family
 from scalewatch.fitting.robust import minimise
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.size import total

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from scalewatch.journal import LAW, JournalWriter, observation_record
-from scalewatch.laws.law_file import law_record
 from scalewatch.logs import open_logs
 from scalewatch.observation import Observation
 from scalewatch.offline.replayed import ReplayedRun, Settings
@@ -30,7 +29,7 @@ def journal(folder: Path, law: object) -> Path:
 def test_a_replayed_journal_is_held_against_the_law_it_was_watched_by(tmp_path: Path) -> None:
     """The same prediction before the first step, and the same forecast, as with the law at hand."""
     law = fitted()
-    (log,) = open_logs([journal(tmp_path / "run", json.loads(json.dumps(law_record(law))))]).logs
+    (log,) = open_logs([journal(tmp_path / "run", json.loads(json.dumps(law.to_json())))]).logs
     run, given = ReplayedRun(log, Settings(), curve=True), ReplayedRun(log, Settings(law=law), curve=True)
 
     assert run.before is not None

@@ -96,7 +96,7 @@ def test_a_law_of_whole_curves_agrees_with_its_own_prediction() -> None:
     walked, annealed = schedule_features(rates, [law.memory_steps]).at([steps])
     run = Run("r", learning_rates=rates, parameters=int(size), tokens_per_step=int(batch))
 
-    expected = law.predict(run, float(walked[0]), float(annealed[0, 0])).end_loss
+    expected = law.predict_run(run, float(walked[0]), float(annealed[0, 0])).end_loss
     found = CurveLossModel(law, "law").loss(np.array([[np.log(size)]]), np.array([[np.log(steps * batch)]]))
 
     assert pytest.approx(expected, rel=1e-6) == found[0, 0]

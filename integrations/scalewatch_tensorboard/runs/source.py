@@ -15,7 +15,6 @@ from scalewatch.journal import LAW, observation_from, registered_in, run_from
 from scalewatch.journal import Record as JournalRecord
 from scalewatch.journal.stream import JournalStream
 from scalewatch.laws import CurveLaw
-from scalewatch.laws.law_file import law_from
 from scalewatch.logs.tensorboard.event_log import TensorBoardLog
 from scalewatch.logs.tensorboard.events_folder import event_files
 from scalewatch.observation import Observation
@@ -127,7 +126,7 @@ class JournalRows(AbstractSource):
             return
         law = record.get("law")
         try:
-            self.law = law_from(law if isinstance(law, dict) else {}, folder)
+            self.law = CurveLaw.from_json(law if isinstance(law, dict) else {}, folder)
         except LawFileError as fault:
             self._stream.notes.append(f"the law of the journal cannot be used: {fault}")
 

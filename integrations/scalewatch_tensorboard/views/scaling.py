@@ -18,7 +18,7 @@ from scalewatch.errors import ScalewatchError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scalewatch.fitting.fit import Fit
+    from scalewatch.fitting.points import PointFit
     from scalewatch.forecast.verdict import Verdict
     from scalewatch.laws import Curve, CurveLaw
     from scalewatch.laws.chinchilla import Chinchilla
@@ -98,7 +98,7 @@ class LawSource(NamedTuple):
     notes: tuple[str, ...]
     curve_law: CurveLaw | None = None
     curves: Sequence[Curve] = ()
-    fit: Fit[Chinchilla] | None = None
+    fit: PointFit[Chinchilla] | None = None
 
 
 @final
@@ -249,7 +249,7 @@ def _fitted_or_why(ladder: list[LadderRun]) -> LawSource | str:
         return str(fault) or type(fault).__name__
 
 
-def _points(ladder: list[LadderRun]) -> Fit[Chinchilla] | None:
+def _points(ladder: list[LadderRun]) -> PointFit[Chinchilla] | None:
     from scalewatch.fitting.chinchilla import fit_chinchilla
 
     size = np.array([float(each.run.parameters or 0) for each in ladder])

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 from scalewatch.errors import JournalError, LawFileError, LogError
 from scalewatch.journal import LAW, JournalTail, observation_from, read_journal
-from scalewatch.laws.law_file import law_from
+from scalewatch.laws import CurveLaw
 from scalewatch.logs.lines import head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.observation import Observation
@@ -60,7 +60,7 @@ class JournalLog(AbstractLog):
             return
         law = record.get("law")
         try:
-            self.law = law_from(law if isinstance(law, dict) else {}, self.path)
+            self.law = CurveLaw.from_json(law if isinstance(law, dict) else {}, self.path)
         except LawFileError as fault:
             self.note(f"the law that it was watched by cannot be used: {fault}")
 

@@ -13,30 +13,33 @@ Source: Hoffmann et al. (2022), section 3.3; Besiroglu et al. (2024), section 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Literal, TypeVar, final
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalewatch.errors import ConfigError, FitError
+from scalewatch.errors import ConfigError, FitError, LawFileError
 from scalewatch.fitting.bootstrap import bootstrap as draw_bootstrap
 from scalewatch.fitting.bootstrap import group_labels
 from scalewatch.fitting.checks import judge_constants, judge_points, judge_residuals
-from scalewatch.fitting.families import AbstractFamily, Points, Prepared, read_points
+from scalewatch.fitting.families import FAMILIES, AbstractFamily, Points, Prepared, read_points
 from scalewatch.fitting.mixed_units import unit_mismatch
 from scalewatch.fitting.prediction import EXTRAPOLATION_SHARE, Evidence, Prediction
 from scalewatch.fitting.quasi_posterior import quasi_posterior
+from scalewatch.fitting.result import Fit, LawT
 from scalewatch.fitting.robust import AbstractResidualModel, minimise, objective
 from scalewatch.fitting.status import FitStatus, outliers, worst
+from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import Parameters, SizeKind, count_for, positive
+from scalewatch.strict_json import choice, least_and_most, number
 
-__all__ = ["EXTRAPOLATION_SHARE", "Estimator", "Fit", "FittedLaw", "Prediction", "fit_family", "fit_points"]
+__all__ = ["EXTRAPOLATION_SHARE", "Estimator", "FittedLaw", "PointFit", "Search", "fit_family", "fit_points"]
 
 Floats = NDArray[np.float64]
-LawT = TypeVar("LawT")
 Estimator = Literal["huber", "lad"]
 
 #: Huber's threshold in log loss (Hoffmann et al. 2022, section 3.3).
@@ -51,7 +54,7 @@ LAD_BOOTSTRAP_DELTA = 2e-5
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedLaw:
+class FittedLaw(Law):
     """A law of some family with its constants found.
 
     Attributes:
@@ -59,11 +62,52 @@ class FittedLaw:
         sizes: least and most N fitted. tokens: least and most D fitted.
     """
 
+    KIND: ClassVar = "power_law"
+    SOURCE: ClassVar = Publication(
+        "Kaplan et al.", 2020, "arXiv 2001.08361", "equations 1.1 to 1.5"
+    )
+    RANGES: ClassVar = {}
+    MORE: ClassVar = ("family", "constants", "size_kind", "sizes", "tokens")
+    INVERSE: ClassVar = ("parameters", "tokens")
+
     family: AbstractFamily
     constants: dict[str, float]
     kind: SizeKind
     sizes: tuple[float, float]
     tokens: tuple[float, float]
+
+    @classmethod
+    def example(cls) -> FittedLaw:
+        """Return Kaplan's L(N, D) as published (table 2), as a fit would give it."""
+        constants = {"Nc": 6.4e13, "Dc": 1.8e13, "alpha_N": 0.076, "alpha_D": 0.103}
+        return cls(FAMILIES["kaplan"], constants, SizeKind.NON_EMBEDDING, (768.0, 1.5e9), (2.2e7, 2.3e10))
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """Size and tokens."""
+        return Quantity("parameters", f"{self.kind} parameters", *self.sizes), Quantity("tokens", "count", *self.tokens)
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return the loss [nats/token] at `parameters` and `tokens`."""
+        count, tokens = asked(inputs, "parameters", "tokens")
+        return self.loss(Parameters(count, self.kind), tokens)
+
+    def more_json(self) -> dict[str, Any]:
+        """Return the family, its constants, what N counts and what was fitted."""
+        spans = {"sizes": list(self.sizes), "tokens": list(self.tokens)}
+        return {"family": self.family.name, "constants": self.constants, "size_kind": self.kind.value, **spans}
+
+    @classmethod
+    def read_more(cls, record: dict[str, Any], source: Path) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        family = FAMILIES[choice(source, "family", record["family"], tuple(FAMILIES))]
+        given = record["constants"]
+        if not isinstance(given, dict) or set(given) != set(family.constants):
+            raise LawFileError(f"{source}: `constants` must hold {', '.join(family.constants)}.")
+        kind = SizeKind(choice(source, "size_kind", record["size_kind"], tuple(k.value for k in SizeKind)))
+        spans = {name: least_and_most(source, name, record[name]) for name in ("sizes", "tokens")}
+        constants = {name: number(source, name, given[name], 1e-300, 1e300) for name in family.constants}
+        return {"family": family, "constants": constants, "kind": kind, **spans}
 
     def loss(self, size: Parameters, tokens: ArrayLike) -> Floats:
         """Return the loss [nats/token].
@@ -78,53 +122,65 @@ class FittedLaw:
 
 
 @final
-@dataclass(frozen=True, eq=False)
-class Fit(Generic[LawT]):
-    """A fitted law with its errors.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a minimum was found.
 
     Attributes:
-        law: the law at its best constants. family: what was fitted. estimator: "huber" or "lad".
-        values: constant -> value.
-        objective: sum of Huber losses at 1e-3 of the log residuals, or of their absolute values.
-        standard_errors: constant -> standard error, of the bootstrap if there is one; inf if not determined.
+        estimator: "huber" or "lad". starts: how many there were. agreeing: how many ended at the best optimum.
+        second_objective: Huber objective of another optimum within 1 % of the best, None if there is none.
+    """
+
+    estimator: Estimator
+    starts: int
+    agreeing: int
+    second_objective: float | None
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solution:
+    """The family at the points, its free parameters at the best, and sets of them for what is not known."""
+
+    prepared: Prepared
+    theta: Floats
+    draws: Floats
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PointFit(Fit[LawT], Generic[LawT]):
+    """A law fitted to finished runs, with its errors.
+
+    The objective is the sum of Huber losses at 1e-3 of the log residuals, or of their absolute values; standard errors
+    are of the bootstrap if there is one.
+
+    Attributes:
+        family: what was fitted. values: constant -> value.
         covariance: of the constants in the order of `standard_errors`, shape (q, q).
         samples: constants of each bootstrap resample, shape (b, q), None without one.
         residuals: ln(observed) - ln(predicted) of each run, shape (n,). outliers: indices of those far off.
-        other_unit: indices of runs whose losses are a constant factor away from the others', as in another unit.
+        unit_mismatch: indices of runs whose losses are a constant factor away from the others', as in another unit.
         scale: standard deviation of a residual, outliers aside.
-        status: the worst that is to be said. statuses: all of it. notes: sentences with numbers.
-        starts_agreeing: how many of `starts` ended at the best optimum.
-        second_objective: Huber objective of another optimum within 1 % of the best, None if there is none.
-        points: the runs, as logarithms.
+        search: how the optimum was found. points: the runs, as logarithms.
     """
 
-    law: LawT
     family: AbstractFamily
-    estimator: Estimator
-    objective: float
     values: dict[str, float]
-    standard_errors: dict[str, float]
     covariance: Floats
     samples: Floats | None
     residuals: Floats
     outliers: NDArray[np.int64]
     unit_mismatch: NDArray[np.int64]
     scale: float
-    status: FitStatus
-    statuses: tuple[FitStatus, ...]
-    notes: tuple[str, ...]
-    starts: int
-    starts_agreeing: int
-    second_objective: float | None
+    search: Search
     points: Points
-    _prepared: Prepared
-    _theta: Floats
-    _theta_draws: Floats
+    _solution: _Solution
 
     @cached_property
     def draws(self) -> Floats:
         """Sets of constants that stand for what is not known, shape (b, q): the resamples, or a normal's."""
-        return self._prepared.constants(self._theta_draws)
+        return self._solution.prepared.constants(self._solution.draws)
 
     def interval(self, name: str, level: float = 0.8) -> tuple[float, float]:
         """Return the interval of a constant from its bootstrap, or its normal approximation; not usable: -inf, inf.
@@ -165,8 +221,9 @@ class Fit(Generic[LawT]):
         seen = positive("tokens", tokens, "tokens, count")
         shape = np.broadcast_shapes(np.shape(count), np.shape(seen))
         x, y = (np.broadcast_to(np.log(v), shape).ravel() for v in (count, seen))
-        form = self._prepared.form(x, y)
-        middle, sets = form.evaluate(self._theta[None, :])[0][0], form.evaluate(self._theta_draws)[0]
+        solution = self._solution
+        form = solution.prepared.form(x, y)
+        middle, sets = form.evaluate(solution.theta[None, :])[0][0], form.evaluate(solution.draws)[0]
         return self._evidence.predict(middle, sets, np.log(6.0) + x + y, level, shape, extrapolation_share)
 
     @property
@@ -178,7 +235,7 @@ class Fit(Generic[LawT]):
 
     @property
     def _evidence(self) -> Evidence:
-        freedom = float(max(len(self.residuals) - self._theta.shape[0], 1))
+        freedom = float(max(len(self.residuals) - self._solution.theta.shape[0], 1))
         most = float(np.exp(self.points.log_flops.max()))
         return Evidence(self.status, self.notes, self.scale, freedom, self.fall_per_efold, most)
 
@@ -193,7 +250,7 @@ def fit_family(
     bootstrap: int = 0,
     seed: int = 0,
     groups: ArrayLike | Sequence[object] | None = None,
-) -> Fit[FittedLaw]:
+) -> PointFit[FittedLaw]:
     """Fit a law of `family` to finished runs.
 
     Args:
@@ -231,7 +288,7 @@ def fit_points(
     seed: int = 0,
     groups: ArrayLike | Sequence[object] | None = None,
     names: Sequence[str] | None = None,
-) -> Fit[LawT]:
+) -> PointFit[LawT]:
     """Fit as `fit_family` does, with the law that `build` makes of the constants; `names` of the runs go into notes."""
     if estimator not in ("huber", "lad"):
         raise FitError(f"`estimator` must be 'huber' or 'lad' (got {estimator!r:.80}).")
@@ -255,11 +312,11 @@ def fit_points(
     judged += judge_residuals(residuals, points, labels, unit, names) + found.judged
     judged += judge_constants(family, form, theta, values, errors, float(np.exp(points.log_loss.min())))
     status, far = worst([s for s, _ in judged]), outliers(residuals)
-    return Fit(
+    return PointFit(
         law=build(family, values, points),
         family=family,
-        estimator=estimator,
         objective=found.objective,
+        runs=len(points),
         values=values,
         standard_errors=errors if status.usable else dict.fromkeys(errors, math.inf),
         covariance=covariance,
@@ -268,16 +325,11 @@ def fit_points(
         outliers=far,
         unit_mismatch=np.zeros(0, dtype=np.int64) if unit is None else unit.rows,
         scale=_scale(np.delete(residuals, far), len(theta)),
-        status=status,
         statuses=tuple(dict.fromkeys(s for s, _ in judged)) or (FitStatus.OK,),
         notes=tuple(note for _, note in judged),
-        starts=found.starts,
-        starts_agreeing=found.agreeing,
-        second_objective=found.second,
+        search=Search(estimator, found.starts, found.agreeing, found.second),
         points=points,
-        _prepared=prepared,
-        _theta=theta,
-        _theta_draws=draws,
+        _solution=_Solution(prepared, theta, draws),
     )
 
 
