@@ -36,6 +36,7 @@ MAX_NOTES = 10_000
 READERS = {
     "annealing_curve_law": "a law of whole curves: `load_law`, or the option --law of `scalewatch replay`, reads it",
     "chinchilla_law": "a law of final losses: `load_chinchilla` reads it; a monitor needs a law of whole curves",
+    "fit": "a law of another family: `scalewatch.laws.read_law` reads it; a monitor needs a law of whole curves",
 }
 
 

@@ -36,7 +36,19 @@ if TYPE_CHECKING:
         KaplanFrontier as KaplanFrontier,
         porian_allocation as porian_allocation,
     )
+    from scalewatch.fitting.repeated_data import fit_repeated_data as fit_repeated_data
     from scalewatch.fitting.status import FitStatus as FitStatus
+    from scalewatch.fitting.table import (
+        LAW_FAMILIES as LAW_FAMILIES,
+        LAWS as LAWS,
+        FitOptions as FitOptions,
+        LawFamily as LawFamily,
+        fit as fit,
+        read_law as read_law,
+        save_fit as save_fit,
+    )
+    from scalewatch.fitting.averaged_law import AveragedLaw as AveragedLaw
+    from scalewatch.fitting.transfer import fit_transfer as fit_transfer
 
 #: Module of this package -> the names that are imported from it on first use.
 _LAZY = {
@@ -55,6 +67,10 @@ _LAZY = {
     "multi_power": "MultiPowerFit fit_multi_power",
     "reconcile": "KaplanFrontier PORIAN_STEPS porian_allocation",
     "status": "FitStatus",
+    "averaged_law": "AveragedLaw",
+    "repeated_data": "fit_repeated_data",
+    "table": "FitOptions LAWS LAW_FAMILIES LawFamily fit read_law save_fit",
+    "transfer": "fit_transfer",
 }
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, _LAZY)

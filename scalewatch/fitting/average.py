@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import FitError
+from scalewatch.fitting.averaged_law import AveragedLaw
 from scalewatch.fitting.bootstrap import group_labels
 from scalewatch.fitting.families import FAMILIES, AbstractFamily, Points, read_points
 from scalewatch.fitting.model_error import (
@@ -41,6 +42,7 @@ from scalewatch.fitting.model_error import (
 )
 from scalewatch.fitting.points import Estimator, FittedLaw, PointFit, fit_family
 from scalewatch.fitting.prediction import Prediction, tail_of
+from scalewatch.fitting.result import Fit
 from scalewatch.fitting.status import FitStatus, worst
 from scalewatch.laws.size import Parameters, count_for, positive
 
@@ -93,22 +95,19 @@ class LawScore:
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
-class LawAverage:
-    """A weighted average of fitted laws.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LawAverage(Fit[AveragedLaw]):
+    """A weighted average of fitted laws; its objective is `k`, its status the worst of the laws with weight.
 
     Attributes:
         scores: every law that was tried. k: factor on the variance of its errors, from held-out points.
         freedom: degrees of freedom of its interval. prior: what was expected before.
-        status: the worst of the laws with weight, or what left none. notes: a sentence each.
     """
 
     scores: tuple[LawScore, ...]
     k: float
     freedom: float
     prior: ModelError
-    status: FitStatus
-    notes: tuple[str, ...]
     _tried: tuple[_Tried, ...]
 
     def predict(self, size: Parameters, tokens: ArrayLike, level: float = 0.8) -> Prediction:
@@ -229,7 +228,20 @@ def _judged(tried: tuple[_Tried, ...], prior: ModelError) -> LawAverage:
         for one, weight, (k, freedom) in zip(tried, weights, judged, strict=True)
     )
     k, freedom = prior.judge(_held(tried, weights))
-    return LawAverage(scores, k, freedom, prior, *_state(scores), tried)
+    heavy = [(score.fit, score.weight) for score in scores if score.fit is not None and score.weight > 0]
+    status, notes = _state(scores)
+    return LawAverage(
+        law=AveragedLaw(tuple(fit.law for fit, _ in heavy), tuple(weight for _, weight in heavy)),
+        objective=k,
+        runs=max(fit.runs for fit, _ in heavy),
+        statuses=(status,),
+        notes=notes,
+        scores=scores,
+        k=k,
+        freedom=freedom,
+        prior=prior,
+        _tried=tried,
+    )
 
 
 def _precision(fit: LawFit | None, k: float, prior: ModelError) -> float:

@@ -63,9 +63,7 @@ class FittedLaw(Law):
     """
 
     KIND: ClassVar = "power_law"
-    SOURCE: ClassVar = Publication(
-        "Kaplan et al.", 2020, "arXiv 2001.08361", "equations 1.1 to 1.5"
-    )
+    SOURCE: ClassVar = Publication("Kaplan et al.", 2020, "arXiv 2001.08361", "equations 1.1 to 1.5")
     RANGES: ClassVar = {}
     MORE: ClassVar = ("family", "constants", "size_kind", "sizes", "tokens")
     INVERSE: ClassVar = ("parameters", "tokens")

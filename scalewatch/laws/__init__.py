@@ -15,6 +15,7 @@ from scalewatch.laws.annealing import (
 from scalewatch.laws.blocks import LossBlocks as LossBlocks
 from scalewatch.laws.curve import Curve as Curve
 from scalewatch.laws.curve_law import CurveLaw as CurveLaw, RunPrior as RunPrior
+from scalewatch.laws.law import Law as Law, Publication as Publication, Quantity as Quantity
 from scalewatch.laws.law_file import load_law as load_law, save_law as save_law
 from scalewatch.lazy import lazy_names
 
@@ -49,7 +50,19 @@ if TYPE_CHECKING:
         KaplanFrontier as KaplanFrontier,
         porian_allocation as porian_allocation,
     )
+    from scalewatch.fitting.repeated_data import fit_repeated_data as fit_repeated_data
     from scalewatch.fitting.status import FitStatus as FitStatus
+    from scalewatch.fitting.table import (
+        LAW_FAMILIES as LAW_FAMILIES,
+        LAWS as LAWS,
+        FitOptions as FitOptions,
+        LawFamily as LawFamily,
+        fit as fit,
+        read_law as read_law,
+        save_fit as save_fit,
+    )
+    from scalewatch.fitting.averaged_law import AveragedLaw as AveragedLaw
+    from scalewatch.fitting.transfer import fit_transfer as fit_transfer
     from scalewatch.laws.annealing_law import AnnealingLaw as AnnealingLaw
     from scalewatch.laws.batch_and_step import (
         AdviceBand as AdviceBand,
@@ -104,7 +117,10 @@ if TYPE_CHECKING:
     )
     from scalewatch.laws.transfer import Transfer as Transfer
 
-_EAGER = "AnnealingState Curve CurveLaw RunPrior LossBlocks ScheduleFeatures load_law save_law schedule_features"
+_EAGER = (
+    "AnnealingState Curve CurveLaw Law LossBlocks Publication Quantity "
+    "RunPrior ScheduleFeatures load_law save_law schedule_features"
+)
 #: Module of this package -> the names that are imported from it on first use.
 _LAZY = {
     "annealing_law": "AnnealingLaw",
@@ -131,6 +147,7 @@ _FITTING = (
     "OptimumInterval PORIAN_STEPS Prediction average_laws compare_approaches fit_annealing fit_broken "
     "fit_chinchilla fit_curves fit_family fit_multi_power load_chinchilla optimum_interval "
     "PointFit porian_allocation save_chinchilla "
+    "AveragedLaw FitOptions LAWS LAW_FAMILIES LawFamily fit fit_repeated_data fit_transfer read_law save_fit"
 )
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, {**_LAZY, "scalewatch.fitting": _FITTING}, _EAGER)
