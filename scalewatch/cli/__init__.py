@@ -13,6 +13,8 @@ __all__ = ["COMMANDS", "main", "new_app"]
 COMMANDS = {
     "fit": "scalewatch.cli.fit",
     "approaches": "scalewatch.cli.approaches",
+    "emergence": "scalewatch.cli.emergence",
+    "collapse": "scalewatch.cli.collapse",
     "plan": "scalewatch.cli.plan",
     "replay": "scalewatch.cli.replay",
     "forecast": "scalewatch.cli.forecast",

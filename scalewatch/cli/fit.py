@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scalewatch.errors import FitError
+from scalewatch.errors import ConfigError, FitError
 
 __all__ = ["fit"]
 
@@ -22,6 +22,8 @@ def fit(
     chart: Annotated[
         str, typer.Option(help="What --out draws: auto, isoflop, isoloss, compute, residuals, ladder or collapse.")
     ] = "auto",
+    family: Annotated[str, typer.Option(help="What is fitted: auto, or a family of the list below.")] = "auto",
+    breaks: Annotated[int, typer.Option(help="Breaks of a broken law: 0, 1 or 2.")] = 1,
     target: Annotated[
         str | None, typer.Option(help="The run the ladder is for: 7B, or with its tokens 7B:140B.")
     ] = None,
@@ -40,11 +42,25 @@ def fit(
     holds a run against. A table of finished runs (parameters, tokens, loss) gives Chinchilla's law. The runs must
     share their recipe (data, tokenizer, optimizer, batch size) and differ in size.
 
+    Other families, with the columns of their table:
+
+    parameters, tokens, loss: `chinchilla`, `equal-exponents`, `kaplan`, `kaplan-with-floor`, `compute`,
+    `compute-no-floor`, and `averaged`, all of these by how well each predicts the larger runs from the smaller.
+
+    parameters, tokens, unique_tokens, loss: `repeated-data`, what repeated tokens are worth.
+
+    characters, parameters, effective_characters: `transfer`, what pre-training is worth in fine-tuning text.
+
+    x, y: `broken`, a metric with breaks over any scale. count: `zipf`, the exponent that rare features promise.
+
+    run, step, loss, learning_rate, or journals: `curves`, and of one model `annealing` and `multi-power`.
+
     Exit code 0: the law can be used; 1: it was written, but its runs do not carry it, and what is printed says why;
     2: nothing was fitted.
     """
     from rich.console import Console
 
+    from scalewatch.cli.fit_families import check_family, fit_one_family
     from scalewatch.cli.fit_runs import Drawing, Options, fit_runs
     from scalewatch.cli.fit_whole_curves import fit_whole_curves
     from scalewatch.cli.goal import goal_of
@@ -56,11 +72,20 @@ def fit(
     check_output("--output", output)
     options = Options.checked(estimator, bootstrap, keep_outliers)
     drawing = Drawing(out, chart, goal_of(target, outcome), dark)
+    check_family(family)
     console, reading = Console(), Reading.of(runs, column or [], where or [], bytes_per_token)
+    if family not in ("auto", "chinchilla", "curves"):
+        if drawing.out is not None or drawing.goal is not None or chart != "auto":
+            raise ConfigError("Charts and `--target` are of the families chinchilla and curves.")
+        if not fit_one_family(console, reading, family, output, options, breaks):
+            raise typer.Exit(1)
+        return
     curved = [has_curves(table, reading.overrides) for table in reading.tables]
-    if (curved and any(curved) != all(curved)) or (reading.folders and not all(curved)):
+    if family == "auto" and ((curved and any(curved) != all(curved)) or (reading.folders and not all(curved))):
         raise FitError("Some of these are whole curves and others finished runs: fit one kind at a time.")
-    curves = not reading.tables or any(curved)
+    curves = family == "curves" or (family == "auto" and (not reading.tables or any(curved)))
+    if family == "chinchilla" and reading.folders:
+        raise ConfigError(f"{reading.folders[0]} is no table: the family chinchilla is fitted to finished runs.")
     drawing.check(curves=curves)
     if curves:
         usable = fit_whole_curves(console, reading, output, drawing)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from scalewatch.offline.tables import Reading
 
-__all__ = ["fit_whole_curves"]
+__all__ = ["curves_of", "fit_whole_curves"]
 
 #: Normal deviate of `LEVEL`, both sides.
 NORMAL_80 = 1.2816
@@ -43,20 +43,8 @@ def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: 
     """
     from scalewatch.fitting import fit_curves
     from scalewatch.laws import save_law
-    from scalewatch.offline.curve_tables import curves_from_tables
 
-    curves, told, skipped = curves_from_tables(
-        reading.tables, reading.overrides, bytes_per_token=reading.bytes_per_token
-    )
-    if reading.folders or not reading.tables:
-        more, unread = _curves(find_journals(reading.folders))
-        curves, skipped = [*curves, *more], [*skipped, *unread]
-        told.append(f"Read: {how_many(len(more), 'journal')}.")
-    say(console, told, "dim")
-    curves, copies = _without_copies(_named_apart(curves))
-    say(console, [*_first(skipped), *copies, *_unfinished(curves)], "yellow")
-    if not curves:
-        raise FitError("There is no run to fit a law to. " + " ".join(skipped))
+    curves = curves_of(console, reading)
     law = fit_curves(curves)
     save_law(law, output)
     say(console, [*_first(law.left_out), _parts_left_out()], "yellow")
@@ -74,6 +62,36 @@ def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: 
         picture = curve_chart(drawing.chart, law, curves, goal=drawing.goal, dark=drawing.dark)
         drawing.save(console, picture)
     return law.usable
+
+
+def curves_of(console: Console, reading: Reading) -> list[Curve]:
+    """Return the curves of journals and tables, each once and by a name of its own, and say what was left out.
+
+    Raises:
+        FitError: if a table has no row a step, or there is no curve at all.
+    """
+    from scalewatch.offline.curve_tables import curves_from_tables, missing_of_curves
+
+    for table in reading.tables:
+        missing = missing_of_curves(table, reading.overrides)
+        if missing:
+            raise FitError(
+                f"{table.source}: whole curves need a row a step, with step, loss and learning_rate, and there is no "
+                f"column for {' and '.join(missing)}; say which: --column {missing[0]}=NAME."
+            )
+    curves, notes, skipped = curves_from_tables(
+        reading.tables, reading.overrides, bytes_per_token=reading.bytes_per_token
+    )
+    if reading.folders or not reading.tables:
+        more, unread = _curves(find_journals(reading.folders))
+        curves, skipped = [*curves, *more], [*skipped, *unread]
+        notes.append(f"Read: {how_many(len(more), 'journal')}.")
+    say(console, notes, "dim")
+    curves, copies = _without_copies(_named_apart(curves))
+    say(console, [*_first(skipped), *copies, *_unfinished(curves)], "yellow")
+    if not curves:
+        raise FitError("There is no run to fit a law to. " + " ".join(skipped))
+    return curves
 
 
 def _curves(journals: list[Path]) -> tuple[list[Curve], list[str]]:

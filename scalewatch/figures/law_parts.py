@@ -108,9 +108,7 @@ def used_curves(law: CurveLaw, curves: Sequence[Curve]) -> list[Curve]:
 
 def _apart(measured: Collapse) -> str:
     """How far sizes differ, in the middle of the run, where seeds and sizes can be told apart."""
-    deviation, noise = (
-        100 * float(np.interp(HALF_WAY, measured.progress, part)) for part in (measured.deviation, measured.noise_floor)
-    )
+    deviation, noise = (100 * part for part in measured.at(HALF_WAY))
     seeds = f"; seeds of one size by {noise:.2g} %" if np.isfinite(noise) else ""
     return f"Half-way through, the curves of {measured.sizes} sizes differ by {deviation:.2g} %{seeds}"
 
@@ -133,16 +131,14 @@ def collapse_of_curves(
         FitError: if they are of fewer than two sizes.
     """
     from scalewatch.charts import Frame, NormalisedCurve, collapse
-    from scalewatch.laws.collapse import CollapseRun, measure_collapse
+    from scalewatch.laws.collapse import CollapseRun, measure_collapse, progress_of
 
     runs, compute = [], []
     for curve in used_curves(law, curves):
         size = law.size_of(curve.run)
         if size is None:
             continue
-        _, steps, loss, _ = curve.blocks().arrays()
-        progress = np.append(steps / curve.steps[-1], 1.0) if steps[-1] < curve.steps[-1] else steps / steps[-1]
-        runs.append(CollapseRun(size, curve.run.name, progress, np.append(loss, loss[-1])[: len(progress)]))
+        runs.append(CollapseRun(size, curve.run.name, *progress_of(curve, float(curve.steps[-1]))))
         compute.append(size * (curve.run.tokens_per_step or 1.0) * float(curve.steps[-1]))
     told = floor if floor is not None else None if len(set(compute)) > 2 else 0.0
     measured = measure_collapse(runs, told, compute)

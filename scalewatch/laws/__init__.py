@@ -90,6 +90,8 @@ if TYPE_CHECKING:
     from scalewatch.laws.emergence import (
         EmergenceEvidence as EmergenceEvidence,
         EmergenceVerdict as EmergenceVerdict,
+        MetricJump as MetricJump,
+        ProxyStep as ProxyStep,
         answer_probability as answer_probability,
         edit_distance as edit_distance,
         exact_match as exact_match,
@@ -130,7 +132,8 @@ _LAZY = {
     "collapse": "Collapse CollapseRun FittedFloor fit_floor measure_collapse",
     "collapse_align": "Alignment CollapseDiagnosis CollapseRecipe CollapseVerdict diagnose_collapse early_align",
     "emergence": (
-        "EmergenceEvidence EmergenceVerdict answer_probability edit_distance exact_match judge_emergence resolution"
+        "EmergenceEvidence EmergenceVerdict MetricJump ProxyStep "
+        "answer_probability edit_distance exact_match judge_emergence resolution"
     ),
     "inference": "InferenceOptimum inference_optimum",
     "kaplan": "Kaplan KaplanAllocation",

@@ -27,8 +27,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import FitError
+from scalewatch.laws.curve import Curve
 
-__all__ = ["Collapse", "CollapseRun", "FittedFloor", "fit_floor", "measure_collapse"]
+__all__ = ["Collapse", "CollapseRun", "FittedFloor", "fit_floor", "measure_collapse", "progress_of"]
 
 Floats = NDArray[np.float64]
 
@@ -101,6 +102,18 @@ class CollapseRun:
             raise FitError(f"The floor {floor:g} must lie below the final loss {self.final_loss:g} of every run.")
         above = np.interp(np.asarray(progress, dtype=np.float64), self.progress, self.loss) - floor
         return np.asarray(above / (self.final_loss - floor))
+
+
+def progress_of(curve: Curve, total_steps: float) -> tuple[Floats, Floats]:
+    """Return the progress and the loss [nats/token] of a curve's blocks, shape (n,), and of its end.
+
+    Args:
+        curve: of a run. total_steps: at which its progress is 1.
+    """
+    _, steps, loss, _ = curve.blocks().arrays()
+    if steps[-1] < curve.steps[-1]:
+        steps, loss = np.append(steps, curve.steps[-1]), np.append(loss, loss[-1])
+    return steps / total_steps, loss
 
 
 @final
@@ -207,6 +220,13 @@ class Collapse:
     runs: int
     duplicates: int
     notes: tuple[str, ...]
+
+    def at(self, progress: float) -> tuple[float, float]:
+        """Return Delta and sigma at `progress`."""
+        return (
+            float(np.interp(progress, self.progress, self.deviation)),
+            float(np.interp(progress, self.progress, self.noise_floor)),
+        )
 
     def ratio_at(self, progress: float) -> float:
         """Return Delta / sigma at `progress`; below 1 is supercollapse."""

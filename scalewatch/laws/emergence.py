@@ -32,6 +32,8 @@ from scalewatch.laws.size import positive
 __all__ = [
     "EmergenceEvidence",
     "EmergenceVerdict",
+    "MetricJump",
+    "ProxyStep",
     "answer_probability",
     "edit_distance",
     "exact_match",
@@ -130,30 +132,53 @@ class EmergenceVerdict(StrEnum):
 
 @final
 @dataclass(frozen=True, slots=True)
+class MetricJump:
+    """The narrowest range of scale with half of the metric's rise.
+
+    Attributes:
+        start, end: of the range, in the unit of the scale.
+        gain, gain_sd: of the metric over it, and its standard error from the test's size and the proxy's scatter,
+            accuracy.
+        sharpness: that gain over an average one, per e-fold of scale; 1 is no jump at all.
+    """
+
+    start: float
+    end: float
+    gain: float
+    gain_sd: float
+    sharpness: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ProxyStep:
+    """What the proxy does where the metric jumps.
+
+    Attributes:
+        step, step_sd: largest step of ln(proxy loss) within, beyond its smooth part; negative is better.
+        smooth_jump: gain of the metric that the smooth part of the proxy alone brings, accuracy.
+    """
+
+    step: float
+    step_sd: float
+    smooth_jump: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class EmergenceEvidence:
     """The verdict, and what it rests on.
 
     Attributes:
-        verdict: a sentence of advice. jump_from, jump_to: narrowest range of scale with half of the metric's rise.
-        jump, jump_sd: gain of the metric over it, and its standard error from the test's size and the proxy's
-            scatter, accuracy.
-        sharpness: that gain over an average one, per e-fold of scale; 1 is no jump at all.
-        proxy_step, proxy_step_sd: largest step of ln(proxy loss) within, beyond its smooth part; negative is better.
-        smooth_jump: gain of the metric that the smooth part of the proxy alone brings, accuracy.
+        verdict: a sentence of advice. jump: of the metric. proxy: where it jumps.
         answer_tokens: K that maps proxy to metric best. resolution: least accuracy the test can show.
         unresolved: models whose expected accuracy lies below it, so their zeros say nothing.
         notes: what the verdict assumes, a sentence each.
     """
 
     verdict: EmergenceVerdict
-    jump_from: float
-    jump_to: float
-    jump: float
-    jump_sd: float
-    sharpness: float
-    proxy_step: float
-    proxy_step_sd: float
-    smooth_jump: float
+    jump: MetricJump
+    proxy: ProxyStep
     answer_tokens: float
     resolution: float
     unresolved: int
@@ -162,7 +187,7 @@ class EmergenceEvidence:
     @property
     def explained(self) -> float:
         """Part of the jump that the smooth part of the proxy brings, dimensionless; nan where there is none."""
-        return self.smooth_jump / self.jump if self.jump > 0 else math.nan
+        return self.proxy.smooth_jump / self.jump.gain if self.jump.gain > 0 else math.nan
 
 
 def judge_emergence(
@@ -202,14 +227,8 @@ def judge_emergence(
     unresolved = int(np.count_nonzero(expected - chance < step))
     return EmergenceEvidence(
         verdict=_verdict(jump, jump_sd, sharpness, proxy_step, proxy_sd, smooth_jump),
-        jump_from=float(x[first]),
-        jump_to=float(x[last]),
-        jump=jump,
-        jump_sd=jump_sd,
-        sharpness=sharpness,
-        proxy_step=proxy_step,
-        proxy_step_sd=proxy_sd,
-        smooth_jump=smooth_jump,
+        jump=MetricJump(float(x[first]), float(x[last]), jump, jump_sd, sharpness),
+        proxy=ProxyStep(proxy_step, proxy_sd, smooth_jump),
         answer_tokens=length,
         resolution=step,
         unresolved=unresolved,
@@ -337,15 +356,15 @@ def _probability(value: ArrayLike) -> Floats:
 
 
 def _notes(unresolved: int, step: float, length: float, given: float, models: int) -> tuple[str, ...]:
-    told = []
+    notes = []
     if unresolved:
-        told.append(
+        notes.append(
             f"{unresolved} of {models} models are expected below the test's resolution of {step:.2g}: their zeros say "
             "nothing about when the ability began; add items, or read their proxy."
         )
     if abs(math.log(length / given)) > math.log(1.5):
-        told.append(
+        notes.append(
             f"The metric follows the proxy as an answer of {length:.1f} tokens would, not {given:.1f}: tokens of an "
             "answer are not independent, or another text is scored."
         )
-    return tuple(told)
+    return tuple(notes)

@@ -14,7 +14,7 @@ from scalewatch.offline.finished_runs import how_many, nats_per_token
 from scalewatch.offline.tables import Table, named_columns
 from scalewatch.run import MAX_PLANNED_STEPS, Run
 
-__all__ = ["curves_from_tables", "has_curves"]
+__all__ = ["curves_from_tables", "has_curves", "missing_of_curves"]
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +26,13 @@ _ROLES = ("run", "step", "loss", "learning_rate", "parameters", "non_embedding_p
 
 def has_curves(table: Table, overrides: dict[str, str]) -> bool:
     """Return whether a table has a row a step, with a learning rate."""
-    return {"step", "loss", "learning_rate"} <= set(named_columns(table, overrides))
+    return not missing_of_curves(table, overrides)
+
+
+def missing_of_curves(table: Table, overrides: dict[str, str]) -> list[str]:
+    """Return which of the columns that a whole curve needs a table has not."""
+    roles = named_columns(table, overrides)
+    return [role for role in ("step", "loss", "learning_rate") if role not in roles]
 
 
 def curves_from_tables(

@@ -71,8 +71,8 @@ def test_the_evidence_says_where_and_how_much() -> None:
     """A step of the proxy of ln(.35), within the range named, and an explained share below a half."""
     found = ladder("model", 0)
 
-    assert np.log(0.35) == pytest.approx(found.proxy_step, abs=3 * found.proxy_step_sd)
-    assert found.jump_from < 1e22 < found.jump_to
+    assert np.log(0.35) == pytest.approx(found.proxy.step, abs=3 * found.proxy.step_sd)
+    assert found.jump.start < 1e22 < found.jump.end
     assert found.explained < 0.5
     assert TOKENS == pytest.approx(found.answer_tokens, rel=0.1)
 
@@ -113,8 +113,8 @@ def test_order_and_unit_of_the_scale_do_not_matter() -> None:
     one = judge_emergence(scale, accuracy, loss, items=500, answer_tokens=10)
     other = judge_emergence(scale[mixed] / 8.64e19, accuracy[mixed], loss[mixed], items=500, answer_tokens=10)
 
-    assert (one.verdict, one.jump) == (other.verdict, pytest.approx(other.jump))
-    assert one.sharpness == pytest.approx(other.sharpness)
+    assert (one.verdict, one.jump.gain) == (other.verdict, pytest.approx(other.jump.gain))
+    assert one.jump.sharpness == pytest.approx(other.jump.sharpness)
 
 
 @given(st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.floats(1, 100))

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from scalewatch.journal import LAW, JournalWriter, observation_record
 from scalewatch.laws import CurveLaw
-from scalewatch.laws.law_file import law_record, save_law
+from scalewatch.laws.law_file import save_law
 from scalewatch.logs.tensorboard.tfrecord_checksum import masked_crc32c, masked_crc32c_of
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -46,7 +46,7 @@ def journal_log(
     """A run as the callback leaves it: its plan, the law it was watched by, and each step."""
     writer = JournalWriter(folder, run)
     if law is not None:
-        writer.append_through({"type": LAW, "law": law_record(law)})
+        writer.append_through({"type": LAW, "law": law.to_json()})
     norms = 1.0 + 0.1 * np.random.default_rng(1).standard_normal(len(losses))
     for place, loss in enumerate(losses.tolist()):
         step = place + 1

@@ -1,0 +1,115 @@
+"""`scalewatch collapse`: do runs of several sizes follow one curve, and which run leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scalewatch.laws import Curve
+
+__all__ = ["collapse"]
+
+#: Part of its plan that a run may lack and still count as finished.
+UNFINISHED = 0.02
+#: Progress at which deviations are shown.
+SHOWN = (0.2, 0.5, 0.8)
+
+
+def collapse(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that hold journals, or tables: .csv, .tsv, .parquet.", show_default=False),
+    ],
+    floor: Annotated[float | None, typer.Option(help="Loss of endless compute [nats/token]; else fitted.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss. Repeat.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
+    bytes_per_token: Annotated[float | None, typer.Option(help="Turns bits per byte into nats per token.")] = None,
+) -> None:
+    """Say how well runs of several sizes fall on one curve once loss and progress are normalised, and who leaves it.
+
+    Rows are steps of runs: `step`, `loss`, `learning_rate`, `parameters`, and `run` if a table holds several. Finished
+    runs are compared with each other; a run that has not ended (its journal says how long it is planned) is held
+    against the largest finished one below it.
+
+    Exit code 0: no run has left the curve of its siblings; 1: one has; 2: nothing could be compared.
+    """
+    from rich.console import Console
+
+    from scalewatch.cli.fit_runs import say
+    from scalewatch.cli.fit_whole_curves import curves_of
+    from scalewatch.errors import ConfigError, FitError
+    from scalewatch.laws.collapse import CollapseRun, measure_collapse, progress_of
+    from scalewatch.offline.finished_runs import how_many
+    from scalewatch.offline.tables import Reading
+
+    if floor is not None and not 0 <= floor < 1e6:
+        raise ConfigError(f"`--floor` must be a loss of 0 or more (got {floor:g}).")
+    console = Console()
+    curves = curves_of(console, Reading.of(runs, column or [], where or [], bytes_per_token))
+    sized = [curve for curve in curves if curve.run.parameters or curve.run.non_embedding_parameters]
+    if len(sized) < len(curves):
+        say(
+            console,
+            [f"Left out: {how_many(len(curves) - len(sized), 'run')} without a size (`parameters`)."],
+            "yellow",
+        )
+    finished = [curve for curve in sized if _progress(curve) >= 1 - UNFINISHED]
+    if len({_size(curve) for curve in finished}) < 2 and len(sized) == len(finished):
+        raise FitError(f"Collapse compares sizes: {how_many(len(finished), 'finished run')} of one size or none.")
+    if len({_size(curve) for curve in finished}) >= 2:
+        made = [CollapseRun(_size(c), c.run.name, *progress_of(c, float(c.steps[-1]))) for c in finished]
+        compute = [_size(c) * (c.run.tokens_per_step or 1.0) * float(c.steps[-1]) for c in finished]
+        given = floor if floor is not None or len(set(compute)) > 2 else 0.0
+        measured = measure_collapse(made, given, compute)
+        lines = [f"{measured.runs} finished runs of {measured.sizes} sizes, L0 = {measured.floor:.4g} nats/token."]
+        for at in SHOWN:
+            deviation, noise = measured.at(at)
+            seeds = "" if noise != noise else f"; seeds of one size {noise:.2%}"
+            lines.append(f"At {at:.0%} of the run their curves differ by {deviation:.2%}{seeds}.")
+        say(console, lines, "")
+        say(console, measured.notes, "yellow")
+    left = [_held(console, curve, finished) for curve in sized if curve not in finished]
+    if any(left):
+        raise typer.Exit(1)
+
+
+def _held(console: Console, curve: Curve, finished: Sequence[Curve]) -> bool:
+    """Hold an unfinished run against the largest finished one that is no larger; whether it has left the curve."""
+    from scalewatch.cli.fit_runs import say
+    from scalewatch.errors import FitError
+    from scalewatch.laws import CollapseVerdict, diagnose_collapse
+    from scalewatch.laws.collapse import progress_of
+
+    name = f"'{curve.run.name:.60}' ({_progress(curve):.0%} done)"
+    below = [other for other in finished if _size(other) <= _size(curve)] or list(finished)
+    if not below:
+        say(console, [f"{name}: there is no finished run to hold it against."], "yellow")
+        return False
+    reference = max(below, key=_size)
+    own = progress_of(curve, float(curve.run.total_steps or curve.steps[-1]))
+    other = progress_of(reference, float(reference.steps[-1]))
+    try:
+        found = diagnose_collapse(*own, *other)
+    except FitError as fault:
+        say(console, [f"{name}: {fault}"], "yellow")
+        return False
+    gone = found.verdict in (CollapseVerdict.ABOVE, CollapseVerdict.BELOW)
+    since = "" if found.begins_at is None else f" From {found.begins_at:.0%} on it lies {found.size:+.1%} off."
+    lines = [f"{name} against '{reference.run.name:.60}': {found.verdict}{since}"]
+    say(console, lines, "bold red" if gone else "green")
+    say(console, found.notes, "dim")
+    return gone
+
+
+def _progress(curve: Curve) -> float:
+    return float(curve.steps[-1]) / float(curve.run.total_steps or curve.steps[-1])
+
+
+def _size(curve: Curve) -> float:
+    return float(curve.run.parameters or curve.run.non_embedding_parameters or 0.0)
