@@ -4,6 +4,7 @@
 #   TORCH_ARGS=...       more options for the pip call that installs PyTorch, such as another index
 #   DEMO_ARGS=--quick    options for the demo
 #   PYTEST_ARGS=-x       options for pytest
+#   MUTATE_ARGS=...      options for the mutations, such as `detect --only spike`
 #   TEST_WORKERS=1       processes that `make test` runs in; as many as there are cores, four at most, if nothing is said
 
 PYTHON ?= python3
@@ -11,6 +12,7 @@ VENV ?= .venv
 TORCH_ARGS ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+MUTATE_ARGS ?=
 TEST_WORKERS ?= logical
 
 BIN := $(VENV)/bin
@@ -24,7 +26,7 @@ DEMO_READY := $(if $(wildcard $(DEV)),$(DEV),$(DEMO))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format picture bench soak clean distclean
+.PHONY: help venv demo test lint format picture bench mutate soak clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +53,9 @@ picture: $(DEV) ## docs/rooms.svg, from the imports
 
 bench: $(DEV) ## the benchmarks, with their tables
 	@set -e; for script in tests/benchmarks/[a-z]*.py; do printf '\n== %s\n' "$$script"; $(BIN)/python "$$script"; done
+
+mutate: $(DEV) ## list the numbers of detect/ and forecast/ that no test notices (an hour)
+	$(BIN)/python tests/mutate.py $(MUTATE_ARGS)
 
 soak: $(DEV) ## the long tests: millions of steps, flat memory
 	$(BIN)/python -m pytest tests -m soak --timeout 0 $(PYTEST_ARGS)

@@ -15,11 +15,11 @@ from scalewatch.advising.context import AdviceContext
 
 __all__ = ["about_budget"]
 
-#: Part of the run after which its size is no question any more.
+#: Part of the run after which its size is no question any more. By hand.
 EARLY = 0.1
 #: Run-to-run sd of a final loss, relative (seeds of public runs: 0.2 to 0.6 %): no price below it is told.
 SEED_SHARE = 0.006
-#: Factor outside the fitted sizes and tokens from which a law of others says nothing of this run.
+#: Factor outside the fitted sizes and tokens from which a law of others says nothing of this run. By hand.
 OUTSIDE = 10.0
 #: Tokens a parameter that people know (Hoffmann et al. 2022, table 3: about 20 at every budget).
 RULE = 20.0

@@ -20,11 +20,11 @@ __all__ = ["about_aims", "about_least_gain", "about_schedule", "percent"]
 
 #: Chance of reaching target or incumbent below which a run is stopped (Domhan et al. 2015).
 HOPELESS = 0.05
-#: Part of the run before which no forecast stops it.
+#: Part of the run before which no forecast stops it. By hand.
 EARLIEST_STOP = 0.2
-#: Chance from which another schedule is taken without a look at a longer one.
+#: Chance from which another schedule is taken without a look at a longer one. By hand.
 LIKELY = 0.5
-#: Part of the planned steps by which an extension is tried: more is another run.
+#: Part of the planned steps by which an extension is tried: more is another run. By hand.
 EXTENSION = 0.25
 #: Final rate over peak above which a schedule does not end (Hoffmann et al. 2022 end at 0.1), and rounding of it.
 ENDS_HIGH = 0.1 * 1.05

@@ -20,10 +20,11 @@ from scalewatch.kinds import HOLD_THE_LOSS, kind_name, kind_row
 
 __all__ = ["about_incident"]
 
-#: Steps before the incident to go back to, and the steps after which waiting has had its chance (PaLM; BLOOM).
+#: Steps before the incident to go back to (PaLM, Chowdhery et al. 2022, section 5.1), and the steps after which waiting
+#: has had its chance: BLOOM came back in 30 by itself.
 REWIND_STEPS = 100
 PATIENCE_STEPS = 300
-#: Spikes in one run, and rollbacks, from which on the cause is taken to be structural.
+#: Spikes in one run, and rollbacks, from which on the cause is taken to be structural. By hand.
 RECURRING_SPIKES = 3
 RECURRING_ROLLBACKS = 2
 #: What to do about a cause that is no matter of training.
@@ -32,7 +33,7 @@ REMEDIES = {
     "optimizer_state_lost": "Load the state of the optimizer with the weights, or warm the learning rate up again.",
     "fp16_overflow": "Train in bf16, or look at the loss scale.",
 }
-#: The cut of a rate that may be too high for this run: habit (by 20 %).
+#: The cut of a rate that may be too high for this run: habit (by 20 %). By hand.
 HABITUAL_CUT = 0.8
 
 

@@ -29,11 +29,11 @@ __all__ = ["Standing", "Stop", "chances_of_best", "runs_to_stop"]
 
 Floats = NDArray[np.float64]
 
-#: Chance that a stopped run would have been best, over the whole sweep.
+#: Chance that a stopped run would have been best, over the whole sweep. By hand.
 RISK = 0.02
 #: Part of the run before which no run is stopped (Choshen et al. 2024: the first tenth misleads, a third is enough).
 EARLIEST = 0.2
-#: Quantile levels that stand for the distribution of a final loss.
+#: Quantile levels that stand for the distribution of a final loss. By hand.
 LEVELS = np.linspace(0.005, 0.995, 199)
 
 

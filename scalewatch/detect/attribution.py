@@ -32,29 +32,31 @@ from scalewatch.kinds import kind_row
 
 __all__ = ["CauseAttribution", "odd_rank"]
 
-#: Learning rate above its plan that is no rounding, and that is beyond doubt [ratio].
+#: Learning rate above its plan that is no rounding, and that is beyond doubt [ratio]. By hand.
 ABOVE_PLAN, FAR_ABOVE_PLAN = 1.05, 1.5
 #: Steps after a jump of the rate above all it was, and after a resume, in which it is to blame [steps]; at least so
-#: many rows. Adam without its second moment takes steps of full size for some 1/(1 - beta2) of them: 20 at .95.
+#: many rows. Adam without its second moment takes steps of full size for some 1/(1 - beta2) of them: 20 at .95
+#: (Kingma and Ba 2015, arXiv 1412.6980, section 3). The rest by hand; `EXPECT_STEPS` of schedule.py is the first.
 JUMP_STEPS, RESUME_STEPS, LEAST_ROWS = 512, 100, 8
-#: Loss that is the one from before the resume [ratio].
+#: Loss that is the one from before the resume [ratio]: by hand, a few times the scatter of a row.
 SAME_LEVEL = 1.05
-#: Rows between a non-finite gradient and the incident, and the fewest of them [rows].
+#: Rows between a non-finite gradient and the incident, and the fewest of them [rows]: by hand.
 OVERFLOW_ROWS, OVERFLOWS = 64, 2
-#: Rows between the last high gradient norm and the incident [rows]: spikes follow within 8 steps (SCIENCE 7).
+#: Rows between the last high gradient norm and the incident [rows]: spikes follow 1 to 8 steps after
+#: (Wortsman et al. 2023, arXiv 2304.13013, abstract).
 LEAD_ROWS = 8
-#: High gradient norms, and steps, before the loss rises that are more than a hint [rows, steps].
+#: High gradient norms, and steps, before the loss rises that are more than a hint [rows, steps]: by hand.
 LEAD_HIGH, LEAD_LONG = 3, 3
-#: Steps between a precursor and the incident [steps]: eight samples of one that is measured every eighth step.
+#: Steps between a precursor and the incident [steps]: eight samples of one that is measured every eighth step. By hand.
 PRECURSOR_STEPS = 64
 #: Recent gradient norm over its slow mean, and scatter over its least, that are signs of instability [log units,
-#: ratio].
+#: ratio]: by hand, half of what a note on either asks for.
 GRAD_GROWN, NOISE_GROWN = math.log(1.4), 1.5
-#: Length of the warm-up, from the first step, within which its end is to blame [ratio].
+#: Length of the warm-up, from the first step, within which its end is to blame [ratio]: by hand.
 AFTER_WARM_UP = 2.0
 #: Rates above this are like nobody's: published transformers peak at 1e-5 to 6e-3 with Adam, at 2e-2 to 5e-2 with Muon.
 NOBODYS_RATE = 0.06
-#: One rank off by so many scaled median deviations, and by so much of the median; ranks to compare at least.
+#: One rank off by so many scaled median deviations, and by so much of the median; ranks to compare at least. By hand.
 RANK_SIGMAS, RANK_SHARE, RANKS = 10.0, 0.05, 3
 #: Scale of a normal distribution over its median absolute deviation.
 MAD = 1.4826

@@ -25,23 +25,25 @@ from scalewatch.detect.state import Stateful
 
 __all__ = ["UNKNOWN", "RobustBaseline", "nats"]
 
-#: Memory of the fast mean [rows]: a mean of eight has a third of the scatter of a row, and follows a descent.
+#: Memory of the fast mean [rows]: a mean of eight has a third of the scatter of a row, and follows a descent. By hand.
 FAST_ROWS = 8
-#: Rows before which the median of the last three may stand for it [rows].
+#: Rows before which the median of the last three may stand for it [rows]. By hand.
 SHORT_ROWS = 64
-#: Memory of the slow mean [rows], and the rows it counts for when it is taken anew from the fast mean.
+#: Memory of the slow mean [rows], and the rows it counts for when it is taken anew from the fast mean. By hand.
 SLOW_ROWS = 256
 ANEW_ROWS = 8
-#: Largest move that a row may ask for [scales] (SCIENCE 10 winsorises at 4, Huber at 1.5).
+#: Largest move that a row may ask for [scales]: by hand, between the 1.5 of Huber 1964 and a winsorising at 4.
 CLIP = 3.0
 #: Rows of an incident that the scale still learns from [rows]: a short one does not move an upper quartile, and
-#: leaving every high row out would make the noise of a wild run look small.
+#: leaving every high row out would make the noise of a wild run look small. By hand.
 FROZEN_ROWS = 8
 #: A loss that halves from one row to the next is a broken row, until so many running have said so [log units, rows].
+#: By hand.
 BROKEN, BROKEN_ROWS = -0.69, 8
-#: Rows up to which the median of the last five is kept [rows]: the time in which a slow mean of 256 settles.
+#: Rows up to which the median of the last five is kept [rows]: the time in which a slow mean of 256 settles. By hand.
 MIDDLE_ROWS = 512
-#: Part of the loss at the start, which is at most 20 nats (a vocabulary of 500 million), below which nothing matters.
+#: Part of the loss at the start, which is at most 20 nats (a vocabulary of 500 million), below which nothing matters:
+#: by hand, the least by which seeds move a final loss.
 LEAST_SHARE = 0.002
 MOST_START_NATS = 20.0
 #: Stands for a level that is not known yet [log units]: above every log of a float.

@@ -8,7 +8,7 @@ from scalewatch.detect.state import Stateful
 
 __all__ = ["Bins"]
 
-#: Most bins; when they are full, two become one [count]. So the last half of a run always has 16 or more.
+#: Most bins; when they are full, two become one [count]. So the last half of a run always has 16 or more. By hand.
 MOST = 64
 
 

@@ -21,13 +21,14 @@ from scalewatch.finding import Finding
 __all__ = ["AbstractBlockDetector", "Block", "Blocks", "middle"]
 
 #: Rows up to which blocks have so many rows, and the rows of all later ones [rows]: a log of 64 rows has 16 blocks.
+#: By hand.
 SIZES = ((64, 4), (512, 8))
 BLOCK_ROWS = 32
-#: Rows that a quantity must be in, of all rows of a block, to have a value there [share].
+#: Rows that a quantity must be in, of all rows of a block, to have a value there [share]. By hand.
 LEAST_SHARE = 0.5
-#: Rows closer than this have no time between them [s].
+#: Rows closer than this have no time between them [s]. By hand.
 LEAST_SECONDS = 1e-9
-#: Least second differences that a scatter is read off [count].
+#: Least second differences that a scatter is read off [count]. By hand.
 LEAST_BENDS = 6
 
 

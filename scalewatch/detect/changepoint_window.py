@@ -18,19 +18,20 @@ from scalewatch.detect.state import Stateful
 
 __all__ = ["ChangepointWindow"]
 
-#: Blocks before and after the one in which a shift may happen [blocks].
+#: Blocks before and after the one in which a shift may happen [blocks]. By hand.
 BEFORE, AFTER = 8, 4
-#: Bends of block means that the scale is read off, and the least of them [count].
+#: Bends of block means that the scale is read off, and the least of them [count]. By hand.
 BENDS, LEAST_BENDS = 64, 8
 #: Median of |normal deviate|.
 NORMAL_MEDIAN = 0.6745
 #: Least scale of one row [log units]: as in robust_scale.py.
 LEAST_SCALE = 5e-4
-#: Part of the shift that each block after must show for it to have stayed.
+#: Part of the shift that each block after must show for it to have stayed. By hand.
 STAYS = 0.5
 #: Blocks within which it has then happened [blocks]: half of it in the gap and a part of the next, so all of it in 3.
+#: By hand.
 WITHIN = 3
-#: Share of a block that an open incident may cover [share]: the middle half leaves these rows out.
+#: Share of a block that an open incident may cover [share]: the middle half leaves these rows out. By hand.
 MOST_HELD = 0.25
 #: Change of the learning rate that explains a shift [ratio], as in schedule.py.
 RATE_CHANGE = 1.1

@@ -8,8 +8,9 @@ has
 settled, the median of the last five rows is compared with the lowest such median instead: neither lags behind a falling
 loss. Noise that grows together with the loss does not excuse it: of the scale then and now, at least half counts.
 
-Why not raw CUSUM or Page-Hinkley: on a falling loss they alarm at the improvement (PEERS 1: 17 of 19 alarms). Why not
-block means: blocks of 64 cost 64 rows of delay.
+Why not raw CUSUM or Page-Hinkley: on a falling loss they alarm at the improvement (17 of
+19 alarms of trainscope 1.8.1 in 60,000 clean rows of a power law). Why not block means: blocks of 64 cost 64 rows of
+delay.
 """
 
 from __future__ import annotations
@@ -24,35 +25,37 @@ from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Divergence"]
 
-#: Rows before the rule may speak [rows].
+#: Rows before the rule may speak [rows]. By hand.
 ARM_ROWS = 8
 #: One-sided CUSUM: allowance, limit, largest step [slow scales]. With the slow mean known to 1/16 and a slow scale that
 #: is 1.09 scales, white noise alarms once in 4e5 rows (Siegmund 1985: (exp(2kb) - 2kb - 1) / 2k^2, b = h + 1.166).
 ALLOWANCE, LIMIT, CLIP = 0.4, 10.0, 3.0
-#: From here on [slow scales] a slow mean that rests on so many rows stays where it is.
+#: From here on [slow scales] a slow mean that rests on so many rows stays where it is. By hand.
 FREEZE, FREEZE_ROWS = 4.0, 128
 #: Memory of the slow mean [rows], as baseline.py has it.
 SLOW_ROWS = 256
-#: Memory of the mean rise [rows].
+#: Memory of the mean rise [rows]. By hand.
 MEAN_ROWS = 8
 #: Least mean rise that is worth waking someone [log units: 1 % of the loss]: laws and the order of data err by .5-2 %.
+#: By hand.
 PAGE_RISE = 0.01
 #: Short logs: median of five above the lowest by so many scales and so much [scales, log units]. A median of five
 #: scatters by .54 scales, so 3 scales are 4 sd of a difference of two; 1.5 % because the lowest is low by chance.
+#: By hand.
 SHORT_SIGMAS, SHORT_RISE = 3.0, 0.015
-#: Least part of the present scale that counts there.
+#: Least part of the present scale that counts there. By hand.
 SHORT_SHARE = 0.5
-#: Rise that a planned rise of the learning rate does not explain [log units].
+#: Rise that a planned rise of the learning rate does not explain [log units]. By hand.
 MUTED_RISE = 0.35
-#: Above the first row by so much for so many rows, while nothing is known yet [log units: 65 %, rows].
+#: Above the first row by so much for so many rows, while nothing is known yet [log units: 65 %, rows]. By hand.
 START_RISE, START_ROWS = 0.5, 2
 #: Critical above the first [log units: 28 %]; or above the second (see spike.py) when it has not come back after so
-#: many steps, and rows.
+#: many steps, and rows. By hand.
 CRITICAL_RISE, CRITICAL_STAY = 0.25, 0.03
 PATIENCE_STEPS, PATIENCE_ROWS = 300, 16
-#: So many times the patience, and where it stands is taken for its level: when critical, and when not.
+#: So many times the patience, and where it stands is taken for its level: when critical, and when not. By hand.
 GIVE_UP_CRITICAL, GIVE_UP = 8, 2
-#: Over when the mean rise is below this part of its peak.
+#: Over when the mean rise is below this part of its peak. By hand.
 BACK = 0.3
 
 

@@ -15,21 +15,23 @@ from scalewatch.finding import Finding, Kind, Severity
 __all__ = ["GradDrift"]
 
 #: Rows of one group [rows]: medians of 32 heavy-tailed norms scatter by a fiftieth, their mean over 128 by less.
+#: By hand.
 GROUP_ROWS = 128
 #: Growth over its lowest that is worth a note, where the learning rate is known and where not [log units: 2, 4 times].
+#: By hand.
 GROWN, GROWN_BLIND = math.log(2.0), math.log(4.0)
-#: Groups of 128 rows running in which it is above half of that [groups]: a jump is for the rule of jumps.
+#: Groups of 128 rows running in which it is above half of that [groups]: a jump is for the rule of jumps. By hand.
 STEADY_GROUPS = 4
 #: The norm grows as this power of the learning rate while that decays: with weight decay the norm of the weights
 #: settles where |g|/|w| = sqrt(2 decay / rate) (Defazio 2025, arXiv 2506.02285, section 2).
 RATE_POWER = 0.5
-#: Below this part of its level at which it is over [log units: 1.5 times].
+#: Below this part of its level at which it is over [log units: 1.5 times]. By hand.
 OVER = math.log(1.5)
-#: So near its lowest it has not begun to climb [log units: 5 %].
+#: So near its lowest it has not begun to climb [log units: 5 %]. By hand.
 CLOSE = 0.05
-#: Groups after which it is taken for its level [groups].
+#: Groups after which it is taken for its level [groups]. By hand.
 GIVE_UP_GROUPS = 64
-#: Rows before its lowest counts [rows]: in the first two groups it falls and rises by an order of magnitude.
+#: Rows before its lowest counts [rows]: in the first two groups it falls and rises by an order of magnitude. By hand.
 ARM_ROWS = 256
 
 

@@ -12,17 +12,17 @@ from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["GradNorm"]
 
-#: Rows before the rule may speak [rows]: the norm falls by orders of magnitude in the first hundred.
+#: Rows before the rule may speak [rows]: the norm falls by orders of magnitude in the first hundred. By hand.
 ARM_ROWS = 64
-#: A row so far above the level [scales] and by such a factor [log units: 3 times] is worth a note.
+#: A row so far above the level [scales] and by such a factor [log units: 3 times] is worth a note: by hand.
 NOTE_SIGMAS = 10.0
 NOTE_EXCESS = 1.1
 #: A row so far above the level [scales] and by such a factor [log units: 1.5 times] is kept for whoever asks what came
-#: before an incident; so many rows running without one begin anew [rows].
+#: before an incident; so many rows running without one begin anew [rows]. By hand.
 HIGH_SIGMAS, HIGH_EXCESS, HIGH_ROWS = 4.0, 0.4, 16
-#: High rows less calm ones that make it worth waking someone [rows].
+#: High rows less calm ones that make it worth waking someone [rows]: by hand.
 STAY_ROWS = 16
-#: Patience: a norm that stays up for so many rows is its new level.
+#: Patience: a norm that stays up for so many rows is its new level [rows]: by hand, two slow means.
 GIVE_UP_ROWS = 512
 
 

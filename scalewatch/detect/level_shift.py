@@ -14,9 +14,10 @@ from scalewatch.finding import Finding, Kind, Phase, Severity
 
 __all__ = ["LevelShift"]
 
-#: Shift in its own scale [sigmas], in blocks that overlap: white noise reaches it once in 1e8 looks.
+#: Shift in its own scale [sigmas], in blocks that overlap: white noise reaches it once in 1e8 looks. By hand.
 SIGMAS = 6.0
-#: Least shift [log units: 0.5 %]: by so much data order and law misfit move the loss in any run (SCIENCE 10).
+#: Least shift [log units: 0.5 %]: by so much the schedule moves a loss off its law in the curves of
+#: Luo et al. 2025 (arXiv 2503.12811).
 LEAST_SHIFT = 0.005
 #: Largest d log loss / d log steps of learning: published exponents are below 0.5, of a part of the loss.
 LEARNING = 0.5

@@ -13,14 +13,14 @@ from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Noise"]
 
-#: Rows of a bin at first [rows]: the log of its scatter is known to .1.
+#: Rows of a bin at first [rows]: the log of its scatter is known to .1. By hand.
 FIRST_ROWS = 128
 #: Growth over the lower quartile of the last half of the run, in each of two bins running, that is worth a note; and
 #: the one at which it is over [log units: 2, 1.5 times]. Of the last half, because the noise of every run doubles
 #: somewhere in its first thousands of steps (data/: from 0.5 to 1.1 % of the loss). A quartile, because the least of
 #: many bins is low by chance.
 GROWN, OVER = math.log(2.0), math.log(1.5)
-#: Least bins in the last half of the run [count].
+#: Least bins in the last half of the run [count]. By hand.
 LEAST_BINS = 4
 #: Least scatter [log units], as in robust_scale.py.
 LEAST_SCATTER = 5e-4

@@ -11,13 +11,13 @@ from scalewatch.finding import Evidence, Finding, Kind, Severity
 
 __all__ = ["NonFinite", "NonFiniteGradient"]
 
-#: Finite rows that end the incident [rows]: a loss that flickers between NaN and numbers is one incident.
+#: Finite rows that end the incident [rows]: a loss that flickers between NaN and numbers is one incident. By hand.
 CALM_ROWS = 16
 #: Non-finite gradient norms before it is worth waking someone [rows, less finite ones]: dynamic loss scaling
 #: halves its scale after each overflow, so a healthy fp16 run shows single ones, and a start from 2**16
 #: some ten in a row while it finds its scale.
 BAD_GRADIENTS = 16
-#: Rows between bad gradients that belong together [rows].
+#: Rows between bad gradients that belong together [rows]. By hand.
 TOGETHER_ROWS = 64
 
 

@@ -26,7 +26,7 @@ _log = logging.getLogger("scalewatch")
 
 #: Entry-point group in which other packages name theirs: classes that are made without an argument.
 GROUP = "scalewatch.detectors"
-#: Detectors from outside that one run may have [count]: each of them costs time on each row.
+#: Detectors from outside that one run may have [count]: each of them costs time on each row. By hand.
 MOST_OUTSIDE = 32
 
 

@@ -16,18 +16,18 @@ from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Plateau"]
 
-#: Rows of a bin at first [rows]: the smallest block.
+#: Rows of a bin at first [rows]: the smallest block. By hand.
 FIRST_ROWS = 4
-#: Least bins in the last half of the run [count].
+#: Least bins in the last half of the run [count]. By hand.
 LEAST_BINS = 6
 #: Improvement of the last quarter of the run on the one before it that is worth the compute [log units: 0.1 %]. A power
-#: law with a tenth of its loss left to learn and the exponent .2 still gives .7 %.
+#: law with a tenth of its loss left to learn and the exponent .2 still gives .7 %. By hand.
 LEAST_GAIN = 0.001
-#: Part of its highest learning rate below which a flat loss is what the schedule ends with [share].
+#: Part of its highest learning rate below which a flat loss is what the schedule ends with [share]. By hand.
 END_SHARE = 0.2
 #: Quantile of the limit: normal 97.5 %, widened for few bins as Student's is, to 1 %.
 QUANTILE, FEW = 1.96, 3.1
-#: Share of a block that an open incident may cover [share].
+#: Share of a block that an open incident may cover [share]. By hand.
 MOST_HELD = 0.25
 
 

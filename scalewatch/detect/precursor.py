@@ -16,27 +16,28 @@ from scalewatch.finding import Finding, Kind, Severity
 __all__ = ["Precursor"]
 
 #: Rows whose median is the level and whose median deviation is the scale; the rule speaks when they are full [rows].
-#: Not the level of the loss: that is 8 kB of state for each of some 15 names, and these rows are few.
+#: Not the level of the loss: that is 8 kB of state for each of some 15 names, and these rows are few. By hand.
 WINDOW_ROWS = 32
 #: Scale of a normal distribution over its median absolute deviation.
 MAD = 1.4826
 #: A row so far above its level [scales] and by such a factor [log units: 1.5 times] is worth a note; for gradient norms
 #: it takes what `GradNorm` asks of the norm as a whole (10 scales, 3 times), for one odd batch doubles that of a group.
+#: By hand.
 SIGMAS, LEAST_EXCESS = 6.0, math.log(1.5)
-#: Part of what a note asks for above which it goes on.
+#: Part of what a note asks for above which it goes on. By hand.
 BACK = 0.5
 #: Updates of less than this times their due are none that a spike follows (Wortsman 2023, arXiv 2304.13013).
 LEAST_UPDATE_RMS = 2.3
 #: Attention logits from which the loss degrades, and above which every run diverged (Wortsman 2023, arXiv 2309.14322,
 #: section 3.3).
 LOGIT_LIMITS = ((1e3, "the loss degrades from 1,000 on"), (1e4, "every run above 10,000 is known to diverge"))
-#: Rows without any of them up after which it is over [rows].
+#: Rows without any of them up after which it is over [rows]. By hand.
 CALM_ROWS = 8
-#: Notes that one name may be the reason of in a run, and names that are followed [count].
+#: Notes that one name may be the reason of in a run, and names that are followed [count]. By hand.
 MAX_NOTES, MAX_NAMES = 3, 32
-#: Values beyond this are no measurement.
+#: Values beyond this are no measurement. By hand.
 MOST = 1e300
-#: Names in one message.
+#: Names in one message. By hand.
 SHOWN_NAMES = 3
 
 

@@ -23,14 +23,15 @@ from scalewatch.detect.state import Stateful
 __all__ = ["RobustScale", "Window"]
 
 #: Rows whose scatter is the scale, and the least of them while only the younger half of a short log counts [rows].
+#: By hand.
 SCALE_ROWS = 128
 LEAST_SCALE_ROWS = 16
-#: Rows before the quartiles of the excess count: before, they hold the first descent [rows].
+#: Rows before the quartiles of the excess count: before, they hold the first descent [rows]. By hand.
 QUARTILE_ROWS = 64
 #: Scale before anything is known [log units], and the rows it counts for: median over the sources in data/.
 PRIOR_SCALE = 0.015
 PRIOR_ROWS = 4.0
-#: Least scale [log units]: below it logs are smoothed or held-out, and their scatter is not noise.
+#: Least scale [log units]: below it logs are smoothed or held-out, and their scatter is not noise. By hand.
 LEAST_SCALE = 5e-4
 #: Median and upper quartile of |second difference| of white noise of unit sd: .6745 sqrt(6), 1.1503 sqrt(6).
 NORMAL_BEND, NORMAL_HIGH_BEND = 1.652, 2.818
@@ -40,10 +41,10 @@ NORMAL_IQR = 1.349
 #: row forgets.
 NORMAL_DIP = 3.0
 DIP_FADE = 1.0 / 128.0
-#: Rows of one block mean; block bends kept.
+#: Rows of one block mean; block bends kept. By hand.
 BLOCK_ROWS = 16
 BLOCKS = 128
-#: Block bends that the doubt about the wander starts with: w is raised by 1 + 1/sqrt(4 + bends).
+#: Block bends that the doubt about the wander starts with: w is raised by 1 + 1/sqrt(4 + bends). By hand.
 FEW_BLOCKS = 4.0
 
 

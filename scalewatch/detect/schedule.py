@@ -14,16 +14,18 @@ from scalewatch.run import Run
 
 __all__ = ["Schedule"]
 
-#: Rise of the rate that counts as one [ratio] (SCIENCE 10.4).
+#: Rise of the rate that counts as one [ratio], and steps for which a rise of the loss is then expected [steps]: by
+#: hand, on the curves of Luo et al. 2025 (arXiv 2503.12811), where changes of the rate gave three false alarms without
+#: it.
 RISE = 1.1
-#: Steps for which a rise of the loss is then expected [steps] (SCIENCE 10.4), and at least so many rows.
 EXPECT_STEPS = 512
+#: Rows for which it is expected at least [rows]: by hand, the memory of the fast mean.
 EXPECT_ROWS = 8
-#: Rate that still counts as planned, or as seen before [ratio to it].
+#: Rate that still counts as planned, or as seen before [ratio to it]: by hand, half of a rise.
 SLACK = 1.05
-#: Largest jump that is told apart from a larger one [ratio]: more is no number.
+#: Largest jump that is told apart from a larger one [ratio]: more is no number. By hand.
 MOST_JUMP = 1e9
-#: Rows in which the rate did not rise that end the first warm-up [rows].
+#: Rows in which the rate did not rise that end the first warm-up [rows]: by hand.
 FLAT_ROWS = 4
 
 

@@ -7,7 +7,8 @@ rarer the weights may have come back between two rows, and a bad batch seldom fa
 that is high enough is a spike.
 
 Why not a multiple of the mean: the rules of 2x, 3x or 10x that frameworks ship miss a jump of 0.6 nats at 3.1, twenty
-scales (PEERS 1). Why not the mean and sd of a window: a bad batch doubles the sd, and a NaN blinds it.
+scales. Why not the mean and sd of a window: a bad batch doubles the sd, and a NaN
+blinds it.
 """
 
 from __future__ import annotations
@@ -21,32 +22,32 @@ from scalewatch.finding import Finding, Kind, Phase, Severity
 
 __all__ = ["Spike"]
 
-#: Rows before the rule may speak [rows].
+#: Rows before the rule may speak [rows]: by hand, the memory of the fast mean.
 ARM_ROWS = 8
 #: One row so far above the level is worth a note [scales]; the confirmed bad batches in data/ stand at 5.4 to 25.
 NOTE_SIGMAS = 6.0
 #: Two rows running above the first, their sum above the second, are a spike [scales]. A sum of 12 is 8.5 sd of the
-#: sum of two rows, as rare as SCIENCE 10 asks for (one row at 8, or two at 6).
+#: sum of two rows, as rare as one row at 8 sd, or two at 6. By hand.
 STAY_SIGMAS, SUM_SIGMAS = 4.0, 12.0
 #: The same between rows that are far apart: no bad batch covers both, so 7 sd of the sum will do.
 SPARSE_STAY, SPARSE_SUM = 3.5, 10.0
-#: Steps a row from which on rows are far apart [steps]: most spikes and all bad batches are over by then.
+#: Steps a row from which on rows are far apart [steps]: most spikes and all bad batches are over by then. By hand.
 SPARSE_STEPS = 5.0
 #: There one row is a spike alone, at 7 sd too, if it is up by so much [scales, log units]: the largest confirmed bad
 #: batch of a whole global batch lifted the loss by 9 % (data/, modded_nanogpt).
 ALONE_SIGMAS, ALONE_EXCESS = 7.0, 0.09
-#: Least excess that is worth waking someone [log units: 2 % of the loss].
+#: Least excess that is worth waking someone [log units: 2 % of the loss]: by hand, beyond what data order moves.
 PAGE_EXCESS = 0.02
-#: Excess that a planned rise of the learning rate does not explain [log units: 42 % of the loss].
+#: Excess that a planned rise of the learning rate does not explain [log units: 42 % of the loss]: by hand.
 MUTED_EXCESS = 0.35
 #: Back to normal: the mean of z over so many rows, each row clipped, is below the first [scales]. One low row would end
-#: a spike in its tail, and the tail would be a divergence.
+#: a spike in its tail, and the tail would be a divergence. By hand.
 CALM_SIGMAS, CALM_CLIP, CALM_ROWS = 1.0, 6.0, 4
-#: Not back after so many steps, and rows, is critical (SCIENCE 7: act after a few hundred steps), if it is still up by
-#: 3 %: by Kaplan's L ~ C^-0.05 the price of 1.8 times the compute.
+#: Not back after so many steps, and rows, is critical (by hand: BLOOM came back in 30, by itself), if it is still up by
+#: 3 %: by Kaplan's L ~ C^-0.05 (Kaplan et al. 2020, arXiv 2001.08361) the price of 1.8 times the compute.
 PATIENCE_STEPS, PATIENCE_ROWS = 300, 16
 CRITICAL_EXCESS = 0.03
-#: So many times the patience, and where it stands is taken for its level: when critical, and when not.
+#: So many times the patience, and where it stands is taken for its level: when critical, and when not. By hand.
 GIVE_UP_CRITICAL, GIVE_UP = 8, 2
 
 

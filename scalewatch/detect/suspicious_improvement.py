@@ -17,20 +17,22 @@ __all__ = ["DROP", "SuspiciousImprovement"]
 #: Shift in its own scale, as in level_shift.py [sigmas].
 SIGMAS = 6.0
 #: Fall at once that is worth a note [log units: 3 %], and that is worth waking someone [log units: 26 %]: a change of
-#: the data mixture, which is often meant, moves the loss by 5 to 20 %.
+#: the data mixture, which is often meant, moves the loss by 5 to 20 %. By hand.
 DROP, PAGE_DROP = 0.03, 0.3
-#: Least d log loss / d log steps, twice what level_shift.py asks for; and that of a fall that wakes someone.
+#: Least d log loss / d log steps, twice what level_shift.py asks for; and that of a fall that wakes someone. By hand.
 LEARNING, PAGE_LEARNING = 1.0, 4.0
 #: Least rows before a fall wakes someone [rows]: a run that sits on a plateau at its start falls off it at once.
+#: By hand.
 PAGE_ROWS = 512
-#: Blocks after which the fallen loss is taken for its level [blocks].
+#: Blocks after which the fallen loss is taken for its level [blocks]. By hand.
 GIVE_UP_BLOCKS = 64
-#: Part of the fall that is to come back for it to be over.
+#: Part of the fall that is to come back for it to be over. By hand.
 BACK = 0.5
 #: Loss that no text has [log of nats/token]: 0.25 is 0.09 bits a character at 4 characters a token, a seventh of the
 #: lower bound of English (Shannon 1951, 0.6 bits). It speaks only of runs whose first loss is that of text.
 FLOOR = math.log(0.25)
 #: First loss of a language model [log of nats/token]: log of a vocabulary of 16 to 500 million, with some slack.
+#: By hand.
 LEAST_START, MOST_START = math.log(2.5), math.log(25.0)
 
 

@@ -11,16 +11,17 @@ from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Throughput"]
 
-#: Blocks whose median is the level, and the least of them [blocks].
+#: Blocks whose median is the level, and the least of them [blocks]. By hand.
 LEVEL_BLOCKS, LEAST_BLOCKS = 32, 4
 #: Time per step over its level, in each of so many blocks running, that is worth a note [ratio, blocks]: data loading
-#: and neighbours on a shared network move it by a tenth or two.
+#: and neighbours on a shared network move it by a tenth or two. By hand.
 SLOW, SLOW_BLOCKS = 1.5, 2
 #: Over its level by so much, for so long, is worth waking someone: half of what is paid for is lost [ratio, seconds].
+#: By hand.
 PAGE_SLOW, PAGE_SECONDS = 2.0, 900.0
-#: Below this it is over [ratio].
+#: Below this it is over [ratio]. By hand.
 OVER = 1.25
-#: Blocks after which it is taken for the level [blocks].
+#: Blocks after which it is taken for the level [blocks]. By hand.
 GIVE_UP_BLOCKS = 256
 
 

@@ -13,24 +13,25 @@ from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Validation"]
 
-#: Validations whose scatter is the scale, and the least of them before the rule may speak [count].
+#: Validations whose scatter is the scale, and the least of them before the rule may speak [count]. By hand.
 SCALE_COUNT, LEAST_COUNT = 32, 6
-#: Least scale of a validation [log units: 0.1 %], while few bends say what it is.
+#: Least scale of a validation [log units: 0.1 %], while few bends say what it is. By hand.
 LEAST_SCALE = 1e-3
-#: Above the lowest by so many scales, and so much [log units: 0.5 %], in so many validations running: a note.
+#: Above the lowest by so many scales, and so much [log units: 0.5 %], in so many validations running: a note. By hand.
 SIGMAS, NOTE_RISE, NOTE_COUNT = 4.0, 0.005, 3
-#: And by so many times the highest that has come back by itself, which each validation forgets by a hundredth.
+#: And by so many times the highest that has come back by itself, which each validation forgets by a hundredth. By hand.
 EXCURSION, FORGET = 1.5, 0.99
 #: Above it by so much in so many running: a warning [log units: 3 %, by Kaplan's L ~ C^-0.05 the price of 1.8 times the
 #: compute].
 PAGE_RISE, PAGE_COUNT = 0.03, 8
-#: Part of the rise that training may have risen by: beyond it the run itself is up, and other rules say so.
+#: Part of the rise that training may have risen by: beyond it the run itself is up, and other rules say so. By hand.
 TRAIN_SHARE = 0.5
 #: Gap between validation and training above its lowest [log units: 5 %] while validation improves no more: a note.
+#: By hand.
 GAP = 0.05
-#: Part of what a note asks for below which it is over.
+#: Part of what a note asks for below which it is over. By hand.
 BACK = 0.5
-#: NaN running before it is worth waking someone [validations].
+#: NaN running before it is worth waking someone [validations]. By hand.
 BAD_COUNT = 2
 
 

@@ -38,11 +38,11 @@ Floats = NDArray[np.float64]
 DECAY_SHARE = 0.2
 #: Part of the steps so far over which a decay that starts now ends (the same figure).
 DECAY_NOW_SHARE = 0.1
-#: What `usual` tries beside decays: part of the plan by which it is made longer, and factor of its rates.
+#: What `usual` tries beside decays: part of the plan by which it is made longer, and factor of its rates. By hand.
 EXTENSION, FACTOR = 0.25, 0.5
-#: Rates this near, relative to their highest, are one schedule under two names.
+#: Rates this near, relative to their highest, are one schedule under two names. By hand.
 SAME = 0.01
-#: Rates of two schedules that are compared.
+#: Rates of two schedules that are compared. By hand.
 MOST_COMPARED = 4_096
 
 _SHAPES: dict[str, Callable[[Floats], Floats]] = {"linear": lambda u: 1.0 - u, "1-sqrt": lambda u: 1.0 - np.sqrt(u)}

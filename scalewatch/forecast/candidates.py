@@ -57,15 +57,16 @@ LOG_RATIO = (math.log(0.55), 0.3)
 #: A decay from a higher peak gains more: rho goes as (peak / reference)^this between these rates, which are those of
 #: AdamW; outside, the rate is one of another optimizer and says nothing. The noise that a decay takes away grows with
 #: the rate (lr_scheduling: 1.8 % of the loss at 1e-4, 8 % at 3e-3); half of what those runs alone would ask for.
+#: By hand.
 RATE_EXPONENT, RATE_REFERENCE, RATE_RANGE = 0.15, 6e-4, (5e-5, 6e-3)
-#: Memories of the decay that compete, as parts of the run.
+#: Memories of the decay that compete, as parts of the run. By hand.
 MEMORY_SHARES = (0.003, 0.015, 0.06, 0.2)
 #: What the walk has to give at the planned end, mean and sd, as a part of the present loss (same runs).
 REMAINING_SHARE = (0.105, 0.05)
 #: Error of what the decay to come will give, as a part of the present loss for a full decay: over those runs the gain
-#: is 4 to 8 % of the loss, more at a high peak rate, and no prefix on a constant rate tells which.
+#: is 4 to 8 % of the loss, more at a high peak rate, and no prefix on a constant rate tells which. By hand.
 GAIN_ERROR_SHARE = 0.005
-#: Grid of a shape parameter, in sds about its mean.
+#: Grid of a shape parameter, in sds about its mean. By hand.
 _GRID = np.linspace(-1.8, 1.8, 7)
 #: Spread of the intervals over that of the posterior, before `surprise.py` widens them: so that 80 % hold 80 % of the
 #: runs of the average public source, over 10 to 90 % of the run, without a law and with one. Before the first step a
@@ -75,14 +76,15 @@ SPREAD_OWN, SPREAD_LAW, SPREAD_BEFORE = 0.35, 0.6, 1.0
 #: The gain of a full decay as a part of the loss: mean and sd of its logarithm (same runs).
 LOG_GAIN = (math.log(0.055), 0.5)
 #: How much each law is trusted before the run: what is known of the recipe counts for more than what is known of
-#: others. A curve that follows none of them, such as one that rises, is one in some hundreds.
+#: others. A curve that follows none of them, such as one that rises, is one in some hundreds. By hand.
 LADDER_WEIGHT, WALK_WEIGHT, LOSS_WEIGHT, HELD_WEIGHT = 4.0, 0.7, 0.3, 0.003
 #: How far the end may be from the present loss for a law that does not know its level, as a part of it, one sd.
+#: By hand.
 END_SHARE = 0.2
 #: S of the newest stretch over that of the first from which on a curve can be said to stand still: a doubling, over
-#: which a walk that gives a tenth of the loss at the end gives more than the misfit of any law.
+#: which a walk that gives a tenth of the loss at the end gives more than the misfit of any law. By hand.
 SEEN_TO_STAND_STILL = 2.0
-#: A walk that gives nothing, as a part of the loss.
+#: A walk that gives nothing, as a part of the loss. By hand.
 NOTHING = 1e-9
 
 

@@ -32,17 +32,18 @@ Floats = NDArray[np.float64]
 
 #: Stretches of the curve that a way to leave can be told from; a run is off its law after as many (`off_law.py`).
 FEWEST_STRETCHES = 4
-#: Newest stretches of which a step or a drift has at least so many: one is a bad stretch.
+#: Newest stretches of which a step or a drift has at least so many: one is a bad stretch. By hand.
 LATEST_SINCE = 2
 #: How far a healthy run wanders from the shape of its law, relative, per square root of an e-fold of steps: at least
 #: this, and at least as much as whole runs scatter. Chosen so that none of 77 public runs is off the law of a ladder
 #: of its family, in steps of .003, .005 (tests/benchmarks/forecast.py --only off-law).
 LEAST_WANDER = 0.005
 #: Independent tests that the search over ways and steps is worth, and runs that `LEAST_WANDER` is worth as evidence.
+#: By hand.
 SEARCHED, WORTH = 8.0, 8
-#: Least relative noise of a stretch: no two are equal to better.
+#: Least relative noise of a stretch: no two are equal to better. By hand.
 LEAST_NOISE = 1e-6
-#: No chance is told that is smaller.
+#: No chance is told that is smaller. By hand.
 LEAST_CHANCE = 1e-6
 
 

@@ -22,15 +22,15 @@ __all__ = ["surprise"]
 
 Floats = NDArray[np.float64]
 
-#: How far ahead each stretch is forecast: S there over S of the newest stretch known.
+#: How far ahead each stretch is forecast: S there over S of the newest stretch known. By hand.
 AHEAD = 1.25
-#: Stretches that must be known for a forecast to count.
+#: Stretches that must be known for a forecast to count. By hand.
 FEWEST = 4
-#: Part of the stretches that the interval may miss, and the two-sided quantile of a Gaussian for it.
+#: Part of the stretches that the interval may miss, and the two-sided quantile of a Gaussian for it. By hand.
 MISS, NOMINAL = 0.2, 1.2816
 #: Step of the tracker over the largest score so far (Angelopoulos et al. 2023, section 2.1).
 RATE = 0.1
-#: Wider than this many times, the interval tells that nothing is known.
+#: Wider than this many times, the interval tells that nothing is known. By hand.
 MOST = 20.0
 
 

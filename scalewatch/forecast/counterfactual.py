@@ -34,11 +34,11 @@ __all__ = ["Outcome", "Position", "position", "what_if"]
 
 Floats = NDArray[np.float64]
 
-#: A rate this far above the highest so far is a higher one.
+#: A rate this far above the highest so far is a higher one. By hand.
 HIGHER = 1.01
-#: Part of the peak rate that must have been taken away before a run says itself what a decay gains.
+#: Part of the peak rate that must have been taken away before a run says itself what a decay gains. By hand.
 DECAY_SEEN = 0.1
-#: Length over that of the plan from which the prior of what is left is one of another run.
+#: Length over that of the plan from which the prior of what is left is one of another run. By hand.
 FAR_LONGER = 2.0
 
 

@@ -31,13 +31,14 @@ Floats = NDArray[np.float64]
 
 #: Relative misfit of the law on the newest block, from whole-curve fits of public runs (0.02 to 0.6 %).
 MISFIT = 0.003
-#: Misfit variance grows as (S now / S then)^this.
+#: Misfit variance grows as (S now / S then)^this. By hand.
 MISFIT_GROWTH = 4.75
 #: S / S(end) before which a curve is drawn level: no law holds there, and a steep one leaves the floats.
 LEAST_WALK = 1e-4
 #: Shapes that weigh less than this over the heaviest are left out of a quantile: hundreds of them are a percent.
+#: By hand.
 LEAST_WEIGHT = 1e-5
-#: Points that stand for each Gaussian of the mixture when quantiles are taken.
+#: Points that stand for each Gaussian of the mixture when quantiles are taken. By hand.
 _NODES = np.array([NormalDist().inv_cdf((k + 0.5) / 15) for k in range(15)])
 
 

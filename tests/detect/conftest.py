@@ -17,7 +17,7 @@ from scalewatch.run import Run
 
 Follow = Callable[..., list[Finding]]
 
-#: Scatter of one row of the synthetic curves [nats] (PEERS, section 0).
+#: Scatter of one row of the synthetic curves [nats].
 NOISE_NATS = 0.03
 
 
@@ -56,7 +56,7 @@ def follow() -> Follow:
 
 @pytest.fixture
 def curve() -> Callable[..., NDArray[np.float64]]:
-    """The clean curve of PEERS, section 0: 3.2 t^-0.1 + 1.8 nats, with white noise of .03 nats, or t(df) of that sd."""
+    """A clean curve: 3.2 t^-0.1 + 1.8 nats, with white noise of .03 nats, or t(df) of that sd."""
 
     def make(rows: int = 20_000, seed: int = 1, df: float | None = None, noise: float = NOISE_NATS) -> Any:
         random, t = np.random.default_rng(seed), np.arange(1, rows + 1)

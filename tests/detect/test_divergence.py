@@ -18,7 +18,7 @@ MEDIAN_DELAY, LARGEST_DELAY = 100, 150
 
 
 def slow(curve: Curve, seed: int) -> NDArray[np.float64]:
-    """The slow divergence of PEERS, section 0: +0.8 nats over steps 18,000 to 20,000, cut at 18,400."""
+    """A slow divergence: +0.8 nats over steps 18,000 to 20,000, cut at 18,400."""
     loss, t = curve(18_400, seed=seed), np.arange(1, 18_401)
     return loss + np.where(t > 18_000, 0.8 * (t - 18_000) / 2000, 0.0)
 

@@ -40,7 +40,7 @@ def test_heavy_tails_page_nobody(follow: Follow, curve: Curve) -> None:
 
 
 def test_correlated_noise_pages_hardly_anybody(follow: Follow, curve: Curve) -> None:
-    """AR(.9) noise of the same sd: sums of such rows wander, and a raw CUSUM alarms a hundred times (SCIENCE 10)."""
+    """AR(.9) noise of the same sd: sums of such rows wander, and a raw CUSUM alarms a hundred times."""
     white, wander = np.random.default_rng(5).normal(0, 0.03 * (1 - 0.81) ** 0.5, 20_000), np.zeros(20_000)
     for row in range(1, len(wander)):
         wander[row] = 0.9 * wander[row - 1] + white[row]
@@ -83,6 +83,18 @@ def test_a_planned_re_warm_up_raises_nothing(follow: Follow, curve: Curve, seed:
     assert [] == pages(follow(loss, plan=rates))
     assert [] == pages(follow(loss, rates=rates))
     assert [] == pages(follow(loss, rates=rates, plan=rates))
+
+
+@pytest.mark.parametrize(("rise", "paged"), [(0.3, []), (0.45, [(1002, Kind.SPIKE)])])
+def test_a_planned_step_of_the_rate_explains_a_rise_at_once_up_to_42_per_cent(
+    follow: Follow, curve: Curve, rise: float, paged: list[tuple[int, Kind]]
+) -> None:
+    """The rate goes back to ten times itself as planned: a loss up by a third pages nobody, one up by half does."""
+    t = np.arange(1, 1201)
+    plan = np.where((t > 800) & (t <= 1000), 1e-4, 1e-3)
+    loss = curve(1200) * np.exp(np.where(t > 1000, rise * np.exp(-np.maximum(t - 1100.0, 0.0) / 100), 0.0))
+
+    assert paged == pages(follow(loss, plan=plan))[:1]
 
 
 def test_the_same_rise_without_a_planned_rate_is_paged(follow: Follow, curve: Curve) -> None:

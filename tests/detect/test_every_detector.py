@@ -29,11 +29,11 @@ from tests.detect.outside_detector import FewLosses, LossAbove
 OUTSIDE = (LossAbove(), FewLosses())
 NAMES = [detector.name for detector in DetectorSet(Run("names"), Guard(), OUTSIDE)._detectors.values()]
 
-#: Bytes that a state may take as JSON, and that memory may grow by after the first rows (RELIABILITY F9).
+#: Bytes that a state may take as JSON, and that memory may grow by after the first rows.
 MAX_STATE_BYTES = 65_536
 MAX_GROWTH_BYTES = 16_384
 
-#: Values that loggers have been seen to pass (RELIABILITY F10).
+#: Values that loggers have been seen to pass.
 ODD_VALUES: list[Any] = [
     *(math.nan, math.inf, -math.inf, -0.0, 0.0, -3.0, 5e-324, 1e308, -1e308, 1.7976931348623157e308),
     *(0, 3, 10**400, True, None, "3.1", "abc", 3 + 4j, b"3"),

@@ -13,7 +13,7 @@ from scalewatch.finding import Finding, Kind, Phase, Severity
 Follow = Callable[..., list[Finding]]
 Curve = Callable[..., NDArray[np.float64]]
 
-#: Where the spikes of PEERS, section 0, stand, and how long they last [steps].
+#: Where the spikes stand, and how long they last [steps].
 ONSETS = {5000: 5, 9000: 15, 14_000: 30}
 
 

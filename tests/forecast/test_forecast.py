@@ -148,6 +148,13 @@ def test_without_tokens_the_sentence_is_in_steps() -> None:
     assert "at step 3,000 you are where the law expects step 2,575, 14 %" in gap(tokens=None).text()
 
 
+@pytest.mark.parametrize(("ratio", "is_named"), [(19.0, True), (21.0, False)])
+def test_tokens_are_named_up_to_twenty_times_those_of_the_run(ratio: float, is_named: bool) -> None:
+    """Beyond that a law says nothing about tokens any more, neither of the run nor of the end of a range."""
+    assert is_named == ("you are where the law expects" in gap(loss=2.0, token_ratio=ratio).text())
+    assert is_named != ("or more)" in gap(token_range=(0.8, ratio)).text())
+
+
 @pytest.mark.parametrize("ratio", [None, 25.0])
 def test_a_loss_that_no_tokens_explain_is_said_to_be_so(ratio: float | None) -> None:
     """Below what the law gives for endless data there is no token count to name."""

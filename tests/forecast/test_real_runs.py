@@ -1,6 +1,6 @@
 """On real public runs: how far off a forecast is, and how often its interval holds the outcome.
 
-The bounds are those of SCIENCE 11, rows 12 and 13, or what was measured with some room; each says which.
+The bounds are what was measured, with some room; each says which.
 """
 
 from __future__ import annotations
