@@ -50,17 +50,7 @@ HANDS_ON = (("scalewatch", "monitor"), ("scalewatch.laws", "fitting"))
 NOT_IN_THE_WHEEL = ("integrations", "tests", "examples")
 
 #: Circles of imports that are still there. A circle never joins this list.
-CIRCLES_LEFT = [
-    ["scalewatch.forecast.forecaster", "scalewatch.forecast.validity"],
-    [
-        "scalewatch_tensorboard.runs.ingest",
-        "scalewatch_tensorboard.runs.registry",
-        "scalewatch_tensorboard.views.figures",
-        "scalewatch_tensorboard.views.fits",
-        "scalewatch_tensorboard.views.scaling",
-    ],
-    ["scalewatch_tensorboard.server.loader", "scalewatch_tensorboard.server.plugin"],
-]
+CIRCLES_LEFT = [["scalewatch.forecast.forecaster", "scalewatch.forecast.validity"]]
 
 #: Where an import in a function may be of something light: the beginning of the module's name, and why.
 WAIT = {

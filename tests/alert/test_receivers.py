@@ -37,7 +37,7 @@ from tests.scalewatch_slack.gallery import DIVERGES, SHAPES
 def test_a_webhook_is_a_signed_cloud_event(server: FakeServer) -> None:
     """The envelope has what CloudEvents 1.0 requires, the data is the message, the signature that of the body."""
     hook = Webhook(Secret("U", {"U": server.url}), Secret("K", {"K": "key"}), http=Http(loopback=True))
-    hook.send(SHAPES["critical"], 2.0)
+    hook.send(SHAPES["critical"], 60.0)
     (got,) = server.got
     event = got.json
     parts = dict(part.split("=") for part in got.headers["x-scalewatch-signature"].split(","))
@@ -55,7 +55,7 @@ def test_a_webhook_is_a_signed_cloud_event(server: FakeServer) -> None:
 
 def test_a_webhook_without_a_key_signs_nothing(server: FakeServer) -> None:
     """No header rather than one that proves nothing."""
-    Webhook(Secret("U", {"U": server.url}), http=Http(loopback=True)).send(SHAPES["warning"], 2.0)
+    Webhook(Secret("U", {"U": server.url}), http=Http(loopback=True)).send(SHAPES["warning"], 60.0)
 
     assert "x-scalewatch-signature" not in server.got[0].headers
 
