@@ -17,11 +17,11 @@ LINE_LETTERS = 118
 MOST_SENTENCES, SENTENCE_LINES = 10, 3
 
 
-def sentences(told: Sequence[str], width: int) -> list[str]:
+def sentences(texts: Sequence[str], width: int) -> list[str]:
     """Return sentences in lines that a chart of `width` pixels holds."""
     letters = LINE_LETTERS * width // WIDTH
     lines = []
-    for sentence in told[:MOST_SENTENCES]:
+    for sentence in texts[:MOST_SENTENCES]:
         wrapped = textwrap.wrap(" ".join(sentence.split()), letters, max_lines=SENTENCE_LINES, placeholder=" …")
         lines += wrapped or [""]
     return lines

@@ -107,10 +107,10 @@ def forecast_history(
     at, mid = at[some], mid[some]
     ends = [(low[some], high[some]) for low, high in ends]
     panels = [_moved(at, mid, ends, registered, truth, theme, wide)]
-    told = [each for each in kept if each.of]
-    if told:
-        panels.append(_count(told, theme, wide))
-    meta = {"domain": None, "zoomed": False, "sentence": _sentence(frame.title, at, mid, registered, truth, told)}
+    counted = [each for each in kept if each.of]
+    if counted:
+        panels.append(_count(counted, theme, wide))
+    meta = {"domain": None, "zoomed": False, "sentence": _sentence(frame.title, at, mid, registered, truth, counted)}
     return ending(panels, frame, meta=meta, spacing=22)
 
 
@@ -129,9 +129,9 @@ def _moved(
     lines += [] if truth is None else [np.array([truth])]
     # the widest band of the first look may be all there is to see; the second widest must fit
     inner = ends[1 if len(ends) > 1 else 0 :] or [(mid, mid)]
-    told = np.concatenate([mid, *(side for pair in inner for side in pair), *lines])
+    values = np.concatenate([mid, *(side for pair in inner for side in pair), *lines])
     up = reach_of(
-        Envelope(told, told, told, told),
+        Envelope(values, values, values, values),
         log=False,
         bands=[side for pair in ends for side in pair],
         whole=True,
@@ -213,13 +213,13 @@ def _sentence(
     title: str, at: Floats, mid: Floats, registered: Ending | None, truth: float | None, kept: Sequence[Kept]
 ) -> str:
     """The picture in words, for those who do not see it."""
-    said = [f"{title}: "]
+    parts = [f"{title}: "]
     if len(at):
-        said[0] += f"the forecast of the final loss moved from {mid[0]:.3f} at {at[0]:.0f} % to {mid[-1]:.3f} at "
-        said[0] += f"{at[-1]:.0f} % of the plan"
+        parts[0] += f"the forecast of the final loss moved from {mid[0]:.3f} at {at[0]:.0f} % to {mid[-1]:.3f} at "
+        parts[0] += f"{at[-1]:.0f} % of the plan"
     else:
-        said[0] += "no forecast yet"
-    said += [] if registered is None else [f"registered before the start: {registered.loss:.3f}"]
-    said += [] if truth is None else [f"it became {truth:.3f}"]
-    said += [f"{each.inside} of {each.of} losses lay in their {100 * each.level:.0f} % band" for each in kept]
-    return "; ".join(said) + "."
+        parts[0] += "no forecast yet"
+    parts += [] if registered is None else [f"registered before the start: {registered.loss:.3f}"]
+    parts += [] if truth is None else [f"it became {truth:.3f}"]
+    parts += [f"{each.inside} of {each.of} losses lay in their {100 * each.level:.0f} % band" for each in kept]
+    return "; ".join(parts) + "."

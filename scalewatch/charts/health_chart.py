@@ -147,8 +147,8 @@ def _residuals(
         place: Spec = {"align": "right", "baseline": "bottom" if above else "top", "dx": -4, "dy": -2 if above else 3}
         place |= {"fontSize": 11}
         halo: Spec = {"color": theme.background, "stroke": theme.background, "strokeWidth": 4, "strokeJoin": "round"}
-        said: Spec = {"x": {"value": shared.width}, "y": y, "text": {"field": "label", "type": "nominal"}}
-        layers += [layer("text", rule, place | how, **said) for how in (halo, {"color": theme.alarm})]
+        at: Spec = {"x": {"value": shared.width}, "y": y, "text": {"field": "label", "type": "nominal"}}
+        layers += [layer("text", rule, place | how, **at) for how in (halo, {"color": theme.alarm})]
     layers += [hover(shared, "sigmas", TIPS), *clipped(rows, up, shared.x, theme, "sigmas")]
     return panel(layers, shared.width, SIGMA_HEIGHT)
 
@@ -197,23 +197,23 @@ def _spans(shared: SharedAxis, incidents: list[Incident]) -> Spec:
     ]
     still = [each for each in kept if each.is_open]
     if still:
-        said = table(x=[each.end for each in still], what=[each.name for each in still], label=["open"] * len(still))
+        ends = table(x=[each.end for each in still], what=[each.name for each in still], label=["open"] * len(still))
         mark: Spec = {"align": "left", "dx": 6, "fontSize": 11, "fontWeight": "bold", "color": theme.alarm}
         layers.append(
-            layer("text", said, mark | {"clip": False}, x=shared.x, y=y, text={"field": "label", "type": "nominal"})
+            layer("text", ends, mark | {"clip": False}, x=shared.x, y=y, text={"field": "label", "type": "nominal"})
         )
     return panel(layers, shared.width, ROW_HEIGHT * max(len(kinds), 2), title="incidents", theme=theme)
 
 
 def _sentence(title: str, rows: Envelope, incidents: Sequence[Incident]) -> str:
     """The picture in words, for those who do not see it."""
-    said = [f"{title}: no row in this window"]
+    parts = [f"{title}: no row in this window"]
     if np.isfinite(rows.high).any():
         place = int(np.nanargmax(rows.high))
-        said = [
+        parts = [
             f"{title}: the highest row stands {rows.high[place]:.1f} sigma above the level of the run, "
             f"at {rows.steps[place]:,.6g}"
         ]
     is_open = [each.name for each in incidents if each.is_open]
-    said.append(f"{len(incidents)} incidents" + (f", open: {', '.join(is_open)}" if is_open else ", none open"))
-    return "; ".join(said) + "."
+    parts.append(f"{len(incidents)} incidents" + (f", open: {', '.join(is_open)}" if is_open else ", none open"))
+    return "; ".join(parts) + "."

@@ -167,8 +167,8 @@ def marks_of(incidents: Sequence[Incident], x: Spec, theme: Theme, place: Any, *
     symbol = layer("point", rows, point, x=x, y=at, tooltip=tips(), **by)
     names = _names(incidents, place)
     mark = click | {"align": "left", "dx": -5, "dy": -13, "fontSize": 11, "fontWeight": "bold"}
-    said = {"field": "what", "type": "nominal"}
-    label = layer("text", rows_of(names, theme), mark, x=x, y=at, text=said, color=by["color"])
+    text = {"field": "what", "type": "nominal"}
+    label = layer("text", rows_of(names, theme), mark, x=x, y=at, text=text, color=by["color"])
     return [bar, symbol, *([label] if names else [])]
 
 

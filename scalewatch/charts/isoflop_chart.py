@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,7 +118,8 @@ def isoflop(
     colour = colours("budget", shades, orient="right", **legend)
     minima = None if minima is None else _drawn(minima, [compute[budget] for budget in few])
     sizes = span(size, *([] if minima is None else [minima.parameters]))
-    upper = _valleys(size, losses, few, others, labels, colour, (sizes, limits), minima, theme)
+    axes = axis(*sizes, "parameters", unit="count", most=9), axis(*limits, LOSS_TITLE, unit="loss", grid=True)
+    upper = _valleys(_Runs(size, losses, few, labels, others), axes, colour, minima, theme)
     if minima is None or not len(minima.flops):
         return finished(upper, frame.noting(*notes))
     lower = _allocation(minima, allocation, colour, labels, [compute[b] for b in few], theme)
@@ -169,46 +170,49 @@ def _drawn(minima: Minima, budgets: Sequence[Floats]) -> Minima:
     return Minima(*(array[np.array(near, dtype=bool)] for array in arrays))
 
 
+@final
+class _Runs(NamedTuple):
+    """The runs that are drawn: rows of each budget with its label, and the rows of none."""
+
+    size: Floats
+    loss: Floats
+    budgets: Sequence[NDArray[np.int64]]
+    labels: Sequence[str]
+    others: NDArray[np.int64]
+
+    @property
+    def groups(self) -> list[tuple[NDArray[np.int64], str]]:
+        return list(zip(self.budgets, self.labels, strict=True))
+
+
 def _valleys(
-    size: Floats,
-    loss: Floats,
-    budgets: Sequence[NDArray[np.int64]],
-    others: NDArray[np.int64],
-    labels: Sequence[str],
-    colour: Any,
-    spans: tuple[tuple[float, float], tuple[float, float]],
-    minima: Minima | None,
-    theme: Theme,
+    runs: _Runs, axes: tuple[dict[str, Any], dict[str, Any]], colour: Any, minima: Minima | None, theme: Theme
 ) -> Any:
     import altair as alt
 
-    shown = np.concatenate(budgets)
-    x = alt.X("size:Q", **axis(*spans[0], "parameters", unit="count", most=9))
-    y = axis(*spans[1], LOSS_TITLE, unit="loss", grid=True)
-    own = [label for budget, label in zip(budgets, labels, strict=True) for _ in budget]
+    size, loss, (x, y) = runs.size, runs.loss, axes
+    shown, others = np.concatenate(runs.budgets), runs.others
+    own = [label for budget, label in runs.groups for _ in budget]
     dots = alt.Chart(rows(size=size[shown], loss=loss[shown], budget=own))
     grey = alt.Chart(rows(size=size[others], loss=loss[others])).mark_circle(
         size=30, color=theme.grey, opacity=1, fillOpacity=0.45, clip=True
     )
-    layers = [
-        grey.encode(x=x, y=alt.Y("loss:Q", **y)),
-        dots.mark_circle(size=34, opacity=1, fillOpacity=0.6, clip=True).encode(
-            x=x, y=alt.Y("loss:Q", **y), color=colour
-        ),
-    ]
+    at = on_axes("size", x, "loss", y)
+    layers = [grey.encode(**at)]
+    layers.append(dots.mark_circle(size=34, opacity=1, fillOpacity=0.6, clip=True).encode(**at, color=colour))
     curves = [
-        {"size": at, "loss": value, "budget": label}
-        for budget, label in zip(budgets, labels, strict=True)
-        for at, value in zip(*(part.tolist() for part in _parabola(size[budget], loss[budget])), strict=True)
+        {"size": place, "loss": value, "budget": label}
+        for budget, label in runs.groups
+        for place, value in zip(*(part.tolist() for part in _parabola(size[budget], loss[budget])), strict=True)
     ]
     line = alt.Chart(data(curves)).mark_line(strokeWidth=2, clip=True)
-    layers.append(line.encode(x=x, y=alt.Y("loss:Q", **y), color=colour))
+    layers.append(line.encode(**at, color=colour))
     if minima is not None and len(minima.flops):
         base = alt.Chart(rows(size=minima.parameters, low=minima.low, high=minima.high, loss=minima.loss))
         ends = (alt.X("low:Q", scale=x["scale"]), alt.Y("loss:Q", **y))
         layers.append(interval_bars(base, *ends, across=True, color=theme.ink, strokeWidth=1.6))
         mark = base.mark_point(shape="diamond", size=60, filled=True, color=theme.ink, opacity=1)
-        layers.append(mark.encode(x=x, y=alt.Y("loss:Q", **y)))
+        layers.append(mark.encode(**at))
     return alt.layer(*layers).properties(width=INNER, height=HEIGHT)
 
 

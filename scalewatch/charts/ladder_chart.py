@@ -202,16 +202,16 @@ def _side(target: Target, colour: Any, theme: Theme) -> Any:
     x = alt.X("x:Q", scale=alt.Scale(domain=[0, 1]), axis=None)
     y = axis(low, high, LOSS_TITLE, unit="loss", log=False)
     moved = replace(target, parameters=0.25)
-    told = [
+    labels = [
         (target.high, f"{target.high:.3f}", theme.text),
         (target.loss, f"{target.loss:.3f}", theme.forecast),
         (target.low, f"{target.low:.3f}", theme.text),
     ]
     if target.outcome is not None:
         word = "now" if target.running else "came out"
-        told.append((target.outcome, f"{target.outcome:.3f} {word}", theme.alarm))
+        labels.append((target.outcome, f"{target.outcome:.3f} {word}", theme.alarm))
     layers: list[Any] = []
-    for at, (_, text, shade) in zip(_apart([t[0] for t in told], low, high), told, strict=True):
+    for at, (_, text, shade) in zip(_apart([t[0] for t in labels], low, high), labels, strict=True):
         one = alt.Chart(rows(x=[0.36], loss=[at], label=[text]))
         mark = one.mark_text(align="left", fontSize=12, color=shade, fontWeight="bold")
         layers.append(mark.encode(x=x, y=alt.Y("loss:Q", **y), text="label:N"))

@@ -99,10 +99,10 @@ def _panel(
     ends = [] if here is None else [here.loss, here.low or here.loss, here.high or here.loss]
     end = np.inf if log else BEYOND * max([*cost.tolist(), *at])
     part = np.zeros(0, dtype=bool) if law is None else (law.x >= min([*cost[shown].tolist(), *at])) & (law.x <= end)
-    told = [np.zeros(0)] if law is None else [law.low[part], law.mid[part]]
+    bands = [np.zeros(0)] if law is None else [law.low[part], law.mid[part]]
     low, high = span(cost, at, *([] if law is None else [law.x[law.x <= end]]), log=log)
     x = alt.X("x:Q", **axis(low if log else 0.0, high, "compute  [FLOP]", unit="flops", log=log, most=6))
-    limits = span(loss[shown], ends, *told, log=log, room=0.07)
+    limits = span(loss[shown], ends, *bands, log=log, room=0.07)
     y = axis(*limits, LOSS_TITLE, unit="loss", log=log, grid=True)
     dots = alt.Chart(rows(x=cost, loss=loss, series=["run"] * len(cost)))
     band, line = ([], []) if law is None else ([part] for part in ribbon_layers(law, theme.law, x, y, colour))

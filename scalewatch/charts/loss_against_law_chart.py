@@ -160,8 +160,8 @@ def _x_axis(steps: Floats, log_axes: bool) -> Any:
     scale = alt.Scale(type="log" if log_axes else "linear", domain=[first, last], nice=False)
     shown = round_numbers(first, last, (1, 2, 5)) if log_axes else None
     known: dict[str, Any] = {"values": shown} if shown else {"tickCount": 8}
-    said = "format(datum.value, ',.0f')" if last < 2e4 else "replace(format(datum.value, '~s'), 'G', 'B')"
-    axis = alt.Axis(labelExpr=said, labelOverlap=True, grid=False, title="optimizer steps", **known)
+    label = "format(datum.value, ',.0f')" if last < 2e4 else "replace(format(datum.value, '~s'), 'G', 'B')"
+    axis = alt.Axis(labelExpr=label, labelOverlap=True, grid=False, title="optimizer steps", **known)
     return alt.X("step:Q", scale=scale, axis=axis)
 
 

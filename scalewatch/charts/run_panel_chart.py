@@ -181,8 +181,8 @@ def _loss_panel(shared: SharedAxis, loss: NDArray[np.floating], rows: Envelope, 
     up = _loss_axis(shared, loss, rows, drawn.bands(across), lines, log_y)
     y = beside(channel("mean", up, grid=True, most=6))
     keys = _keys(drawn, theme)
-    told, entries = legend(keys, shared.width)
-    layers = [told, *spans_of(drawn.incidents, x, theme), *row_layers(shared, rows, y, "low", "high")]
+    unseen, entries = legend(keys, shared.width)
+    layers = [unseen, *spans_of(drawn.incidents, x, theme), *row_layers(shared, rows, y, "low", "high")]
     if drawn.baseline is not None:
         layers += ribbon_of(drawn.baseline, across, theme.law, x, y, entries[1])
     if drawn.fan is not None:
@@ -212,8 +212,8 @@ def _loss_axis(
     others = [line.mean[line.steps >= early] for line in lines]
     up = reach_of(rows, log=log, early=early, whole=not shared.whole, bands=[*bands, *others], title=LOSS_TITLE)
     if up is None and not shared.whole and drawable(loss, log).any():
-        told = np.concatenate([*bands, *others, loss[drawable(loss, log)][-1:]])
-        up = reach_of(Envelope(told, told, told, told), log=log, whole=True, title=LOSS_TITLE)
+        values = np.concatenate([*bands, *others, loss[drawable(loss, log)][-1:]])
+        up = reach_of(Envelope(values, values, values, values), log=log, whole=True, title=LOSS_TITLE)
     if up is None:
         raise ConfigError(f"There is no finite {'positive ' if log else ''}loss to draw.")
     return up
@@ -225,8 +225,8 @@ def _keys(drawn: Beside, theme: Theme) -> list[Key]:
     if baseline is not None:
         keys.append(Key(baseline.label, theme.law, (6, 3)))
     elif (first := drawn.registered) is not None:
-        said = f"{first.label}: {first.loss:.3f} (80 %: {first.low:.3f} to {first.high:.3f})"
-        keys.append(Key(said, theme.law))
+        label = f"{first.label}: {first.loss:.3f} (80 %: {first.low:.3f} to {first.high:.3f})"
+        keys.append(Key(label, theme.law))
     keys += [] if fan is None else [Key(fan.label, theme.forecast, (6, 3))]
     shades = iter(ramp(max(len(lines) - (reference is not None), 1), theme))
     for place, trace in enumerate(lines):
@@ -235,11 +235,11 @@ def _keys(drawn: Beside, theme: Theme) -> list[Key]:
             keys.append(Key(f"reference: {label}", theme.reference))
             continue
         keys.append(Key(label, next(shades), DASHES[place % len(DASHES)]))
-    told: set[str] = set()
+    labels: set[str] = set()
     for place, key in enumerate(keys):
-        if key.label in told:
+        if key.label in labels:
             keys[place] = key._replace(label=f"{key.label} ({place + 1})")
-        told.add(keys[place].label)
+        labels.add(keys[place].label)
     return keys
 
 
@@ -276,8 +276,8 @@ def _missing(shared: SharedAxis, loss: NDArray[np.floating]) -> list[Spec]:
     some = np.flatnonzero(counts)
     rows = table(x=shared.taken.x[some], rows=counts[some])
     mark = {"shape": "M-1,-1L1,1M-1,1L1,-1", "size": 22, "color": shared.theme.lost, "strokeWidth": 1.6, "opacity": 1}
-    told = [tip("rows", "rows without a finite loss", ",")]
-    return [layer("point", rows, mark, x=shared.x, y={"value": LOSS_HEIGHT - 6}, tooltip=told)]
+    tips = [tip("rows", "rows without a finite loss", ",")]
+    return [layer("point", rows, mark, x=shared.x, y={"value": LOSS_HEIGHT - 6}, tooltip=tips)]
 
 
 def _rows(shared: SharedAxis, taken: dict[str, Envelope]) -> list[Spec]:
@@ -297,11 +297,11 @@ def _sentence(title: str, shared: SharedAxis, loss: NDArray[np.floating], beside
     """The picture in words, for those who do not see it."""
     rows, across = shared.few.of(loss), shared.across
     fine = np.flatnonzero(np.isfinite(rows.mean))
-    said = [f"{title}: loss over {(across.title or '').split('  ')[0]} from {across.low:,.4g} to {across.high:,.4g}"]
+    parts = [f"{title}: loss over {(across.title or '').split('  ')[0]} from {across.low:,.4g} to {across.high:,.4g}"]
     if len(fine):
         first, last = fine[0], fine[-1]
-        said.append(f"from {rows.mean[first]:.3f} to {rows.mean[last]:.3f}")
-    said += [f"{each.label}: {each.loss:.3f} (80 %: {each.low:.3f} to {each.high:.3f})" for each in beside.endings]
+        parts.append(f"from {rows.mean[first]:.3f} to {rows.mean[last]:.3f}")
+    parts += [f"{each.label}: {each.loss:.3f} (80 %: {each.low:.3f} to {each.high:.3f})" for each in beside.endings]
     is_open = [each.name for each in beside.incidents if each.is_open]
-    said.append(f"{len(beside.incidents)} incidents" + (f", open: {', '.join(is_open)}" if is_open else ", none open"))
-    return "; ".join(said) + "."
+    parts.append(f"{len(beside.incidents)} incidents" + (f", open: {', '.join(is_open)}" if is_open else ", none open"))
+    return "; ".join(parts) + "."

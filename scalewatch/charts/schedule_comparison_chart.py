@@ -94,10 +94,10 @@ def schedule_comparison(
     if any(len(each.steps) for each in kept):
         panels.append(_rates(kept, shades, theme, wide))
     best = kept[0]
-    said = f"{frame.title}: {len(kept)} schedules; the lowest is {best.name}, ending at {best.final_loss:.3f}"
+    sentence = f"{frame.title}: {len(kept)} schedules; the lowest is {best.name}, ending at {best.final_loss:.3f}"
     if not best.is_plan:
-        said += f", {best.difference:+.4f} nats to the plan (80 %: {best.low:+.4f} to {best.high:+.4f})"
-    meta = {"domain": None, "zoomed": False, "sentence": said + "."}
+        sentence += f", {best.difference:+.4f} nats to the plan (80 %: {best.low:+.4f} to {best.high:+.4f})"
+    meta = {"domain": None, "zoomed": False, "sentence": sentence + "."}
     return ending(panels, frame, meta=meta, spacing=24)
 
 
@@ -145,10 +145,10 @@ def _against(kept: Sequence[Choice], shades: Sequence[tuple[str, list[int]]], th
         layer("point", rows, point, x=x, y=y, tooltip=tips, **by),
     ]
     for field, place, align in (("name", 0, "left"), ("ends", width, "right")):
-        said: Spec = {"x": {"value": place}, "y": y, "text": {"field": field, "type": "nominal"}}
+        at: Spec = {"x": {"value": place}, "y": y, "text": {"field": field, "type": "nominal"}}
         weight: Spec = {"align": align, "fontWeight": "bold" if field == "name" else "normal"}
-        layers.append(layer("text", rows, words | weight | halo, **said))
-        layers.append(layer("text", rows, words | weight | {"color": theme.text}, **said))
+        layers.append(layer("text", rows, words | weight | halo, **at))
+        layers.append(layer("text", rows, words | weight | {"color": theme.text}, **at))
     return panel(layers, width, ROW_HEIGHT * len(kept))
 
 

@@ -156,13 +156,13 @@ def channel(field: str, axis: Axis, *, labels: bool = True, grid: bool = False, 
     if not axis.log:
         scale["zero"] = False  # Vega warns of it on logarithmic axes
     values = ticks(axis.low, axis.high, most, log=axis.log)
-    said = LABELS[axis.unit]
+    label = LABELS[axis.unit]
     if axis.unit == "count" and (axis.high - axis.low < NARROW * abs(axis.high) or axis.high < 10 * most):
         # a window of few steps late in a long run: 500.001k tells nobody which
-        said, values = "format(datum.value, ',')", sorted({float(round(value)) for value in values})
+        label, values = "format(datum.value, ',')", sorted({float(round(value)) for value in values})
     shown = {
         "values": values,
-        "labelExpr": said,
+        "labelExpr": label,
         "labelOverlap": True,
         "labelFlush": False,
         "grid": grid,
@@ -236,10 +236,10 @@ def words(
     rows = table(label=[text])
     mark = {"align": align, "fontSize": 12, "clip": False}
     halo = {"stroke": theme.background, "strokeWidth": 4, "strokeJoin": "round", "color": theme.background}
-    said = {"field": "label", "type": "nominal"}
+    label = {"field": "label", "type": "nominal"}
     return [
-        layer("text", rows, mark | halo, x=x, y=y, text=said),
-        layer("text", rows, mark | {"color": shade or theme.text}, x=x, y=y, text=said),
+        layer("text", rows, mark | halo, x=x, y=y, text=label),
+        layer("text", rows, mark | {"color": shade or theme.text}, x=x, y=y, text=label),
     ]
 
 

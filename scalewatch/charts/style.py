@@ -311,10 +311,10 @@ def ribbon_layers(
     band = alt.Chart(rows(x=ribbon.x, low=ribbon.low, high=ribbon.high))
     line = alt.Chart(rows(x=ribbon.x, mid=ribbon.mid, series=[ribbon.label] * len(ribbon.x)))
     drawn = line.mark_line(strokeWidth=2, strokeDash=list(dash), color=shade, clip=True)
-    told = {} if colour is None else {"color": colour}
+    shaded = {} if colour is None else {"color": colour}
     return [
         band.mark_area(color=shade, opacity=0.2, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
-        drawn.encode(x=x, y=alt.Y("mid:Q", **y), **told),
+        drawn.encode(x=x, y=alt.Y("mid:Q", **y), **shaded),
     ]
 
 

@@ -141,8 +141,8 @@ def _exponents(known: Sequence[Answer], colour: Any, theme: Theme) -> Any:
     low, high = span(bounds, exponents, [0.5], log=False, room=0.08)
     low, high = max(low, -0.5), min(high, 1.5)
     levels = {f"{a.level:.0%}" for a in known if a.interval_known}
-    told = f", {levels.pop()} interval" if len(levels) == 1 else ""
-    x = axis(low, high, f"exponent a of N ~ C^a{told}", log=False, most=6)
+    interval = f", {levels.pop()} interval" if len(levels) == 1 else ""
+    x = axis(low, high, f"exponent a of N ~ C^a{interval}", log=False, most=6)
     y = alt.Y("row:Q", scale=alt.Scale(domain=[-0.6, len(known) - 0.4], reverse=True, nice=False), axis=None)
     base = alt.Chart(
         rows(

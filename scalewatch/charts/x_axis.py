@@ -164,8 +164,8 @@ def hover(shared: SharedAxis, name: str, tips: Sequence[Spec]) -> Spec:
     by = {"condition": {"param": "hover", "empty": False, "value": 0.7}, "value": 0}
     mark: Spec = {"color": shared.theme.grey, "strokeWidth": 1}
     first = tip("x", (shared.across.title or "").split("  ")[0], TITLES[shared.unit][2])
-    told = [first, *tips, tip("rows", "rows", ",")]
-    return {"name": name, **layer("rule", {"name": "rows"}, mark, x=shared.x, opacity=by, tooltip=told)}
+    lines = [first, *tips, tip("rows", "rows", ",")]
+    return {"name": name, **layer("rule", {"name": "rows"}, mark, x=shared.x, opacity=by, tooltip=lines)}
 
 
 def label_last(panels: Sequence[Spec], shared: SharedAxis) -> None:

@@ -14,7 +14,7 @@ from scalewatch.errors import FitError
 from scalewatch.figures.law_parts import GRID, LEVEL, NORMAL_80, law_ribbon, law_sentences, used_curves
 
 if TYPE_CHECKING:
-    from scalewatch.charts import Ribbon, Target
+    from scalewatch.charts import Frame, Ribbon, Target
     from scalewatch.fitting.points import PointFit
     from scalewatch.laws import Curve, CurveLaw
     from scalewatch.laws.chinchilla import Chinchilla
@@ -79,7 +79,7 @@ def ladder_of_points(fit: PointFit[Chinchilla], goal: Goal | None, dark: bool) -
     Raises:
         FitError: if there is one size only, or no interval for the target.
     """
-    from scalewatch.charts import Frame, Target, ladder
+    from scalewatch.charts import Frame, Target
     from scalewatch.charts.style import quantity
     from scalewatch.laws.size import Parameters
 
@@ -102,8 +102,8 @@ def ladder_of_points(fit: PointFit[Chinchilla], goal: Goal | None, dark: bool) -
         return np.asarray(np.exp(np.where(log_size <= last, grown, beyond)))
 
     grid = _grid(size, goal, size[best])
-    told = fit.predict(Parameters(grid, points.kind), tokens_at(np.log(grid)), LEVEL)
-    law = law_ribbon("law", grid, told.loss, told.low, told.high)
+    prediction = fit.predict(Parameters(grid, points.kind), tokens_at(np.log(grid)), LEVEL)
+    law = law_ribbon("law", grid, prediction.loss, prediction.low, prediction.high)
     target = None
     notes = [
         *law_sentences(fit),
@@ -113,15 +113,31 @@ def ladder_of_points(fit: PointFit[Chinchilla], goal: Goal | None, dark: bool) -
         one = fit.predict(Parameters(goal.parameters, points.kind), math.exp(goal_tokens), LEVEL)
         if not np.isfinite(float(one.high)):
             raise FitError(f"The fit gives no interval for the target: {one.status.value}")
-        told_of = (float(one.loss), float(one.low), float(one.high))
-        target = Target(goal.parameters, *told_of, LEVEL, goal.outcome, goal.running)
-        said = "as --target says" if goal.tokens is not None else "as many as the rungs would have"
+        ends = (float(one.loss), float(one.low), float(one.high))
+        target = Target(goal.parameters, *ends, LEVEL, goal.outcome, goal.running)
+        source = "as --target says" if goal.tokens is not None else "as many as the rungs would have"
         unsure = "" if one.status.name == "OK" else f" {one.status.value}"
-        notes.append(f"The target has {quantity(math.exp(goal_tokens))} tokens, {said}.{unsure}")
+        notes.append(f"The target has {quantity(math.exp(goal_tokens))} tokens, {source}.{unsure}")
+    return _chart(
+        (size, loss), (best, others), law, target, Frame(_title(law, size[best], loss[best], target), notes, dark=dark)
+    )
+
+
+def _chart(
+    runs: tuple[Floats, Floats],
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
+    law: Ribbon,
+    target: Target | None,
+    frame: Frame,
+) -> Any:
+    """The ladder of runs, their sizes and losses, by the rows of the best of each size and the other rows."""
+    from scalewatch.charts import ladder
+
+    (size, loss), (best, others) = runs, rows
     return ladder(
         size[best],
         loss[best],
-        Frame(_title(law, size[best], loss[best], target), notes, dark=dark),
+        frame,
         law=law,
         target=target,
         other_parameters=size[others],
@@ -135,7 +151,7 @@ def ladder_of_curves(law: CurveLaw, curves: Sequence[Curve], goal: Goal | None, 
     Raises:
         FitError: if there is one size only, or sizes or the tokens of the target are not known.
     """
-    from scalewatch.charts import Frame, Target, ladder
+    from scalewatch.charts import Frame, Target
 
     sizes, loss, walk, annealed, tokens = _ends_of_curves(law, curves)
     best, others = _rungs(np.log(sizes), loss)
@@ -156,14 +172,12 @@ def ladder_of_curves(law: CurveLaw, curves: Sequence[Curve], goal: Goal | None, 
             raise FitError(f"The fit gives no interval for the target: {' '.join(law.cautions)}")
         target = Target(goal.parameters, *end, LEVEL, goal.outcome, goal.running)
         notes.append(walks.sentence(law.walk_unit, goal))
-    return ladder(
-        sizes[best],
-        loss[best],
+    return _chart(
+        (sizes, loss),
+        (best, others),
+        ribbon,
+        target,
         Frame(_title(ribbon, sizes[best], loss[best], target), notes, dark=dark),
-        law=ribbon,
-        target=target,
-        other_parameters=sizes[others],
-        other_loss=loss[others],
     )
 
 
@@ -222,8 +236,8 @@ def _end(law: CurveLaw, count: float, walked: float, annealed: float) -> tuple[f
     from scalewatch.run import Run
 
     run = Run("target", tokens_per_step=1.0, **{_ROLE[law.size_kind]: round(count)})
-    told = law.predict_run(run, walked, annealed)
-    end, half = told.end_loss or float("nan"), NORMAL_80 * told.end_loss_sd
+    prediction = law.predict_run(run, walked, annealed)
+    end, half = prediction.end_loss or float("nan"), NORMAL_80 * prediction.end_loss_sd
     return end, max(end - half, 1e-3), end + half
 
 

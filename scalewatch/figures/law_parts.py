@@ -140,8 +140,8 @@ def collapse_of_curves(
             continue
         runs.append(CollapseRun(size, curve.run.name, *progress_of(curve, float(curve.steps[-1]))))
         compute.append(size * (curve.run.tokens_per_step or 1.0) * float(curve.steps[-1]))
-    told = floor if floor is not None else None if len(set(compute)) > 2 else 0.0
-    measured = measure_collapse(runs, told, compute)
+    known = floor if floor is not None else None if len(set(compute)) > 2 else 0.0
+    measured = measure_collapse(runs, known, compute)
     drawn = [
         NormalisedCurve(run.size, run.progress, (run.loss - measured.floor) / (run.final_loss - measured.floor))
         for run in runs

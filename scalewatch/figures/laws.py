@@ -212,8 +212,8 @@ def _compute(fit: PointFit[Chinchilla], dark: bool) -> Any:
     flops = np.exp(points.log_flops)
     grid = np.geomspace(flops.min(), 3 * flops.max(), 3 * GRID)
     best = fit.law.optimum(grid)
-    told = fit.predict(best.size, best.tokens, LEVEL)
-    law = law_ribbon("best at this compute", grid, told.loss, told.low, told.high)
+    prediction = fit.predict(best.size, best.tokens, LEVEL)
+    law = law_ribbon("best at this compute", grid, prediction.loss, prediction.low, prediction.high)
     ends = within(float(law.low[-1]), float(law.high[-1]), "{:.3f}".format)
     title = f"With {power(float(grid[-1]))} FLOP, the law reaches {float(law.mid[-1]):.3f} nats/token ({ends})"
     return loss_against_compute(flops, np.exp(points.log_loss), Frame(title, law_sentences(fit), dark=dark), law=law)
@@ -267,9 +267,9 @@ def approaches_chart(found: Comparison, *, target_flops: float | None, dark: boo
 
 def _verdict(found: Comparison) -> str:
     """What the approaches say together."""
-    told = [result for result in found.results if result.exponent is not None]
-    numbers = sorted({result.approach.number for result in told})
-    known = sorted(float(result.exponent or 0.0) for result in told)
+    answered = [result for result in found.results if result.exponent is not None]
+    numbers = sorted({result.approach.number for result in answered})
+    known = sorted(float(result.exponent or 0.0) for result in answered)
     if not numbers:
         return "No approach has an answer"
     grows = f"the best size grows as C^{known[0]:.3f}" + (f" to C^{known[-1]:.3f}" if len(known) > 1 else "")

@@ -43,12 +43,12 @@ def least_losses(surface: AbstractLossModel, log_pairs: Floats, level: float, la
     losses = frontier.frontier_loss(surface, log_pairs[None, :])
     sizes = frontier.best_log_size(surface, log_pairs[None, :])[0]
     there = np.isfinite(losses[0])
-    told = []
+    ends = []
     for loss, size, pair in zip(losses.T[there], sizes[there].tolist(), log_pairs[there].tolist(), strict=True):
         one, scatter = estimate(loss, level), surface.scatter(size, pair - size)
         one = one if scatter is None or not len(loss) > 1 else with_scatter(one, scatter, level)
-        told.append([one.value, math.nan if one.low is None else one.low, math.nan if one.high is None else one.high])
-    mid, low, high = np.array(told, dtype=np.float64).reshape(-1, 3).T
+        ends.append([one.value, math.nan if one.low is None else one.low, math.nan if one.high is None else one.high])
+    mid, low, high = np.array(ends, dtype=np.float64).reshape(-1, 3).T
     return Ribbon(label, FLOPS_PER_PARAMETER_TOKEN * np.exp(log_pairs[there]), mid, low, high)
 
 
@@ -87,7 +87,7 @@ def valleys_of(surface: AbstractLossModel, flops: Sequence[float], log_sizes: Fl
 
 def _ends(values: Floats, level: float) -> tuple[Floats, Floats, Floats]:
     """Value, low and high of each column; the value itself where no interval is known."""
-    told = [estimate(column, level) for column in values.T]
-    ends = [(t.value, t.value if t.low is None else t.low, t.value if t.high is None else t.high) for t in told]
+    estimates = [estimate(column, level) for column in values.T]
+    ends = [(t.value, t.value if t.low is None else t.low, t.value if t.high is None else t.high) for t in estimates]
     mid, low, high = np.array(ends, dtype=np.float64).reshape(-1, 3).T
     return mid, low, high

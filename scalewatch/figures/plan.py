@@ -61,8 +61,8 @@ def plan_chart(surface: AbstractLossModel, plan: Plan, *, dark: bool) -> Any:
 def _title(plan: Plan) -> str:
     best = plan.best
     within = interval(best.parameters, count)
-    said = f"{number(best.flops.value)} FLOP: best with {count(best.parameters.value)} parameters"
-    return said + (f" ({within})" if within else "") + f" on {count(best.tokens.value)} tokens"
+    best_size = f"{number(best.flops.value)} FLOP: best with {count(best.parameters.value)} parameters"
+    return best_size + (f" ({within})" if within else "") + f" on {count(best.tokens.value)} tokens"
 
 
 def _fault(plan: Plan) -> list[str]:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scalewatch.charts.x_axis import XUnit
 from scalewatch.laws import load_law
 from scalewatch_tensorboard.runs.columns import Columns
 from scalewatch_tensorboard.runs.registry import RunRegistry
 from scalewatch_tensorboard.views.figures import FIGURES
 from scalewatch_tensorboard.views.figures.across import Across
-from scalewatch_tensorboard.views.request import ChartRequest
+from scalewatch_tensorboard.views.request import AxesRequest, ChartRequest
 from tests.scalewatch_tensorboard.logs import DONE, HOSTILE, SPIKE_STEP, TOTAL, event_log, zoo
 from tests.scalewatch_tensorboard.registries import registry_of
 from tests.synthetic import TOKENS_PER_STEP
@@ -68,14 +69,14 @@ def test_a_run_on_its_way_has_its_law_its_fan_and_its_spike(registry: RunRegistr
 
 @pytest.mark.parametrize(("unit", "end"), [("tokens", TOTAL * TOKENS_PER_STEP), ("flops", None), ("steps", TOTAL)])
 def test_the_axis_that_was_asked_for_reaches_to_the_planned_end(
-    registry: RunRegistry, unit: str, end: float | None
+    registry: RunRegistry, unit: XUnit, end: float | None
 ) -> None:
     """In its own unit; compute is six times parameters and tokens."""
     state = registry.find("live")
     assert state is not None
     expected = 6.0 * (state.run.parameters or 0) * TOTAL * TOKENS_PER_STEP if end is None else end
 
-    assert expected <= meta(drawn(registry, "run", "live", x=unit))["domain"][1] <= 1.05 * expected
+    assert expected <= meta(drawn(registry, "run", "live", axes=AxesRequest(x=unit)))["domain"][1] <= 1.05 * expected
 
 
 def test_hours_go_on_at_the_pace_of_the_last_rows(registry: RunRegistry) -> None:
@@ -89,7 +90,7 @@ def test_hours_go_on_at_the_pace_of_the_last_rows(registry: RunRegistry) -> None
 
 def test_an_axis_that_a_run_does_not_have_is_said(registry: RunRegistry) -> None:
     """With what is missing."""
-    assert "no axis of hours" in drawn(registry, "run", "live", x="hours")["empty"]
+    assert "no axis of hours" in drawn(registry, "run", "live", axes=AxesRequest(x="hours"))["empty"]
 
 
 def test_a_clock_that_was_set_back_never_turns_the_axis_round() -> None:
@@ -105,7 +106,7 @@ def test_a_clock_that_was_set_back_never_turns_the_axis_round() -> None:
 
 def test_a_window_is_cut_to_its_rows(registry: RunRegistry) -> None:
     """Each row of it is drawn."""
-    spec = drawn(registry, "run", "live", from_=SPIKE_STEP - 10.0, to=SPIKE_STEP + 10.0)
+    spec = drawn(registry, "run", "live", axes=AxesRequest(window=(SPIKE_STEP - 10.0, SPIKE_STEP + 10.0)))
 
     assert 21 == len(spec["datasets"]["rows"])
     assert meta(spec)["zoomed"]

@@ -19,7 +19,7 @@ from scalewatch_tensorboard.runs.logdirs import Logdirs
 from scalewatch_tensorboard.runs.registry import RunRegistry
 from scalewatch_tensorboard.runs.run_state import RunState
 from scalewatch_tensorboard.views.figures import FIGURES
-from scalewatch_tensorboard.views.request import ChartRequest
+from scalewatch_tensorboard.views.request import ChartRequest, WhatIfRequest
 from scalewatch_tensorboard.views.whatif import what_if_of
 from tests.scalewatch_tensorboard.logs import event_log, journal_log, losses_of
 from tests.scalewatch_tensorboard.registries import registry_of
@@ -28,9 +28,7 @@ from tests.synthetic import cosine, planned
 TOTAL, DONE = 1_200, 800
 
 
-def record_of(
-    folder: Path, losses: Any = None, rates: Any = None, run: Run | None = None, done: int = DONE
-) -> RunState:
+def state_of(folder: Path, losses: Any = None, rates: Any = None, run: Run | None = None, done: int = DONE) -> RunState:
     """A run whose journal ends after `done` steps."""
     rates = cosine(TOTAL) if rates is None else rates
     losses = losses_of(TOTAL, done, 0) if losses is None else losses
@@ -42,7 +40,7 @@ def record_of(
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> RunState:
-    return record_of(tmp_path_factory.mktemp("running"))
+    return state_of(tmp_path_factory.mktemp("running"))
 
 
 def by_name(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -69,7 +67,7 @@ def test_the_plan_stands_first_and_beside_it_the_usual_ways_to_go_on(running: Ru
 
 def test_what_is_asked_for_stands_right_after_the_plan(running: RunState) -> None:
     """A longer run in steps, a decay over the last steps, and a factor of the rate."""
-    rows = by_name(what_if_of(running, ChartRequest(extend=240, decay=120, rate=9.0)))
+    rows = by_name(what_if_of(running, ChartRequest(whatif=WhatIfRequest(extend=240, decay=120, rate=9.0))))
 
     assert ["as planned", "hold, linear to 0 in last 10 %", "240 steps longer", "rate × 9"] == list(rows)[:4]
     assert (TOTAL, TOTAL + 240) == tuple(rows[name]["total_steps"] for name in list(rows)[1:3])
@@ -80,13 +78,13 @@ def test_what_is_asked_for_stands_right_after_the_plan(running: RunState) -> Non
 def test_what_is_no_schedule_is_refused_with_a_sentence(running: RunState) -> None:
     """The argument is named."""
     with pytest.raises(ConfigError, match="`factor` must be positive"):
-        what_if_of(running, ChartRequest(rate=-1.0))
+        what_if_of(running, ChartRequest(whatif=WhatIfRequest(rate=-1.0)))
 
 
 @pytest.mark.parametrize("at", [150, 400, 653])
 def test_an_earlier_step_is_told_as_it_would_have_been_then(running: RunState, at: int) -> None:
     """The same as from a forecaster that saw the rows up to there and no more; and the run itself stays where it is."""
-    answer = what_if_of(running, ChartRequest(at=float(at)))
+    answer = what_if_of(running, ChartRequest(whatif=WhatIfRequest(at=float(at))))
     then = Forecaster(running.run)
     columns = running.columns()
     for step, loss in zip(columns.steps[:at].tolist(), columns.losses[:at].tolist(), strict=True):
@@ -104,8 +102,8 @@ def test_an_earlier_step_is_told_as_it_would_have_been_then(running: RunState, a
 def test_rates_that_were_only_seen_are_followed_back_too(tmp_path: Path) -> None:
     """Without a plan: the run's own rates up to there, and all is compared with holding them."""
     run = Run("run", total_steps=TOTAL)
-    state = record_of(tmp_path, run=run)
-    answer = what_if_of(state, ChartRequest(at=400.0))
+    state = state_of(tmp_path, run=run)
+    answer = what_if_of(state, ChartRequest(whatif=WhatIfRequest(at=400.0)))
 
     assert "hold the rate (the plan is not known)" == answer["outcomes"][0]["name"]
     assert answer["now"]["rate"] == pytest.approx(float(cosine(TOTAL)[399]), rel=0.01)
@@ -114,7 +112,7 @@ def test_rates_that_were_only_seen_are_followed_back_too(tmp_path: Path) -> None
 
 def test_a_step_after_the_newest_is_the_newest(running: RunState) -> None:
     """A deep link of another day still answers."""
-    assert DONE == what_if_of(running, ChartRequest(at=1e9))["now"]["step"]
+    assert DONE == what_if_of(running, ChartRequest(whatif=WhatIfRequest(at=1e9)))["now"]["step"]
 
 
 @pytest.mark.parametrize(
@@ -130,22 +128,22 @@ def test_a_step_after_the_newest_is_the_newest(running: RunState) -> None:
 )
 def test_where_nothing_can_be_said_a_sentence_says_why(kind: str, words: str, tmp_path: Path) -> None:
     """And what would help; no rows, no numbers."""
-    asked, rates = ChartRequest(), cosine(TOTAL)
+    request, rates = ChartRequest(), cosine(TOTAL)
     if kind == "no length":
         event_log(tmp_path / "run", losses_of(TOTAL, DONE, 0))
         state = registry_of(tmp_path).find("run")
         assert state is not None
     elif kind == "over":
-        state = record_of(tmp_path, done=TOTAL)
+        state = state_of(tmp_path, done=TOTAL)
     elif kind == "rate zero":
         rates = np.where(np.arange(1, TOTAL + 1) < DONE - 5, rates, 0.0)
-        state = record_of(tmp_path, rates=rates, run=planned(rates, 8e6))
+        state = state_of(tmp_path, rates=rates, run=planned(rates, 8e6))
     elif kind == "recites":
-        state = record_of(tmp_path, losses=losses_of(TOTAL, DONE, 0) / 20)
+        state = state_of(tmp_path, losses=losses_of(TOTAL, DONE, 0) / 20)
     else:
-        state = record_of(tmp_path)
-        asked = ChartRequest(at=10.0 if kind == "warm-up" else 0.0)
-    answer = what_if_of(state, asked)
+        state = state_of(tmp_path)
+        request = ChartRequest(whatif=WhatIfRequest(at=10.0 if kind == "warm-up" else 0.0))
+    answer = what_if_of(state, request)
 
     assert words in answer["empty"]
     assert (None, []) == (answer["now"], answer["outcomes"])
@@ -153,10 +151,10 @@ def test_where_nothing_can_be_said_a_sentence_says_why(kind: str, words: str, tm
 
 def test_a_run_that_is_over_says_how_to_look_back_and_then_does(tmp_path: Path) -> None:
     """The sentence names the step field, and an earlier step answers."""
-    state = record_of(tmp_path, done=TOTAL)
+    state = state_of(tmp_path, done=TOTAL)
 
     assert "choose an earlier step" in what_if_of(state, ChartRequest())["empty"]
-    assert math.isfinite(what_if_of(state, ChartRequest(at=600.0))["outcomes"][0]["final_loss"])
+    assert math.isfinite(what_if_of(state, ChartRequest(whatif=WhatIfRequest(at=600.0)))["outcomes"][0]["final_loss"])
 
 
 @pytest.mark.parametrize("at", [None, 790.0])
@@ -164,11 +162,11 @@ def test_an_open_incident_is_named_before_the_numbers(tmp_path: Path, at: float 
     """Then and now: what is said holds for a run that recovers."""
     losses = losses_of(TOTAL, DONE, 0)
     losses[700:] *= 2.0
-    answer = what_if_of(record_of(tmp_path, losses=losses), ChartRequest(at=at))
+    answer = what_if_of(state_of(tmp_path, losses=losses), ChartRequest(whatif=WhatIfRequest(at=at)))
 
     assert answer["notes"][0].startswith("An incident is open: ")
     assert not any(
-        "An incident is open" in note for note in what_if_of(record_of(tmp_path / "b"), ChartRequest())["notes"]
+        "An incident is open" in note for note in what_if_of(state_of(tmp_path / "b"), ChartRequest())["notes"]
     )
 
 
@@ -176,7 +174,7 @@ def test_an_open_incident_is_named_before_the_numbers(tmp_path: Path, at: float 
 def test_the_chart_shows_each_schedule_with_its_rates(running: RunState, dark: bool) -> None:
     """One that Vega-Lite takes, small, with a text for who cannot see it."""
     chart = FIGURES["whatif"](
-        running, ChartRequest(dark=dark, extend=240), RunRegistry(Logdirs("", (), (), None, None))
+        running, ChartRequest(dark=dark, whatif=WhatIfRequest(extend=240)), RunRegistry(Logdirs("", (), (), None, None))
     )
     written = json.dumps(chart)
 
@@ -190,8 +188,10 @@ def test_the_chart_shows_each_schedule_with_its_rates(running: RunState, dark: b
 def test_one_alternative_can_be_shown_alone_beside_the_plan(running: RunState) -> None:
     """By its name; a name that there is not shows all."""
     registry = RunRegistry(Logdirs("", (), (), None, None))
-    alone = json.dumps(FIGURES["whatif"](running, ChartRequest(alternative="hold"), registry))
-    every = json.dumps(FIGURES["whatif"](running, ChartRequest(alternative="no such one"), registry))
+    alone = json.dumps(FIGURES["whatif"](running, ChartRequest(whatif=WhatIfRequest(alternative="hold")), registry))
+    every = json.dumps(
+        FIGURES["whatif"](running, ChartRequest(whatif=WhatIfRequest(alternative="no such one")), registry)
+    )
 
     assert "as planned" in alone
     assert "300 steps longer" not in alone
@@ -200,7 +200,7 @@ def test_one_alternative_can_be_shown_alone_beside_the_plan(running: RunState) -
 
 def test_where_nothing_can_be_said_the_chart_says_why(tmp_path: Path) -> None:
     """The same sentence as the table."""
-    state = record_of(tmp_path, done=TOTAL)
+    state = state_of(tmp_path, done=TOTAL)
     empty = FIGURES["whatif"](state, ChartRequest(), RunRegistry(Logdirs("", (), (), None, None)))["empty"]
 
     assert what_if_of(state, ChartRequest())["empty"] == empty

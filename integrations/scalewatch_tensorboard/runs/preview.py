@@ -42,7 +42,7 @@ class Preview:
                 rows.extend(chunk)
                 if share > 0:
                     rows.expect(round(len(rows) / share))
-            self._source.said.clear()
+            self._source.entries.clear()
             if len(chunk) < CHUNK_ROWS:
                 return False
             if time.perf_counter() >= end:

@@ -267,14 +267,14 @@ class RunState:
         self.skip -= known
         self.taken += len(chunk) - known
         if known and self.skip:
-            self.origin.said.clear()
+            self.origin.entries.clear()
         for row in chunk[known:]:
             if isinstance(row, int):
                 self._resume(row)
             else:
                 self._observe(row)
-        while self.origin.said:
-            self._told(self.origin.said.popleft())
+        while self.origin.entries:
+            self._told(self.origin.entries.popleft())
         if chunk:
             self.version += 1
 

@@ -25,8 +25,8 @@ __all__ = ["AbstractSource", "EventFiles", "Identity", "JournalRows", "open_sour
 
 #: Path, size [bytes] and time of change [ns] of each file of a run.
 Identity = list[tuple[str, int, int]]
-#: Records of a journal that wait to be taken; more come with the next rows.
-MOST_SAID = 10_000
+#: Entries of a journal that wait to be taken; more come with the next rows.
+MOST_ENTRIES = 10_000
 NOTHING = (
     "The run has no row with a loss yet: scalewatch looks again every few seconds, and shows it once the first one is "
     "logged."
@@ -39,7 +39,7 @@ class AbstractSource(ABC):
     Attributes:
         kind: "journal" or "event files". run: the run as far as the log knows how it was planned.
         registered: what the run promised before its first step, None if it is not known. law: by which it did.
-        said: records of a journal that are no rows, to be taken by whoever reads the rows.
+        entries: of a journal that are no rows, to be taken by whoever reads the rows.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class AbstractSource(ABC):
         self.run = run
         self.registered: BaselineForecast | None = None
         self.law: CurveLaw | None = None
-        self.said: deque[JournalRecord] = deque(maxlen=MOST_SAID)
+        self.entries: deque[JournalRecord] = deque(maxlen=MOST_ENTRIES)
 
     @abstractmethod
     def rows(self) -> Iterator[Observation | int]:
@@ -131,7 +131,7 @@ class JournalRows(AbstractSource):
             self._stream.notes.append(f"the law of the journal cannot be used: {fault}")
 
     def rows(self) -> Iterator[Observation | int]:
-        """Yield rows; what else is said goes to `said`."""
+        """Yield rows; what else is said goes to `entries`."""
         for record in self._stream.records():
             kind = record.get("type")
             if kind == "o":
@@ -145,7 +145,7 @@ class JournalRows(AbstractSource):
                 if isinstance(after, int):
                     yield after
             else:
-                self.said.append(record)
+                self.entries.append(record)
 
     def files(self) -> list[Path]:
         """The segments that count."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalewatch.offline.assumed_schedule import SCHEDULES
 from scalewatch_tensorboard.server.responses import BadRequestError
-from scalewatch_tensorboard.views.request import ChartRequest
+from scalewatch_tensorboard.views.request import AxesRequest, ChartRequest, WhatIfRequest
 
 if TYPE_CHECKING:
     from scalewatch.charts.x_axis import XUnit
@@ -63,26 +63,36 @@ def chart_request(registry: RunRegistry, args: Any) -> tuple[RunState, ChartRequ
     reference = args.get("reference", "")
     total, schedule = _whole(args, "total_steps"), one_of(args, "schedule", SCHEDULES, None)
     wanted = ChartRequest(
-        x=one_of(args, "x", UNITS, "steps") or "steps",
-        xscale=one_of(args, "xscale", SCALES, "linear") or "linear",
-        yscale=one_of(args, "yscale", SCALES, "linear") or "linear",
-        from_=_number(args, "from"),
-        to=_number(args, "to"),
+        AxesRequest(
+            one_of(args, "x", UNITS, "steps") or "steps",
+            one_of(args, "xscale", SCALES, "linear") == "log",
+            one_of(args, "yscale", SCALES, "linear") == "log",
+            _window(args),
+        ),
         compare=tuple(_known(registry, name) for name in compare),
         reference=_known(registry, reference) if reference else None,
         dark=one_of(args, "dark", ("0", "1"), "0") == "1",
         width=int(min(max(_number(args, "width") or 900, LEAST_WIDTH), MOST_WIDTH)),
         total_steps=total,
         schedule=schedule,
-        at=_number(args, "at"),
-        extend=_whole(args, "extend"),
-        decay=_whole(args, "decay"),
-        rate=_number(args, "rate"),
-        alternative=args.get("alternative", "") or None,
+        whatif=WhatIfRequest(
+            _number(args, "at"),
+            _whole(args, "extend"),
+            _whole(args, "decay"),
+            _number(args, "rate"),
+            args.get("alternative", "") or None,
+        ),
     )
-    if wanted.from_ is not None and wanted.to is not None and not wanted.from_ < wanted.to:
-        raise BadRequestError(f"`from` must be below `to` (got {wanted.from_:g} and {wanted.to:g}).")
     return registry.rescheduled(state, total, schedule), wanted
+
+
+def _window(args: Mapping[str, str]) -> tuple[float, float] | None:
+    low, high = _number(args, "from"), _number(args, "to")
+    if low is None and high is None:
+        return None
+    if low is not None and high is not None and not low < high:
+        raise BadRequestError(f"`from` must be below `to` (got {low:g} and {high:g}).")
+    return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def one_of(args: Mapping[str, str], name: str, words: tuple[Word, ...], default: Word | None) -> Word | None:

@@ -101,7 +101,7 @@ def _whatif(registry: RunRegistry, request: Request) -> dict[str, Any]:
 
 def _rows(registry: RunRegistry, request: Request) -> dict[str, Any] | Text:
     state, wanted = chart_request(registry, request.args)
-    rows = rows_of(state, wanted.from_, wanted.to)
+    rows = rows_of(state, wanted.axes.window)
     if one_of(request.args, "format", ("csv", "json"), "json") == "json":
         return rows
     return Text(csv_of(rows), "text/csv", name=f"{file_name(state.name)}.csv")

@@ -20,18 +20,19 @@ MOST_ROWS = 2_000
 HEADER = ("step", "loss", "low", "high", "learning_rate", "grad_norm", "tokens", "seconds")
 
 
-def rows_of(state: RunState, from_step: float | None, to_step: float | None) -> dict[str, Any]:
-    """Return the rows from one step to another.
+def rows_of(state: RunState, window: tuple[float, float] | None) -> dict[str, Any]:
+    """Return the rows of a window of steps.
 
     Of more than 2,000, each stretch of equal length gives one: its last step, its mean, least and greatest loss, and
     the rest as they were at its last row.
 
     Args:
-        state: of the run. from_step, to_step: both included, None for an end.
+        state: of the run. window: from and to, both included, infinite for an open end; None for all.
     """
     columns = state.columns()
-    first = 0 if from_step is None else int(np.searchsorted(columns.steps, from_step, "left"))
-    last = len(columns.steps) if to_step is None else int(np.searchsorted(columns.steps, to_step, "right"))
+    low, high = window or (-math.inf, math.inf)
+    first = int(np.searchsorted(columns.steps, low, "left"))
+    last = int(np.searchsorted(columns.steps, high, "right"))
     count = max(last - first, 0)
     edges = np.linspace(first, first + count, min(count, MOST_ROWS) + 1).round().astype(int)
     table = _table(columns, edges) if count else []

@@ -143,21 +143,21 @@ def law_for(registry: RunRegistry, state: RunState) -> LawSource:
     Raises:
         CannotDrawError: if it is being fitted.
     """
-    path, told = registry.logdirs.law, list[str]()
+    path, notes = registry.logdirs.law, list[str]()
     if path is not None:
         named = _named(path, is_of_run=registry.law is not None and state.law is registry.law)
         if isinstance(named, LawSource):
             return named
-        told.append(f"{path.name}, given with --scalewatch_law, cannot be drawn over size and tokens: {named}")
+        notes.append(f"{path.name}, given with --scalewatch_law, cannot be drawn over size and tokens: {named}")
     elif state.law is not None:
         watched = _watched(state.law)
         if isinstance(watched, LawSource):
             return watched
-        told.append(f"The law of its journal cannot be drawn over size and tokens: {watched}")
+        notes.append(f"The law of its journal cannot be drawn over size and tokens: {watched}")
     beside = law_beside(registry, state)
     if isinstance(beside, LawSource):
-        return beside._replace(notes=(*beside.notes, *told))
-    return _published(beside, told)
+        return beside._replace(notes=(*beside.notes, *notes))
+    return _published(beside, notes)
 
 
 def law_beside(registry: RunRegistry, state: RunState) -> LawSource | str:
@@ -310,13 +310,13 @@ def _watched(law: CurveLaw) -> LawSource | str:
     return LawSource(*models, True, True, ("Law: the one that this run was watched by.", *models[0].facts.faults))
 
 
-def _published(why: str, told: Sequence[str]) -> LawSource:
+def _published(why: str, more: Sequence[str]) -> LawSource:
     notes = (
         "Law: Chinchilla (Hoffmann et al. 2022) as refitted by Besiroglu et al. 2024, a published law of another data "
         "set and tokenizer. The run is placed by its size, tokens and compute: its own loss need not match, and is not "
         "drawn.",
         f"{why}: finish smaller runs with the ScaleWatch callback below this folder, or start TensorBoard with "
         "--scalewatch_law FILE.",
-        *told,
+        *more,
     )
     return LawSource(*_models("chinchilla"), False, False, notes)

@@ -63,24 +63,24 @@ def what_if_of(state: RunState, request: ChartRequest) -> dict[str, Any]:
         ConfigError: if what was asked for is no schedule.
     """
     try:
-        told = tell(state, request)
+        found = tell(state, request)
     except NothingToSayError as reason:
         return {"empty": str(reason), "now": None, "outcomes": [], "notes": []}
-    now = told.now
+    now = found.now
     where = {
         "step": now.step,
         "total_steps": now.total_steps,
         "progress": now.step / now.total_steps,
-        "loss": told.loss,
+        "loss": found.loss,
         "rate": now.rate,
         "rate_share": now.rate / now.peak,
         "planned": now.planned,
-        "looked_back": told.looked_back,
+        "looked_back": found.looked_back,
         "level": LEVEL,
-        "sentence": sentence(told),
+        "sentence": sentence(found),
     }
-    rows = [_row(name_of(told, place), each, now.step) for place, each in enumerate(told.outcomes)]
-    return {"now": where, "outcomes": rows, "notes": told.notes}
+    rows = [_row(name_of(found, place), each, now.step) for place, each in enumerate(found.outcomes)]
+    return {"now": where, "outcomes": rows, "notes": found.notes}
 
 
 def tell(state: RunState, request: ChartRequest) -> Counterfactual:
@@ -93,7 +93,7 @@ def tell(state: RunState, request: ChartRequest) -> Counterfactual:
     from scalewatch.forecast.counterfactual import position, what_if
     from scalewatch.forecast.validity import validity_warnings
 
-    forecaster, looked_back = _as_of(state, request.at)
+    forecaster, looked_back = _as_of(state, request.whatif.at)
     now = position(forecaster)
     if now is None:
         raise NothingToSayError(_no_position(forecaster, looked_back))
@@ -103,9 +103,9 @@ def tell(state: RunState, request: ChartRequest) -> Counterfactual:
             "earlier step."
         )
     found = validity_warnings(forecaster)
-    for doubt in found:
-        if doubt.void:
-            raise NothingToSayError(f"No law of loss curves holds at step {now.step:,}. {doubt.text}")
+    for warning in found:
+        if warning.void:
+            raise NothingToSayError(f"No law of loss curves holds at step {now.step:,}. {warning.text}")
     forecast = forecaster.forecast()
     if forecast is None or not math.isfinite(forecast.final_loss):
         raise NothingToSayError(
@@ -115,7 +115,7 @@ def tell(state: RunState, request: ChartRequest) -> Counterfactual:
     outcomes = what_if(forecaster, schedules)
     notes = [
         *_open_incidents(state, now.step, looked_back),
-        *(doubt.text for doubt in found),
+        *(warning.text for warning in found),
         *_limits(now),
         *(note for each in outcomes for note in each.notes),
     ]
@@ -127,19 +127,19 @@ def tell(state: RunState, request: ChartRequest) -> Counterfactual:
     )
 
 
-def name_of(told: Counterfactual, place: int) -> str:
+def name_of(found: Counterfactual, place: int) -> str:
     """Return what a schedule is called; the first is the plan, or holding the rate where none is known."""
-    if place == 0 and not told.now.planned:
+    if place == 0 and not found.now.planned:
         return "hold the rate (the plan is not known)"
-    return told.outcomes[place].name
+    return found.outcomes[place].name
 
 
-def sentence(told: Counterfactual) -> str:
+def sentence(found: Counterfactual) -> str:
     """Return which schedule of the planned length is surely better than the plan, if any is."""
-    same = [each for each in told.outcomes if each.total_steps == told.now.total_steps and not each.notes]
-    best = min(same, key=lambda each: each.difference, default=told.outcomes[0])
+    same = [each for each in found.outcomes if each.total_steps == found.now.total_steps and not each.notes]
+    best = min(same, key=lambda each: each.difference, default=found.outcomes[0])
     low, high = best.difference_interval(LEVEL)
-    if best is told.outcomes[0] or high >= 0:
+    if best is found.outcomes[0] or high >= 0:
         return "No schedule of this length is surely better than the plan."
     return f"Best of this length: {best.name}, {-best.difference:.3f} nats lower (80 %: {-high:.3f} to {-low:.3f})."
 
@@ -167,14 +167,14 @@ def _schedules(now: Position, request: ChartRequest) -> list[CandidateSchedule]:
     """What was asked for, and the usual ways to go on."""
     from scalewatch.forecast import candidate_schedules as of
 
-    own: list[CandidateSchedule] = []
-    if request.decay is not None:
-        share = min(request.decay / now.total_steps, 1.0)
+    own, asked = list[CandidateSchedule](), request.whatif
+    if asked.decay is not None:
+        share = min(asked.decay / now.total_steps, 1.0)
         own.append(of.hold_then_decay(now.rate, now.left, now.total_steps, share))
-    if request.extend is not None:
-        own.append(of.extended(now.rest, request.extend))
-    if request.rate is not None:
-        own.append(of.scaled(now.rest, request.rate))
+    if asked.extend is not None:
+        own.append(of.extended(now.rest, asked.extend))
+    if asked.rate is not None:
+        own.append(of.scaled(now.rest, asked.rate))
     names = {each.name for each in own}
     usual = of.usual(now.rate, now.rest, now.step, now.total_steps)
     return [*own, *(each for each in usual if each.name not in names)]
@@ -200,12 +200,12 @@ def _open_incidents(state: RunState, step: int, looked_back: bool) -> list[str]:
 def _limits(now: Position) -> list[str]:
     from scalewatch.forecast.counterfactual import DECAY_SEEN
 
-    said = []
+    notes = []
     if not now.planned:
-        said.append("The plan is not known, so all is compared with holding the present rate: name the schedule.")
+        notes.append("The plan is not known, so all is compared with holding the present rate: name the schedule.")
     if now.decayed < DECAY_SEEN:
-        said.append("The rate has hardly decayed yet: what a decay gains is taken from other runs, and so wide.")
-    return said
+        notes.append("The rate has hardly decayed yet: what a decay gains is taken from other runs, and so wide.")
+    return notes
 
 
 def _no_position(forecaster: Forecaster, looked_back: bool) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalewatch.errors import ConfigError
-from scalewatch_tensorboard.views.figures.run import standing
+from scalewatch_tensorboard.views.figures.run import baseline_ending, frame_for
+from scalewatch_tensorboard.views.figures.spec import nothing
 
 if TYPE_CHECKING:
     from scalewatch.charts.forecast_history_chart import Kept
@@ -32,36 +33,31 @@ LEAST_ROWS = 3
 
 def forecast_figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
-    from scalewatch.charts import Ending, Frame, forecast_history
+    from scalewatch.charts import forecast_history
 
     total, looks = state.run.total_steps, list(state.looks)
     if total is None:
-        return {
-            "empty": "The planned length of this run is not known, so there is no end to forecast: type the number of "
+        return nothing(
+            state,
+            "The planned length of this run is not known, so there is no end to forecast: type the number of "
             "planned steps above.",
-            "read": state.read,
-        }
+        )
     if not looks and state.registered is None:
-        return {
-            "empty": "No forecast has been made yet: it takes some rows of the curve after the warm-up.",
-            "read": state.read,
-        }
-    promise, said = state.registered, np.array([look[:8] for look in looks], dtype=np.float64).reshape(-1, 8)
-    steps, mid, low_50, high_50, low_80, high_80, low_95, high_95 = said.T
+        return nothing(state, "No forecast has been made yet: it takes some rows of the curve after the warm-up.")
+    baseline, columns = state.registered, np.array([look[:8] for look in looks], dtype=np.float64).reshape(-1, 8)
+    steps, mid, low_50, high_50, low_80, high_80, low_95, high_95 = columns.T
     try:
         drawn = forecast_history(
             np.minimum(100.0 * steps / total, 100.0),
             mid,
             [(low_95, high_95), (low_80, high_80), (low_50, high_50)],
-            Frame(state.name, standing(state), dark=request.dark, width=request.width),
-            registered=None
-            if promise is None
-            else Ending("its law, before the start", total, promise.final_loss, promise.low, promise.high),
+            frame_for(state, request),
+            registered=None if baseline is None else baseline_ending(baseline, total),
             truth=state.summary.get("final_loss"),
             kept=_kept(looks, state.columns(), total),
         )
     except ConfigError as reason:
-        return {"empty": str(reason), "read": state.read}
+        return nothing(state, reason)
     return drawn.to_dict()
 
 

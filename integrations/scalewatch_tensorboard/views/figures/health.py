@@ -8,7 +8,8 @@ import numpy as np
 
 from scalewatch.errors import ConfigError
 from scalewatch_tensorboard.views.figures.across import Across
-from scalewatch_tensorboard.views.figures.run import incidents_on, standing
+from scalewatch_tensorboard.views.figures.run import axis_for, frame_for, incidents_on
+from scalewatch_tensorboard.views.figures.spec import nothing
 
 if TYPE_CHECKING:
     from scalewatch.charts.health_chart import Gauge
@@ -32,24 +33,18 @@ ORDER = ("attention_logit", "update_rms", "log_z", "noise_scale")
 
 def health_figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
-    from scalewatch.charts import Frame, RunAxis, health
+    from scalewatch.charts import health
     from scalewatch.charts.health_chart import Threshold
     from scalewatch.detect.spike import NOTE_SIGMAS, STAY_SIGMAS
 
     columns = state.columns()
     try:
-        across = Across(request.x, columns, state.run)
-        total = state.run.total_steps
+        across = Across(request.axes.x, columns, state.run)
         drawn = health(
             across.rows,
             columns.sigmas,
-            Frame(state.name, standing(state), dark=request.dark, width=request.width),
-            axis=RunAxis(
-                unit=request.x,
-                window=request.window,
-                end=None if total is None else float(across.of(total)[0]),
-                log=request.xscale == "log",
-            ),
+            frame_for(state, request),
+            axis=axis_for(request, across, state.run),
             thresholds=(
                 Threshold(STAY_SIGMAS, f"{STAY_SIGMAS:g}: two rows running are a spike"),
                 Threshold(NOTE_SIGMAS, f"{NOTE_SIGMAS:g}: one row is a bad batch"),
@@ -58,7 +53,7 @@ def health_figure(state: RunState, request: ChartRequest, registry: RunRegistry)
             incidents=incidents_on(state, across, columns),
         )
     except ConfigError as reason:
-        return {"empty": str(reason), "read": state.read}
+        return nothing(state, reason)
     return drawn.to_dict()
 
 

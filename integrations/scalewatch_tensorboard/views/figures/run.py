@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 
 from scalewatch.errors import ConfigError
 from scalewatch_tensorboard.views.figures.across import Across
+from scalewatch_tensorboard.views.figures.spec import nothing
 
 if TYPE_CHECKING:
-    from scalewatch.charts import Ending, Fan, Incident, OtherRun, Ribbon
+    from scalewatch.charts import Ending, Fan, Frame, Incident, OtherRun, Ribbon, RunAxis
     from scalewatch.forecast import Forecast
     from scalewatch.forecast.preregistered import BaselineForecast
+    from scalewatch.run import Run
     from scalewatch_tensorboard.runs.columns import Columns
     from scalewatch_tensorboard.runs.registry import RunRegistry
     from scalewatch_tensorboard.runs.run_state import RunState
     from scalewatch_tensorboard.views.request import ChartRequest
 
-__all__ = ["incidents_on", "run_figure", "standing"]
+__all__ = ["axis_for", "baseline_ending", "frame_for", "incidents_on", "run_figure"]
 
 Floats = NDArray[np.float64]
 
@@ -40,11 +42,11 @@ _fans: weakref.WeakKeyDictionary[RunState, tuple[int, int, list[Floats]]] = weak
 
 def run_figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
-    from scalewatch.charts import Beside, Frame, RunAxis, RunRows, run_panel
+    from scalewatch.charts import Beside, RunRows, run_panel
 
     columns = state.columns()
     try:
-        across = Across(request.x, columns, state.run)
+        across = Across(request.axes.x, columns, state.run)
         forecast, total = state.forecast(), state.run.total_steps
         end = None if total is None else float(across.of(total)[0])
         drawn = run_panel(
@@ -54,25 +56,40 @@ def run_figure(state: RunState, request: ChartRequest, registry: RunRegistry) ->
                 learning_rates=_some(columns.learning_rates),
                 grad_norms=_some(columns.grad_norms),
             ),
-            Frame(state.name, standing(state), dark=request.dark, width=request.width),
-            axis=RunAxis(unit=request.x, window=request.window, end=end, log=request.xscale == "log"),
-            log_y=request.yscale == "log",
+            frame_for(state, request),
+            axis=axis_for(request, across, state.run),
+            log_y=request.axes.log_y,
             beside=Beside(
-                baseline=_promise(state.registered, across),
+                baseline=_baseline(state.registered, across),
                 fan=None if forecast is None else _fan(state, forecast, across),
                 registered=_registered(state, end),
                 today=None if forecast is None or end is None else _ending(forecast, end),
                 incidents=incidents_on(state, across, columns),
-                others=[_trace(other, request) for other in request.compare],
-                reference=None if request.reference is None else _trace(request.reference, request),
+                others=[_other(other, request) for other in request.compare],
+                reference=None if request.reference is None else _other(request.reference, request),
             ),
         )
     except ConfigError as reason:
-        return {"empty": str(reason), "read": state.read}
+        return nothing(state, reason)
     return drawn.to_dict()
 
 
-def standing(state: RunState) -> list[str]:
+def frame_for(state: RunState, request: ChartRequest) -> Frame:
+    """Return what is around a chart of a run: its name and where it stands."""
+    from scalewatch.charts import Frame
+
+    return Frame(state.name, _standing(state), request.dark, request.width)
+
+
+def axis_for(request: ChartRequest, across: Across, run: Run) -> RunAxis:
+    """Return the x axis that was asked for, up to the planned end."""
+    from scalewatch.charts import RunAxis
+
+    end = None if run.total_steps is None else float(across.of(run.total_steps)[0])
+    return RunAxis(request.axes.x, request.axes.window, end, request.axes.log_x)
+
+
+def _standing(state: RunState) -> list[str]:
     """Return where a run stands, a sentence."""
     step, total = state.rows.last_step or 0, state.run.total_steps
     of = "" if total is None else f" of {total:,} ({100 * min(step / total, 1):.0f} %)"
@@ -94,18 +111,18 @@ def _some(column: NDArray[np.float32]) -> NDArray[np.float32] | None:
     return column if len(column) and bool(np.isfinite(column).any()) else None
 
 
-def _promise(registered: BaselineForecast | None, across: Across) -> Ribbon | None:
+def _baseline(registered: BaselineForecast | None, across: Across) -> Ribbon | None:
     from scalewatch.charts import Ribbon
 
     if registered is None:
         return None
     wide = SD_80 * np.sqrt((registered.factors**2).sum(axis=1))
-    end = _said(registered.final_loss, registered.low, registered.high)
+    end = _end_text(registered.final_loss, registered.low, registered.high)
     mid = registered.losses
     return Ribbon(f"its law, before the start: {end}", across.of(registered.steps), mid, mid - wide, mid + wide)
 
 
-def _said(loss: float, low: float, high: float) -> str:
+def _end_text(loss: float, low: float, high: float) -> str:
     return f"ends at {loss:.3f} (80 %: {low:.3f} to {high:.3f})"
 
 
@@ -123,7 +140,7 @@ def _fan(state: RunState, forecast: Forecast, across: Across) -> Fan | None:
         _fans[state] = known
     steps, mid, *bounds = known[2]
     bands = tuple(zip(bounds[::2], bounds[1::2], strict=True))
-    end = _said(forecast.final_loss, *forecast.interval(0.8))
+    end = _end_text(forecast.final_loss, *forecast.interval(0.8))
     return Fan(f"forecast now: {end}", across.of(steps), mid, bands)
 
 
@@ -137,11 +154,11 @@ def _registered(state: RunState, end: float | None) -> Ending | None:
     """What was said of the end before the start, by the law, or else at first."""
     from scalewatch.charts import Ending
 
-    total, promise = state.run.total_steps, state.registered
+    total, baseline = state.run.total_steps, state.registered
     if total is None or end is None:
         return None
-    if promise is not None:
-        return Ending("its law, before the start", end, promise.final_loss, promise.low, promise.high)
+    if baseline is not None:
+        return baseline_ending(baseline, end)
     if not state.looks:
         return None
     first = state.looks[0]
@@ -149,20 +166,27 @@ def _registered(state: RunState, end: float | None) -> Ending | None:
     return Ending(f"first forecast, at {share:.0f} %", end, first.final_loss, first.low_80, first.high_80)
 
 
-def _trace(state: RunState, request: ChartRequest) -> OtherRun:
+def baseline_ending(baseline: BaselineForecast, end: float) -> Ending:
+    """Return what the law said of the end of a run before it started, at `end` on the axis."""
+    from scalewatch.charts import Ending
+
+    return Ending("its law, before the start", end, baseline.final_loss, baseline.low, baseline.high)
+
+
+def _other(state: RunState, request: ChartRequest) -> OtherRun:
     """Another run; all of it from what was thinned once, a window of it from its rows."""
     from scalewatch.charts import OtherRun
     from scalewatch.charts.decimate import Cut
 
     columns = state.columns()
     count = -(-len(columns.steps) // MOST_ROWS)
-    if request.window is not None or count < 2:
-        return OtherRun(state.name, Across(request.x, columns, state.run).rows, columns.losses)
-    key = request.x, len(columns.steps)
+    if request.axes.window is not None or count < 2:
+        return OtherRun(state.name, Across(request.axes.x, columns, state.run).rows, columns.losses)
+    key = request.axes.x, len(columns.steps)
     known = _thinned.get(state)
     if known is None or known[:2] != key:
         first = np.arange(0, len(columns.steps), count)
         losses = Cut(first.astype(np.float64), first, len(columns.steps)).of(columns.losses).mean
-        known = (*key, OtherRun(state.name, Across(request.x, columns, state.run).rows[first], losses))
+        known = (*key, OtherRun(state.name, Across(request.axes.x, columns, state.run).rows[first], losses))
         _thinned[state] = known
     return known[2]

@@ -11,7 +11,7 @@ import numpy as np
 
 from scalewatch.charts.style import power, quantity
 from scalewatch.errors import ConfigError, FitError
-from scalewatch_tensorboard.views.figures.spec import answered
+from scalewatch_tensorboard.views.figures.spec import answered, nothing
 from scalewatch_tensorboard.views.scaling import (
     LEVEL,
     CannotDrawError,
@@ -72,7 +72,7 @@ def _answering(draw: Callable[[RunState, ChartRequest, RunRegistry], Drawn]) -> 
         try:
             chart, sentence = draw(state, request, registry)
         except (CannotDrawError, ConfigError, FitError) as reason:
-            return {"empty": str(reason), "read": state.read}
+            return nothing(state, reason)
         return registry.work.keep(key, answered(chart, sentence, request))
 
     return figure

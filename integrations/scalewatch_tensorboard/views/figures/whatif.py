@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scalewatch_tensorboard.views.figures.spec import nothing
 from scalewatch_tensorboard.views.whatif import LEVEL, Counterfactual, NothingToSayError, name_of, sentence, tell
 
 if TYPE_CHECKING:
@@ -32,36 +33,38 @@ def whatif(state: RunState, request: ChartRequest, registry: RunRegistry) -> dic
 
     del registry
     try:
-        told = tell(state, request)
+        found = tell(state, request)
     except NothingToSayError as reason:
-        return {"empty": str(reason), "read": state.read}
-    now = told.now
+        return nothing(state, reason)
+    now = found.now
     part = 100 * now.step / now.total_steps
-    where = f"{'Looked back to' if told.looked_back else 'At'} step {now.step:,} of {now.total_steps:,} ({part:.0f} %)"
+    where = f"{'Looked back to' if found.looked_back else 'At'} step {now.step:,} of {now.total_steps:,} ({part:.0f} %)"
     rate = f"the learning rate is {now.rate / now.peak:.0%} of its peak"
     return schedule_comparison(
-        _chosen(told, request.alternative),
-        Frame(sentence(told), [f"{where}, {rate}.", *told.notes[:MOST_NOTES]], dark=request.dark, width=request.width),
+        _chosen(found, request.whatif.alternative),
+        Frame(
+            sentence(found), [f"{where}, {rate}.", *found.notes[:MOST_NOTES]], dark=request.dark, width=request.width
+        ),
     ).to_dict()
 
 
-def _chosen(told: Counterfactual, name: str | None) -> list[Choice]:
+def _chosen(found: Counterfactual, name: str | None) -> list[Choice]:
     """The plan and all other schedules, or only the one of that name if there is one."""
     from scalewatch.charts import Choice
 
     choices = []
-    for place, (schedule, outcome) in enumerate(zip(told.schedules, told.outcomes, strict=True)):
+    for place, (schedule, outcome) in enumerate(zip(found.schedules, found.outcomes, strict=True)):
         few = np.unique(np.linspace(0, len(schedule.rates) - 1, min(len(schedule.rates), RATE_POINTS)).astype(int))
         low, high = outcome.difference_interval(LEVEL)
         choices.append(
             Choice(
-                name_of(told, place),
+                name_of(found, place),
                 outcome.final_loss,
                 outcome.difference,
                 low,
                 high,
                 str(outcome.evidence_grade),
-                (told.now.step + 1 + few).astype(np.float64),
+                (found.now.step + 1 + few).astype(np.float64),
                 schedule.rates[few],
                 is_plan=place == 0,
             )
