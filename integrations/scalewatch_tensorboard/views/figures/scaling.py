@@ -312,7 +312,7 @@ def _cost(law: LawSource, placement: Placement) -> str:
         word, off = ("ended" if placement.ended else "is forecast to end"), at.loss - placement.loss
         end = f"The run {word} at {at.loss:.3f} nats/token"
         if placement.distance:
-            return f"{end}; it {'was' if placement.ended else 'is'} {placement.distance}"
+            return f"{end}; {'it was' if placement.ended else 'so far it is'} {placement.distance}"
         side = "above" if off > 0 else "below"
         return end if law.is_of_run else f"{end}, {abs(off):.3f} {side} that law at its size and tokens"
     if _far(law, placement):
