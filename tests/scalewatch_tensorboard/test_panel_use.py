@@ -219,7 +219,7 @@ def test_a_guess_at_the_plan_gives_a_forecast(zoo_board: Board, open_panel: Open
     panel.shot("no_plan")
     frame.fill("label:has-text('Planned steps') input", str(TOTAL))
     frame.select_option(".guess select", "cosine")
-    frame.click("text=Use this plan")
+    frame.click("text=Use this schedule")
     frame.wait_for_selector(f"text=at step {TOTAL:,}")
     panel.drawn()
 

@@ -56,7 +56,7 @@ def test_a_run_is_told_in_full(url: str) -> None:
 
     spike = next(f for f in live["findings"] if f["kind"] == "spike")
     assert abs(spike["start_step"] - SPIKE_STEP) <= 3
-    assert live["plan"]["total_steps"] == TOTAL
+    assert live["planned"]["total_steps"] == TOTAL
     assert live["axes"] == ["steps", "tokens", "flops"]
     assert set(live["forecast"]["intervals"]) == {"50", "80", "95"}
     assert {"spike", "divergence", "nonfinite"} <= {d["name"] for d in live["detectors"]}
@@ -69,7 +69,7 @@ def test_what_a_log_does_not_say_can_be_guessed(url: str) -> None:
     guessed = ask(url, "run", run="old", total_steps=TOTAL, schedule="cosine").json
 
     assert bare["forecast"] is None
-    assert (guessed["plan"]["total_steps"], guessed["step"]) == (TOTAL, DONE)
+    assert (guessed["planned"]["total_steps"], guessed["step"]) == (TOTAL, DONE)
     assert guessed["forecast"]["final_loss"] == pytest.approx(losses_of(TOTAL, TOTAL, 1)[-60:].mean(), rel=0.03)
 
 

@@ -57,8 +57,8 @@ export class AdvicePanel {
     if (mark !== this.drawn) {
       this.drawn = mark;
       replace(this.current, now.length ? now.map(card) : emptyState("Nothing to do: no advice holds at the moment. Let it train."));
-      const told = before.map((each) => h("li", {}, h("details", {}, h("summary", {}, h("span", { class: "what" }, capital(each.action)), h("span", { class: "where" }, `step ${count(each.step) || DASH}`)), card(each))));
-      replace(this.history, told.length ? h("ul", { class: "incident-list" }, told) : emptyState("Nothing else was advised so far."));
+      const past = before.map((each) => h("li", {}, h("details", {}, h("summary", {}, h("span", { class: "what" }, capital(each.action)), h("span", { class: "where" }, `step ${count(each.step) || DASH}`)), card(each))));
+      replace(this.history, past.length ? h("ul", { class: "incident-list" }, past) : emptyState("Nothing else was advised so far."));
     }
     this.incidents.fill(detail.findings ?? [], detail.open ?? [], detail.stage === "reading" && detail.read < 1);
   }

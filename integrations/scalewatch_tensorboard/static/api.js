@@ -2,7 +2,7 @@
 
 const TIMEOUT_MS = 60_000;
 
-/** An answer that is no answer. `fault` is "asked" if asking again cannot help, else "away". */
+/** An answer that is no answer. `fault` is "refused" if asking again cannot help, else "away". */
 export class ApiError extends Error {
   constructor(sentence, fault) {
     super(sentence);
@@ -39,12 +39,12 @@ export async function get(route, parameters, signal) {
   }
   if (response.ok && body !== null) return body;
   const sentence = body?.error ?? `TensorBoard answered ${response.status} to a request for ${route}.`;
-  throw new ApiError(sentence, response.status >= 400 && response.status < 500 ? "asked" : "away");
+  throw new ApiError(sentence, response.status >= 400 && response.status < 500 ? "refused" : "away");
 }
 
 /** Text of a route that is not JSON, such as a table of rows. */
 export async function text(route, parameters) {
   const response = await fetch(address(route, parameters));
-  if (!response.ok) throw new ApiError(`TensorBoard answered ${response.status} to a request for ${route}.`, "asked");
+  if (!response.ok) throw new ApiError(`TensorBoard answered ${response.status} to a request for ${route}.`, "refused");
   return response.text();
 }

@@ -23,7 +23,7 @@ const PANELS = [
   { value: "scaling", text: "Scaling", title: "Where does it stand among runs of other sizes?", make: ScalingPanel },
   { value: "advice", text: "Advice", title: "What should I do now, and why?", make: AdvicePanel },
 ];
-const PLAN_OF_A_RUN = ["total_steps", "schedule", "at", "extend", "decay", "rate"];
+const GUESSED = ["total_steps", "schedule", "at", "extend", "decay", "rate"];
 
 function latest(runs) {
   return runs.reduce((best, row) => ((row.seconds_last ?? 0) > (best.seconds_last ?? 0) ? row : best));
@@ -50,9 +50,9 @@ export class App {
     this.tabs = tabs({ label: "ScaleWatch", options: PANELS, panel: this.main, onChange: (panel) => this.state.set({ panel }) });
     this.pulse = h("p", { class: "pulse" }, h("span", { class: "dot" }), h("span", {}, "loading"));
     this.notice = h("div", { class: "notice", role: "alert", hidden: true });
-    this.told = h("div", { class: "unseen", "aria-live": "polite" });
+    this.spoken = h("div", { class: "unseen", "aria-live": "polite" });
     this.subject = new Subject(this);
-    replace(this.root, h("header", { class: "top" }, this.tabs.element, this.pulse), this.notice, this.subject.element, this.main, this.told);
+    replace(this.root, h("header", { class: "top" }, this.tabs.element, this.pulse), this.notice, this.subject.element, this.main, this.spoken);
     replace(this.main, h("p", { class: "empty" }, "Looking for runs …"));
   }
 
@@ -69,7 +69,7 @@ export class App {
     this.host.onSeen(() => this.poller.look());
     const answer = await first;
     if (answer) this.take(answer);
-    this.poller[answer ? "plan" : "now"](answer ? this.poller.wait() : 0);
+    this.poller[answer ? "later" : "now"](answer ? this.poller.wait() : 0);
   }
 
   async poll() {
@@ -120,8 +120,8 @@ export class App {
   }
 
   changed(changed) {
-    if (changed.includes("run") && PLAN_OF_A_RUN.every((name) => !changed.includes(name))) {
-      this.state.set(Object.fromEntries(PLAN_OF_A_RUN.map((name) => [name, null])));
+    if (changed.includes("run") && GUESSED.every((name) => !changed.includes(name))) {
+      this.state.set(Object.fromEntries(GUESSED.map((name) => [name, null])));
     }
     this.show();
     this.host.remember(this.state.parameters());
@@ -181,7 +181,7 @@ export class App {
     return this.versions.get(name) ?? null;
   }
 
-  /** What the user guesses of a plan that the log does not tell. */
+  /** What the user guesses of a schedule that the log does not hold. */
   guess() {
     const { total_steps, schedule } = this.state.now;
     return { total_steps, schedule };
@@ -208,7 +208,7 @@ export class App {
 
   /** A sentence for screen readers. */
   announce(sentence) {
-    this.told.textContent = sentence;
+    this.spoken.textContent = sentence;
   }
 
   /** A sentence for everybody. */

@@ -11,7 +11,7 @@ const PAN_PART = 0.25;
 const LEAST_WIDTH_PX = 320;
 const WIDTH_STEP_PX = 20;
 const SLOW_MS = 400;
-/** Something that is not there yet is asked for again: after so long at first, and at most. */
+/** Something that is not there yet is requested again: after so long at first, and at most. */
 const AGAIN_MS = 1_500;
 const AGAIN_AT_MOST_MS = 30_000;
 
@@ -29,7 +29,7 @@ export function moved([low, high], { scale = 1, shift = 0, log = false }) {
 export class Chart {
   constructor(app, { label, onZoom, onIncident, rows }) {
     Object.assign(this, { app, label, onZoom, onIncident, rows });
-    this.asked = null;
+    this.requested = null;
     this.drawn = null;
     this.spec = null;
     this.view = null;
@@ -76,10 +76,10 @@ export class Chart {
   async show(parameters, version) {
     const wanted = { ...parameters, dark: this.app.dark ? 1 : 0, width: this.width() };
     const key = JSON.stringify([wanted, version]);
-    if (key === this.asked) return;
+    if (key === this.requested) return;
     clearTimeout(this.again);
     if (key !== this.empty) this.patience = AGAIN_MS;
-    this.asked = key;
+    this.requested = key;
     this.shown = { parameters, version };
     this.pending?.abort();
     const mine = new AbortController();
@@ -93,7 +93,7 @@ export class Chart {
       this.tell(null);
     } catch (error) {
       if (mine.signal.aborted) return;
-      this.asked = null;
+      this.requested = null;
       this.failed(error);
     } finally {
       clearTimeout(slow);
@@ -109,8 +109,8 @@ export class Chart {
     this.nothing(answer.empty, answer.read);
     this.empty = key;
     this.again = setTimeout(() => {
-      if (this.asked !== key || !this.element.isConnected || !this.app.host.seen()) return;
-      this.asked = null;
+      if (this.requested !== key || !this.element.isConnected || !this.app.host.seen()) return;
+      this.requested = null;
       this.redraw();
     }, this.patience);
     this.patience = Math.min(2 * this.patience, AGAIN_AT_MOST_MS);
@@ -152,12 +152,12 @@ export class Chart {
     this.picture = next;
     // for tests, and for whoever opens the console
     next.view = made.view;
-    const told = spec.usermeta?.scalewatch ?? {};
-    this.domain = told.domain ?? null;
-    if (!told.zoomed) this.fullDomain = this.domain;
-    this.stage.setAttribute("aria-label", told.sentence ?? this.label);
-    this.stage.classList.toggle("zoomed", Boolean(told.zoomed));
-    if (this.reset) this.reset.disabled = !told.zoomed;
+    const meta = spec.usermeta?.scalewatch ?? {};
+    this.domain = meta.domain ?? null;
+    if (!meta.zoomed) this.fullDomain = this.domain;
+    this.stage.setAttribute("aria-label", meta.sentence ?? this.label);
+    this.stage.classList.toggle("zoomed", Boolean(meta.zoomed));
+    if (this.reset) this.reset.disabled = !meta.zoomed;
     for (const tool of this.takes) tool.disabled = false;
     this.listen();
     this.app.drawn(this.label);
@@ -230,7 +230,7 @@ export class Chart {
   failed(error) {
     const sentence = error instanceof Error ? error.message : String(error);
     // what was drawn stays: an old picture with a word beside it tells more than none
-    if (error instanceof ApiError && error.fault === "asked") this.nothing(sentence);
+    if (error instanceof ApiError && error.fault === "refused") this.nothing(sentence);
     else this.tell(this.view ? `${sentence} The picture is from before.` : sentence);
   }
 

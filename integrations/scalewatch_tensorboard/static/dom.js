@@ -69,8 +69,8 @@ export function table({ caption, columns, rows, hiddenCaption = true }) {
       return h(tag, { scope: i === 0 ? "row" : null, class: columns[i].numeric ? "numeric" : null }, cell);
     })),
   );
-  const told = h("caption", { class: hiddenCaption ? "unseen" : null }, caption);
-  return h("div", { class: "scroll" }, h("table", { class: "plain" }, told, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+  const words = h("caption", { class: hiddenCaption ? "unseen" : null }, caption);
+  return h("div", { class: "scroll" }, h("table", { class: "plain" }, words, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 
 /** A paragraph that says why there is nothing to see, and what helps; `part` read so far draws a bar. */

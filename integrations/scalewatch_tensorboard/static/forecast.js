@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { emptyState, h, replace, table } from "./dom.js";
 import { count, DASH, interval, loss, signed } from "./format.js";
-import { planForm } from "./plan_form.js";
+import { scheduleForm } from "./schedule_form.js";
 
 const LEVELS = ["50", "80", "95"];
 
@@ -24,13 +24,13 @@ export class ForecastPanel {
     this.app = app;
     this.chart = new Chart(app, { label: "How the forecast moved" });
     this.other = new Chart(app, { label: "What if the rest were scheduled otherwise" });
-    this.plan = planForm(app, { open: true });
+    this.schedule = scheduleForm(app, { open: true });
     this.intervals = h("div", {});
     this.outcomes = h("div", { "aria-live": "polite" });
     this.element = h(
       "div",
       { class: "forecast-panel" },
-      this.plan.element,
+      this.schedule.element,
       h("div", { class: "beside" }, h("div", { class: "wide" }, this.chart.element), h("aside", { "aria-label": "Forecast" }, h("h2", {}, "Where it will end"), this.intervals)),
       h("h2", {}, "What if"),
       h("p", { class: "lead" }, "Other schedules for the rest of the run, each compared with the plan. Errors that both share cancel, so differences are surer than the losses."),
@@ -66,11 +66,11 @@ export class ForecastPanel {
 
   ask(event) {
     event.preventDefault();
-    const whole = this.detail?.total_steps ?? this.detail?.plan?.total_steps;
+    const whole = this.detail?.total_steps ?? this.detail?.planned?.total_steps;
     const value = (name) => this.fields[name].value;
     const factor = value("rate").trim() === "" ? null : Number(value("rate"));
-    const asked = { extend: steps(value("extend"), whole), decay: steps(value("decay"), whole), rate: factor, at: steps(value("at"), whole) };
-    const wrong = Object.entries(asked).find(([, each]) => each !== null && !(each > 0));
+    const request = { extend: steps(value("extend"), whole), decay: steps(value("decay"), whole), rate: factor, at: steps(value("at"), whole) };
+    const wrong = Object.entries(request).find(([, each]) => each !== null && !(each > 0));
     this.fault.hidden = !wrong;
     if (wrong) {
       const meant = wrong[0] === "rate" ? "a factor above 0, such as 0.5" : "a number of steps above 0, such as 5000, or a part, such as 25 %";
@@ -78,42 +78,42 @@ export class ForecastPanel {
       this.fields[wrong[0]].focus();
       return;
     }
-    this.app.state.set(Object.fromEntries(Object.entries(asked).map(([name, each]) => [name, each === null ? null : String(each)])));
+    this.app.state.set(Object.fromEntries(Object.entries(request).map(([name, each]) => [name, each === null ? null : String(each)])));
   }
 
   show() {
     const { run, at, extend, decay, rate } = this.app.state.now;
     const version = this.app.version(run);
-    const asked = { run, at, extend, decay, rate, ...this.app.guess() };
+    const request = { run, at, extend, decay, rate, ...this.app.guess() };
     this.chart.show({ chart: "forecast", run, ...this.app.guess() }, version);
-    this.other.show({ chart: "whatif", ...asked }, version);
+    this.other.show({ chart: "whatif", ...request }, version);
     for (const [name, input] of Object.entries(this.fields)) {
       if (document.activeElement !== input) input.value = this.app.state.now[name] ?? "";
     }
-    this.compare(asked, version);
+    this.compare(request, version);
   }
 
-  async compare(asked, version) {
-    const key = JSON.stringify([asked, version]);
-    if (key === this.asked) return;
-    this.asked = key;
+  async compare(request, version) {
+    const key = JSON.stringify([request, version]);
+    if (key === this.request) return;
+    this.request = key;
     this.pending?.abort();
     const mine = new AbortController();
     this.pending = mine;
     try {
-      const told = await get("whatif", asked, mine.signal);
-      this.fill(told);
+      const answer = await get("whatif", request, mine.signal);
+      this.fill(answer);
     } catch (error) {
       if (mine.signal.aborted) return;
-      this.asked = null;
+      this.request = null;
       replace(this.outcomes, emptyState(error.message));
     }
   }
 
-  fill(told) {
-    const outcomes = told.outcomes ?? [];
-    if (told.empty || outcomes.length === 0) {
-      replace(this.outcomes, emptyState(told.empty ?? "Nothing to compare yet: a forecast is needed first, and that needs a planned length."));
+  fill(answer) {
+    const outcomes = answer.outcomes ?? [];
+    if (answer.empty || outcomes.length === 0) {
+      replace(this.outcomes, emptyState(answer.empty ?? "Nothing to compare yet: a forecast is needed first, and that needs a planned length."));
       return;
     }
     const columns = [
@@ -129,7 +129,7 @@ export class ForecastPanel {
         : [signed(each.difference), h("span", { class: "small" }, `${signed(each.difference_low)} to ${signed(each.difference_high)}`)],
       each.evidence_grade ? h("span", { class: "grade", title: gradeWords(each.evidence_grade) }, each.evidence_grade) : DASH,
     ]);
-    const notes = [...new Set([...(told.notes ?? []), ...outcomes.flatMap((each) => each.notes ?? [])])];
+    const notes = [...new Set([...(answer.notes ?? []), ...outcomes.flatMap((each) => each.notes ?? [])])];
     replace(
       this.outcomes,
       table({ caption: "Loss at the end under each schedule, with 80 % intervals; below zero is better than the plan", columns, rows, hiddenCaption: false }),
@@ -139,9 +139,9 @@ export class ForecastPanel {
 
   tell(detail) {
     this.detail = detail;
-    this.plan.tell(detail);
-    const told = detail.forecast;
-    if (!told && typeof detail.final_loss === "number") {
+    this.schedule.tell(detail);
+    const forecast = detail.forecast;
+    if (!forecast && typeof detail.final_loss === "number") {
       const promised = registered(detail.registered);
       replace(
         this.intervals,
@@ -150,22 +150,22 @@ export class ForecastPanel {
       );
       return;
     }
-    if (!told) {
+    if (!forecast) {
       replace(this.intervals, emptyState("No forecast yet. It needs the planned length and a learning rate schedule, and rows past the warm-up."));
       return;
     }
-    const rows = LEVELS.filter((level) => told.intervals?.[level]).map((level) => {
-      const [low, high] = told.intervals[level];
+    const rows = LEVELS.filter((level) => forecast.intervals?.[level]).map((level) => {
+      const [low, high] = forecast.intervals[level];
       return [`${level} %`, loss(low), loss(high)];
     });
     const held = registered(detail.registered);
-    const notes = told.notes ?? [];
+    const notes = forecast.notes ?? [];
     replace(
       this.intervals,
-      h("p", { class: "big" }, loss(told.final_loss), h("span", {}, ` at step ${count(told.total_steps)}`)),
+      h("p", { class: "big" }, loss(forecast.final_loss), h("span", {}, ` at step ${count(forecast.total_steps)}`)),
       table({ caption: "Intervals", columns: [{ text: "Holds the truth in" }, { text: "From", numeric: true }, { text: "To", numeric: true }], rows }),
-      told.schedule_known === false ? h("p", { class: "note" }, "The schedule of the rest is not known, so the intervals are wide.") : null,
-      weights(told.laws),
+      forecast.schedule_known === false ? h("p", { class: "note" }, "The schedule of the rest is not known, so the intervals are wide.") : null,
+      weights(forecast.laws),
       held ? [h("h3", {}, "Registered before the run"), h("p", {}, held)] : null,
       notes.length ? h("ul", { class: "notes" }, notes.map((note) => h("li", {}, note))) : null,
     );
@@ -180,12 +180,12 @@ function weights(laws) {
   return [h("h3", {}, "Laws"), table({ caption: "Laws by weight", columns: [{ text: "Law" }, { text: "Weight", numeric: true }], rows })];
 }
 
-function registered(told) {
-  if (!told) return null;
-  if (told.sentence) return told.sentence;
-  const low = told.low ?? told.intervals?.["80"]?.[0];
-  const high = told.high ?? told.intervals?.["80"]?.[1];
-  return `${loss(told.final_loss)} (80 %: ${interval(low, high)})`;
+function registered(baseline) {
+  if (!baseline) return null;
+  if (baseline.sentence) return baseline.sentence;
+  const low = baseline.low ?? baseline.intervals?.["80"]?.[0];
+  const high = baseline.high ?? baseline.intervals?.["80"]?.[1];
+  return `${loss(baseline.final_loss)} (80 %: ${interval(low, high)})`;
 }
 
 /** What a grade of evidence means, as scalewatch/advice.py defines it. */

@@ -63,8 +63,8 @@ export class Host {
 
   /** Parameters of a deep link: `#scalewatch&p.scalewatch.run=...`. */
   async linked() {
-    const told = await this.channel.ask("experimental.GetURLPluginData", {});
-    return told && Object.keys(told).length > 0 ? told : this.inAddress();
+    const linked = await this.channel.ask("experimental.GetURLPluginData", {});
+    return linked && Object.keys(linked).length > 0 ? linked : this.inAddress();
   }
 
   /** The same out of the address bar: TensorBoard reads that only when the page is loaded. */

@@ -93,7 +93,7 @@ export class IncidentList {
       h("span", { class: "what" }, capital(incident.findings[0].name)),
       h("span", { class: "where" }, still ? `since step ${count(incident.first)}, open` : where),
     );
-    const told = incident.findings.map((finding) =>
+    const entries = incident.findings.map((finding) =>
       h("p", {}, h("span", { class: "when" }, `Step ${count(finding.step)}, ${words(finding.phase)}. `), sentence(finding.message)),
     );
     const numbers = Object.entries(incident.findings[0].evidence ?? {}).filter(([, value]) => value !== "" && value !== null);
@@ -106,8 +106,8 @@ export class IncidentList {
       summary,
       h(
         "div",
-        { class: "told" },
-        told,
+        { class: "entries" },
+        entries,
         show,
         numbers.length ? behind(numbers) : null,
       ),

@@ -152,7 +152,7 @@ function cells(row) {
   const reading = row.stage === "reading" && row.read < 1;
   const done = typeof row.progress === "number";
   const incidents = row.open_incidents ? `${count(row.open_incidents)} open` : row.incidents ? count(row.incidents) : "0";
-  const told = row.forecast;
+  const forecast = row.forecast;
   return [
     h("th", { scope: "row", class: "name" }, name),
     place("verdict", false, badge(row), small(headline(row), row.headline)),
@@ -162,7 +162,7 @@ function cells(row) {
       reading ? [progressBar(row.read, "read"), small(`reading, ${percent(row.read)}`)] : [done ? progressBar(row.progress, "progress") : null, small(position(row))],
     ),
     place("loss", true, loss(row.last_loss)),
-    place("forecast", true, loss(told ? told.final_loss : row.final_loss), told ? small(interval(told.low, told.high), "80 % interval of the forecast") : ended(row)),
+    place("forecast", true, loss(forecast ? forecast.final_loss : row.final_loss), forecast ? small(interval(forecast.low, forecast.high), "80 % interval of the forecast") : ended(row)),
     place("gap", false, row.gap ? gapWords(row.gap) : h("span", { class: "muted" }, DASH)),
     place("incidents", true, h("span", { class: row.open_incidents ? "count open" : "count" }, incidents), row.open_incidents && row.incidents > row.open_incidents ? small(`${count(row.incidents)} in all`) : null),
     place("curve", false, spark(row.spark ?? [], `Loss of ${row.name}`) ?? h("span", { class: "muted" }, DASH)),

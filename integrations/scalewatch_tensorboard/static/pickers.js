@@ -47,12 +47,12 @@ export class ComparePicker {
     this.summary = h("summary", {}, "Compare with …");
     this.filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter runs to compare", on: { input: () => this.fill() } });
     this.list = h("ul", {});
-    this.told = h("p", { class: "small" });
+    this.hint = h("p", { class: "small" });
     this.element = h(
       "details",
       { class: "picker", on: { toggle: () => this.fill(), keydown: (event) => this.key(event) } },
       this.summary,
-      h("div", { class: "pop" }, this.filter, this.list, this.told),
+      h("div", { class: "pop" }, this.filter, this.list, this.hint),
     );
     document.addEventListener("pointerdown", (event) => {
       if (!this.element.contains(event.target)) this.element.open = false;
@@ -92,7 +92,7 @@ export class ComparePicker {
       }),
     );
     if (held) [...this.list.querySelectorAll("input")].find((box) => box.dataset.run === held)?.focus();
-    this.told.textContent = names.length === 0 ? "There is no other run." : full ? `At most ${MOST_COMPARED} runs are drawn beside.` : "";
+    this.hint.textContent = names.length === 0 ? "There is no other run." : full ? `At most ${MOST_COMPARED} runs are drawn beside.` : "";
   }
 
   tick(name, on) {

@@ -36,7 +36,7 @@ export class Poller {
       this.onFailure(error, this.wait() / 1000);
     }
     this.busy = false;
-    this.plan(this.again ? 0 : this.wait());
+    this.later(this.again ? 0 : this.wait());
     this.again = false;
   }
 
@@ -45,7 +45,7 @@ export class Poller {
     return Math.min(every * 2 ** this.failures, AT_MOST_MS);
   }
 
-  plan(wait) {
+  later(wait) {
     clearTimeout(this.timer);
     this.timer = this.wanted() ? setTimeout(() => this.now(), wait) : null;
   }

@@ -5,7 +5,7 @@ import { Chart } from "./chart.js";
 import { choice, h, replace } from "./dom.js";
 import { IncidentList } from "./incidents.js";
 import { ComparePicker, referencePicker } from "./pickers.js";
-import { planForm } from "./plan_form.js";
+import { scheduleForm } from "./schedule_form.js";
 
 const AXES = [
   { value: "steps", text: "Steps" },
@@ -31,7 +31,7 @@ export class RunPanel {
     };
     this.compare = new ComparePicker(app);
     this.reference = referencePicker(app);
-    this.plan = planForm(app);
+    this.schedule = scheduleForm(app);
     this.chart = new Chart(app, {
       label: "Loss of the run",
       onZoom: (window) => app.state.set({ from: window ? window[0] : null, to: window ? window[1] : null }),
@@ -48,7 +48,7 @@ export class RunPanel {
       "div",
       { class: "run-panel" },
       h("div", { class: "bar-of-controls" }, this.axes.x.element, this.axes.xscale.element, this.axes.yscale.element, this.compare.element, this.reference.element),
-      this.plan.element,
+      this.schedule.element,
       h(
         "div",
         { class: "beside" },
@@ -78,7 +78,7 @@ export class RunPanel {
     this.detail = detail;
     this.axes.x.set(this.app.state.now.x, detail.axes);
     this.incidents.fill(detail.findings ?? [], detail.open ?? [], detail.stage === "reading" && detail.read < 1);
-    this.plan.tell(detail);
+    this.schedule.tell(detail);
     const notes = detail.notes ?? [];
     replace(this.notes, notes.length ? [h("h2", {}, "Notes on this log"), h("ul", {}, notes.map((note) => h("li", {}, note)))] : []);
     if (this.waiting !== undefined && this.waiting !== null) this.explain(this.waiting);

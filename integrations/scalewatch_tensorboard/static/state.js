@@ -92,11 +92,11 @@ export class State {
 
   /** Parameters of the link to what is seen now. */
   parameters() {
-    const told = {};
+    const given = {};
     for (const [name, value] of Object.entries(this.now)) {
       if (value === null || value === "" || (Array.isArray(value) && value.length === 0)) continue;
-      told[name] = Array.isArray(value) ? value.map(encodeURIComponent).join("&") : String(value);
+      given[name] = Array.isArray(value) ? value.map(encodeURIComponent).join("&") : String(value);
     }
-    return told;
+    return given;
   }
 }

@@ -23,7 +23,7 @@ MOST_FINDINGS = 400
 #: Pieces of advice of the past that a page shows.
 MOST_ADVICE = 100
 #: Knots of the planned learning rates that a page holds.
-PLAN_POINTS = 200
+RATE_POINTS = 200
 #: Letters of one note, and notes.
 NOTE_LETTERS, MOST_NOTES = 400, 40
 #: Share of a run that its loss now is a mean of, and rows at least.
@@ -132,7 +132,7 @@ def page_of(state: RunState) -> dict[str, Any]:
     else:
         kept = list(range(len(findings)))
     return row | {
-        "plan": _plan(state),
+        "planned": _planned(state),
         "columns": state.origin.columns,
         "notes": [note[:NOTE_LETTERS] for note in state.notes[:MOST_NOTES]],
         "findings": [to_plain(findings[n]) | {"index": n} for n in kept],
@@ -153,12 +153,12 @@ def page_of(state: RunState) -> dict[str, Any]:
     }
 
 
-def _plan(state: RunState) -> dict[str, Any]:
+def _planned(state: RunState) -> dict[str, Any]:
     run = state.run
     rates = run.learning_rates
     knots: list[list[float]] | None = None
     if rates is not None:
-        at = np.unique(np.linspace(1, len(rates), min(PLAN_POINTS, len(rates))).round().astype(int))
+        at = np.unique(np.linspace(1, len(rates), min(RATE_POINTS, len(rates))).round().astype(int))
         knots = [[int(step), float(f"{rates[step - 1]:.6g}")] for step in at]
     return {
         "total_steps": run.total_steps,

@@ -1,4 +1,4 @@
-// A guess at the plan of a run whose log does not tell it: without one nothing can be forecast.
+// A guess at the schedule of a run whose log does not tell it: without one nothing can be forecast.
 
 import { h } from "./dom.js";
 
@@ -11,8 +11,8 @@ const SCHEDULES = [
   ["unknown", "unknown"],
 ];
 
-/** A small form, folded unless `open`; shown where the plan is unknown or was guessed. */
-export function planForm(app, { open = false } = {}) {
+/** A small form, folded unless `open`; shown where the schedule is unknown or was guessed. */
+export function scheduleForm(app, { open = false } = {}) {
   const total = h("input", { type: "number", min: 1, step: 1, inputmode: "numeric", placeholder: "e.g. 20000" });
   const schedule = h("select", {}, SCHEDULES.map(([value, text]) => h("option", { value }, text)));
   const apply = (event) => {
@@ -26,7 +26,7 @@ export function planForm(app, { open = false } = {}) {
     h("p", {}, "Say it here to get a forecast. The link keeps your guess; the log stays as it is."),
     h("label", { class: "field" }, h("span", {}, "Planned steps"), total),
     h("label", { class: "field" }, h("span", {}, "Learning rate"), schedule),
-    h("button", { type: "submit", class: "tool" }, "Use this plan"),
+    h("button", { type: "submit", class: "tool" }, "Use this schedule"),
     clear,
   );
   const summary = h("summary", {});
@@ -37,7 +37,7 @@ export function planForm(app, { open = false } = {}) {
     const unknown = !detail.total_steps && detail.rows > 0;
     element.hidden = !(guessed || unknown);
     clear.hidden = !guessed;
-    summary.textContent = guessed ? "The plan of this run is your guess." : "This log does not say how long the run is to be.";
+    summary.textContent = guessed ? "The schedule of this run is your guess." : "This log does not say how long the run is to be.";
     if (!element.contains(document.activeElement)) {
       total.value = guess ?? "";
       schedule.value = shape ?? "";
