@@ -167,7 +167,8 @@ def _schedules(now: Position, request: ChartRequest) -> list[CandidateSchedule]:
     """What was asked for, and the usual ways to go on."""
     from scalewatch.forecast import candidate_schedules as of
 
-    own, asked = list[CandidateSchedule](), request.whatif
+    asked = request.whatif
+    own: list[CandidateSchedule] = []
     if asked.decay is not None:
         share = min(asked.decay / now.total_steps, 1.0)
         own.append(of.hold_then_decay(now.rate, now.left, now.total_steps, share))
