@@ -28,18 +28,18 @@ WRONG: tuple[tuple[Rule, ...], ...] = ((about_incident,), (about_law, about_setu
 HEALTHY: tuple[Rule, ...] = (about_aims, about_least_gain, about_schedule, about_budget)
 
 
-def advise(now: AdviceContext) -> list[Advice]:
+def advise(context: AdviceContext) -> list[Advice]:
     """Return what to do now, the most urgent first; empty if there is nothing to do but train on."""
     for group in WRONG:
-        advice = [each for rule in group for each in rule(now)]
+        advice = [each for rule in group for each in rule(context)]
         if advice:
             return advice
-    if any(finding.pages for finding in now.open_incidents):
+    if any(finding.pages for finding in context.open_incidents):
         return []
     advice = []
     for rule in HEALTHY:
         # one action is advised for one reason, the most urgent; a run that is to be stopped needs nothing else
-        advice += [each for each in rule(now) if each.action not in {before.action for before in advice}]
+        advice += [each for each in rule(context) if each.action not in {before.action for before in advice}]
         if any(each.action is Action.STOP for each in advice):
             break
     return advice
@@ -59,26 +59,26 @@ class Adviser:
         self._newest: tuple[tuple[int, int], list[Advice]] | None = None
         self.forecast_advice: list[Advice] = []
 
-    def advise(self, now: AdviceContext, *, look: bool = True) -> list[Advice]:
+    def advise(self, context: AdviceContext, *, look: bool = True) -> list[Advice]:
         """Return what to do now; without `look`, of a healthy run, what the last refresh found."""
-        if _in_trouble(now):
-            return advise(now)
+        if _in_trouble(context):
+            return advise(context)
         if not look:
             return list(self.forecast_advice)
-        rows = now.step, 0 if now.forecaster is None else now.forecaster.revision
+        rows = context.step, 0 if context.forecaster is None else context.forecaster.revision
         if self._newest is None or self._newest[0] != rows:
-            self._newest = rows, advise(now)
+            self._newest = rows, advise(context)
         return list(self._newest[1])
 
-    def refresh_in_background(self, now: AdviceContext) -> Callable[[], None] | None:
+    def refresh_in_background(self, context: AdviceContext) -> Callable[[], None] | None:
         """Return the look at the forecast as it stands now, for another thread; None while something is wrong.
 
         Takes as long as a copy of the curve, some 0.01 ms.
         """
-        if _in_trouble(now):
+        if _in_trouble(context):
             return None
-        frozen = None if now.forecaster is None else now.forecaster.frozen()
-        still = replace(now, forecaster=frozen, off_plan=copy.copy(now.off_plan))
+        frozen = None if context.forecaster is None else context.forecaster.frozen()
+        still = replace(context, forecaster=frozen, off_plan=copy.copy(context.off_plan))
 
         def refresh() -> None:
             self.forecast_advice = advise(still)
@@ -90,5 +90,5 @@ class Adviser:
         self._newest, self.forecast_advice = None, []
 
 
-def _in_trouble(now: AdviceContext) -> bool:
-    return now.gap is not None or any(finding.pages for finding in now.open_incidents)
+def _in_trouble(context: AdviceContext) -> bool:
+    return context.gap is not None or any(finding.pages for finding in context.open_incidents)

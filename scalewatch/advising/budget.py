@@ -25,10 +25,10 @@ OUTSIDE = 10.0
 RULE = 20.0
 
 
-def about_budget(now: AdviceContext) -> list[Advice]:
+def about_budget(context: AdviceContext) -> list[Advice]:
     """Return what a model too large for its data costs; empty where it is not, or size and tokens are not known."""
-    run = now.run
-    if run is None or run.parameters is None or run.total_steps is None or now.step > EARLY * run.total_steps:
+    run = context.run
+    if run is None or run.parameters is None or run.total_steps is None or context.step > EARLY * run.total_steps:
         return []
     tokens = run.tokens_at(run.total_steps)
     if tokens is None or tokens >= RULE * run.parameters:
@@ -42,10 +42,10 @@ def about_budget(now: AdviceContext) -> list[Advice]:
             return []
         flops = 6.0 * run.parameters * tokens
         best = float(law.optimum(flops).size.count)
-        told = law.off_optimum(flops, run.parameters / best)
-        prices.append(told.extra_nats if told.factor > 1 else 0.0)
+        priced = law.off_optimum(flops, run.parameters / best)
+        prices.append(priced.extra_nats if priced.factor > 1 else 0.0)
         sizes.append(best)
-        losses.append(told.loss)
+        losses.append(priced.loss)
     if min(prices) < SEED_SHARE * min(losses):
         return []
     reason = (
@@ -56,7 +56,7 @@ def about_budget(now: AdviceContext) -> list[Advice]:
     middle = math.sqrt(min(prices) * max(prices))
     change = "A law of this recipe's own smaller runs that has its optimum elsewhere (scalewatch fit, then plan)."
     # how far two laws are apart is no 80 % interval of anything: it stands in the reason
-    return [Advice(Action.CHANGE_SIZE, reason, EvidenceGrade.A, middle, now.step, None, change)]
+    return [Advice(Action.CHANGE_SIZE, reason, EvidenceGrade.A, middle, context.step, None, change)]
 
 
 def _known(value: float, limits: tuple[float, float] | None) -> bool:

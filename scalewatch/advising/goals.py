@@ -30,9 +30,9 @@ EXTENSION = 0.25
 ENDS_HIGH = 0.1 * 1.05
 
 
-def about_aims(now: AdviceContext) -> list[Advice]:
+def about_aims(context: AdviceContext) -> list[Advice]:
     """Return whether to stop because the run cannot reach its target or beat the incumbent, or how it still could."""
-    forecaster, bar = now.forecaster, now.aims.bar
+    forecaster, bar = context.forecaster, context.aims.bar
     at, forecast = _now(forecaster)
     if forecaster is None or bar is None or at is None or forecast is None:
         return []
@@ -75,9 +75,9 @@ def _still_could(forecaster: Forecaster, at: Position, loss: float) -> tuple[Act
     return None if best is None or best[0] < HOPELESS else best[1:]
 
 
-def about_least_gain(now: AdviceContext) -> list[Advice]:
+def about_least_gain(context: AdviceContext) -> list[Advice]:
     """Return whether the rest of the run buys less than was asked: then decay now, or stop where it has decayed."""
-    forecaster, least = now.forecaster, now.aims.least_gain
+    forecaster, least = context.forecaster, context.aims.least_gain
     at, forecast = _now(forecaster)
     if forecaster is None or least is None or at is None or forecast is None or not at.rate > 0:
         return []
@@ -100,15 +100,15 @@ def about_least_gain(now: AdviceContext) -> list[Advice]:
     return [Advice(Action.DECAY_NOW, reason, EvidenceGrade.B, -outcome.difference, at.step, (-high, -low), change)]
 
 
-def about_schedule(now: AdviceContext) -> list[Advice]:
+def about_schedule(context: AdviceContext) -> list[Advice]:
     """Return whether the plan ends with a rate so high that a decay at its end would gain loss for nothing."""
-    at, forecast = _now(now.forecaster)
-    if now.forecaster is None or at is None or forecast is None or not at.planned:
+    at, forecast = _now(context.forecaster)
+    if context.forecaster is None or at is None or forecast is None or not at.planned:
         return []
     last = float(at.rest[-1]) / max(at.peak, 1e-300)
     if last <= ENDS_HIGH or at.left <= 1:
         return []
-    outcome = what_if(now.forecaster, [hold_then_decay(at.rate, at.left, at.total_steps, DECAY_SHARE)])[1]
+    outcome = what_if(context.forecaster, [hold_then_decay(at.rate, at.left, at.total_steps, DECAY_SHARE)])[1]
     low, high = outcome.difference_interval(0.8)
     if high >= 0:
         return []

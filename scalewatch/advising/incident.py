@@ -37,20 +37,20 @@ REMEDIES = {
 HABITUAL_CUT = 0.8
 
 
-def about_incident(now: AdviceContext) -> list[Advice]:
+def about_incident(context: AdviceContext) -> list[Advice]:
     """Return what to do about the most urgent incident of the loss; empty if none is open."""
     # a NaN loss and a NaN gradient are of one kind: the worse of them counts
-    by_kind = {f.kind: f for f in sorted(now.open_incidents, key=lambda f: f.severity.rank)}
+    by_kind = {f.kind: f for f in sorted(context.open_incidents, key=lambda f: f.severity.rank)}
     incident = next((by_kind[kind] for kind in HOLD_THE_LOSS if kind in by_kind and by_kind[kind].pages), None)
     if incident is None:
         return []
-    first = [*_back_to_plan(now.step, incident, now.off_plan), *_remedy(now.step, incident)]
-    rewind = _rewind(now.step, incident, skip=not first)
+    first = [*_back_to_plan(context.step, incident, context.off_plan), *_remedy(context.step, incident)]
+    rewind = _rewind(context.step, incident, skip=not first)
     if incident.severity is Severity.CRITICAL:
-        return [*first, _lost(now.step, incident), *_structural(now), rewind]
-    advice = [*first, *_structural(now)] or _strained(now, incident)
-    if now.step - incident.start_step < PATIENCE_STEPS and not advice:
-        return [_wait(now.step, incident)]
+        return [*first, _lost(context.step, incident), *_structural(context), rewind]
+    advice = [*first, *_structural(context)] or _strained(context, incident)
+    if context.step - incident.start_step < PATIENCE_STEPS and not advice:
+        return [_wait(context.step, incident)]
     return [*advice, rewind]
 
 
@@ -71,16 +71,16 @@ def _remedy(step: int, incident: Finding) -> list[Advice]:
         return []
     reason = str(incident.evidence.get("cause_reason", ""))
     grade = EvidenceGrade(str(incident.evidence.get("cause_grade") or "C"))
-    said = f"{reason[:1].upper()}{reason[1:]}. {REMEDIES[cause]}"
+    sentence = f"{reason[:1].upper()}{reason[1:]}. {REMEDIES[cause]}"
     change = "The same incident after that cause is out of the way."
-    return [Advice(Action.CHECK_SETUP, said, grade, None, step, None, change)]
+    return [Advice(Action.CHECK_SETUP, sentence, grade, None, step, None, change)]
 
 
-def _structural(now: AdviceContext) -> list[Advice]:
-    if now.rollbacks >= RECURRING_ROLLBACKS:
-        what = f"The run was rolled back {now.rollbacks} times already: one more restores it, and cures nothing."
-    elif now.spikes >= RECURRING_SPIKES:
-        what = f"This is spike {now.spikes} of this run: rewinding again will not cure it."
+def _structural(context: AdviceContext) -> list[Advice]:
+    if context.rollbacks >= RECURRING_ROLLBACKS:
+        what = f"The run was rolled back {context.rollbacks} times already: one more restores it, and cures nothing."
+    elif context.spikes >= RECURRING_SPIKES:
+        what = f"This is spike {context.spikes} of this run: rewinding again will not cure it."
     else:
         return []
     reason = (
@@ -88,11 +88,11 @@ def _structural(now: AdviceContext) -> list[Advice]:
         "shown, 10 to 30 % is a habit."
     )
     change = "Spikes at the same batches with other weights: then it is the data."
-    return [Advice(Action.CHECK_SETUP, reason, EvidenceGrade.B, None, now.step, None, change)]
+    return [Advice(Action.CHECK_SETUP, reason, EvidenceGrade.B, None, context.step, None, change)]
 
 
-def _strained(now: AdviceContext, incident: Finding) -> list[Advice]:
-    before = [f for f in now.open_incidents if kind_row(f.kind).strain and f.start_step < incident.start_step]
+def _strained(context: AdviceContext, incident: Finding) -> list[Advice]:
+    before = [f for f in context.open_incidents if kind_row(f.kind).strain and f.start_step < incident.start_step]
     if not before:
         return []
     what = kind_name(incident.kind)
@@ -101,18 +101,18 @@ def _strained(now: AdviceContext, incident: Finding) -> list[Advice]:
         f"The {rising} had been rising before this {what}: the rate may be too high for this run. By which "
         f"factor to lower it nobody has shown; a cut of {1 - HABITUAL_CUT:.0%} is habit"
     )
-    gain, interval = _price(now)
+    gain, interval = _price(context)
     reason += "." if gain is None else ", with its price by the law if nothing else was wrong."
     change = "The same spikes at the lower rate: then the cure is structural (QK normalisation, z-loss)."
-    return [Advice(Action.LOWER_LEARNING_RATE, reason, EvidenceGrade.C, gain, now.step, interval, change)]
+    return [Advice(Action.LOWER_LEARNING_RATE, reason, EvidenceGrade.C, gain, context.step, interval, change)]
 
 
-def _price(now: AdviceContext) -> tuple[float | None, tuple[float, float] | None]:
+def _price(context: AdviceContext) -> tuple[float | None, tuple[float, float] | None]:
     """What the habitual cut gains by the law (less than nothing), and its 80 % interval."""
-    at = None if now.forecaster is None else position(now.forecaster)
-    if now.forecaster is None or at is None or not at.planned or now.forecaster.forecast() is None:
+    at = None if context.forecaster is None else position(context.forecaster)
+    if context.forecaster is None or at is None or not at.planned or context.forecaster.forecast() is None:
         return None, None
-    outcome = what_if(now.forecaster, [scaled(at.rest, HABITUAL_CUT)])[1]
+    outcome = what_if(context.forecaster, [scaled(at.rest, HABITUAL_CUT)])[1]
     low, high = outcome.difference_interval(0.8)
     return -outcome.difference, (-high, -low)
 

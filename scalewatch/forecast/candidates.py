@@ -123,21 +123,21 @@ def of_ladder(law: CurveLaw, run: Run, future: Future, memories: Floats, loss: f
         law: of them; its memory is the first of `memories` [steps]. run, future: what is asked about.
         loss: at present [nats/token], None before there is one; the level where the law knows none.
     """
-    told = law.predict_run(run, future.end_walked, float(future.end_annealed[0]))
-    end = None if told.end_loss is None else (told.end_loss, told.end_loss_sd)
+    expected = law.predict_run(run, future.end_walked, float(future.end_annealed[0]))
+    end = None if expected.end_loss is None else (expected.end_loss, expected.end_loss_sd)
     if end is None and loss is not None:
-        end = (loss - told.remaining, END_SHARE * loss)
+        end = (loss - expected.remaining, END_SHARE * loss)
     prior = ShapePrior(
         alphas=law.alpha * np.exp(law.alpha_log_sd * _GRID),
-        ratios=told.ratio * np.exp(law.ratio_log_sd * _GRID),
+        ratios=expected.ratio * np.exp(law.ratio_log_sd * _GRID),
         gains=np.zeros_like(_GRID),
         memories=memories,
         log_weights=_shapes(len(memories), slice(0, 1)),
         end_loss=end,
-        remaining=(told.remaining, told.remaining_sd),
+        remaining=(expected.remaining, expected.remaining_sd),
     )
     spread = SPREAD_BEFORE if loss is None else SPREAD_LAW
-    return Candidate(LADDER, LADDER_WEIGHT, prior, max(law.misfit, 0.3 * MISFIT), 0.0, spread, told.notes)
+    return Candidate(LADDER, LADDER_WEIGHT, prior, max(law.misfit, 0.3 * MISFIT), 0.0, spread, expected.notes)
 
 
 def doubted(candidate: Candidate, nats: float) -> Candidate:

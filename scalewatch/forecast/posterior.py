@@ -191,15 +191,15 @@ def posterior(
     known = len(losses) > 0
     scale = float(losses[-1]) if known else (0.0 if prior.end_loss is None else prior.end_loss[0])
     variance = np.zeros(0) if not known else _variance(walked, losses, noise, misfit, walked[-1])
-    told = _solve(prior, z, targets, 1.0 / variance[None, :])
-    weights = np.exp(told.log_weights[0] - told.log_weights[0].max())
-    normal = float(np.log(weights.sum()) + told.log_weights[0].max() - 0.5 * np.log(variance).sum())
+    solved = _solve(prior, z, targets, 1.0 / variance[None, :])
+    weights = np.exp(solved.log_weights[0] - solved.log_weights[0].max())
+    normal = float(np.log(weights.sum()) + solved.log_weights[0].max() - 0.5 * np.log(variance).sum())
     return LawPosterior(
         prior=prior,
         weights=weights / weights.sum(),
-        end_loss=told.end_loss[0],
-        remaining=told.remaining[0],
-        covariance=told.covariance[:, 0],
+        end_loss=solved.end_loss[0],
+        remaining=solved.remaining[0],
+        covariance=solved.covariance[:, 0],
         end_regressor=end_x[0],
         end_gained=end_gained[0],
         log_evidence=normal,
@@ -233,12 +233,12 @@ def predict_ahead(
     newest = walked[known - 1]
     precision = 1.0 / _variance(walked[None, :], losses[None, :], noise[None, :], misfit, newest[:, None])
     precision = np.where(np.arange(len(walked))[None, :] < known[:, None], precision, 0.0)
-    told = _solve(prior, z, losses[:, None] + gained, precision)
-    weights = np.exp(told.log_weights - told.log_weights.max(axis=1, keepdims=True))
+    solved = _solve(prior, z, losses[:, None] + gained, precision)
+    weights = np.exp(solved.log_weights - solved.log_weights.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     at = z[asked]
-    means = told.end_loss + told.remaining * at - gained[asked]
-    var_p, cov, var_a = told.covariance
+    means = solved.end_loss + solved.remaining * at - gained[asked]
+    var_p, cov, var_a = solved.covariance
     variances = np.maximum(var_p + 2.0 * cov * at + var_a * at**2, 0.0)
     mean = (weights * means).sum(axis=1)
     variance = (weights * (variances + (means - mean[:, None]) ** 2)).sum(axis=1)
