@@ -19,22 +19,22 @@ from scalewatch.detect import AnyDetector, DetectorSet, checked_detectors
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase, kind_of
 from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawResidual
-from scalewatch.forecast.law_residual_detector import LawResidualDetector, ScheduleDetector
+from scalewatch.forecast.law_residual_detector import LawResidualDetector
 from scalewatch.forecast.preregistered import BaselineForecast
-from scalewatch.forecast.verdict import Milestone, Verdict
+from scalewatch.forecast.schedule_detector import ScheduleDetector
+from scalewatch.forecast.verdict import TENTHS, Milestone, Verdict, next_look
 from scalewatch.guard import Guard
 from scalewatch.journal import finding_from, finding_record
 from scalewatch.kinds import HOLD_THE_LOSS, kind_name
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
 from scalewatch.run import Run
+from scalewatch.status import Status
 
 __all__ = ["Monitor"]
 
 #: Findings kept for the verdict; counts go on beyond it.
 KEPT_FINDINGS = 100
-#: Forecasts are registered at each tenth of the planned run.
-MILESTONES = 10
 #: Version of `state_dict`.
 STATE_VERSION = 1
 
@@ -99,7 +99,7 @@ class Monitor:
         self._final_sum, self._final_rows = 0.0, 0
         total = run.total_steps
         self._final_from = math.inf if total is None else (1.0 - FINAL_SHARE) * total
-        self._next_milestone = math.inf if total is None else total / MILESTONES
+        self._next_milestone = next_look(0, total)
         baseline = self.registered
         if baseline is not None:
             self._milestones.append(Milestone(0.0, 0, baseline.final_loss, baseline.low, baseline.high))
@@ -157,18 +157,11 @@ class Monitor:
 
     def _register(self, step: int) -> None:
         total = self.run.total_steps or 1
-        tenth = math.floor(MILESTONES * step / total)
-        self._next_milestone = self._milestone_after(step)
+        tenth = math.floor(TENTHS * step / total)
+        self._next_milestone = next_look(step, self.run.total_steps)
         forecast = self.forecast()
-        if forecast is not None and tenth < MILESTONES:
-            self._keep(tenth / MILESTONES, forecast)
-
-    def _milestone_after(self, step: int) -> float:
-        total = self.run.total_steps
-        if total is None:
-            return math.inf
-        tenth = max(math.floor(MILESTONES * step / total), 0) + 1
-        return total * tenth / MILESTONES if tenth < MILESTONES else math.inf
+        if forecast is not None and tenth < TENTHS:
+            self._keep(tenth / TENTHS, forecast)
 
     def _keep(self, progress: float, forecast: Forecast) -> None:
         low, high = forecast.interval(0.8)
@@ -197,7 +190,7 @@ class Monitor:
         self._off_plan.restart()
         self._milestones = [m for m in self._milestones if m.progress * (self.run.total_steps or 1) < max(step, 1)]
         self._final_sum, self._final_rows = 0.0, 0
-        self._next_milestone = self._milestone_after(step - 1)
+        self._next_milestone = next_look(step - 1, self.run.total_steps)
 
     @property
     def registered(self) -> BaselineForecast | None:
@@ -291,14 +284,29 @@ class Monitor:
             run=self.run,
             step=step,
             finished=total is not None and step >= total,
-            final_loss=self._final_sum / self._final_rows if total and step >= total and self._final_rows else None,
-            last_loss=last,
+            end_loss=self._final_sum / self._final_rows if self._final_rows else None,
+            stretch_loss=last,
             milestones=tuple(self._milestones),
             incidents=tuple(self._incidents),
             incident_counts=Counter(self._counts),
             open_incidents=tuple(self.open_incidents),
             law_gap=self.guard.call("forecast", self._law_gap),
+            unjudged=self._unjudged(),
         )
+
+    @property
+    def status(self) -> Status:
+        """How the run stands: one of six states, in words, since when."""
+        return self.verdict().status
+
+    def _unjudged(self) -> str:
+        """Why nothing can be told of the run yet: a fault of the ordinary size would not be seen."""
+        watch = self._watch
+        if watch.noise is not None:
+            return ""
+        if not watch.sample.step:
+            return "no row yet"
+        return "too few rows with a loss" if watch.judged_rows else "no row has a loss that can be judged"
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to go on, as plain ints, floats, strings, lists and dicts."""

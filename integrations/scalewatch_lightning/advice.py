@@ -6,20 +6,18 @@ than the forecast that is made then) and tells what the background thread has fo
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, final
 
 from scalewatch.advice import Action, Advice
+from scalewatch.forecast.verdict import TENTHS, next_look
 from scalewatch.monitor import Monitor
 
 __all__ = ["AdviceFeed", "AdviceNews"]
 
-#: The forecast is looked at each tenth of the planned run, as often as one is registered.
-LOOKS = 10
 #: Looks that wait at most: a thread that is this far behind is not coming back.
-MOST_WAITING = LOOKS
+MOST_WAITING = TENTHS
 
 
 class AdviceNews(NamedTuple):
@@ -42,22 +40,15 @@ class AdviceFeed:
         self._monitor = monitor
         self._waiting: deque[Callable[[], None]] = deque(maxlen=MOST_WAITING)
         self._looked = False
-        self._due = self._tenth_after(done)
+        self._due = next_look(done, monitor.run.total_steps)
         self._told: tuple[Action, ...] = ()
         self.told_ahead: list[str] = list(told)
-
-    def _tenth_after(self, step: int) -> float:
-        total = self._monitor.run.total_steps
-        if total is None:
-            return math.inf
-        tenth = LOOKS * step // total + 1
-        return total * tenth / LOOKS if tenth < LOOKS else math.inf
 
     def follow(self, step: int) -> bool:
         """Hand a look over if it is time for one; whether there is work for the background thread."""
         if step < self._due:
             return False
-        self._due = self._tenth_after(step)
+        self._due = next_look(step, self._monitor.run.total_steps)
         refresh = self._monitor.refresh_in_background()
         if refresh is not None:
             self._waiting.append(refresh)

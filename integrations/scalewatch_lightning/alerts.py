@@ -11,6 +11,7 @@ from scalewatch.alert import Dispatcher, Receiver, Rules, load_rules, make_recei
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Severity
 from scalewatch.run import Run
+from scalewatch.status import State, Status
 
 __all__ = ["checked_alerts", "end_of", "new_dispatcher"]
 
@@ -51,13 +52,13 @@ def new_dispatcher(rules: Rules, run: Run, run_id: str, folder: Path | None, sta
     return Dispatcher(run, run_id, make_receivers(rules), rules, folder=folder, state=state)
 
 
-def end_of(ended: str, health: str) -> tuple[str, Severity]:
+def end_of(ended: str, status: Status) -> tuple[str, Severity]:
     """Return what is told of the end of a run and how loud, from the words for how it came and how the run was.
 
     A job that its cluster takes back with SIGTERM has not crashed.
     """
-    headline = f"{ended}; {health}" if health else ended
+    headline = f"{ended}; {status.sentence}"
     if ended.startswith("crashed") and "SIGTERMException" not in ended:
         return headline, Severity.CRITICAL
-    bad = ended.startswith("stopped by scalewatch") or health.startswith(("LOST", "IN TROUBLE"))
+    bad = ended.startswith("stopped by scalewatch") or status.state in (State.LOST, State.IN_TROUBLE)
     return headline, Severity.WARNING if bad else Severity.INFO

@@ -34,6 +34,7 @@ from scalewatch.journal import (
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
+from scalewatch.tracker import Tracker
 from scalewatch.worker import Worker
 from scalewatch_lightning.advice import AdviceFeed, AdviceNews
 from scalewatch_lightning.alerts import end_of, new_dispatcher
@@ -110,7 +111,7 @@ class Session:
         self._guard = guard
         self._terminal = terminal
         self._folder = folder
-        self._monitor = self._new_monitor(law, resumed)
+        self._tracker = Tracker(self._new_monitor(law, resumed))
         # with a guard of its own: what was queued is written also where everything else is off
         self._worker = Worker()
         self._journal = guard.call("journal", self._new_journal, folder, resumed)
@@ -118,8 +119,8 @@ class Session:
         if self._board is not None:
             self._worker.add("tensorboard", self._board.drain)
         told = resumed.told_ahead if resumed else ()
-        self._counsel = AdviceFeed(self._monitor, resumed.step if resumed else 0, told)
-        self._worker.add("advice", self._counsel.drain)
+        self._advice = AdviceFeed(self._tracker.monitor, resumed.step if resumed else 0, told)
+        self._worker.add("advice", self._advice.drain)
         self._worker.start()
         self._milestones = self._forecast_steps(resumed.step if resumed else 0)
         self._forecast_made = self._forecast_due = 0
@@ -132,11 +133,11 @@ class Session:
             self._alerts = guard.call("alerts", new_dispatcher, alerts, run, self.run_id, folder, kept)
 
     def _new_monitor(self, law: CurveLaw | None, resumed: Resumed | None) -> Monitor:
-        promise = None if resumed is None else Guard().call("registered prediction", self._registered, resumed)
+        baseline = None if resumed is None else Guard().call("registered prediction", self._registered, resumed)
 
         def new() -> Monitor:
             wanted = asdict(self._aims)
-            return Monitor(self.run, law, self._guard, registered=promise, detectors=self._detectors, **wanted)
+            return Monitor(self.run, law, self._guard, registered=baseline, detectors=self._detectors, **wanted)
 
         monitor = new()
         if resumed is None or resumed.monitor is None:
@@ -174,30 +175,27 @@ class Session:
             return None
 
     def _forecast_steps(self, done: int) -> list[int]:
-        total = self.run.total_steps
-        if total is None:
-            return []
-        steps = sorted({max(1, round(fraction * total)) for fraction in FORECAST_FRACTIONS})
-        return [step for step in steps if step > done]
+        total = self.run.total_steps or 0
+        return [step for part in FORECAST_FRACTIONS if (step := max(1, round(part * total))) > done and total]
 
     def begin(self) -> None:
         """Register and tell what is expected, if there is a law to expect it from, and what to do before it begins."""
         self._guard.call("journal", self._write_registered)
         self._guard.call("terminal", self._tell_forecast)
         if self._alerts is not None:
-            self._guard.call("alerts", self._alerts.begin, self._monitor.open_incidents)
+            self._guard.call("alerts", self._alerts.begin, self._tracker.monitor.open_incidents)
         self._tell_news([], look=True)
 
     def observe(self, observation: Observation) -> None:
         """Take in one step."""
         self.observed += 1
         guard = self._guard
-        found = guard.call("monitor", self._monitor.observe, observation) or []
+        found = guard.call("monitor", self._tracker.observe, observation) or []
         guard.call("journal", self._write, observation, found)
         guard.call("tensorboard", self._draw, observation, found)
-        if guard.call("advice", self._counsel.follow, observation.step):
+        if guard.call("advice", self._advice.follow, observation.step):
             self._worker.wake()
-        if found or self._counsel.has_looked:
+        if found or self._advice.has_looked:
             self._news = True
             self._tell_news(found)
         if self._alerts is not None:
@@ -208,7 +206,7 @@ class Session:
     def _tell_news(self, found: list[Finding], *, look: bool = False) -> None:
         """Tell what was found and what is advised, everywhere."""
         guard = self._guard
-        said = guard.call("advice", self._counsel.say, look=look) or AdviceNews([], [], [])
+        said = guard.call("advice", self._advice.say, look=look) or AdviceNews([], [], [])
         guard.call("journal", self._write_advice, said.new)
         guard.call("terminal", self._tell, found, said.new)
         if said.new:
@@ -217,7 +215,7 @@ class Session:
             guard.call("alerts", self._alert_news, found, said, self._alerts)
 
     def _alert_news(self, found: list[Finding], said: AdviceNews, alerts: Dispatcher) -> None:
-        still = {finding.kind for finding in self._monitor.open_incidents}
+        still = {finding.kind for finding in self._tracker.monitor.open_incidents}
         # two detectors may have found the same kind: it is over when both say so
         alerts.submit([f for f in found if f.phase is not Phase.CLOSED or f.kind not in still], said.standing)
         if said.ahead:
@@ -226,7 +224,7 @@ class Session:
     def _alert(self, step: int, loss: float, alerts: Dispatcher) -> None:
         alerts.observe(step, loss)
         if step >= alerts.forecast_due:
-            alerts.submit_forecast(self._monitor.forecast())
+            alerts.submit_forecast(self._tracker.monitor.forecast())
 
     def _write(self, observation: Observation, found: list[Finding]) -> None:
         if self._journal is None:
@@ -245,9 +243,9 @@ class Session:
             self._forecast_made = step
             apart = max(1, step // FORECASTS_DRAWN, (self.run.total_steps or 0) // FORECASTS_DRAWN)
             self._forecast_due = step + apart
-            forecast = self._monitor.forecast()
+            forecast = self._tracker.monitor.forecast()
             self._forecast_values = {} if forecast is None else forecast_values(forecast)
-        board.point(observation, self._monitor.expected_at(step), self._forecast_values)
+        board.point(observation, self._tracker.monitor.expected_at(step), self._forecast_values)
 
     def _write_advice(self, new: list[Advice]) -> None:
         if self._journal is None:
@@ -270,7 +268,7 @@ class Session:
         self._tell_forecast()
 
     def _tell_forecast(self) -> None:
-        forecast = self._monitor.forecast()
+        forecast = self._tracker.monitor.forecast()
         if forecast is None or forecast.step == self._told_forecast:  # a lost run teaches it nothing new
             return
         self._told_forecast = forecast.step
@@ -291,9 +289,9 @@ class Session:
 
     def _write_registered(self) -> None:
         """Keep what the run is held against; a run that resumes repeats what it registered when it began."""
-        promise, law = self._monitor.registered, self._monitor.law
-        if self._journal is not None and promise is not None:
-            self._journal.append_through(promise.record())
+        baseline, law = self._tracker.monitor.registered, self._tracker.monitor.law
+        if self._journal is not None and baseline is not None:
+            self._journal.append_through(baseline.record())
         if self._journal is not None and law is not None:
             self._journal.append_through({"type": LAW, "law": law.to_json()})
 
@@ -307,8 +305,8 @@ class Session:
 
         `stop_reason` then says why.
         """
-        reasons = [advice.reason for advice in self._monitor.advice(look=False) if advice.action is Action.STOP]
-        open_now = self._monitor.open_incidents
+        reasons = [advice.reason for advice in self._tracker.monitor.advice(look=False) if advice.action is Action.STOP]
+        open_now = self._tracker.monitor.open_incidents
         reasons += [finding.message for finding in open_now if finding.severity is Severity.CRITICAL]
         self.stop_reason = reasons[0] if reasons else None
         return bool(reasons)
@@ -330,11 +328,11 @@ class Session:
     @property
     def told_ahead(self) -> list[str]:
         """What the forecast advised so far, an action each."""
-        return list(self._counsel.told_ahead)
+        return list(self._advice.told_ahead)
 
     def state(self) -> dict[str, Any]:
         """Return the state of the monitor, as plain numbers, strings, lists and dicts."""
-        return self._monitor.state_dict()
+        return self._tracker.monitor.state_dict()
 
     def alert_state(self) -> dict[str, Any] | None:
         """Return what was told to whom, as plain numbers, strings, lists and dicts; None without alerts."""
@@ -346,14 +344,14 @@ class Session:
         `ended` says how the run came to its end, `extra` are rows for below the verdict.
         """
         closing = Shutdown(self._guard)
-        rows = closing.call("verdict", self._verdict_rows) or [("run", self.run.name)]
+        rows = closing.call("verdict", lambda: self._tracker.verdict.rows()) or [("run", self.run.name)]
         rows += [("ended", ended), *extra]
         failed = {**self._guard.failed, **self._worker.guard.failed}
         if failed:
             off = "; ".join(f"{part} ({why})" for part, why in failed.items())
             rows.append(("switched off", off))
         told = list(rows)  # alerts have the advice apart
-        said = closing.call("advice", self._counsel.say, look=True) or AdviceNews([], [], [])
+        said = closing.call("advice", self._advice.say, look=True) or AdviceNews([], [], [])
         followed = Action.STOP if self.stop_reason else None
         rows += [("advice", advice.text) for advice in said.standing if advice.action is not followed]
         closing.call("journal", self._write_advice, said.new)
@@ -362,7 +360,7 @@ class Session:
         closing.call("tensorboard", self._show_verdict, step, rows)
         until = time.monotonic() + ALERT_SECONDS
         if self._alerts is not None:  # sent while the journal is being written
-            closing.call("alerts", self._alerts.end, *end_of(ended, dict(rows).get("health", "")), told)
+            closing.call("alerts", self._tell_end, ended, told, self._alerts)
         finished = closing.again("background thread", self._worker.close, CLOSE_SECONDS)
         if self._alerts is not None:
             closing.again("alerts", self._alerts.close, max(0.1, until - time.monotonic()))
@@ -370,8 +368,8 @@ class Session:
         rows += closing.again("journal", self._journal_rows, bool(finished)) or []
         closing.call("terminal", self._terminal.verdict, rows)
 
-    def _verdict_rows(self) -> list[tuple[str, str]]:
-        return self._monitor.verdict().rows()
+    def _tell_end(self, ended: str, rows: list[tuple[str, str]], alerts: Dispatcher) -> None:
+        alerts.end(*end_of(ended, self._tracker.status), rows)
 
     def _show_verdict(self, step: int, rows: list[tuple[str, str]]) -> None:
         if self._board is not None:

@@ -11,7 +11,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding
 from scalewatch.forecast.forecast import LawResidual
 from scalewatch.forecast.forecaster import Forecaster
-from scalewatch.forecast.law_residual_detector import ScheduleDetector
+from scalewatch.forecast.schedule_detector import ScheduleDetector
 from scalewatch.run import Run
 
 __all__ = ["AdviceContext", "Goals"]

@@ -15,7 +15,7 @@ from scalewatch.advising.context import AdviceContext
 from scalewatch.finding import Finding, Severity
 from scalewatch.forecast.candidate_schedules import scaled
 from scalewatch.forecast.counterfactual import position, what_if
-from scalewatch.forecast.law_residual_detector import ScheduleDetector
+from scalewatch.forecast.schedule_detector import ScheduleDetector
 from scalewatch.kinds import HOLD_THE_LOSS, kind_name, kind_row
 
 __all__ = ["about_incident"]

@@ -106,11 +106,11 @@ def digest(
     opened = settings.open(logs)
     if not opened.logs:
         raise LogError("No log of a run was found there, so there is nothing to send.")
-    watched = sorted(watch_all(opened, settings), key=lambda run: -run.pages)
-    bad = sum(run.pages > 0 for run in watched)
+    watched = sorted(watch_all(opened, settings), key=lambda run: -run.tracker.pages)
+    bad = sum(run.tracker.pages > 0 for run in watched)
     rows = []
     for run in watched[:MOST_RUNS]:
-        verdict = run.monitor.verdict()
+        verdict = run.tracker.verdict
         loss = f", loss {verdict.last_loss:.3f}" if verdict.last_loss is not None else ""
         rows.append((run.log.name, f"{verdict.headline} (step {verdict.step:,}{loss})"))
     if len(watched) > MOST_RUNS:

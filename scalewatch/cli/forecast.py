@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,42 +16,19 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from scalewatch.advice import Advice
     from scalewatch.advising.adviser import Goals
-    from scalewatch.finding import Finding
-    from scalewatch.forecast import Forecast, Forecaster
+    from scalewatch.forecast import Forecast
+    from scalewatch.offline.backtest import BacktestRow
     from scalewatch.offline.history import AssumedSchedule, RunHistory
     from scalewatch.offline.replayed import Settings
 
-__all__ = ["BacktestRow", "backtest", "forecast", "one_log", "print_notes"]
+__all__ = ["forecast", "one_log", "print_notes"]
 
 #: Parts of a run at which it is asked.
 PARTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 LEVELS = (0.5, 0.8, 0.95)
 #: Columns of a terminal from which on there is room for the 50 % interval.
 WIDE = 104
-
-
-@dataclass(frozen=True, slots=True)
-class BacktestRow:
-    """What was said at one part of a run.
-
-    Attributes:
-        part: of the plan. step: newest step. loss: mean of its newest stretch, NaN before the first.
-        forecast: None if nothing could be said. forecaster: as it stands after the last part that was asked for.
-        doubts: what spoke against the forecast; void: whether no law holds at all. open: incidents.
-        advice: what would have been advised; only about what was wrong where no law holds or the length is a guess.
-    """
-
-    part: float
-    step: int
-    loss: float
-    forecast: Forecast | None
-    forecaster: Forecaster | None
-    doubts: tuple[str, ...]
-    void: bool
-    open: tuple[Finding, ...]
-    advice: tuple[Advice, ...]
 
 
 @with_groups
@@ -72,6 +49,7 @@ def forecast(
     could be said, 2 if the log cannot be read.
     """
     from scalewatch.cli.outputs import check_chart_file
+    from scalewatch.offline.backtest import backtest
     from scalewatch.offline.history import planned, read
 
     if not 0.0 < at <= 1.0:
@@ -82,18 +60,18 @@ def forecast(
     aims = settings.aims
     past = read(one_log(log, settings), rates.unit)
     plan = planned(past, settings, rates.schedule)
-    said = backtest(past, plan, settings, sorted({*PARTS, at}))
+    looked = backtest(past, plan, settings, sorted({*PARTS, at}))
+    rows, truth = looked.rows, looked.final_loss
     if aims.bar is not None and settings.total_steps is None and past.known.total_steps is None:
         past.told.append("What to do about it is not said of a run whose planned length is a guess (--total-steps N).")
-    chosen = next((s for s in said if s.part == at), None)
+    chosen = next((row for row in rows if row.part == at), None)
     if chosen is None:
         reached = math.floor(1000 * past.last_step / (plan.run.total_steps or 1)) / 1000
         raise ConfigError(f"The log ends at {reached:g} of the plan: choose an `--at` up to that (got {at:g}).")
-    truth = past.truth(plan.run.total_steps or 0)
     if json_:
-        _print_json(past, plan, said, truth, aims)
+        _print_json(past, plan, rows, truth, aims)
     else:
-        _print(past, plan, said, chosen, truth, aims, chart=chart)
+        _print(past, plan, rows, chosen, truth, aims, chart=chart)
     if out is not None:
         _draw(past, chosen, truth, out)
     raise typer.Exit(0 if chosen.forecast is not None and not chosen.void else 1)
@@ -114,55 +92,16 @@ def one_log(path: Path, settings: Settings) -> Any:
     return opened.logs[0]
 
 
-def backtest(past: RunHistory, plan: AssumedSchedule, settings: Settings, parts: list[float]) -> list[BacktestRow]:
-    """Return what would have been said at each of `parts` that the log reaches."""
-    from scalewatch.forecast import Forecaster
-    from scalewatch.forecast.validity import disagreement, validity_warnings
-    from scalewatch.monitor import Monitor
-
-    run, total = plan.run, plan.run.total_steps or 1
-    monitor = Monitor(run, law=settings.law, **asdict(settings.aims))
-    alone = None if settings.law is None else Forecaster(run)
-    said: list[BacktestRow] = []
-    guessed = settings.total_steps is None and past.known.total_steps is None
-    row, rows = 0, len(past.steps)
-    for part in parts:
-        if past.last_step < part * total - 0.5:
-            break
-        while row < rows and past.steps[row] <= part * total:
-            observation = past.observation(row)
-            found = monitor.observe(observation)
-            if alone is not None and observation.loss > 0 and math.isfinite(observation.loss):
-                alone.observe(observation.step, observation.loss, observation.learning_rate, clean=not found)
-            row += 1
-        made = monitor.forecast()
-        found_against = [] if monitor.forecaster is None else validity_warnings(monitor.forecaster)
-        against = [doubt.text for doubt in found_against]
-        against += [f"An incident is open: {f.message}." for f in monitor.open_incidents if f.pages]
-        own = None if alone is None else alone.forecast()
-        if made is not None and own is not None:
-            against += [text for text in (disagreement(made, own),) if text]
-        last = monitor.verdict().last_loss
-        loss = past.losses[row - 1] if last is None and row else math.nan if last is None else last
-        incidents = tuple(monitor.open_incidents)
-        step = past.steps[row - 1] if row else 0
-        void = any(doubt.void for doubt in found_against)
-        wrong = any(finding.pages for finding in incidents)
-        advice = tuple(monitor.advice()) if wrong or not (void or guessed) else ()
-        said.append(BacktestRow(part, step, loss, made, monitor.forecaster, tuple(against), void, incidents, advice))
-    return said
-
-
-def print_notes(console: Console, told: list[str], style: str = "dim") -> None:
+def print_notes(console: Console, notes: list[str], style: str = "dim") -> None:
     """Print sentences, each once, the way they were first said."""
-    for text in dict.fromkeys(told):
+    for text in dict.fromkeys(notes):
         console.print(f"· {text}", style=style, markup=False, highlight=False)
 
 
 def _print(
     past: RunHistory,
     plan: AssumedSchedule,
-    said: list[BacktestRow],
+    rows: Sequence[BacktestRow],
     chosen: BacktestRow,
     truth: float | None,
     aims: Goals,
@@ -184,21 +123,21 @@ def _print(
         console.print(below, markup=False, highlight=False)
     if chosen.forecast is not None and not chosen.void:
         console.print(f"By {chosen.forecast.laws_text}.", style="dim", markup=False, highlight=False)
-    print_notes(console, list(chosen.doubts), "yellow")
+    print_notes(console, list(chosen.validity_warnings), "yellow")
     print_advice(console, chosen.advice)
-    console.print(_table(said, truth, console.width))
+    console.print(_table(rows, truth, console.width))
     if chart:
         _plot(console, past, plan, chosen)
-    made = [] if chosen.forecast is None else [note for note in chosen.forecast.notes if note not in chosen.doubts]
-    print_notes(console, [*made, *plan.told, *past.told])
+    made = () if chosen.forecast is None else chosen.forecast.notes
+    print_notes(console, [*(n for n in made if n not in chosen.validity_warnings), *plan.told, *past.told])
 
 
-def _chances(said: BacktestRow, aims: Goals) -> dict[str, float]:
+def _chances(chosen: BacktestRow, aims: Goals) -> dict[str, float]:
     """The probabilities of getting below what is wanted of the run, by what it is."""
-    if said.forecast is None or said.void:
+    if chosen.forecast is None or chosen.void:
         return {}
     bars = {"target": aims.target_loss, "incumbent": aims.incumbent_loss}
-    return {name: said.forecast.probability_below(bar) for name, bar in bars.items() if bar is not None}
+    return {name: chosen.forecast.probability_below(bar) for name, bar in bars.items() if bar is not None}
 
 
 def _run_text(plan: AssumedSchedule) -> str:
@@ -223,15 +162,15 @@ def _sentences(past: RunHistory, chosen: BacktestRow, truth: float | None) -> li
     if chosen.forecast is None:
         return [f"{when} nothing could be said: too few rows past the warm-up.", *ended]
     low, high = chosen.forecast.interval(0.8)
-    said = f"{when}: it will end at {chosen.forecast.final_loss:.3f} nats, 80 % between {low:.3f} and {high:.3f}."
+    sentence = f"{when}: it will end at {chosen.forecast.final_loss:.3f} nats, 80 % between {low:.3f} and {high:.3f}."
     if truth is None:
-        return [said]
+        return [sentence]
     off = 100.0 * (chosen.forecast.final_loss / truth - 1.0)
     right = "inside" if low <= truth <= high else "OUTSIDE"
-    return [said, f"It ended at {truth:.3f}: {right}, off by {off:+.2f} %."]
+    return [sentence, f"It ended at {truth:.3f}: {right}, off by {off:+.2f} %."]
 
 
-def _table(said: list[BacktestRow], truth: float | None, width: int) -> Table:
+def _table(looked: Sequence[BacktestRow], truth: float | None, width: int) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -242,7 +181,7 @@ def _table(said: list[BacktestRow], truth: float | None, width: int) -> Table:
     if truth is not None:
         table.add_column("off", justify="right", no_wrap=True)
         table.add_column("held by", no_wrap=True, min_width=7)
-    for each in said:
+    for each in looked:
         cells = [f"{100 * each.part:g} %", f"{each.step:,}"]
         made = each.forecast
         if made is None or each.void:
@@ -253,7 +192,7 @@ def _table(said: list[BacktestRow], truth: float | None, width: int) -> Table:
         cells += [f"{made.final_loss:.3f}", *(f"{low:.3f} to {high:.3f}" for low, high in intervals)]
         if truth is not None:
             cells += [f"{100 * (made.final_loss / truth - 1):+.2f} %", _held(made, truth)]
-        table.add_row(*cells, style="yellow" if each.doubts else "")
+        table.add_row(*cells, style="yellow" if each.validity_warnings else "")
     return table
 
 
@@ -309,16 +248,16 @@ def _draw(past: RunHistory, chosen: BacktestRow, truth: float | None, out: Path)
 
 
 def _print_json(
-    past: RunHistory, plan: AssumedSchedule, said: list[BacktestRow], truth: float | None, aims: Goals
+    past: RunHistory, plan: AssumedSchedule, looked: Sequence[BacktestRow], truth: float | None, aims: Goals
 ) -> None:
     import json
 
     from scalewatch.plain import to_plain
 
     rows = []
-    for each in said:
+    for each in looked:
         made = each.forecast
-        row: dict[str, Any] = {"at": each.part, "step": each.step, "doubts": list(each.doubts)}
+        row: dict[str, Any] = {"at": each.part, "step": each.step, "validity_warnings": list(each.validity_warnings)}
         if made is not None:
             row |= {"final_loss": made.final_loss, "notes": list(made.notes), "void": each.void}
             row |= {"intervals": {f"{level:g}": list(made.interval(level)) for level in LEVELS}}
@@ -326,11 +265,11 @@ def _print_json(
             row |= {"chances": _chances(each, aims)} if aims.bar else {}
         row["advice"] = to_plain(each.advice)
         rows.append(row)
-    told = {
+    answer = {
         "run": past.name,
         "total_steps": plan.run.total_steps,
         "final_loss": truth,
         "forecasts": rows,
         "notes": [*plan.told, *past.told],
     }
-    typer.echo(json.dumps(told, indent=1))
+    typer.echo(json.dumps(answer, indent=1))

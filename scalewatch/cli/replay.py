@@ -62,8 +62,8 @@ def replay(
         _print_json(watched, opened, code)
     elif quiet:
         for run in watched:
-            if run.pages:
-                typer.echo(f"{run.log.name}: {run.monitor.verdict().headline}")
+            if run.tracker.pages:
+                typer.echo(f"{run.log.name}: {run.tracker.verdict.headline}")
     elif len(watched) > 1:
         _print_table(watched)
     if not json_:
@@ -73,7 +73,7 @@ def replay(
 
 def exit_code(watched: Sequence[ReplayedRun], unreadable: Sequence[Unreadable]) -> int:
     """Return 1 if a run has a page, else 2 if a log that was named cannot be read, else 0."""
-    if any(run.pages for run in watched):
+    if any(run.tracker.pages for run in watched):
         return FINDINGS
     return UNREADABLE if any(no.named for no in unreadable) else HEALTHY
 
@@ -106,10 +106,10 @@ def print_verdict(console: Console, watched: ReplayedRun) -> None:
     for note in notes(watched.log):
         console.print(f"log: {note}", style="yellow", markup=False, highlight=False)
     table = Table(show_header=False)
-    for label, text in watched.monitor.verdict().rows():
+    for label, text in watched.tracker.verdict.rows():
         table.add_row(label, Text(text))
     console.print(table)
-    print_advice(console, watched.monitor.advice())
+    print_advice(console, watched.tracker.advice)
 
 
 def _print_table(watched: Sequence[ReplayedRun]) -> None:
@@ -117,7 +117,7 @@ def _print_table(watched: Sequence[ReplayedRun]) -> None:
 
     console = Console()
     console.print(runs_table(watched, console.width))
-    bad = sum(run.pages > 0 for run in watched)
+    bad = sum(run.tracker.pages > 0 for run in watched)
     console.print(f"{len(watched)} runs, {bad} with findings.", highlight=False)
 
 
@@ -128,6 +128,7 @@ def runs_table(watched: Sequence[ReplayedRun], width: int = 100) -> Table:
     from rich.text import Text
 
     from scalewatch.cli.advised import advice_cell
+    from scalewatch.status import State
     from scalewatch.text import no_control, shortened
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -140,26 +141,32 @@ def runs_table(watched: Sequence[ReplayedRun], width: int = 100) -> Table:
     forecast = any(end for end, _ in said)
     for head in ("pages", "first at step", *(["forecast"] if forecast else []), "loss"):
         table.add_column(head, justify="right", no_wrap=True)
-    advised = [advice_cell(run.monitor.advice()) if width >= WIDE else "" for run in watched]
+    advised = [advice_cell(run.tracker.advice) if width >= WIDE else "" for run in watched]
     if any(advised):
         table.add_column("advice", overflow="fold")
     for run, (end, loss), advice in zip(watched, said, advised, strict=True):
-        headline = run.monitor.verdict().headline
-        style = "bold red" if headline.startswith("LOST") else "yellow" if run.pages else ""
-        first = "" if run.first_page is None else f"{run.first_page.step:,}"
+        status, pages, page = run.tracker.status, run.tracker.pages, run.tracker.first_page
+        style = "bold red" if status.state is State.LOST else "yellow" if pages else ""
+        first = "" if page is None else f"{page.step:,}"
         name = Text(names[run.log.name])
-        cells = [str(run.pages or ""), first, *([end] if forecast else []), loss, *([advice] if any(advised) else [])]
-        table.add_row(name, Text(headline, style=style), *cells)
+        cells = [
+            str(pages or ""),
+            first,
+            *([end] if forecast else []),
+            loss,
+            *([advice] if any(advised) else []),
+        ]
+        table.add_row(name, Text(status.sentence, style=style), *cells)
     return table
 
 
 def forecast_text(run: ReplayedRun, *, short: bool = False) -> str:
     """Return where a run will end or, where it has ended, what was said at 30 % of it; "" if nothing can be said."""
-    verdict = run.monitor.verdict()
+    verdict = run.tracker.verdict
     if verdict.finished:
         third = verdict.at(0.3)
         return "" if third is None else f"{third.final_loss:.3f} at 30 %"
-    end = run.monitor.forecast()
+    end = run.tracker.forecast
     if end is None:
         return ""
     low, high = end.interval(0.8)
@@ -170,10 +177,10 @@ def forecast_text(run: ReplayedRun, *, short: bool = False) -> str:
 
 def loss_text(run: ReplayedRun) -> str:
     """Return the final loss, or the newest one."""
-    verdict = run.monitor.verdict()
+    verdict = run.tracker.verdict
     loss = verdict.final_loss if verdict.final_loss is not None else verdict.last_loss
-    if loss is None and run.newest is not None:
-        loss = run.newest.loss
+    if loss is None and run.tracker.newest is not None:
+        loss = run.tracker.newest.loss
     return "" if loss is None else f"{loss:.3f}"
 
 

@@ -40,7 +40,7 @@ def report(
         output.write_text(text, encoding="utf-8")
     except OSError as fault:
         raise ConfigError(f"`--output`: {output} cannot be written: {fault.strerror or fault}.") from None
-    bad = sum(run.pages > 0 for run in watched)
+    bad = sum(run.tracker.pages > 0 for run in watched)
     runs = "1 run" if len(watched) == 1 else f"{len(watched)} runs"
     typer.echo(f"{output}: {runs}, {bad} with findings.")
     list_unreadable(opened)

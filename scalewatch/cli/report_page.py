@@ -19,6 +19,7 @@ from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast import Forecast
 from scalewatch.kinds import kind_name
 from scalewatch.offline.replayed import ReplayedRun, notes
+from scalewatch.status import State
 from scalewatch.text import no_control
 
 __all__ = ["page"]
@@ -71,7 +72,7 @@ def page(watched: Sequence[ReplayedRun], unreadable: Sequence[str] = ()) -> str:
     """
     several = len(watched) > 1
     title = f"{len(watched)} runs" if several else no_control(watched[0].log.name)
-    bad = sum(run.pages > 0 for run in watched)
+    bad = sum(run.tracker.pages > 0 for run in watched)
     body = [f"<h1>{escape(title)}</h1>"] if several else []
     if several:
         body.append(f"<p>{bad} with findings worth a page, worst first.</p>")
@@ -110,12 +111,19 @@ def _colours(theme: Theme, page: str, warn: str) -> str:
     return "".join(f"--{name}:{colour};" for name, colour in named.items())
 
 
+_BADGES = {
+    State.LOST: "lost",
+    State.IN_TROUBLE: "bad",
+    State.RECOVERED: "past",
+    State.CANNOT_TELL: "past",
+    State.HEALTHY: "fine",
+    State.OVER: "fine",
+}
+
+
 def _badge(run: ReplayedRun) -> str:
-    headline = run.monitor.verdict().headline
-    kind = "lost" if headline.startswith("LOST") else "bad" if headline.startswith("IN TROUBLE") else "past"
-    if not run.pages:
-        kind = "fine"
-    return f'<span class="badge {kind}">{escape(headline)}</span>'
+    status = run.tracker.status
+    return f'<span class="badge {_BADGES[status.state]}">{escape(status.sentence)}</span>'
 
 
 def _runs(watched: Sequence[ReplayedRun]) -> str:
@@ -123,10 +131,10 @@ def _runs(watched: Sequence[ReplayedRun]) -> str:
     ends = [forecast_text(run) for run in watched]
     some = any(ends)
     for place, run in enumerate(watched):
-        first = "" if run.first_page is None else f"step {run.first_page.step:,}"
+        first = "" if run.tracker.first_page is None else f"step {run.tracker.first_page.step:,}"
         rows.append(
             f'<tr><td><a href="#run-{place}">{escape(no_control(run.log.name))}</a></td><td>{_badge(run)}</td>'
-            f'<td class="n">{run.pages or ""}</td><td class="n">{first}</td>'
+            f'<td class="n">{run.tracker.pages or ""}</td><td class="n">{first}</td>'
             + (f'<td class="n">{escape(ends[place])}</td>' if some else "")
             + f'<td class="n">{escape(loss_text(run))}</td></tr>'
         )
@@ -136,12 +144,12 @@ def _runs(watched: Sequence[ReplayedRun]) -> str:
 
 
 def _section(run: ReplayedRun, place: int, *, picture: bool, several: bool) -> str:
-    verdict, name = run.monitor.verdict(), escape(no_control(run.log.name))
+    verdict, name = run.tracker.verdict, escape(no_control(run.log.name))
     level = "h2" if several else "h1"
     parts = [f'<div class="head"><{level}>{name}</{level}>{_badge(run)}</div>']
     shown = [(label, text) for label, text in verdict.rows() if label not in ("run", "health")]
     table = "".join(f'<tr><td class="k">{escape(k)}</td><td>{escape(_said(v))}</td></tr>' for k, v in shown)
-    advice = "".join(map(_advice, run.monitor.advice()))
+    advice = "".join(map(_advice, run.tracker.advice))
     if advice:
         parts.append(f"<h3>What to do</h3><ul>{advice}</ul>")
     parts.append(_picture(run) if picture else "<p>No picture: the runs above have them.</p>")
@@ -165,15 +173,15 @@ def _said(text: str) -> str:
 
 
 def _findings(run: ReplayedRun) -> str:
-    if not run.findings:
+    if not run.tracker.findings:
         return "<p>None.</p>"
     # pages are never the ones left out
-    chosen = run.findings
+    chosen = run.tracker.findings
     if len(chosen) > MOST_FINDINGS:
         order = sorted(range(len(chosen)), key=lambda i: (-chosen[i].severity.rank, i))[:MOST_FINDINGS]
         chosen = [chosen[i] for i in sorted(order)]
     rows = "".join(map(_finding, chosen))
-    left = len(run.findings) + run.dropped - len(chosen)
+    left = len(run.tracker.findings) + run.tracker.dropped - len(chosen)
     more = f"<p>And {left:,} more notes.</p>" if left else ""
     head = '<th class="n">step</th><th>severity</th><th>kind</th><th>what</th>'
     return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>{more}'
@@ -192,7 +200,7 @@ def _finding(finding: Finding) -> str:
 
 def _reading(run: ReplayedRun) -> str:
     columns = [f"{field} = {column}" for field, column in run.log.columns.items() if field != column]
-    told = [f"{run.rows:,} rows of {run.log.path}", *notes(run.log)]
+    told = [f"{run.tracker.rows:,} rows of {run.log.path}", *notes(run.log)]
     if columns:
         told.insert(1, f"columns: {', '.join(columns)}")
     return "<ul>" + "".join(f"<li>{escape(no_control(line))}</li>" for line in told) + "</ul>"
@@ -201,17 +209,17 @@ def _reading(run: ReplayedRun) -> str:
 def _picture(run: ReplayedRun) -> str:
     if run.curve is None or len(run.curve.steps) < 2:
         return "<p>There are too few losses to draw.</p>"
-    verdict = run.monitor.verdict()
-    ahead = run.forecast()
+    verdict = run.tracker.verdict
+    ahead = run.tracker.forecast
     label = f"forecast at step {ahead.step:,}" if ahead is not None else "forecast at 30 % of the run"
-    shown = ahead if ahead is not None else run.on_the_way
+    shown = ahead if ahead is not None else run.tracker.pictured
     label += "" if shown is None or shown.schedule_known else ", if the rate is held"
     losses = run.curve.drawn()
     promise = _band("law of the smaller runs, before the start", run.before)
     coming = _band(label, shown)
     positive = min(run.curve.losses) > 0
     log_axes = positive and run.curve.steps[-1] > DECADES * max(run.curve.steps[0], 1.0)
-    pages = [f for f in run.findings if f.pages and f.phase is not Phase.CLOSED]
+    pages = [f for f in run.tracker.findings if f.pages and f.phase is not Phase.CLOSED]
     pages.sort(key=lambda f: f.severity is not Severity.CRITICAL)
     drawn: dict[bool, str] = {}
     for dark in (False, True):

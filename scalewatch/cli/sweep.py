@@ -92,19 +92,18 @@ def sweep(
 
 def _one(log: AbstractLog, settings: Settings, rates: ScheduleOptions, at: float | None) -> _Row:
     from scalewatch.advising.stopping import Standing
-    from scalewatch.cli.forecast import backtest
     from scalewatch.finding import Severity
+    from scalewatch.offline.backtest import backtest
     from scalewatch.offline.history import planned, read
 
     past = read(log, rates.unit)
     plan = planned(past, settings, rates.schedule)
     total = plan.run.total_steps or past.last_step
-    truth = past.truth(total)
     part = min(at if at is not None else 1.0, past.last_step / total, 1.0)
-    said = backtest(past, plan, settings, [part])
-    if not said:
+    looked = backtest(past, plan, settings, [part])
+    if not looked.rows:
         return _Row(past.name, 0, total, math.nan, None, "", None, ("no row so early",))
-    now = said[0]
+    now, truth = looked.rows[0], looked.final_loss
     lost = next((f"{f.kind} since {f.start_step:,}" for f in now.open if f.severity is Severity.CRITICAL), "")
     ended = truth is not None and part >= 0.98
     standing = None
@@ -113,8 +112,8 @@ def _one(log: AbstractLog, settings: Settings, rates: ScheduleOptions, at: float
     elif now.forecast is not None and not now.void:
         trouble = any(f.pages for f in now.open)
         standing = Standing.of(past.name, min(now.step / total, 0.999), now.forecast, spike=trouble)
-    told = (*now.doubts, *plan.told, *past.told)
-    return _Row(past.name, now.step, total, now.loss, standing, lost, truth if ended else None, told, now.void)
+    notes = (*now.validity_warnings, *plan.told, *past.told)
+    return _Row(past.name, now.step, total, now.loss, standing, lost, truth if ended else None, notes, now.void)
 
 
 def _warnings(rows: Sequence[_Row]) -> list[str]:

@@ -42,12 +42,12 @@ class Followed:
     @property
     def headline(self) -> str:
         """Its health in one line."""
-        return self.watched.monitor.verdict().headline if self.watched.rows else "no rows yet"
+        return self.watched.tracker.status.sentence
 
     @property
     def step(self) -> int:
         """Newest step."""
-        return 0 if self.watched.newest is None else self.watched.newest.step
+        return 0 if self.watched.tracker.newest is None else self.watched.tracker.newest.step
 
     def look(self, now: float, tick: Callable[[], None] | None = None) -> list[Finding]:
         """Read what is new; `now` is a monotonic time [s]."""
@@ -69,7 +69,7 @@ class Followed:
 
     def seconds_left(self) -> float | None:
         """Time until the planned end [s]; None if the plan or the speed is unknown."""
-        total, speed = self.watched.monitor.run.total_steps, self.steps_per_second()
+        total, speed = self.watched.tracker.monitor.run.total_steps, self.steps_per_second()
         return None if total is None or speed is None else max(total - self.step, 0) / speed
 
     def silent_seconds(self) -> float | None:

@@ -13,6 +13,7 @@ from scalewatch.cli.braille import layer, plot
 from scalewatch.cli.replay import finding_line
 from scalewatch.finding import Finding, Severity
 from scalewatch.offline.replayed import trouble
+from scalewatch.status import State
 from scalewatch.text import no_control, shortened
 
 if TYPE_CHECKING:
@@ -45,20 +46,21 @@ def frame(folder: Folder, width: int, height: int) -> RenderableType:
     return _several(folder, width, height)
 
 
+_STATE_STYLES = {
+    State.LOST: "bold white on red",
+    State.IN_TROUBLE: "bold black on yellow",
+    State.RECOVERED: "bold yellow",
+    State.CANNOT_TELL: "dim",
+}
+
+
 def _style(run: Followed) -> str:
-    headline = run.headline
-    if not run.watched.rows:
-        return "dim"
-    if headline.startswith("LOST"):
-        return "bold white on red"
-    if headline.startswith("IN TROUBLE"):
-        return "bold black on yellow"
-    return "bold yellow" if run.watched.pages else "bold green"
+    return _STATE_STYLES.get(run.watched.tracker.status.state, "bold green")
 
 
 def _one(run: Followed, width: int, height: int) -> RenderableType:
     watched = run.watched
-    end = watched.forecast()
+    end = watched.tracker.forecast
     head = Text(no_wrap=True, overflow="ellipsis")
     head.append(f" {run.headline} ", style=_style(run))
     head.append(f"  {run.name}", style="bold")
@@ -68,15 +70,15 @@ def _one(run: Followed, width: int, height: int) -> RenderableType:
     if curve_lines >= 4:
         parts += _curve(run, end, width, curve_lines)
     parts.append(Text("─" * width, style="dim"))
-    parts += _findings(watched.findings[-FINDING_LINES:], width)
-    parts += _advice(watched.monitor.advice())
+    parts += _findings(watched.tracker.findings[-FINDING_LINES:], width)
+    parts += _advice(watched.tracker.advice)
     for note in watched.log.notes[-1:]:
         parts.append(Text(f"log: {no_control(note)}", style="yellow", no_wrap=True, overflow="ellipsis"))
     return Group(*parts)
 
 
 def _progress(run: Followed) -> str:
-    total = run.watched.monitor.run.total_steps
+    total = run.watched.tracker.monitor.run.total_steps
     if total is None:
         return f"step {run.step:,}"
     left = run.seconds_left()
@@ -85,8 +87,8 @@ def _progress(run: Followed) -> str:
 
 
 def _numbers(run: Followed, end: Forecast | None) -> RenderableType:
-    watched, newest = run.watched, run.watched.newest
-    verdict, speed, silent = watched.monitor.verdict(), run.steps_per_second(), run.silent_seconds()
+    watched, newest = run.watched, run.watched.tracker.newest
+    verdict, speed, silent = watched.tracker.verdict, run.steps_per_second(), run.silent_seconds()
     cells: list[tuple[str, str]] = []
     if newest is not None:
         mean = "" if verdict.last_loss is None else f" (mean {verdict.last_loss:.4f})"
@@ -120,7 +122,7 @@ def _curve(run: Followed, end: Forecast | None, width: int, height: int) -> list
         return [Text("too few rows for a curve yet", style="dim")]
     layers: list[Layer] = []
     legend = Text("loss", style="white")
-    total = run.watched.monitor.run.total_steps
+    total = run.watched.tracker.monitor.run.total_steps
     held = "" if end is None or end.schedule_known else ", if the rate is held"
     for forecast, style, label in ((run.watched.before, "yellow", "law"), (end, "blue", f"forecast, 80 %{held}")):
         if forecast is None:
@@ -182,9 +184,9 @@ def _several(folder: Folder, width: int, height: int) -> RenderableType:
 
 
 def _cells(run: Followed, wide: bool, letters: int) -> list[RenderableType]:
-    watched, total = run.watched, run.watched.monitor.run.total_steps
-    end, left, speed, newest = watched.forecast(), run.seconds_left(), run.steps_per_second(), watched.newest
-    verdict = watched.monitor.verdict()
+    watched, total = run.watched, run.watched.tracker.monitor.run.total_steps
+    end, newest, verdict = watched.tracker.forecast, watched.tracker.newest, watched.tracker.verdict
+    left, speed = run.seconds_left(), run.steps_per_second()
     loss = verdict.last_loss if verdict.last_loss is not None else newest.loss if newest is not None else math.nan
     done = "" if total is None else f"{100 * run.step / total:.0f} %"
     rate = "" if newest is None or newest.learning_rate is None else f"{newest.learning_rate:.2g}"
@@ -193,7 +195,7 @@ def _cells(run: Followed, wide: bool, letters: int) -> list[RenderableType]:
         Text(run.headline, style=_style(run)),
         f"{run.step:,}",
         done,
-        "" if math.isnan(loss) and not watched.rows else f"{loss:.3f}",
+        "" if math.isnan(loss) and not watched.tracker.rows else f"{loss:.3f}",
         *([rate, "" if speed is None else f"{speed:.3g}"] if wide else []),
         "" if left is None or left == 0 else duration(left),
         "" if end is None else f"{end.final_loss:.3f}",

@@ -64,9 +64,10 @@ def whatif(
     go on: hold and decay, decay now and stop, longer, at half the rate. Exit code 0 if they were compared, 2 if nothing
     can be said.
     """
-    from scalewatch.cli.forecast import backtest, one_log
+    from scalewatch.cli.forecast import one_log
     from scalewatch.forecast import Forecaster
     from scalewatch.forecast.counterfactual import position, what_if
+    from scalewatch.offline.backtest import backtest
     from scalewatch.offline.history import planned, read
 
     if at is not None and not 0.0 < at < 1.0:
@@ -76,22 +77,22 @@ def whatif(
     plan = planned(past, settings, rates.schedule)
     total = plan.run.total_steps or past.last_step
     part = at if at is not None else past.last_step / total
-    said = backtest(past, plan, settings, [part])
-    if not said:
+    rows = backtest(past, plan, settings, [part]).rows
+    if not rows:
         raise ConfigError(f"The log ends at {past.last_step / total:.0%} of the plan: choose an `--at` up to that.")
-    forecaster = said[0].forecaster
+    forecaster = rows[0].forecaster
     now = None if forecaster is None else position(forecaster)
     if not isinstance(forecaster, Forecaster) or now is None:
         raise ConfigError("The run is over or has no planned length: say --total-steps N, or look back with --at 0.5.")
-    if said[0].forecast is None:
+    if rows[0].forecast is None:
         raise LogError(f"{log}: nothing can be said at step {now.step:,}: too few rows past the warm-up.")
     if not now.rate > 0:
         raise LogError(f"{log}: the learning rate at step {now.step:,} is zero: there is nothing left to schedule.")
-    if said[0].void:
-        raise LogError(f"{log}: no law of loss curves holds at step {now.step:,}: {said[0].doubts[0]}")
+    if rows[0].void:
+        raise LogError(f"{log}: no law of loss curves holds at step {now.step:,}: {rows[0].validity_warnings[0]}")
     told = what_if(forecaster, asked.schedules(now))
-    notes = [*said[0].doubts, *(note for each in told for note in each.notes)]
-    notes += [*_limits(now), *said[0].forecast.notes, *plan.told, *past.told]
+    notes = [*rows[0].validity_warnings, *(note for each in told for note in each.notes)]
+    notes += [*_limits(now), *rows[0].forecast.notes, *plan.told, *past.told]
     if json_:
         _print_json(past.name, now, told, notes)
     else:

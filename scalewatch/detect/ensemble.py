@@ -130,6 +130,11 @@ class DetectorSet:
         return self._reader.sample
 
     @property
+    def judged_rows(self) -> int:
+        """Rows that the scale of one row is known from, count."""
+        return self._baseline.scatter.rows
+
+    @property
     def noise(self) -> float | None:
         """Standard deviation of one row's log loss, so relative to the loss; None until it is known."""
         return self._baseline.scale if self._baseline.scatter.rows >= NOISE_ROWS else None

@@ -73,8 +73,8 @@ class _Material:
     annealed: Floats
     losses: Floats
     noise: Floats
-    end_walked: float
-    end_annealed: Floats
+    end_lr_sum: float
+    end_annealing_sum: Floats
     size: float
     row_noise: float
 
@@ -107,7 +107,7 @@ def fit_curves(curves: Sequence[Curve]) -> CurveLaw:
     if not material:
         raise FitError("No curve can be used for a law: " + " ".join(left_out))
     _check_units(usable, material)
-    reference_walk = float(np.exp(np.mean([np.log(m.end_walked) for m in material])))
+    reference_walk = float(np.exp(np.mean([np.log(m.end_lr_sum) for m in material])))
     sizes = np.array([m.size for m in material])
     reference_size = float(np.exp(np.mean(np.log(sizes))))
     try:
@@ -134,7 +134,7 @@ def fit_curves(curves: Sequence[Curve]) -> CurveLaw:
         misfit=shape.misfit,
         row_noise=float(np.median([m.row_noise for m in material])),
         sizes=(float(sizes.min()), float(sizes.max())),
-        walks=(min(m.end_walked for m in material), max(m.end_walked for m in material)),
+        walks=(min(m.end_lr_sum for m in material), max(m.end_lr_sum for m in material)),
         runs=len(material),
         left_out=tuple(left_out),
     )
@@ -209,8 +209,8 @@ def _prepare(curve: Curve, setting: _Setting) -> tuple[_Material | None, str]:
     _, mean_steps, losses, rows = blocks.arrays()
     end = float(curve.steps[-1])
     walked, annealed = features.at(mean_steps)
-    end_walked, end_annealed = features.at([end])
-    keep = (walked >= LEFT_OUT_SHARE * end_walked[0]) & (mean_steps > 1.3 * features.warmup_steps)
+    end_lr_sum, end_annealing_sum = features.at([end])
+    keep = (walked >= LEFT_OUT_SHARE * end_lr_sum[0]) & (mean_steps > 1.3 * features.warmup_steps)
     if keep.sum() < 6:
         begin = int(curve.steps[0])
         return None, (
@@ -228,8 +228,8 @@ def _prepare(curve: Curve, setting: _Setting) -> tuple[_Material | None, str]:
         annealed=annealed[keep],
         losses=losses[keep],
         noise=blocks.log_noise / np.sqrt(rows[keep]),
-        end_walked=float(end_walked[0]) * tokens,
-        end_annealed=end_annealed[0],
+        end_lr_sum=float(end_lr_sum[0]) * tokens,
+        end_annealing_sum=end_annealing_sum[0],
         size=float(size or 1.0),
         row_noise=blocks.log_noise,
     ), ""
@@ -237,7 +237,7 @@ def _prepare(curve: Curve, setting: _Setting) -> tuple[_Material | None, str]:
 
 def _check_units(curves: Sequence[Curve], material: Sequence[_Material]) -> None:
     """Refuse curves of two units: no law of both says anything of either."""
-    columns = np.log(np.array([(m.size, m.end_walked, m.losses[-1]) for m in material]))
+    columns = np.log(np.array([(m.size, m.end_lr_sum, m.losses[-1]) for m in material]))
     unit = unit_mismatch(columns[:, 0], columns[:, 1], columns[:, 2])
     if unit is not None:
         names = ", ".join(f"'{curves[row].run.name:.60}'" for row in unit.rows[:MOST_NAMED].tolist())
@@ -269,7 +269,7 @@ def _regressor(
 
 def _curve_residuals(m: _Material, x: Floats) -> tuple[Floats, Floats]:
     """Best (L0, A) of one curve given its regressor, and what remains, in sigmas."""
-    sd = np.sqrt(m.noise**2 + MISFIT**2 * (m.end_walked / m.walked) ** MISFIT_GROWTH) * m.losses
+    sd = np.sqrt(m.noise**2 + MISFIT**2 * (m.end_lr_sum / m.walked) ** MISFIT_GROWTH) * m.losses
     design = np.stack([np.ones_like(x), x], axis=1) / sd[:, None]
     solution = np.linalg.lstsq(design, m.losses / sd, rcond=None)[0]
     return np.asarray(solution), np.asarray(design @ solution - m.losses / sd)
@@ -300,7 +300,7 @@ def _fit_shape(material: Sequence[_Material], reference: float) -> _Shape:
     squares = []
     for m in material:
         x = _regressor(m.walked, m.annealed[:, k], fit.x[0], fit.x[1], reference)
-        late = m.walked > 0.3 * m.end_walked
+        late = m.walked > 0.3 * m.end_lr_sum
         scaled = _curve_residuals(m, x)[1][late]
         squares.append(np.mean(scaled**2))
     return _Shape(
@@ -324,7 +324,7 @@ def _end_and_amplitude(m: _Material, shape: _Shape, reference: float) -> tuple[f
     q = (np.log(shape.alpha), np.log(shape.ratio))
     x = _regressor(m.walked, m.annealed[:, shape.memory], *q, reference)
     (level, amplitude), _ = _curve_residuals(m, x)
-    end = _regressor(m.end_walked, m.end_annealed[shape.memory], *q, reference)
+    end = _regressor(m.end_lr_sum, m.end_annealing_sum[shape.memory], *q, reference)
     return float(level + amplitude * end), float(max(amplitude, 1e-3 * level))
 
 
@@ -349,7 +349,7 @@ def _fit_sizes(
     log_n = np.log(np.array([m.size for m in material]) / reference_size)
     q = (np.log(shape.alpha), np.log(shape.ratio))
     bracket = np.array(
-        [float(_regressor(m.end_walked, m.end_annealed[shape.memory], *q, reference_walk)) for m in material]
+        [float(_regressor(m.end_lr_sum, m.end_annealing_sum[shape.memory], *q, reference_walk)) for m in material]
     )
     end, amplitude = np.log([e for e, _ in ends]), np.log([a for _, a in ends])
     best = float(np.exp(end.min()))

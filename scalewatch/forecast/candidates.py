@@ -123,7 +123,7 @@ def of_ladder(law: CurveLaw, run: Run, future: Future, memories: Floats, loss: f
         law: of them; its memory is the first of `memories` [steps]. run, future: what is asked about.
         loss: at present [nats/token], None before there is one; the level where the law knows none.
     """
-    expected = law.predict_run(run, future.end_walked, float(future.end_annealed[0]))
+    expected = law.predict_run(run, future.end_lr_sum, float(future.end_annealing_sum[0]))
     end = None if expected.end_loss is None else (expected.end_loss, expected.end_loss_sd)
     if end is None and loss is not None:
         end = (loss - expected.remaining, END_SHARE * loss)

@@ -35,21 +35,21 @@ MOST = 20.0
 
 
 def surprise(
-    law: Candidate, walked: Floats, annealed: Floats, losses: Floats, noise: Floats, end_annealed: Floats
+    law: Candidate, walked: Floats, annealed: Floats, losses: Floats, noise: Floats, end_annealing_sum: Floats
 ) -> float:
     """Return how many times wider the intervals of a law must be, 1 to 20, by how it foretold the curve so far.
 
     Args:
         law: as it entered the competition, before the run. walked: S of each stretch over S at the planned end,
             shape (n,), rising. annealed: D, shape (n, k). losses: shape (n,) [nats/token]. noise: relative sd of each.
-        end_annealed: D at the planned end, shape (k,).
+        end_annealing_sum: D at the planned end, shape (k,).
     """
     known = np.searchsorted(walked, walked / AHEAD, side="right")
     asked = np.flatnonzero(known >= FEWEST)
     if not len(asked):
         return 1.0
     curve = (walked, annealed, losses, noise)
-    mean, sd_law = predict_ahead(law.prior, *curve, known[asked], asked, end_annealed, law.misfit)
+    mean, sd_law = predict_ahead(law.prior, *curve, known[asked], asked, end_annealing_sum, law.misfit)
     sd = np.hypot(law.spread * sd_law, noise[asked] * losses[asked])
     scores = np.abs(losses[asked] - mean) / sd
     tracked, largest = NOMINAL, 0.0

@@ -165,7 +165,7 @@ def _outcome(
     notes, widening = _range(now, alternative)
 
     def loss(future: Future, posterior: LawPosterior) -> Mixture:
-        return posterior.at(np.array([end[0] / future.end_walked]), end[1][None, :])[0]
+        return posterior.at(np.array([end[0] / future.end_lr_sum]), end[1][None, :])[0]
 
     def difference(future: Future, posterior: LawPosterior) -> Mixture:
         return _difference(future, posterior, end, plan_end)
@@ -193,7 +193,7 @@ def _outcome(
 def _difference(
     future: Future, posterior: LawPosterior, end: tuple[float, Floats], other: tuple[float, Floats]
 ) -> Mixture:
-    walked = np.array([end[0], other[0]]) / future.end_walked
+    walked = np.array([end[0], other[0]]) / future.end_lr_sum
     x = posterior.prior.regressors(walked, np.stack([end[1], other[1]]))
     z = x[0] - x[1]
     # the law errs alike at ends that are alike: none of it is left at one and the same, all of it at a full decay

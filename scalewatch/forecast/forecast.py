@@ -111,7 +111,7 @@ class Forecast:
 
     def _bands_at(self, wanted: Floats, level: float) -> tuple[Floats, Floats, Floats]:
         walked, annealed = self._schedule.at(np.clip(wanted, 1.0, self.total_steps))
-        rows = [b.posterior.at(np.maximum(walked, 1e-9) / b.future.end_walked, annealed) for b in self._branches]
+        rows = [b.posterior.at(np.maximum(walked, 1e-9) / b.future.end_lr_sum, annealed) for b in self._branches]
         bands = [self._band([row[n] for row in rows], level) for n in range(len(wanted))]
         low, mid, high = np.array(bands).reshape(-1, 3).T
         return low, mid, high
@@ -147,7 +147,7 @@ class Forecast:
         return best.future, best.posterior
 
     def _end(self) -> list[Mixture]:
-        return self._noisy([b.posterior.at(np.ones(1), b.future.end_annealed[None, :])[0] for b in self._branches])
+        return self._noisy([b.posterior.at(np.ones(1), b.future.end_annealing_sum[None, :])[0] for b in self._branches])
 
     def _noisy(self, ends: list[Mixture]) -> list[Mixture]:
         # the outcome is a mean of few rows and no forecast knows their noise; undo the spread, which is not for it

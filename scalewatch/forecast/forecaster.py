@@ -24,10 +24,10 @@ from scalewatch.forecast.candidates import (
 )
 from scalewatch.forecast.conformal import surprise
 from scalewatch.forecast.forecast import Branch, Forecast
-from scalewatch.forecast.held_against import measure
-from scalewatch.forecast.law_residual import LawResidual
+from scalewatch.forecast.law_residual import LawResidual, law_residual
 from scalewatch.forecast.posterior import posterior
-from scalewatch.forecast.preregistered import BaselineForecast, register
+from scalewatch.forecast.preregistered import BaselineForecast
+from scalewatch.forecast.registration import register
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
 from scalewatch.forecast.validity import Rise, is_memorising, rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
@@ -164,7 +164,7 @@ class Forecaster:
         _, means, losses, rows = self.blocks.arrays()
         walked, annealed = schedule.at(means) if len(means) else (np.zeros(0), np.zeros((0, len(self._memories))))
         futures = schedule.futures()
-        shortest = min(f.end_walked for f in futures)
+        shortest = min(f.end_lr_sum for f in futures)
         if not shortest > 0.0:
             return None  # no learning rate is known yet, or each so far was zero
         keep = (means > schedule.settled_step) & (walked >= EARLIEST_WALK_SHARE * shortest)
@@ -179,8 +179,8 @@ class Forecaster:
             competing = self._candidates(future, float(losses[-1]) if enough else None, gap, seen)
             if not competing:
                 return None
-            curve = (walked[keep] / future.end_walked, annealed[keep], losses[keep])
-            end = (1.0, future.end_annealed)
+            curve = (walked[keep] / future.end_lr_sum, annealed[keep], losses[keep])
+            end = (1.0, future.end_annealing_sum)
             told = [posterior(c.prior, *curve, noise, end, c.misfit, c.gain_error) for c in competing]
             weights = weighed(competing, [each.log_evidence for each in told])
             for candidate, each, weight in zip(competing, told, weights, strict=True):
@@ -189,7 +189,7 @@ class Forecaster:
             if competing[0].law == LADDER and weights[0] < CONTRADICTED:
                 notes = (*notes, f"The run's own curve contradicts its law, which counts for {weights[0]:.0%} here.")
             best = competing[int(np.argmax(weights))]
-            surprised = max(surprised, surprise(best, *curve, noise, future.end_annealed))
+            surprised = max(surprised, surprise(best, *curve, noise, future.end_annealing_sum))
         if surprised > TOLD_SURPRISE:
             told_wider = f"What came was not what had been forecast: the interval is {surprised:.1f} times as wide."
             notes = (*notes, told_wider)
@@ -213,7 +213,7 @@ class Forecaster:
         going_on = of_rise(loss, to_come, self._memories)
         for future in {branch.future.name: branch.future for branch in branches}.values():
             curve = (none, np.zeros((0, len(self._memories))), none, none)
-            told = posterior(going_on.prior, *curve, (1.0, future.end_annealed))
+            told = posterior(going_on.prior, *curve, (1.0, future.end_annealing_sum))
             kept.append(Branch(going_on.law, 0.5 * future.probability, future, told, going_on.spread))
         return kept
 
@@ -264,11 +264,11 @@ class Forecaster:
         if self.law is None or self._schedule is None:
             return 0.0
         end = self._schedule.futures()[0]
-        return self.law.predict_run(self.run, end.end_walked, float(end.end_annealed[0])).end_loss or 0.0
+        return self.law.predict_run(self.run, end.end_lr_sum, float(end.end_annealing_sum[0])).end_loss or 0.0
 
     def law_gap(self) -> LawResidual | None:
         """Return how far the run is off its baseline now, None without one or before it has settled."""
-        return None if self.baseline is None else measure(self.baseline, self.blocks, self.run.tokens_per_step)
+        return None if self.baseline is None else law_residual(self.baseline, self.blocks, self.run.tokens_per_step)
 
     def expected_at(self, step: float) -> tuple[float, float] | None:
         """Return (loss, sd) [nats/token] that the law expected at `step` before the run started."""

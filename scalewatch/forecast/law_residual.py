@@ -1,4 +1,4 @@
-"""How far a run is off what was promised of it: nats, per cent, tokens and compute, and how likely by chance."""
+"""How far a run is off what its law expected of it: nats, per cent, tokens and compute, and how likely by chance."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from scalewatch.forecast.changepoint import ChangeShape, ResidualChange, tail
+import numpy as np
 
-__all__ = ["LawResidual"]
+from scalewatch.forecast.changepoint import ChangeShape, ResidualChange, classify_change, tail
+from scalewatch.forecast.preregistered import BaselineForecast
+from scalewatch.laws import LossBlocks
 
+__all__ = ["LawResidual", "law_residual"]
+
+#: Part of the run before which its distance to the law is not told: early descent follows no law.
+GAP_FROM_SHARE = 0.05
+#: Part of the run from which on stretches are compared with the law to tell how it was left.
+COMPARED_FROM_SHARE = 0.1
+#: Stretches of the curve that the distance is a mean over, a fifth of all steps so far: read off the newest one
+#: alone, the token equivalent of a noisy run jumps by a tenth to a fifth from one stretch to the next.
+SMOOTHED = 5
+#: Two-sided 80 % of a Gaussian.
+GAUSSIAN_80 = 1.2816
 #: Token ratios beyond this are no statement about tokens any more.
 MOST_TOKEN_RATIO = 20.0
 #: Freedom of a law whose scatter is taken as known.
@@ -27,7 +40,7 @@ class LawResidual:
 
     Attributes:
         step: step at which it was measured.
-        loss: loss of the run there: the promised one and what the run was above it over the last fifth of its
+        loss: loss of the run there: the expected one and what the run was above it over the last fifth of its
             steps, on average [nats/token].
         expected: what the law expected there before the run started [nats/token].
         sd: standard error of `expected`, the law's own [nats/token].
@@ -113,6 +126,45 @@ class LawResidual:
             return f" {told(self.departure)}"
         said = odds(self.chance)
         return f" {said[0].upper()}{said[1:]}."
+
+
+def law_residual(baseline: BaselineForecast, blocks: LossBlocks, tokens_per_step: float | None) -> LawResidual | None:
+    """Return how far `blocks` are off their law now, None before the run has settled."""
+    if not blocks.losses:
+        return None
+    steps, losses = np.array(blocks.mean_steps), np.array(blocks.losses)
+    rows = np.array(blocks.rows, dtype=np.float64)
+    first = max(float(baseline.steps[0]), GAP_FROM_SHARE * baseline.total_steps)
+    if steps[-1] < first:
+        return None
+    keep = steps >= first
+    steps, losses, rows = steps[keep], losses[keep], rows[keep]
+    expected, factors = baseline.at(steps)
+    off, noise = losses - expected, losses * blocks.log_noise / np.sqrt(rows)
+    newest = slice(-SMOOTHED, None)
+    weights = rows[newest] / rows[newest].sum()
+    nats, of_noise = float(weights @ off[newest]), float(np.sqrt(weights**2 @ noise[newest] ** 2))
+    sd = float(np.sqrt(((weights @ factors[newest]) ** 2).sum()))
+    at, level = float(steps[-1]), float(expected[-1])
+    error = GAUSSIAN_80 * math.hypot(sd, of_noise)
+    ratio, least, most = (baseline.token_ratio(at, nats + way * error) for way in (0.0, 1.0, -1.0))
+    late = steps >= COMPARED_FROM_SHARE * baseline.total_steps
+    shape = (baseline.alpha, baseline.wander, baseline.freedom)
+    return LawResidual(
+        step=round(at),
+        loss=level + nats,
+        expected=level,
+        sd=sd,
+        noise=of_noise,
+        token_ratio=ratio,
+        tokens=None if tokens_per_step is None else tokens_per_step * round(at),
+        token_range=None if least is None else (least, math.inf if most is None else most),
+        freedom=baseline.freedom,
+        newest_nats=float(off[-1]),
+        departure=classify_change(
+            steps[late], baseline.lr_sum(steps[late]), off[late], expected[late], noise[late], factors[late], shape
+        ),
+    )
 
 
 def told(left: ResidualChange) -> str:

@@ -1,4 +1,4 @@
-"""Says when a run has left the law it is watched with, and when its learning rate has left its plan.
+"""Says when a run has left the law it is watched with.
 
 A law is a claim with an error, so off the law means: chance alone makes fewer than one healthy run in a hundred look
 like this, by how far it is or by the way it got there (`departure.py`), it is further than seeds move a loss, and
@@ -17,9 +17,8 @@ from typing import Any, final
 
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.forecast.forecast import LawResidual
-from scalewatch.run import Run
 
-__all__ = ["LawResidualDetector", "ScheduleDetector"]
+__all__ = ["LawResidualDetector"]
 
 #: A law's error is one draw a run, so this is the share of healthy runs that are told they are off, and no patience
 #: within a run makes it smaller. None of the 77 public runs that `LEAST_WANDER` was chosen on was told so
@@ -37,12 +36,6 @@ STRETCHES = 4
 EARLIEST_SHARE = 0.1
 #: A run this far below its law [relative] is no luck: leak, repeated data, broken loss.
 SUSPICIOUS_SHARE = 0.1
-#: A rate within this factor of its plan is on plan; schedulers differ by a step in what they call step k.
-RATE_TOLERANCE = 1.1
-#: Rows on end before a rate is said to be off its plan, or back on it.
-RATE_ROWS = 3
-#: Rates below this part of the planned peak are not compared: their ratio says nothing.
-LEAST_RATE_SHARE = 1e-3
 
 
 @final
@@ -148,76 +141,3 @@ def _evidence(gap: LawResidual) -> dict[str, float | int | str | None]:
         "token_ratio_high": high if high is None or math.isfinite(high) else None,
         **way,
     }
-
-
-@final
-class ScheduleDetector:
-    """Whether the learning rate is the planned one. Constant memory.
-
-    It pages nobody: a rate that was changed on purpose is no incident. But it is the first thing to know when
-    the loss rises.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self._plan = run.learning_rates
-        self._least = 0.0 if self._plan is None else LEAST_RATE_SHARE * float(self._plan.max())
-        self._off = 0
-        self._on = 0
-        self._first = 0
-        self.since: int | None = None
-        self.factor = 1.0
-
-    def update(self, step: int, rate: float) -> Finding | None:
-        """Take the rate of a step (NaN where unknown); return a finding when it leaves its plan or returns."""
-        plan = self._plan
-        if plan is None or not 1 <= step <= len(plan):
-            return None
-        planned = float(plan[step - 1])
-        if not (rate >= self._least and planned >= self._least):
-            return None
-        factor = rate / planned
-        if 1 / RATE_TOLERANCE <= factor <= RATE_TOLERANCE or self._neighbours(step, rate):
-            self._off, self._on = 0, self._on + 1
-            if self.since is not None and self._on >= RATE_ROWS:
-                message = f"the learning rate is back on its plan, {rate:.3g}"
-                start, self.since = self.since, None
-                return Finding(Kind.OFF_PLAN, Severity.INFO, step, start, message, {"factor": factor}, Phase.CLOSED)
-            return None
-        self._on = 0
-        self._off += 1
-        if self._off == 1:
-            self._first = step
-        if self._off < RATE_ROWS or self.since is not None:
-            return None
-        self.since, self.factor = self._first, factor
-        message = f"the learning rate is {rate:.3g}, {factor:.3g} times its plan ({planned:.3g})"
-        return Finding(
-            Kind.OFF_PLAN,
-            Severity.INFO,
-            step,
-            self._first,
-            message,
-            {"factor": factor, "planned": planned, "rate": rate},
-        )
-
-    def _neighbours(self, step: int, rate: float) -> bool:
-        if self._plan is None:
-            return True
-        near = self._plan[max(step - 3, 0) : step + 2]
-        return float(near.min()) / RATE_TOLERANCE <= rate <= float(near.max()) * RATE_TOLERANCE
-
-    def restart(self) -> None:
-        """Forget what is open, without a word: the run went back to before it."""
-        self._off = self._on = 0
-        self.since, self.factor = None, 1.0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the counters as plain values."""
-        counters = {"off": self._off, "on": self._on, "first": self._first}
-        return {**counters, "since": self.since or 0, "factor": self.factor}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
-        self._off, self._on, self._first = int(state["off"]), int(state["on"]), int(state["first"])
-        self.factor = float(state["factor"])
-        self.since = int(state["since"]) or None

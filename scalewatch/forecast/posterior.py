@@ -217,7 +217,7 @@ def predict_ahead(
     noise: Floats,
     known: NDArray[np.int64],
     asked: NDArray[np.int64],
-    end_annealed: Floats,
+    end_annealing_sum: Floats,
     misfit: float,
 ) -> tuple[Floats, Floats]:
     """Return (mean, sd) of blocks [nats/token], shape (t,), each forecast from the blocks before it.
@@ -226,10 +226,10 @@ def predict_ahead(
         prior, walked, annealed, losses, noise, misfit: as in `posterior`.
         known: how many of the first blocks each forecast rests on, shape (t,), positive.
         asked: which block each is of, shape (t,).
-        end_annealed: D at the planned end, shape (k,).
+        end_annealing_sum: D at the planned end, shape (k,).
     """
-    z = prior.regressors(walked, annealed) - prior.regressors(np.ones(1), end_annealed[None, :])
-    gained = prior.gained(annealed) - prior.gained(end_annealed[None, :])
+    z = prior.regressors(walked, annealed) - prior.regressors(np.ones(1), end_annealing_sum[None, :])
+    gained = prior.gained(annealed) - prior.gained(end_annealing_sum[None, :])
     newest = walked[known - 1]
     precision = 1.0 / _variance(walked[None, :], losses[None, :], noise[None, :], misfit, newest[:, None])
     precision = np.where(np.arange(len(walked))[None, :] < known[:, None], precision, 0.0)

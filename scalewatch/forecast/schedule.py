@@ -53,13 +53,13 @@ class Future:
     """One way the schedule may go on: its name, its probability, and where it ends.
 
     Attributes:
-        end_walked: S at the planned end. end_annealed: D at the planned end, shape (k,).
+        end_lr_sum: S at the planned end. end_annealing_sum: D at the planned end, shape (k,).
     """
 
     name: str
     probability: float
-    end_walked: float
-    end_annealed: Floats
+    end_lr_sum: float
+    end_annealing_sum: Floats
 
 
 class AbstractSchedule(ABC):
@@ -110,8 +110,8 @@ class PlannedSchedule(AbstractSchedule):
     def __init__(self, learning_rates: Floats, memories: Floats) -> None:
         self._rates, self._memories = learning_rates, memories
         self._features: ScheduleFeatures = schedule_features(learning_rates, memories)
-        walked, annealed = self._features.at([len(learning_rates)])
-        self._end = Future("as planned", 1.0, float(walked[0]), annealed[0])
+        lr_sum, annealing_sum = self._features.at([len(learning_rates)])
+        self._end = Future("as planned", 1.0, float(lr_sum[0]), annealing_sum[0])
 
     def frozen(self) -> PlannedSchedule:
         """Return itself: nothing of it changes."""
@@ -218,7 +218,9 @@ class ObservedSchedule(AbstractSchedule):
         state = self._state
         state.walked *= rate
         state.rate = state.peak = rate if self._step else 0.0
-        self._knots = [(at, rate if at else 0.0, walked * rate, annealed) for at, _, walked, annealed in self._knots]
+        self._knots = [
+            (at, rate if at else 0.0, lr_sum * rate, annealing_sum) for at, _, lr_sum, annealing_sum in self._knots
+        ]
 
     def rewind(self, step: int) -> None:
         """Forget the steps from `step` on: go back to the last knot before it."""
@@ -229,11 +231,11 @@ class ObservedSchedule(AbstractSchedule):
             self._start()
             return
         self._knots = kept
-        (before, _, _, less), (at, rate, walked, annealed) = kept[-2:]
+        (before, _, _, less), (at, rate, lr_sum, annealing_sum) = kept[-2:]
         state = self._state
-        state.walked, state.rate, state.annealed = walked, rate, list(annealed)
+        state.walked, state.rate, state.annealed = lr_sum, rate, list(annealing_sum)
         state.peak = max(knot[1] for knot in kept)
-        slopes = [(now - then) / (at - before) for now, then in zip(annealed, less, strict=True)]
+        slopes = [(now - then) / (at - before) for now, then in zip(annealing_sum, less, strict=True)]
         state.momentum = [slope / (1.0 - decay) for slope, decay in zip(slopes, state.decay, strict=True)]
         self._step, self._warmup = at, min(self._warmup, at)
 
@@ -245,22 +247,22 @@ class ObservedSchedule(AbstractSchedule):
             "walk": [state.walked, state.rate, state.peak],
             "annealed": list(state.annealed),
             "momentum": list(state.momentum),
-            "knots": [[at, rate, walked, *annealed] for at, rate, walked, annealed in self._knots],
+            "knots": [[at, rate, lr_sum, *annealing_sum] for at, rate, lr_sum, annealing_sum in self._knots],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what `state_dict` gave; what was followed for another law is followed anew."""
         mine, count = self._state, len(self._state.decay)
         knots = [(int(k[0]), float(k[1]), float(k[2]), [float(d) for d in k[3:]]) for k in state["knots"]]
-        annealed, momentum = [float(d) for d in state["annealed"]], [float(m) for m in state["momentum"]]
-        if not knots or any(len(column) != count for column in (annealed, momentum, *(k[3] for k in knots))):
+        annealing_sum, momentum = [float(d) for d in state["annealed"]], [float(m) for m in state["momentum"]]
+        if not knots or any(len(column) != count for column in (annealing_sum, momentum, *(k[3] for k in knots))):
             return
-        self._knots, mine.annealed, mine.momentum = knots, annealed, momentum
+        self._knots, mine.annealed, mine.momentum = knots, annealing_sum, momentum
         self._step, self._warmup, self._spacing = (int(v) for v in state["position"][:3])
         self._shown = bool(state["position"][3])
         mine.walked, mine.rate, mine.peak = (float(v) for v in state["walk"])
         numbers = [
-            *annealed,
+            *annealing_sum,
             *momentum,
             mine.walked,
             mine.rate,
@@ -284,10 +286,10 @@ class ObservedSchedule(AbstractSchedule):
         if self._total > self._step:
             knots.append((self._total, ahead.rate, ahead.walked, ahead.annealed))
         at = np.array([k[0] for k in knots], dtype=np.float64)
-        walked = np.interp(wanted, at, np.array([k[2] for k in knots]))
-        annealed = np.array([k[3] for k in knots])
-        columns = [np.interp(wanted, at, column) for column in annealed.T]
-        return walked / self._peak, np.stack(columns, axis=1) / self._peak
+        lr_sum = np.interp(wanted, at, np.array([k[2] for k in knots]))
+        annealing_sum = np.array([k[3] for k in knots])
+        columns = [np.interp(wanted, at, column) for column in annealing_sum.T]
+        return lr_sum / self._peak, np.stack(columns, axis=1) / self._peak
 
     def futures(self) -> list[Future]:
         """Return two: the rate is held, or has decayed to nothing by the planned end."""

@@ -6,15 +6,12 @@ Each is a sentence for people. Where the curve rises, the interval also holds th
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 
+from scalewatch.forecast.forecast import Forecast
 from scalewatch.laws import LossBlocks
-
-if TYPE_CHECKING:
-    from scalewatch.forecast.forecast import Forecast
-    from scalewatch.forecast.forecaster import Forecaster
 
 __all__ = ["Rise", "ValidityWarning", "disagreement", "is_memorising", "rising_trend", "validity_warnings"]
 
@@ -59,27 +56,23 @@ class Rise(NamedTuple):
         )
 
 
-def validity_warnings(forecaster: Forecaster) -> list[ValidityWarning]:
-    """Return what speaks against a forecast of this run."""
-    said: list[ValidityWarning] = []
-    blocks = forecaster.blocks
+def validity_warnings(blocks: LossBlocks, total_steps: int | None) -> list[ValidityWarning]:
+    """Return what speaks against a forecast of a run with this curve and this planned length [steps]."""
+    warnings: list[ValidityWarning] = []
     if is_memorising(blocks):
-        said.append(
-            ValidityWarning(
-                f"The loss is {blocks.losses[-1]:.2g}: so little is left that the model recites its data. Laws of "
-                "pre-training say nothing about that.",
-                True,
-            )
+        text = (
+            f"The loss is {blocks.losses[-1]:.2g}: so little is left that the model recites its data. Laws of "
+            "pre-training say nothing about that."
         )
+        warnings.append(ValidityWarning(text, True))
     rise = rising_trend(blocks)
     if rise is not None:
-        said.append(ValidityWarning(rise.text, True))
-    total, step = forecaster.run.total_steps, blocks.last_step
-    if total is not None and step > total:
-        said.append(
-            ValidityWarning(f"The run is at step {step:,}, beyond the {total:,} planned: its length was wrong.", False)
-        )
-    return said
+        warnings.append(ValidityWarning(rise.text, True))
+    step = blocks.last_step
+    if total_steps is not None and step > total_steps:
+        text = f"The run is at step {step:,}, beyond the {total_steps:,} planned: its length was wrong."
+        warnings.append(ValidityWarning(text, False))
+    return warnings
 
 
 def is_memorising(blocks: LossBlocks) -> bool:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from scalewatch.finding import Finding, Phase, Severity
+from scalewatch.finding import Finding, Phase
 from scalewatch.forecast.forecast import LawResidual
 from scalewatch.kinds import kind_name
 from scalewatch.run import Run
+from scalewatch.status import Status, status_of
 
-__all__ = ["Milestone", "Verdict"]
+__all__ = ["TENTHS", "Milestone", "Verdict", "next_look"]
+
+
+#: A forecast is registered, and advice from it refreshed, at each tenth of the planned run.
+TENTHS = 10
+
+
+def next_look(step: int, total_steps: int | None, parts: int = TENTHS) -> float:
+    """Return the step after `step` at which a run is looked at next, at each of `parts` of its plan before its end.
+
+    >>> next_look(0, 1_000), next_look(100, 1_000), next_look(900, 1_000), next_look(5, None)
+    (100.0, 200.0, inf, inf)
+    """
+    if total_steps is None:
+        return math.inf
+    part = max(math.floor(parts * step / total_steps), 0) + 1
+    return total_steps * part / parts if part < parts else math.inf
 
 
 @final
@@ -45,25 +63,38 @@ class Verdict:
         run: the run.
         step: steps completed.
         finished: whether the planned end was reached.
-        final_loss: mean loss of the last fiftieth of the plan [nats/token]; None before.
-        last_loss: mean loss of the newest stretch, or of the newest row while an incident is open [nats/token].
+        end_loss: mean loss of the rows so far in the last fiftieth of the plan, also of those of an incident
+            [nats/token]; None before that.
+        stretch_loss: mean loss of the newest stretch, or of the newest row while an incident is open [nats/token].
         milestones: forecasts as they were given, oldest first.
         incidents: findings that opened or escalated an incident, oldest first, bounded.
         incident_counts: how many incidents of each kind there were.
         open_incidents: the newest finding of each incident that is open.
         law_gap: how far the run is off its law, None without one.
+        unjudged: why nothing can be told of it yet, "" where something can.
     """
 
     run: Run
     step: int
     finished: bool
-    final_loss: float | None
-    last_loss: float | None
+    end_loss: float | None
+    stretch_loss: float | None
     milestones: Sequence[Milestone]
     incidents: Sequence[Finding]
     incident_counts: Counter[str]
     open_incidents: Sequence[Finding]
     law_gap: LawResidual | None
+    unjudged: str = ""
+
+    @property
+    def final_loss(self) -> float | None:
+        """The loss that the run ended at: `end_loss` of a run that reached its planned end; None of any other."""
+        return self.end_loss if self.finished else None
+
+    @property
+    def last_loss(self) -> float | None:
+        """The loss now [nats/token]: the final one of a run that has ended, else that of its newest stretch."""
+        return self.stretch_loss if self.final_loss is None else self.final_loss
 
     @property
     def healthy(self) -> bool:
@@ -73,16 +104,13 @@ class Verdict:
     @property
     def headline(self) -> str:
         """Health in one line."""
-        lost = [f for f in self.open_incidents if f.severity is Severity.CRITICAL]
-        open_pages = [f for f in self.open_incidents if f.pages]
-        if lost:
-            return f"LOST: {kind_name(lost[0].kind)} since step {lost[0].start_step:,}"
-        if open_pages:
-            return f"IN TROUBLE: {kind_name(open_pages[0].kind)} since step {open_pages[0].start_step:,}"
-        if not self.healthy:
-            kinds = ", ".join(sorted({kind_name(f.kind) for f in self.incidents if f.pages}))
-            return f"recovered from {kinds}"
-        return "healthy"
+        return self.status.sentence
+
+    @property
+    def status(self) -> Status:
+        """How the run stands."""
+        paged = [finding for finding in self.incidents if finding.pages]
+        return status_of(self.open_incidents, paged, unjudged=self.unjudged, finished=self.finished)
 
     def at(self, progress: float) -> Milestone | None:
         """The forecast given at `progress`, None if none was given there."""
@@ -121,11 +149,11 @@ class Verdict:
         after = [f.start_step for f in self.open_incidents if f.pages and f.start_step > self.law_gap.step]
         return min(after, default=None)
 
-    def _outcome(self, loss: float, promised: Milestone | None) -> str:
-        if promised is None:
+    def _outcome(self, loss: float, forecast: Milestone | None) -> str:
+        if forecast is None:
             return f"{loss:.3f}"
-        inside = "inside" if promised.low <= loss <= promised.high else "OUTSIDE"
-        error = 100 * (promised.final_loss / loss - 1)
+        inside = "inside" if forecast.low <= loss <= forecast.high else "OUTSIDE"
+        error = 100 * (forecast.final_loss / loss - 1)
         return f"{loss:.3f}   {inside} the interval, prediction off by {error:+.2f} %"
 
     def _incidents(self) -> str:

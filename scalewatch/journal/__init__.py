@@ -17,7 +17,6 @@ then cannot write into each other's lines, and no lock is needed, which a networ
 """
 
 from scalewatch.journal.history import Rewind
-from scalewatch.journal.limits import JournalLimits
 from scalewatch.journal.lines import Record
 from scalewatch.journal.reader import Damage, Journal, SegmentInfo, read_journal
 from scalewatch.journal.records import (
@@ -38,7 +37,6 @@ __all__ = [
     "LAW",
     "Damage",
     "Journal",
-    "JournalLimits",
     "JournalTail",
     "JournalWriter",
     "Record",

@@ -21,27 +21,27 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from scalewatch.errors import JournalError
-from scalewatch.journal.limits import MIB, JournalLimits, Thinning
+from scalewatch.errors import ConfigError, JournalError
 from scalewatch.journal.lines import encode
 from scalewatch.journal.records import run_record
 from scalewatch.journal.store import Store
 from scalewatch.run import Run
 from scalewatch.worker import Worker, abandon_in_forked_children
 
-__all__ = ["JournalWriter"]
+__all__ = ["JournalWriter", "keep_every"]
 
 _log = logging.getLogger("scalewatch")
+
+MIB = 2**20
 
 #: Room in the queue for what is written through, when observations have filled theirs.
 RESERVED_RECORDS = 1_024
 
 #: One write holds no more than this: it is held in memory besides the queue.
-BATCH_RECORDS, BATCH_BYTES = 4_096, MIB
+BATCH_RECORDS, BATCH_BYTES = 4_096, 1 * MIB
 
 #: Longest time for which what was written is only in the memory of the system [s].
 SYNC_SECONDS = 30.0
@@ -49,40 +49,26 @@ SYNC_SECONDS = 30.0
 #: How often closing tries: a disk that has failed three times in a row will fail a fourth time.
 CLOSE_TRIES = 3
 
-
-@final
-class _Queue:
-    """What was appended and is not encoded yet. The step path touches it: it is one thread's."""
-
-    def __init__(self, capacity: int) -> None:
-        self.records: deque[Mapping[str, Any]] = deque()
-        self.refused = 0
-        self.sync_asked = False
-        self._capacity = capacity
-        self._capacity_through = capacity + RESERVED_RECORDS
-
-    def put(self, record: Mapping[str, Any], *, through: bool) -> bool:
-        """Take a record if there is room, of which some is kept for what is written through."""
-        if len(self.records) >= (self._capacity_through if through else self._capacity):
-            self.refused += 1
-            return False
-        self.records.append(record)
-        if through:
-            self.sync_asked = True
-        return True
-
-    def shut(self) -> None:
-        """Refuse all that comes from now on."""
-        self._capacity = self._capacity_through = 0
+#: Thinner than one in so many, observations say nothing any more.
+THINNEST = 1_000_000
 
 
-@dataclass(slots=True)
-class _Gaps:
-    """What the journal does not hold: refusals that it has told of, records that were no lines, a disk that refuses."""
+def keep_every(total_bytes: int, max_total_bytes: int) -> int:
+    """One in how many observations is still written; 0 for none.
 
-    refusals_told: int = 0
-    unwritable: int = 0
-    is_failing: bool = False
+    All of them until a quarter of the room is left, then every 10th; and each time that half of
+    what was left is used up, a tenth of that. So a run hardly ever reaches the end of its room.
+
+    >>> [keep_every(used, 1000) for used in (0, 750, 751, 876, 938, 1000)]
+    [1, 1, 10, 100, 1000, 0]
+    """
+    room = max_total_bytes - total_bytes
+    if room <= 0:
+        return 0
+    every, threshold = 1, max_total_bytes / 4
+    while room < threshold and every < THINNEST:
+        every, threshold = every * 10, threshold / 2
+    return every
 
 
 @final
@@ -99,11 +85,15 @@ class JournalWriter:
         resumes_after_step: step of the checkpoint that training goes on from; None if it begins.
         worker: what drains the queue and, when it is closed, closes the journal. With None, call
             `drain` now and then, and `close` at the end.
-        limits: how much it may hold, in memory and on the disk.
+        capacity: observations that may wait in memory, at least 1.
+        max_segment_bytes: size at which the next segment is begun, at least 1.
+        max_total_bytes: room for all segments of the run, at least 1. Observations keep within it
+            by being thinned, which is announced; everything else is always written.
         clock: monotonic time [s].
 
     Raises:
         JournalError: if the folder cannot be made or written.
+        ConfigError: if a size is below 1.
     """
 
     def __init__(
@@ -115,29 +105,44 @@ class JournalWriter:
         run_id: str | None = None,
         resumes_after_step: int | None = None,
         worker: Worker | None = None,
-        limits: JournalLimits | None = None,
+        capacity: int = 65_536,
+        max_segment_bytes: int = 64 * MIB,
+        max_total_bytes: int = 256 * MIB,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        limits = JournalLimits() if limits is None else limits
+        _at_least_1("capacity", capacity)
+        _at_least_1("max_segment_bytes", max_segment_bytes)
+        _at_least_1("max_total_bytes", max_total_bytes)
         self._store = Store(
             folder,
             {"rank": rank, "run": run_record(run)},
             run_id=run_id,
             resumes_after_step=resumes_after_step,
-            max_segment_bytes=limits.max_segment_bytes,
+            max_segment_bytes=max_segment_bytes,
         )
-        self._queue = _Queue(limits.capacity)
+        # The step path touches these; it is one thread's.
+        self._queue: deque[Mapping[str, Any]] = deque()
+        self._capacity = capacity
+        self._capacity_through = capacity + RESERVED_RECORDS
+        self._refused = 0
+        self._sync_asked = False
         self._worker = worker
         # The drain touches these, and holds the lock while it writes.
         self._io = threading.Lock()
         self._closed = False
         self._pending: list[bytes] = []
-        self._gaps = _Gaps()
-        self._thinning = Thinning(limits.max_total_bytes)
+        self._failing = False
+        self._refusals_told = 0
+        self._unwritable = 0
+        self._observations = 0
+        self._every = 1
+        self._max_total_bytes = max_total_bytes
         self._clock = clock
         self._synced_at = clock()
         #: Records that are in the file, with the journal's own, without its headers [count].
         self.written = 0
+        #: Observations that were left out to save room [count].
+        self.thinned = 0
         abandon_in_forked_children(self)
         if worker is not None:
             worker.add("journal", self.drain, finish=self.close)
@@ -155,27 +160,30 @@ class JournalWriter:
     @property
     def dropped(self) -> int:
         """Records that were appended and will never be written [count]."""
-        return self._queue.refused + self._gaps.unwritable
-
-    @property
-    def thinned(self) -> int:
-        """Observations that were left out to save room [count]."""
-        return self._thinning.left_out
+        return self._refused + self._unwritable
 
     @property
     def waiting(self) -> int:
         """Records that were appended and are not in the file yet [count]."""
-        return len(self._queue.records) + len(self._pending)
+        return len(self._queue) + len(self._pending)
 
     # --- on the step path -------------------------------------------------------------------------
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Queue a record, which must not be changed any more. Never waits, never raises."""
-        self._queue.put(record, through=False)
+        if len(self._queue) >= self._capacity:
+            self._refused += 1
+        else:
+            self._queue.append(record)
 
     def append_through(self, record: Mapping[str, Any]) -> None:
         """Queue a record and ask the worker to write and sync it now. Never waits, never raises."""
-        if self._queue.put(record, through=True) and self._worker is not None:
+        if len(self._queue) >= self._capacity_through:
+            self._refused += 1
+            return
+        self._queue.append(record)
+        self._sync_asked = True
+        if self._worker is not None:
             self._worker.wake()
 
     # --- in the background ------------------------------------------------------------------------
@@ -207,14 +215,14 @@ class JournalWriter:
         self._give_up()
 
     def _finish(self) -> None:
-        self._queue.shut()
+        self._capacity = self._capacity_through = 0
         self._drain_stubbornly()
-        self._gaps.unwritable += self.waiting
-        self._queue.records.clear()
+        self._unwritable += self.waiting
+        self._queue.clear()
         self._pending = []
         counts = {"written": self.written, "dropped": self.dropped, "thinned": self.thinned}
-        self._queue.records.append({"type": "close", **counts})
-        self._queue.sync_asked = True
+        self._queue.append({"type": "close", **counts})
+        self._sync_asked = True
         self._drain_stubbornly()
         self._give_up()
 
@@ -225,8 +233,8 @@ class JournalWriter:
 
     def _give_up(self) -> None:
         self._closed = True
-        self._queue.shut()
-        self._queue.records.clear()
+        self._capacity = self._capacity_through = 0
+        self._queue.clear()
         self._pending = []
         self._worker = None
         self._store.close()
@@ -235,10 +243,9 @@ class JournalWriter:
         """Write all that is queued now; False if the disk would not have it."""
         if self._closed:
             return True
-        queue = self._queue
-        asked, queue.sync_asked = queue.sync_asked, False
+        asked, self._sync_asked = self._sync_asked, False
         # A record is refused when the queue is full: the gap is behind all that is queued now.
-        refused, left = queue.refused - self._gaps.refusals_told, len(queue.records)
+        refused, left = self._refused - self._refusals_told, len(self._queue)
         if refused:
             self._store.tell(f"{refused} records came faster than they could be written, and were dropped")
         explained = False
@@ -249,7 +256,7 @@ class JournalWriter:
                 self._explain(refused)
                 explained = True
             if self._pending and not self._flush():
-                queue.sync_asked = asked or queue.sync_asked
+                self._sync_asked = asked or self._sync_asked
                 return False
         if asked or self._clock() - self._synced_at >= SYNC_SECONDS:
             self._store.sync()
@@ -260,16 +267,16 @@ class JournalWriter:
         done = self._store.write(self._pending)
         self.written += done
         del self._pending[:done]
-        self._gaps.is_failing = self._gaps.is_failing or bool(self._pending)
+        self._failing = self._failing or bool(self._pending)
         return not self._pending
 
     def _explain(self, refused: int) -> None:
         """Have the journal itself tell, once it can be written again, what happened to it."""
         if refused:
-            self._gaps.refusals_told += refused
+            self._refusals_told += refused
             self._pending.append(encode({"type": "gap", "dropped": refused}))
-        if self._gaps.is_failing:
-            self._gaps.is_failing = False
+        if self._failing:
+            self._failing = False
             now, reason = time.time(), self._store.trouble
             self._pending.append(encode({"type": "trouble", "reason": reason, "until_unix_s": now}))
 
@@ -277,14 +284,15 @@ class JournalWriter:
         """Make lines of at most `count` queued records; how many records that took."""
         size = taken = 0
         while taken < count and len(self._pending) < BATCH_RECORDS and size < BATCH_BYTES:
-            record = self._queue.records.popleft()
+            record = self._queue.popleft()
             taken += 1
             if record.get("type") == "o" and not self._keeps(record, size):
+                self.thinned += 1
                 continue
             try:
                 line = encode(record)
             except JournalError as fault:
-                self._gaps.unwritable += 1
+                self._unwritable += 1
                 line = encode({"type": "lost", "reason": str(fault)[:500]})
             self._pending.append(line)
             size += len(line)
@@ -292,14 +300,24 @@ class JournalWriter:
 
     def _keeps(self, record: Mapping[str, Any], size: int) -> bool:
         """Whether this observation is written, as the room that is left demands."""
-        thinning = self._thinning
-        before = thinning.every
-        if thinning.adapt(self._store.total_bytes + size):
-            if before == 1:
-                _log.warning(
-                    "scalewatch: three quarters of the %.3g MiB for the journal are used; from here on"
-                    " it holds fewer of the observations. Findings are all written.",
-                    thinning.max_total_bytes / MIB,
-                )
-            self._pending.append(encode({"type": "thinning", "keeps_every": thinning.every}))
-        return thinning.keeps(has_validation="v" in record)
+        every = keep_every(self._store.total_bytes + size, self._max_total_bytes)
+        if every != self._every:
+            self._announce(every)
+        self._observations += 1
+        # A validation loss is rare, and worth more than a step.
+        return every > 0 and (self._observations % every == 0 or "v" in record)
+
+    def _announce(self, every: int) -> None:
+        if self._every == 1:
+            _log.warning(
+                "scalewatch: three quarters of the %.3g MiB for the journal are used; from here on"
+                " it holds fewer of the observations. Findings are all written.",
+                self._max_total_bytes / MIB,
+            )
+        self._every = every
+        self._pending.append(encode({"type": "thinning", "keeps_every": every}))
+
+
+def _at_least_1(name: str, value: int) -> None:
+    if not value >= 1:
+        raise ConfigError(f"`{name}` must be at least 1 (got {value!r}, {type(value).__name__}).")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
@@ -24,7 +24,8 @@ class AbstractLog:
         name: what to call the run.
         path: the file or folder that it came from.
         run: the run as far as the log says how it was planned.
-        law: that the run was watched by, where the log holds it.
+        law: that the run was watched by, where the log holds it. registered: what was predicted by it before the first
+            step, as the journal holds it. watched: whether what the monitor knew of the run is all in the log.
         columns: the log's name of each field of `Observation` that it has, so that a guess can be shown.
         notes: one line for each thing that was damaged, skipped or guessed, at most `MAX_NOTES` and a count.
         bytes_read, bytes_total: how far the reading is, for a progress bar [bytes].
@@ -35,6 +36,8 @@ class AbstractLog:
         self.path = path
         self.run = run if run is not None else Run(name)
         self.law: CurveLaw | None = None
+        self.registered: Mapping[str, Any] | None = None
+        self.watched = False
         self.columns: dict[str, str] = {}
         self.notes: list[str] = []
         self.notes_dropped = 0

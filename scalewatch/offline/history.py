@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
 from scalewatch.errors import ConfigError, LogError
-from scalewatch.forecast import FINAL_SHARE
+from scalewatch.laws import CurveLaw
 from scalewatch.logs import AbstractLog
 from scalewatch.logs.columns import scale_of
 from scalewatch.observation import Observation
-from scalewatch.offline.assumed_schedule import SCHEDULES, WHOLE, AssumedSchedule, assume_schedule
+from scalewatch.offline.assumed_schedule import SCHEDULES, AssumedSchedule, assume_schedule
 from scalewatch.offline.replayed import Settings, notes
 from scalewatch.run import Run
 from scalewatch.text import no_control
@@ -42,6 +43,7 @@ class RunHistory:
     Attributes:
         name: of the run. known: the run as the log describes it.
         steps, losses, rates, grad_norms: in the order of the log; losses in nats. told: sentences on how it was read.
+        law, registered, watched: what the log holds of them, as in `AbstractLog`.
     """
 
     name: str
@@ -51,6 +53,9 @@ class RunHistory:
     rates: array[float]
     grad_norms: array[float]
     told: list[str] = field(default_factory=list)
+    law: CurveLaw | None = None
+    registered: Mapping[str, Any] | None = None
+    watched: bool = False
 
     @property
     def last_step(self) -> int:
@@ -66,13 +71,6 @@ class RunHistory:
             None if math.isnan(rate) else rate,
             None if math.isnan(norm) else norm,
         )
-
-    def truth(self, total: int) -> float | None:
-        """Return the final loss, a mean over the last fiftieth of the plan [nats]; None if it is not reached."""
-        if self.last_step < WHOLE * total:
-            return None
-        kept = [y for s, y in zip(self.steps, self.losses, strict=True) if s > (1.0 - FINAL_SHARE) * total]
-        return float(np.mean(kept if kept else self.losses[-1:]))
 
 
 def read(log: AbstractLog, unit: str | None) -> RunHistory:
@@ -97,6 +95,7 @@ def read(log: AbstractLog, unit: str | None) -> RunHistory:
         past.rates.append(math.nan if row.learning_rate is None else row.learning_rate)
         past.grad_norms.append(math.nan if row.grad_norm is None else row.grad_norm)
     past.told.extend(notes(log))
+    past.law, past.registered, past.watched = log.law, log.registered, log.watched
     if not past.steps or past.last_step < 1:
         raise LogError(f"{log.path}: holds no row with a step and a loss.")
     if unit in _TOLD:
@@ -130,9 +129,11 @@ def planned(past: RunHistory, settings: Settings, schedule: str | None) -> Assum
 
     Args:
         past: of the run. settings: with the length, where somebody said it. schedule: one of `SCHEDULES`; None for what
-            the log knows.
+            the log knows. What was watched without planned rates is taken so: its later rates were not known then.
 
     Raises:
         ConfigError: if the schedule is none, or the length is less than a plan has.
     """
+    if schedule is None and past.watched and past.known.learning_rates is None:
+        schedule = "unknown"
     return assume_schedule(past.name, past.known, past.steps, past.rates, settings.total_steps, schedule)

@@ -13,30 +13,38 @@ from typing import TYPE_CHECKING, Any, final
 
 from scalewatch.advising.adviser import Goals
 from scalewatch.errors import ConfigError, LogError
-from scalewatch.finding import Finding, Phase, Severity
-from scalewatch.forecast import Forecast
+from scalewatch.finding import Finding
+from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.laws import CurveLaw
 from scalewatch.logs import AbstractFormat, AbstractLog, Opened, Unreadable, format_named, open_logs
 from scalewatch.monitor import Monitor
-from scalewatch.observation import Observation
 from scalewatch.plain import to_plain
 from scalewatch.run import Run
 from scalewatch.text import no_control, shortened
+from scalewatch.tracker import Tracker
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-__all__ = ["Curve", "ReplayedRun", "Settings", "notes", "summary", "trouble", "watch_all"]
+__all__ = [
+    "Curve",
+    "ReplayedRun",
+    "Settings",
+    "baseline_of",
+    "law_used",
+    "notes",
+    "summary",
+    "trouble",
+    "watch_all",
+]
 
-#: Findings kept of one run; pages beyond it are counted.
-MOST_FINDINGS = 2_000
 #: Rows kept of one run for its picture; a longer one keeps the extremes of each few rows.
 MOST_POINTS = 100_000
 #: A loss is drawn no higher than this often the least of the first rows.
 MOST_RISE, FIRST_ROWS = 2.0, 3
 #: Part of the plan at which the forecast that a picture shows is made.
-LOOK_AT = 0.3
+PICTURED_AT = 0.3
 #: Rows over which the speed of a run is taken.
 CLOCK_ROWS = 200
 #: Rows between two moves of a progress bar.
@@ -140,60 +148,50 @@ class Curve:
 
 @final
 class ReplayedRun:
-    """A log and the monitor over it.
+    """A log and the tracker over it.
 
     Attributes:
-        log, monitor: these two. findings: all that were made, at most 2,000. pages: how many woke somebody.
-        rows: rows so far. newest: the last row. clock: (seconds, step) of the last rows that have a time.
-        curve: for a picture, if one was asked for; with it before, on_the_way: the forecasts before the first step,
-            where a law makes one, and at 30 % of the plan.
+        log, tracker: these two. clock: (seconds, step) of the last rows that have a time.
+        curve: for a picture, if one was asked for; with it before: the forecast before the first step, where a law
+            makes one.
     """
 
     def __init__(self, log: AbstractLog, settings: Settings, *, curve: bool = False) -> None:
         self.log = log
-        law = settings.law if settings.law is not None else log.law
-        self.monitor = Monitor(_run(log, settings), law=law, **asdict(settings.aims))
-        self.findings: list[Finding] = []
-        self.dropped = self.pages = self.rows = 0
-        self.newest: Observation | None = None
+        run, law = _run(log, settings), law_used(settings, log.law)
+        baseline = baseline_of(settings, log.registered, run)
+        monitor = Monitor(run, law=law, registered=baseline, **asdict(settings.aims))
+        self.tracker = Tracker(monitor, pictured_at=PICTURED_AT if curve else None)
         self.clock: deque[tuple[float, int]] = deque(maxlen=CLOCK_ROWS)
         self.curve = Curve() if curve else None
-        self.before = self.monitor.forecast() if curve and law is not None else None
-        self.on_the_way: Forecast | None = None
-        total = self.monitor.run.total_steps
-        self._look_at = math.inf if total is None or not curve else LOOK_AT * total
-        self.first_page: Finding | None = None
+        self.before = monitor.forecast() if curve and law is not None else None
 
     def advance(self, tick: Callable[[], None] | None = None) -> Iterator[Finding]:
         """Observe what is new in the log and yield what was found; `tick` is called every 2,000 rows."""
         for row in self.log.rows():
-            self.rows += 1
-            if tick is not None and self.rows % TICK_ROWS == 0:
+            if tick is not None and (self.tracker.rows + 1) % TICK_ROWS == 0:
                 tick()
-            self.newest = row
             if row.seconds is not None:
                 self.clock.append((row.seconds, row.step))
             if self.curve is not None:
                 self.curve.add(row.step, row.loss)
-            for finding in self.monitor.observe(row):
-                self._keep(finding)
-                yield finding
-            if row.step >= self._look_at:
-                self._look_at = math.inf
-                self.on_the_way = self.monitor.forecast()
+            yield from self.tracker.observe(row)
 
-    def _keep(self, finding: Finding) -> None:
-        if finding.pages and finding.phase is not Phase.CLOSED:
-            self.pages += 1
-            self.first_page = self.first_page or finding
-        if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(finding)
-        else:
-            self.dropped += 1
 
-    def forecast(self) -> Forecast | None:
-        """Return where the run will end; None if it has ended, or nothing can be said."""
-        return None if self.monitor.verdict().finished else self.monitor.forecast()
+def law_used(settings: Settings, of_log: CurveLaw | None) -> CurveLaw | None:
+    """Return the law that a run is held against: the one that was named, else the one in its journal, else None."""
+    return settings.law if settings.law is not None else of_log
+
+
+def baseline_of(settings: Settings, record: Mapping[str, Any] | None, run: Run) -> BaselineForecast | None:
+    """Return what a journal registered before the first step, None where another law was named or the run is longer."""
+    if record is None or settings.law is not None:
+        return None
+    try:
+        baseline = BaselineForecast.from_record(record)
+    except ConfigError:
+        return None
+    return baseline if baseline.total_steps == run.total_steps else None
 
 
 def _run(log: AbstractLog, settings: Settings) -> Run:
@@ -248,7 +246,7 @@ def watch_all(
                     found(console, finding)
             before += max(log.bytes_total, 1)
             bar.update(task, completed=before)
-            if not run.rows:
+            if not run.tracker.rows:
                 opened.unreadable.append(_without_rows(log, alone=len(opened.logs) == 1))
                 continue
             if ended is not None:
@@ -276,34 +274,35 @@ def _move(bar: Progress, task: TaskID, before: int, log: AbstractLog) -> None:
 
 def trouble(watched: ReplayedRun) -> tuple[int, int, float, str]:
     """Sort key: lost runs first, then those in trouble, those that recovered, the healthy; by pages, by first page."""
-    still = [f.severity for f in watched.monitor.open_incidents if f.pages]
-    rank = 3 if Severity.CRITICAL in still else 2 if still else 1 if watched.pages else 0
-    first = math.inf if watched.first_page is None else watched.first_page.step
-    return -rank, -watched.pages, first, watched.log.name
+    tracker = watched.tracker
+    first = math.inf if tracker.first_page is None else tracker.first_page.step
+    return -tracker.status.state.rank, -tracker.pages, first, watched.log.name
 
 
 def summary(watched: ReplayedRun) -> dict[str, Any]:
     """Return everything about a run as plain values for JSON; what is not finite is None."""
-    verdict, end = watched.monitor.verdict(), watched.forecast()
+    tracker = watched.tracker
+    verdict, end = tracker.verdict, tracker.forecast
     low, high = (None, None) if end is None else end.interval(0.8)
     return {
         "run": watched.log.name,
         "path": str(watched.log.path),
-        "healthy": watched.pages == 0,
+        "healthy": tracker.pages == 0,
         "verdict": verdict.headline,
-        "rows": watched.rows,
+        "state": str(verdict.status.state),
+        "rows": tracker.rows,
         "step": verdict.step,
         "total_steps": verdict.run.total_steps,
         "finished": verdict.finished,
-        "pages": watched.pages,
-        "first_page_step": None if watched.first_page is None else watched.first_page.step,
+        "pages": tracker.pages,
+        "first_page_step": None if tracker.first_page is None else tracker.first_page.step,
         "incidents": {str(kind): count for kind, count in verdict.incident_counts.items()},
         "final_loss": _finite(verdict.final_loss),
         "loss": _finite(verdict.last_loss),
         "forecast": None if end is None else {"final_loss": _finite(end.final_loss), "low": low, "high": high},
-        "findings": to_plain(watched.findings),
-        "findings_dropped": watched.dropped,
-        "advice": to_plain(watched.monitor.advice()),
+        "findings": to_plain(tracker.findings),
+        "findings_dropped": tracker.dropped,
+        "advice": to_plain(tracker.advice),
         "columns": watched.log.columns,
         "notes": notes(watched.log),
     }

@@ -11,7 +11,7 @@ import pytest
 from scalewatch import Action, Advice, EvidenceGrade, Finding, Kind, LawResidual, Monitor, Run, Severity
 from scalewatch.advising.adviser import AdviceContext, advise
 from scalewatch.advising.incident import PATIENCE_STEPS, RECURRING_SPIKES, REWIND_STEPS
-from scalewatch.forecast.law_residual_detector import ScheduleDetector
+from scalewatch.forecast.schedule_detector import ScheduleDetector
 from tests.synthetic import TrueLaw, constant, cosine, noisy, planned, rows, watch
 
 PLAN = cosine(2000)

@@ -10,7 +10,7 @@ import pytest
 from scalewatch import Action, Advice, EvidenceGrade, Finding, Kind, Monitor, Run, Severity
 from scalewatch.advising.adviser import AdviceContext, Goals, advise
 from scalewatch.errors import ConfigError
-from scalewatch.forecast.law_residual_detector import ScheduleDetector
+from scalewatch.forecast.schedule_detector import ScheduleDetector
 from scalewatch.laws import CurveLaw
 from tests.synthetic import Floats, TrueLaw, constant, cosine, fitted, noisy, planned, rows, watch, wsd
 

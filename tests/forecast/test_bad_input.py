@@ -38,7 +38,7 @@ def seen(
 
 def doubted(monitor: Monitor) -> str:
     assert monitor.forecaster is not None
-    return " ".join(doubt.text for doubt in validity_warnings(monitor.forecaster))
+    return " ".join(doubt.text for doubt in validity_warnings(monitor.forecaster.blocks, monitor.run.total_steps))
 
 
 def width(forecast: Forecast) -> float:

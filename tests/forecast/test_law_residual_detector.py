@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalewatch import Finding, Kind, LawResidual, Phase, Run, Severity
-from scalewatch.forecast.law_residual_detector import LawResidualDetector, ScheduleDetector
+from scalewatch.forecast.law_residual_detector import LawResidualDetector
+from scalewatch.forecast.schedule_detector import ScheduleDetector
 from tests.synthetic import constant, cosine
 
 TOTAL = 1000

@@ -24,8 +24,8 @@ def verdict(**change: Any) -> Verdict:
         "run": Run("demo", 1000, parameters=8_000_000, non_embedding_parameters=6_000_000),
         "step": 1000,
         "finished": True,
-        "final_loss": 2.5,
-        "last_loss": 2.5,
+        "end_loss": 2.5,
+        "stretch_loss": 2.5,
         "milestones": (START, THIRD),
         "incidents": (),
         "incident_counts": Counter(),
@@ -98,25 +98,25 @@ def test_the_first_page_is_quoted() -> None:
 )
 def test_the_outcome_is_held_against_the_prediction_at_a_third(final: float, says: str) -> None:
     """A forecast that failed is said to have failed."""
-    assert says in (row(verdict(final_loss=final), "final loss") or "")
+    assert says in (row(verdict(end_loss=final), "final loss") or "")
 
 
 def test_without_a_forecast_at_a_third_the_one_before_the_start_counts() -> None:
     """And without any the loss stands alone."""
-    assert "inside" in (row(verdict(milestones=(START,), final_loss=2.62), "final loss") or "")
+    assert "inside" in (row(verdict(milestones=(START,), end_loss=2.62), "final loss") or "")
     assert "2.500" == row(verdict(milestones=()), "final loss")
 
 
 def test_a_run_on_its_way_shows_the_loss_now() -> None:
     """No outcome yet."""
-    of = verdict(step=400, finished=False, final_loss=None, last_loss=2.9)
+    of = verdict(step=400, finished=False, end_loss=None, stretch_loss=2.9)
 
     assert ("400 of 1,000", "2.900", None) == (row(of, "steps"), row(of, "loss now"), row(of, "final loss"))
 
 
 def test_a_run_that_has_seen_nothing_has_a_verdict() -> None:
     """Training may end before its first step."""
-    of = verdict(run=Run("demo"), step=0, finished=False, final_loss=None, last_loss=None, milestones=())
+    of = verdict(run=Run("demo"), step=0, finished=False, end_loss=None, stretch_loss=None, milestones=())
 
     assert ["run", "health", "steps", "forecast", "incidents"] == [label for label, _ in of.rows()]
 

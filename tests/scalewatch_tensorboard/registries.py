@@ -22,6 +22,6 @@ def registry_of(folder: Path, law_file: Path | None = None, law: CurveLaw | None
         state = RunState(found.name, open_source(found), law)
         while state.advance(1.0):
             pass
-        state.summary = row_of(state)
+        state.upkeep.summary = row_of(state)
         registry.put(state)
     return registry

@@ -21,7 +21,7 @@ def test_with_an_incident_open_the_distance_to_the_law_says_that_it_is_from_befo
         losses[1_200:] *= 1.5
     rates = cosine(TOTAL)
     journal_log(tmp_path / "run", planned(rates, 8e6, "run"), losses, rates, ended=False)
-    row = registry_of(tmp_path, law=fitted()).find("run").summary
+    row = registry_of(tmp_path, law=fitted()).find("run").upkeep.summary
 
     assert row["gap"]["sentence"].startswith("Before the incident at step 1,201: ") == broken
     assert (row["gap"]["before_step"] is not None) == broken

@@ -104,7 +104,7 @@ def test_the_law_is_that_of_the_other_runs_and_its_forecast_is_held_against_it(l
     assert "The run is forecast to end at 2.7" in told(chart)
     state = ladder.find("target")
     assert state is not None
-    forecast = state.forecast()
+    forecast = state.tracker.forecast
     assert forecast is not None
     assert any(abs(number - forecast.final_loss) < 1e-4 for number in numbers(chart))
 
@@ -192,7 +192,7 @@ def test_a_published_law_places_a_run_by_size_and_tokens_and_not_by_its_loss(tmp
     registry = registry_of(tmp_path)
     state = registry.find("target")
     assert state is not None
-    own = state.summary["final_loss"]
+    own = state.upkeep.summary["final_loss"]
     for name in ("isoflop", "isoloss", "frontier"):
         chart = drawn(registry, name)
         assert "Besiroglu et al. 2024, a published law of another data set and tokenizer" in told(chart)
@@ -249,7 +249,7 @@ def test_the_distance_to_the_law_is_the_one_that_the_page_of_the_run_says(
 
     title = drawn(registry, "frontier")["usermeta"]["scalewatch"]["sentence"]
 
-    assert f"{state.summary['gap']['nats']:.3f} nats" in title
+    assert f"{state.upkeep.summary['gap']['nats']:.3f} nats" in title
     assert "above its law" in title
 
 

@@ -106,7 +106,7 @@ def test_a_run_that_went_back_shows_what_counts(tmp_path: Path) -> None:
     assert before.steps.tolist() == list(range(1, 201))
     assert after.steps.tolist() == list(range(1, 151))
     assert set(after.losses[100:].tolist()) == {3.25}
-    assert all(look.step <= 150 for look in state.looks)
+    assert all(look.step <= 150 for look in state.charts.looks)
 
 
 def test_what_a_journal_told_is_told(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ class Cache:
         """Return where the replay of a run is kept: told by its files, its law and this version."""
         if self.folder is None:
             return None
-        law = "" if state.law is None else repr(state.law)
-        first = [path for path, _, _ in state.identity[:1]]
+        law = "" if state.tracker.monitor.law is None else repr(state.tracker.monitor.law)
+        first = [path for path, _, _ in state.reading.identity[:1]]
         parts = [SCHEMA, scalewatch.__version__, state.name, state.source, first, law]
         return self.folder / f"replay-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]}.npz"
 
@@ -76,7 +76,7 @@ class Cache:
             return False
         try:
             meta, arrays = _read(path)
-            if not _same_log(meta["identity"], state.identity):
+            if not _same_log(meta["identity"], state.reading.identity):
                 return False
             rows = Rows.of(arrays)
             _restore(state, meta, rows)
@@ -94,7 +94,7 @@ class Cache:
         A folder that cannot be written is no reason to stop: it is told once a run in the log, at level info.
         """
         path = self.path_of(state)
-        if path is None or state.rows_read < LEAST_ROWS or state.guard.failed:
+        if path is None or state.tracker.rows < LEAST_ROWS or state.guard.failed:
             return False
         with state.lock:
             meta, arrays = _meta_of(state), state.rows.arrays()
@@ -165,20 +165,20 @@ def _same_log(then: Any, now: list[tuple[str, int, int]]) -> bool:
 
 
 def _meta_of(state: RunState) -> dict[str, Any]:
-    traces = {"": state.noise_trace, **state.precursor_traces}
+    traces = {"": state.charts.noise, **state.charts.precursors}
     return {
         "schema": SCHEMA,
-        "identity": state.identity,
-        "rows_read": state.rows_read,
-        "taken": state.taken,
-        "seconds_last": state.seconds_last,
-        "told_by_journal": state.told_by_journal,
+        "identity": state.reading.identity,
+        "rows_read": state.tracker.rows,
+        "taken": state.reading.taken,
+        "seconds_last": state.charts.seconds_last,
+        "told_by_journal": state.tracker.from_journal,
         "findings": [finding_record(f) for f in state.findings],
-        "advice": [advice_record(a) for a in state.advice],
-        "looks": [list(look) for look in state.looks],
-        "validations": state.validations,
+        "advice": [advice_record(a) for a in state.tracker.advised],
+        "looks": [list(look) for look in state.charts.looks],
+        "validations": state.charts.validations,
         "traces": {name: [trace.steps, trace.values, trace.every] for name, trace in traces.items()},
-        "monitor": state.monitor.state_dict(),
+        "monitor": state.tracker.monitor.state_dict(),
     }
 
 
@@ -190,12 +190,12 @@ def _restore(state: RunState, meta: dict[str, Any], rows: Rows) -> None:
     validations = [(int(step), float(loss)) for step, loss in meta["validations"]]
     identity = [(str(path), int(size), int(changed)) for path, size, changed in meta["identity"]]
     taken, rows_read, last = int(meta["taken"]), int(meta["rows_read"]), meta["seconds_last"]
-    state.monitor.load_state_dict(meta["monitor"])
+    state.tracker.monitor.load_state_dict(meta["monitor"])
     # from here on nothing can fail: a run is restored as a whole or not at all
-    state.findings, state.advice, state.looks, state.validations = findings, advice, looks, validations
-    state.identity = identity
-    state.noise_trace = traces.pop("", ThinnedSeries())
-    state.precursor_traces = traces
-    state.told_by_journal = bool(meta["told_by_journal"])
-    state.seconds_last = last if isinstance(last, float | int) else None
-    state.resume_at(rows, taken, rows_read)
+    state.tracker.restore(findings, advice, rows_read, from_journal=bool(meta["told_by_journal"]))
+    state.charts.looks, state.charts.validations = looks, validations
+    state.reading.identity = identity
+    state.charts.noise = traces.pop("", ThinnedSeries())
+    state.charts.precursors = traces
+    state.charts.seconds_last = last if isinstance(last, float | int) else None
+    state.resume_at(rows, taken)

@@ -138,44 +138,44 @@ class Ingester(AbstractReader):
             if id(state) in there and self._due(state, now):
                 return state
         due = [state for state in runs if self._due(state, now)]
-        return min(due, key=lambda r: (r.caught_up, r.bytes_total, r.name), default=None)
+        return min(due, key=lambda r: (r.reading.caught_up, r.bytes_total, r.name), default=None)
 
     def _due(self, state: RunState, now: float) -> bool:
         if state.stage == "failed":
             return False
-        return not state.caught_up or now >= state.next_look
+        return not state.reading.caught_up or now >= state.upkeep.next_visit
 
     def _read(self, state: RunState) -> None:
-        if state.preview is not None:
-            if not state.guard.call("preview", state.preview.advance, SLICE_SECONDS, state.rows, state.lock):
-                state.preview = None
+        if state.upkeep.preview is not None:
+            if not state.guard.call("preview", state.upkeep.preview.advance, SLICE_SECONDS, state.rows, state.lock):
+                state.upkeep.preview = None
                 trim()
-            state.version += 1
-            if time.monotonic() >= state.next_summary:
+            state.upkeep.version += 1
+            if time.monotonic() >= state.upkeep.next_summary:
                 self._summarise(state)
-                state.next_summary = time.monotonic() + SUMMARY_SECONDS
+                state.upkeep.next_summary = time.monotonic() + SUMMARY_SECONDS
             return
-        before, stage = state.version, state.stage
+        before, stage = state.upkeep.version, state.stage
         more = state.guard.call("reading", state.advance, SLICE_SECONDS)
         if more is None:
             state.fail(state.guard.failed.get("reading", "its parts failed"))
         now = time.monotonic()
         if more:
-            if now >= state.next_summary:
+            if now >= state.upkeep.next_summary:
                 self._summarise(state)
-                state.next_summary = now + SUMMARY_SECONDS
+                state.upkeep.next_summary = now + SUMMARY_SECONDS
             return
         if state.stale:
             self._known.pop(state.name, None)  # found anew by the next search
             self._next_search = now
         lately = any(r is state and now - t < LOOKED_AT_SECONDS for t, r in self._preferred)
-        state.next_look = now + (LIVE_SECONDS if lately or state.stage == "live" else IDLE_SECONDS)
-        if state.version != before or state.stage != stage or not state.summary:
+        state.upkeep.next_visit = now + (LIVE_SECONDS if lately or state.stage == "live" else IDLE_SECONDS)
+        if state.upkeep.version != before or state.stage != stage or not state.upkeep.summary:
             with state.lock:
                 state.guard.call("looks", state.newest_look)
             self._summarise(state)
-        if state.identity != state.kept and (state.stage != "live" or now >= state.next_keep):
-            state.kept, state.next_keep = state.identity, now + KEEP_SECONDS
+        if state.reading.identity != state.upkeep.kept and (state.stage != "live" or now >= state.upkeep.next_keep):
+            state.upkeep.kept, state.upkeep.next_keep = state.reading.identity, now + KEEP_SECONDS
             if not state.rescheduled and state.bytes_total >= LEAST_BYTES:
                 trim()
             if not state.rescheduled:
@@ -184,7 +184,7 @@ class Ingester(AbstractReader):
     def _summarise(self, state: RunState) -> None:
         made = state.guard.call("summary", self._summary_of, state)
         if made is not None:
-            state.summary = made
+            state.upkeep.summary = made
 
     def _load_law(self) -> None:
         path = self._registry.logdirs.law
@@ -220,14 +220,14 @@ class Ingester(AbstractReader):
                 self._unread[name] = size, f"{name}: {fault}"
                 troubles.append(f"{name}: {fault}")
                 continue
-            state.identity = state.origin.identity()
+            state.reading.identity = state.origin.identity()
             if self._guard.call("cache", self._cache.load, state):
-                state.kept = state.identity
+                state.upkeep.kept = state.reading.identity
             elif state.bytes_total >= LEAST_BYTES:
-                state.preview = Preview(open_source(one))
+                state.upkeep.preview = Preview(open_source(one))
                 state.stage = "reading"
             self._known[name] = one
-            state.summary = self._summary_of(state)
+            state.upkeep.summary = self._summary_of(state)
             registry.put(state)
         registry.troubles = troubles
         registry.searched = True

@@ -89,7 +89,7 @@ def rescheduled_state(state: RunState, total_steps: int | None, schedule: str | 
     plan = assume_schedule(
         state.name, state.origin.run, columns.steps, columns.learning_rates, total_steps, schedule, options=False
     )
-    made = RunState(state.name, RowsOf(state), state.law, plan=plan, base=state)
-    made.identity, made.validations = state.identity, state.validations
-    made.precursor_traces = state.precursor_traces
+    made = RunState(state.name, RowsOf(state), state.tracker.monitor.law, plan=plan, base=state)
+    made.reading.identity, made.charts.validations = state.reading.identity, state.charts.validations
+    made.charts.precursors = state.charts.precursors
     return made

@@ -6,16 +6,13 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch.advice import Advice
 from scalewatch.errors import JournalError
-from scalewatch.finding import Finding, Kind
-from scalewatch.forecast import Forecast
+from scalewatch.finding import Finding
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.guard import Guard
 from scalewatch.journal import advice_from, finding_from
@@ -24,8 +21,9 @@ from scalewatch.laws import CurveLaw
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.offline.assumed_schedule import AssumedSchedule
+from scalewatch.tracker import Tracker
 from scalewatch_tensorboard.runs.columns import Columns, Rows, row_of
-from scalewatch_tensorboard.runs.preview import Preview
+from scalewatch_tensorboard.runs.run_parts import ChartData, Reading, Upkeep
 from scalewatch_tensorboard.runs.saved_forecasts import SavedForecast, saved_forecast
 from scalewatch_tensorboard.runs.source import AbstractSource
 from scalewatch_tensorboard.runs.thinned_series import ThinnedSeries
@@ -36,8 +34,6 @@ __all__ = ["Columns", "RunState", "SavedForecast"]
 CHUNK_ROWS = 256
 #: Looks at the forecast on the way of a run, evenly over its plan.
 LOOKS = 40
-#: Findings and pieces of advice kept of one run.
-MOST_FINDINGS, MOST_ADVICE = 2_000, 500
 #: Rows between two notes of the noise level [rows], before they are thinned.
 NOISE_EVERY = 32
 #: Names of measurements inside the model that are kept.
@@ -61,13 +57,10 @@ class RunState:
         base: another record of the same run, whose rows and findings are shared then.
 
     Attributes:
-        lock: held by whoever reads `monitor` or changes anything here; for milliseconds.
-        findings: all, oldest first. advice: as it was given, oldest first. looks: forecasts on the way.
-        stage: waiting, reading, live, finished or failed. version: rises with each change.
-        summary: the row of the overview, made anew by whoever follows the run.
-        next_look, next_summary, next_keep: when they are due, monotonic [s]. kept: files as they were when it was kept.
-        preview: of its rows, before they are watched; None when that is done.
-        taken: what came from the source so far [count]. skip: what of it is known from a cache [count].
+        lock: held by whoever reads the tracker or changes anything here; for milliseconds.
+        tracker: drives the monitor over its rows. stage: waiting, reading, live, finished or failed.
+        rows: in compact columns. charts: what is kept beside them for charts. reading: how far its log has been read.
+        upkeep: what who follows it keeps of it.
     """
 
     def __init__(
@@ -83,35 +76,26 @@ class RunState:
         self.run = source.run if plan is None else plan.run
         self.plan = plan
         self.guard = Guard(consequence=_CONSEQUENCE)
-        self.law = law if law is not None else source.law
-        self.monitor = Monitor(self.run, law=self.law, guard=self.guard, registered=source.registered)
+        # what was registered is of the journal's law: a law that was named takes its place, here and everywhere
+        used, registered = (source.law, source.registered) if law is None else (law, None)
+        self.tracker = Tracker(Monitor(self.run, law=used, guard=self.guard, registered=registered))
         self.lock = threading.RLock()
-        self._turn = threading.Lock()
-        self.findings: list[Finding] = [] if base is None else base.findings
-        self.advice: list[Advice] = []
-        self.looks: list[SavedForecast] = []
-        self.validations: list[tuple[int, float]] = []
         self.stage = "waiting"
-        self.version = self.rows_read = 0
-        self.seconds_last: float | None = None
-        self.summary: dict[str, Any] = {}
-        self.caught_up = False
-        self.next_look = self.next_summary = self.next_keep = 0.0
-        self.kept: list[tuple[str, int, int]] = []
-        self.identity: list[tuple[str, int, int]] = []
         self.rows: Rows = Rows() if base is None else base.rows
-        self._base = base
-        self.preview: Preview | None = None
-        self._newest_step: int | None = None
-        self.noise_trace, self.precursor_traces = ThinnedSeries(), dict[str, ThinnedSeries]()
-        self.told_by_journal = False
-        self.skip = self.taken = 0
-        self._reading: Iterator[Observation | int] | None = None
-        total = self.run.total_steps
-        self._look_every = math.inf if total is None else max(total / LOOKS, 1.0)
-        self._next_look = 0.0
-        if self.monitor.registered is not None:
+        self.charts, self.reading, self.upkeep = ChartData(), Reading(None if base is None else base.findings), Upkeep()
+        if self.tracker.monitor.registered is not None:
             self._look_back(0)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All that were made, oldest first."""
+        shared = self.reading.shared
+        return self.tracker.findings if shared is None else shared
+
+    @property
+    def _look_every(self) -> float:
+        total = self.run.total_steps
+        return math.inf if total is None else max(total / LOOKS, 1.0)
 
     @property
     def source(self) -> str:
@@ -121,17 +105,17 @@ class RunState:
     @property
     def rescheduled(self) -> bool:
         """Whether this is a run under another plan than its log tells."""
-        return self._base is not None
+        return self.reading.shared is not None
 
     @property
     def registered(self) -> BaselineForecast | None:
         """What was promised before the first step; None without a law and a journal that says so."""
-        return self.monitor.registered
+        return self.tracker.monitor.registered
 
     @property
     def stale(self) -> bool:
         """Whether what it was read from is no longer so; it has to be read anew."""
-        return self.origin.stale or (self.caught_up and self.bytes_total < self.origin.bytes_read)
+        return self.origin.stale or (self.reading.caught_up and self.bytes_total < self.origin.bytes_read)
 
     @property
     def notes(self) -> list[str]:
@@ -146,30 +130,32 @@ class RunState:
     @property
     def bytes_read(self) -> int:
         """How far the reading is [bytes]."""
-        return self.origin.bytes_read if self._reading is not None or not self.caught_up else self.bytes_total
+        return (
+            self.origin.bytes_read if self.reading.rows is not None or not self.reading.caught_up else self.bytes_total
+        )
 
     @property
     def bytes_total(self) -> int:
         """How long its files are, as of the last look [bytes]."""
-        return sum(size for _, size, _ in self.identity)
+        return sum(size for _, size, _ in self.reading.identity)
 
     @property
     def read(self) -> float:
         """Part of the log that has been read, 0 to 1."""
-        if self.caught_up:
+        if self.reading.caught_up:
             return 1.0
         return min(self.bytes_read / self.bytes_total, 0.999) if self.bytes_total else 0.0
 
     @property
     def noise(self) -> list[tuple[int, float]]:
         """How much one row scatters, by step, thinned."""
-        return self.noise_trace.pairs()
+        return self.charts.noise.pairs()
 
     @property
     def precursors(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Measurements inside the model by name: steps and values, thinned."""
         with self.lock:
-            return {name: trace.arrays() for name, trace in self.precursor_traces.items()}
+            return {name: trace.arrays() for name, trace in self.charts.precursors.items()}
 
     @property
     def axes(self) -> list[str]:
@@ -190,11 +176,6 @@ class RunState:
         with self.lock:
             return self.rows.columns()
 
-    def forecast(self) -> Forecast | None:
-        """Return where the run will end; None if it has ended, or nothing can be said."""
-        with self.lock:
-            return None if self.monitor.verdict().finished else self.monitor.forecast()
-
     def detectors(self) -> list[dict[str, Any]]:
         """Return each detector's name, state (quiet or open), since which step, and what it looks at."""
         with self.lock:
@@ -206,67 +187,67 @@ class RunState:
                     "since": None if found is None else found.start_step,
                     "looks_at": kind_row(kind).looks_at,
                 }
-                for name, kind, found in self.monitor.watch.detectors
+                for name, kind, found in self.tracker.monitor.watch.detectors
             ]
 
     def advance(self, seconds: float) -> bool:
         """Read and observe what is new for about `seconds` [s]; return whether there is more at once."""
-        if not self._turn.acquire(blocking=False):
+        if not self.reading.turn.acquire(blocking=False):
             return True  # somebody else reads it just now
         try:
             return self._advance(time.perf_counter() + seconds)
         finally:
-            self._turn.release()
+            self.reading.turn.release()
 
     def _advance(self, end: float) -> bool:
-        if self._reading is None:
-            before, self.identity = self.identity, self.origin.identity()
-            if self.caught_up and before == self.identity and self._base is None:
+        if self.reading.rows is None:
+            before, self.reading.identity = self.reading.identity, self.origin.identity()
+            if self.reading.caught_up and before == self.reading.identity and self.reading.shared is None:
                 self.settle()
                 return False
-            self._reading = self.origin.rows()
-            if not self.caught_up:
+            self.reading.rows = self.origin.rows()
+            if not self.reading.caught_up:
                 self.stage = "reading"
         while True:
-            chunk = list(itertools.islice(self._reading, CHUNK_ROWS))
+            chunk = list(itertools.islice(self.reading.rows, CHUNK_ROWS))
             with self.lock:
                 self._take(chunk)
             if len(chunk) < CHUNK_ROWS:
                 with self.lock:
-                    self._reading = None
-                    self.caught_up = True
+                    self.reading.rows = None
+                    self.reading.caught_up = True
                     self.settle()
                 return False
             if time.perf_counter() >= end:
                 return True
 
-    def resume_at(self, rows: Rows, taken: int, rows_read: int) -> None:
+    def resume_at(self, rows: Rows, taken: int) -> None:
         """Go on after the first `taken` things of the source, which gave `rows`; the monitor is there already."""
-        self.rows, self.taken, self.skip, self.rows_read = rows, taken, taken, rows_read
-        self._newest_step = self.monitor.step
-        self._next_look = (math.floor(self.monitor.step / self._look_every) + 1) * self._look_every
-        self.caught_up, self.version = True, self.version + 1
+        self.rows, self.reading.taken, self.reading.skip = rows, taken, taken
+        self.reading.newest_step = self.tracker.monitor.step
+        self.charts.next_look = (math.floor(self.tracker.monitor.step / self._look_every) + 1) * self._look_every
+        self.reading.caught_up, self.upkeep.version = True, self.upkeep.version + 1
         self.settle()
 
     def settle(self) -> None:
         """Say at which stage the run is, after its log was read to the present end."""
-        newest = max((changed for _, _, changed in self.identity), default=0) / 1e9
+        newest = max((changed for _, _, changed in self.reading.identity), default=0) / 1e9
         total = self.run.total_steps
-        ended = total is not None and (self._newest_step or 0) >= total
+        ended = total is not None and (self.reading.newest_step or 0) >= total
         silent = time.time() - newest > SILENT_SECONDS
         self.stage = "waiting" if not len(self.rows) else "finished" if ended or silent else "live"
 
     def fail(self, why: str) -> None:
         """Give the run up."""
-        self.stage, self.caught_up, self._reading = "failed", True, None
+        self.stage, self.reading.caught_up, self.reading.rows = "failed", True, None
         self.guard.failed.setdefault("reading", why)
-        self.version += 1
+        self.upkeep.version += 1
 
     def _take(self, chunk: list[Observation | int]) -> None:
-        known = min(self.skip, len(chunk))
-        self.skip -= known
-        self.taken += len(chunk) - known
-        if known and self.skip:
+        known = min(self.reading.skip, len(chunk))
+        self.reading.skip -= known
+        self.reading.taken += len(chunk) - known
+        if known and self.reading.skip:
             self.origin.entries.clear()
         for row in chunk[known:]:
             if isinstance(row, int):
@@ -276,45 +257,35 @@ class RunState:
         while self.origin.entries:
             self._told(self.origin.entries.popleft())
         if chunk:
-            self.version += 1
+            self.upkeep.version += 1
 
     def _resume(self, after_step: int) -> None:
-        if self._newest_step is not None and self._newest_step > after_step:
-            if self._base is None:
+        if self.reading.newest_step is not None and self.reading.newest_step > after_step:
+            if self.reading.shared is None:
                 self.rows.rewind(after_step + 1)
-            self._newest_step = after_step
+            self.reading.newest_step = after_step
             self._look_back(after_step)
 
     def _observe(self, row: Observation) -> None:
-        monitor, before = self.monitor, self._newest_step
-        found = monitor.observe(row)
-        self.rows_read += 1
-        self._newest_step = step = monitor.step
+        monitor, before = self.tracker.monitor, self.reading.newest_step
+        self.tracker.observe(row)
+        self.reading.newest_step = step = monitor.step
         if before is not None and step < before:
             self._look_back(step - 1)
         if row.validation_loss is not None:
-            self.validations.append((step, float(row.validation_loss)))
-        if self._base is None and not (row.loss != row.loss and before == step):
+            self.charts.validations.append((step, float(row.validation_loss)))
+        if self.reading.shared is None and not (row.loss != row.loss and before == step):
             self.rows.put(row_of(row, step, monitor.watch.sigmas))
-        for finding in found if self._base is None and not self.told_by_journal else ():
-            self._keep(finding)
         if row.seconds is not None:
-            self.seconds_last = row.seconds
-        if self.rows_read % NOISE_EVERY == 0 and (noise := monitor.watch.noise) is not None:
-            self.noise_trace.add(step, noise)
+            self.charts.seconds_last = row.seconds
+        if self.tracker.rows % NOISE_EVERY == 0 and (noise := monitor.watch.noise) is not None:
+            self.charts.noise.add(step, noise)
         if row.precursors:
             for name, value in row.precursors.items():
-                if name in self.precursor_traces or len(self.precursor_traces) < MOST_PRECURSORS:
-                    self.precursor_traces.setdefault(name, ThinnedSeries()).add(step, value)
-        if step >= self._next_look:
+                if name in self.charts.precursors or len(self.charts.precursors) < MOST_PRECURSORS:
+                    self.charts.precursors.setdefault(name, ThinnedSeries()).add(step, value)
+        if step >= self.charts.next_look:
             self._look(step)
-
-    def _keep(self, finding: Finding) -> None:
-        if len(self.findings) >= MOST_FINDINGS:
-            # what pages is kept longest, and of that the first
-            place = next((n for n, f in enumerate(self.findings) if not f.pages), len(self.findings) // 2)
-            del self.findings[place]
-        self.findings.append(finding)
 
     def _told(self, record: dict[str, Any]) -> None:
         """Take what a journal says besides rows: what was said then counts, and is not found anew."""
@@ -323,54 +294,39 @@ class RunState:
                 finding = finding_from(record)
                 if finding in self.findings[-MOST_REPEATED:]:
                     return
-                if not self.told_by_journal:
-                    self.told_by_journal = True
-                    self.findings = [f for f in self.findings if f.step < finding.step and f.kind is not finding.kind]
-                self._keep(finding)
-            elif record.get("type") == "advice" and len(self.advice) < MOST_ADVICE:
-                self._advise(advice_from(record))
+                if not self.tracker.from_journal:
+                    self.tracker.follow_journal(finding)
+                self.tracker.keep(finding)
+            elif record.get("type") == "advice":
+                self.tracker.keep_advice([advice_from(record)])
         except JournalError:
             pass
 
-    def _advise(self, advice: Advice) -> None:
-        newest = next((a for a in reversed(self.advice) if a.action is advice.action), None)
-        if newest is None or newest.reason != advice.reason:
-            self.advice.append(advice)
-
     def _look(self, step: int) -> None:
         """Keep the forecast of now, and the advice."""
-        self._next_look = (math.floor(step / self._look_every) + 1) * self._look_every
-        forecast = self.monitor.forecast()
+        self.charts.next_look = (math.floor(step / self._look_every) + 1) * self._look_every
+        forecast = self.tracker.monitor.forecast()
         if forecast is not None:
-            self.looks = [look for look in self.looks if look.step < step]
-            self.looks.append(saved_forecast(forecast)._replace(step=step))
-        for advice in self.monitor.advice():
-            if len(self.advice) < MOST_ADVICE:
-                self._advise(advice)
+            self.charts.looks = [look for look in self.charts.looks if look.step < step]
+            self.charts.looks.append(saved_forecast(forecast)._replace(step=step))
+        self.tracker.keep_advice(self.tracker.advice)
 
     def _look_back(self, step: int) -> None:
         """Forget what was noted of steps after `step`; findings stay."""
-        self.looks = [look for look in self.looks if look.step <= step]
-        self.validations = [pair for pair in self.validations if pair[0] <= step]
-        for trace in (self.noise_trace, *self.precursor_traces.values()):
-            trace.rewind(step + 1)
-        self._next_look = (math.floor(step / self._look_every) + 1) * self._look_every
+        self.charts.rewind(step)
+        self.charts.next_look = (math.floor(step / self._look_every) + 1) * self._look_every
         if step <= 0:
             self._look(0)
 
     def newest_look(self) -> None:
         """Add the forecast of the newest step to the looks, and the advice of now, once the log is read."""
-        step = self._newest_step
-        if step is None or (self.looks and self.looks[-1].step >= step):
+        step = self.reading.newest_step
+        if step is None or (self.charts.looks and self.charts.looks[-1].step >= step):
             return
-        before, self._next_look = self._next_look, math.inf
-        if self.looks and self.looks[-1].step % max(round(self._look_every), 1):
-            newest = self.looks[-1]
+        before, self.charts.next_look = self.charts.next_look, math.inf
+        if self.charts.looks and self.charts.looks[-1].step % max(round(self._look_every), 1):
+            newest = self.charts.looks[-1]
             if newest.step < step and step - newest.step < self._look_every:
-                self.looks.pop()  # the newest of before, on no even place
+                self.charts.looks.pop()  # the newest of before, on no even place
         self._look(step)
-        self._next_look = before
-
-    def worst(self) -> bool:
-        """Whether something was found that was worth waking someone."""
-        return any(f.pages and f.kind is not Kind.REWOUND for f in self.findings)
+        self.charts.next_look = before

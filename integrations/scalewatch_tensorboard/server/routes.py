@@ -50,7 +50,7 @@ def _busy(registry: RunRegistry, handler: Handler) -> Handler:
 
 
 def _runs(registry: RunRegistry) -> dict[str, Any]:
-    rows = [state.summary | {"stage": state.stage} for state in registry.runs() if state.summary]
+    rows = [state.upkeep.summary | {"stage": state.stage} for state in registry.runs() if state.upkeep.summary]
     answer = {
         "logdir": registry.logdirs.shown,
         "law": None if registry.logdirs.law is None else registry.logdirs.law.name,
@@ -87,7 +87,7 @@ def _chart(registry: RunRegistry, request: Request) -> dict[str, Any]:
     state, wanted = chart_request(registry, request.args)
     registry.prefer(state)
     if not len(state.columns().steps):
-        return {"empty": WAITING if state.caught_up else READING, "read": state.read}
+        return {"empty": WAITING if state.reading.caught_up else READING, "read": state.read}
     return figure(state, wanted, registry)
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalewatch.advice import Advice
-from scalewatch.finding import Phase, Severity
+from scalewatch.finding import Phase
 from scalewatch.forecast import Forecast, LawResidual
 from scalewatch.plain import to_plain
+from scalewatch.status import State
 
 if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.run_state import RunState
@@ -29,19 +30,21 @@ NOTE_LETTERS, MOST_NOTES = 400, 40
 #: Share of a run that its loss now is a mean of, and rows at least.
 LAST_SHARE, LAST_ROWS = 0.01, 5
 
+#: What the badge of each state is called in the page.
+_LEVELS = {State.LOST: "lost", State.IN_TROUBLE: "trouble", State.RECOVERED: "past"}
+
 
 def row_of(state: RunState) -> dict[str, Any]:
     """Return the run's row in the overview; made by the thread that follows it, so that a request only picks it up."""
     with state.lock:
-        verdict = state.monitor.verdict()
-        forecast = None if verdict.finished else state.monitor.forecast()
-        open_now = list(state.monitor.open_incidents)
+        verdict = state.tracker.verdict
+        forecast = None if verdict.finished else state.tracker.monitor.forecast()
+        open_now = list(state.tracker.monitor.open_incidents)
         total = state.run.total_steps
     columns = state.columns()
     step = int(columns.steps[-1]) if len(columns.steps) else None
     pages_now = [f for f in open_now if f.pages]
-    lost = any(f.severity is Severity.CRITICAL for f in open_now)
-    level = "lost" if lost else "trouble" if pages_now else "past" if state.worst() else "healthy"
+    level = _LEVELS.get(verdict.status.state, "healthy")
     low, high = (None, None) if forecast is None else forecast.interval(0.8)
     return {
         "name": state.name,
@@ -69,7 +72,7 @@ def row_of(state: RunState) -> dict[str, Any]:
 def _headline(state: RunState, headline: str) -> str:
     if state.stage == "failed":
         return next(iter(state.guard.failed.values()), "could not be read")[:NOTE_LETTERS]
-    if not state.rows_read:
+    if not state.tracker.rows:
         return "being read" if state.stage == "reading" else "no rows yet"
     return headline
 
@@ -99,7 +102,7 @@ def _gap(gap: LawResidual | None, ends_at: int | None) -> dict[str, Any] | None:
 
 def _unix(state: RunState) -> float | None:
     """When the log was last written to, since 1970 [s]."""
-    newest = max((changed for _, _, changed in state.identity), default=None)
+    newest = max((changed for _, _, changed in state.reading.identity), default=None)
     return None if newest is None else round(newest / 1e9, 1)
 
 
@@ -120,9 +123,9 @@ def _spark(steps: np.ndarray, losses: np.ndarray) -> list[list[float]]:
 def page_of(state: RunState) -> dict[str, Any]:
     """Return everything of a run that is not a chart."""
     with state.lock:
-        forecast = state.forecast()
-        advice = state.monitor.advice()
-        open_now = to_plain(state.monitor.open_incidents)
+        forecast = state.tracker.forecast
+        advice = state.tracker.advice
+        open_now = to_plain(state.tracker.monitor.open_incidents)
         row = row_of(state)
     registered = state.registered
     findings = state.findings
@@ -138,7 +141,7 @@ def page_of(state: RunState) -> dict[str, Any]:
         "findings": [to_plain(findings[n]) | {"index": n} for n in kept],
         "findings_left_out": len(findings) - len(kept),
         "open": open_now,
-        "advice": _advice(advice, state.advice),
+        "advice": _advice(advice, state.tracker.advised),
         "forecast": _forecast(forecast),
         "registered": None
         if registered is None

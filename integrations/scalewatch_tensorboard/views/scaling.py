@@ -124,14 +124,14 @@ def finished_beside(registry: RunRegistry, state: RunState) -> list[LadderRun]:
     """Return the finished and healthy runs of the folder that say their size and tokens, but for that of `state`."""
     ladder = []
     for other in registry.runs():
-        run, row = other.run, other.summary
-        if other.name == state.name or not other.caught_up or not row:
+        run, row = other.run, other.upkeep.summary
+        if other.name == state.name or not other.reading.caught_up or not row:
             continue
         loss, tokens = row.get("final_loss"), run.tokens_at(run.total_steps or 0)
         if loss is None or not tokens or run.parameters is None or row.get("level") not in ("healthy", "past"):
             continue
         if (row.get("progress") or 0.0) >= WHOLE and math.isfinite(loss) and loss > 0:
-            ladder.append(LadderRun(other, other.version, tokens, float(loss)))
+            ladder.append(LadderRun(other, other.upkeep.version, tokens, float(loss)))
     return ladder
 
 
@@ -145,12 +145,12 @@ def law_for(registry: RunRegistry, state: RunState) -> LawSource:
     """
     path, notes = registry.logdirs.law, list[str]()
     if path is not None:
-        named = _named(path, is_of_run=registry.law is not None and state.law is registry.law)
+        named = _named(path, is_of_run=registry.law is not None and state.tracker.monitor.law is registry.law)
         if isinstance(named, LawSource):
             return named
         notes.append(f"{path.name}, given with --scalewatch_law, cannot be drawn over size and tokens: {named}")
-    elif state.law is not None:
-        watched = _watched(state.law)
+    elif state.tracker.monitor.law is not None:
+        watched = _watched(state.tracker.monitor.law)
         if isinstance(watched, LawSource):
             return watched
         notes.append(f"The law of its journal cannot be drawn over size and tokens: {watched}")
@@ -190,8 +190,8 @@ def placement_of(state: RunState, law: LawSource) -> Placement:
         what = "parameters without embeddings, which this law counts," if kind == "non_embedding" else "parameters"
         raise CannotDrawError(f"How many {what} this run has is not known, so it has no place here. {_JOURNAL}")
     with state.lock:
-        verdict, forecast = state.monitor.verdict(), state.monitor.forecast()
-        step = state.monitor.step
+        verdict, forecast = state.tracker.verdict, state.tracker.monitor.forecast()
+        step = state.tracker.monitor.step
     tokens = run.tokens_at(run.total_steps or step)
     if not tokens:
         raise CannotDrawError(f"How many tokens a step of this run has is not known. {_JOURNAL}")

@@ -102,7 +102,7 @@ def tell(state: RunState, request: ChartRequest) -> Counterfactual:
             f"The learning rate at step {now.step:,} is zero, so there is nothing left to schedule: choose an "
             "earlier step."
         )
-    found = validity_warnings(forecaster)
+    found = validity_warnings(forecaster.blocks, forecaster.run.total_steps)
     for warning in found:
         if warning.void:
             raise NothingToSayError(f"No law of loss curves holds at step {now.step:,}. {warning.text}")
@@ -190,7 +190,7 @@ def _open_incidents(state: RunState, step: int, looked_back: bool) -> list[str]:
         found = [finding for finding in newest.values() if finding.phase is not Phase.CLOSED]
     else:
         with state.lock:
-            found = list(state.monitor.open_incidents)
+            found = list(state.tracker.monitor.open_incidents)
     return [
         f"An incident is open: {finding.message}. What is said holds for a run that recovers."
         for finding in found
@@ -227,7 +227,7 @@ def _no_position(forecaster: Forecaster, looked_back: bool) -> str:
 def _as_of(state: RunState, at: float | None) -> tuple[Forecaster, bool]:
     """The forecaster of a run as it was after step `at`, and whether that is an earlier step."""
     with state.lock:
-        live = state.monitor.forecaster
+        live = state.tracker.monitor.forecaster
         if live is None:
             raise NothingToSayError("There is no forecast of this run: TensorBoard's log says what went wrong.")
         twin = live.frozen()

@@ -50,6 +50,7 @@ class JournalLog(AbstractLog):
             )
         for rewind in self._journal.rewinds:
             self.note(f"{rewind.file.name}: goes on from step {rewind.step:,}; {rewind.dropped:,} rows were retrained")
+        self.watched, self.registered = True, self._journal.registered
         self._read_law()
         self._tail: JournalTail | None = None
         self._begun, self._newest = False, 0

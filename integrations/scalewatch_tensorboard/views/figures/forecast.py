@@ -35,7 +35,7 @@ def forecast_figure(state: RunState, request: ChartRequest, registry: RunRegistr
     """Return the specification of the chart, or under `empty` the sentence that says why there is none."""
     from scalewatch.charts import forecast_history
 
-    total, looks = state.run.total_steps, list(state.looks)
+    total, looks = state.run.total_steps, list(state.charts.looks)
     if total is None:
         return nothing(
             state,
@@ -53,7 +53,7 @@ def forecast_figure(state: RunState, request: ChartRequest, registry: RunRegistr
             [(low_95, high_95), (low_80, high_80), (low_50, high_50)],
             frame_for(state, request),
             registered=None if baseline is None else baseline_ending(baseline, total),
-            truth=state.summary.get("final_loss"),
+            truth=state.upkeep.summary.get("final_loss"),
             kept=_kept(looks, state.columns(), total),
         )
     except ConfigError as reason:

@@ -47,7 +47,7 @@ def run_figure(state: RunState, request: ChartRequest, registry: RunRegistry) ->
     columns = state.columns()
     try:
         across = Across(request.axes.x, columns, state.run)
-        forecast, total = state.forecast(), state.run.total_steps
+        forecast, total = state.tracker.forecast, state.run.total_steps
         end = None if total is None else float(across.of(total)[0])
         drawn = run_panel(
             RunRows(
@@ -93,7 +93,7 @@ def _standing(state: RunState) -> list[str]:
     """Return where a run stands, a sentence."""
     step, total = state.rows.last_step or 0, state.run.total_steps
     of = "" if total is None else f" of {total:,} ({100 * min(step / total, 1):.0f} %)"
-    headline = str(state.summary.get("headline", ""))
+    headline = str(state.upkeep.summary.get("headline", ""))
     return [f"Step {step:,}{of}." + (f" {headline[:1].upper()}{headline[1:]}." if headline else "")]
 
 
@@ -102,7 +102,7 @@ def incidents_on(state: RunState, across: Across, columns: Columns) -> list[Inci
     from scalewatch.charts.incidents import incidents_of, placed
 
     with state.lock:
-        findings, open_kinds = list(state.findings), {f.kind for f in state.monitor.open_incidents}
+        findings, open_kinds = list(state.findings), {f.kind for f in state.tracker.monitor.open_incidents}
     last = int(columns.steps[-1]) if len(columns.steps) else 0
     return placed(incidents_of(findings, open_kinds, last), across.of)
 
@@ -159,9 +159,9 @@ def _registered(state: RunState, end: float | None) -> Ending | None:
         return None
     if baseline is not None:
         return baseline_ending(baseline, end)
-    if not state.looks:
+    if not state.charts.looks:
         return None
-    first = state.looks[0]
+    first = state.charts.looks[0]
     share = 100 * first.step / total
     return Ending(f"first forecast, at {share:.0f} %", end, first.final_loss, first.low_80, first.high_80)
 

@@ -65,7 +65,7 @@ def _answering(draw: Callable[[RunState, ChartRequest, RunRegistry], Drawn]) -> 
     def figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
         beside = tuple((each.state.name, each.version) for each in finished_beside(registry, state))
         plan = (state.run.total_steps, request.schedule)
-        key = (draw.__name__, state.name, id(state), state.version, plan, request.dark, request.width, beside)
+        key = (draw.__name__, state.name, id(state), state.upkeep.version, plan, request.dark, request.width, beside)
         kept = registry.work.drawn(key)
         if kept is not None:
             return kept
