@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
 import json
 import re
 import subprocess
@@ -80,6 +81,15 @@ UNSAFE_MODULES = ("pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle
 #: The two places where a fault of ours may end.
 MAY_CATCH_EVERYTHING = ("scalewatch/guard.py", "scalewatch/worker.py")
 
+
+#: The rooms in which numbers decide what is found, forecast, advised and fitted.
+OF_NUMBERS = tuple(f"scalewatch/{room}" for room in ("detect", "forecast", "advising", "laws", "fitting"))
+
+#: How a comment says where a number is from: the year of a publication after a name, a benchmark of ours, the file that
+#: has the number too, what a word means, or nothing but somebody's judgement.
+SAYS_WHERE_FROM = re.compile(
+    r"(?:[A-Za-z.] |\()(?:19|20)\d\d\b|tests/benchmarks/\w+\.py|\bas (?:in )?[\w/]+\.py|[Bb]y definition|[Bb]y hand"
+)
 
 #: What the wheel holds.
 WHEEL = ("scalewatch", "integrations")
@@ -306,6 +316,57 @@ def empty_exports(source: Source) -> list[str]:
 def test_what_a_module_exports_is_there() -> None:
     """Every name in `__all__` leads to something, and none stands there twice."""
     assert [] == in_every_file(empty_exports, *WHEEL)
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def numbers_from_nowhere(source: Source) -> list[str]:
+    """The constants with a number whose comment says no source; a comment holds for all constants right below it."""
+    lines = source.text.splitlines()
+    found, comment, end = [], "", 0
+    for node in source.tree.body:
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+            continue
+        above = itertools.takewhile(lambda line: line.startswith("#:"), reversed(lines[: node.lineno - 1]))
+        own = " ".join(line.removeprefix("#:").strip() for line in reversed(list(above)))
+        comment, end = own or (comment if node.lineno == end + 1 else ""), node.end_lineno or node.lineno
+
+        target = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+        constants = [part for part in ast.walk(node.value) if isinstance(part, ast.Constant)]
+        has_number = any(type(constant.value) in {int, float} for constant in constants)
+        if target.isupper() and has_number and not SAYS_WHERE_FROM.search(comment):
+            found.append(f"line {node.lineno}: {target}")
+    return found
+
+
+def test_a_number_says_where_it_is_from() -> None:
+    """Every constant with a number in it, in the rooms where such numbers decide."""
+    assert [] == in_every_file(numbers_from_nowhere, *OF_NUMBERS)
+
+
+#: A text, and how many of its numbers are from nowhere.
+NUMBERS = [
+    (1, "RATE = 0.1"),
+    (1, "#: Rows of a block.\nROWS = 8"),
+    (1, "# By hand.\nROWS = 8"),
+    (1, "#: Rows, 2048 at most. By hand.\nROWS = 8\n\nMOST = 9"),
+    (1, "#: More than 2,000 rows.\nFEW, _MANY = 1, 2.0"),
+    (1, "#: Least and most.\nRANGES: dict[str, float] = {'a': 1e-3}"),
+    (0, "#: Rows of a block. By hand.\nROWS = 8\nMOST = 9"),
+    (0, "#: Threshold (Huber 1964).\nFEW, _MANY = 1, 2.0"),
+    (0, "#: Power, as Kaplan et al.\n#: 2020 have it.\nPOWER = 0.076"),
+    (0, "#: Chosen by tests/benchmarks/forecast.py.\nSHARE = 0.5"),
+    (0, "#: Least scale, as in spike.py.\nLEAST = 5e-4"),
+    (0, "NAMES = ('a', 'b')\nON = True\nof_no_matter = 3\ndef f() -> None:\n    HERE = 3"),
+]
+
+
+def test_a_number_from_nowhere_is_found() -> None:
+    """The check sees what stands right above a constant, and no other comment."""
+    found = [(len(numbers_from_nowhere(text("m", written))), written) for _, written in NUMBERS]
+
+    assert found == NUMBERS
 
 
 # --- faults and data ------------------------------------------------------------------------------

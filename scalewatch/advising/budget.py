@@ -17,7 +17,8 @@ __all__ = ["about_budget"]
 
 #: Part of the run after which its size is no question any more. By hand.
 EARLY = 0.1
-#: Run-to-run sd of a final loss, relative (seeds of public runs: 0.2 to 0.6 %): no price below it is told.
+#: Run-to-run sd of a final loss, relative (seeds of public runs: 0.2 to 0.6 %): no price below it is told. By hand, the
+#: highest of them.
 SEED_SHARE = 0.006
 #: Factor outside the fitted sizes and tokens from which a law of others says nothing of this run. By hand.
 OUTSIDE = 10.0

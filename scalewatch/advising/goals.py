@@ -1,9 +1,9 @@
 """Advice that follows from the forecast: stop, extend, decay now, or end the schedule lower.
 
-All of it is a comparison of schedules by the law's posterior (`whatif.py`), and none is given where an interval does
-not carry it. Sources: stop where P(final < incumbent) < 0.05 (Domhan et al. 2015, section 3.3), from a fifth of the run
-on (Choshen et al. 2024: a third of a run predicts its end, the first tenth misleads). A cosine longer than its data
-costs loss (Hoffmann et al. 2022, appendix B, figure A1), and ending near zero beats ending at a tenth of the peak
+All of it is a comparison of schedules by the law's posterior (`counterfactual.py`), and none is given where an interval
+does not carry it. Sources: stop where P(final < incumbent) < 0.05 (Domhan et al. 2015, section 3.3), from a fifth of
+the run on (Choshen et al. 2024: a third of a run predicts its end, the first tenth misleads). A cosine longer than its
+data costs loss (Hoffmann et al. 2022, appendix B, figure A1), and ending near zero beats ending at a tenth of the peak
 (Bergsma et al. 2025, arXiv 2502.15938): both controlled comparisons.
 """
 

@@ -55,10 +55,11 @@ GRAD_GROWN, NOISE_GROWN = math.log(1.4), 1.5
 #: Length of the warm-up, from the first step, within which its end is to blame [ratio]: by hand.
 AFTER_WARM_UP = 2.0
 #: Rates above this are like nobody's: published transformers peak at 1e-5 to 6e-3 with Adam, at 2e-2 to 5e-2 with Muon.
+#: By hand.
 NOBODYS_RATE = 0.06
 #: One rank off by so many scaled median deviations, and by so much of the median; ranks to compare at least. By hand.
 RANK_SIGMAS, RANK_SHARE, RANKS = 10.0, 0.05, 3
-#: Scale of a normal distribution over its median absolute deviation.
+#: Scale of a normal distribution over its median absolute deviation. By definition.
 MAD = 1.4826
 
 

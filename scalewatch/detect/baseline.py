@@ -46,9 +46,9 @@ MIDDLE_ROWS = 512
 #: by hand, the least by which seeds move a final loss.
 LEAST_SHARE = 0.002
 MOST_START_NATS = 20.0
-#: Stands for a level that is not known yet [log units]: above every log of a float.
+#: Stands for a level that is not known yet [log units]: above every log of a float. By hand.
 UNKNOWN = 1e3
-#: Largest logarithm that is turned back into a number [log units]: a little under that of the largest float.
+#: Largest logarithm that is turned back into a number [log units]: a little under that of the largest float. By hand.
 MOST_LOG = 700.0
 
 

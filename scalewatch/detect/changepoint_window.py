@@ -22,7 +22,7 @@ __all__ = ["ChangepointWindow"]
 BEFORE, AFTER = 8, 4
 #: Bends of block means that the scale is read off, and the least of them [count]. By hand.
 BENDS, LEAST_BENDS = 64, 8
-#: Median of |normal deviate|.
+#: Median of |normal deviate|. By definition.
 NORMAL_MEDIAN = 0.6745
 #: Least scale of one row [log units]: as in robust_scale.py.
 LEAST_SCALE = 5e-4
@@ -36,6 +36,7 @@ MOST_HELD = 0.25
 #: Change of the learning rate that explains a shift [ratio], as in schedule.py.
 RATE_CHANGE = 1.1
 #: From its centre, the distance of `after` to that of `before`, and the sum of squares of 8 places [blocks].
+#: By definition.
 DISTANCE = (AFTER + BEFORE) / 2 + 1
 SQUARES = BEFORE * (BEFORE * BEFORE - 1) / 12
 

@@ -58,7 +58,7 @@ BLOCK_DETECTORS: tuple[Callable[[ChangepointWindow], AbstractBlockDetector], ...
     lambda window: Throughput(),
 )
 
-#: Version of `state_dict`.
+#: Version of `state_dict`. By definition.
 STATE_VERSION = 3
 #: Rows before the scale of one row is called known [rows]: by hand, four times what its prior counts for.
 NOISE_ROWS = 16

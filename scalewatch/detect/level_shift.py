@@ -19,7 +19,8 @@ SIGMAS = 6.0
 #: Least shift [log units: 0.5 %]: by so much the schedule moves a loss off its law in the curves of
 #: Luo et al. 2025 (arXiv 2503.12811).
 LEAST_SHIFT = 0.005
-#: Largest d log loss / d log steps of learning: published exponents are below 0.5, of a part of the loss.
+#: Largest d log loss / d log steps of learning: published exponents are below 0.5, of a part of the loss (Hoffmann et
+#: al. 2022: 0.34 and 0.28). By hand.
 LEARNING = 0.5
 
 

@@ -18,7 +18,7 @@ FIRST_ROWS = 128
 #: Growth over the lower quartile of the last half of the run, in each of two bins running, that is worth a note; and
 #: the one at which it is over [log units: 2, 1.5 times]. Of the last half, because the noise of every run doubles
 #: somewhere in its first thousands of steps (data/: from 0.5 to 1.1 % of the loss). A quartile, because the least of
-#: many bins is low by chance.
+#: many bins is low by chance. By hand.
 GROWN, OVER = math.log(2.0), math.log(1.5)
 #: Least bins in the last half of the run [count]. By hand.
 LEAST_BINS = 4

@@ -15,7 +15,7 @@ __all__ = ["NonFinite", "NonFiniteGradient"]
 CALM_ROWS = 16
 #: Non-finite gradient norms before it is worth waking someone [rows, less finite ones]: dynamic loss scaling
 #: halves its scale after each overflow, so a healthy fp16 run shows single ones, and a start from 2**16
-#: some ten in a row while it finds its scale.
+#: some ten in a row while it finds its scale. By hand.
 BAD_GRADIENTS = 16
 #: Rows between bad gradients that belong together [rows]. By hand.
 TOGETHER_ROWS = 64

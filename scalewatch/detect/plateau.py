@@ -25,7 +25,7 @@ LEAST_BINS = 6
 LEAST_GAIN = 0.001
 #: Part of its highest learning rate below which a flat loss is what the schedule ends with [share]. By hand.
 END_SHARE = 0.2
-#: Quantile of the limit: normal 97.5 %, widened for few bins as Student's is, to 1 %.
+#: Quantile of the limit: normal 97.5 %, widened for few bins as Student's is, to 1 %. By hand.
 QUANTILE, FEW = 1.96, 3.1
 #: Share of a block that an open incident may cover [share]. By hand.
 MOST_HELD = 0.25

@@ -18,7 +18,7 @@ __all__ = ["Precursor"]
 #: Rows whose median is the level and whose median deviation is the scale; the rule speaks when they are full [rows].
 #: Not the level of the loss: that is 8 kB of state for each of some 15 names, and these rows are few. By hand.
 WINDOW_ROWS = 32
-#: Scale of a normal distribution over its median absolute deviation.
+#: Scale of a normal distribution over its median absolute deviation. By definition.
 MAD = 1.4826
 #: A row so far above its level [scales] and by such a factor [log units: 1.5 times] is worth a note; for gradient norms
 #: it takes what `GradNorm` asks of the norm as a whole (10 scales, 3 times), for one odd batch doubles that of a group.

@@ -28,17 +28,18 @@ SCALE_ROWS = 128
 LEAST_SCALE_ROWS = 16
 #: Rows before the quartiles of the excess count: before, they hold the first descent [rows]. By hand.
 QUARTILE_ROWS = 64
-#: Scale before anything is known [log units], and the rows it counts for: median over the sources in data/.
+#: Scale before anything is known [log units], median over the sources in data/, and the rows it counts for, by hand.
 PRIOR_SCALE = 0.015
 PRIOR_ROWS = 4.0
 #: Least scale [log units]: below it logs are smoothed or held-out, and their scatter is not noise. By hand.
 LEAST_SCALE = 5e-4
 #: Median and upper quartile of |second difference| of white noise of unit sd: .6745 sqrt(6), 1.1503 sqrt(6).
+#: By definition.
 NORMAL_BEND, NORMAL_HIGH_BEND = 1.652, 2.818
-#: Interquartile range of a normal distribution of unit sd.
+#: Interquartile range of a normal distribution of unit sd. By definition.
 NORMAL_IQR = 1.349
-#: Deepest dip in the last hundred rows of white noise of unit sd (95th percentile, simulated), and how much of it a
-#: row forgets.
+#: Deepest dip in the last hundred rows of white noise of unit sd (95th percentile, simulated), and how much of it a row
+#: forgets, by hand.
 NORMAL_DIP = 3.0
 DIP_FADE = 1.0 / 128.0
 #: Rows of one block mean; block bends kept. By hand.

@@ -13,7 +13,7 @@ __all__ = ["SampleReader"]
 
 #: Seconds beyond this are no time [s]: 30 million years. By hand.
 MAX_SECONDS = 1e15
-#: Steps beyond this are no steps [steps]: 64-bit integers end at 2**63.
+#: Steps beyond this are no steps [steps]: 64-bit integers end at 2**63. By hand.
 MAX_STEP = 2**62
 
 

@@ -25,16 +25,17 @@ __all__ = ["Spike"]
 #: Rows before the rule may speak [rows]: by hand, the memory of the fast mean.
 ARM_ROWS = 8
 #: One row so far above the level is worth a note [scales]; the confirmed bad batches in data/ stand at 5.4 to 25.
+#: By hand.
 NOTE_SIGMAS = 6.0
 #: Two rows running above the first, their sum above the second, are a spike [scales]. A sum of 12 is 8.5 sd of the
 #: sum of two rows, as rare as one row at 8 sd, or two at 6. By hand.
 STAY_SIGMAS, SUM_SIGMAS = 4.0, 12.0
-#: The same between rows that are far apart: no bad batch covers both, so 7 sd of the sum will do.
+#: The same between rows that are far apart: no bad batch covers both, so 7 sd of the sum will do. By hand.
 SPARSE_STAY, SPARSE_SUM = 3.5, 10.0
 #: Steps a row from which on rows are far apart [steps]: most spikes and all bad batches are over by then. By hand.
 SPARSE_STEPS = 5.0
 #: There one row is a spike alone, at 7 sd too, if it is up by so much [scales, log units]: the largest confirmed bad
-#: batch of a whole global batch lifted the loss by 9 % (data/, modded_nanogpt).
+#: batch of a whole global batch lifted the loss by 9 % (data/, modded_nanogpt). By hand.
 ALONE_SIGMAS, ALONE_EXCESS = 7.0, 0.09
 #: Least excess that is worth waking someone [log units: 2 % of the loss]: by hand, beyond what data order moves.
 PAGE_EXCESS = 0.02

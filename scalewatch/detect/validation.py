@@ -21,8 +21,8 @@ LEAST_SCALE = 1e-3
 SIGMAS, NOTE_RISE, NOTE_COUNT = 4.0, 0.005, 3
 #: And by so many times the highest that has come back by itself, which each validation forgets by a hundredth. By hand.
 EXCURSION, FORGET = 1.5, 0.99
-#: Above it by so much in so many running: a warning [log units: 3 %, by Kaplan's L ~ C^-0.05 the price of 1.8 times the
-#: compute].
+#: Above it by so much in so many running: a warning [log units: 3 %, by Kaplan's L ~ C^-0.05 (Kaplan et al. 2020) the
+#: price of 1.8 times the compute]. By hand.
 PAGE_RISE, PAGE_COUNT = 0.03, 8
 #: Part of the rise that training may have risen by: beyond it the run itself is up, and other rules say so. By hand.
 TRAIN_SHARE = 0.5

@@ -27,16 +27,16 @@ Floats = NDArray[np.float64]
 
 #: Memories that are tried [steps]: lambda 0.99 to 0.9999, the useful range of Tissue et al. (2024, section 3).
 MEMORIES = (100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0)
-#: Exponents that a fit starts from, and their bounds.
+#: Exponents that a fit starts from, and their bounds. By hand.
 START_EXPONENTS = (0.2, 0.5, 1.0)
 EXPONENTS = (0.005, 3.0)
 #: Log residual up to which the objective is a square (Luo et al. 2025, section 4.1).
 HUBER = 1e-3
-#: Bounds of ln A and ln C against the least loss, in e-folds.
+#: Bounds of ln A and ln C against the least loss, in e-folds. By hand.
 TERM_LOG_RANGE = (12.0, 6.0)
-#: Mean log residual of a curve beyond which the law does not describe it.
+#: Mean log residual of a curve beyond which the law does not describe it. By hand.
 MISFIT = 0.1
-#: Part of its peak by which some plan must fall for the fit to say what a decay gains.
+#: Part of its peak by which some plan must fall for the fit to say what a decay gains. By hand.
 LEAST_DROP = 0.1
 
 

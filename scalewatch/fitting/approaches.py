@@ -44,14 +44,15 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-#: Resamples by run behind an interval.
+#: Resamples by run behind an interval. By hand.
 RESAMPLES = 400
-#: Least width of an interval: the third digit of an exponent is what approaches differ in.
+#: Least width of an interval: the third digit of an exponent is what approaches differ in. By hand.
 LEAST_WIDTH = 1e-4
-#: Width from which an interval holds both Kaplan's exponent (0.73) and Chinchilla's (0.50).
+#: Width from which an interval holds both Kaplan's exponent (0.73, Kaplan et al. 2020) and Chinchilla's (0.50, Hoffmann
+#: et al. 2022).
 TELLS_NOTHING = 0.23
 #: Log size and log tokens within which two runs are alike; from how many such groups, and how far apart [e-folds] they
-#: are no longer seeds of one another, which differ by 0.1 %.
+#: are no longer seeds of one another, which differ by 0.1 %. By hand.
 SAME, FEWEST_TWINS, TWINS_DIFFER = 0.03, 3, 0.03
 
 

@@ -51,7 +51,7 @@ __all__ = ["LawAverage", "LawScore", "average_laws"]
 Floats = NDArray[np.float64]
 LawFit = PointFit[FittedLaw]
 
-#: Weight from which the status of a law is one of the average.
+#: Weight from which the status of a law is one of the average. By hand.
 HEAVY = 0.1
 
 

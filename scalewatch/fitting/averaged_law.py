@@ -19,7 +19,7 @@ __all__ = ["AveragedLaw"]
 
 Floats = NDArray[np.float64]
 
-#: Laws that an average may have; there are fewer families.
+#: Laws that an average may have; there are fewer families. By hand.
 MOST_LAWS = 20
 
 

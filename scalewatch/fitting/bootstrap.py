@@ -24,9 +24,9 @@ __all__ = ["bootstrap", "group_labels", "resample_weights"]
 
 Floats = NDArray[np.float64]
 
-#: Resamples drawn at a time, so that their weights stay small in memory.
+#: Resamples drawn at a time, so that their weights stay small in memory. By hand.
 _BLOCK = 512
-#: Most resamples of a fit: beyond, standard errors gain nothing.
+#: Most resamples of a fit: beyond, standard errors gain nothing. By hand.
 MOST_RESAMPLES = 100_000
 
 

@@ -30,21 +30,21 @@ __all__ = ["BrokenFit", "fit_broken"]
 
 Floats = NDArray[np.float64]
 
-#: Bounds of an exponent, and of a break's width f [e-folds of x].
+#: Bounds of an exponent, and of a break's width f [e-folds of x]. By hand.
 EXPONENTS = (-5.0, 5.0)
 WIDTHS = (0.02, 3.0)
-#: Residuals of ln(y) beyond this many robust sd pull only linearly.
+#: Residuals of ln(y) beyond this many robust sd pull only linearly. By hand.
 ROBUST_SDS = 1.5
-#: Least robust sd of ln(y) that is believed: a fit through every point is no noise estimate.
+#: Least robust sd of ln(y) that is believed: a fit through every point is no noise estimate. By hand.
 LEAST_SD = 1e-4
-#: Widths that a fit starts from, and how many places of a break.
+#: Widths that a fit starts from, and how many places of a break. By hand.
 START_WIDTHS = (0.1, 0.7)
 START_PLACES = 6
-#: An optimum within this of the best, relative to the objective, with a break elsewhere is a second one.
+#: An optimum within this of the best, relative to the objective, with a break elsewhere is a second one. By hand.
 AS_GOOD = 1.1
-#: Factor in x by which two breaks are elsewhere.
+#: Factor in x by which two breaks are elsewhere. By hand.
 ELSEWHERE = 2.0
-#: Factor beyond the largest x from which a prediction is far.
+#: Factor beyond the largest x from which a prediction is far. By hand.
 FAR = 10.0
 #: Fall of the information criterion that a break must bring to be needed (Kass and Raftery 1995: strong). A break
 #: is looked for in many places, so it finds some fall of the criterion in pure noise.

@@ -21,24 +21,25 @@ Floats = NDArray[np.float64]
 Judged = list[tuple[FitStatus, str]]
 Names = Sequence[str] | None
 
-#: Runs a constant needs for its error to mean anything.
+#: Runs a constant needs for its error to mean anything. By hand.
 RUNS_PER_CONSTANT = 1.5
 #: Mean |log residual| from which runs are hardly of one recipe, or the law hardly of them: 0.04 to 0.54 % in fourteen
-#: public sets of one recipe (0.5 % for the points of Hoffmann et al.) and 1.3 % or more in mixed ones. The isoFLOP
-#: runs of Porian et al. have 1.3 to 5.9 % in each setting, and 0.4 to 0.9 % from 10 tokens per parameter on.
+#: public sets of one recipe (0.5 % for the points of Hoffmann et al. 2022) and 1.3 % or more in mixed ones. The isoFLOP
+#: runs of Porian et al. 2024 have 1.3 to 5.9 % in each setting, and 0.4 to 0.9 % from 10 tokens per parameter on.
+#: By hand, between them.
 MOST_OF_ONE_RECIPE = 0.01
 #: The same from which the law does not describe its runs: seeds alone move a final loss by up to 4 % (Choshen et al.
 #: 2024), and twice the compute lowers it by 2 to 6 %, so such a law cannot tell a run from one of twice its cost.
 MOST_SCATTER = 0.04
-#: Standard error of an exponent, in parts of it, above which it is imprecise.
+#: Standard error of an exponent, in parts of it, above which it is imprecise. By hand.
 MOST_RELATIVE_ERROR = 0.5
-#: Distance from a bound, in parts of the exponent or e-folds of the floor, that counts as being on it.
+#: Distance from a bound, in parts of the exponent or e-folds of the floor, that counts as being on it. By hand.
 ON_BOUND = 1e-3
-#: Irreducible loss below this part of the least loss is none.
+#: Irreducible loss below this part of the least loss is none. By hand.
 LEAST_FLOOR = 0.01
-#: Bytes of a token below which a factor is none of bits per byte: no tokenizer has so few.
+#: Bytes of a token below which a factor is none of bits per byte: no tokenizer has so few. By hand.
 BITS_BYTES = 1.5
-#: Runs that a note lists.
+#: Runs that a note lists. By hand.
 MOST_LISTED = 8
 
 

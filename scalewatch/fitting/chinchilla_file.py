@@ -36,15 +36,16 @@ __all__ = ["FittedChinchilla", "load_chinchilla", "save_chinchilla"]
 
 Floats = NDArray[np.float64]
 
+#: Version of what stands in the file of Chinchilla's law. By definition.
 SCHEMA = 1
 KIND = "chinchilla_law"
-#: Sets of constants that are kept: their quantiles are then known to 0.02 of the probability.
+#: Sets of constants that are kept: their quantiles are then known to 0.02 of the probability. By hand.
 MOST_DRAWS = 1_000
-#: Letters of the sentence on where a law is from.
+#: Letters of the sentence on where a law is from. By hand.
 SOURCE_LETTERS = 400
 
 _CONSTANTS = ("E", "A", "B", "alpha", "beta")
-#: Constant -> (least, most).
+#: Constant -> (least, most). By hand.
 _CONSTANT_RANGES = ((0.0, 1e6), (1e-30, 1e60), (1e-30, 1e60), (1e-4, 10.0), (1e-4, 10.0))
 _RANGES: dict[str, tuple[float, float]] = {
     "scale": (0.0, 10.0),

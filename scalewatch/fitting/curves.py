@@ -25,12 +25,14 @@ __all__ = ["fit_curves"]
 
 Floats = NDArray[np.float64]
 
-#: Memories of the decay that are tried, as parts of the median run.
+#: Memories of the decay that are tried, as parts of the median run. By hand.
 MEMORY_SHARES = (0.0, 0.004, 0.016, 0.06, 0.2)
-#: Prior of the shape, mean and sd of the logarithm: whole-curve fits of eight public sources.
+#: Prior of the shape, mean and sd of the logarithm: whole-curve fits of the eight public sources of
+#: tests/benchmarks/forecast.py.
 LOG_ALPHA = (float(np.log(0.5)), 0.35)
 LOG_RATIO = (float(np.log(0.45)), 0.4)
-#: Relative misfit of the law that residuals are measured in, and the power of S at which it shrinks.
+#: Relative misfit of the law that residuals are measured in, and the power of S at which it shrinks: the misfit as in
+#: forecast/posterior.py, the power by hand.
 MISFIT = 0.003
 MISFIT_GROWTH = 2.0
 #: Part of the walk that is left out at the start: early descent is of another law. The usual advice is 10 % (Choshen
@@ -38,28 +40,29 @@ MISFIT_GROWTH = 2.0
 #: the last (`MISFIT_GROWTH`), and with 10 % forecasts from ladders of public runs are a little worse (at 20 % of the
 #: run 0.67 % off against 0.65 %).
 LEFT_OUT_SHARE = 0.05
-#: Loss is noisy from run to run by at least this (seeds), and amplitude by at least this.
+#: Loss is noisy from run to run by at least this (seeds), and amplitude by at least this. By hand.
 LEAST_RUN_LOG_SD = 0.002
 LEAST_REMAINING_LOG_SD = 0.05
-#: A curve that ends this far above its own best block has diverged.
+#: A curve that ends this far above its own best block has diverged. By hand.
 DIVERGED_RATIO = 1.1
-#: A log may go on beyond its plan by this factor: programs differ by a step or two in when they stop.
+#: A log may go on beyond its plan by this factor: programs differ by a step or two in when they stop. By hand.
 PLAN_SLACK = 1.02
-#: Runs that an error names.
+#: Runs that an error names. By hand.
 MOST_NAMED = 8
-#: Priors over sizes: share of E in the best loss, exponent a, exponent b (mean, sd).
+#: Priors over sizes: share of E in the best loss, exponent a, exponent b (mean, sd). By hand, a about the 0.34 of
+#: Hoffmann et al. 2022.
 LEVEL_SHARE = (0.7, 0.25)
 SIZE_EXPONENT = (0.34, 0.12)
 REMAINING_EXPONENT = (0.0, 0.1)
-#: Scatter of the last round over the one before from which the rounds did not settle.
+#: Scatter of the last round over the one before from which the rounds did not settle. By hand.
 UNSETTLED = 2.0
-#: Alpha and rho are never believed better than this (sd of the logarithm): they drift with size.
+#: Alpha and rho are never believed better than this (sd of the logarithm): they drift with size. By hand.
 LEAST_ALPHA_LOG_SD = 0.08
 LEAST_RATIO_LOG_SD = 0.12
-#: Beyond these a shape is none of a loss curve; law files have the same bounds.
+#: Beyond these a shape is none of a loss curve; law files have the same bounds. By hand.
 ALPHA_RANGE = (0.01, 3.0)
 MOST_RATIO = 100.0
-#: Sd of what the data do not see at all, and the most that a logarithm may be: e^-99 is nothing.
+#: Sd of what the data do not see at all, and the most that a logarithm may be: e^-99 is nothing. By hand.
 UNSEEN_LOG_SD = 1e3
 MOST_LOG = 99.0
 

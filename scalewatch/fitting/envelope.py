@@ -27,9 +27,10 @@ Floats = NDArray[np.float64]
 
 #: Budgets at which the envelope is read (Hoffmann et al. 2022, section 3.1).
 ENVELOPE_BUDGETS = 1_500
-#: Resamples behind an interval, and part of them that must have a line.
+#: Resamples behind an interval, and part of them that must have a line. By hand.
 RESAMPLES, MOSTLY = 200, 0.8
 #: Sizes an envelope needs: two budgets where one overtakes another take three, and a third shows whether they scatter.
+#: By hand.
 LEAST_SIZES = 4
 
 

@@ -40,11 +40,11 @@ __all__ = [
 Floats = NDArray[np.float64]
 Variable = Literal["size", "tokens", "flops"]
 
-#: Least and most of an exponent: published ones lie between 0.03 and 1.
+#: Least and most of an exponent: published ones lie between 0.03 and 1. By hand.
 EXPONENTS = (0.005, 3.0)
-#: How far a term may lie below and above the least loss, in e-folds.
+#: How far a term may lie below and above the least loss, in e-folds. By hand.
 TERM_LOG_RANGE = (9.0, 4.0)
-#: Exponents that fits start from.
+#: Exponents that fits start from. By hand.
 START_EXPONENTS = (0.1, 0.25, 0.5, 1.0)
 
 

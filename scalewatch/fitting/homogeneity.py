@@ -15,11 +15,11 @@ __all__ = ["recipe_mismatches"]
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-#: Difference of ln(size) or ln(tokens) below which two runs have the same.
+#: Difference of ln(size) or ln(tokens) below which two runs have the same. By hand.
 SAME = 1e-3
-#: Token counts of one size from which a fall and a rise are no chance.
+#: Token counts of one size from which a fall and a rise are no chance. By hand.
 LEAST_BUDGETS = 4
-#: Sizes that a sentence lists.
+#: Sizes that a sentence lists. By hand.
 MOST_LISTED = 4
 
 

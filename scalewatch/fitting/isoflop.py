@@ -38,17 +38,19 @@ SEED_NOISE_NATS = 0.002
 REPEATS = 1_000
 #: Points of the interpolant for each gap between sizes, and the least error in such gaps (Porian et al. 2024).
 POINTS_PER_GAP, LEAST_GAP_SHARE = 25, 0.33
-#: Relative width of a budget: all its runs lie within it.
+#: Relative width of a budget: all its runs lie within it. By hand.
 BUDGET_WIDTH = 0.1
 #: A budget holds so many times the runs that lie within its width below and above it; evenly spread ones, half.
+#: By hand.
 CROWD = 2.0
-#: Log size within which two runs are of one size.
+#: Log size within which two runs are of one size. By hand.
 SAME_SIZE = 0.03
-#: Sizes about the lowest one that the parabola is fitted to: five, and all within a factor of two of it.
+#: Sizes about the lowest one that the parabola is fitted to: five, and all within a factor of two of it. By hand.
 PARABOLA_POINTS, PARABOLA_REACH = 5, float(np.log(2.0))
-#: Neighbours either side that noise is measured against, and measurements that it takes.
+#: Neighbours either side that noise is measured against, and measurements that it takes. By hand.
 NEIGHBOURS, LEAST_MEASURED = 2, 5
 #: Log size within which these neighbours lie: of further ones the shape of the valley is left over, not the noise.
+#: By hand.
 NEAR = float(np.log(2.0))
 
 

@@ -18,21 +18,22 @@ __all__ = ["UnitMismatch", "unit_mismatch"]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-#: Least shift of ln(loss): bits per token are 0.37 above nats per token, bits per byte 0.9 to 1.3 below.
+#: Least shift of ln(loss): bits per token are 0.37 above nats per token, bits per byte 0.9 to 1.3 below. By hand.
 LEAST_SHIFT = 0.35
-#: Fewest runs of a group.
+#: Fewest runs of a group. By hand.
 FEWEST = 3
-#: Runs from which the surface may be curved; with fewer a plane has to do.
+#: Runs from which the surface may be curved; with fewer a plane has to do. By hand.
 CURVED_FROM = 24
 #: Nine runs in ten lie within this part of the shift about their group, and the gap between the groups is at least
-#: so large a part of it.
+#: so large a part of it. By hand.
 MOST_WITHIN, LEAST_GAP = 0.15, 0.4
-#: A group's scatter over the other's, and scatter that any group may have: diverged runs end anywhere.
+#: A group's scatter over the other's, and scatter that any group may have: diverged runs end anywhere. By hand.
 MOST_RATIO, FREE_SCATTER = 2.0, 0.03
-#: Runs that are looked at: a few thousand show two units as well as a million do.
+#: Runs that are looked at: a few thousand show two units as well as a million do; and rounds in which groups are looked
+#: for. By hand.
 MOST_RUNS = 4_000
 ROUNDS = 30
-#: Part of a group's label that size and tokens must leave open: a group that is a size is no unit.
+#: Part of a group's label that size and tokens must leave open: a group that is a size is no unit. By hand.
 LEAST_OWN = 0.25
 
 

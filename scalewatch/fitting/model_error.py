@@ -48,11 +48,11 @@ __all__ = [
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-#: Parts of the runs, cheapest first, that a law is fitted to before it is asked about the rest.
+#: Parts of the runs, cheapest first, that a law is fitted to before it is asked about the rest. By hand.
 ORIGINS = (0.4, 0.6, 0.8)
-#: Least scatter of ln(loss): what seeds alone make of a final loss [e-folds].
+#: Least scatter of ln(loss): what seeds alone make of a final loss [e-folds]. By hand.
 LEAST_SCATTER = 0.003
-#: Level of the interval that a noise is read from.
+#: Level of the interval that a noise is read from. By hand.
 _LEVEL = 0.8
 
 

@@ -33,28 +33,29 @@ Floats = NDArray[np.float64]
 
 #: Log residual up to which the objective is a square (Luo et al. 2025, section 4.1).
 HUBER = 1e-3
-#: kappa, weight of the ridge beside the sum over rows, and what it draws to: C, beta, gamma.
+#: kappa, weight of the ridge beside the sum over rows, and what it draws to: C, beta, gamma. Chosen on the curves of
+#: Luo et al. 2025.
 RIDGE = 1e-3
 RIDGE_CENTRE = (1.0, 0.5, 0.5)
-#: Peak rate of the curves that the ridge was chosen on. C has a unit, so its 1 belongs to a peak: plans are fitted
-#: as if their highest peak were this one, and the fit is the same in whichever unit rates are given.
+#: Peak rate of the curves that the ridge was chosen on (Luo et al. 2025). C has a unit, so its 1 belongs to a peak:
+#: plans are fitted as if their highest peak were this one, and the fit is the same in whichever unit rates are given.
 RIDGE_PEAK = 3e-4
-#: Exponents and shapes that a fit starts from: (alpha, C, beta, gamma).
+#: Exponents and shapes that a fit starts from: (alpha, C, beta, gamma). By hand.
 STARTS = ((0.5, 1.0, 0.5, 0.5), (0.3, 2.0, 0.3, 0.7), (0.8, 0.5, 0.8, 0.3), (0.5, 3.0, 0.6, 0.65))
-#: A start that ends within this of the best, relative to the objective, agrees with it.
+#: A start that ends within this of the best, relative to the objective, agrees with it. By hand.
 AGREES = 1e-2
 #: Steps after which a start is given up, relative fall of the objective that counts as none, and damping beyond
-#: which no step is better: the point is as good as it gets.
+#: which no step is better: the point is as good as it gets. By hand.
 MOST_STEPS = 400
 TOLERANCE = 1e-9
 MOST_DAMPING = 1e9
-#: Bounds of the logarithm of a constant: e^18 is no number that any curve has shown.
+#: Bounds of the logarithm of a constant: e^18 is no number that any curve has shown. By hand.
 MOST_LOG = 18.0
-#: Rows a curve is thinned to, evenly: rows of one curve are of one run, and more of them are no more evidence.
+#: Rows a curve is thinned to, evenly: rows of one curve are of one run, and more of them are no more evidence. By hand.
 MOST_ROWS = 600
-#: Mean log residual beyond which the law does not describe the curves.
+#: Mean log residual beyond which the law does not describe the curves. By hand.
 MISFIT = 0.02
-#: Part of its peak by which a rate must fall for a plan to say what a drop gains.
+#: Part of its peak by which a rate must fall for a plan to say what a drop gains. By hand.
 LEAST_DROP = 0.1
 
 

@@ -44,11 +44,12 @@ Estimator = Literal["huber", "lad"]
 
 #: Huber's threshold in log loss (Hoffmann et al. 2022, section 3.3).
 HUBER_DELTA = 1e-3
-#: Relative fall of the objective at which a start, and then the best of them, is done.
+#: Relative fall of the objective at which a start, and then the best of them, is done. By hand.
 START_TOLERANCE, TOLERANCE = 1e-9, 1e-12
 #: Thresholds that lead to the least absolute deviations; the last moves no constant by more than 1e-4 of itself.
+#: By hand.
 LAD_DELTAS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
-#: Threshold of resampled absolute deviations: well below any noise, and wide enough to be fast.
+#: Threshold of resampled absolute deviations: well below any noise, and wide enough to be fast. By hand.
 LAD_BOOTSTRAP_DELTA = 2e-5
 
 

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 #: Part of the fall in log loss over the fitted runs that a law misses for each e-fold of compute beyond, one standard
 #: deviation: most likely for the held-out sizes of 15 public families (tests/benchmarks/held_out_sizes.py).
 EXTRAPOLATION_SHARE = 0.14
-#: Compute past the largest fitted run from which a prediction says that it extrapolates.
+#: Compute past the largest fitted run from which a prediction says that it extrapolates. By hand.
 FAR = 10.0
 
 

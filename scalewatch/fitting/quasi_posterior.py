@@ -21,13 +21,13 @@ __all__ = ["quasi_posterior"]
 
 Floats = NDArray[np.float64]
 
-#: Draws proposed, and kept.
+#: Draws proposed, and kept. By hand.
 PROPOSED, KEPT = 4_000, 1_000
-#: Standard deviation of the proposal over that of the approximation.
+#: Standard deviation of the proposal over that of the approximation. By hand.
 WIDER = 1.5
-#: Least curvature in a direction, in parts of the parameters' own: below, the runs say nothing about it.
+#: Least curvature in a direction, in parts of the parameters' own: below, the runs say nothing about it. By hand.
 LEAST_CURVATURE = 1e-9
-#: Distance from its bound within which a parameter counts as on it.
+#: Distance from its bound within which a parameter counts as on it. By hand.
 ON_BOUND = 1e-6
 
 

@@ -38,14 +38,17 @@ __all__ = ["PORIAN_STEPS", "KaplanFrontier", "porian_allocation"]
 
 Floats = NDArray[np.float64]
 
-#: w of N_total = N + w N^(1/3), from Chinchilla's table of models: vocabulary 32,000, d_model / n_layer 39.2.
+#: w of N_total = N + w N^(1/3), from Chinchilla's table of models: vocabulary 32,000, d_model / n_layer 39.2 (Pearce
+#: and Song 2024, section 3).
 EMBEDDING_WEIGHT = 47_491.0
-#: Kaplan's sizes [non-embedding parameters].
+#: Sizes of Kaplan et al. 2020 [non-embedding parameters].
 KAPLAN_SIZES = (768.0, 1.5e9)
-#: The grid behind the published exponents, powers of ten: 20 sizes, 1,000 amounts of tokens, 100 budgets [FLOP].
+#: The grid behind the exponents that Pearce and Song 2024 publish, powers of ten: 20 sizes, 1,000 amounts of tokens,
+#: 100 budgets [FLOP].
 _GRID_SIZES, _GRID_TOKENS, _GRID_FLOPS = (2.9, 9.2, 20), (6.0, 25.0, 1000), (12.95, 20.7, 100)
 
-#: Step -> exponent a of N ~ C^a on RefinedWeb as published, in the order in which they are taken.
+#: Step -> exponent a of N ~ C^a on RefinedWeb as published (Porian et al. 2024, section 3), in the order in which they
+#: are taken.
 PORIAN_STEPS: dict[str, float] = {
     "Kaplan's setup: no head FLOPs, long fixed warm-up, one long cosine": 0.8353,
     "and the FLOPs of the last layer": 0.7065,

@@ -33,11 +33,11 @@ STARTS = (1.0, 5.0, 25.0)
 BOUNDS = (0.05, 1e4)
 #: Repeated runs that a fit needs: as many again as the constants that they settle (by hand).
 FEWEST_REPEATED = 4
-#: Epochs up to which a run counts as one that saw every token once.
+#: Epochs up to which a run counts as one that saw every token once. By hand.
 ONE_EPOCH = 1.01
-#: Step of a derivative in ln R*.
+#: Step of a derivative in ln R*. By hand.
 STEP = 1e-5
-#: Mean |log residual| of the repeated runs from which the law does not describe them, as for other laws.
+#: Mean |log residual| of the repeated runs from which the law does not describe them, as in checks.py.
 MISFIT = 0.04
 
 

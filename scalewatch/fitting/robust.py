@@ -28,9 +28,9 @@ __all__ = ["AbstractResidualModel", "JacobianResidualModel", "Minima", "PowerSum
 
 Floats = NDArray[np.float64]
 
-#: Resamples worked on at a time, so that their arrays stay in the cache.
+#: Resamples worked on at a time, so that their arrays stay in the cache. By hand.
 _CHUNK = 128
-#: Damping beyond which a step is too short to change the objective: the point is as good as it gets.
+#: Damping beyond which a step is too short to change the objective: the point is as good as it gets. By hand.
 _MOST_DAMPING = 1e9
 _LEAST_DAMPING = 1e-9
 

@@ -17,13 +17,14 @@ __all__ = ["FitStatus", "collinear", "not_independent", "outliers", "robust_sd",
 
 Floats = NDArray[np.float64]
 
-#: Log residual beyond which a point may be an outlier: the worst of 240 published runs is 0.05 off.
+#: Log residual beyond which a point may be an outlier: by hand, the worst of the 240 runs of Besiroglu et al. 2024 is
+#: 0.05 off.
 LEAST_OUTLIER = 0.06
-#: The same in robust standard deviations of the residuals.
+#: The same in robust standard deviations of the residuals. By hand.
 OUTLIER_SDS = 8.0
-#: Spread of ln(tokens) about its line in ln(size) below which the two effects cannot be told apart.
+#: Spread of ln(tokens) about its line in ln(size) below which the two effects cannot be told apart. By hand.
 LEAST_SPREAD = 0.1
-#: Correlation of the residuals of one size above which its points are not independent.
+#: Correlation of the residuals of one size above which its points are not independent. By hand.
 MOST_CORRELATION = 0.5
 
 

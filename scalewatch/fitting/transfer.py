@@ -16,9 +16,9 @@ from scalewatch.laws.transfer import Transfer
 
 __all__ = ["fit_transfer"]
 
-#: Points that a plane needs for its constants to have errors.
+#: Points that a plane needs for its constants to have errors. By hand.
 FEWEST_POINTS = 5
-#: Standard error of an exponent, in parts of it, above which it is imprecise, as for other laws.
+#: Standard error of an exponent, in parts of it, above which it is imprecise, as in checks.py.
 MOST_RELATIVE_ERROR = 0.5
 #: Sd of ln(D_T) about the plane from which it is none (by hand): a factor of two.
 MISFIT = 0.7

@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 #: Part of all steps over which a held rate decays at the end (Hägele et al. 2024, figure 5: 0.1 to 0.2 are enough).
 DECAY_SHARE = 0.2
-#: Part of the steps so far over which a decay that starts now ends (the same figure).
+#: Part of the steps so far over which a decay that starts now ends (Hägele et al. 2024, figure 5).
 DECAY_NOW_SHARE = 0.1
 #: What `usual` tries beside decays: part of the plan by which it is made longer, and factor of its rates. By hand.
 EXTENSION, FACTOR = 0.25, 0.5
@@ -45,6 +45,8 @@ SAME = 0.01
 #: Rates of two schedules that are compared. By hand.
 MOST_COMPARED = 4_096
 
+#: Name -> rate over its peak, of the part of the decay that is done (linear: Bergsma et al. 2025; 1-sqrt: Hägele et al.
+#: 2024).
 _SHAPES: dict[str, Callable[[Floats], Floats]] = {"linear": lambda u: 1.0 - u, "1-sqrt": lambda u: 1.0 - np.sqrt(u)}
 
 

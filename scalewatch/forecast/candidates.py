@@ -48,10 +48,11 @@ WALK_SHARE = "public runs: a decay gives a part of the walk"
 LOSS_SHARE = "public runs: a decay gives a part of the loss"
 HELD = "no law: the loss stays where it is"
 RISES = "no law: the loss goes on rising"
-#: Prior of the shape where no ladder says better: mean and sd of ln alpha and ln rho. It, `REMAINING_SHARE` and the
-#: two constants of the misfit in posterior.py were chosen by the error over eight public sources (GPT and Llama 25M to
-#: 124M, cosine, WSD and linear schedules), each source counting once; chosen with one source left out in turn and
-#: asked about that one, the mean error at 20, 30 and 50 % of a run rises by .1 to .2 % of the loss.
+#: Prior of the shape where no ladder says better: mean and sd of ln alpha and ln rho. It, `REMAINING_SHARE` and the two
+#: constants of the misfit in posterior.py were chosen by the error over the eight public sources of
+#: tests/benchmarks/forecast.py (GPT and Llama 25M to 124M, cosine, WSD and linear schedules), each source counting
+#: once; chosen with one source left out in turn and asked about that one, the mean error at 20, 30 and 50 % of a run
+#: rises by .1 to .2 % of the loss.
 LOG_ALPHA = (math.log(0.6), 0.25)
 LOG_RATIO = (math.log(0.55), 0.3)
 #: A decay from a higher peak gains more: rho goes as (peak / reference)^this between these rates, which are those of
@@ -61,22 +62,25 @@ LOG_RATIO = (math.log(0.55), 0.3)
 RATE_EXPONENT, RATE_REFERENCE, RATE_RANGE = 0.15, 6e-4, (5e-5, 6e-3)
 #: Memories of the decay that compete, as parts of the run. By hand.
 MEMORY_SHARES = (0.003, 0.015, 0.06, 0.2)
-#: What the walk has to give at the planned end, mean and sd, as a part of the present loss (same runs).
+#: What the walk has to give at the planned end, mean and sd, as a part of the present loss (chosen on the runs of
+#: tests/benchmarks/forecast.py).
 REMAINING_SHARE = (0.105, 0.05)
 #: Error of what the decay to come will give, as a part of the present loss for a full decay: over those runs the gain
 #: is 4 to 8 % of the loss, more at a high peak rate, and no prefix on a constant rate tells which. By hand.
 GAIN_ERROR_SHARE = 0.005
 #: Grid of a shape parameter, in sds about its mean. By hand.
 _GRID = np.linspace(-1.8, 1.8, 7)
-#: Spread of the intervals over that of the posterior, before `surprise.py` widens them: so that 80 % hold 80 % of the
-#: runs of the average public source, over 10 to 90 % of the run, without a law and with one. Before the first step a
-#: law's is 1, what the two language-model ladders among the public sources want (0.7 to 2); a third source with nearly
-#: no noise would allow a tenth and is not listened to.
+#: Spread of the intervals over that of the posterior, before `conformal.py` widens them: so that 80 % hold 80 % of the
+#: runs of the average public source, over 10 to 90 % of the run, without a law (tests/benchmarks/forecast_left_out.py
+#: chooses it again) and with one (tests/benchmarks/forecast.py). Before the first step a law's is 1, what the two
+#: language-model ladders among the public sources want (0.7 to 2); a third source with nearly no noise would allow a
+#: tenth and is not listened to.
 SPREAD_OWN, SPREAD_LAW, SPREAD_BEFORE = 0.35, 0.6, 1.0
-#: The gain of a full decay as a part of the loss: mean and sd of its logarithm (same runs).
+#: The gain of a full decay as a part of the loss: mean and sd of its logarithm (runs of tests/benchmarks/forecast.py).
 LOG_GAIN = (math.log(0.055), 0.5)
 #: How much each law is trusted before the run: what is known of the recipe counts for more than what is known of
-#: others. A curve that follows none of them, such as one that rises, is one in some hundreds. By hand.
+#: others. A curve that follows none of them, such as one that rises, is one in some hundreds. By hand, on the runs of
+#: tests/benchmarks/forecast.py.
 LADDER_WEIGHT, WALK_WEIGHT, LOSS_WEIGHT, HELD_WEIGHT = 4.0, 0.7, 0.3, 0.003
 #: How far the end may be from the present loss for a law that does not know its level, as a part of it, one sd.
 #: By hand.

@@ -30,7 +30,8 @@ __all__ = ["ChangeShape", "ResidualChange", "classify_change", "tail"]
 
 Floats = NDArray[np.float64]
 
-#: Stretches of the curve that a way to leave can be told from; a run is off its law after as many (`off_law.py`).
+#: Stretches of the curve that a way to leave can be told from; a run is off its law after as many
+#: (`law_residual_detector.py`). By hand.
 FEWEST_STRETCHES = 4
 #: Newest stretches of which a step or a drift has at least so many: one is a bad stretch. By hand.
 LATEST_SINCE = 2

@@ -18,14 +18,15 @@ __all__ = ["Branch", "Forecast", "LawResidual"]
 
 Floats = NDArray[np.float64]
 
-#: Points at which curves are drawn.
+#: Points at which curves are drawn. By hand.
 CURVE_POINTS = 512
-#: Weight of a law below which it is not named.
+#: Weight of a law below which it is not named. By hand.
 LEAST_TOLD = 0.01
-#: Points at which a curve is computed; between more of them it is drawn straight.
+#: Points at which a curve is computed; between more of them it is drawn straight. By hand.
 EXACT_POINTS = 160
 #: Levels of an interval, and those of the mixture that hold as much: half of the runs of the average public source end
-#: nearer to the median than the mixture says, for most runs are easier than the few it is as wide for.
+#: nearer to the median than the mixture says, for most runs are easier than the few it is as wide for. Chosen on the
+#: runs of tests/benchmarks/forecast.py.
 CALIBRATION = ((0.0, 0.5, 0.8, 1.0), (0.0, 0.36, 0.8, 1.0))
 
 

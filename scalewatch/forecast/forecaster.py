@@ -35,23 +35,23 @@ from scalewatch.run import Run
 
 __all__ = ["Forecaster"]
 
-#: Blocks past the warm-up that a forecast without a law needs, and the part of the walk it needs behind it.
+#: Blocks past the warm-up that a forecast without a law needs, and the part of the walk it needs behind it. By hand.
 FEWEST_BLOCKS = 4
 LEAST_WALK_SHARE = 0.02
-#: The final loss of a run is the mean over this last part of its plan.
+#: The final loss of a run is the mean over this last part of its plan, as tests/benchmarks/forecast.py has it. By hand.
 FINAL_SHARE = 0.02
-#: Rows from which on a run knows its own noise better than its law does.
+#: Rows from which on a run knows its own noise better than its law does. By hand.
 ROWS_TO_KNOW_NOISE = 100
-#: A loss outside these is no loss [nats/token], and its square no float: it is not learned from.
+#: A loss outside these is no loss [nats/token], and its square no float: it is not learned from. By hand.
 LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
 #: A run is as far off its law as chance makes one in a hundred: then the law is doubted by that distance, but
-#: not in the first fifth of the run, where the early descent is off any law [part of the run].
+#: not in the first fifth of the run, where the early descent is off any law [part of the run]. By hand.
 OFF_LAW_CHANCE, DOUBT_FROM_SHARE = 0.01, 0.2
-#: A law of smaller runs that counts for less than this is told to.
+#: A law of smaller runs that counts for less than this is told to. By hand.
 CONTRADICTED = 0.2
-#: An interval that had to be made this many times wider is told to be.
+#: An interval that had to be made this many times wider is told to be. By hand.
 TOLD_SURPRISE = 1.5
-#: Part of the walk before which the curve is of another law.
+#: Part of the walk before which the curve is of another law. By hand.
 EARLIEST_WALK_SHARE = 0.02
 
 

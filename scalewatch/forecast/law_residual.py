@@ -14,22 +14,23 @@ from scalewatch.laws import LossBlocks
 
 __all__ = ["LawResidual", "law_residual"]
 
-#: Part of the run before which its distance to the law is not told: early descent follows no law.
+#: Part of the run before which its distance to the law is not told: early descent follows no law. By hand.
 GAP_FROM_SHARE = 0.05
-#: Part of the run from which on stretches are compared with the law to tell how it was left.
+#: Part of the run from which on stretches are compared with the law to tell how it was left. By hand: Choshen et al.
+#: 2024 leave out as much.
 COMPARED_FROM_SHARE = 0.1
 #: Stretches of the curve that the distance is a mean over, a fifth of all steps so far: read off the newest one
-#: alone, the token equivalent of a noisy run jumps by a tenth to a fifth from one stretch to the next.
+#: alone, the token equivalent of a noisy run jumps by a tenth to a fifth from one stretch to the next. By hand.
 SMOOTHED = 5
-#: Two-sided 80 % of a Gaussian.
+#: Two-sided 80 % of a Gaussian. By definition.
 GAUSSIAN_80 = 1.2816
-#: Token ratios beyond this are no statement about tokens any more.
+#: Token ratios beyond this are no statement about tokens any more. By hand.
 MOST_TOKEN_RATIO = 20.0
-#: Freedom of a law whose scatter is taken as known.
+#: Freedom of a law whose scatter is taken as known. By hand.
 KNOWN = 1_000
-#: A way to leave the law is told where chance makes it in fewer runs than this.
+#: A way to leave the law is told where chance makes it in fewer runs than this. By hand.
 TOLD_CHANCE = 0.01
-#: A chance below this is not told as a number: no tail is known so far out.
+#: A chance below this is not told as a number: no tail is known so far out. By hand.
 LEAST_TOLD = 1e-4
 
 

@@ -1,7 +1,7 @@
 """Says when a run has left the law it is watched with.
 
 A law is a claim with an error, so off the law means: chance alone makes fewer than one healthy run in a hundred look
-like this, by how far it is or by the way it got there (`departure.py`), it is further than seeds move a loss, and
+like this, by how far it is or by the way it got there (`changepoint.py`), it is further than seeds move a loss, and
 that for four completed stretches of the curve on end (each a twentieth of the run so far), past the first tenth.
 Above the law is worth waking someone; below it is worth a look at the data and the evaluation.
 
@@ -24,17 +24,18 @@ __all__ = ["LawResidualDetector"]
 #: within a run makes it smaller. None of the 77 public runs that `LEAST_WANDER` was chosen on was told so
 #: (tests/benchmarks/forecast.py --only off-law).
 MOST_CHANCE = 0.01
-#: Nearer to the law than this [relative] a run is not off it: seeds move a final loss by 0.2 to 0.6 %.
+#: Nearer to the law than this [relative] a run is not off it: seeds move a final loss by 0.2 to 0.6 %. By hand.
 LEAST_SHARE = 0.006
-#: Two-sided 99 % of a Gaussian: this far off, a run that came back once is off again.
+#: Two-sided 99 % of a Gaussian: this far off, a run that came back once is off again. By hand.
 SIGMAS = 2.576
-#: Two-sided 95 %: this near, it is back.
+#: Two-sided 95 %: this near, it is back. By hand.
 BACK_SIGMAS = 1.96
-#: Completed stretches on end that must lie outside, or inside, before anything is said.
+#: Completed stretches on end that must lie outside, or inside, before anything is said. By hand.
 STRETCHES = 4
-#: Part of the run before which nothing is said: early descent follows no law.
+#: Part of the run before which nothing is said: early descent follows no law. By hand: Choshen et al. 2024 leave out as
+#: much.
 EARLIEST_SHARE = 0.1
-#: A run this far below its law [relative] is no luck: leak, repeated data, broken loss.
+#: A run this far below its law [relative] is no luck: leak, repeated data, broken loss. By hand.
 SUSPICIOUS_SHARE = 0.1
 
 

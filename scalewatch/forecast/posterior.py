@@ -29,11 +29,12 @@ __all__ = ["LawPosterior", "Mixture", "ShapePrior", "posterior", "predict_ahead"
 
 Floats = NDArray[np.float64]
 
-#: Relative misfit of the law on the newest block, from whole-curve fits of public runs (0.02 to 0.6 %).
+#: Relative misfit of the law on the newest block, from whole-curve fits of public runs (0.02 to 0.6 %). Chosen with the
+#: prior of candidates.py on the runs of tests/benchmarks/forecast.py.
 MISFIT = 0.003
-#: Misfit variance grows as (S now / S then)^this. By hand.
+#: Misfit variance grows as (S now / S then)^this. Chosen on the same runs (tests/benchmarks/forecast.py).
 MISFIT_GROWTH = 4.75
-#: S / S(end) before which a curve is drawn level: no law holds there, and a steep one leaves the floats.
+#: S / S(end) before which a curve is drawn level: no law holds there, and a steep one leaves the floats. By hand.
 LEAST_WALK = 1e-4
 #: Shapes that weigh less than this over the heaviest are left out of a quantile: hundreds of them are a percent.
 #: By hand.

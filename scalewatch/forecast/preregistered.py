@@ -23,8 +23,9 @@ __all__ = ["BaselineForecast"]
 Floats = NDArray[np.float64]
 
 #: Ways in which the law's error can move the whole curve that are kept; the rest is below a hundredth of its sd.
+#: By hand.
 FACTORS = 3
-#: Numbers of a table are no larger, and a table is no longer.
+#: Numbers of a table are no larger, and a table is no longer. By hand.
 MOST_NUMBER, MOST_POINTS = 1e60, 1_024
 
 

@@ -15,13 +15,13 @@ __all__ = ["register"]
 
 Floats = NDArray[np.float64]
 
-#: Points of the table in equal ratios and in equal steps: early the curve bends, late the schedule may drop.
+#: Points of the table in equal ratios and in equal steps: early the curve bends, late the schedule may drop. By hand.
 RATIO_POINTS, EQUAL_POINTS = 64, 64
-#: Significant digits of what is kept: a hundred-thousandth of a loss is no promise.
+#: Significant digits of what is kept: a hundred-thousandth of a loss is no promise. By hand.
 DIGITS = 6
-#: Level of the interval of the final loss that is kept.
+#: Level of the interval of the final loss that is kept. By hand.
 LEVEL = 0.8
-#: Part of a Gaussian within one sd of its mean.
+#: Part of a Gaussian within one sd of its mean. By definition.
 ONE_SD = 0.6827
 
 

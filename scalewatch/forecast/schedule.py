@@ -24,15 +24,15 @@ __all__ = ["AbstractSchedule", "Future", "ObservedSchedule", "PlannedSchedule", 
 Floats = NDArray[np.float64]
 
 #: Warm-up and its aftermath are left out up to this many times the warm-up's length: the loss has not yet settled on
-#: the curve of the peak rate, but what is left out is missed where a warm-up takes a tenth of the run.
+#: the curve of the peak rate, but what is left out is missed where a warm-up takes a tenth of the run. By hand.
 WARMUP_STRETCH = 1.1
-#: Knots that an observed schedule keeps; it is thinned to half when it is full. They are in every checkpoint.
+#: Knots that an observed schedule keeps; it is thinned to half when it is full. They are in every checkpoint. By hand.
 _KNOTS = 256
-#: Steps up to which rates are walked one by one, and the ramps that stand for more of them.
+#: Steps up to which rates are walked one by one, and the ramps that stand for more of them. By hand.
 _EXACT_STEPS, _RAMPS = 16_384, 1_024
-#: Rates outside these are none [any unit]: below is zero, above is a broken log.
+#: Rates outside these are none [any unit]: below is zero, above is a broken log. By hand.
 _LEAST_RATE, _MOST_RATE = 1e-30, 1e30
-#: No walk of such rates is beyond this.
+#: No walk of such rates is beyond this. By hand.
 MOST_NUMBER = 1e60
 
 

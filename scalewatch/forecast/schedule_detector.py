@@ -10,11 +10,11 @@ from scalewatch.run import Run
 
 __all__ = ["ScheduleDetector"]
 
-#: A rate within this factor of its plan is on plan; schedulers differ by a step in what they call step k.
+#: A rate within this factor of its plan is on plan; schedulers differ by a step in what they call step k. By hand.
 RATE_TOLERANCE = 1.1
-#: Rows on end before a rate is said to be off its plan, or back on it.
+#: Rows on end before a rate is said to be off its plan, or back on it. By hand.
 RATE_ROWS = 3
-#: Rates below this part of the planned peak are not compared: their ratio says nothing.
+#: Rates below this part of the planned peak are not compared: their ratio says nothing. By hand.
 LEAST_RATE_SHARE = 1e-3
 
 

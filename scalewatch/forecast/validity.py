@@ -19,8 +19,9 @@ __all__ = ["Rise", "ValidityWarning", "disagreement", "is_memorising", "rising_t
 #: over web text; code is near 0.5), so laws of pre-training say nothing [nats/token].
 RECITES = 0.3
 #: Part of the steps so far, at their end, held against the lowest stretch before, and how far [standard errors].
+#: By hand.
 RECENT_SHARE, SIGMAS = 0.1, 4.0
-#: A rise that is worth a word, relative: the misfit of a law of loss curves (0.3 %), twice.
+#: A rise that is worth a word, relative: the misfit of a law of loss curves (0.3 %), twice. By hand.
 RISE = 0.006
 
 

@@ -17,7 +17,7 @@ from scalewatch.status import Status, status_of
 __all__ = ["TENTHS", "Milestone", "Verdict", "next_look"]
 
 
-#: A forecast is registered, and advice from it refreshed, at each tenth of the planned run.
+#: A forecast is registered, and advice from it refreshed, at each tenth of the planned run. By hand.
 TENTHS = 10
 
 

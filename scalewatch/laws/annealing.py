@@ -28,9 +28,9 @@ __all__ = ["AnnealingState", "ScheduleFeatures", "schedule_features"]
 
 Floats = NDArray[np.float64]
 
-#: Steps that are worked through at a time, so that a plan of 1e8 steps needs no second copy of itself.
+#: Steps that are worked through at a time, so that a plan of 1e8 steps needs no second copy of itself. By hand.
 _CHUNK_STEPS = 65_536
-#: Knots of a tabulated schedule; linear interpolation between them is exact to 1e-4 of the peak.
+#: Knots of a tabulated schedule; linear interpolation between them is exact to 1e-4 of the peak. By hand.
 TABLE_KNOTS = 4_096
 
 

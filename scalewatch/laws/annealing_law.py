@@ -35,7 +35,7 @@ __all__ = ["AnnealingLaw", "walk_and_decay"]
 
 Floats = NDArray[np.float64]
 
-#: Knots of the tabulated S and D: the misfit of the law is a hundred times what they leave.
+#: Knots of the tabulated S and D: the misfit of the law is a hundred times what they leave. By hand.
 KNOTS = 1_500
 
 

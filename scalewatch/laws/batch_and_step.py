@@ -21,13 +21,14 @@ from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
 
 __all__ = ["AdviceBand", "BandSource", "advise_batch_tokens", "advise_learning_rate"]
 
-#: Factor to either side of the formula: this project's choice. Both papers plot a wide basin, neither prints its
-#: width, and their formulas differ by about this factor from one another along a compute-optimal path.
+#: Factor to either side of the formula: by hand. Both papers plot a wide basin, neither prints its width, and their
+#: formulas differ by about this factor from one another along a compute-optimal path.
 HALF_WIDTH = 2.0
-#: Step Law was fitted on 59M to 1B non-vocabulary parameters and about 2e9 to 1e11 tokens.
+#: Step Law was fitted on 59M to 1B non-vocabulary parameters and about 2e9 to 1e11 tokens (Li et al. 2025, arXiv
+#: 2503.04715).
 STEP_LAW_SIZES = (5.9e7, 1.1e9)
 STEP_LAW_TOKENS = (2e9, 1e11)
-#: DeepSeek fitted 1e17 to 2e19 FLOP and checked at 1e20.
+#: DeepSeek fitted 1e17 to 2e19 FLOP and checked at 1e20 (DeepSeek-AI 2024, arXiv 2401.02954).
 DEEPSEEK_FLOPS = (1e17, 1e20)
 
 

@@ -19,21 +19,21 @@ __all__ = ["LossBlocks"]
 
 Floats = NDArray[np.float64]
 
-#: Growth of the block edges; 270 blocks hold 1e7 steps.
+#: Growth of the block edges; 270 blocks hold 1e7 steps. By hand.
 EDGE_RATIO = 1.05
-#: Rows beyond this many noise scales from the running level are moved to it, so that a bad batch is one row.
+#: Rows beyond this many noise scales from the running level are moved to it, so that a bad batch is one row. By hand.
 CLIP_SIGMAS = 4.0
-#: Weight of a new row in the running level and noise scale: a memory of some 30 rows.
+#: Weight of a new row in the running level and noise scale: a memory of some 30 rows. By hand.
 LEVEL_WEIGHT = 1.0 / 32.0
-#: The same where two rows on end lie beyond the clip on one side: only single rows are moved to the level.
+#: The same where two rows on end lie beyond the clip on one side: only single rows are moved to the level. By hand.
 CATCH_UP_WEIGHT = 0.25
-#: Rows before the noise scale is used.
+#: Rows before the noise scale is used. By hand.
 ROWS_TO_LEARN = 16
-#: Median of |x| over sd of x for a difference of two equal Gaussians: MAD 0.6745, times sqrt 2.
+#: Mean of |x - y| over the sd of x, for two equal Gaussians: 2 / sqrt(pi), by definition.
 _ABS_DIFFERENCE_OVER_SD = 1.1284
-#: No step, loss or sum of them is beyond this.
+#: No step, loss or sum of them is beyond this. By hand.
 MOST_NUMBER = 1e60
-#: Hard bound on memory, far beyond what EDGE_RATIO needs for any number of steps that fits an int64.
+#: Hard bound on memory, far beyond what EDGE_RATIO needs for any number of steps that fits an int64. By hand.
 MAX_BLOCKS = 1_024
 
 

@@ -34,11 +34,11 @@ __all__ = ["Break", "BrokenLaw", "Scaling"]
 
 Floats = NDArray[np.float64]
 
-#: Most breaks: a third takes twelve constants, more than any ladder has points for.
+#: Most breaks: a third takes twelve constants, more than any ladder has points for. By hand.
 MOST_BREAKS = 2
 
 
-#: Change, place and width of a break that a file may give.
+#: Change, place and width of a break that a file may give. By hand.
 _OF_BREAK = ((-20.0, 20.0), (1e-300, 1e300), (1e-6, 100.0))
 
 

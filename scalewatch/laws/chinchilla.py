@@ -41,9 +41,9 @@ HOFFMANN_TOKENS = (5e9, 500e9)
 #: Sizes and tokens of the 240 points that Besiroglu et al. 2024 fitted, read off the paper's figure 4.
 BESIROGLU_SIZES = (57e6, 16.2e9)
 BESIROGLU_TOKENS = (8.1e8, 3.2e11)
-#: Letters of the sentence on where a law in a file is from: more is no sentence.
+#: Letters of the sentence on where a law in a file is from: more is no sentence. By hand.
 SOURCE_LETTERS = 400
-#: Factor beyond the fitted range from which a law says that it is used outside it.
+#: Factor beyond the fitted range from which a law says that it is used outside it. By hand.
 FAR = 10.0
 
 

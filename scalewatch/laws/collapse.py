@@ -33,19 +33,20 @@ __all__ = ["Collapse", "CollapseRun", "FittedFloor", "fit_floor", "measure_colla
 
 Floats = NDArray[np.float64]
 
-#: Grid of progress on which curves are compared: from 2 % of the run.
+#: Grid of progress on which curves are compared: from 2 % of the run. By hand.
 FIRST_PROGRESS = 0.02
 GRID_POINTS = 980
 #: Log residual up to which the objective of the floor is a square (Qiu et al. 2025, appendix).
 HUBER = 1e-3
 #: Values of the floor that are tried, as parts of the least loss, and how often the grid closes in on the best.
+#: By hand.
 FLOOR_GRID = 81
 FLOOR_ROUNDS = 6
-#: Reweightings of one line: the objective is then still by less than a part in a thousand.
+#: Reweightings of one line: the objective is then still by less than a part in a thousand. By hand.
 REWEIGHTINGS = 60
-#: Objective over the best one up to which a floor is as good: one mean absolute residual in ten.
+#: Objective over the best one up to which a floor is as good: one mean absolute residual in ten. By hand.
 AS_GOOD = 1.1
-#: Fewest sizes and seeds that a deviation and a noise floor mean something for.
+#: Fewest sizes and seeds that a deviation and a noise floor mean something for: by definition, a deviation needs two.
 FEWEST_SIZES = 2
 FEWEST_SEEDS = 2
 

@@ -33,21 +33,21 @@ Floats = NDArray[np.float64]
 
 #: Part of the run that the alignment reads (Bergsma et al. 2025, section 4.1).
 ALIGN_WINDOW = (0.25, 0.5)
-#: Rows in the window below which its mean says little, and blocks its error is taken from.
+#: Rows in the window below which its mean says little, and blocks its error is taken from. By hand.
 FEWEST_ROWS = 10
 ERROR_BLOCKS = 8
-#: Relative difference of a condition from which curves no longer lie on one another.
+#: Relative difference of a condition from which curves no longer lie on one another. By hand.
 CONDITION_TOLERANCE = 0.1
-#: Relative error of the alignment where the conditions are met: on the two public ladders of Qiu et al. it is
-#: 0.1 to 0.5 % at half the run and up to 0.8 % at 30 %, the run 1.3 to 28 times the reference. And where they are
-#: not met: mean at 30 % of 27 transfers between sizes with other tokens per parameter.
+#: Relative error of the alignment where the conditions are met: on the two public ladders of Qiu et al. 2025 it is 0.1
+#: to 0.5 % at half the run and up to 0.8 % at 30 %, the run 1.3 to 28 times the reference. And where they are not met:
+#: mean at 30 % of 27 transfers between sizes with other tokens per parameter, on the curves of Luo et al. 2025.
 LAW_ERROR = 0.005
 LAW_ERROR_OFF = 0.023
-#: Residual that counts as having left the curve, and the part of the run it must stay away for: collapse of a
-#: good recipe is within half a percent (same paper: 0.5 to 1.4 % with a fitted surrogate).
+#: Residual that counts as having left the curve, and the part of the run it must stay away for: collapse of a good
+#: recipe is within half a percent (Bergsma et al. 2025: 0.5 to 1.4 % with a fitted surrogate). By hand.
 DRIFT = 0.01
 DRIFT_SPAN = 0.05
-#: Part of the run over which the residual is averaged before it is judged.
+#: Part of the run over which the residual is averaged before it is judged. By hand.
 SMOOTHING = 0.02
 
 

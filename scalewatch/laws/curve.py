@@ -17,12 +17,12 @@ __all__ = ["Curve"]
 
 Floats = NDArray[np.float64]
 
-#: Rows below which a log says nothing about the shape of its curve.
+#: Rows below which a log says nothing about the shape of its curve. By hand.
 FEWEST_ROWS = 20
-#: A loss outside these is no loss [nats/token], and its square no float.
+#: A loss outside these is no loss [nats/token], and its square no float. By hand.
 LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
 #: Steps without a usable loss that make a hole: more than this part of the run, and than so many usual distances
-#: between rows. A single bad batch is none, and neither is a loss that is logged at every tenth row.
+#: between rows. A single bad batch is none, and neither is a loss that is logged at every tenth row. By hand.
 HOLE_SHARE, HOLE_ROWS = 0.01, 3.0
 
 

@@ -31,19 +31,20 @@ __all__ = ["CurveLaw", "RunPrior"]
 
 Floats = NDArray[np.float64]
 
-#: Relative error that a law gains for each e-fold of size beyond the largest run, on top of its own
-#: covariance: what a public ladder was off by, 1.4 e-folds beyond its one size (0.4 to 0.5 %).
+#: Relative error that a law gains for each e-fold of size beyond the largest run, on top of its own covariance: what a
+#: public ladder was off by, 1.4 e-folds beyond its one size (0.4 to 0.5 %, 25M to 100M of Luo et al. 2025 in
+#: tests/benchmarks/forecast.py).
 EXTRAPOLATION_LOG_SD = 0.004
-#: Two-sided 80 % of a Gaussian.
+#: Two-sided 80 % of a Gaussian. By definition.
 GAUSSIAN_80 = 1.2816
 #: Run-to-run sd of ln(final loss) from which runs are hardly of one recipe (seeds of public runs: 0.2 to 0.6 %), and
 #: from which no law describes them: seeds alone move a final loss by up to 4 % (Choshen et al. 2024).
 SCATTERED_LOG_SD, MOST_RUN_LOG_SD = 0.01, 0.04
-#: Runs of different sizes that make the effect of size the data's own.
+#: Runs of different sizes that make the effect of size the data's own. By hand.
 FEWEST_RUNS = 3
-#: Losses beyond this are none [nats/token].
+#: Losses beyond this are none [nats/token]. By hand.
 MOST_LOSS = 1e30
-#: (ln E, ln K, a, ln A, b) -> (least, most): no loss or exponent of a law lies beyond.
+#: (ln E, ln K, a, ln A, b) -> (least, most): no loss or exponent of a law lies beyond. By hand.
 PARAMETER_RANGES = ((-100.0, 100.0), (-100.0, 100.0), (-10.0, 10.0), (-100.0, 100.0), (-10.0, 10.0))
 
 

@@ -43,20 +43,21 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-#: Models below which no step can be told from noise: line, step and two more.
+#: Models below which no step can be told from noise: line, step and two more. By hand.
 FEWEST_MODELS = 6
-#: Models from which the smooth part may bend.
+#: Models from which the smooth part may bend. By hand.
 MODELS_FOR_BEND = 8
 #: A jump is the narrowest range of scale that holds this part of the metric's rise, if it holds it this many times
-#: faster than the whole range does. A range and not two neighbours: the largest of many gains is mostly noise.
+#: faster than the whole range does. A range and not two neighbours: the largest of many gains is mostly noise. By hand.
 JUMP_SHARE = 0.5
 JUMP = 1.5
-#: Standard errors beyond which a gain, or a step of the proxy, is no chance.
+#: Standard errors beyond which a gain, or a step of the proxy, is no chance. By hand.
 SIGMAS = 3.0
 #: Part of the metric's jump that its smooth part must explain for the jump to be the metric's, and below which
-#: the jump is the model's if the proxy has a step.
+#: the jump is the model's if the proxy has a step. By hand.
 EXPLAINED, UNEXPLAINED = 0.7, 0.5
 #: An answer's tokens as fitted may be this many times fewer or more than as given: tokens of an answer err together.
+#: By hand.
 LENGTH_FACTOR = 4.0
 
 

@@ -29,7 +29,8 @@ SERVING_FLOPS = 2.0
 #: Most tokens a parameter of the runs that checked the law (Sardana et al. 2024, section 4); laws fitted at
 #: ordinary ratios promise too much of the data there (same, section 5).
 MOST_TOKENS_PER_PARAMETER = 10_000.0
-#: Ratio from which laws fitted at ordinary ones promise too much: about where those fits end (same, section 5).
+#: Ratio from which laws fitted at ordinary ones promise too much: about where those fits end (Sardana et al. 2024,
+#: section 5).
 TRUSTED_TOKENS_PER_PARAMETER = 100.0
 
 

@@ -32,31 +32,33 @@ __all__ = ["Kaplan", "KaplanAllocation"]
 
 Floats = NDArray[np.float64]
 
-#: Sizes of the runs [non-embedding parameters] and their tokens [count] (section 2 and figure 1).
+#: Sizes of the runs [non-embedding parameters] and their tokens [count] (Kaplan et al. 2020, section 2 and figure 1).
 SIZES = (768.0, 1.5e9)
 TOKENS = (2.2e7, 2.3e10)
-#: Equation 1.1: exponent, and scale [non-embedding parameters].
+#: Kaplan et al. 2020, equation 1.1: exponent, and scale [non-embedding parameters].
 SIZE_EXPONENT, SIZE_SCALE = 0.076, 8.8e13
-#: Equation 1.2, models stopped early: exponent, and scale [tokens].
+#: Kaplan et al. 2020, equation 1.2, models stopped early: exponent, and scale [tokens].
 DATA_EXPONENT, DATA_SCALE = 0.095, 5.4e13
-#: Appendix A, every run at one batch size: exponent, and scale [PF-days].
+#: Kaplan et al. 2020, appendix A, every run at one batch size: exponent, and scale [PF-days].
 COMPUTE_EXPONENT, COMPUTE_SCALE_PF_DAYS = 0.057, 1.6e7
-#: Equation 1.3, compute at a batch far below the critical one: exponent, and scale [PF-days].
+#: Kaplan et al. 2020, equation 1.3, compute at a batch far below the critical one: exponent, and scale [PF-days].
 MIN_COMPUTE_EXPONENT, MIN_COMPUTE_SCALE_PF_DAYS = 0.050, 3.1e8
-#: Table 2, L(N, D) fitted as one: exponents, and scales [non-embedding parameters] and [tokens].
+#: Kaplan et al. 2020, table 2, L(N, D) fitted as one: exponents, and scales [non-embedding parameters] and [tokens].
 BOTH_SIZE_EXPONENT, BOTH_DATA_EXPONENT = 0.076, 0.103
 BOTH_SIZE_SCALE, BOTH_DATA_SCALE = 6.4e13, 1.8e13
-#: Table 3, L(N, Smin): exponents, and scales [non-embedding parameters] and [steps].
+#: Kaplan et al. 2020, table 3, L(N, Smin): exponents, and scales [non-embedding parameters] and [steps].
 STEPS_SIZE_EXPONENT, STEPS_SIZE_SCALE = 0.077, 6.5e13
 STEPS_EXPONENT, STEPS_SCALE = 0.76, 2.1e3
-#: Equation 1.4: exponent, and scale [tokens].
+#: Kaplan et al. 2020, equation 1.4: exponent, and scale [tokens].
 BATCH_EXPONENT, BATCH_SCALE = 0.21, 2e8
-#: Appendix A, read off the runs, of Cmin in PF-days: size, batch [tokens], steps, tokens, and their exponents.
+#: Kaplan et al. 2020, appendix A, read off the runs, of Cmin in PF-days: size, batch [tokens], steps, tokens, and their
+#: exponents.
 BEST_SIZE, BEST_BATCH, BEST_STEPS, BEST_TOKENS = 1.3e9, 2.0e6, 5.4e3, 2e10
 BEST_EXPONENTS = (0.73, 0.24, 0.03, 0.27)
-#: Tokens that keep a model of one parameter within 0.02 nats of endless data, and the exponent (equation 4.4).
+#: Tokens that keep a model of one parameter within 0.02 nats of endless data, and the exponent (Kaplan et al. 2020,
+#: equation 4.4).
 NO_OVERFIT_TOKENS, NO_OVERFIT_EXPONENT = 5e3, 0.74
-#: Where L(Cmin) and L(D(Cmin)) cross, so that one of them must fail before (section 6.3) [PF-days].
+#: Where L(Cmin) and L(D(Cmin)) cross, so that one of them must fail before (Kaplan et al. 2020, section 6.3) [PF-days].
 CROSSING_PF_DAYS = 1e4
 
 

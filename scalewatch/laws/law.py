@@ -27,8 +27,9 @@ __all__ = ["Law", "Publication", "Quantity"]
 
 Floats = NDArray[np.float64]
 
+#: Version of what stands in a law file. By definition.
 SCHEMA = 1
-#: Halvings of an inverse: the bracket is then narrower than a float can tell.
+#: Halvings of an inverse: the bracket is then narrower than a float can tell. By hand.
 HALVINGS = 200
 
 

@@ -34,17 +34,17 @@ __all__ = ["ZipfCurve", "ZipfTail", "fit_zipf_tail"]
 
 Floats = NDArray[np.float64]
 
-#: Features whose terms are added one by one; beyond them the sum is an integral, exact to 1e-9 of it.
+#: Features whose terms are added one by one; beyond them the sum is an integral, exact to 1e-9 of it. By hand.
 _SUMMED = 20_000
-#: Least count of a type that enters the estimate of the tail: types seen once are often errors of spelling.
+#: Least count of a type that enters the estimate of the tail: types seen once are often errors of spelling. By hand.
 LEAST_COUNT = 2
-#: Features below which the tail has no exponent worth a number.
+#: Features below which the tail has no exponent worth a number. By hand.
 FEWEST_TYPES = 50
-#: Sd of ln(count) over 1 + alpha, between which counts may be a Zipf tail; for one it tends to 1.
+#: Sd of ln(count) over 1 + alpha, between which counts may be a Zipf tail; for one it tends to 1. By hand.
 NOT_ZIPF = (0.3, 2.0)
-#: Least count over `least_count` from which the rare types are missing.
+#: Least count over `least_count` from which the rare types are missing. By hand.
 SEEN_WHOLE = 3.0
-#: Exponents 1 + alpha within so many standard errors of 1 may be no tail that sums up.
+#: Exponents 1 + alpha within so many standard errors of 1 may be no tail that sums up. By hand.
 SIGMAS = 2.0
 
 

@@ -35,18 +35,18 @@ __all__ = ["MultiPowerLaw", "ScheduleTerms", "schedule_terms"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-#: Steps whose drops are added up.
+#: Steps whose drops are added up. By hand.
 CHUNK_STEPS = 64
-#: Chunks that a plan has at least, so that those of a short one are short.
+#: Chunks that a plan has at least, so that those of a short one are short. By hand.
 LEAST_CHUNKS = 375
-#: Chunks before a point that are still taken step by step: a fresh drop is not yet smooth in S_k.
+#: Chunks before a point that are still taken step by step: a fresh drop is not yet smooth in S_k. By hand.
 FRESH_CHUNKS = 1
-#: A rate counts as at least this part of the peak in e^-gamma: plans that end at zero would divide by it.
+#: A rate counts as at least this part of the peak in e^-gamma: plans that end at zero would divide by it. By hand.
 LEAST_RATE_SHARE = 1e-9
-#: Points times chunks that are worked through at a time.
+#: Points times chunks that are worked through at a time. By hand.
 _BLOCK = 1 << 20
-#: Longest horizon, as a multiple of the longest fitted one, that the law was shown to predict (72,000 steps
-#: from fits of 24,000: within 0.8 % at the end).
+#: Longest horizon, as a multiple of the longest fitted one, that the law was shown to predict (72,000 steps from fits
+#: of 24,000: within 0.8 % at the end, on the curves of Luo et al. 2025).
 MOST_HORIZON = 3.0
 
 
@@ -296,7 +296,7 @@ def _steps(steps: ArrayLike, planned: int) -> Integers:
     return at.astype(np.int64)
 
 
-#: (L0, A, alpha, B, C, beta, gamma) of each model.
+#: (L0, A, alpha, B, C, beta, gamma) of each model (Luo et al. 2025, README of their repository).
 _PUBLISHED = {
     "25M": (3.04045406, 0.52468604, 0.50786857, 363.78751622, 2.06560812, 0.58279013, 0.64142257),
     "100M": (2.6514477, 0.60115152, 0.45295811, 437.9464276, 2.13245612, 0.59785199, 0.65523644),

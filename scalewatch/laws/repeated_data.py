@@ -32,12 +32,12 @@ __all__ = ["RepeatedData", "RepeatedOptimum"]
 
 Floats = NDArray[np.float64]
 
-#: Largest model and longest training of the paper: 8.7e9 parameters, 9e11 tokens.
+#: Largest model and longest training of Muennighoff et al. 2023: 8.7e9 parameters, 9e11 tokens.
 MOST_SIZE, MOST_TOKENS = 9e9, 9e11
-#: Epochs beyond which a run overfits, which the law cannot say: at 44 epochs the paper's 2.8e9 parameters end
-#: half a nat above it, at 14 within 0.02 (their logs of C4, as kept by IBM/ColPret).
+#: Epochs beyond which a run overfits, which the law cannot say: at 44 epochs the 2.8e9 parameters of Muennighoff et al.
+#: 2023 end half a nat above it, at 14 within 0.02 (their logs of C4, as kept by IBM/ColPret).
 MOST_EPOCHS = 40.0
-#: Half-width of the search for the best size, in e-folds to either side of the unrepeated optimum.
+#: Half-width of the search for the best size, in e-folds to either side of the unrepeated optimum. By hand.
 SEARCH_LOG_WIDTH = 8.0
 
 

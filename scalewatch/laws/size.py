@@ -43,7 +43,7 @@ Floats = NDArray[np.float64]
 PF_DAY_FLOPS = 8.64e19
 #: FLOPs of training a parameter on a token: 2 forward, 4 backward (Kaplan et al. 2020, section 2.1).
 FLOPS_PER_PARAMETER_TOKEN = 6.0
-#: Largest number that is taken for a count, a loss or a cost: its products still fit a float.
+#: Largest number that is taken for a count, a loss or a cost: its products still fit a float. By hand.
 MOST = 1e60
 
 

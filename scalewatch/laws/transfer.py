@@ -28,13 +28,15 @@ __all__ = ["Transfer"]
 
 Floats = NDArray[np.float64]
 
-#: Fine-tuning sets of the paper [characters]: figure 2 spans three orders of magnitude from about 1e5; all of its
-#: Python is 2.2e10.
+#: Fine-tuning sets of Hernandez et al. 2021 [characters]: figure 2 spans three orders of magnitude from about 1e5; all
+#: of its Python is 2.2e10.
 LEAST_CHARACTERS, MOST_CHARACTERS = 1e5, 2.2e10
-#: Sizes of the paper [non-embedding parameters]: four orders of magnitude, not listed (figure 2); about these.
+#: Sizes of Hernandez et al. 2021 [non-embedding parameters]: four orders of magnitude, not listed (figure 2); about
+#: these.
 LEAST_SIZE, MOST_SIZE = 1e5, 1e9
-#: Multiplier below which the fine-tuning set is no longer small beside what it stands for; the fit breaks
-#: down there (appendix D), and small models end worse than from nothing (section 3.1, ossification).
+#: Multiplier below which the fine-tuning set is no longer small beside what it stands for; the fit breaks down there
+#: (Hernandez et al. 2021, appendix D), and small models end worse than from nothing (section 3.1, ossification).
+#: By hand.
 LEAST_MULTIPLIER = 2.0
 
 
