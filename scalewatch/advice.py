@@ -21,9 +21,9 @@ def gain_text(gain: float | None, interval: tuple[float, float] | None) -> str:
     if gain < 0.0:
         numbers = [-gain, *(-bound for bound in reversed(interval or ()))]
     middle, *bounds = (f"{number:.3f}".replace("-0.000", "0.000") for number in numbers)
-    told = f", 80 %: {bounds[0]} to {bounds[1]}" if bounds else ""
+    span = f", 80 %: {bounds[0]} to {bounds[1]}" if bounds else ""
     middle = "less than 0.001" if middle == "0.000" else middle
-    return f"{'costs' if gain < 0.0 else 'gains'} {middle} nats{told}"
+    return f"{'costs' if gain < 0.0 else 'gains'} {middle} nats{span}"
 
 
 @final

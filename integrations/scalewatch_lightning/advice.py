@@ -41,7 +41,7 @@ class AdviceFeed:
         self._waiting: deque[Callable[[], None]] = deque(maxlen=MOST_WAITING)
         self._looked = False
         self._due = next_look(done, monitor.run.total_steps)
-        self._told: tuple[Action, ...] = ()
+        self._announced: tuple[Action, ...] = ()
         self.told_ahead: list[str] = list(told)
 
     def follow(self, step: int) -> bool:
@@ -74,8 +74,8 @@ class AdviceFeed:
         standing = self._monitor.advice(look=False)
         ahead = [advice for advice in standing if advice in self._monitor.forecast_advice]
         trouble = [advice for advice in standing if advice not in ahead]
-        new = [advice for advice in trouble if advice.action not in self._told]
+        new = [advice for advice in trouble if advice.action not in self._announced]
         unheard = [advice for advice in ahead if advice.action.value not in self.told_ahead]
-        self._told = tuple(advice.action for advice in trouble)
+        self._announced = tuple(advice.action for advice in trouble)
         self.told_ahead += [advice.action.value for advice in unheard]
         return AdviceNews(standing, [*new, *unheard], unheard)

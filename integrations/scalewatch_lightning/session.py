@@ -118,8 +118,8 @@ class Session:
         self._board = guard.call("tensorboard", Board, writers, run.total_steps) if writers else None
         if self._board is not None:
             self._worker.add("tensorboard", self._board.drain)
-        told = resumed.told_ahead if resumed else ()
-        self._advice = AdviceFeed(self._tracker.monitor, resumed.step if resumed else 0, told)
+        ahead = resumed.told_ahead if resumed else ()
+        self._advice = AdviceFeed(self._tracker.monitor, resumed.step if resumed else 0, ahead)
         self._worker.add("advice", self._advice.drain)
         self._worker.start()
         self._milestones = self._forecast_steps(resumed.step if resumed else 0)
@@ -206,20 +206,20 @@ class Session:
     def _tell_news(self, found: list[Finding], *, look: bool = False) -> None:
         """Tell what was found and what is advised, everywhere."""
         guard = self._guard
-        said = guard.call("advice", self._advice.say, look=look) or AdviceNews([], [], [])
-        guard.call("journal", self._write_advice, said.new)
-        guard.call("terminal", self._tell, found, said.new)
-        if said.new:
-            guard.call("tensorboard", self._show_advice, said)
+        news = guard.call("advice", self._advice.say, look=look) or AdviceNews([], [], [])
+        guard.call("journal", self._write_advice, news.new)
+        guard.call("terminal", self._tell, found, news.new)
+        if news.new:
+            guard.call("tensorboard", self._show_advice, news)
         if self._alerts is not None:
-            guard.call("alerts", self._alert_news, found, said, self._alerts)
+            guard.call("alerts", self._alert_news, found, news, self._alerts)
 
-    def _alert_news(self, found: list[Finding], said: AdviceNews, alerts: Dispatcher) -> None:
+    def _alert_news(self, found: list[Finding], news: AdviceNews, alerts: Dispatcher) -> None:
         still = {finding.kind for finding in self._tracker.monitor.open_incidents}
         # two detectors may have found the same kind: it is over when both say so
-        alerts.submit([f for f in found if f.phase is not Phase.CLOSED or f.kind not in still], said.standing)
-        if said.ahead:
-            alerts.submit_advice(said.ahead)
+        alerts.submit([f for f in found if f.phase is not Phase.CLOSED or f.kind not in still], news.standing)
+        if news.ahead:
+            alerts.submit_advice(news.ahead)
 
     def _alert(self, step: int, loss: float, alerts: Dispatcher) -> None:
         alerts.observe(step, loss)
@@ -253,9 +253,9 @@ class Session:
         for advice in new:
             self._journal.append_through(advice_record(advice))
 
-    def _show_advice(self, said: AdviceNews) -> None:
+    def _show_advice(self, news: AdviceNews) -> None:
         if self._board is not None:
-            self._board.text("advice", said.new[0].step, advice_markdown(said.standing))
+            self._board.text("advice", news.new[0].step, advice_markdown(news.standing))
 
     def _tell(self, found: list[Finding], new: list[Advice]) -> None:
         for finding in found:
@@ -350,17 +350,17 @@ class Session:
         if failed:
             off = "; ".join(f"{part} ({why})" for part, why in failed.items())
             rows.append(("switched off", off))
-        told = list(rows)  # alerts have the advice apart
-        said = closing.call("advice", self._advice.say, look=True) or AdviceNews([], [], [])
+        alert_rows = list(rows)  # alerts have the advice apart
+        news = closing.call("advice", self._advice.say, look=True) or AdviceNews([], [], [])
         followed = Action.STOP if self.stop_reason else None
-        rows += [("advice", advice.text) for advice in said.standing if advice.action is not followed]
-        closing.call("journal", self._write_advice, said.new)
+        rows += [("advice", advice.text) for advice in news.standing if advice.action is not followed]
+        closing.call("journal", self._write_advice, news.new)
         # a record that could not be made does not mean that the file cannot be written
         closing.again("journal", self._write_verdict, step, rows)
         closing.call("tensorboard", self._show_verdict, step, rows)
         until = time.monotonic() + ALERT_SECONDS
         if self._alerts is not None:  # sent while the journal is being written
-            closing.call("alerts", self._tell_end, ended, told, self._alerts)
+            closing.call("alerts", self._tell_end, ended, alert_rows, self._alerts)
         finished = closing.again("background thread", self._worker.close, CLOSE_SECONDS)
         if self._alerts is not None:
             closing.again("alerts", self._alerts.close, max(0.1, until - time.monotonic()))

@@ -158,8 +158,8 @@ def readable_state(state: object) -> dict[str, Any] | None:
     """Return the state from a checkpoint, None (and one warning) if this version cannot read it."""
     if isinstance(state, Mapping) and state.get("version") == STATE_VERSION:
         fields = {name: state.get(name) for name in ("step", "tokens", "plan", "monitor", "run_id", "alerts")}
-        told = state.get("told_ahead")
-        fields["told_ahead"] = [word for word in told if isinstance(word, str)] if isinstance(told, list) else []
+        ahead = state.get("told_ahead")
+        fields["told_ahead"] = [word for word in ahead if isinstance(word, str)] if isinstance(ahead, list) else []
         step, tokens = fields["step"], fields["tokens"]
         if (
             isinstance(step, int)

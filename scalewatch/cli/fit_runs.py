@@ -154,11 +154,12 @@ def _without_diverged(rows: Rows, options: Options) -> tuple[PointFit[Chinchilla
         far.update({used.runs[i]: float(first.residuals[i]) for i in above.tolist()})
         used = used.take(np.setdiff1d(np.arange(len(used.loss)), above))
     if far:
-        told = few([_off(name, far[name]) for name in sorted(far, key=lambda name: -far[name])])
-        said = (
-            f"Left out: {how_many(len(far), 'run')} far above the law of the others (diverged or unfinished?): {told}."
+        diverged = few([_off(name, far[name]) for name in sorted(far, key=lambda name: -far[name])])
+        note = (
+            f"Left out: {how_many(len(far), 'run')} far above the law of the others (diverged or unfinished?): "
+            f"{diverged}. --keep-outliers keeps such runs."
         )
-        used = used.take(np.arange(len(used.loss)), [f"{said} --keep-outliers keeps such runs."])
+        used = used.take(np.arange(len(used.loss)), [note])
     return fitted(used, options.bootstrap), used
 
 
@@ -197,19 +198,19 @@ def _constants(fitted: PointFit[Chinchilla]) -> object:
 def _summary(fitted: PointFit[Chinchilla], names: Sequence[str]) -> list[str]:
     from scalewatch.fitting.chinchilla import allocation_exponent
 
-    said = []
+    lines = []
     if fitted.status.usable:
         a = fitted.law.exponents[0]
         low, high = fitted.interval_of(allocation_exponent, LEVEL)
-        said.append(f"With compute C, the best N grows as C^{a:.3f} ({low:.3f} to {high:.3f}), D as C^{1 - a:.3f}.")
+        lines.append(f"With compute C, the best N grows as C^{a:.3f} ({low:.3f} to {high:.3f}), D as C^{1 - a:.3f}.")
     worst = np.argsort(-np.abs(fitted.residuals), kind="stable")[:MOST_WORST].tolist()
-    told = few([_off(names[i], float(fitted.residuals[i])) for i in worst])
-    said += [
-        f"A run lies {100 * fitted.scale:.2g} % off the law (one sd); farthest: {told}.",
+    farthest = few([_off(names[i], float(fitted.residuals[i])) for i in worst])
+    lines += [
+        f"A run lies {100 * fitted.scale:.2g} % off the law (one sd); farthest: {farthest}.",
         f"Objective {fitted.objective:.5g} ({fitted.search.estimator}); "
         f"{fitted.search.agreeing} of {fitted.search.starts} starts agree.",
     ]
-    return said
+    return lines
 
 
 def _at_goal(fitted: PointFit[Chinchilla], goal: Goal) -> str:
@@ -217,11 +218,11 @@ def _at_goal(fitted: PointFit[Chinchilla], goal: Goal) -> str:
 
     size = Parameters(goal.parameters, fitted.law.kind)
     tokens = goal.tokens or float(fitted.law.tokens_for_size(size))
-    told = fitted.predict(size, tokens, LEVEL)
+    prediction = fitted.predict(size, tokens, LEVEL)
     at = f"At {count(goal.parameters)} parameters"
-    if not np.isfinite(told.high):
+    if not np.isfinite(prediction.high):
         return f"{at} nothing is promised: the law cannot be used."
     on = f"on {count(tokens)} tokens" if goal.tokens else f"on the {count(tokens)} tokens that suit them"
-    beyond = "".join(f" {note}" for note in told.notes if note.startswith("Extrapolates"))
+    beyond = "".join(f" {note}" for note in prediction.notes if note.startswith("Extrapolates"))
     came = "" if goal.outcome is None else f" It came out at {goal.outcome:.3f}."
-    return f"{at} {on}: {told.loss:.3f} nats/token ({told.low:.3f} to {told.high:.3f}).{beyond}{came}"
+    return f"{at} {on}: {prediction.loss:.3f} nats/token ({prediction.low:.3f} to {prediction.high:.3f}).{beyond}{came}"

@@ -35,8 +35,8 @@ def constants_table(title: str, constants: Sequence[Constant]) -> object:
     table.add_column(f"{LEVEL:.0%} interval", justify="right", no_wrap=True)
     table.add_column("what it is")
     for constant in constants:
-        told = "" if constant.interval is None else _interval(*constant.interval)
-        table.add_row(constant.name, f"{constant.value:.4g}", told, constant.meaning)
+        span = "" if constant.interval is None else _interval(*constant.interval)
+        table.add_row(constant.name, f"{constant.value:.4g}", span, constant.meaning)
     return table
 
 

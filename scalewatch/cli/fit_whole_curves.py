@@ -129,8 +129,8 @@ def _without_copies(curves: Sequence[Curve]) -> tuple[list[Curve], list[str]]:
         twin = first.setdefault((curve.steps.tobytes(), curve.loss.tobytes()), curve)
         if twin is not curve:
             copies.append(curve.run.name)
-    said = f"Left out: {how_many(len(copies), 'run')} row for row a copy of another: {named(copies)}."
-    return list(first.values()), [said] if copies else []
+    note = f"Left out: {how_many(len(copies), 'run')} row for row a copy of another: {named(copies)}."
+    return list(first.values()), [note] if copies else []
 
 
 def _unfinished(curves: Sequence[Curve]) -> list[str]:
@@ -174,8 +174,8 @@ def _expected(curve: Curve, law: CurveLaw) -> tuple[float, float] | None:
     if plan is None:
         return None
     walked, annealed = schedule_features(plan, [law.memory_steps]).at([float(curve.steps[-1])])
-    told = law.predict_run(curve.run, float(walked[0]), float(annealed[0, 0]))
-    return None if told.end_loss is None else (told.end_loss, told.end_loss_sd)
+    expected = law.predict_run(curve.run, float(walked[0]), float(annealed[0, 0]))
+    return None if expected.end_loss is None else (expected.end_loss, expected.end_loss_sd)
 
 
 def _fitted(curves: Sequence[Curve], law: CurveLaw) -> list[Curve]:
@@ -184,10 +184,10 @@ def _fitted(curves: Sequence[Curve], law: CurveLaw) -> list[Curve]:
 
 def _promise(curves: Sequence[Curve], law: CurveLaw) -> str:
     """How well the law knows a run like its largest."""
-    told = _expected(_fitted(curves, law)[-1], law)
-    if told is None or not law.usable:
+    expected = _expected(_fitted(curves, law)[-1], law)
+    if expected is None or not law.usable:
         return "What it says of a new run cannot be relied on."
-    half = NORMAL_80 * told[1] / told[0]
+    half = NORMAL_80 * expected[1] / expected[0]
     return f"A new run like the largest will end within {half:.1%} of the law, four times in five."
 
 
@@ -204,14 +204,14 @@ def _runs_table(curves: Sequence[Curve], law: CurveLaw) -> object:
         table.add_column(name, justify="right", no_wrap=True)
     for curve in ordered[hidden:]:
         final = float(np.mean(curve.loss[-max(len(curve.loss) // 50, 1) :]))
-        told, size = _expected(curve, law), law.size_of(curve.run)
+        expected, size = _expected(curve, law), law.size_of(curve.run)
         table.add_row(
             curve.run.name.replace("[", r"\["),
             "?" if size is None or law.size_kind == "none" else count(size),
             f"{int(curve.steps[-1]):,}",
             f"{final:.4f}",
-            "" if told is None else f"{told[0]:.4f}",
-            "" if told is None else f"{100 * (told[0] / final - 1):+.2f} %",
+            "" if expected is None else f"{expected[0]:.4f}",
+            "" if expected is None else f"{100 * (expected[0] / final - 1):+.2f} %",
         )
     return table
 

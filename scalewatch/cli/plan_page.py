@@ -109,19 +109,19 @@ def _runs(plan: Plan) -> Padding:
     for name, get, form in _LINES:
         cells = []
         for _, point in columns:
-            told = get(point)
+            estimate = get(point)
             # a single run is expected where the law is: what is new is its interval
-            same = told is point.run_loss
-            cells.append("" if told is None or same else _bare(told, form))
+            same = estimate is point.run_loss
+            cells.append("" if estimate is None or same else _bare(estimate, form))
             if known:
-                cells.append("" if told is None else interval(told, form))
+                cells.append("" if estimate is None else interval(estimate, form))
         if any(cells):
             table.add_row(name.format(kind=_KINDS[plan.law.kind]), *cells)
     return _indented(table)
 
 
 def _known(point: Point) -> bool:
-    return any(told is not None and told.low is not None for told in (get(point) for _, get, _ in _LINES))
+    return any(estimate is not None and estimate.low is not None for estimate in (get(point) for _, get, _ in _LINES))
 
 
 def _lines(plan: Plan) -> Iterator[RenderableType]:
@@ -153,8 +153,8 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
     )
 
 
-def _bare(told: Estimate, form: object) -> str:
-    return with_interval(type(told)(told.value), form)
+def _bare(estimate: Estimate, form: object) -> str:
+    return with_interval(type(estimate)(estimate.value), form)
 
 
 def _times(factor: float) -> str:
@@ -222,10 +222,10 @@ def _rivals(plan: Plan, cell: Cell) -> Table:
 def _pairs(plan: Plan, rows: list[tuple[str, Estimate, object]]) -> Padding:
     table = _table("")
     table.add_column("value", justify="right", no_wrap=True)
-    if any(told.low is not None for _, told, _ in rows):
+    if any(estimate.low is not None for _, estimate, _ in rows):
         table.add_column(_interval_column(plan), justify="left", style="dim", no_wrap=True)
-    for name, told, form in rows:
-        cells = [_bare(told, form), interval(told, form)]
+    for name, estimate, form in rows:
+        cells = [_bare(estimate, form), interval(estimate, form)]
         table.add_row(name, *cells[: len(table.columns) - 1])
     return _indented(table)
 

@@ -137,14 +137,14 @@ def runs_table(watched: Sequence[ReplayedRun], width: int = 100) -> Table:
         names = {name: no_control(name) for name in names}
     table.add_column("run", overflow="fold", max_width=max(width // 3, 12))
     table.add_column("verdict", min_width=20)
-    said = [(forecast_text(run, short=width < WIDE), loss_text(run)) for run in watched]
-    forecast = any(end for end, _ in said)
+    texts = [(forecast_text(run, short=width < WIDE), loss_text(run)) for run in watched]
+    forecast = any(end for end, _ in texts)
     for head in ("pages", "first at step", *(["forecast"] if forecast else []), "loss"):
         table.add_column(head, justify="right", no_wrap=True)
     advised = [advice_cell(run.tracker.advice) if width >= WIDE else "" for run in watched]
     if any(advised):
         table.add_column("advice", overflow="fold")
-    for run, (end, loss), advice in zip(watched, said, advised, strict=True):
+    for run, (end, loss), advice in zip(watched, texts, advised, strict=True):
         status, pages, page = run.tracker.status, run.tracker.pages, run.tracker.first_page
         style = "bold red" if status.state is State.LOST else "yellow" if pages else ""
         first = "" if page is None else f"{page.step:,}"
@@ -202,10 +202,10 @@ def _print_json(watched: Sequence[ReplayedRun], opened: Opened, code: int) -> No
 
     from scalewatch.offline.replayed import summary
 
-    told = {
+    answer = {
         "exit_code": code,
         "runs": [summary(run) for run in watched],
         "unreadable": [{"path": str(no.path), "reason": no.reason} for no in opened.unreadable],
         "passed_over": opened.passed_over,
     }
-    typer.echo(json.dumps(told, indent=1))
+    typer.echo(json.dumps(answer, indent=1))

@@ -148,7 +148,7 @@ def _section(run: ReplayedRun, place: int, *, picture: bool, several: bool) -> s
     level = "h2" if several else "h1"
     parts = [f'<div class="head"><{level}>{name}</{level}>{_badge(run)}</div>']
     shown = [(label, text) for label, text in verdict.rows() if label not in ("run", "health")]
-    table = "".join(f'<tr><td class="k">{escape(k)}</td><td>{escape(_said(v))}</td></tr>' for k, v in shown)
+    table = "".join(f'<tr><td class="k">{escape(k)}</td><td>{escape(_with_commas(v))}</td></tr>' for k, v in shown)
     advice = "".join(map(_advice, run.tracker.advice))
     if advice:
         parts.append(f"<h3>What to do</h3><ul>{advice}</ul>")
@@ -167,7 +167,7 @@ def _advice(advice: Advice) -> str:
     return f'<li><b>{escape(what)}</b> <span class="dim">({escape(worth)}</span>: {reason}{more}</li>'
 
 
-def _said(text: str) -> str:
+def _with_commas(text: str) -> str:
     # where a terminal has wide gaps, a page has commas
     return ", ".join(part.strip() for part in no_control(text).split("   "))
 
@@ -200,10 +200,10 @@ def _finding(finding: Finding) -> str:
 
 def _reading(run: ReplayedRun) -> str:
     columns = [f"{field} = {column}" for field, column in run.log.columns.items() if field != column]
-    told = [f"{run.tracker.rows:,} rows of {run.log.path}", *notes(run.log)]
+    lines = [f"{run.tracker.rows:,} rows of {run.log.path}", *notes(run.log)]
     if columns:
-        told.insert(1, f"columns: {', '.join(columns)}")
-    return "<ul>" + "".join(f"<li>{escape(no_control(line))}</li>" for line in told) + "</ul>"
+        lines.insert(1, f"columns: {', '.join(columns)}")
+    return "<ul>" + "".join(f"<li>{escape(no_control(line))}</li>" for line in lines) + "</ul>"
 
 
 def _picture(run: ReplayedRun) -> str:

@@ -99,12 +99,12 @@ def _last_words(results: list[RowResult]) -> list[str]:
     for result in results:
         if result.row.left_out:
             left_out.setdefault(result.row.left_out, []).append(str(result.row.number))
-    said = [f"row{'s' if len(rows) > 1 else ''} {', '.join(rows)}: {why}" for why, rows in left_out.items()]
+    lines = [f"row{'s' if len(rows) > 1 else ''} {', '.join(rows)}: {why}" for why, rows in left_out.items()]
     words = [
         f"{counts[Outcome.PASS]} of {len(results)} rows agree, {counts[Outcome.FAIL]} do not, "
         f"{counts[Outcome.MISSING]} lack their data; {seconds:.1f} s."
     ]
-    return [*words, *(f"Not covered: {line}" for line in said)]
+    return [*words, *(f"Not covered: {line}" for line in lines)]
 
 
 def _record(result: RowResult) -> dict[str, object]:

@@ -44,7 +44,7 @@ class _Row:
     standing: Standing | None
     lost: str
     truth: float | None
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
     void: bool = False
 
 
@@ -117,28 +117,28 @@ def _one(log: AbstractLog, settings: Settings, rates: ScheduleOptions, at: float
 
 
 def _warnings(rows: Sequence[_Row]) -> list[str]:
-    said = []
+    sentences = []
     totals = [row.total for row in rows]
     if max(totals) > LENGTHS_DIFFER * min(totals):
-        said.append("The runs differ in their planned lengths: the longer have an advantage that they pay for.")
+        sentences.append("The runs differ in their planned lengths: the longer have an advantage that they pay for.")
     if len({row.name for row in rows}) < len(rows):
-        said.append("Two runs have one name: the decisions on them cannot be told apart.")
+        sentences.append("Two runs have one name: the decisions on them cannot be told apart.")
     early = [row.name for row in rows if row.standing is None and not row.lost and not row.void]
     if early:
-        said.append(f"Nothing can be said yet of {', '.join(early[:5])}: too few rows past the warm-up.")
-    return said
+        sentences.append(f"Nothing can be said yet of {', '.join(early[:5])}: too few rows past the warm-up.")
+    return sentences
 
 
 def _shared(rows: Sequence[_Row]) -> list[str]:
     """What is said of the runs: of several in the same words, numbers aside, once, with how many they are."""
-    said: dict[str, list[tuple[str, str]]] = {}
+    groups: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        for text in row.told:
-            said.setdefault(re.sub(r"[\d,.]*\d", "#", text), []).append((row.name, text))
+        for text in row.notes:
+            groups.setdefault(re.sub(r"[\d,.]*\d", "#", text), []).append((row.name, text))
     lines = []
-    for told in said.values():
-        name, text = told[0]
-        lines.append(f"{name}: {text}" if len(told) == 1 else f"{len(told)} of {len(rows)} runs, as {name}: {text}")
+    for group in groups.values():
+        name, text = group[0]
+        lines.append(f"{name}: {text}" if len(group) == 1 else f"{len(group)} of {len(rows)} runs, as {name}: {text}")
     return lines
 
 
@@ -254,5 +254,5 @@ def _print_json(rows: Sequence[_Row], chances: dict[str, float], stops: dict[str
         }
         for row in rows
     ]
-    told = {"risk": sum(stops.values(), 0.0), "runs": runs, "notes": list(notes)}
-    typer.echo(json.dumps(told, indent=1))
+    answer = {"risk": sum(stops.values(), 0.0), "runs": runs, "notes": list(notes)}
+    typer.echo(json.dumps(answer, indent=1))

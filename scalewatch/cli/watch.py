@@ -109,10 +109,10 @@ def _lines(folder: Folder, every: float) -> None:
     known = ""
     while True:
         found = folder.look(time.monotonic())
-        said = _what_is_there(folder)
-        if said != known:
-            known = said
-            typer.echo(said)
+        text = _what_is_there(folder)
+        if text != known:
+            known = text
+            typer.echo(text)
         for run, finding in found:
             typer.echo(_line(run, finding, folder.runs))
         time.sleep(every)

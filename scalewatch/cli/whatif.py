@@ -90,13 +90,13 @@ def whatif(
         raise LogError(f"{log}: the learning rate at step {now.step:,} is zero: there is nothing left to schedule.")
     if rows[0].void:
         raise LogError(f"{log}: no law of loss curves holds at step {now.step:,}: {rows[0].validity_warnings[0]}")
-    told = what_if(forecaster, asked.schedules(now))
-    notes = [*rows[0].validity_warnings, *(note for each in told for note in each.notes)]
+    outcomes = what_if(forecaster, asked.schedules(now))
+    notes = [*rows[0].validity_warnings, *(note for each in outcomes for note in each.notes)]
     notes += [*_limits(now), *rows[0].forecast.notes, *plan.told, *past.told]
     if json_:
-        _print_json(past.name, now, told, notes)
+        _print_json(past.name, now, outcomes, notes)
     else:
-        _print(past.name, now, told, notes)
+        _print(past.name, now, outcomes, notes)
 
 
 def _steps(text: str, total: int) -> int:
@@ -123,15 +123,15 @@ def _from_file(path: Path) -> list[float]:
 def _limits(now: Position) -> list[str]:
     from scalewatch.forecast.counterfactual import DECAY_SEEN
 
-    said = []
+    sentences = []
     if not now.planned:
-        said.append("The plan is not known, so all is compared with holding the present rate (--schedule NAME).")
+        sentences.append("The plan is not known, so all is compared with holding the present rate (--schedule NAME).")
     if now.decayed < DECAY_SEEN:
-        said.append("The rate has hardly decayed yet: what a decay gains is taken from other runs, and so wide.")
-    return said
+        sentences.append("The rate has hardly decayed yet: what a decay gains is taken from other runs, and so wide.")
+    return sentences
 
 
-def _print(name: str, now: Position, told: list[Outcome], notes: list[str]) -> None:
+def _print(name: str, now: Position, outcomes: list[Outcome], notes: list[str]) -> None:
     from rich.console import Console
 
     from scalewatch.cli.forecast import print_notes
@@ -143,11 +143,11 @@ def _print(name: str, now: Position, told: list[Outcome], notes: list[str]) -> N
         markup=False,
         highlight=False,
     )
-    console.print(_table(now, told, wide=console.width >= WIDE))
-    same = [each for each in told if each.total_steps == now.total_steps and str(each.evidence_grade) == "B"]
+    console.print(_table(now, outcomes, wide=console.width >= WIDE))
+    same = [each for each in outcomes if each.total_steps == now.total_steps and str(each.evidence_grade) == "B"]
     best = min(same, key=lambda each: each.difference)
     low, high = best.difference_interval(0.8)
-    if best is told[0] or high >= 0:
+    if best is outcomes[0] or high >= 0:
         line = "No schedule of this length is surely better than the plan."
     else:
         line = f"Best of this length: {best.name}, {-best.difference:.3f} nats lower (80 %: {-high:.3f} to {-low:.3f})."
@@ -155,14 +155,14 @@ def _print(name: str, now: Position, told: list[Outcome], notes: list[str]) -> N
     print_notes(console, notes)
 
 
-def _table(now: Position, told: list[Outcome], *, wide: bool) -> Table:
+def _table(now: Position, outcomes: list[Outcome], *, wide: bool) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     from scalewatch.plan.quantities import count
 
-    tokens = wide and any(each.tokens is not None for each in told)
+    tokens = wide and any(each.tokens is not None for each in outcomes)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("from now on", no_wrap=True)
     heads = (
@@ -176,7 +176,7 @@ def _table(now: Position, told: list[Outcome], *, wide: bool) -> Table:
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("grade", justify="center")
-    for place, each in enumerate(told):
+    for place, each in enumerate(outcomes):
         low, high = each.interval(0.8)
         cells = [f"{each.total_steps - now.step:,}"]
         if tokens:
@@ -194,7 +194,7 @@ def _table(now: Position, told: list[Outcome], *, wide: bool) -> Table:
     return table
 
 
-def _print_json(name: str, now: Position, told: list[Outcome], notes: list[str]) -> None:
+def _print_json(name: str, now: Position, outcomes: list[Outcome], notes: list[str]) -> None:
     import json
 
     rows: list[dict[str, Any]] = [
@@ -208,7 +208,7 @@ def _print_json(name: str, now: Position, told: list[Outcome], notes: list[str])
             "difference_interval": list(each.difference_interval(0.8)),
             "evidence_grade": str(each.evidence_grade),
         }
-        for each in told
+        for each in outcomes
     ]
-    told_all = {"run": name, "step": now.step, "total_steps": now.total_steps, "level": 0.8, "schedules": rows}
-    typer.echo(json.dumps(told_all | {"notes": list(dict.fromkeys(notes))}, indent=1))
+    answer = {"run": name, "step": now.step, "total_steps": now.total_steps, "level": 0.8, "schedules": rows}
+    typer.echo(json.dumps(answer | {"notes": list(dict.fromkeys(notes))}, indent=1))

@@ -329,9 +329,9 @@ def _rows_of(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 def side_by_side(results: Sequence[ApproachResult]) -> Comparison:
     """Compare results that were computed one by one: who disagrees with whom, by how much, and what to do about it."""
-    told = [r for r in results if r.exponent is not None]
+    answered = [r for r in results if r.exponent is not None]
     apart, across = [], False
-    for one, other in itertools.combinations(told, 2):
+    for one, other in itertools.combinations(answered, 2):
         if one.low > other.high or other.low > one.high:
             gap = abs(float(one.exponent or 0.0) - float(other.exponent or 0.0))
             apart.append(
@@ -339,25 +339,27 @@ def side_by_side(results: Sequence[ApproachResult]) -> Comparison:
                 f"intervals allow: a = {_within(one)} against {_within(other)}."
             )
             across = across or one.approach.number != other.approach.number
-    return Comparison(tuple(results), tuple(apart), _status(told, bool(apart), across=across))
+    return Comparison(tuple(results), tuple(apart), _status(answered, bool(apart), across=across))
 
 
-def _status(told: Sequence[ApproachResult], apart: bool, *, across: bool) -> str:
-    if not told:
+def _status(answered: Sequence[ApproachResult], apart: bool, *, across: bool) -> str:
+    if not answered:
         return "No approach has an answer: train runs of several sizes at each of several budgets."
-    exponents = sorted(float(r.exponent or 0.0) for r in told)
+    exponents = sorted(float(r.exponent or 0.0) for r in answered)
     span = f"a = {exponents[0]:.3f} to {exponents[-1]:.3f}"
-    if len({r.approach.number for r in told}) < 2:
-        readings = f"The two readings of the valleys say {span}" if len(told) > 1 else f"It says a = {exponents[0]:.3f}"
-        return f"Only approach {told[0].approach.number} has an answer. {readings}, and no other confirms it."
+    if len({r.approach.number for r in answered}) < 2:
+        readings = (
+            f"The two readings of the valleys say {span}" if len(answered) > 1 else f"It says a = {exponents[0]:.3f}"
+        )
+        return f"Only approach {answered[0].approach.number} has an answer. {readings}, and no other confirms it."
     if across:
         return f"The approaches disagree: plan for the whole range, {span}, or train runs that decide."
     if apart:
         return f"The readings of the valleys disagree, so these are no parabolas: plan for the whole range, {span}."
-    unknown = [f"'{r.approach}'" for r in told if not math.isfinite(r.high - r.low)]
+    unknown = [f"'{r.approach}'" for r in answered if not math.isfinite(r.high - r.low)]
     if unknown:
         return f"The approaches say {span}; whether they agree is open, no interval is known for {', '.join(unknown)}."
-    widest = max(told, key=lambda r: r.high - r.low)
+    widest = max(answered, key=lambda r: r.high - r.low)
     if widest.high - widest.low > TELLS_NOTHING:
         return (
             f"The approaches say {span}. Their intervals meet, but that of '{widest.approach}' is so wide "

@@ -90,8 +90,8 @@ class LawScore:
         """
         if self.fit is None:
             raise FitError(f"The {self.name} law has no fit to predict with: {self.why_not}")
-        told, plain, shape = _told(self.fit, size, tokens, level)
-        return _prediction(told, self, level, shape, plain, self.fit.status, plain.notes)
+        prediction, plain, shape = _by_law(self.fit, size, tokens, level)
+        return _prediction(prediction, self, level, shape, plain, self.fit.status, plain.notes)
 
 
 @final
@@ -120,9 +120,11 @@ class LawAverage(Fit[AveragedLaw]):
             ConfigError: if `size` counts something else, a number is not positive or `level` is not within (0, 1).
         """
         heavy = [(score.weight, score.fit) for score in self.scores if score.fit is not None and score.weight]
-        told = [_told(fit, size, tokens, level) for _, fit in heavy]
-        both = average_holdout([one for one, _, _ in told], [fit for _, fit in heavy], [weight for weight, _ in heavy])
-        _, plain, shape = told[0]
+        predictions = [_by_law(fit, size, tokens, level) for _, fit in heavy]
+        both = average_holdout(
+            [one for one, _, _ in predictions], [fit for _, fit in heavy], [weight for weight, _ in heavy]
+        )
+        _, plain, shape = predictions[0]
         far = tuple(note for note in plain.notes if note not in heavy[0][1].notes)
         return _prediction(both, self, level, shape, plain, self.status, self.notes + far)
 
@@ -204,8 +206,8 @@ def _origins(
         if isinstance(fit, str) or not fit.status.usable:
             continue
         rest = points.take(large)
-        told, _ = law_holdout(fit, Parameters(np.exp(rest.log_size), rest.kind), rest.log_size, rest.log_tokens)
-        found[len(small)] = fit, HoldoutError(rest.log_loss - told.log_loss, told)
+        prediction, _ = law_holdout(fit, Parameters(np.exp(rest.log_size), rest.kind), rest.log_size, rest.log_tokens)
+        found[len(small)] = fit, HoldoutError(rest.log_loss - prediction.log_loss, prediction)
     return found
 
 
@@ -259,15 +261,15 @@ def _held(tried: Sequence[_Tried], weights: Sequence[float]) -> list[HoldoutErro
     found = []
     for origin in sorted({origin for one in tried for origin in one.origins}):
         there = [(w, *one.origins[origin]) for one, w in zip(tried, weights, strict=True) if origin in one.origins]
-        told = average_holdout(
+        average = average_holdout(
             [held.told for _, _, held in there], [fit for _, fit, _ in there], [w for w, _, _ in there]
         )
         _, _, first = there[0]
-        found.append(HoldoutError(first.error + first.told.log_loss - told.log_loss, told))
+        found.append(HoldoutError(first.error + first.told.log_loss - average.log_loss, average))
     return found
 
 
-def _told(
+def _by_law(
     fit: LawFit, size: Parameters, tokens: ArrayLike, level: float
 ) -> tuple[HoldoutPrediction, Prediction, tuple[int, ...]]:
     tail_of(level)
@@ -275,12 +277,12 @@ def _told(
     seen = positive("tokens", tokens, "tokens, count")
     shape = np.broadcast_shapes(np.shape(count), np.shape(seen))
     x, y = (np.broadcast_to(np.log(v), shape).ravel() for v in (count, seen))
-    told, plain = law_holdout(fit, Parameters(np.exp(x), size.kind), x, y)
-    return told, plain, shape
+    prediction, plain = law_holdout(fit, Parameters(np.exp(x), size.kind), x, y)
+    return prediction, plain, shape
 
 
 def _prediction(
-    told: HoldoutPrediction,
+    prediction: HoldoutPrediction,
     judged: LawScore | LawAverage,
     level: float,
     shape: tuple[int, ...],
@@ -288,11 +290,12 @@ def _prediction(
     status: FitStatus,
     notes: tuple[str, ...],
 ) -> Prediction:
-    half = told.half_width(judged.prior.share, judged.k, judged.freedom, level)
+    half = prediction.half_width(judged.prior.share, judged.k, judged.freedom, level)
     far = any(note.startswith("Extrapolates") for note in plain.notes)
     with np.errstate(over="ignore"):
         loss, low, high = (
-            np.exp(v).reshape(shape)[()] for v in (told.log_loss, told.log_loss - half, told.log_loss + half)
+            np.exp(v).reshape(shape)[()]
+            for v in (prediction.log_loss, prediction.log_loss - half, prediction.log_loss + half)
         )
     return Prediction(loss, low, high, level, worst([status, FitStatus.EXTRAPOLATES] if far else [status]), notes)
 

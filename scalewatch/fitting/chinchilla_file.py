@@ -180,13 +180,13 @@ def load_chinchilla(path: str | os.PathLike[str]) -> FittedChinchilla:
     spans = {name: least_and_most(source, name, record[name]) for name in _SPANS}
     lists = {name: sentences(source, name, record[name]) for name in _LISTS}
     values = fields_within(source, record, _RANGES)
-    told = record["source"]
-    if not isinstance(told, str) or len(told) > SOURCE_LETTERS:
+    origin = record["source"]
+    if not isinstance(origin, str) or len(origin) > SOURCE_LETTERS:
         raise LawFileError(f"{source}: `source` must be a sentence of at most {SOURCE_LETTERS} letters.")
     constants = numbers_within(source, "constants", record["constants"], _CONSTANT_RANGES)
     kind = SizeKind(choice(source, "size_kind", record["size_kind"], tuple(k.value for k in SizeKind)))
     return FittedChinchilla(
-        law=Chinchilla(*constants, source=told, kind=kind, sizes=spans["sizes"], tokens=spans["tokens"]),
+        law=Chinchilla(*constants, source=origin, kind=kind, sizes=spans["sizes"], tokens=spans["tokens"]),
         draws=_draws(source, record["draws"]),
         scale=values["scale"],
         fall_per_efold=values["fall_per_efold"],

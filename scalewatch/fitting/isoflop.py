@@ -228,7 +228,7 @@ def _budgets(log_size: Floats, log_flops: Floats, least: int) -> tuple[list[NDAr
     ends = np.searchsorted(at, at + width * (1 + 1e-9), side="right")
     sizes = [len(set(size[i:end].tolist())) for i, end in enumerate(ends.tolist())]
     extent = at[ends - 1] - at
-    told, most, crowded, taken = [], 0, 0, np.zeros(len(at), dtype=bool)
+    budgets, most, crowded, taken = [], 0, 0, np.zeros(len(at), dtype=bool)
     for first in np.lexsort((extent, -np.array(sizes))).tolist():
         end = int(ends[first])
         if taken[first:end].any():
@@ -240,15 +240,15 @@ def _budgets(log_size: Floats, log_flops: Floats, least: int) -> tuple[list[NDAr
         elif end - first < CROWD * (beside[1] - beside[0] - (end - first)):
             crowded += 1
         else:
-            told.append(order[first:end])
-    told.sort(key=lambda rows: float(log_flops[rows[0]]))
-    lone, why = len(at) - sum(len(rows) for rows in told), []
+            budgets.append(order[first:end])
+    budgets.sort(key=lambda rows: float(log_flops[rows[0]]))
+    lone, why = len(at) - sum(len(rows) for rows in budgets), []
     if most:
         held = "one size lies" if most == 1 else f"{most} sizes lie"
         why.append(f"at most {held} within {BUDGET_WIDTH:.0%} of compute, and a valley takes {least}")
     if crowded:
         why.append(f"where compute creeps from run to run no budget can be told ({crowded} such places)")
-    return told, [f"{lone} of {len(at)} runs are of no budget: {'; '.join(why)}."] if lone and why else []
+    return budgets, [f"{lone} of {len(at)} runs are of no budget: {'; '.join(why)}."] if lone and why else []
 
 
 def _valleys(

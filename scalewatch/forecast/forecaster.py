@@ -181,9 +181,9 @@ class Forecaster:
                 return None
             curve = (walked[keep] / future.end_lr_sum, annealed[keep], losses[keep])
             end = (1.0, future.end_annealing_sum)
-            told = [posterior(c.prior, *curve, noise, end, c.misfit, c.gain_error) for c in competing]
-            weights = weighed(competing, [each.log_evidence for each in told])
-            for candidate, each, weight in zip(competing, told, weights, strict=True):
+            posteriors = [posterior(c.prior, *curve, noise, end, c.misfit, c.gain_error) for c in competing]
+            weights = weighed(competing, [each.log_evidence for each in posteriors])
+            for candidate, each, weight in zip(competing, posteriors, weights, strict=True):
                 branches.append(Branch(candidate.law, future.probability * weight, future, each, candidate.spread))
             notes = competing[0].notes
             if competing[0].law == LADDER and weights[0] < CONTRADICTED:
@@ -191,8 +191,8 @@ class Forecaster:
             best = competing[int(np.argmax(weights))]
             surprised = max(surprised, surprise(best, *curve, noise, future.end_annealing_sum))
         if surprised > TOLD_SURPRISE:
-            told_wider = f"What came was not what had been forecast: the interval is {surprised:.1f} times as wide."
-            notes = (*notes, told_wider)
+            wider = f"What came was not what had been forecast: the interval is {surprised:.1f} times as wide."
+            notes = (*notes, wider)
         rise = rising_trend(self.blocks)
         if rise is not None:
             branches, notes = self._with_rise(branches, rise), (*notes, rise.text)
@@ -213,8 +213,8 @@ class Forecaster:
         going_on = of_rise(loss, to_come, self._memories)
         for future in {branch.future.name: branch.future for branch in branches}.values():
             curve = (none, np.zeros((0, len(self._memories))), none, none)
-            told = posterior(going_on.prior, *curve, (1.0, future.end_annealing_sum))
-            kept.append(Branch(going_on.law, 0.5 * future.probability, future, told, going_on.spread))
+            ending = posterior(going_on.prior, *curve, (1.0, future.end_annealing_sum))
+            kept.append(Branch(going_on.law, 0.5 * future.probability, future, ending, going_on.spread))
         return kept
 
     def _candidates(self, future: Future, loss: float | None, gap: LawResidual | None, seen: float) -> list[Candidate]:

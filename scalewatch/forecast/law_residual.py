@@ -125,8 +125,8 @@ class LawResidual:
             return ""
         if self.departure is not None:
             return f" {told(self.departure)}"
-        said = odds(self.chance)
-        return f" {said[0].upper()}{said[1:]}."
+        words = odds(self.chance)
+        return f" {words[0].upper()}{words[1:]}."
 
 
 def law_residual(baseline: BaselineForecast, blocks: LossBlocks, tokens_per_step: float | None) -> LawResidual | None:

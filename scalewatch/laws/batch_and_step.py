@@ -131,13 +131,13 @@ def _band(quantity: str, middle: float, source: BandSource, count: float, data: 
         ]
     else:
         checks = [("FLOP", flops, DEEPSEEK_FLOPS)]
-    told = [
+    notes = [
         f"Fitted on {least:.1e} to {most:.1e} {unit} (got {value:.1e}, {_beyond(value, least, most):.0f}x outside): "
         "sweep at the largest size you can afford and carry the optimum on."
         for unit, value, (least, most) in checks
         if not least <= value <= most
     ]
-    return AdviceBand(quantity, middle / HALF_WIDTH, middle, middle * HALF_WIDTH, BandSource(source), tuple(told))
+    return AdviceBand(quantity, middle / HALF_WIDTH, middle, middle * HALF_WIDTH, BandSource(source), tuple(notes))
 
 
 def _beyond(value: float, least: float, most: float) -> float:

@@ -87,17 +87,21 @@ class CollapseRecipe:
 
     def unmet(self, other: CollapseRecipe) -> tuple[str, ...]:
         """Return a sentence for each condition of collapse that the two do not share."""
-        told = []
+        sentences = []
         pairs = (
             ("tokens per parameter", self.tokens_per_parameter, other.tokens_per_parameter, "scale the tokens with N"),
             ("timescale of AdamW", self.timescale, other.timescale, "scale the weight decay so that tau is equal"),
         )
         for name, mine, yours, remedy in pairs:
             if abs(math.log(mine / yours)) > CONDITION_TOLERANCE:
-                told.append(f"The {name} differ, {mine:.3g} and {yours:.3g}, so the curves do not collapse: {remedy}.")
+                sentences.append(
+                    f"The {name} differ, {mine:.3g} and {yours:.3g}, so the curves do not collapse: {remedy}."
+                )
         if self.schedule != other.schedule:
-            told.append(f"The schedules differ, {self.schedule} and {other.schedule}, so the curves do not collapse.")
-        return tuple(told)
+            sentences.append(
+                f"The schedules differ, {self.schedule} and {other.schedule}, so the curves do not collapse."
+            )
+        return tuple(sentences)
 
 
 @final

@@ -229,23 +229,23 @@ class RepeatedData(Law):
         count = float(count_for("RepeatedData", size, SizeKind.TOTAL))
         data = float(positive("tokens", tokens, "training tokens, count"))
         epochs = data / float(positive("unique_tokens", unique_tokens, "different tokens, count"))
-        told = []
+        notes = []
         if epochs > MOST_EPOCHS:
-            told.append(
+            notes.append(
                 f"{epochs:.0f} epochs: past about {MOST_EPOCHS:.0f} a run overfits and ends well above this law; "
                 "train for fewer, or find more data."
             )
         elif epochs > 1 + self.token_decay:
             worth = float(self.repeat_worth(epochs))
-            told.append(
+            notes.append(
                 f"{epochs:.0f} epochs: one more token is worth {worth:.0%} of a fresh one; regularise or find data."
             )
         if count > MOST_SIZE or data > MOST_TOKENS:
-            told.append(
+            notes.append(
                 f"Fitted up to {MOST_SIZE:.0e} parameters and {MOST_TOKENS:.0e} tokens of C4 "
                 f"(got {count:.1e} and {data:.1e}); check it on two sizes of your own data."
             )
-        return tuple(told)
+        return tuple(notes)
 
 
 def _worth(multiple: Floats, decay: float) -> Floats:

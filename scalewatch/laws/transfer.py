@@ -166,21 +166,21 @@ class Transfer(Law):
         Raises:
             ConfigError: as `transferred`.
         """
-        told = []
+        notes = []
         multiplier = float(self.multiplier(characters, size))
         if multiplier < LEAST_MULTIPLIER:
-            told.append(
+            notes.append(
                 f"Pre-training is worth only {multiplier - 1:.2g}x the fine-tuning text: outside the low-data regime "
                 "the law breaks down, and a small pre-trained model may end worse than one from nothing; train one."
             )
         if not LEAST_CHARACTERS <= characters <= MOST_CHARACTERS:
-            told.append(
+            notes.append(
                 f"Fitted on {LEAST_CHARACTERS:.0e} to {MOST_CHARACTERS:.1e} characters (got {characters:.1e}); "
                 "fine-tune on 1 % and 10 % of the text at two sizes to fit k, alpha and beta to yours."
             )
         count = float(count_for("Transfer", size, SizeKind.NON_EMBEDDING))
         if not LEAST_SIZE <= count <= MOST_SIZE:
-            told.append(
+            notes.append(
                 f"Fitted on about {LEAST_SIZE:.0e} to {MOST_SIZE:.0e} non-embedding parameters (got {count:.1e})."
             )
-        return tuple(told)
+        return tuple(notes)

@@ -60,21 +60,21 @@ def assume_schedule(
     if schedule is not None and schedule not in SCHEDULES:
         raise ConfigError(f"`--schedule` must be one of {', '.join(SCHEDULES)} (got {schedule!r:.40}).")
     at, rate = np.asarray(steps), np.asarray(learning_rates, dtype=np.float64)
-    last, told = int(at.max()), list[str]()
+    last, notes = int(at.max()), list[str]()
     total = total_steps or known.total_steps
     if total is None:
         total = last
         hint = " (--total-steps N)" if options else ""
-        told.append(f"The planned length is not known: the log's last step, {total:,}, is taken{hint}.")
+        notes.append(f"The planned length is not known: the log's last step, {total:,}, is taken{hint}.")
     elif last > total:
-        told.append(f"The log goes on to step {last:,}, beyond the {total:,} planned: the length was wrong.")
+        notes.append(f"The log goes on to step {last:,}, beyond the {total:,} planned: the length was wrong.")
     rates = None
     if total > MAX_PLANNED_STEPS:
-        told.append("The plan is too long to be held: its learning rates count as unknown.")
+        notes.append("The plan is too long to be held: its learning rates count as unknown.")
     elif schedule in (None, "from-log"):
-        rates = _from_log(known, at, rate, total, told, " (--schedule NAME)" if options else "")
+        rates = _from_log(known, at, rate, total, notes, " (--schedule NAME)" if options else "")
     elif schedule != "unknown":
-        rates = _named(at, rate, total, schedule, told, "--schedule " if options else "the schedule ")
+        rates = _named(at, rate, total, schedule, notes, "--schedule " if options else "the schedule ")
     run = Run(
         name,
         total_steps=total,
@@ -83,38 +83,38 @@ def assume_schedule(
         non_embedding_parameters=known.non_embedding_parameters,
         tokens_per_step=known.tokens_per_step,
     )
-    return AssumedSchedule(run, tuple(told))
+    return AssumedSchedule(run, tuple(notes))
 
 
 def _from_log(
-    run: Run, steps: NDArray[np.int64], rates: Floats, total: int, told: list[str], hint: str
+    run: Run, steps: NDArray[np.int64], rates: Floats, total: int, notes: list[str], hint: str
 ) -> Floats | None:
     plan = run.learning_rates
     if plan is not None and len(plan) == total:
         return np.asarray(plan)
     known = np.isfinite(rates) & (rates >= 0) & (steps >= 1)
     if not known.any() or rates[known].max() <= 0:
-        told.append(f"The log has no learning rates: both holding and decaying are in the interval{hint}.")
+        notes.append(f"The log has no learning rates: both holding and decaying are in the interval{hint}.")
         return None
     if steps[known].max() < WHOLE * total:
-        told.append(
+        notes.append(
             f"The rates after step {steps[known].max():,} are not known: both holding and decaying are in the "
             f"interval{hint}."
         )
         return None
     at, first = np.unique(steps[known], return_index=True)
-    told.append("The rates of the whole log count as planned.")
+    notes.append("The rates of the whole log count as planned.")
     return np.asarray(np.interp(np.arange(1, total + 1), at, rates[known][first]))
 
 
-def _named(steps: NDArray[np.int64], rates: Floats, total: int, schedule: str, told: list[str], called: str) -> Floats:
+def _named(steps: NDArray[np.int64], rates: Floats, total: int, schedule: str, notes: list[str], called: str) -> Floats:
     known = np.isfinite(rates) & (rates >= 0) & (steps >= 1) & (steps <= total)
     peak, warmup = 1.0, max(round(WARMUP_SHARE * total), 1)
     if known.any() and rates[known].max() > 0:
         peak = float(rates[known].max())
         warmup = int(steps[known][np.argmax(rates[known] >= 0.999 * peak)])
     else:
-        told.append(f"The log has no learning rates: a warm-up of {warmup:,} steps is taken.")
+        notes.append(f"The log has no learning rates: a warm-up of {warmup:,} steps is taken.")
     step = np.arange(1, total + 1)
     share = np.clip((step - warmup) / max(total - warmup, 1), 0.0, 1.0)
     falling = {
@@ -128,7 +128,7 @@ def _named(steps: NDArray[np.int64], rates: Floats, total: int, schedule: str, t
         off = np.abs(plan[steps[known] - 1] - rates[known]) > OTHER_RATE * peak
         if off.any():
             at = int(steps[known][np.argmax(off)])
-            told.append(
+            notes.append(
                 f"The rates in the log are not those of {called}{schedule}: {rates[known][np.argmax(off)]:.3g} at "
                 f"step {at:,} against {plan[at - 1]:.3g}. What is said holds for a run that follows the schedule."
             )

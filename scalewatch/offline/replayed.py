@@ -230,9 +230,9 @@ def watch_all(
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    console, told = Console(), Console(stderr=True)
+    console, stderr = Console(), Console(stderr=True)
     # on a terminal the bar and what is found share a console, so that neither writes over the other
-    shown = console if found is not None and console.is_terminal else told
+    shown = console if found is not None and console.is_terminal else stderr
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     done: list[ReplayedRun] = []
     with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as bar:

@@ -95,7 +95,7 @@ class _Maker:
     def _loss(self, size: Floats, tokens: Floats) -> Floats:
         return self.surface.loss(size[:, None], tokens[:, None])[:, 0]
 
-    def _told(self, rows: Floats) -> Estimate:
+    def _estimate(self, rows: Floats) -> Estimate:
         return estimate(rows, self.level)
 
     def _hours(self, flops: Estimate) -> Estimate | None:
@@ -104,15 +104,15 @@ class _Maker:
 
     def _point(self, at: tuple[Floats, Floats]) -> Point:
         size, tokens = at
-        flops = self._told(FLOPS_PER_PARAMETER_TOKEN * np.exp(size + tokens))
+        flops = self._estimate(FLOPS_PER_PARAMETER_TOKEN * np.exp(size + tokens))
         # the loss of what is trained, so of one size and tokens, whatever the draws would rather train
         first, second = float(size[0]), float(tokens[0])
-        loss = self._told(self.surface.loss(np.array([[first]]), np.array([[second]]))[:, 0])
+        loss = self._estimate(self.surface.loss(np.array([[first]]), np.array([[second]]))[:, 0])
         scatter = self.surface.scatter(first, second)
         return Point(
-            parameters=self._told(np.exp(size)),
-            tokens=self._told(np.exp(tokens)),
-            tokens_per_parameter=self._told(np.exp(tokens - size)),
+            parameters=self._estimate(np.exp(size)),
+            tokens=self._estimate(np.exp(tokens)),
+            tokens_per_parameter=self._estimate(np.exp(tokens - size)),
             flops=flops,
             loss=loss,
             run_loss=None if scatter is None else with_scatter(loss, scatter, self.level),
@@ -127,7 +127,7 @@ class _Maker:
         loss = self._loss(size, tokens)
         least = frontier.frontier_loss(self.surface, (size + tokens)[:, None])[:, 0]
         needed = frontier.log_pairs_for_loss(self.surface, loss[:, None], size[0] + tokens[0])[:, 0]
-        return self._told(np.maximum(loss - least, 0.0)), self._told(_wasted(needed, size + tokens))
+        return self._estimate(np.maximum(loss - least, 0.0)), self._estimate(_wasted(needed, size + tokens))
 
     def _other_size(self, factor: float) -> OtherSize:
         size = self.size + math.log(factor)
@@ -140,8 +140,8 @@ class _Maker:
             tokens=math.exp(tokens[0]),
             tokens_per_parameter=math.exp(tokens[0] - size[0]),
             loss=float(loss[0]),
-            extra_nats=self._told(np.maximum(loss - self.loss, 0.0)),
-            wasted_share=self._told(_wasted(needed, self.pairs)),
+            extra_nats=self._estimate(np.maximum(loss - self.loss, 0.0)),
+            wasted_share=self._estimate(_wasted(needed, self.pairs)),
         )
 
     def _near_best(self) -> tuple[float, float]:
@@ -165,7 +165,7 @@ class _Maker:
     def _regret(self) -> Estimate:
         # the plan of the law as it stands, judged by each draw against the best of that draw at the same budget
         trained = self._loss(np.full(1, self.size[0]), np.full(1, self.tokens[0]))
-        return self._told(np.maximum(trained - self._frontier_at_own_budget(), 0.0))
+        return self._estimate(np.maximum(trained - self._frontier_at_own_budget(), 0.0))
 
     def _same_loss(self, factor: float) -> SameLoss:
         size = self.size + math.log(factor)
@@ -177,7 +177,7 @@ class _Maker:
             tokens=float(np.exp(tokens[0])),
             tokens_per_parameter=float(np.exp(tokens[0] - size[0])),
             flops=float(FLOPS_PER_PARAMETER_TOKEN * np.exp(flops[0])),
-            extra_share=self._told(np.maximum(np.expm1(flops - self.pairs), 0.0)),
+            extra_share=self._estimate(np.maximum(np.expm1(flops - self.pairs), 0.0)),
         )
 
     def _tokens_for_loss(self, size: Floats) -> Floats:
@@ -186,8 +186,8 @@ class _Maker:
     def _price(self) -> Price:
         flat = frontier.log_pairs_for_loss(self.surface, self.loss[:, None] - GAIN_NATS, float(self.pairs[0]))[:, 0]
         share = np.expm1(flat - self.pairs)
-        flops = self._told(share * FLOPS_PER_PARAMETER_TOKEN * np.exp(self.pairs))
-        return Price(GAIN_NATS, flops, self._told(share), self._hours(flops))
+        flops = self._estimate(share * FLOPS_PER_PARAMETER_TOKEN * np.exp(self.pairs))
+        return Price(GAIN_NATS, flops, self._estimate(share), self._hours(flops))
 
 
 def _wasted(needed: Floats, spent: Floats) -> Floats:

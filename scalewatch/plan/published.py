@@ -75,13 +75,13 @@ def loss_model_for(law: str, draws: int = DRAWS, seed: int = 0) -> AbstractLossM
 def fitted_loss_model(fitted: FittedChinchilla, name: str, draws: int = DRAWS) -> ChinchillaLossModel:
     """Return a law of final losses as it was fitted; `name` says whose it is, `draws` how many constants it keeps."""
     label = f"{name}: Chinchilla's law, {fitted.law.source}"
-    said = tuple(status.value for status in fitted.statuses if status.name != "OK")
+    faults = tuple(status.value for status in fitted.statuses if status.name != "OK")
     if not fitted.status.usable:
         errors = "No intervals are known."
-        return ChinchillaLossModel(fitted.law, None, label, errors, fitted.notes, faults=said)
+        return ChinchillaLossModel(fitted.law, None, label, errors, fitted.notes, faults=faults)
     errors = (
         f"Intervals are of the law, from the errors of its fit; a run ends {100 * fitted.scale:.2g} % off it (one sd)."
     )
     runs = FittedRuns(fitted.scale, fitted.runs, fitted.fall_per_efold, fitted.flops[1])
     kept = np.unique(np.linspace(0, len(fitted.draws) - 1, min(draws, len(fitted.draws))).astype(int))
-    return ChinchillaLossModel(fitted.law, fitted.draws[kept], label, errors, (*said, *fitted.notes), runs)
+    return ChinchillaLossModel(fitted.law, fitted.draws[kept], label, errors, (*faults, *fitted.notes), runs)

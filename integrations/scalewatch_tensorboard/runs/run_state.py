@@ -255,7 +255,7 @@ class RunState:
             else:
                 self._observe(row)
         while self.origin.entries:
-            self._told(self.origin.entries.popleft())
+            self._take_entry(self.origin.entries.popleft())
         if chunk:
             self.upkeep.version += 1
 
@@ -287,7 +287,7 @@ class RunState:
         if step >= self.charts.next_look:
             self._look(step)
 
-    def _told(self, record: dict[str, Any]) -> None:
+    def _take_entry(self, record: dict[str, Any]) -> None:
         """Take what a journal says besides rows: what was said then counts, and is not found anew."""
         try:
             if record.get("type") == "finding":
