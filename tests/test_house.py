@@ -129,7 +129,7 @@ def _on_disk(room: str) -> bool:
 def wrong_imports(source: Source) -> list[str]:
     """A sentence for each import that goes sideways or up."""
     here = room_of(source.module)
-    assert here in FLOORS, f"`{here}` stands on no floor: add it to FLOORS, and to DESIGN's floors"
+    assert here in FLOORS, f"`{here}` stands on no floor: add it to FLOORS, and to the floors of CONTRIBUTING.md"
 
     found = []
     for taken in source.imports:

@@ -13,7 +13,7 @@ from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
-#: RELIABILITY's promise: growth after the first part, and size of the state, whatever the length of the run.
+#: The most that memory grows after the first part, and that the state takes, whatever the length of the run [bytes].
 MOST_GROWTH_BYTES = 1 << 20
 MOST_STATE_BYTES = 64 << 10
 

@@ -1,4 +1,4 @@
-"""The sequential test of SCIENCE's rows 16 to 18: e-values of block means against a level that may drift.
+"""The sequential test of rows 16 to 18: e-values of block means against a level that may drift.
 
     x      = (block mean - level) / scale, the level a local-level Kalman filter, the scale that of its innovations
     M(l)   <- (M(l) + 1) exp(l (x - 1/2) - l^2 / 2),    alarm when the mean of M over l reaches 157, on either side

@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 
 #: Runs that the rows are about.
 CLEAN, SPIKED = "gpt100m_3sched/100M_20B_cosine", "colpret/K2-65B_train"
-#: Spikes of K2-65B beyond 8 scales (SCIENCE section 7) [step], and how far off a finding may be [steps]: one row in 17
-#: is in the log.
+#: Spikes of K2-65B beyond 8 scales, measured on its public log [step], and how far off a finding may be [steps]: one
+#: row in 17 is in the log.
 SPIKE_STEPS = (23_400, 55_931, 59_680, 71_515, 80_409, 83_789, 92_000, 150_640)
 NEAR_STEPS = 100
 #: OLMo 2's spike score: values so many deviations from the mean of so many before (OLMo team 2025, section 3.2).

@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 #: Logs of these rows and steps per row, and how many of them a seed makes.
 SHAPES = ((20_000, 1, 1), (1000, 20, 6), (300, 50, 10), (60, 200, 20))
-#: Block of the bootstrap, and the rows it is drawn from and makes [rows] (SCIENCE 10).
+#: Block of the bootstrap, and the rows it is drawn from and makes [rows].
 BLOCK, SOURCE_ROWS, MADE_ROWS = 256, 3000, 20_000
 
 

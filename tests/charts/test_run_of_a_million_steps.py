@@ -17,7 +17,7 @@ from scalewatch.errors import ConfigError
 ROWS = 1_000_000
 STEPS = np.arange(1, ROWS + 1)
 LOSSES = 2.0 + 3.0 * STEPS**-0.2
-#: What a browser draws without a pause: rows of data in a series (DESIGN: 2,000 points), and bytes of a chart.
+#: What a browser draws without a pause: rows of data in a series, and bytes of a chart.
 MOST_POINTS = 2_000
 MOST_BYTES = 300_000
 

@@ -47,7 +47,7 @@ def runs(law: Chinchilla = TRUE, *, noise: float = 0.003, seed: int = 0, sizes: 
 
 
 def test_the_huber_refit_is_the_optimum_of_hoffmanns_objective(figure4: Table) -> None:
-    """SCIENCE 11, row 1: five constants within 0.1 % (B 0.3 %), the objective within 1e-6."""
+    """240 points of Besiroglu et al. (2024): five constants within 0.1 % (B 0.3 %), the objective within 1e-6."""
     fit = fit_chinchilla(*kept(figure4))
 
     assert [1.81722, 477.826, 0.347311, 0.367172] == pytest.approx(
@@ -62,7 +62,7 @@ def test_the_huber_refit_is_the_optimum_of_hoffmanns_objective(figure4: Table) -
 
 
 def test_least_absolute_deviations_give_the_published_constants(figure4: Table) -> None:
-    """SCIENCE 11, row 2: what Besiroglu et al. print is the optimum of another objective than they name."""
+    """What Besiroglu et al. (2024, arXiv 2404.10102) print is the optimum of another objective than they name."""
     fit = fit_chinchilla(*kept(figure4), estimator="lad")
 
     assert [1.8169, 482.01, 0.34781, 0.36585] == pytest.approx(
@@ -73,7 +73,7 @@ def test_least_absolute_deviations_give_the_published_constants(figure4: Table) 
 
 
 def test_five_points_of_245_move_the_exponent(figure4: Table) -> None:
-    """SCIENCE 11, row 3: E 1.8913, beta 0.4530, a 0.5646, and the fit names the runs that are off."""
+    """Of Besiroglu et al. (2024): E 1.8913, beta 0.4530, a 0.5646, and the fit names the runs that are off."""
     fit = fit_chinchilla(*figure4)
 
     assert [1.8913, 0.4530, 0.5646] == pytest.approx([fit.law.E, fit.law.beta, fit.law.exponents[0]], rel=3e-3)
@@ -82,7 +82,7 @@ def test_five_points_of_245_move_the_exponent(figure4: Table) -> None:
 
 
 def test_bootstrap_errors_are_the_published_ones(figure4: Table) -> None:
-    """SCIENCE 11, row 4, the same 4,000 resamples: 124.52, 1293.28, .0257, .0154, .0206 and a .0200 within 1 %."""
+    """The 4,000 resamples of Besiroglu et al. (2024, arXiv 2404.10102): five errors, and a .0200, within 1 %."""
     fit = fit_chinchilla(*kept(figure4), bootstrap=4000, seed=42)
     a = allocation_exponent(fit.draws)
 

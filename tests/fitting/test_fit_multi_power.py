@@ -28,7 +28,7 @@ def made(schedule: str, noise: float, seed: int = 0, law: MultiPowerLaw = TRUE, 
 
 @pytest.mark.parametrize(("size", "least_r2", "most_mae"), [("25M", 0.998, 0.0042), ("100M", 0.998, 0.0040)])
 def test_the_fit_predicts_unseen_schedules(data_folder: Path, size: str, least_r2: float, most_mae: float) -> None:
-    """SCIENCE row 10: fitted on three curves, scored on six others, longer ones among them."""
+    """Curves of Luo et al. (2025, arXiv 2503.12811): fitted on three, scored on six others, longer ones among them."""
     fit = fit_multi_power([curve(data_folder, size, schedule) for schedule in TRAIN])
     r2, mae = scores(data_folder, size, fit.law)
 

@@ -34,7 +34,7 @@ STEPS = [
     [(Chinchilla.besiroglu(), 0.781, -0.069), (Chinchilla.hoffmann_tex(), 0.739, -0.066)],
 )
 def test_the_published_exponents_come_out(law: Chinchilla, of_size: float, of_loss: float) -> None:
-    """0.781 with Epoch's constants, 0.739 with Hoffmann's (SCIENCE 11, row 7)."""
+    """0.781 with Epoch's constants, 0.739 with Hoffmann's, on the grid of Pearce and Song (2024, arXiv 2406.12907)."""
     frontier = KaplanFrontier(law)
 
     assert (of_size, of_loss) == pytest.approx(frontier.published_exponents(), abs=0.001)
@@ -96,7 +96,7 @@ def test_the_frontier_is_between_kinds_and_says_so() -> None:
 def test_porians_steps_lead_from_kaplan_to_chinchilla(
     key: tuple[str, ...], step: tuple[str, float], data_folder: Path
 ) -> None:
-    """RefinedWeb: .835 .706 .602 .571 .497 within 0.005 (SCIENCE 11, row 8)."""
+    """RefinedWeb: .835 .706 .602 .571 .497 within 0.005 (Porian et al. 2024, arXiv 2406.19146)."""
     with (data_folder / "porian_isoflop.csv").open(newline="") as file:
         rows = [
             row

@@ -15,7 +15,8 @@ from scalewatch.laws.curve import Curve
 from scalewatch.run import Run
 from tests.laws.published_curves import PEAK, TRAIN, WARMUP, curve, plan, scores
 
-#: SCIENCE row 11: test R2 and lambda chosen on the training curves, the warm-up counted.
+#: Of two models of Luo et al. (2025, arXiv 2503.12811): test R2, and the memory [steps] their training curves choose,
+#: the warm-up counted.
 ROW_11 = {"25M": (0.9980, 200.0), "100M": (0.9985, 500.0)}
 R2_TOLERANCE = 5e-4
 TRUE = AnnealingLaw(2.8, 23.0, 0.45, 0.14, 500.0, PEAK)
@@ -30,7 +31,7 @@ def made(schedule: str, noise: float = 0.001, seed: int = 0, unit: float = 1.0) 
 
 @pytest.mark.parametrize("size", ROW_11)
 def test_the_published_convention_reproduces_the_published_scores(data_folder: Path, size: str) -> None:
-    """SCIENCE row 11: R2 on six unseen schedules, and the memory that the training curves choose."""
+    """R2 on six unseen schedules, and the memory that the training curves choose."""
     fit = fit_annealing([curve(data_folder, size, schedule) for schedule in TRAIN], count_warmup=True)
     r2, _ = scores(data_folder, size, fit.law)
 

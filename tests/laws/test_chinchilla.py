@@ -29,7 +29,7 @@ budgets = st.floats(1e17, 1e26)
 
 @pytest.mark.parametrize(("law", "ratio"), list(zip(PUBLISHED, [92.6, 58.9, 18.4], strict=True)))
 def test_tokens_per_parameter_at_chinchillas_budget_are_as_published(law: Chinchilla, ratio: float) -> None:
-    """5.76e23 FLOP: 92.6, 58.9 and 18.4 (SCIENCE 11, row 5)."""
+    """5.76e23 FLOP: 92.6 and 58.9 by Hoffmann et al. (2022), rounded and not, 18.4 by Besiroglu et al. (2024)."""
     assert pytest.approx(ratio, rel=0.01) == float(law.optimum(5.76e23).tokens_per_parameter)
 
 

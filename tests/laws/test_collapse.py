@@ -11,7 +11,7 @@ import pytest
 from scalewatch.errors import FitError
 from scalewatch.laws.collapse import CollapseRun, fit_floor, measure_collapse
 
-#: SCIENCE row 14: Delta over sigma at 80 % of the run.
+#: Delta over sigma at 80 % of the run, of two ladders of Qiu et al. (2025, arXiv 2507.02119).
 ROW_14 = {"mlp_D": 0.60, "c5m_": 0.18}
 TOLERANCE = 0.05
 
@@ -46,7 +46,7 @@ def made(sizes: int = 5, seeds: int = 4, shape_drift: float = 0.0, noise: float 
 
 @pytest.mark.parametrize("family", ROW_14)
 def test_published_ladders_collapse_as_published(data_folder: Path, family: str) -> None:
-    """SCIENCE row 14, the floor fitted too, and exact copies counted once."""
+    """Delta over sigma on real runs, the floor fitted too, and exact copies counted once."""
     runs, compute = ladder(data_folder, family)
     found = measure_collapse(runs, compute=compute)
 

@@ -30,7 +30,7 @@ LAW = Kaplan()
     ],
 )
 def test_unit_values_are_those_of_the_paper(value: float, expected: float) -> None:
-    """SCIENCE 11, row 6, and section 1."""
+    """Values of the laws of Kaplan et al. (2020, arXiv 2001.08361), to a thousandth."""
     assert pytest.approx(expected, abs=1e-3) == float(value)
 
 

@@ -18,7 +18,7 @@ R2_TOLERANCE, MAE_TOLERANCE = 1e-4, 1e-5
 
 @pytest.mark.parametrize("size", README)
 def test_published_constants_reproduce_the_published_scores(data_folder: Path, size: str) -> None:
-    """SCIENCE row 9, through the chunked sum."""
+    """The README of Luo et al. (2025, arXiv 2503.12811), through the chunked sum."""
     r2, mae = scores(data_folder, size, MultiPowerLaw.published(size))
 
     assert README[size] == (pytest.approx(r2, abs=R2_TOLERANCE), pytest.approx(mae, abs=MAE_TOLERANCE))
