@@ -97,6 +97,7 @@ def fit(family: str, data: Columns | Sequence[Curve], options: FitOptions = FitO
     Raises:
         FitError: if there is no such family, a column is missing, or the data do not carry a law.
 
+    >>> import numpy as np
     >>> size, tokens = np.meshgrid([1e8, 3e8, 1e9, 3e9], [3e9, 1e10, 3e10])
     >>> losses = 1.8 + 400 * size**-0.34 + 1200 * tokens**-0.36
     >>> found = fit("chinchilla", {"parameters": size.ravel(), "tokens": tokens.ravel(), "loss": losses.ravel()})

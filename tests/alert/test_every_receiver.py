@@ -57,7 +57,7 @@ def email(port: int, folder: Path) -> Email:
     return Email("127.0.0.1", port, "a@example.org", ["b@example.org"], user="", password=password, security="none")
 
 
-#: Name -> what makes one that sends to a port of this machine, or writes into a folder. A new receiver has its line here.
+#: Name -> what makes one that sends to a port of this machine, or writes into a folder. Each has its line here.
 MAKERS: dict[str, Callable[[int, Path], Receiver]] = {
     "apprise": lambda port, folder: Apprise(secret(f"json://127.0.0.1:{port}/{CANARY}")),
     "command": command,
