@@ -156,7 +156,7 @@ def test_receivers_of_ones_own_stand_beside_names(
     assert watch._options.alerts is not None
     assert ("pager", "apprise", "pager-2") == watch._options.alerts.names
     assert ["CRITICAL TinyText: loss is NaN or infinite since step 20"] == day.titles[:1]
-    assert ["CRITICAL", "ENDED"] == [title.split()[0] for title in night.titles]
+    assert day.titles[:1] == night.titles[:1]
     assert "CRITICAL TinyText: loss is NaN or infinite since step 20" == server.got[0].json["title"]
 
 
