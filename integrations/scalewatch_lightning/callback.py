@@ -107,11 +107,11 @@ class ScaleWatch(LightningCallback):
         self._voting = Guard()
         self._begun = False
         self._session: Session | None = None
-        self._gauges: StepMetrics | None = None
+        self._metrics: StepMetrics | None = None
         self._folder: Path | None = None
         self._sizes = Sizes(None, None)
         self._norm_every = self._options.grad_norm_every
-        self._plan: dict[str, Any] | None = None
+        self._packed_rates: dict[str, Any] | None = None
         self._batches = 0
         self._stopping = False
         self._cost_seconds = 0.0
@@ -176,8 +176,8 @@ class ScaleWatch(LightningCallback):
             self._begun = True
             if trainer.is_global_zero:
                 self._guard.call("start", self._begin, trainer, batch, batch_idx)
-        if self._sensors.on and self._gauges is not None:
-            self._sensors.begin(self._gauges.step + 1)
+        if self._sensors.on and self._metrics is not None:
+            self._sensors.begin(self._metrics.step + 1)
 
     def _begin(self, trainer: Any, batch: Any, batch_idx: int) -> None:
         state = self._state if trainer.global_step else None
@@ -197,10 +197,10 @@ class ScaleWatch(LightningCallback):
             detectors=self._options.detectors,
         )
         session.begin()
-        self._first_step = started.gauges.step
+        self._first_step = started.metrics.step
         self._began_at = perf_counter()
-        self._gauges, self._session = started.gauges, session
-        self._sensors.attach(trainer.lightning_module, started.gauges.optimizer, session.note)
+        self._metrics, self._session = started.metrics, session
+        self._sensors.attach(trainer.lightning_module, started.metrics.optimizer, session.note)
 
     # --- each step --------------------------------------------------------------------------------
 
@@ -217,21 +217,21 @@ class ScaleWatch(LightningCallback):
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Read the learning rate of the step, and every so often its gradient norm."""
-        gauges = self._gauges
-        if gauges is None or not gauges.is_main(optimizer):
+        metrics = self._metrics
+        if metrics is None or not metrics.is_main(optimizer):
             return
         began = perf_counter()
-        self._guard.call("learning rate", gauges.before_step)
-        if self._norm_every and (gauges.step + 1) % self._norm_every == 0:
-            self._guard.call("gradient norm", self._norm, trainer, optimizer, gauges)
+        self._guard.call("learning rate", metrics.before_step)
+        if self._norm_every and (metrics.step + 1) % self._norm_every == 0:
+            self._guard.call("gradient norm", self._norm, trainer, optimizer, metrics)
         if self._sensors.on:
             self._sensors.before_step()
         self._cost_seconds += perf_counter() - began
 
-    def _norm(self, trainer: Any, optimizer: Any, gauges: StepMetrics) -> None:
+    def _norm(self, trainer: Any, optimizer: Any, metrics: StepMetrics) -> None:
         why_not = why_no_norm(trainer, optimizer)
         if why_not is None:
-            gauges.norm()
+            metrics.norm()
             return
         self._norm_every = 0
         if self._session is not None:
@@ -248,19 +248,19 @@ class ScaleWatch(LightningCallback):
             self._vote(trainer)
 
     def _observe(self, trainer: Any, outputs: Any, batch: Any) -> None:
-        session, gauges = self._session, self._gauges
-        if session is not None and gauges is not None:
-            for observation in gauges.after_batch(trainer, outputs, batch):
+        session, metrics = self._session, self._metrics
+        if session is not None and metrics is not None:
+            for observation in metrics.after_batch(trainer, outputs, batch):
                 session.observe(self._sensors.add_to(observation))
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the validation loss for the next observation."""
-        if self._gauges is not None and not trainer.sanity_checking:
-            self._guard.call("validation loss", self._validated, trainer, self._gauges)
+        if self._metrics is not None and not trainer.sanity_checking:
+            self._guard.call("validation loss", self._validated, trainer, self._metrics)
 
-    def _validated(self, trainer: Any, gauges: StepMetrics) -> None:
+    def _validated(self, trainer: Any, metrics: StepMetrics) -> None:
         # computed and cached before this hook, so reading it is no collective
-        gauges.validation_loss = validation_loss(trainer.callback_metrics)
+        metrics.validation_loss = validation_loss(trainer.callback_metrics)
 
     # --- acting -----------------------------------------------------------------------------------
 
@@ -291,20 +291,20 @@ class ScaleWatch(LightningCallback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint: plain numbers, strings, lists and dicts."""
-        if self._session is None or self._gauges is None:
+        if self._session is None or self._metrics is None:
             return dict(self._state or {})
-        self._guard.call("loss", self._flush, self._session, self._gauges, CHECKPOINT_SECONDS)
-        return self._guard.call("checkpoint", self._collect, self._session, self._gauges) or {}
+        self._guard.call("loss", self._flush, self._session, self._metrics, CHECKPOINT_SECONDS)
+        return self._guard.call("checkpoint", self._collect, self._session, self._metrics) or {}
 
-    def _collect(self, session: Session, gauges: StepMetrics) -> dict[str, Any]:
+    def _collect(self, session: Session, metrics: StepMetrics) -> dict[str, Any]:
         rates = session.run.learning_rates
-        if self._plan is None and rates is not None:
-            self._plan = pack_rates(rates)
+        if self._packed_rates is None and rates is not None:
+            self._packed_rates = pack_rates(rates)
         return {
             "version": STATE_VERSION,
-            "step": gauges.step,
-            "tokens": gauges.tokens,
-            "plan": self._plan,
+            "step": metrics.step,
+            "tokens": metrics.tokens,
+            "plan": self._packed_rates,
             "monitor": session.state(),
             "run_id": session.run_id,
             "alerts": session.alert_state(),
@@ -315,52 +315,52 @@ class ScaleWatch(LightningCallback):
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Close after a fault of the training: `teardown` is not called then."""
-        step = self._gauges.step if self._gauges is not None else 0
+        step = self._metrics.step if self._metrics is not None else 0
         word = "interrupted" if isinstance(exception, KeyboardInterrupt) else "crashed"
         why = Guard().call("verdict", str, exception)  # it may be of a class with a fault of its own
         self._finish(f"{word} after step {step:,}: {type(exception).__name__}: {why}".rstrip(": "))
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Close: the verdict is told, and everything is on the disk."""
-        if stage != "fit" or self._gauges is None:
+        if stage != "fit" or self._metrics is None:
             return
-        step, total = self._gauges.step, self._session.run.total_steps if self._session else None
+        step, total = self._metrics.step, self._session.run.total_steps if self._session else None
         ended = "as planned" if total and step >= total else f"after step {step:,}"
         if self._stopping and self._session is not None:
             ended = f"stopped by scalewatch {ended}: {self._session.stop_reason}"
         self._finish(ended)
 
     def _finish(self, ended: str) -> None:
-        session, gauges = self._session, self._gauges
+        session, metrics = self._session, self._metrics
         self._sensors.after_forward()  # it may have raised
-        if session is None or gauges is None:
+        if session is None or metrics is None:
             return
         closing = Shutdown(self._guard)
-        closing.call("loss", self._flush, session, gauges, END_SECONDS)
+        closing.call("loss", self._flush, session, metrics, END_SECONDS)
         self._sensors.detach()
-        gauges.reader.abandon()
-        if gauges.validation_loss is not None:  # there is no next observation for it to come with
-            closing.call("journal", session.write_validation, gauges.step, gauges.validation_loss)
-        self._state = closing.call("checkpoint", self._collect, session, gauges)
-        self._session = self._gauges = None
-        rows = closing.call("cost", self._rows, session, gauges) or []
-        session.close(gauges.step, ended, rows)
+        metrics.reader.abandon()
+        if metrics.validation_loss is not None:  # there is no next observation for it to come with
+            closing.call("journal", session.write_validation, metrics.step, metrics.validation_loss)
+        self._state = closing.call("checkpoint", self._collect, session, metrics)
+        self._session = self._metrics = None
+        rows = closing.call("cost", self._rows, session, metrics) or []
+        session.close(metrics.step, ended, rows)
 
-    def _flush(self, session: Session, gauges: StepMetrics, timeout_seconds: float) -> None:
-        for observation in gauges.reader.flush(timeout_seconds):
+    def _flush(self, session: Session, metrics: StepMetrics, timeout_seconds: float) -> None:
+        for observation in metrics.reader.flush(timeout_seconds):
             session.observe(self._sensors.add_to(observation))
 
-    def _rows(self, session: Session, gauges: StepMetrics) -> list[tuple[str, str]]:
-        taken = gauges.step - self._first_step
-        reader = gauges.reader
+    def _rows(self, session: Session, metrics: StepMetrics) -> list[tuple[str, str]]:
+        taken = metrics.step - self._first_step
+        reader = metrics.reader
         watched = f"{session.observed:,} of {taken:,} steps"
         if reader.without_loss:
             watched += f"; {reader.without_loss:,} had no loss"
         if reader.dropped:
             watched += f"; {reader.dropped:,} never arrived from the device"
         rows = [("watched", watched)] if session.observed != taken else []
-        if gauges.validation_loss is not None:
-            rows.append(("validation loss", f"{gauges.validation_loss:.4g} after the last step"))
+        if metrics.validation_loss is not None:
+            rows.append(("validation loss", f"{metrics.validation_loss:.4g} after the last step"))
         if taken:
             cost = self._cost_seconds / taken
             whole = (perf_counter() - self._began_at) / taken

@@ -37,7 +37,7 @@ class Start(NamedTuple):
     """A run that is about to take its next step."""
 
     run: Run
-    gauges: StepMetrics
+    metrics: StepMetrics
     resumed: Resumed | None
 
 
@@ -67,11 +67,11 @@ def start(
     run = Run(
         options.name or type(module).__name__,
         total_steps=total,
-        learning_rates=_plan(trainer, batch_index, optimizer, group, step, total, state),
+        learning_rates=_schedule(trainer, batch_index, optimizer, group, step, total, state),
         tokens_per_step=tokens_per_step,
         **_largest(sizes, count_sizes(module))._asdict(),
     )
-    gauges = StepMetrics(
+    metrics = StepMetrics(
         reader_for(trainer.strategy.root_device),
         optimizer=optimizer,
         group=group,
@@ -81,7 +81,7 @@ def start(
         replicas=replicas(trainer),
         manual=not module.automatic_optimization,
     )
-    return Start(run, gauges, _resumed(step, state))
+    return Start(run, metrics, _resumed(step, state))
 
 
 def _steps_done(trainer: Any, state: Mapping[str, Any] | None) -> int:
@@ -117,7 +117,7 @@ def _largest(before: Sizes, now: Sizes) -> Sizes:
     return Sizes(*(max(a or 0, b or 0) or None for a, b in pairs))
 
 
-def _plan(
+def _schedule(
     trainer: Any,
     batch_index: int,
     optimizer: Any,
@@ -130,7 +130,7 @@ def _plan(
         return None
     # somebody else's scheduler may raise what it likes: a guard of its own, which spends no strike of ours
     attempt = Guard()
-    ahead = attempt.call("learning-rate plan", trainer_rates, trainer, optimizer, group, batch_index, total - step)
+    ahead = attempt.call("learning-rate schedule", trainer_rates, trainer, optimizer, group, batch_index, total - step)
     if ahead is None:
         return None
     if ahead.rates is None:
@@ -142,8 +142,8 @@ def _plan(
         # without a checkpoint of ours nobody knows the past: taken as constant at the rate of now
         known = unpack_rates(state and state["plan"], step)
         past = np.full(step, ahead.rates[0]) if known is None else known
-    plan = np.concatenate([past, ahead.rates])
-    return plan if plan.max() > 0 else None
+    schedule = np.concatenate([past, ahead.rates])
+    return schedule if schedule.max() > 0 else None
 
 
 def _resumed(step: int, state: Mapping[str, Any] | None) -> Resumed | None:
@@ -158,8 +158,8 @@ def readable_state(state: object) -> dict[str, Any] | None:
     """Return the state from a checkpoint, None (and one warning) if this version cannot read it."""
     if isinstance(state, Mapping) and state.get("version") == STATE_VERSION:
         fields = {name: state.get(name) for name in ("step", "tokens", "plan", "monitor", "run_id", "alerts")}
-        ahead = state.get("told_ahead")
-        fields["told_ahead"] = [word for word in ahead if isinstance(word, str)] if isinstance(ahead, list) else []
+        actions = state.get("told_ahead")
+        fields["told_ahead"] = [word for word in actions if isinstance(word, str)] if isinstance(actions, list) else []
         step, tokens = fields["step"], fields["tokens"]
         if (
             isinstance(step, int)

@@ -17,6 +17,7 @@ then cannot write into each other's lines, and no lock is needed, which a networ
 """
 
 from scalewatch.journal.history import Rewind
+from scalewatch.journal.limits import JournalLimits
 from scalewatch.journal.lines import Record
 from scalewatch.journal.reader import Damage, Journal, SegmentInfo, read_journal
 from scalewatch.journal.records import (
@@ -37,6 +38,7 @@ __all__ = [
     "LAW",
     "Damage",
     "Journal",
+    "JournalLimits",
     "JournalTail",
     "JournalWriter",
     "Record",

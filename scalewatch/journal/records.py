@@ -6,7 +6,7 @@ form: `{"type": "o", "s": step, "l": loss, "r": learning rate, "g": gradient nor
 was not measured.
 
 What is read back equals what was written, also a NaN in the evidence of a finding and an integer
-beyond 2^53. A learning-rate plan comes back within 1e-6 of its peak (see `schedule.py`).
+beyond 2^53. A learning-rate schedule comes back within 1e-6 of its peak (see `schedule.py`).
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def advice_from(record: Mapping[str, Any]) -> Advice:
 def run_record(run: Run) -> Record:
     """A run; its planned learning rates as at most 2,000 knots.
 
-    Takes 30 ms for a plan of a million steps, a second for the longest: for set-up, not for a step.
+    Takes 30 ms for a schedule of a million steps, a second for the longest: for set-up, not for a step.
     """
     record: Record = {
         "name": run.name,
@@ -166,12 +166,12 @@ def run_from(record: Mapping[str, Any]) -> Run:
         JournalError: if no run can be like that.
     """
     total_steps = _optional_integer(record, "total_steps")
-    plan = record.get("learning_rates")
+    schedule = record.get("learning_rates")
     try:
         return Run(
             text(record.get("name"), "name"),
             total_steps=total_steps,
-            learning_rates=None if plan is None else _plan(plan, total_steps),
+            learning_rates=None if schedule is None else _schedule(schedule, total_steps),
             parameters=_optional_integer(record, "parameters"),
             non_embedding_parameters=_optional_integer(record, "non_embedding_parameters"),
             tokens_per_step=optional(record.get("tokens_per_step"), "tokens_per_step"),
@@ -180,7 +180,7 @@ def run_from(record: Mapping[str, Any]) -> Run:
         raise JournalError(f"The run of this journal cannot be: {str(fault)[:300]}") from None
 
 
-def _plan(knots: Any, total_steps: int | None) -> NDArray[np.float64]:
+def _schedule(knots: Any, total_steps: int | None) -> NDArray[np.float64]:
     steps = knots.get("steps") if isinstance(knots, dict) else None
     rates = knots.get("rates") if isinstance(knots, dict) else None
     if not (isinstance(steps, list) and isinstance(rates, list) and len(steps) == len(rates)):
@@ -188,7 +188,7 @@ def _plan(knots: Any, total_steps: int | None) -> NDArray[np.float64]:
     increase = all(isinstance(step, int) for step in steps) and all(
         before < after for before, after in itertools.pairwise(steps)
     )
-    # The last knot decides how much memory the plan takes: the run has to say the same.
+    # The last knot decides how much memory the schedule takes: the run has to say the same.
     if not (
         1 <= len(steps) <= MAX_KNOTS
         and increase

@@ -1,9 +1,9 @@
 """A planned learning rate a step, as a few knots to draw straight lines between.
 
-A plan holds one number for each of up to 1e8 steps; the header of a journal holds at most 2,000.
-Knots are set where the straight line misses the plan most, until it misses it nowhere by more than
+A schedule holds one number for each of up to 1e8 steps; the header of a journal holds at most 2,000.
+Knots are set where the straight line misses the schedule most, until it misses it nowhere by more than
 1e-6 of the peak: a constant or a linear decay takes two, a jump two, a cosine some nine hundred.
-A plan that two thousand cannot follow (noise, thousands of jumps) is kept as well as they can, and
+A schedule that two thousand cannot follow (noise, thousands of jumps) is kept as well as they can, and
 the record says how far off it is.
 
 Why knots and not the name and the arguments of a schedule: every framework has its own, people
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 __all__ = ["MAX_KNOTS", "TOLERANCE", "Knots", "restored", "simplified"]
 
-#: Most knots of one plan: 2,000 pairs are about 60 KB of JSON.
+#: Most knots of one schedule: 2,000 pairs are about 60 KB of JSON.
 MAX_KNOTS = 2_000
 
 #: How far a restored rate may be off, as a share of the peak. The last digits are left to rounding.
@@ -35,23 +35,23 @@ SAMPLES = 1_024
 #: look at every second or third tooth of a saw and see a straight line.
 SAMPLED = np.sort(np.modf(np.arange(SAMPLES) * ((1 + 5**0.5) / 2))[0])
 
-#: How much may be looked at in sum: the whole plan so often, and a short one so many steps. Plans
+#: How much may be looked at in sum: the whole schedule so often, and a short one so many steps. Schedules
 #: that people make take two passes; without this bound an evil one could take two thousand.
 PASSES, STEPS = 16, 10_000_000
 
-#: Steps handled at once: the plan may be 800 MB, what is computed from it must not be.
+#: Steps handled at once: the schedule may be 800 MB, what is computed from it must not be.
 CHUNK_STEPS = 1_000_000
 
 Array = NDArray[np.float64]
 
 
 class Knots(NamedTuple):
-    """Straight pieces that stand for a plan.
+    """Straight pieces that stand for a schedule.
 
     Attributes:
         steps: where the pieces meet, from 1 to the last step, increasing.
         rates: the learning rate there.
-        max_error: how far the pieces are from the plan at worst, in units of the learning rate.
+        max_error: how far the pieces are from the schedule at worst, in units of the learning rate.
     """
 
     steps: NDArray[np.int64]
@@ -59,33 +59,33 @@ class Knots(NamedTuple):
     max_error: float
 
 
-def simplified(plan: Array) -> Knots:
-    """At most 2,000 knots that follow `plan`, the rates of steps 1, 2, ...
+def simplified(schedule: Array) -> Knots:
+    """At most 2,000 knots that follow `schedule`, the rates of steps 1, 2, ...
 
     >>> knots = simplified(np.concatenate([np.linspace(0.1, 1, 10), np.ones(90)]))
     >>> knots.steps.tolist()
     [1, 10, 100]
     """
-    allowed = TOLERANCE * float(np.max(plan))
-    last = len(plan) - 1
+    allowed = TOLERANCE * float(np.max(schedule))
+    last = len(schedule) - 1
     knots = {0, last}
     # A heap: the piece that is most wrong is split first, so that when the knots or the patience
     # run out the rest is as good as it can be.
-    pieces = [_piece(plan, 0, last, allowed)]
+    pieces = [_piece(schedule, 0, last, allowed)]
     looked_at = pieces[0].looked_at
-    while -pieces[0].minus_error > allowed and len(knots) < MAX_KNOTS and looked_at < PASSES * len(plan):
+    while -pieces[0].minus_error > allowed and len(knots) < MAX_KNOTS and looked_at < PASSES * len(schedule):
         worst = heapq.heappop(pieces)
         knots.add(worst.where)
         for begin, end in ((worst.begin, worst.where), (worst.where, worst.end)):
-            piece = _piece(plan, begin, end, allowed)
+            piece = _piece(schedule, begin, end, allowed)
             looked_at += piece.looked_at
             heapq.heappush(pieces, piece)
     where = np.array(sorted(knots), dtype=np.int64)
-    return Knots(where + 1, plan[where], _max_error(plan, where))
+    return Knots(where + 1, schedule[where], _max_error(schedule, where))
 
 
 class _Piece(NamedTuple):
-    """A straight line from `begin` to `end`, and where it misses the plan most."""
+    """A straight line from `begin` to `end`, and where it misses the schedule most."""
 
     minus_error: float  # first, and negative: a heap gives the smallest
     where: int
@@ -94,45 +94,45 @@ class _Piece(NamedTuple):
     looked_at: int  # steps
 
 
-def _piece(plan: Array, begin: int, end: int, allowed: float) -> _Piece:
+def _piece(schedule: Array, begin: int, end: int, allowed: float) -> _Piece:
     steps: NDArray[np.int64]
     if end - begin > 2 * SAMPLES:
         steps = (begin + SAMPLED * (end - begin)).astype(np.int64)
-        error, where = _widest(plan, begin, end, steps)
+        error, where = _widest(schedule, begin, end, steps)
         if error > allowed:
             # The sample stands near the corner of a jump; the knot has to stand on it.
             near = 2 * (end - begin) // SAMPLES
             steps = np.arange(max(begin, where - near), min(end, where + near) + 1)
-            error, where = _widest(plan, begin, end, steps)
+            error, where = _widest(schedule, begin, end, steps)
             return _Piece(-error, where, begin, end, SAMPLES + len(steps))
     error, where = 0.0, begin
     for first in range(begin, end + 1, CHUNK_STEPS):
         steps = np.arange(first, min(end + 1, first + CHUNK_STEPS))
-        found = _widest(plan, begin, end, steps)
+        found = _widest(schedule, begin, end, steps)
         error, where = max((error, where), found, key=lambda pair: pair[0])
     return _Piece(-error, where, begin, end, end + 1 - begin)
 
 
-def _widest(plan: Array, begin: int, end: int, steps: NDArray[np.int64]) -> tuple[float, int]:
-    line = np.interp(steps, (begin, end), (plan[begin], plan[end]))
-    errors = np.abs(plan[steps] - line)
+def _widest(schedule: Array, begin: int, end: int, steps: NDArray[np.int64]) -> tuple[float, int]:
+    line = np.interp(steps, (begin, end), (schedule[begin], schedule[end]))
+    errors = np.abs(schedule[steps] - line)
     worst = int(np.argmax(errors))
     return float(errors[worst]), int(steps[worst])
 
 
-def _max_error(plan: Array, where: NDArray[np.int64]) -> float:
+def _max_error(schedule: Array, where: NDArray[np.int64]) -> float:
     error = 0.0
-    for first in range(0, len(plan), CHUNK_STEPS):
-        chunk = plan[first : first + CHUNK_STEPS]
-        line = np.interp(np.arange(first, first + len(chunk)), where, plan[where])
+    for first in range(0, len(schedule), CHUNK_STEPS):
+        chunk = schedule[first : first + CHUNK_STEPS]
+        line = np.interp(np.arange(first, first + len(chunk)), where, schedule[where])
         error = max(error, float(np.max(np.abs(chunk - line))))
     return error
 
 
 def restored(steps: NDArray[np.int64], rates: Array) -> Array:
     """The rate of every step from 1 to the last knot."""
-    plan = np.empty(int(steps[-1]))
-    for first in range(0, len(plan), CHUNK_STEPS):
-        piece = plan[first : first + CHUNK_STEPS]
+    schedule = np.empty(int(steps[-1]))
+    for first in range(0, len(schedule), CHUNK_STEPS):
+        piece = schedule[first : first + CHUNK_STEPS]
         piece[:] = np.interp(np.arange(first + 1, first + 1 + len(piece)), steps, rates)
-    return plan
+    return schedule

@@ -21,27 +21,27 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from scalewatch.errors import ConfigError, JournalError
+from scalewatch.errors import JournalError
+from scalewatch.journal.limits import MIB, JournalLimits, Thinning
 from scalewatch.journal.lines import encode
 from scalewatch.journal.records import run_record
 from scalewatch.journal.store import Store
 from scalewatch.run import Run
 from scalewatch.worker import Worker, abandon_in_forked_children
 
-__all__ = ["JournalWriter", "keep_every"]
+__all__ = ["JournalWriter"]
 
 _log = logging.getLogger("scalewatch")
-
-MIB = 2**20
 
 #: Room in the queue for what is written through, when observations have filled theirs.
 RESERVED_RECORDS = 1_024
 
 #: One write holds no more than this: it is held in memory besides the queue.
-BATCH_RECORDS, BATCH_BYTES = 4_096, 1 * MIB
+BATCH_RECORDS, BATCH_BYTES = 4_096, MIB
 
 #: Longest time for which what was written is only in the memory of the system [s].
 SYNC_SECONDS = 30.0
@@ -49,26 +49,40 @@ SYNC_SECONDS = 30.0
 #: How often closing tries: a disk that has failed three times in a row will fail a fourth time.
 CLOSE_TRIES = 3
 
-#: Thinner than one in so many, observations say nothing any more.
-THINNEST = 1_000_000
+
+@final
+class _Queue:
+    """What was appended and is not encoded yet. The step path touches it: it is one thread's."""
+
+    def __init__(self, capacity: int) -> None:
+        self.records: deque[Mapping[str, Any]] = deque()
+        self.refused = 0
+        self.sync_asked = False
+        self._capacity = capacity
+        self._capacity_through = capacity + RESERVED_RECORDS
+
+    def put(self, record: Mapping[str, Any], *, through: bool) -> bool:
+        """Take a record if there is room, of which some is kept for what is written through."""
+        if len(self.records) >= (self._capacity_through if through else self._capacity):
+            self.refused += 1
+            return False
+        self.records.append(record)
+        if through:
+            self.sync_asked = True
+        return True
+
+    def shut(self) -> None:
+        """Refuse all that comes from now on."""
+        self._capacity = self._capacity_through = 0
 
 
-def keep_every(total_bytes: int, max_total_bytes: int) -> int:
-    """One in how many observations is still written; 0 for none.
+@dataclass(slots=True)
+class _Gaps:
+    """What the journal does not hold: refusals that it has told of, records that were no lines, a disk that refuses."""
 
-    All of them until a quarter of the room is left, then every 10th; and each time that half of
-    what was left is used up, a tenth of that. So a run hardly ever reaches the end of its room.
-
-    >>> [keep_every(used, 1000) for used in (0, 750, 751, 876, 938, 1000)]
-    [1, 1, 10, 100, 1000, 0]
-    """
-    room = max_total_bytes - total_bytes
-    if room <= 0:
-        return 0
-    every, threshold = 1, max_total_bytes / 4
-    while room < threshold and every < THINNEST:
-        every, threshold = every * 10, threshold / 2
-    return every
+    refusals_told: int = 0
+    unwritable: int = 0
+    is_failing: bool = False
 
 
 @final
@@ -85,15 +99,11 @@ class JournalWriter:
         resumes_after_step: step of the checkpoint that training goes on from; None if it begins.
         worker: what drains the queue and, when it is closed, closes the journal. With None, call
             `drain` now and then, and `close` at the end.
-        capacity: observations that may wait in memory, at least 1.
-        max_segment_bytes: size at which the next segment is begun, at least 1.
-        max_total_bytes: room for all segments of the run, at least 1. Observations keep within it
-            by being thinned, which is announced; everything else is always written.
+        limits: how much it may hold, in memory and on the disk.
         clock: monotonic time [s].
 
     Raises:
         JournalError: if the folder cannot be made or written.
-        ConfigError: if a size is below 1.
     """
 
     def __init__(
@@ -105,44 +115,29 @@ class JournalWriter:
         run_id: str | None = None,
         resumes_after_step: int | None = None,
         worker: Worker | None = None,
-        capacity: int = 65_536,
-        max_segment_bytes: int = 64 * MIB,
-        max_total_bytes: int = 256 * MIB,
+        limits: JournalLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        _at_least_1("capacity", capacity)
-        _at_least_1("max_segment_bytes", max_segment_bytes)
-        _at_least_1("max_total_bytes", max_total_bytes)
+        limits = JournalLimits() if limits is None else limits
         self._store = Store(
             folder,
             {"rank": rank, "run": run_record(run)},
             run_id=run_id,
             resumes_after_step=resumes_after_step,
-            max_segment_bytes=max_segment_bytes,
+            max_segment_bytes=limits.max_segment_bytes,
         )
-        # The step path touches these; it is one thread's.
-        self._queue: deque[Mapping[str, Any]] = deque()
-        self._capacity = capacity
-        self._capacity_through = capacity + RESERVED_RECORDS
-        self._refused = 0
-        self._sync_asked = False
+        self._queue = _Queue(limits.capacity)
         self._worker = worker
         # The drain touches these, and holds the lock while it writes.
         self._io = threading.Lock()
         self._closed = False
         self._pending: list[bytes] = []
-        self._failing = False
-        self._refusals_told = 0
-        self._unwritable = 0
-        self._observations = 0
-        self._every = 1
-        self._max_total_bytes = max_total_bytes
+        self._gaps = _Gaps()
+        self._thinning = Thinning(limits.max_total_bytes)
         self._clock = clock
         self._synced_at = clock()
         #: Records that are in the file, with the journal's own, without its headers [count].
         self.written = 0
-        #: Observations that were left out to save room [count].
-        self.thinned = 0
         abandon_in_forked_children(self)
         if worker is not None:
             worker.add("journal", self.drain, finish=self.close)
@@ -160,30 +155,27 @@ class JournalWriter:
     @property
     def dropped(self) -> int:
         """Records that were appended and will never be written [count]."""
-        return self._refused + self._unwritable
+        return self._queue.refused + self._gaps.unwritable
+
+    @property
+    def thinned(self) -> int:
+        """Observations that were left out to save room [count]."""
+        return self._thinning.left_out
 
     @property
     def waiting(self) -> int:
         """Records that were appended and are not in the file yet [count]."""
-        return len(self._queue) + len(self._pending)
+        return len(self._queue.records) + len(self._pending)
 
     # --- on the step path -------------------------------------------------------------------------
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Queue a record, which must not be changed any more. Never waits, never raises."""
-        if len(self._queue) >= self._capacity:
-            self._refused += 1
-        else:
-            self._queue.append(record)
+        self._queue.put(record, through=False)
 
     def append_through(self, record: Mapping[str, Any]) -> None:
         """Queue a record and ask the worker to write and sync it now. Never waits, never raises."""
-        if len(self._queue) >= self._capacity_through:
-            self._refused += 1
-            return
-        self._queue.append(record)
-        self._sync_asked = True
-        if self._worker is not None:
+        if self._queue.put(record, through=True) and self._worker is not None:
             self._worker.wake()
 
     # --- in the background ------------------------------------------------------------------------
@@ -215,14 +207,14 @@ class JournalWriter:
         self._give_up()
 
     def _finish(self) -> None:
-        self._capacity = self._capacity_through = 0
+        self._queue.shut()
         self._drain_stubbornly()
-        self._unwritable += self.waiting
-        self._queue.clear()
+        self._gaps.unwritable += self.waiting
+        self._queue.records.clear()
         self._pending = []
         counts = {"written": self.written, "dropped": self.dropped, "thinned": self.thinned}
-        self._queue.append({"type": "close", **counts})
-        self._sync_asked = True
+        self._queue.records.append({"type": "close", **counts})
+        self._queue.sync_asked = True
         self._drain_stubbornly()
         self._give_up()
 
@@ -233,8 +225,8 @@ class JournalWriter:
 
     def _give_up(self) -> None:
         self._closed = True
-        self._capacity = self._capacity_through = 0
-        self._queue.clear()
+        self._queue.shut()
+        self._queue.records.clear()
         self._pending = []
         self._worker = None
         self._store.close()
@@ -243,9 +235,10 @@ class JournalWriter:
         """Write all that is queued now; False if the disk would not have it."""
         if self._closed:
             return True
-        asked, self._sync_asked = self._sync_asked, False
+        queue = self._queue
+        asked, queue.sync_asked = queue.sync_asked, False
         # A record is refused when the queue is full: the gap is behind all that is queued now.
-        refused, left = self._refused - self._refusals_told, len(self._queue)
+        refused, left = queue.refused - self._gaps.refusals_told, len(queue.records)
         if refused:
             self._store.tell(f"{refused} records came faster than they could be written, and were dropped")
         explained = False
@@ -256,7 +249,7 @@ class JournalWriter:
                 self._explain(refused)
                 explained = True
             if self._pending and not self._flush():
-                self._sync_asked = asked or self._sync_asked
+                queue.sync_asked = asked or queue.sync_asked
                 return False
         if asked or self._clock() - self._synced_at >= SYNC_SECONDS:
             self._store.sync()
@@ -267,16 +260,16 @@ class JournalWriter:
         done = self._store.write(self._pending)
         self.written += done
         del self._pending[:done]
-        self._failing = self._failing or bool(self._pending)
+        self._gaps.is_failing = self._gaps.is_failing or bool(self._pending)
         return not self._pending
 
     def _explain(self, refused: int) -> None:
         """Have the journal itself tell, once it can be written again, what happened to it."""
         if refused:
-            self._refusals_told += refused
+            self._gaps.refusals_told += refused
             self._pending.append(encode({"type": "gap", "dropped": refused}))
-        if self._failing:
-            self._failing = False
+        if self._gaps.is_failing:
+            self._gaps.is_failing = False
             now, reason = time.time(), self._store.trouble
             self._pending.append(encode({"type": "trouble", "reason": reason, "until_unix_s": now}))
 
@@ -284,15 +277,14 @@ class JournalWriter:
         """Make lines of at most `count` queued records; how many records that took."""
         size = taken = 0
         while taken < count and len(self._pending) < BATCH_RECORDS and size < BATCH_BYTES:
-            record = self._queue.popleft()
+            record = self._queue.records.popleft()
             taken += 1
             if record.get("type") == "o" and not self._keeps(record, size):
-                self.thinned += 1
                 continue
             try:
                 line = encode(record)
             except JournalError as fault:
-                self._unwritable += 1
+                self._gaps.unwritable += 1
                 line = encode({"type": "lost", "reason": str(fault)[:500]})
             self._pending.append(line)
             size += len(line)
@@ -300,24 +292,14 @@ class JournalWriter:
 
     def _keeps(self, record: Mapping[str, Any], size: int) -> bool:
         """Whether this observation is written, as the room that is left demands."""
-        every = keep_every(self._store.total_bytes + size, self._max_total_bytes)
-        if every != self._every:
-            self._announce(every)
-        self._observations += 1
-        # A validation loss is rare, and worth more than a step.
-        return every > 0 and (self._observations % every == 0 or "v" in record)
-
-    def _announce(self, every: int) -> None:
-        if self._every == 1:
-            _log.warning(
-                "scalewatch: three quarters of the %.3g MiB for the journal are used; from here on"
-                " it holds fewer of the observations. Findings are all written.",
-                self._max_total_bytes / MIB,
-            )
-        self._every = every
-        self._pending.append(encode({"type": "thinning", "keeps_every": every}))
-
-
-def _at_least_1(name: str, value: int) -> None:
-    if not value >= 1:
-        raise ConfigError(f"`{name}` must be at least 1 (got {value!r}, {type(value).__name__}).")
+        thinning = self._thinning
+        before = thinning.every
+        if thinning.adapt(self._store.total_bytes + size):
+            if before == 1:
+                _log.warning(
+                    "scalewatch: three quarters of the %.3g MiB for the journal are used; from here on"
+                    " it holds fewer of the observations. Findings are all written.",
+                    thinning.max_total_bytes / MIB,
+                )
+            self._pending.append(encode({"type": "thinning", "keeps_every": thinning.every}))
+        return thinning.keeps(has_validation="v" in record)

@@ -21,7 +21,7 @@ import os, signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 sys.path.insert(0, sys.argv[1])
 from scalewatch.finding import Finding, Kind, Severity
-from scalewatch.journal import JournalWriter, finding_record, observation_record, read_journal
+from scalewatch.journal import JournalLimits, JournalWriter, finding_record, observation_record, read_journal
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.worker import Worker
@@ -186,7 +186,7 @@ def test_a_hung_disk_does_not_keep_a_process_alive(tmp_path: Path) -> None:
 FORKS = """
 signal.alarm(40)
 worker = Worker(0.001)
-writer = JournalWriter(sys.argv[2], Run("forks"), worker=worker, capacity=1_000_000)
+writer = JournalWriter(sys.argv[2], Run("forks"), worker=worker, limits=JournalLimits(capacity=1_000_000))
 worker.start()
 step = 0
 for fork in range(12):

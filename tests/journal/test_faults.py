@@ -16,7 +16,7 @@ import pytest
 
 from scalewatch.errors import JournalError
 from scalewatch.finding import Finding, Kind, Severity
-from scalewatch.journal import JournalWriter, finding_record, observation_record, read_journal
+from scalewatch.journal import JournalLimits, JournalWriter, finding_record, observation_record, read_journal
 from scalewatch.journal.lines import encode, scan
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -122,7 +122,7 @@ FAULTS = [errno.ENOSPC, errno.EIO, errno.EINTR, errno.EDQUOT, errno.EROFS, errno
 def a_run(folder: Path) -> JournalWriter:
     """A run as it comes: steps, a finding, full segments, half a minute between two drains."""
     seconds = [0.0]
-    writer = JournalWriter(folder, RUN, max_segment_bytes=1_200, clock=lambda: seconds[0])
+    writer = JournalWriter(folder, RUN, limits=JournalLimits(max_segment_bytes=1_200), clock=lambda: seconds[0])
     for step in range(1, 41):
         writer.append(row(step))
         if step == 20:
@@ -227,7 +227,7 @@ def test_when_there_is_room_again_writing_goes_on_on_a_fresh_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A real full device, after a write that fell short: one torn line, nothing else is missing."""
-    writer = JournalWriter(tmp_path, RUN, capacity=1_000)
+    writer = JournalWriter(tmp_path, RUN, limits=JournalLimits(capacity=1_000))
     real = os.write
     writer.append(row(1))
     writer.drain()

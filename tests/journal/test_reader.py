@@ -11,6 +11,7 @@ import pytest
 from scalewatch.errors import JournalError
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.journal import (
+    JournalLimits,
     JournalTail,
     JournalWriter,
     Rewind,
@@ -289,7 +290,7 @@ def test_a_tail_gives_each_record_once_as_it_comes(tmp_path: Path) -> None:
     tail = JournalTail(folder)
     assert [] == tail.poll()
 
-    writer = JournalWriter(folder, RUN, max_segment_bytes=400)
+    writer = JournalWriter(folder, RUN, limits=JournalLimits(max_segment_bytes=400))
     assert ["header"] == [record["type"] for record in tail.poll()]
     for step in range(1, 31):
         writer.append(row(step))

@@ -14,6 +14,7 @@ import pytest
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.journal import (
     Journal,
+    JournalLimits,
     JournalWriter,
     finding_record,
     observation_record,
@@ -88,7 +89,7 @@ def test_many_writers_at_once_have_a_segment_each(folder: Path) -> None:
 
 def test_a_full_segment_is_followed_by_the_next(folder: Path) -> None:
     """Each with a header, none larger than allowed, and the history goes on through all."""
-    writer = JournalWriter(folder, RUN, max_segment_bytes=5_000)
+    writer = JournalWriter(folder, RUN, limits=JournalLimits(max_segment_bytes=5_000))
     for step in range(1, 501):
         writer.append(row(step))
         if step % 10 == 0:
@@ -105,7 +106,7 @@ def test_a_full_segment_is_followed_by_the_next(folder: Path) -> None:
 
 def test_one_segment_is_open_at_a_time(folder: Path) -> None:
     """A run of many segments does not use up the descriptors of the process."""
-    writer = JournalWriter(folder, RUN, max_segment_bytes=1)
+    writer = JournalWriter(folder, RUN, limits=JournalLimits(max_segment_bytes=1))
     for step in range(1, 21):
         writer.append(row(step))
         writer.drain()
@@ -152,7 +153,7 @@ def test_the_next_segment_is_in_the_same_folder_when_the_script_moves(
 ) -> None:
     """A relative folder is that of the moment in which it was given."""
     monkeypatch.chdir(tmp_path)
-    writer = JournalWriter("here", RUN, max_segment_bytes=1)
+    writer = JournalWriter("here", RUN, limits=JournalLimits(max_segment_bytes=1))
     writer.append(row(1))
     writer.drain()
     (tmp_path / "there").mkdir()
@@ -201,7 +202,7 @@ def test_a_descriptor_that_became_somebody_elses_is_left_alone(folder: Path, tmp
 
 def test_the_room_of_a_run_is_kept_by_thinning_and_announced(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """First every step, then every 10th, every 100th: one warning, a record each, findings always."""
-    writer = JournalWriter(folder, RUN, max_segment_bytes=20_000, max_total_bytes=100_000)
+    writer = JournalWriter(folder, RUN, limits=JournalLimits(max_segment_bytes=20_000, max_total_bytes=100_000))
     for step in range(1, 20_001):
         writer.append(row(step))
         if step % 1_000 == 0:
@@ -224,9 +225,9 @@ def test_the_room_of_a_run_is_kept_by_thinning_and_announced(folder: Path, caplo
 
 def test_a_resumed_run_counts_what_it_had_written_before(folder: Path) -> None:
     """The room is that of the run; what another run left in the folder does not count."""
-    write(folder, 1, 850, max_total_bytes=100_000)
-    resumed = write(folder, 851, 1_700, resumes_after_step=850, max_total_bytes=100_000)
-    other = write(folder, 1, 850, max_total_bytes=100_000)
+    write(folder, 1, 850, limits=JournalLimits(max_total_bytes=100_000))
+    resumed = write(folder, 851, 1_700, resumes_after_step=850, limits=JournalLimits(max_total_bytes=100_000))
+    other = write(folder, 1, 850, limits=JournalLimits(max_total_bytes=100_000))
 
     assert resumed.thinned > 300
     assert 0 == other.thinned
@@ -234,7 +235,7 @@ def test_a_resumed_run_counts_what_it_had_written_before(folder: Path) -> None:
 
 def test_a_validation_loss_is_never_thinned(folder: Path) -> None:
     """There are few of them, and they say more than a step."""
-    writer = JournalWriter(folder, RUN, max_total_bytes=50_000)
+    writer = JournalWriter(folder, RUN, limits=JournalLimits(max_total_bytes=50_000))
     for step in range(1, 5_001):
         value = 3.0 if step % 333 == 0 else None
         writer.append(observation_record(Observation(step, 3.0, validation_loss=value)))

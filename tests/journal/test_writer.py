@@ -19,6 +19,7 @@ from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.journal import (
     Journal,
+    JournalLimits,
     JournalWriter,
     finding_record,
     observation_record,
@@ -264,7 +265,7 @@ def test_an_append_touches_nothing_but_the_queue(folder: Path, monkeypatch: pyte
 def test_a_hung_disk_does_not_slow_the_appends(folder: Path, request: pytest.FixtureRequest) -> None:
     """While one write hangs, a hundred thousand appends go through; none waits for it."""
     worker = Worker(0.001)
-    writer = JournalWriter(folder, RUN, worker=worker, capacity=50_000)
+    writer = JournalWriter(folder, RUN, worker=worker, limits=JournalLimits(capacity=50_000))
     well: threading.Event = request.getfixturevalue("slow_disk")
     worker.start()
     record = row(1)
@@ -283,7 +284,7 @@ def test_a_hung_disk_does_not_slow_the_appends(folder: Path, request: pytest.Fix
 
 def test_a_full_queue_drops_the_newest_and_says_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What is queued is kept, the rest is counted, told once, and noted where it is missing."""
-    writer = JournalWriter(folder, RUN, capacity=10)
+    writer = JournalWriter(folder, RUN, limits=JournalLimits(capacity=10))
     for step in range(1, 16):
         writer.append(row(step))
     writer.drain()
@@ -303,7 +304,7 @@ def test_a_full_queue_drops_the_newest_and_says_so(folder: Path, caplog: pytest.
 
 def test_findings_have_room_when_observations_have_none(folder: Path) -> None:
     """A flood of steps cannot push a finding out; a flood of findings is bounded too."""
-    writer = JournalWriter(folder, RUN, capacity=10)
+    writer = JournalWriter(folder, RUN, limits=JournalLimits(capacity=10))
     for step in range(1, 100):
         writer.append(row(step))
     for _ in range(RESERVED_RECORDS + 7):
@@ -351,7 +352,7 @@ def test_closing_does_not_wait_for_a_drain_that_hangs(folder: Path, request: pyt
 def test_a_size_that_cannot_be_is_refused(folder: Path, name: str, value: float) -> None:
     """Before anything is made."""
     with pytest.raises(ConfigError, match=f"`{name}` must be at least 1"):
-        JournalWriter(folder, RUN, **{name: value})  # type: ignore[arg-type]
+        JournalWriter(folder, RUN, limits=JournalLimits(**{name: value}))  # type: ignore[arg-type]
     assert not folder.exists()
 
 
