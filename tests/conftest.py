@@ -89,6 +89,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # pytest-xdist knows this mark; without it (`-p no:xdist`) nobody does.
+    config.addinivalue_line("markers", "xdist_group(name): the tests of a group run in one process")
     if os.environ.get("SCALEWATCH_NO_SKIP") == "1":
         config.pluginmanager.register(SkipsFail(), "scalewatch-skips-fail")
 

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from scalewatch import Finding, Monitor, Observation, Run
+from scalewatch.arrays import Floats
 from scalewatch.fitting import fit_curves
 from scalewatch.laws import Curve, CurveLaw
-
-Floats = NDArray[np.float64]
 
 PEAK = 3e-4
 TOKENS_PER_STEP = 2_000

@@ -21,13 +21,11 @@ from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.journal.schedule import simplified
 
 __all__ = ["Clock", "LookAhead", "Scheduled", "pack_rates", "planned_rates", "unpack_rates"]
-
-Floats = NDArray[np.float64]
 
 #: How long the copy may run [s]. A scheduler takes 2 us a step, so this is a schedule of about 1e7 steps.
 BUDGET_SECONDS = 20.0

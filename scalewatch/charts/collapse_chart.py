@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.style import (
     WIDTH,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["NormalisedCurve", "collapse"]
-
-Floats = NDArray[np.float64]
 
 HEIGHT, LOWER_HEIGHT = 340, 150
 INNER = WIDTH - 90

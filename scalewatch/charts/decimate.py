@@ -12,9 +12,9 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Cut", "Envelope", "cut", "envelope"]
+from scalewatch.arrays import Floats
 
-Floats = NDArray[np.float64]
+__all__ = ["Cut", "Envelope", "cut", "envelope"]
 
 #: Stretches a chart is cut into: about one a pixel of a wide panel.
 STRETCHES = 600

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.decimate import Envelope
 from scalewatch.charts.frame import Frame
 from scalewatch.charts.predictions import FAN_OPACITY, Ending
@@ -37,8 +38,6 @@ from scalewatch.charts.y_domain import reach_of
 from scalewatch.errors import ConfigError
 
 __all__ = ["Kept", "forecast_history"]
-
-Floats = NDArray[np.float64]
 
 #: Heights of the panels, and of a row of the count [pixels].
 HEIGHT, ROW_HEIGHT = 300, 30

@@ -12,6 +12,7 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.decimate import Envelope, cut
 from scalewatch.charts.frame import Frame
 from scalewatch.charts.incidents import Incident, rows_of, severity_channels, shown, spans_of, tips
@@ -34,8 +35,6 @@ from scalewatch.charts.y_domain import clipped, reach_of
 from scalewatch.errors import ConfigError
 
 __all__ = ["Gauge", "Threshold", "health"]
-
-Floats = NDArray[np.float64]
 
 #: Heights of the panels, and of a row of incidents [pixels].
 SIGMA_HEIGHT, GAUGE_HEIGHT, ROW_HEIGHT = 200, 64, 20

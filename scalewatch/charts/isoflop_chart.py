@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import evenly, interval_bars
 from scalewatch.charts.style import (
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["Minima", "isoflop"]
-
-Floats = NDArray[np.float64]
 
 HEIGHT, LOWER_HEIGHT = 360, 190
 #: Width beside the legend [pixels].

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import Placed, evenly, fraction, halo_text, placed_layers
 from scalewatch.charts.style import (
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["Contour", "isoloss"]
-
-Floats = NDArray[np.float64]
 
 HEIGHT = 430
 INNER = WIDTH - 90

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.style import (
     LOSS_TITLE,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["Target", "ladder"]
-
-Floats = NDArray[np.float64]
 
 HEIGHT, SIDE = 340, 150
 RUN, OTHER, PROMISE, OUTCOME, NOW = "rung", "other fitted run", "predicted", "outcome", "forecast now"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import Placed, placed_layers
 from scalewatch.charts.style import (
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["loss_against_compute"]
-
-Floats = NDArray[np.float64]
 
 PANEL, HEIGHT = 355, 330
 #: Losses above this quantile do not stretch the logarithmic axis, if they lie a tenth beyond it.

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.decimate import Envelope, envelope
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.style import LOSS_TITLE, WIDTH, Theme, colours, data, round_numbers, rows, ticks
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["Band", "loss_against_law"]
-
-Floats = NDArray[np.float64]
 
 HEIGHT, GAP_HEIGHT = 330, 130
 #: Last step over first step of a logarithmic axis: the first steps of a run are half of it and say little.

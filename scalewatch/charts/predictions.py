@@ -8,6 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.decimate import Envelope
 from scalewatch.charts.spec import Axis, Spec, layer, table, tip
 from scalewatch.charts.style import Ribbon, Theme
@@ -24,8 +25,6 @@ __all__ = [
     "ribbon_of",
     "trace_layer",
 ]
-
-Floats = NDArray[np.float64]
 
 #: Points a band is drawn with.
 BAND_POINTS = 160

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.style import (
     Theme,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["residuals"]
-
-Floats = NDArray[np.float64]
 
 PANEL, HEIGHT = 232, 300
 #: A residual beyond it is drawn at it [%]: a factor of a thousand.

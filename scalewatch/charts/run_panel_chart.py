@@ -14,6 +14,7 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.decimate import Envelope, cut
 from scalewatch.charts.frame import Frame
 from scalewatch.charts.incidents import Incident, marks_of, shown, spans_of
@@ -59,8 +60,6 @@ from scalewatch.charts.y_domain import clipped, drawable, reach_of
 from scalewatch.errors import ConfigError
 
 __all__ = ["Beside", "RunRows", "run_panel"]
-
-Floats = NDArray[np.float64]
 
 #: Heights of the panels [pixels].
 LOSS_HEIGHT, RATE_HEIGHT, NORM_HEIGHT = 330, 50, 78

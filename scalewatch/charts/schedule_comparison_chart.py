@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.frame import Frame
 from scalewatch.charts.spec import (
     Axis,
@@ -31,8 +31,6 @@ from scalewatch.charts.style import Theme, named, ramp, span
 from scalewatch.errors import ConfigError
 
 __all__ = ["Choice", "schedule_comparison"]
-
-Floats = NDArray[np.float64]
 
 #: Height of a row, and of the panel of rates [pixels].
 ROW_HEIGHT, RATE_HEIGHT = 44, 120

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.captions import WIDTH
 from scalewatch.errors import ConfigError
 
@@ -47,7 +48,6 @@ __all__ = [
     "ticks",
 ]
 
-Floats = NDArray[np.float64]
 Unit = Literal["count", "flops", "loss", "number", "rate"]
 
 LOSS_TITLE = "loss  [nats/token]"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import Placed, evenly, placed_layers
 from scalewatch.charts.style import (
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["Valley", "valleys"]
-
-Floats = NDArray[np.float64]
 
 HEIGHT = 400
 #: Width beside the legend [pixels].

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.decimate import STRETCHES, Cut, Envelope, cut
 from scalewatch.charts.frame import Frame
 from scalewatch.charts.spec import Axis, Spec, channel, inner_width, layer, table, tip
@@ -30,7 +30,6 @@ __all__ = [
     "shared_axis",
 ]
 
-Floats = NDArray[np.float64]
 XUnit = Literal["steps", "tokens", "flops", "hours"]
 
 #: Last row over the first place of a logarithmic axis, unless a window says otherwise: three decades.

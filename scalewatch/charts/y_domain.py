@@ -12,13 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.charts.decimate import Envelope
 from scalewatch.charts.spec import Axis, Spec, layer, table, tip
 from scalewatch.charts.style import LEAST_DRAWN, MOST_DRAWN, Theme, Unit
 
 __all__ = ["clipped", "drawable", "least_room", "reach_of"]
-
-Floats = NDArray[np.float64]
 
 #: Parts of the stretches whose means, and whose single rows, are always on the axis.
 MEANS, ROWS = 0.995, 0.98

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from scalewatch.arrays import Floats
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 __all__ = ["Layer", "plot"]
-
-Floats = NDArray[np.float64]
 
 #: Bit of each dot of a Braille letter, by row and column (Unicode 15, U+2800).
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 
 if TYPE_CHECKING:
     from scalewatch.offline.tables import Reading, Table
 
 __all__ = ["columns_of"]
-
-Floats = NDArray[np.float64]
 
 #: Columns of a table that an error lists.
 MOST_LISTED = 12

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.figures.law_parts import GRID, LEVEL, NORMAL_80, law_ribbon, law_sentences, used_curves
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from scalewatch.laws.chinchilla import Chinchilla
 
 __all__ = ["Goal", "ladder_of_curves", "ladder_of_points"]
-
-Floats = NDArray[np.float64]
 
 #: Log size within which runs are of one size.
 SAME_SIZE = 0.03

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from scalewatch.arrays import Floats
 
 if TYPE_CHECKING:
     from scalewatch.charts import NormalisedCurve, Ribbon
@@ -28,8 +30,6 @@ __all__ = [
     "used_curves",
     "within",
 ]
-
-Floats = NDArray[np.float64]
 
 #: Level of the intervals that are drawn.
 LEVEL = 0.8

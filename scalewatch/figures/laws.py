@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.figures.law_parts import (
     GRID,
@@ -37,8 +37,6 @@ __all__ = [
     "few_notes",
     "point_chart",
 ]
-
-Floats = NDArray[np.float64]
 
 POINT_CHARTS = ("isoflop", "isoloss", "compute", "residuals", "ladder")
 CURVE_CHARTS = ("ladder", "collapse")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.plan import frontier
 from scalewatch.plan.loss_model import AbstractLossModel, estimate, with_scatter
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from scalewatch.charts import Contour, Ribbon, Valley
 
 __all__ = ["best_sizes", "contours_of", "least_losses", "log_pair", "valleys_of"]
-
-Floats = NDArray[np.float64]
 
 
 def log_pair(flops: float) -> float:

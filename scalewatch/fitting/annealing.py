@@ -14,6 +14,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.result import Fit
 from scalewatch.fitting.robust import JacobianResidualModel, minimise
@@ -22,8 +23,6 @@ from scalewatch.laws.annealing_law import AnnealingLaw, walk_and_decay
 from scalewatch.laws.curve import Curve
 
 __all__ = ["AnnealingFit", "fit_annealing"]
-
-Floats = NDArray[np.float64]
 
 #: Memories that are tried [steps]: lambda 0.99 to 0.9999, the useful range of Tissue et al. (2024, section 3).
 MEMORIES = (100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0)

@@ -42,8 +42,6 @@ __all__ = [
     "side_by_side",
 ]
 
-Floats = NDArray[np.float64]
-
 #: Resamples by run behind an interval. By hand.
 RESAMPLES = 400
 #: Least width of an interval: the third digit of an exponent is what approaches differ in. By hand.

@@ -48,7 +48,6 @@ from scalewatch.laws.size import Parameters, count_for, positive
 
 __all__ = ["LawAverage", "LawScore", "average_laws"]
 
-Floats = NDArray[np.float64]
 LawFit = PointFit[FittedLaw]
 
 #: Weight from which the status of a law is one of the average. By hand.

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.fitting.points import FittedLaw
 from scalewatch.laws.law import Law, Publication, Quantity
 from scalewatch.strict_json import numbers
 
 __all__ = ["AveragedLaw"]
-
-Floats = NDArray[np.float64]
 
 #: Laws that an average may have; there are fewer families. By hand.
 MOST_LAWS = 20

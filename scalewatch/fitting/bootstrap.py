@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.robust import AbstractResidualModel, minimise
 
 __all__ = ["bootstrap", "group_labels", "resample_weights"]
-
-Floats = NDArray[np.float64]
 
 #: Resamples drawn at a time, so that their weights stay small in memory. By hand.
 _BLOCK = 512

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.result import Fit
 from scalewatch.fitting.status import FitStatus
@@ -27,8 +28,6 @@ from scalewatch.laws.broken import MOST_BREAKS, Break, BrokenLaw, Scaling
 from scalewatch.laws.size import positive
 
 __all__ = ["BrokenFit", "fit_broken"]
-
-Floats = NDArray[np.float64]
 
 #: Bounds of an exponent, and of a break's width f [e-folds of x]. By hand.
 EXPONENTS = (-5.0, 5.0)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.families import AbstractFamily, Points
 from scalewatch.fitting.homogeneity import recipe_mismatches
@@ -17,7 +18,6 @@ from scalewatch.fitting.status import FitStatus, collinear, not_independent, out
 
 __all__ = ["judge_constants", "judge_points", "judge_residuals"]
 
-Floats = NDArray[np.float64]
 Judged = list[tuple[FitStatus, str]]
 Names = Sequence[str] | None
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.families import CHINCHILLA, AbstractFamily, Points, read_points
 from scalewatch.fitting.points import Estimator, PointFit, fit_points, ranges
@@ -20,8 +21,6 @@ from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, positive
 
 __all__ = ["OptimumInterval", "allocation_exponent", "fit_chinchilla", "optimum_interval"]
-
-Floats = NDArray[np.float64]
 
 
 def fit_chinchilla(

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import LawFileError
 from scalewatch.fitting.points import PointFit
 from scalewatch.fitting.prediction import Evidence, Prediction
@@ -33,8 +34,6 @@ from scalewatch.strict_json import (
 )
 
 __all__ = ["FittedChinchilla", "load_chinchilla", "save_chinchilla"]
-
-Floats = NDArray[np.float64]
 
 #: Version of what stands in the file of Chinchilla's law. By definition.
 SCHEMA = 1

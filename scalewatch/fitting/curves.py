@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.mixed_units import unit_mismatch
 from scalewatch.laws.annealing import ScheduleFeatures, schedule_features
@@ -22,8 +22,6 @@ from scalewatch.laws.curve import Curve
 from scalewatch.laws.curve_law import CurveLaw
 
 __all__ = ["fit_curves"]
-
-Floats = NDArray[np.float64]
 
 #: Memories of the decay that are tried, as parts of the median run. By hand.
 MEMORY_SHARES = (0.0, 0.004, 0.016, 0.06, 0.2)

@@ -17,13 +17,12 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.families import Points
 from scalewatch.fitting.isoflop import check_noise
 
 __all__ = ["EnvelopeFit", "fit_envelope"]
-
-Floats = NDArray[np.float64]
 
 #: Budgets at which the envelope is read (Hoffmann et al. 2022, section 3.1).
 ENVELOPE_BUDGETS = 1_500

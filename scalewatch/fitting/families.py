@@ -17,6 +17,7 @@ from typing import Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.robust import AbstractResidualModel, JacobianResidualModel, PowerSumResidualModel
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, MOST, Parameters, SizeKind, total
@@ -37,7 +38,6 @@ __all__ = [
     "read_points",
 ]
 
-Floats = NDArray[np.float64]
 Variable = Literal["size", "tokens", "flops"]
 
 #: Least and most of an exponent: published ones lie between 0.03 and 1. By hand.

@@ -7,12 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.fitting.families import Points
 from scalewatch.fitting.status import robust_sd
 
 __all__ = ["recipe_mismatches"]
 
-Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 #: Difference of ln(size) or ln(tokens) below which two runs have the same. By hand.

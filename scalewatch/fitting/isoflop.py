@@ -23,13 +23,13 @@ from typing import Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.families import read_points
 from scalewatch.laws.size import Parameters
 
 __all__ = ["AllocationFit", "Bottom", "Method", "allocation_fit", "bottoms", "budget_of_each", "check_noise"]
 
-Floats = NDArray[np.float64]
 Method = Literal["parabola", "akima"]
 
 #: Standard deviation of a final loss over seeds [nats/token] on RefinedWeb (Porian et al. 2024).

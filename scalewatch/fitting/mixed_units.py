@@ -13,9 +13,10 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
+
 __all__ = ["UnitMismatch", "unit_mismatch"]
 
-Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 #: Least shift of ln(loss): bits per token are 0.37 above nats per token, bits per byte 0.9 to 1.3 below. By hand.

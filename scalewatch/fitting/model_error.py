@@ -29,6 +29,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.fitting.families import Points
 from scalewatch.fitting.points import PointFit
 from scalewatch.fitting.prediction import EXTRAPOLATION_SHARE, Prediction
@@ -45,7 +46,6 @@ __all__ = [
     "rolling_origins",
 ]
 
-Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 #: Parts of the runs, cheapest first, that a law is fitted to before it is asked about the rest. By hand.

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.result import Fit
 from scalewatch.fitting.status import FitStatus
@@ -28,8 +28,6 @@ from scalewatch.laws.curve import Curve
 from scalewatch.laws.multi_power import CHUNK_STEPS, MultiPowerLaw, ScheduleTerms, schedule_terms
 
 __all__ = ["MultiPowerFit", "fit_multi_power"]
-
-Floats = NDArray[np.float64]
 
 #: Log residual up to which the objective is a square (Luo et al. 2025, section 4.1).
 HUBER = 1e-3

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Generic, Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError, LawFileError
 from scalewatch.fitting.bootstrap import bootstrap as draw_bootstrap
 from scalewatch.fitting.bootstrap import group_labels
@@ -39,7 +40,6 @@ from scalewatch.strict_json import choice, least_and_most, number
 
 __all__ = ["EXTRAPOLATION_SHARE", "Estimator", "FittedLaw", "PointFit", "Search", "fit_family", "fit_points"]
 
-Floats = NDArray[np.float64]
 Estimator = Literal["huber", "lad"]
 
 #: Huber's threshold in log loss (Hoffmann et al. 2022, section 3.3).

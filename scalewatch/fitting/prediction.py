@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.fitting.status import FitStatus, worst
 
 __all__ = ["EXTRAPOLATION_SHARE", "Evidence", "Prediction", "tail_of"]
-
-Floats = NDArray[np.float64]
 
 #: Part of the fall in log loss over the fitted runs that a law misses for each e-fold of compute beyond, one standard
 #: deviation: most likely for the held-out sizes of 15 public families (tests/benchmarks/held_out_sizes.py).

@@ -14,12 +14,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.fitting.robust import AbstractResidualModel, objective
 from scalewatch.fitting.status import robust_sd
 
 __all__ = ["quasi_posterior"]
-
-Floats = NDArray[np.float64]
 
 #: Draws proposed, and kept. By hand.
 PROPOSED, KEPT = 4_000, 1_000

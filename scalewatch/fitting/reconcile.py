@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.fitting.isoflop import AllocationFit, allocation_fit, bottoms
 from scalewatch.laws.chinchilla import Chinchilla
@@ -35,8 +36,6 @@ from scalewatch.laws.size import (
 )
 
 __all__ = ["PORIAN_STEPS", "KaplanFrontier", "porian_allocation"]
-
-Floats = NDArray[np.float64]
 
 #: w of N_total = N + w N^(1/3), from Chinchilla's table of models: vocabulary 32,000, d_model / n_layer 39.2 (Pearce
 #: and Song 2024, section 3).

@@ -12,8 +12,9 @@ import itertools
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.families import EQUAL_EXPONENTS, read_points
 from scalewatch.fitting.points import HUBER_DELTA, fit_family
@@ -25,8 +26,6 @@ from scalewatch.laws.repeated_data import RepeatedData
 from scalewatch.laws.size import Parameters, SizeKind, total
 
 __all__ = ["fit_repeated_data"]
-
-Floats = NDArray[np.float64]
 
 #: R_D* and R_N* that a fit starts from [epochs, multiples of U_N], and their bounds (by hand, not tuned).
 STARTS = (1.0, 5.0, 25.0)

@@ -24,9 +24,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AbstractResidualModel", "JacobianResidualModel", "Minima", "PowerSumResidualModel", "minimise", "objective"]
+from scalewatch.arrays import Floats
 
-Floats = NDArray[np.float64]
+__all__ = ["AbstractResidualModel", "JacobianResidualModel", "Minima", "PowerSumResidualModel", "minimise", "objective"]
 
 #: Resamples worked on at a time, so that their arrays stay in the cache. By hand.
 _CHUNK = 128

@@ -13,9 +13,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FitStatus", "collinear", "not_independent", "outliers", "robust_sd", "scatter", "worst"]
+from scalewatch.arrays import Floats
 
-Floats = NDArray[np.float64]
+__all__ = ["FitStatus", "collinear", "not_independent", "outliers", "robust_sd", "scatter", "worst"]
 
 #: Log residual beyond which a point may be an outlier: by hand, the worst of the 240 runs of Besiroglu et al. 2024 is
 #: 0.05 off.

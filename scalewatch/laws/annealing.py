@@ -22,11 +22,11 @@ from itertools import pairwise
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from scalewatch.arrays import Floats
 
 __all__ = ["AnnealingState", "ScheduleFeatures", "schedule_features"]
-
-Floats = NDArray[np.float64]
 
 #: Steps that are worked through at a time, so that a plan of 1e8 steps needs no second copy of itself. By hand.
 _CHUNK_STEPS = 65_536

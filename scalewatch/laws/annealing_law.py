@@ -24,16 +24,15 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.laws.annealing import schedule_features
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import positive
 
 __all__ = ["AnnealingLaw", "walk_and_decay"]
-
-Floats = NDArray[np.float64]
 
 #: Knots of the tabulated S and D: the misfit of the law is a hundred times what they leave. By hand.
 KNOTS = 1_500

@@ -13,11 +13,10 @@ import math
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from scalewatch.arrays import Floats
 
 __all__ = ["LossBlocks"]
-
-Floats = NDArray[np.float64]
 
 #: Growth of the block edges; 270 blocks hold 1e7 steps. By hand.
 EDGE_RATIO = 1.05

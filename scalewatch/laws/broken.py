@@ -23,16 +23,15 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import positive
 from scalewatch.strict_json import numbers_within
 
 __all__ = ["Break", "BrokenLaw", "Scaling"]
-
-Floats = NDArray[np.float64]
 
 #: Most breaks: a third takes twelve constants, more than any ladder has points for. By hand.
 MOST_BREAKS = 2

@@ -24,16 +24,15 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind, count_for, positive
 from scalewatch.strict_json import choice, least_and_most
 
 __all__ = ["Allocation", "Chinchilla", "OffOptimum"]
-
-Floats = NDArray[np.float64]
 
 #: Sizes of the runs of Hoffmann et al. 2022 [total parameters], and their tokens [count].
 HOFFMANN_SIZES = (70e6, 16e9)

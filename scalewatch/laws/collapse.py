@@ -24,14 +24,13 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.laws.curve import Curve
 
 __all__ = ["Collapse", "CollapseRun", "FittedFloor", "fit_floor", "measure_collapse", "progress_of"]
-
-Floats = NDArray[np.float64]
 
 #: Grid of progress on which curves are compared: from 2 % of the run. By hand.
 FIRST_PROGRESS = 0.02

@@ -22,14 +22,13 @@ from enum import StrEnum
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.laws.size import positive
 
 __all__ = ["Alignment", "CollapseDiagnosis", "CollapseRecipe", "CollapseVerdict", "diagnose_collapse", "early_align"]
-
-Floats = NDArray[np.float64]
 
 #: Part of the run that the alignment reads (Bergsma et al. 2025, section 4.1).
 ALIGN_WINDOW = (0.25, 0.5)

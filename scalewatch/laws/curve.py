@@ -9,13 +9,12 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.laws.blocks import LossBlocks
 from scalewatch.run import MOST_STEPS, Run
 
 __all__ = ["Curve"]
-
-Floats = NDArray[np.float64]
 
 #: Rows below which a log says nothing about the shape of its curve. By hand.
 FEWEST_ROWS = 20

@@ -20,16 +20,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.run import Run
 from scalewatch.strict_json import choice, least_and_most, numbers, numbers_within, sentences
 
 __all__ = ["CurveLaw", "RunPrior"]
-
-Floats = NDArray[np.float64]
 
 #: Relative error that a law gains for each e-fold of size beyond the largest run, on top of its own covariance: what a
 #: public ladder was off by, 1.4 e-folds beyond its one size (0.4 to 0.5 %, 25M to 100M of Luo et al. 2025 in

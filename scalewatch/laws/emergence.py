@@ -24,8 +24,9 @@ from enum import StrEnum
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.size import positive
 
@@ -40,8 +41,6 @@ __all__ = [
     "judge_emergence",
     "resolution",
 ]
-
-Floats = NDArray[np.float64]
 
 #: Models below which no step can be told from noise: line, step and two more. By hand.
 FEWEST_MODELS = 6

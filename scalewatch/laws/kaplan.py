@@ -22,15 +22,14 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import PF_DAY_FLOPS, Parameters, SizeKind, count_for, non_embedding, positive
 
 __all__ = ["Kaplan", "KaplanAllocation"]
-
-Floats = NDArray[np.float64]
 
 #: Sizes of the runs [non-embedding parameters] and their tokens [count] (Kaplan et al. 2020, section 2 and figure 1).
 SIZES = (768.0, 1.5e9)

@@ -17,15 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.strict_json import check_fields, fields_within
 
 __all__ = ["Law", "Publication", "Quantity"]
-
-Floats = NDArray[np.float64]
 
 #: Version of what stands in a law file. By definition.
 SCHEMA = 1

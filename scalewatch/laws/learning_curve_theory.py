@@ -24,15 +24,14 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import positive
 
 __all__ = ["ZipfCurve", "ZipfTail", "fit_zipf_tail"]
-
-Floats = NDArray[np.float64]
 
 #: Features whose terms are added one by one; beyond them the sum is an integral, exact to 1e-9 of it. By hand.
 _SUMMED = 20_000

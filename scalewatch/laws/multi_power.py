@@ -26,13 +26,13 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import positive
 
 __all__ = ["MultiPowerLaw", "ScheduleTerms", "schedule_terms"]
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 #: Steps whose drops are added up. By hand.

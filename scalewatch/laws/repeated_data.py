@@ -22,15 +22,14 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind, count_for, positive, total
 
 __all__ = ["RepeatedData", "RepeatedOptimum"]
-
-Floats = NDArray[np.float64]
 
 #: Largest model and longest training of Muennighoff et al. 2023: 8.7e9 parameters, 9e11 tokens.
 MOST_SIZE, MOST_TOKENS = 9e9, 9e11

@@ -20,8 +20,9 @@ from enum import StrEnum
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 
 __all__ = [
@@ -36,8 +37,6 @@ __all__ = [
     "total",
     "training_flops",
 ]
-
-Floats = NDArray[np.float64]
 
 #: FLOPs of a petaflop-day: 1e15 FLOP/s for 86,400 s (Kaplan et al. 2020, section 1.3).
 PF_DAY_FLOPS = 8.64e19

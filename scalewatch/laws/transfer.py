@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import Parameters, SizeKind, count_for, non_embedding, positive
 
 __all__ = ["Transfer"]
-
-Floats = NDArray[np.float64]
 
 #: Fine-tuning sets of Hernandez et al. 2021 [characters]: figure 2 spans three orders of magnitude from about 1e5; all
 #: of its Python is 2.2e10.

@@ -8,12 +8,11 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.run import MAX_PLANNED_STEPS, Run
 
 __all__ = ["SCHEDULES", "WHOLE", "AssumedSchedule", "assume_schedule"]
-
-Floats = NDArray[np.float64]
 
 #: Plans that can be named.
 SCHEDULES = ("from-log", "cosine", "linear", "wsd", "constant", "unknown")

@@ -23,6 +23,7 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import LogError
 from scalewatch.observation import Observation
 
@@ -37,8 +38,6 @@ __all__ = [
     "compare_curves",
     "series",
 ]
-
-Floats = NDArray[np.float64]
 
 #: Relative difference of loss that is none, for runs of the same batches: repeats of one speed run with the same
 #: data order end 0.00 to 0.16 % apart (modded-nanogpt, 7 pairs), as sums are made in another order each time.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import FitError, RunError
 from scalewatch.laws import Curve
 from scalewatch.offline.finished_runs import how_many, nats_per_token
@@ -15,8 +15,6 @@ from scalewatch.offline.tables import Table, named_columns
 from scalewatch.run import MAX_PLANNED_STEPS, Run
 
 __all__ = ["curves_from_tables", "has_curves", "missing_of_curves"]
-
-Floats = NDArray[np.float64]
 
 #: Part of a run's rows that may share a step with another: more are two series in one.
 MOST_DOUBLE = 0.1

@@ -17,6 +17,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.logs.columns import RUNS, placed, ranked
 from scalewatch.logs.values import is_blank, number
@@ -33,8 +34,6 @@ __all__ = [
     "text_instead",
     "where",
 ]
-
-Floats = NDArray[np.float64]
 
 ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 MAX_BYTES = 512 << 20

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.fitting.prediction import EXTRAPOLATION_SHARE
 from scalewatch.laws.chinchilla import Chinchilla
@@ -16,8 +16,6 @@ from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.plan.loss_model import AbstractLossModel, LossModelFacts, Scatter
 
 __all__ = ["BESIROGLU_RUNS", "ChinchillaLossModel", "FittedRuns", "besiroglu_draws"]
-
-Floats = NDArray[np.float64]
 
 #: E, A, B, alpha, beta: so many runs say nothing about the scatter.
 CONSTANTS = 5

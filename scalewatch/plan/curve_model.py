@@ -12,8 +12,8 @@ import math
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.laws.annealing import schedule_features
 from scalewatch.laws.curve_law import EXTRAPOLATION_LOG_SD, CurveLaw
@@ -21,8 +21,6 @@ from scalewatch.laws.size import SizeKind
 from scalewatch.plan.loss_model import AbstractLossModel, LossModelFacts, Scatter
 
 __all__ = ["CurveLossModel"]
-
-Floats = NDArray[np.float64]
 
 #: The schedule that a plan is asked for: steps it is worked out on, part of them warm-up, rate at its end over peak.
 SCHEDULE_STEPS, WARMUP_SHARE, END_SHARE = 20_000, 0.01, 0.1

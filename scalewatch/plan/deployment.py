@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.laws.inference import InferenceOptimum, inference_optimum
 from scalewatch.laws.repeated_data import RepeatedData, RepeatedOptimum
@@ -19,8 +19,6 @@ from scalewatch.plan.loss_model import AbstractLossModel, Estimate, estimate
 from scalewatch.plan.result import Deployment, Repeats
 
 __all__ = ["plan_deployment", "plan_repeats"]
-
-Floats = NDArray[np.float64]
 
 #: Draws that are solved one by one.
 ROWS = 100

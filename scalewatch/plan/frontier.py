@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.plan.loss_model import AbstractLossModel
 
 __all__ = [
@@ -26,8 +26,6 @@ __all__ = [
     "log_tokens_for_loss",
     "log_tokens_for_size",
 ]
-
-Floats = NDArray[np.float64]
 
 #: Points of the grid in ln(N) that finds the valley of a budget, and halvings that find its bottom.
 VALLEY_POINTS, HALVINGS = 65, 60

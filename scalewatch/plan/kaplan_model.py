@@ -14,15 +14,13 @@ from __future__ import annotations
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.laws import kaplan
 from scalewatch.laws.size import SizeKind
 from scalewatch.plan.loss_model import AbstractLossModel, LossModelFacts
 
 __all__ = ["KaplanLossModel"]
-
-Floats = NDArray[np.float64]
 
 #: Steps of Newton's method from the left, where it cannot overshoot; twelve are enough for a float.
 NEWTON_STEPS = 15

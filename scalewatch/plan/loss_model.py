@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.laws.size import SizeKind
 
 __all__ = ["AbstractLossModel", "Estimate", "LossModelFacts", "Scatter", "estimate", "short", "with_scatter"]
-
-Floats = NDArray[np.float64]
 
 #: Factor past the fitted runs at which a note says that the law is used outside its range, and a stern one.
 OUTSIDE, FAR = 1.05, 10.0

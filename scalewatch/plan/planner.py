@@ -6,8 +6,8 @@ import math
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.plan import frontier
 from scalewatch.plan.baselines import baseline_plans
@@ -19,8 +19,6 @@ from scalewatch.plan.request import PlanRequest, Resolved, resolve
 from scalewatch.plan.result import OtherSize, Plan, Point, Price, SameLoss
 
 __all__ = ["make_plan"]
-
-Floats = NDArray[np.float64]
 
 #: Sizes over the best one that the trade-offs are shown at.
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.plan import frontier
@@ -20,8 +20,6 @@ from scalewatch.plan.hardware import USUAL_MFU, Cluster, accelerator
 from scalewatch.plan.loss_model import AbstractLossModel, short
 
 __all__ = ["PlanRequest", "Resolved", "resolve"]
-
-Floats = NDArray[np.float64]
 
 #: Widest interval that some hundred sets of constants can tell: two of 400 lie outside at either end.
 MOST_LEVEL = 0.99

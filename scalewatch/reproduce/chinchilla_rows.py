@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scalewatch.fitting.chinchilla import allocation_exponent, fit_chinchilla
 from scalewatch.fitting.points import Estimator, PointFit
@@ -13,8 +12,6 @@ from scalewatch.reproduce.data import POINTS, DataFolder
 from scalewatch.reproduce.row import Check
 
 __all__ = ["all_points", "bootstrap_errors", "huber_refit", "lad_refit", "optimum"]
-
-Floats = NDArray[np.float64]
 
 #: The five highest losses, first in the file, that Besiroglu et al. leave out.
 LEFT_OUT = 5

@@ -6,8 +6,9 @@ import re
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.fitting.annealing import fit_annealing
 from scalewatch.fitting.multi_power import fit_multi_power
 from scalewatch.laws.collapse import CollapseRun, measure_collapse
@@ -18,8 +19,6 @@ from scalewatch.reproduce.row import Check
 from scalewatch.run import Run
 
 __all__ = ["annealing_fit", "collapse", "multi_power_fit", "multi_power_published", "published_curves"]
-
-Floats = NDArray[np.float64]
 
 #: The plans of the repository: peak and end rate, and where each part begins [steps].
 PEAK, END, WARMUP, DECAY_FROM, TWO_STAGE_FROM = 3e-4, 3e-5, 2_160, 20_000, 8_000

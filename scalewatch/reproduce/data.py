@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ScalewatchError
 
 __all__ = ["CURVES", "ISOFLOP", "POINTS", "RUNS", "DataFolder", "DataMissingError"]
-
-Floats = NDArray[np.float64]
 
 POINTS, ISOFLOP, RUNS, CURVES = "scaling_points.csv", "porian_isoflop.csv", "runs.csv", "curves.parquet"
 

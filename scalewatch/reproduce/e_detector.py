@@ -19,9 +19,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK", "alarms", "block_means"]
+from scalewatch.arrays import Floats
 
-Floats = NDArray[np.float64]
+__all__ = ["BLOCK", "alarms", "block_means"]
 
 #: Steps of a block; blocks of 64 are nearly white where steps are correlated at 0.9.
 BLOCK = 64

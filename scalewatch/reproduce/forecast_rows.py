@@ -18,8 +18,6 @@ from scalewatch.reproduce.row import Check
 
 __all__ = ["final_loss", "schedule_choice"]
 
-Floats = NDArray[np.float64]
-
 #: The model that lends its shape, and the one that is forecast.
 SMALL, LARGE = "25M", "100M"
 #: Four schedules of one length, and the parts of the run at which one is chosen.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.detect import DetectorSet
 from scalewatch.finding import Finding
 from scalewatch.fitting.annealing import fit_annealing
@@ -19,8 +19,6 @@ from scalewatch.reproduce.row import Check
 from scalewatch.run import Run
 
 __all__ = ["cost_of_a_row", "false_alarms", "shift_delay", "simulated_alarms", "spikes"]
-
-Floats = NDArray[np.float64]
 
 #: Runs that the rows are about.
 CLEAN, SPIKED = "gpt100m_3sched/100M_20B_cosine", "colpret/K2-65B_train"

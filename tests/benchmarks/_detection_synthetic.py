@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from _detection_rules import MakeRule
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from scalewatch.arrays import Floats
 
 NOISE_NATS = 0.03
 ROWS = 4_000

@@ -11,9 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scalewatch import Run
+from scalewatch.arrays import Floats
 from scalewatch.laws import Curve
-
-Floats = NDArray[np.float64]
 
 SOURCES = (
     *("multipowerlaw", "lr_scheduling", "gpt100m_3sched", "supercollapse"),

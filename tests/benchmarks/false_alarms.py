@@ -18,18 +18,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import chi2
 
+from scalewatch.arrays import Floats
 from scalewatch.detect import DetectorSet
 from scalewatch.finding import Kind, Phase
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
 from scalewatch.run import Run
-
-Floats = NDArray[np.float64]
 
 #: Logs of these rows and steps per row, and how many of them a seed makes.
 SHAPES = ((20_000, 1, 1), (1000, 20, 6), (300, 50, 10), (60, 200, 20))

@@ -8,12 +8,11 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats
 from scalewatch.laws.curve import Curve
 from scalewatch.run import Run
-
-Floats = NDArray[np.float64]
 
 #: Peak and end rate, warm-up and where the decay of a WSD plan begins [steps], as in the repository.
 PEAK, END, WARMUP, DECAY_FROM, TWO_STAGE_FROM = 3e-4, 3e-5, 2_160, 20_000, 8_000

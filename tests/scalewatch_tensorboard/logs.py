@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from scalewatch.arrays import Floats
 from scalewatch.journal import LAW, JournalWriter, observation_record
 from scalewatch.laws import CurveLaw
 from scalewatch.laws.law_file import save_law
@@ -21,8 +21,6 @@ from tests.logs.tensorboard_files import NAME, START, file_of, framed
 from tests.synthetic import LADDER, TOKENS_PER_STEP, TrueLaw, cosine, fitted, noisy, planned
 
 __all__ = ["HOSTILE", "SPIKE_STEP", "event_log", "grow", "journal_log", "losses_of", "many", "million", "zoo"]
-
-Floats = NDArray[np.float64]
 
 #: A folder that would be a picture with a script, if anybody took it for markup.
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.columns import Columns
 
 __all__ = ["Across"]
-
-Floats = NDArray[np.float64]
 
 SECONDS_PER_HOUR = 3600.0
 #: FLOPs of one token over those of a parameter: forward and backward pass (Kaplan et al. 2020, section 2.1).

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch_tensorboard.views.figures.across import Across
 from scalewatch_tensorboard.views.figures.spec import nothing
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from scalewatch_tensorboard.views.request import ChartRequest
 
 __all__ = ["axis_for", "baseline_ending", "frame_for", "incidents_on", "run_figure"]
-
-Floats = NDArray[np.float64]
 
 #: Levels of the fan, the widest first, and points of each: some 0.1 ms a point.
 FAN_LEVELS, FAN_POINTS = (0.95, 0.8, 0.5), 40
