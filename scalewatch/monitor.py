@@ -218,6 +218,16 @@ class Monitor:
         note = f"A {since}. The forecast is that of a run that recovers."
         return replace(made, notes=(*made.notes, note))
 
+    def learn_logged(self, names: Iterable[str]) -> None:
+        """Take note of series that are logged beside the loss; what they tell of it counts from here on."""
+        run = replace(self.run, logged=(*self.run.logged, *names))
+        if run.logged == self.run.logged:
+            return
+        self.run = run
+        self._watch.know(run)
+        if self._forecaster is not None:
+            self._forecaster.run = run
+
     def expected_at(self, step: float) -> tuple[float, float] | None:
         """Return (loss, sd) [nats/token] that the law expected at `step` before the run; None without one."""
         return None if self._forecaster is None else self._forecaster.expected_at(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import RunError
+from scalewatch.objective import is_text, why_no_descent
 
 __all__ = ["Run"]
 
@@ -22,6 +24,8 @@ MOST_STEPS = 10**12
 #: Bounds of a count of parameters, and of the tokens of a step: law files have the same.
 MOST_COUNT = 1e18
 LEAST_TOKENS = 1e-6
+#: Names of series that are kept, letters of each, and letters of a unit: more tell nothing more. By hand.
+MOST_LOGGED, NAME_LETTERS, UNIT_LETTERS = 1_000, 200, 40
 
 
 @final
@@ -36,9 +40,15 @@ class Run:
         parameters: all parameters, embeddings included (Chinchilla's N), count.
         non_embedding_parameters: parameters without embeddings and output head (Kaplan's N), count.
         tokens_per_step: tokens of one optimizer step over all devices, count.
+        loss_unit: what the loss is counted in, such as "nats/token" or "bits/dim"; None if nobody says so.
+        logged: names of the series that are logged with the loss, its own among them, at most 1,000: they tell a loss
+            of text, and an objective that is no descent.
 
     Raises:
-        RunError: if a number is not positive and finite, or the plan is not one rate a step.
+        RunError: if a number is not positive and finite, the plan is not one rate a step, or a name is no text.
+
+    >>> Run("demo", tokens_per_step=4096).unit, Run("demo").unit, Run("demo", logged=["loss", "ppl"]).is_text
+    ('nats/token', '', True)
     """
 
     name: str
@@ -47,6 +57,8 @@ class Run:
     parameters: int | None = None
     non_embedding_parameters: int | None = None
     tokens_per_step: float | None = None
+    loss_unit: str | None = None
+    logged: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -56,6 +68,8 @@ class Run:
         parameters: int | None = None,
         non_embedding_parameters: int | None = None,
         tokens_per_step: float | None = None,
+        loss_unit: str | None = None,
+        logged: Iterable[str] = (),
     ) -> None:
         plan = None if learning_rates is None else _plan(learning_rates)
         if total_steps is None and plan is not None:
@@ -80,6 +94,23 @@ class Run:
         assign(self, "parameters", None if size is None else int(size))
         assign(self, "non_embedding_parameters", None if inner is None else int(inner))
         assign(self, "tokens_per_step", _positive("tokens_per_step", tokens_per_step, least=LEAST_TOKENS))
+        assign(self, "loss_unit", _unit(loss_unit))
+        assign(self, "logged", _names(logged))
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the loss is one of text: it has tokens, a unit that counts them, or a name that says so."""
+        return self.tokens_per_step is not None or is_text(self.loss_unit, self.logged)
+
+    @property
+    def unit(self) -> str:
+        """What the loss is counted in, "" where nobody knows."""
+        return self.loss_unit or ("nats/token" if self.is_text else "")
+
+    @property
+    def no_descent(self) -> str:
+        """Why its objective is not meant to fall, in words; "" for all that is known of it, it is."""
+        return why_no_descent(self.logged)
 
     def tokens_at(self, step: float) -> float | None:
         """Tokens consumed after `step` steps, None if the tokens of a step are unknown."""
@@ -102,6 +133,22 @@ def _positive(name: str, value: Any, least: float = 1.0) -> float | None:
             f"unknown (got {got:.80}, {type(value).__name__})."
         )
     return number
+
+
+def _unit(value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and 0 < len(value.strip()) <= UNIT_LETTERS):
+        raise RunError(
+            f"`loss_unit` must be a word such as nats/token, of up to {UNIT_LETTERS} letters, or None if it is unknown "
+            f"(got {value!r:.60}, {type(value).__name__})."
+        )
+    return None if value is None else value.strip()
+
+
+def _names(logged: Any) -> tuple[str, ...]:
+    names = None if isinstance(logged, str | bytes) or not isinstance(logged, Iterable) else list(logged)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise RunError(f"`logged` must be names of series (got {logged!r:.60}, {type(logged).__name__}).")
+    return tuple(dict.fromkeys(name[:NAME_LETTERS] for name in names))[:MOST_LOGGED]
 
 
 def _plan(rates: ArrayLike) -> NDArray[np.float64]:

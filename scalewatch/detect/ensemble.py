@@ -109,6 +109,8 @@ class DetectorSet:
                 rows.append(detector)
             else:
                 blocks.append(detector)
+        self._improvement: SuspiciousImprovement = by_type[SuspiciousImprovement]
+        self.know(run)
         self._detectors = {_part(detector): detector for detector in (*own, *self._outside)}
         self._freezing = rows
         self._stages = _Stages(
@@ -123,6 +125,10 @@ class DetectorSet:
         )
         self._found: list[Finding] = []
         self.clean = False
+
+    def know(self, run: Run) -> None:
+        """Take note of what is known of the run by now: names of series turn up as a log goes on."""
+        self._improvement.of_text = run.is_text
 
     @property
     def sample(self) -> Sample:

@@ -29,7 +29,7 @@ GIVE_UP_BLOCKS = 64
 #: Part of the fall that is to come back for it to be over. By hand.
 BACK = 0.5
 #: Loss that no text has [log of nats/token]: 0.25 is 0.09 bits a character at 4 characters a token, a seventh of the
-#: lower bound of English (Shannon 1951, 0.6 bits). It speaks only of runs whose first loss is that of text.
+#: lower bound of English (Shannon 1951, 0.6 bits). It speaks only of losses of text, whose first one is in its range.
 FLOOR = math.log(0.25)
 #: First loss of a language model [log of nats/token]: log of a vocabulary of 16 to 500 million, with some slack.
 #: By hand.
@@ -42,8 +42,8 @@ class SuspiciousImprovement(AbstractBlockDetector):
 
     Rule: fall of more than 3 % and 6 s between 8 blocks before and 4 after (changepoint_window.py), d log loss / d log
     steps above 1, learning rate unchanged: info; above 26 % after 512 rows: warning. A block below 0.25 nats/token in a
-    run that began between 2.5 and 25: info. Closes when half of it has come back, or after 64 blocks. Memory: six
-    numbers. `restart` closes it.
+    run of text (`of_text`) that began between 2.5 and 25: info. Closes when half of it has come back, or after 64
+    blocks. Memory: six numbers. `restart` closes it.
 
     >>> from scalewatch.detect.block import Blocks
     >>> from scalewatch.detect.base import Sample
@@ -73,6 +73,7 @@ class SuspiciousImprovement(AbstractBlockDetector):
         self.blocks = 0
         self.bound = 0.0
         self.is_text = False
+        self.of_text = False
         self.begun = False
         self.noted_floor = False
 
@@ -81,7 +82,7 @@ class SuspiciousImprovement(AbstractBlockDetector):
         if block.loss != block.loss:
             return None
         if not self.begun:
-            self.begun, self.is_text = True, LEAST_START < block.loss < MOST_START
+            self.begun, self.is_text = True, self.of_text and LEAST_START < block.loss < MOST_START
         if self.incident.is_open:
             return self._watch(block)
         if self._window.ready and self._fell():

@@ -234,7 +234,8 @@ def _end(law: CurveLaw, count: float, walked: float, annealed: float) -> tuple[f
     """Final loss of a run and its interval [nats/token]."""
     from scalewatch.run import Run
 
-    run = Run("target", tokens_per_step=1.0, **{_ROLE[law.size_kind]: round(count)})
+    sizes: dict[str, Any] = {_ROLE[law.size_kind]: round(count)}
+    run = Run("target", tokens_per_step=1.0, **sizes)
     prediction = law.predict_run(run, walked, annealed)
     end, half = prediction.end_loss or float("nan"), NORMAL_80 * prediction.end_loss_sd
     return end, max(end - half, 1e-3), end + half

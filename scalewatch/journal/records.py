@@ -147,6 +147,8 @@ def run_record(run: Run) -> Record:
         "parameters": run.parameters,
         "non_embedding_parameters": run.non_embedding_parameters,
         "tokens_per_step": run.tokens_per_step,
+        "loss_unit": run.loss_unit,
+        "logged": list(run.logged),
     }
     if run.learning_rates is not None:
         knots = simplified(run.learning_rates)
@@ -175,6 +177,8 @@ def run_from(record: Mapping[str, Any]) -> Run:
             parameters=_optional_integer(record, "parameters"),
             non_embedding_parameters=_optional_integer(record, "non_embedding_parameters"),
             tokens_per_step=optional(record.get("tokens_per_step"), "tokens_per_step"),
+            loss_unit=record.get("loss_unit"),
+            logged=record.get("logged") or (),
         )
     except RunError as fault:
         raise JournalError(f"The run of this journal cannot be: {str(fault)[:300]}") from None

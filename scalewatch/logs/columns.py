@@ -8,15 +8,15 @@ has words that must be there and words that may be; a column with any other word
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, final
 
 from scalewatch.errors import LogError
+from scalewatch.objective import words_of
 
 __all__ = [
     *("FIELDS", "HELD_OUT", "RUNS", "Guess"),
-    *("guess", "listed", "loss_notes", "placed", "ranked", "scale_of", "words_of"),
+    *("guess", "listed", "loss_notes", "placed", "ranked", "scale_of"),
 ]
 
 #: What a column can be: the fields of `Observation`.
@@ -88,16 +88,6 @@ class Guess(NamedTuple):
 
     columns: dict[str, str]
     rivals: list[str]
-
-
-def words_of(name: str) -> list[str]:
-    """Cut a column's name into lower-case words.
-
-    >>> words_of("Loss/train_epoch"), words_of("gradNorm"), words_of("lr-AdamW/pg1")
-    (['loss', 'train', 'epoch'], ['grad', 'norm'], ['lr', 'adam', 'w', 'pg1'])
-    """
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.findall(r"[a-z0-9]+", parted.lower())
 
 
 def guess(

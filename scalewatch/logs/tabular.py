@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from scalewatch.errors import LogError
@@ -58,6 +59,7 @@ class AbstractTabularLog(AbstractLog):
             self.note(line)
         if "step" not in self.columns:
             self.note(f"no column of steps among {listed(self._seen)}: rows are counted")
+        self.run = replace(self.run, logged=tuple(self._seen))
         self.assembled.replan(self._seen)
 
     def add_columns(self, names: Iterable[str]) -> None:
@@ -70,6 +72,7 @@ class AbstractTabularLog(AbstractLog):
         self.columns = guess(self._seen, self.asked, self.columns).columns
         if not had_step:
             self.columns.pop("step", None)  # rows are being counted
+        self.run = replace(self.run, logged=tuple(self._seen))
         self.assembled.replan(self._seen)
 
     def covers(self, names: Iterable[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -74,15 +74,7 @@ def assume_schedule(
         rates = _from_log(known, at, rate, total, notes, " (--schedule NAME)" if options else "")
     elif schedule != "unknown":
         rates = _named(at, rate, total, schedule, notes, "--schedule " if options else "the schedule ")
-    run = Run(
-        name,
-        total_steps=total,
-        learning_rates=rates,
-        parameters=known.parameters,
-        non_embedding_parameters=known.non_embedding_parameters,
-        tokens_per_step=known.tokens_per_step,
-    )
-    return AssumedSchedule(run, tuple(notes))
+    return AssumedSchedule(replace(known, name=name, total_steps=total, learning_rates=rates), tuple(notes))
 
 
 def _from_log(

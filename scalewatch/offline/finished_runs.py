@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
-from scalewatch.logs.columns import scale_of, words_of
+from scalewatch.logs.columns import scale_of
+from scalewatch.objective import words_of
 from scalewatch.offline.tables import Table, named_columns, text_instead
 
 __all__ = ["Rows", "ends", "few", "from_tables", "how_many", "late", "named", "nats_per_token"]

@@ -6,7 +6,7 @@ import math
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -157,7 +157,7 @@ class ReplayedRun:
     """
 
     def __init__(self, log: AbstractLog, settings: Settings, *, curve: bool = False) -> None:
-        self.log = log
+        self.log, self._known = log, log.run
         run, law = _run(log, settings), law_used(settings, log.law)
         baseline = baseline_of(settings, log.registered, run)
         monitor = Monitor(run, law=law, registered=baseline, **asdict(settings.aims))
@@ -169,6 +169,9 @@ class ReplayedRun:
     def advance(self, tick: Callable[[], None] | None = None) -> Iterator[Finding]:
         """Observe what is new in the log and yield what was found; `tick` is called every 2,000 rows."""
         for row in self.log.rows():
+            if self._known is not self.log.run:
+                self._known = self.log.run
+                self.tracker.monitor.learn_logged(self._known.logged)
             if tick is not None and (self.tracker.rows + 1) % TICK_ROWS == 0:
                 tick()
             if row.seconds is not None:
@@ -197,14 +200,7 @@ def baseline_of(settings: Settings, record: Mapping[str, Any] | None, run: Run) 
 def _run(log: AbstractLog, settings: Settings) -> Run:
     known, total = log.run, settings.total_steps
     plan = known.learning_rates if total is None or total == known.total_steps else None
-    return Run(
-        no_control(log.name),
-        total_steps=total or known.total_steps,
-        learning_rates=plan,
-        parameters=known.parameters,
-        non_embedding_parameters=known.non_embedding_parameters,
-        tokens_per_step=known.tokens_per_step,
-    )
+    return replace(known, name=no_control(log.name), total_steps=total or known.total_steps, learning_rates=plan)
 
 
 def watch_all(

@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import final
 
@@ -209,14 +210,7 @@ class EventFiles(AbstractSource):
 
 def named(run: Run, name: str) -> Run:
     """Return `run` under the name that TensorBoard gives it."""
-    return Run(
-        name,
-        total_steps=run.total_steps,
-        learning_rates=run.learning_rates,
-        parameters=run.parameters,
-        non_embedding_parameters=run.non_embedding_parameters,
-        tokens_per_step=run.tokens_per_step,
-    )
+    return replace(run, name=name)
 
 
 def open_source(found: Found) -> AbstractSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -44,10 +45,10 @@ class _Tags:
         """Whether there is a training loss, and all that the user names."""
         return not self.missing(tags) and "loss" in guess(tags, {"validation_loss": ""} | self.asked).columns
 
-    def update(self, tags: Sequence[str]) -> None:
-        """Guess again if there are new tags; what has been guessed stands."""
+    def update(self, tags: Sequence[str]) -> bool:
+        """Guess again if there are new tags, and return whether there are; what has been guessed stands."""
         if len(tags) == self._seen:
-            return
+            return False
         self._seen = len(tags)
         own = {field: tag for field, tag in _OWN.items() if field not in self.asked}
         # A tag `step` or `time` is a copy of what the event says itself.
@@ -55,6 +56,7 @@ class _Tags:
         self.columns, self.rivals = guessed.columns, guessed.rivals
         fields = {tag: FIELD_NUMBERS[field] for field, tag in self.columns.items() if field not in own}
         self._fields = np.array([fields.get(tag, -1) for tag in tags], np.int64)
+        return True
 
     def measured(self, scalars: Scalars) -> Measured:
         """Take the fields' scalars out of all, in the fields' units."""
@@ -110,8 +112,7 @@ class TensorBoardLog(AbstractLog):
         for _ in events.batches():
             if self._tags.enough(tags):
                 break
-        self._tags.update(tags)
-        self.columns = self._tags.columns
+        self._guess(tags)
         where = paths[0] if len(paths) == 1 else self.path
         if not tags:
             why = "; ".join([*troubles, *events.tails][:2])
@@ -126,6 +127,10 @@ class TensorBoardLog(AbstractLog):
         rivals = [] if "loss" in self._tags.asked else self._tags.rivals
         for line in loss_notes(self.columns["loss"], rivals, "TAG"):
             self.note(line)
+
+    def _guess(self, tags: Sequence[str]) -> None:
+        if self._tags.update(tags):
+            self.columns, self.run = self._tags.columns, replace(self.run, logged=tuple(tags))
 
     def rows(self) -> Iterator[Observation]:
         """Rows that have been written since the last call, up to the present end of the files."""
@@ -144,8 +149,7 @@ class TensorBoardLog(AbstractLog):
                 yield from self._maker.flush()
                 self._maker.next_file()
                 self._place = place
-            self._tags.update(self._events.decoder.tags)
-            self.columns = self._tags.columns
+            self._guess(self._events.decoder.tags)
             measured = self._tags.measured(scalars)
             self._look_at_times(measured)
             self.bytes_read, self.bytes_total = self._events.bytes_read, self._events.bytes_total

@@ -1,0 +1,86 @@
+"""What kind of loss a run has, told by the names of what is logged with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from scalewatch.errors import RunError
+from scalewatch.objective import why_no_descent
+from scalewatch.run import Run
+
+#: What public trainers log beside the loss of an objective that is no descent.
+NO_DESCENT = {
+    "stable-baselines3 PPO": ["train/loss", "rollout/ep_rew_mean", "train/approx_kl", "train/value_loss"],
+    "TRL GRPO": ["loss", "grad_norm", "learning_rate", "reward", "reward_std", "kl", "completion_length"],
+    "CleanRL DQN": ["losses/td_loss", "losses/q_values", "charts/SPS"],
+    "SAC": ["loss", "qf1_loss", "actor_loss"],
+    "spinning up": ["loss", "AverageReturn"],
+    "DCGAN": ["g_loss", "d_loss"],
+    "pytorch-lightning GAN": ["loss", "train/generator_loss", "train/discriminator_loss"],
+    "policy by entropy": ["loss", "kl", "policy/entropy"],
+}
+#: The same of losses that fall.
+DESCENT = {
+    "language model": ["lm loss", "learning-rate", "grad-norm"],
+    "VAE": ["loss", "recon_loss", "kl"],
+    "DPO": ["loss", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies"],
+    "mixture of experts": ["loss", "router/entropy", "aux_loss", "kl"],
+    "detector": ["train/box_loss", "train/cls_loss", "train/dfl_loss", "metrics/mAP50"],
+    "classifier": ["train_loss", "val_loss", "val_acc", "cross_entropy"],
+}
+
+
+@pytest.mark.parametrize("names", NO_DESCENT.values(), ids=NO_DESCENT)
+def test_an_objective_that_is_no_descent_is_known_by_what_is_logged_beside_it(names: list[str]) -> None:
+    """The reason quotes a name, so that a user sees what it rests on."""
+    reason = Run("demo", logged=names).no_descent
+
+    assert any(name in reason for name in names)
+
+
+@pytest.mark.parametrize("names", DESCENT.values(), ids=DESCENT)
+def test_a_loss_that_falls_is_not_taken_for_a_policy_or_a_game(names: list[str]) -> None:
+    """One word that two kinds of training share decides nothing."""
+    assert "" == why_no_descent(names)
+
+
+@pytest.mark.parametrize(
+    ("run", "unit"),
+    [
+        (Run("demo"), ""),
+        (Run("demo", parameters=10**9), ""),
+        (Run("demo", logged=["loss", "val_acc"]), ""),
+        (Run("demo", loss_unit="bits/dim"), "bits/dim"),
+        (Run("demo", tokens_per_step=4096), "nats/token"),
+        (Run("demo", logged=["lm loss"]), "nats/token"),
+        (Run("demo", logged=["loss", "train/num_input_tokens_seen"]), "nats/token"),
+        (Run("demo", loss_unit="bits/byte", tokens_per_step=4096), "bits/byte"),
+    ],
+)
+def test_a_unit_is_said_only_where_it_is_known(run: Run, unit: str) -> None:
+    """Nats per token are for text: by tokens, a name, or because the user says so."""
+    assert unit == run.unit
+
+
+def test_a_unit_of_an_image_is_no_text() -> None:
+    """Bits per dimension count no tokens."""
+    assert not Run("demo", loss_unit="bits/dim").is_text
+
+
+@pytest.mark.parametrize("odd", [7, "", "   ", "x" * 41])
+def test_a_unit_that_is_no_word_is_refused_with_the_option_that_it_was(odd: object) -> None:
+    """The error names the option and gives an example."""
+    with pytest.raises(RunError, match=r"`loss_unit` must be a word such as nats/token"):
+        Run("demo", loss_unit=odd)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("odd", ["loss", 7, [1, 2], None])
+def test_names_that_are_none_are_refused(odd: object) -> None:
+    """One text is no list of names: it would be taken letter by letter."""
+    with pytest.raises(RunError, match="`logged` must be names of series"):
+        Run("demo", logged=odd)  # type: ignore[arg-type]
+
+
+def test_a_log_with_more_names_than_anybody_reads_is_cut() -> None:
+    """A table of ten thousand columns does not fill the header of a journal."""
+    assert 1_000 == len(Run("demo", logged=[f"metric {n}" for n in range(10_000)]).logged)
