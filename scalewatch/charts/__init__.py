@@ -22,6 +22,7 @@ from scalewatch.charts.loss_against_compute_chart import loss_against_compute as
 from scalewatch.charts.loss_against_law_chart import Band as Band
 from scalewatch.charts.loss_against_law_chart import loss_against_law as loss_against_law
 from scalewatch.charts.marks import Placed as Placed
+from scalewatch.charts.marks import Ribbon as Ribbon
 from scalewatch.charts.predictions import Ending as Ending
 from scalewatch.charts.predictions import Fan as Fan
 from scalewatch.charts.predictions import OtherRun as OtherRun
@@ -33,7 +34,6 @@ from scalewatch.charts.save import check_suffix as check_suffix
 from scalewatch.charts.save import save_chart as save_chart
 from scalewatch.charts.schedule_comparison_chart import Choice as Choice
 from scalewatch.charts.schedule_comparison_chart import schedule_comparison as schedule_comparison
-from scalewatch.charts.style import Ribbon as Ribbon
 from scalewatch.charts.three_approaches_chart import Answer as Answer
 from scalewatch.charts.three_approaches_chart import three_approaches as three_approaches
 from scalewatch.charts.valleys_chart import Valley as Valley

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
-__all__ = ["WIDTH", "headline", "sentences"]
+__all__ = ["WIDTH", "headline", "named", "plain", "sentences"]
 
 #: Width of a chart that stands alone [pixels].
 WIDTH = 760
@@ -15,6 +16,25 @@ TITLE_LETTERS, TITLE_LINES = 84, 2
 LINE_LETTERS = 118
 #: Sentences under a headline, and lines of each: what is cut off stands in the command's own output.
 MOST_SENTENCES, SENTENCE_LINES = 10, 3
+
+#: Control characters, and those that turn the direction of a text: a number would be read backwards.
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+#: Letters of a name that is drawn.
+NAME_LETTERS = 40
+
+
+def plain(text: str) -> str:
+    """Return a text that can be drawn: what XML 1.0 cannot hold is replaced.
+
+    Over such a letter vl_convert ends the whole process, and with it somebody's training.
+    """
+    return _NO_TEXT.sub("\ufffd", text)
+
+
+def named(name: object) -> str:
+    """Return a name short enough for a legend or a label."""
+    text = " ".join(str(name).split())
+    return text if len(text) <= NAME_LETTERS else text[: NAME_LETTERS - 1] + "…"
 
 
 def sentences(texts: Sequence[str], width: int) -> list[str]:

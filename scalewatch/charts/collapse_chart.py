@@ -16,22 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import axis, on_axes, quantity, span
+from scalewatch.charts.captions import WIDTH, named
 from scalewatch.charts.frame import Frame, finished
-from scalewatch.charts.style import (
-    WIDTH,
-    Theme,
-    axis,
-    colours,
-    columns,
-    data,
-    named,
-    note,
-    on_axes,
-    quantity,
-    ramp,
-    rows,
-    span,
-)
+from scalewatch.charts.marks import colours, note
+from scalewatch.charts.records import columns, data, rows
+from scalewatch.charts.theme import Theme, ramp
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:

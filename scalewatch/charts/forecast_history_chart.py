@@ -33,7 +33,7 @@ from scalewatch.charts.spec import (
     table,
     tip,
 )
-from scalewatch.charts.style import Theme
+from scalewatch.charts.theme import Theme
 from scalewatch.charts.y_domain import reach_of
 from scalewatch.errors import ConfigError
 

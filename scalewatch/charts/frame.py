@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
+from scalewatch.charts.axes import AXIS_LETTERS
 from scalewatch.charts.captions import WIDTH, headline, sentences
-from scalewatch.charts.style import AXIS_LETTERS, DARK, LIGHT, Theme
+from scalewatch.charts.theme import DARK, LIGHT, Theme
 
 if TYPE_CHECKING:
     import altair as alt

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.captions import named
 from scalewatch.charts.decimate import Envelope, cut
 from scalewatch.charts.frame import Frame
 from scalewatch.charts.incidents import Incident, rows_of, severity_channels, shown, spans_of, tips
 from scalewatch.charts.marks import evenly
 from scalewatch.charts.spec import Axis, Drawing, Spec, beside, channel, ending, layer, panel, table, tip
-from scalewatch.charts.style import named
 from scalewatch.charts.x_axis import (
     SMOOTH,
     STEPS,

@@ -12,7 +12,7 @@ from typing import Any, final
 
 from scalewatch.charts.marks import evenly
 from scalewatch.charts.spec import Spec, layer, table, tip
-from scalewatch.charts.style import Theme
+from scalewatch.charts.theme import Theme
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.kinds import kind_name
 

@@ -17,21 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import axis, on_axes, span
+from scalewatch.charts.captions import WIDTH
 from scalewatch.charts.frame import Frame, finished
-from scalewatch.charts.marks import Placed, evenly, fraction, halo_text, placed_layers
-from scalewatch.charts.style import (
-    WIDTH,
-    Ribbon,
-    Theme,
-    axis,
-    columns,
-    data,
-    note,
-    on_axes,
-    ribbon_layers,
-    rows,
-    span,
-)
+from scalewatch.charts.marks import Placed, Ribbon, evenly, fraction, halo_text, note, placed_layers, ribbon_layers
+from scalewatch.charts.records import columns, data, rows
+from scalewatch.charts.theme import Theme
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -14,22 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import LOSS_TITLE, axis, on_axes, quantity, span
+from scalewatch.charts.captions import WIDTH
 from scalewatch.charts.frame import Frame, finished
-from scalewatch.charts.style import (
-    LOSS_TITLE,
-    WIDTH,
-    Ribbon,
-    Theme,
-    axis,
-    colours,
-    columns,
-    on_axes,
-    panel_title,
-    quantity,
-    ribbon_layers,
-    rows,
-    span,
-)
+from scalewatch.charts.marks import Ribbon, colours, panel_title, ribbon_layers
+from scalewatch.charts.records import columns, rows
+from scalewatch.charts.theme import Theme
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:

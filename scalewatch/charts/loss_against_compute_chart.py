@@ -12,20 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import LOSS_TITLE, axis, span
 from scalewatch.charts.frame import Frame, finished
-from scalewatch.charts.marks import Placed, placed_layers
-from scalewatch.charts.style import (
-    LOSS_TITLE,
-    Ribbon,
-    Theme,
-    axis,
-    colours,
-    columns,
-    panel_title,
-    ribbon_layers,
-    rows,
-    span,
-)
+from scalewatch.charts.marks import Placed, Ribbon, colours, panel_title, placed_layers, ribbon_layers
+from scalewatch.charts.records import columns, rows
+from scalewatch.charts.theme import Theme
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:

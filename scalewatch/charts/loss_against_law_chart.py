@@ -14,9 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import LOSS_TITLE, round_numbers, ticks
+from scalewatch.charts.captions import WIDTH
 from scalewatch.charts.decimate import Envelope, envelope
 from scalewatch.charts.frame import Frame, finished
-from scalewatch.charts.style import LOSS_TITLE, WIDTH, Theme, colours, data, round_numbers, rows, ticks
+from scalewatch.charts.marks import colours
+from scalewatch.charts.records import data, rows
+from scalewatch.charts.theme import Theme
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase
 from scalewatch.kinds import kind_name

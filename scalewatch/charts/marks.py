@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, final
+from typing import Any, Literal, TypeVar, final
 
 import numpy as np
 
-from scalewatch.charts.style import Theme, named, rows
+from scalewatch.arrays import Floats
+from scalewatch.charts.captions import named
+from scalewatch.charts.records import rows
+from scalewatch.charts.theme import Theme
 
-__all__ = ["Placed", "evenly", "fraction", "halo_text", "interval_bars", "placed_layers"]
+__all__ = [
+    "Placed",
+    "Ribbon",
+    "colours",
+    "evenly",
+    "fraction",
+    "halo_text",
+    "interval_bars",
+    "note",
+    "panel_title",
+    "placed_layers",
+    "ribbon_layers",
+]
 
 Item = TypeVar("Item")
 
@@ -113,3 +128,72 @@ def halo_text(base: Any, theme: Theme, encoded: dict[str, Any], *, color: Any = 
     if color is None:
         return [halo, base.mark_text(**mark, color=theme.text).encode(**encoded, text="label:N")]
     return [halo, base.mark_text(**mark).encode(**encoded, text="label:N", color=color)]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Ribbon:
+    """A predicted curve with its interval over any axis.
+
+    Attributes:
+        label: what the legend calls it.
+        x: where, shape (n,), positive. mid, low, high: shape (n,).
+    """
+
+    label: str
+    x: Floats
+    mid: Floats
+    low: Floats
+    high: Floats
+
+
+def ribbon_layers(
+    ribbon: Ribbon, shade: str, x: Any, y: dict[str, Any], colour: Any, *, dash: Sequence[int] = (6, 3)
+) -> list[Any]:
+    """Return the band of a ribbon, and above it its line; `colour` is the channel of the legend, or None."""
+    import altair as alt
+
+    band = alt.Chart(rows(x=ribbon.x, low=ribbon.low, high=ribbon.high))
+    line = alt.Chart(rows(x=ribbon.x, mid=ribbon.mid, series=[ribbon.label] * len(ribbon.x)))
+    drawn = line.mark_line(strokeWidth=2, strokeDash=list(dash), color=shade, clip=True)
+    shaded = {} if colour is None else {"color": colour}
+    return [
+        band.mark_area(color=shade, opacity=0.2, clip=True).encode(x=x, y=alt.Y("low:Q", **y), y2="high:Q"),
+        drawn.encode(x=x, y=alt.Y("mid:Q", **y), **shaded),
+    ]
+
+
+def note(text: str, shade: str, theme: Theme, *, right: float | None = None, row: int = 0, bold: bool = True) -> Any:
+    """Return words in the upper left corner of a panel, or in the upper right one of a panel `right` pixels wide."""
+    import altair as alt
+
+    base = alt.Chart(rows(label=[text])).encode(
+        x=alt.value(10 if right is None else right - 6), y=alt.value(12 + 17 * row), text="label:N"
+    )
+    align: Literal["left", "right"] = "left" if right is None else "right"
+    weight: Literal["bold", "normal"] = "bold" if bold else "normal"
+    # a halo, so that no line of the grid crosses the words
+    halo = base.mark_text(
+        align=align, fontSize=12, fontWeight=weight, color=theme.background, stroke=theme.background, strokeWidth=5
+    )
+    return alt.layer(halo, base.mark_text(align=align, fontSize=12, fontWeight=weight, color=shade))
+
+
+def colours(field: str, shades: Sequence[tuple[str, str]], **legend: Any) -> Any:
+    """Return the channel that gives each value of a field its colour, and says so in a legend.
+
+    Args:
+        field: of the rows. shades: (value, colour) in the order of the legend. legend: its options, such as `title`.
+    """
+    import altair as alt
+
+    scale = alt.Scale(domain=[name for name, _ in shades], range=[shade for _, shade in shades])
+    shown = alt.Legend(**({"title": None} | legend))
+    return alt.Color(f"{field}:N", sort=None, scale=scale, legend=shown)
+
+
+def panel_title(text: str, theme: Theme) -> Any:
+    """Return words over one of several panels, where they cover nothing."""
+    import altair as alt
+
+    return alt.TitleParams(text, anchor="start", fontSize=12, fontWeight="normal", color=theme.text, offset=6)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from scalewatch.arrays import Floats
 from scalewatch.charts.decimate import Envelope
+from scalewatch.charts.marks import Ribbon
 from scalewatch.charts.spec import Axis, Spec, layer, table, tip
-from scalewatch.charts.style import Ribbon, Theme
+from scalewatch.charts.theme import Theme
 from scalewatch.charts.y_domain import drawable
 
 __all__ = [

@@ -13,16 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import axis, on_axes, span
+from scalewatch.charts.captions import named
 from scalewatch.charts.frame import Frame, finished
-from scalewatch.charts.style import (
-    Theme,
-    axis,
-    columns,
-    named,
-    on_axes,
-    rows,
-    span,
-)
+from scalewatch.charts.records import columns, rows
+from scalewatch.charts.theme import Theme
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import LOSS_TITLE
+from scalewatch.charts.captions import named
 from scalewatch.charts.decimate import Envelope, cut
 from scalewatch.charts.frame import Frame
 from scalewatch.charts.incidents import Incident, marks_of, shown, spans_of
+from scalewatch.charts.marks import Ribbon
 from scalewatch.charts.predictions import (
     Ending,
     Fan,
@@ -43,7 +46,7 @@ from scalewatch.charts.spec import (
     table,
     tip,
 )
-from scalewatch.charts.style import LOSS_TITLE, Ribbon, Theme, named, ramp
+from scalewatch.charts.theme import Theme, ramp
 from scalewatch.charts.x_axis import (
     SMOOTH,
     STEPS,

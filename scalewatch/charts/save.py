@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scalewatch.charts.style import plain
+from scalewatch.charts.captions import plain
 from scalewatch.errors import ConfigError
 
 __all__ = ["check_suffix", "save_chart"]

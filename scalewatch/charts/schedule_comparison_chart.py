@@ -13,6 +13,8 @@ from typing import final
 import numpy as np
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import span
+from scalewatch.charts.captions import named
 from scalewatch.charts.frame import Frame
 from scalewatch.charts.spec import (
     Axis,
@@ -27,7 +29,7 @@ from scalewatch.charts.spec import (
     table,
     tip,
 )
-from scalewatch.charts.style import Theme, named, ramp, span
+from scalewatch.charts.theme import Theme, ramp
 from scalewatch.errors import ConfigError
 
 __all__ = ["Choice", "schedule_comparison"]

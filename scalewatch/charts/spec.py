@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch.charts.captions import headline, sentences
+from scalewatch.charts.axes import AXIS_LETTERS, LABELS, Unit, ticks
+from scalewatch.charts.captions import headline, plain, sentences
 from scalewatch.charts.frame import Frame
-from scalewatch.charts.style import AXIS_LETTERS, LABELS, Theme, Unit, plain, ticks
+from scalewatch.charts.theme import Theme
 
 if TYPE_CHECKING:
     import altair as alt

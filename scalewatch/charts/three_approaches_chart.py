@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.charts.axes import axis, on_axes, power, quantity, span
+from scalewatch.charts.captions import named
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import halo_text, interval_bars
-from scalewatch.charts.style import Theme, axis, named, on_axes, power, quantity, rows, span
+from scalewatch.charts.records import rows
+from scalewatch.charts.theme import Theme
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:

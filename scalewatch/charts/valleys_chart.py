@@ -16,23 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import LOSS_TITLE, axis, on_axes, power, span
+from scalewatch.charts.captions import WIDTH
 from scalewatch.charts.frame import Frame, finished
-from scalewatch.charts.marks import Placed, evenly, placed_layers
-from scalewatch.charts.style import (
-    LOSS_TITLE,
-    WIDTH,
-    Theme,
-    axis,
-    colours,
-    columns,
-    data,
-    note,
-    on_axes,
-    power,
-    ramp,
-    rows,
-    span,
-)
+from scalewatch.charts.marks import Placed, colours, evenly, note, placed_layers
+from scalewatch.charts.records import columns, data, rows
+from scalewatch.charts.theme import Theme, ramp
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:

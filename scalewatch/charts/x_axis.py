@@ -9,10 +9,11 @@ from typing import Literal, NamedTuple, final
 import numpy as np
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import Unit
 from scalewatch.charts.decimate import STRETCHES, Cut, Envelope, cut
 from scalewatch.charts.frame import Frame
 from scalewatch.charts.spec import Axis, Spec, channel, inner_width, layer, table, tip
-from scalewatch.charts.style import Theme, Unit
+from scalewatch.charts.theme import Theme
 from scalewatch.errors import ConfigError
 
 __all__ = [

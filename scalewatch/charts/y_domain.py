@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.arrays import Floats
+from scalewatch.charts.axes import Unit
 from scalewatch.charts.decimate import Envelope
+from scalewatch.charts.records import LEAST_DRAWN, MOST_DRAWN
 from scalewatch.charts.spec import Axis, Spec, layer, table, tip
-from scalewatch.charts.style import LEAST_DRAWN, MOST_DRAWN, Theme, Unit
+from scalewatch.charts.theme import Theme
 
 __all__ = ["clipped", "drawable", "least_room", "reach_of"]
 

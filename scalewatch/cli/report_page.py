@@ -12,7 +12,7 @@ from typing import Any
 
 from scalewatch.advice import Advice
 from scalewatch.charts import Band, Frame, loss_against_law, save_chart
-from scalewatch.charts.style import DARK, LIGHT, Theme
+from scalewatch.charts.theme import DARK, LIGHT, Theme
 from scalewatch.cli.replay import forecast_text, loss_text
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase, Severity

@@ -57,7 +57,7 @@ def _grid(sizes: Floats, goal: Goal | None, extra: Floats) -> Floats:
 
 def _title(law: Ribbon, sizes: Floats, loss: Floats, target: Target | None) -> str:
     """What the ladder says, in one line."""
-    from scalewatch.charts.style import quantity
+    from scalewatch.charts.axes import quantity
 
     if target is None:
         if not np.isfinite(law.low).any():
@@ -79,7 +79,7 @@ def ladder_of_points(fit: PointFit[Chinchilla], goal: Goal | None, dark: bool) -
         FitError: if there is one size only, or no interval for the target.
     """
     from scalewatch.charts import Frame, Target
-    from scalewatch.charts.style import quantity
+    from scalewatch.charts.axes import quantity
     from scalewatch.laws.size import Parameters
 
     points = fit.points
@@ -218,7 +218,7 @@ class _Walks:
 
     def sentence(self, unit: str, goal: Goal) -> str:
         """How long the target is taken to run."""
-        from scalewatch.charts.style import quantity
+        from scalewatch.charts.axes import quantity
 
         if goal.tokens is not None:
             return f"The target has {quantity(goal.tokens)} tokens and the schedule of the largest rung, stretched."

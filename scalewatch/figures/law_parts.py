@@ -80,7 +80,7 @@ def law_sentences(fit: PointFit[Chinchilla]) -> list[str]:
 
 
 def _constant(value: float) -> str:
-    from scalewatch.charts.style import power
+    from scalewatch.charts.axes import power
 
     return power(value) if value >= WITH_POWER else f"{value:.4g}"
 

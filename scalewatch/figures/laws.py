@@ -166,7 +166,7 @@ def _frontier(fit: PointFit[Chinchilla], flops: Floats) -> Ribbon:
 
 
 def _best_size(fit: PointFit[Chinchilla], flops: float) -> str:
-    from scalewatch.charts.style import power, quantity
+    from scalewatch.charts.axes import power, quantity
 
     best = _frontier(fit, np.array([flops]))
     ends = within(float(best.low[0]), float(best.high[0]), quantity)
@@ -204,7 +204,7 @@ def _isoloss(fit: PointFit[Chinchilla], dark: bool) -> Any:
 
 def _compute(fit: PointFit[Chinchilla], dark: bool) -> Any:
     from scalewatch.charts import Frame, loss_against_compute
-    from scalewatch.charts.style import power
+    from scalewatch.charts.axes import power
 
     points = fit.points
     flops = np.exp(points.log_flops)

@@ -12,7 +12,8 @@ from _forecast_told import LEVELS, OURS, Told
 
 from scalewatch.charts import save_chart
 from scalewatch.charts.frame import Frame, finished
-from scalewatch.charts.style import DARK, LIGHT, Theme, data
+from scalewatch.charts.records import data
+from scalewatch.charts.theme import DARK, LIGHT, Theme
 
 MODES = {"own": "the run alone", "ladder": "with a ladder of smaller runs"}
 #: Shapes that tell sources apart without a colour.

@@ -16,7 +16,8 @@ import vl_convert
 
 from scalewatch import charts
 from scalewatch.charts import save_chart
-from scalewatch.charts.style import DARK, LIGHT, ticks
+from scalewatch.charts.axes import ticks
+from scalewatch.charts.theme import DARK, LIGHT
 from scalewatch.errors import ConfigError
 from tests.charts.gallery import CHARTS, HOSTILE, PLAIN
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from scalewatch.charts import Frame, check_suffix, loss_against_law, save_chart
-from scalewatch.charts.style import DARK
+from scalewatch.charts.theme import DARK
 from scalewatch.errors import ConfigError
 
 TITLE = '"><img src=x onerror=alert(1)></script><script>alert(2)</script> <!-- & &lt;'

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalewatch.charts.style import power, quantity
+from scalewatch.charts.axes import power, quantity
 from scalewatch.errors import ConfigError, FitError
 from scalewatch_tensorboard.views.figures.spec import answered, nothing
 from scalewatch_tensorboard.views.scaling import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scalewatch.charts.style import WIDTH
+from scalewatch.charts.captions import WIDTH
 
 if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.run_state import RunState
