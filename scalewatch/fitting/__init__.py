@@ -73,4 +73,5 @@ _LAZY = {
     "transfer": "fit_transfer",
 }
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, _LAZY)
+if not TYPE_CHECKING:
+    __getattr__, __dir__, __all__ = lazy_names(__name__, _LAZY)

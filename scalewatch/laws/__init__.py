@@ -20,49 +20,7 @@ from scalewatch.laws.law_file import load_law as load_law, save_law as save_law
 from scalewatch.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from scalewatch.fitting.annealing import AnnealingFit as AnnealingFit, fit_annealing as fit_annealing
-    from scalewatch.fitting.approaches import (
-        Approach as Approach,
-        ApproachResult as ApproachResult,
-        Comparison as Comparison,
-        compare_approaches as compare_approaches,
-    )
-    from scalewatch.fitting.average import LawAverage as LawAverage, LawScore as LawScore, average_laws as average_laws
-    from scalewatch.fitting.broken import BrokenFit as BrokenFit, fit_broken as fit_broken
-    from scalewatch.fitting.chinchilla import (
-        OptimumInterval as OptimumInterval,
-        fit_chinchilla as fit_chinchilla,
-        optimum_interval as optimum_interval,
-    )
-    from scalewatch.fitting.chinchilla_file import (
-        load_chinchilla as load_chinchilla,
-        save_chinchilla as save_chinchilla,
-    )
-    from scalewatch.fitting.curves import fit_curves as fit_curves
-    from scalewatch.fitting.families import FAMILIES as FAMILIES
-    from scalewatch.fitting.points import FittedLaw as FittedLaw, PointFit as PointFit, fit_family as fit_family
-    from scalewatch.fitting.prediction import Prediction as Prediction
-    from scalewatch.fitting.result import Fit as Fit
-    from scalewatch.fitting.model_error import ModelError as ModelError
-    from scalewatch.fitting.multi_power import MultiPowerFit as MultiPowerFit, fit_multi_power as fit_multi_power
-    from scalewatch.fitting.reconcile import (
-        PORIAN_STEPS as PORIAN_STEPS,
-        KaplanFrontier as KaplanFrontier,
-        porian_allocation as porian_allocation,
-    )
-    from scalewatch.fitting.repeated_data import fit_repeated_data as fit_repeated_data
-    from scalewatch.fitting.status import FitStatus as FitStatus
-    from scalewatch.fitting.table import (
-        LAW_FAMILIES as LAW_FAMILIES,
-        LAWS as LAWS,
-        FitOptions as FitOptions,
-        LawFamily as LawFamily,
-        fit as fit,
-        read_law as read_law,
-        save_fit as save_fit,
-    )
-    from scalewatch.fitting.averaged_law import AveragedLaw as AveragedLaw
-    from scalewatch.fitting.transfer import fit_transfer as fit_transfer
+    from scalewatch.fitting import *  # noqa: F403
     from scalewatch.laws.annealing_law import AnnealingLaw as AnnealingLaw
     from scalewatch.laws.batch_and_step import (
         AdviceBand as AdviceBand,
@@ -143,14 +101,8 @@ _LAZY = {
     "size": "PF_DAY_FLOPS Parameters SizeKind Transformer active non_embedding total training_flops",
     "transfer": "Transfer",
 }
-#: What `scalewatch.fitting` holds, on the floor above, and people look for here.
-_FITTING = (
-    "AnnealingFit Approach ApproachResult BrokenFit Comparison FAMILIES Fit FitStatus "
-    "FittedLaw KaplanFrontier LawAverage LawScore ModelError MultiPowerFit "
-    "OptimumInterval PORIAN_STEPS Prediction average_laws compare_approaches fit_annealing fit_broken "
-    "fit_chinchilla fit_curves fit_family fit_multi_power load_chinchilla optimum_interval "
-    "PointFit porian_allocation save_chinchilla "
-    "AveragedLaw FitOptions LAWS LAW_FAMILIES LawFamily fit fit_repeated_data fit_transfer read_law save_fit"
-)
+if not TYPE_CHECKING:
+    # what the floor above holds, and people look for here
+    from scalewatch.fitting import __all__ as _FITTING
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {**_LAZY, "scalewatch.fitting": _FITTING}, _EAGER)
+    __getattr__, __dir__, __all__ = lazy_names(__name__, {**_LAZY, "scalewatch.fitting": " ".join(_FITTING)}, _EAGER)
