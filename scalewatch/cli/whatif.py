@@ -92,7 +92,7 @@ def whatif(
         raise LogError(f"{log}: no law of loss curves holds at step {now.step:,}: {rows[0].validity_warnings[0]}")
     outcomes = what_if(forecaster, asked.schedules(now))
     notes = [*rows[0].validity_warnings, *(note for each in outcomes for note in each.notes)]
-    notes += [*_limits(now), *rows[0].forecast.notes, *plan.told, *past.told]
+    notes += [*now.caveats("--schedule NAME"), *rows[0].forecast.notes, *plan.told, *past.told]
     if json_:
         _print_json(past.name, now, outcomes, notes)
     else:
@@ -118,17 +118,6 @@ def _from_file(path: Path) -> list[float]:
     if not rates:
         raise ConfigError(f"`--rates`: {path} is empty; it must hold the rate of each step to come, one a line.")
     return rates
-
-
-def _limits(now: Position) -> list[str]:
-    from scalewatch.forecast.counterfactual import DECAY_SEEN
-
-    sentences = []
-    if not now.planned:
-        sentences.append("The plan is not known, so all is compared with holding the present rate (--schedule NAME).")
-    if now.decayed < DECAY_SEEN:
-        sentences.append("The rate has hardly decayed yet: what a decay gains is taken from other runs, and so wide.")
-    return sentences
 
 
 def _print(name: str, now: Position, outcomes: list[Outcome], notes: list[str]) -> None:

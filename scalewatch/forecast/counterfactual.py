@@ -66,6 +66,19 @@ class Position:
         """Steps still to come."""
         return self.total_steps - self.step
 
+    def caveats(self, how_to_say: str) -> list[str]:
+        """Return what is to be known of any comparison from here, a sentence each.
+
+        Args:
+            how_to_say: how a person says which schedule the run follows.
+        """
+        notes = []
+        if not self.planned:
+            notes.append(f"The plan is not known, so all is compared with holding the present rate: {how_to_say}.")
+        if self.decayed < DECAY_SEEN:
+            notes.append("The rate has hardly decayed yet: what a decay gains is taken from other runs, and so wide.")
+        return notes
+
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)

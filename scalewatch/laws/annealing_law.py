@@ -18,7 +18,7 @@ Source: Tissue, Wang, Wang (2024), arXiv 2408.11029, equation 1 (memory = 1 / (1
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.laws.annealing import schedule_features
-from scalewatch.laws.law import Law, Publication, Quantity, asked
+from scalewatch.laws.law import Publication, ScheduleLaw
 from scalewatch.laws.size import positive
 
 __all__ = ["AnnealingLaw", "walk_and_decay"]
@@ -40,7 +40,7 @@ KNOTS = 1_500
 
 @final
 @dataclass(frozen=True, slots=True)
-class AnnealingLaw(Law):
+class AnnealingLaw(ScheduleLaw):
     """The annealing law with its five constants.
 
     Attributes:
@@ -80,16 +80,6 @@ class AnnealingLaw(Law):
     def example(cls) -> AnnealingLaw:
         """Return a law with constants about those of a model of 100M parameters (refitted, Luo et al. 2025)."""
         return cls(2.6, 12.0, 0.45, 0.3, 1_000.0, 3e-4)
-
-    @property
-    def inputs(self) -> tuple[Quantity, ...]:
-        """The planned rates, one for each step, and the steps at which the loss is asked for."""
-        return Quantity("learning_rate", "planned rate of steps 1..T"), Quantity("step", "steps completed", 1.0)
-
-    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
-        """Return the loss [nats/token] after each `step`, shape (n,), of a plan with `learning_rate`, shape (T,)."""
-        rates, steps = asked(inputs, "learning_rate", "step")
-        return self.losses(rates, steps)
 
     def more_json(self) -> dict[str, Any]:
         """Return which convention of the warm-up the constants are of."""

@@ -263,7 +263,9 @@ class CurveLaw(Law):
         slope = np.array([level, gain, -gain * log_n, amplitude * bracket, amplitude * bracket * log_n])
         beyond = max(0.0, log_n - math.log(self.sizes[1] / self.reference_size))
         spread = self.run_log_sd**2 + (EXTRAPOLATION_LOG_SD * beyond) ** 2
-        variance = float(slope @ self.covariance @ slope) + spread * end**2
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by who asked
+            of_law = float(slope @ self.covariance @ slope)
+        variance = of_law + spread * end**2
         variance = variance * self._few_runs() ** 2 + (amplitude * bracket_sd) ** 2
         return end, math.sqrt(variance)
 

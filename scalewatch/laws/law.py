@@ -23,7 +23,7 @@ from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.strict_json import check_fields, fields_within
 
-__all__ = ["Law", "Publication", "Quantity"]
+__all__ = ["Law", "Publication", "Quantity", "ScheduleLaw"]
 
 #: Version of what stands in a law file. By definition.
 SCHEMA = 1
@@ -166,6 +166,26 @@ class Law(ABC):
             LawFileError: if one is not what it has to be.
         """
         return {}
+
+
+class ScheduleLaw(Law):
+    """A law of whole curves: the loss after any step of a run whose learning rates are planned."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def losses(self, learning_rates: ArrayLike, steps: ArrayLike) -> Floats:
+        """Return the loss [nats/token] after `steps`, shape (n,), of a plan of `learning_rates`, shape (T,)."""
+
+    @property
+    def inputs(self) -> tuple[Quantity, ...]:
+        """The planned rates, one for each step, and the steps at which the loss is asked for."""
+        return Quantity("learning_rate", "planned rate of steps 1..T"), Quantity("step", "steps completed", 1.0)
+
+    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
+        """Return the loss [nats/token] after each `step`, shape (n,), of a plan with `learning_rate`, shape (T,)."""
+        rates, steps = asked(inputs, "learning_rate", "step")
+        return self.losses(rates, steps)
 
 
 def asked(inputs: Mapping[str, ArrayLike], *names: str) -> list[ArrayLike]:

@@ -19,7 +19,6 @@ Source: Luo et al. (2025), arXiv 2503.12811, equation 2; constants from the READ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -28,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
-from scalewatch.laws.law import Law, Publication, Quantity, asked
+from scalewatch.laws.law import Publication, ScheduleLaw
 from scalewatch.laws.size import positive
 
 __all__ = ["MultiPowerLaw", "ScheduleTerms", "schedule_terms"]
@@ -134,7 +133,7 @@ def _grouped(
 
 @final
 @dataclass(frozen=True, slots=True)
-class MultiPowerLaw(Law):
+class MultiPowerLaw(ScheduleLaw):
     """The multi-power law with its seven constants.
 
     Attributes:
@@ -186,16 +185,6 @@ class MultiPowerLaw(Law):
     def example(cls) -> MultiPowerLaw:
         """Return the published fit for 100M parameters."""
         return cls.published("100M")
-
-    @property
-    def inputs(self) -> tuple[Quantity, ...]:
-        """The planned rates, one for each step, and the steps at which the loss is asked for."""
-        return Quantity("learning_rate", "planned rate of steps 1..T"), Quantity("step", "steps completed", 1.0)
-
-    def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
-        """Return the loss [nats/token] after each `step`, shape (n,), of a plan with `learning_rate`, shape (T,)."""
-        rates, steps = asked(inputs, "learning_rate", "step")
-        return self.losses(rates, steps)
 
     def losses(self, learning_rates: ArrayLike, steps: ArrayLike, chunk_steps: int = CHUNK_STEPS) -> Floats:
         """Return the loss [nats/token] after `steps` of a plan, shape (n,).

@@ -88,24 +88,12 @@ class ChinchillaLossModel(AbstractLossModel):
         rows = own if draws is None else np.concatenate([own, np.asarray(draws, dtype=np.float64)])
         if not np.all(np.isfinite(rows)) or np.any(rows[:, 1:] <= 0) or np.any(rows[:, 0] < 0):
             raise ConfigError("`draws` must hold constants (E, A, B, alpha, beta) of a law: finite, none negative.")
+        facts = LossModelFacts(label, law.source, errors, law.kind, law.sizes, law.tokens, notes=notes, faults=faults)
+        super().__init__(facts, floor=rows[:, :1])
         self.law, self._runs = law, runs
         self.rows = rows
-        self._floor: Floats = rows[:, :1]
         self._alpha, self._beta = rows[:, 3:4], rows[:, 4:5]
         self._log_a, self._log_b = np.log(rows[:, 1:2]), np.log(rows[:, 2:3])
-        self._facts = LossModelFacts(
-            label, law.source, errors, law.kind, law.sizes, law.tokens, notes=notes, faults=faults
-        )
-
-    @property
-    def facts(self) -> LossModelFacts:
-        """What is to be said of the law beside its numbers."""
-        return self._facts
-
-    @property
-    def floor(self) -> Floats:
-        """E [nats/token], shape (r, 1)."""
-        return self._floor
 
     def loss(self, log_size: Floats, log_tokens: Floats) -> Floats:
         """Return the loss [nats/token], shape (r, m)."""

@@ -55,37 +55,11 @@ class CurveLossModel(AbstractLossModel):
         values, vectors = np.linalg.eigh(law.covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         theta = np.concatenate([law.parameters[None, :], law.parameters + moves[:, :5] @ root.T])
-        self._floor: Floats = np.exp(theta[:, :1])
+        super().__init__(_facts(law, name, walked), floor=np.exp(theta[:, :1]))
         self._log_k, self._a, self._log_a, self._b = (theta[:, k : k + 1] for k in range(1, 5))
         shape = np.concatenate([np.zeros((1, 2)), moves[:, 5:]])
         self._alpha = law.alpha * np.exp(law.alpha_log_sd * shape[:, :1])
         self._ratio = law.ratio * np.exp(law.ratio_log_sd * shape[:, 1:])
-        least, most = law.sizes
-        self._facts = LossModelFacts(
-            label=f"{name}: {law.runs} runs of your own",
-            source=name,
-            errors="Intervals are of the law, from the errors of its fit; a run ends "
-            f"{100 * law.run_log_sd:.2g} % off it (one sd).",
-            kind=SizeKind(law.size_kind),
-            sizes=law.sizes,
-            tokens=(law.walks[0] / walked, law.walks[1] / walked),
-            search=(least / SEARCH_BELOW, most * SEARCH_BEYOND),
-            notes=(
-                "Losses are for a cosine to a tenth of the peak that ends with the tokens.",
-                *(law.cautions if law.usable else ()),
-            ),
-            faults=() if law.usable else law.cautions,
-        )
-
-    @property
-    def facts(self) -> LossModelFacts:
-        """What is to be said of the law beside its numbers."""
-        return self._facts
-
-    @property
-    def floor(self) -> Floats:
-        """E [nats/token], shape (r, 1)."""
-        return self._floor
 
     def loss(self, log_size: Floats, log_tokens: Floats) -> Floats:
         """Return the loss [nats/token], shape (r, m)."""
@@ -110,6 +84,25 @@ class CurveLossModel(AbstractLossModel):
         log_n = log_size - np.log(self._law.reference_size)
         of_size = np.exp(self._log_k - self._a * log_n)
         return of_size, np.exp(self._log_a + self._b * log_n), np.exp(-self._alpha * (log_tokens + self._log_walk))
+
+
+def _facts(law: CurveLaw, name: str, walked: float) -> LossModelFacts:
+    least, most = law.sizes
+    return LossModelFacts(
+        label=f"{name}: {law.runs} runs of your own",
+        source=name,
+        errors="Intervals are of the law, from the errors of its fit; a run ends "
+        f"{100 * law.run_log_sd:.2g} % off it (one sd).",
+        kind=SizeKind(law.size_kind),
+        sizes=law.sizes,
+        tokens=(law.walks[0] / walked, law.walks[1] / walked),
+        search=(least / SEARCH_BELOW, most * SEARCH_BEYOND),
+        notes=(
+            "Losses are for a cosine to a tenth of the peak that ends with the tokens.",
+            *(law.cautions if law.usable else ()),
+        ),
+        faults=() if law.usable else law.cautions,
+    )
 
 
 def _cosine(memory_steps: float) -> tuple[float, float]:

@@ -32,10 +32,8 @@ FEEDBACK = kaplan.STEPS_EXPONENT / kaplan.BATCH_EXPONENT
 class KaplanLossModel(AbstractLossModel):
     """The loss over non-embedding parameters and fewest tokens; one row, because no errors are published."""
 
-    @property
-    def facts(self) -> LossModelFacts:
-        """What is to be said of the law beside its numbers."""
-        return LossModelFacts(
+    def __init__(self) -> None:
+        facts = LossModelFacts(
             label="Kaplan et al. 2020, L(N, Smin) and the critical batch",
             source="Kaplan et al. 2020, tables 2 and 3, equation 1.4",
             errors="Kaplan et al. publish no errors, so there are no intervals.",
@@ -48,11 +46,7 @@ class KaplanLossModel(AbstractLossModel):
                 "Compute and tokens are the fewest, at a batch far below the critical one; at it they double.",
             ),
         )
-
-    @property
-    def floor(self) -> Floats:
-        """Zero [nats/token]: the law has no irreducible loss."""
-        return np.zeros((1, 1))
+        super().__init__(facts, floor=np.zeros((1, 1)))  # the law has no irreducible loss
 
     def loss(self, log_size: Floats, log_tokens: Floats) -> Floats:
         """Return the loss [nats/token], shape (1, m)."""

@@ -144,17 +144,25 @@ def _times(factor: float) -> str:
 
 
 class AbstractLossModel(ABC):
-    """The loss of a law over ln(size) and ln(tokens), for each of its rows."""
+    """The loss of a law over ln(size) and ln(tokens), for each of its rows.
+
+    Args:
+        facts: what is to be said of the law beside its numbers.
+        floor: loss that no size and no data get below [nats/token], shape (r, 1).
+    """
+
+    def __init__(self, facts: LossModelFacts, floor: Floats) -> None:
+        self._facts, self._floor = facts, floor
 
     @property
-    @abstractmethod
     def facts(self) -> LossModelFacts:
         """What is to be said of the law beside its numbers."""
+        return self._facts
 
     @property
-    @abstractmethod
     def floor(self) -> Floats:
         """Loss that no size and no data get below [nats/token], shape (r, 1)."""
+        return self._floor
 
     @abstractmethod
     def loss(self, log_size: Floats, log_tokens: Floats) -> Floats:

@@ -18,7 +18,7 @@ from scalewatch.reproduce.data import RUNS, DataFolder, DataMissingError
 from scalewatch.reproduce.row import Check
 from scalewatch.run import Run
 
-__all__ = ["annealing_fit", "collapse", "multi_power_fit", "multi_power_published", "published_curves"]
+__all__ = ["annealing_fit", "collapse", "multi_power_fit", "multi_power_published", "planned_rates", "published_curves"]
 
 #: The plans of the repository: peak and end rate, and where each part begins [steps].
 PEAK, END, WARMUP, DECAY_FROM, TWO_STAGE_FROM = 3e-4, 3e-5, 2_160, 20_000, 8_000
@@ -33,8 +33,8 @@ class _Law(Protocol):
     def losses(self, learning_rates: ArrayLike, steps: ArrayLike) -> Floats: ...
 
 
-def _plan(schedule: str) -> Floats:
-    """Learning rates of steps 1..T; the repository counts from a step 0 of rate zero."""
+def planned_rates(schedule: str) -> Floats:
+    """Return the learning rates of steps 1..T of a schedule of Luo et al. (2025), whose step 0 has rate zero."""
     total = 72_000 if schedule.endswith("_72000") else 16_000 if schedule.startswith("wsdcon_") else 24_000
     step = np.arange(total, dtype=np.float64)
     rates = np.full(total, PEAK)
@@ -64,7 +64,7 @@ def published_curves(data: DataFolder, size: str, schedules: tuple[str, ...]) ->
         if name not in logged:
             raise DataMissingError(f"The run {name} is missing.")
         steps, losses = logged[name]
-        plan = _plan(schedule)
+        plan = planned_rates(schedule)
         within = steps <= len(plan)
         found.append(Curve(Run(f"{size} {schedule}", learning_rates=plan), steps[within], losses[within]))
     return found

@@ -12,15 +12,16 @@ from scalewatch.fitting.multi_power import fit_multi_power
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.curve import Curve
 from scalewatch.laws.multi_power import MultiPowerLaw
+from scalewatch.reproduce.curve_rows import TRAIN, WARMUP, planned_rates
 from scalewatch.run import Run
-from tests.laws.published_curves import TRAIN, WARMUP, curve, plan, scores
+from tests.laws.published_curves import curve, scores
 
 TRUE = MultiPowerLaw(2.6, 0.6, 0.46, 530.0, 1.0, 0.5, 0.5)
 
 
 def made(schedule: str, noise: float, seed: int = 0, law: MultiPowerLaw = TRUE, unit: float = 1.0) -> Curve:
     """A curve that follows `law`, its rates given in another unit."""
-    rates, steps = plan(schedule), np.arange(WARMUP + 20, len(plan(schedule)), 160)
+    rates, steps = planned_rates(schedule), np.arange(WARMUP + 20, len(planned_rates(schedule)), 160)
     clean = law.losses(rates, steps)
     noisy = clean * np.exp(noise * np.random.default_rng(seed).standard_normal(len(steps)))
     return Curve(Run(schedule, learning_rates=unit * rates), steps, noisy)
@@ -49,7 +50,7 @@ def test_without_the_ridge_the_fit_is_closer_and_predicts_worse(data_folder: Pat
 def test_a_known_law_is_recovered_from_noisy_curves() -> None:
     """Constants within a few percent, predictions of an unseen schedule within a thousandth."""
     fit = fit_multi_power([made(schedule, 0.002, seed) for seed, schedule in enumerate(TRAIN)])
-    rates, steps = plan("wsd_20000_24000"), [12_000, 22_000, 23_900]
+    rates, steps = planned_rates("wsd_20000_24000"), [12_000, 22_000, 23_900]
 
     assert TRUE.level == pytest.approx(fit.law.level, rel=0.01)
     assert TRUE.alpha == pytest.approx(fit.law.alpha, rel=0.05)
@@ -60,7 +61,7 @@ def test_the_unit_of_the_rate_does_not_change_the_fit() -> None:
     """The ridge is about shapes, so a thousand times the rates give the same predictions."""
     plain = fit_multi_power([made(s, 0.001) for s in TRAIN])
     scaled = fit_multi_power([made(s, 0.001, unit=1e3) for s in TRAIN])
-    rates = plan("wsdcon_3")
+    rates = planned_rates("wsdcon_3")
 
     assert plain.law.losses(rates, [12_000]) == pytest.approx(scaled.law.losses(1e3 * rates, [12_000]), rel=1e-6)
 

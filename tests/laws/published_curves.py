@@ -12,13 +12,8 @@ from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats
 from scalewatch.laws.curve import Curve
+from scalewatch.reproduce.curve_rows import TEST, planned_rates
 from scalewatch.run import Run
-
-#: Peak and end rate, warm-up and where the decay of a WSD plan begins [steps], as in the repository.
-PEAK, END, WARMUP, DECAY_FROM, TWO_STAGE_FROM = 3e-4, 3e-5, 2_160, 20_000, 8_000
-TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
-TEST = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
-STEPS = {"constant_72000": 72_000, "cosine_72000": 72_000, "wsdcon_3": 16_000, "wsdcon_9": 16_000, "wsdcon_18": 16_000}
 
 
 class Law(Protocol):
@@ -26,24 +21,6 @@ class Law(Protocol):
 
     def losses(self, learning_rates: ArrayLike, steps: ArrayLike) -> Floats:
         """Loss after `steps` of a plan."""
-
-
-def plan(schedule: str) -> Floats:
-    """Learning rate of steps 1..T; the repository counts from a step 0 of rate zero."""
-    total = STEPS.get(schedule, 24_000)
-    step = np.arange(total, dtype=np.float64)
-    rates = np.full(total, PEAK)
-    if schedule.startswith("cosine"):
-        rates = END + (PEAK - END) * 0.5 * (1 + np.cos(np.pi * (step - WARMUP) / (total - WARMUP)))
-    share = np.clip((step - DECAY_FROM) / (24_000 - DECAY_FROM), 0.0, 1.0)
-    if schedule.startswith("wsd_"):
-        rates = PEAK * (END / PEAK) ** share
-    if schedule.startswith("wsdld_"):
-        rates = PEAK + (END - PEAK) * share
-    if schedule.startswith("wsdcon_"):
-        rates = np.where(step >= TWO_STAGE_FROM, int(schedule.rsplit("_", 1)[1]) * 1e-5, PEAK)
-    rates[:WARMUP] = np.linspace(0.0, PEAK, WARMUP)
-    return rates[1:]
 
 
 @cache
@@ -56,7 +33,7 @@ def curve(folder: Path, size: str, schedule: str) -> Curve:
     """One run as material for a law."""
     rows = _rows(folder)
     own = rows[rows.run_id == f"multipowerlaw/{size}_{schedule}"]
-    rates = plan(schedule)
+    rates = planned_rates(schedule)
     own = own[own.step <= len(rates)]
     return Curve(Run(f"{size} {schedule}", learning_rates=rates), own.step.to_numpy(), own.loss.to_numpy())
 

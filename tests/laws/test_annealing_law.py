@@ -12,8 +12,9 @@ from scalewatch.fitting.annealing import fit_annealing
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.annealing_law import AnnealingLaw
 from scalewatch.laws.curve import Curve
+from scalewatch.reproduce.curve_rows import PEAK, TRAIN, WARMUP, planned_rates
 from scalewatch.run import Run
-from tests.laws.published_curves import PEAK, TRAIN, WARMUP, curve, plan, scores
+from tests.laws.published_curves import curve, scores
 
 #: Of two models of Luo et al. (2025, arXiv 2503.12811): test R2, and the memory [steps] their training curves choose,
 #: the warm-up counted.
@@ -24,7 +25,7 @@ TRUE = AnnealingLaw(2.8, 23.0, 0.45, 0.14, 500.0, PEAK)
 
 def made(schedule: str, noise: float = 0.001, seed: int = 0, unit: float = 1.0) -> Curve:
     """A curve that follows `TRUE`."""
-    rates, steps = plan(schedule), np.arange(WARMUP + 20, len(plan(schedule)), 160)
+    rates, steps = planned_rates(schedule), np.arange(WARMUP + 20, len(planned_rates(schedule)), 160)
     loss = TRUE.losses(rates, steps) * np.exp(noise * np.random.default_rng(seed).standard_normal(len(steps)))
     return Curve(Run(schedule, learning_rates=unit * rates), steps, loss)
 
@@ -52,7 +53,7 @@ def test_a_known_law_is_recovered_from_noisy_curves() -> None:
 
     assert TRUE.memory_steps == fit.law.memory_steps
     assert (TRUE.alpha, TRUE.gain) == (pytest.approx(fit.law.alpha, rel=0.03), pytest.approx(fit.law.gain, rel=0.03))
-    rates = plan("wsd_20000_24000")
+    rates = planned_rates("wsd_20000_24000")
     assert TRUE.losses(rates, [23_900]) == pytest.approx(fit.law.losses(rates, [23_900]), rel=1e-3)
     assert FitStatus.OK is fit.status
 
@@ -67,15 +68,15 @@ def test_the_unit_of_the_rate_does_not_change_the_fit() -> None:
 def test_counting_the_warmup_moves_the_floor_by_the_gain() -> None:
     """A rise is a negative drop of one peak, so the same curve has a floor lower by C."""
     counted = AnnealingLaw(TRUE.level - TRUE.gain, TRUE.amplitude, TRUE.alpha, TRUE.gain, 500.0, PEAK, True)
-    rates = plan("constant_24000")
+    rates = planned_rates("constant_24000")
 
     assert TRUE.losses(rates, [20_000]) == pytest.approx(counted.losses(rates, [20_000]), rel=1e-6)
 
 
 def test_a_decay_of_the_rate_gains() -> None:
     """At the same walk, the annealed run is lower."""
-    constant = TRUE.losses(plan("constant_24000"), [23_900])
-    decayed = TRUE.losses(plan("wsd_20000_24000"), [23_900])
+    constant = TRUE.losses(planned_rates("constant_24000"), [23_900])
+    decayed = TRUE.losses(planned_rates("wsd_20000_24000"), [23_900])
 
     assert decayed < constant
 

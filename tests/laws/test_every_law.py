@@ -40,7 +40,7 @@ def classes() -> set[type]:
     for room in (scalewatch.laws, scalewatch.fitting):
         for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
             members = vars(importlib.import_module(module.name)).values()
-            found |= {m for m in members if inspect.isclass(m) and issubclass(m, Law) and m is not Law}
+            found |= {m for m in members if inspect.isclass(m) and issubclass(m, Law) and not inspect.isabstract(m)}
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scalewatch import Monitor, Run
@@ -317,8 +317,13 @@ strange = st.fixed_dictionaries(
 )
 
 
+#: Its terms are finite, their squares are not.
+HUGE_TERMS = {"parameters": [0.0, 0.0, 0.0, 100.0, 10.0], "reference_size": 1e-6}
+
+
 @settings(max_examples=40)
 @given(strange, st.booleans())
+@example(HUGE_TERMS, True)
 def test_a_strange_law_gives_finite_forecasts_or_one_clear_refusal(fields: dict[str, Any], has_plan: bool) -> None:
     """Any numbers within the ranges of a file: a ConfigError, or a monitor that never raises and stays finite."""
     file = Path(os.environ.get("TMPDIR", "/tmp")) / f"strange-{os.getpid()}.json"

@@ -9,7 +9,8 @@ import pytest
 
 from scalewatch.errors import ConfigError
 from scalewatch.laws.multi_power import MultiPowerLaw, schedule_terms
-from tests.laws.published_curves import PEAK, WARMUP, plan, scores
+from scalewatch.reproduce.curve_rows import PEAK, WARMUP, planned_rates
+from tests.laws.published_curves import scores
 
 #: README of the repository: R2 and MAE over its six test curves, and the digits it prints.
 README = {"25M": (0.9988, 0.00376), "100M": (0.9983, 0.00435)}
@@ -27,7 +28,7 @@ def test_published_constants_reproduce_the_published_scores(data_folder: Path, s
 @pytest.mark.parametrize("schedule", ["cosine_24000", "wsd_20000_24000", "wsdcon_3"])
 def test_the_chunked_sum_is_the_sum_to_a_ten_thousandth_of_a_nat(schedule: str) -> None:
     """Chunks of 64 steps change the loss by less than 1e-4 nats at any point."""
-    law, rates = MultiPowerLaw.published("400M"), plan(schedule)
+    law, rates = MultiPowerLaw.published("400M"), planned_rates(schedule)
     steps = np.arange(WARMUP, len(rates), 617)
 
     exact = law.losses(rates, steps, chunk_steps=1)
@@ -51,7 +52,7 @@ def test_the_sum_is_the_formula_written_out() -> None:
 
 def test_slopes_are_those_of_finite_differences() -> None:
     """The derivative by each log constant agrees with a central difference."""
-    law, terms = MultiPowerLaw.published("25M"), schedule_terms(plan("cosine_24000"), [3_000, 12_000, 23_000])
+    law, terms = MultiPowerLaw.published("25M"), schedule_terms(planned_rates("cosine_24000"), [3_000, 12_000, 23_000])
     constants = np.array([getattr(law, name) for name in MultiPowerLaw.__slots__])
     _, slopes = law.log_slopes(terms)
 
@@ -66,7 +67,7 @@ def test_slopes_are_those_of_finite_differences() -> None:
 
 def test_the_unit_of_the_rate_does_not_matter() -> None:
     """Rates in thousandths, and constants rescaled for them, give the same losses."""
-    law, rates = MultiPowerLaw.published("100M"), plan("cosine_24000")
+    law, rates = MultiPowerLaw.published("100M"), planned_rates("cosine_24000")
     steps = [5_000, 20_000]
 
     assert law.losses(rates, steps) == pytest.approx(law.rescaled(1e3).losses(1e3 * rates, steps), rel=1e-9)
@@ -75,10 +76,10 @@ def test_the_unit_of_the_rate_does_not_matter() -> None:
 def test_loss_falls_at_constant_rate_and_faster_where_the_rate_falls() -> None:
     """More steps never hurt, and a decay gains on a constant rate of the same length."""
     law, steps = MultiPowerLaw.published("100M"), np.arange(WARMUP + 500, 24_000, 500)
-    constant = law.losses(plan("constant_24000"), steps)
+    constant = law.losses(planned_rates("constant_24000"), steps)
 
     assert np.all(np.diff(constant) < 0)
-    assert law.losses(plan("cosine_24000"), [23_900])[0] < constant[-1]
+    assert law.losses(planned_rates("cosine_24000"), [23_900])[0] < constant[-1]
 
 
 def test_a_rate_of_zero_at_the_end_is_no_fault() -> None:

@@ -116,7 +116,7 @@ def tell(state: RunState, request: ChartRequest) -> Counterfactual:
     notes = [
         *_open_incidents(state, now.step, looked_back),
         *(warning.text for warning in found),
-        *_limits(now),
+        *now.caveats("name the schedule"),
         *(note for each in outcomes for note in each.notes),
     ]
     losses = forecaster.blocks.losses
@@ -196,17 +196,6 @@ def _open_incidents(state: RunState, step: int, looked_back: bool) -> list[str]:
         for finding in found
         if finding.pages
     ]
-
-
-def _limits(now: Position) -> list[str]:
-    from scalewatch.forecast.counterfactual import DECAY_SEEN
-
-    notes = []
-    if not now.planned:
-        notes.append("The plan is not known, so all is compared with holding the present rate: name the schedule.")
-    if now.decayed < DECAY_SEEN:
-        notes.append("The rate has hardly decayed yet: what a decay gains is taken from other runs, and so wide.")
-    return notes
 
 
 def _no_position(forecaster: Forecaster, looked_back: bool) -> str:
