@@ -111,11 +111,21 @@ class Forecast:
         return mid, low, high
 
     def _bands_at(self, wanted: Floats, level: float) -> tuple[Floats, Floats, Floats]:
-        walked, annealed = self._schedule.at(np.clip(wanted, 1.0, self.total_steps))
-        rows = [b.posterior.at(np.maximum(walked, 1e-9) / b.future.end_lr_sum, annealed) for b in self._branches]
+        rows = self._rows_at(wanted)
         bands = [self._band([row[n] for row in rows], level) for n in range(len(wanted))]
         low, mid, high = np.array(bands).reshape(-1, 3).T
         return low, mid, high
+
+    def _rows_at(self, wanted: Floats) -> list[list[Mixture]]:
+        """The loss at each of some steps, as each branch has it."""
+        walked, annealed = self._schedule.at(np.clip(wanted, 1.0, self.total_steps))
+        return [b.posterior.at(np.maximum(walked, 1e-9) / b.future.end_lr_sum, annealed) for b in self._branches]
+
+    def quantiles_at(self, step: float, levels: ArrayLike) -> Floats:
+        """Return the quantiles of the loss at `step` [nats/token] at `levels`, shape (n,), each in (0, 1)."""
+        return self._merged([row[0] for row in self._rows_at(np.array([step]))]).quantiles(
+            _calibrated(np.asarray(levels, dtype=np.float64))
+        )
 
     def grid(self) -> Floats:
         """Return the steps of `curve`, shape (512,)."""

@@ -39,10 +39,10 @@ class SavedForecast(NamedTuple):
 
 def saved_forecast(forecast: Forecast) -> SavedForecast:
     """Return what is kept of a forecast; takes some milliseconds."""
-    ends = [bound for level in LEVELS for bound in forecast.interval(level)]
+    levels = [0.5 + sign * level / 2 for level in LEVELS for sign in (-1, 1)]
+    ends = forecast.quantiles(levels).tolist()
     soon = round(forecast.step + AHEAD_SHARE * forecast.total_steps)
     if soon > forecast.total_steps:
         return SavedForecast._make((forecast.step, forecast.final_loss, *ends, None, ()))
-    ahead = [forecast.curve([soon], level) for level in LEVELS]
-    bounds = tuple(float(bound[0]) for _, low, high in ahead for bound in (low, high))
+    bounds = tuple(forecast.quantiles_at(soon, levels).tolist())
     return SavedForecast._make((forecast.step, forecast.final_loss, *ends, soon, bounds))
