@@ -12,11 +12,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, final
 
 from scalewatch.errors import LogError
+from scalewatch.logs.loss_names import (
+    HELD_OUT,
+    PART,
+    TRAIN,
+    final_loss,
+    is_part,
+    training_loss,
+    validation_loss,
+)
+from scalewatch.logs.sample import Sample
 from scalewatch.objective import words_of
 
 __all__ = [
-    *("FIELDS", "HELD_OUT", "RUNS", "Guess"),
-    *("guess", "listed", "loss_notes", "placed", "ranked", "scale_of"),
+    *("COUNTER_OF_EPOCHS", "FIELDS", "RUNS", "TOTALS", "Guess"),
+    *("guess", "listed", "loss_notes", "placed", "ranked", "scale_of", "step_place", "total_of"),
 ]
 
 #: What a column can be: the fields of `Observation`.
@@ -26,53 +36,41 @@ MOST_SHOWN = 24
 #: Rivals of the loss that a note names.
 MOST_RIVALS = 6
 
-#: Words that say that a loss is not one of training.
-HELD_OUT = frozenset({"val", "valid", "validation", "eval", "evaluation", "test", "dev", "heldout", "holdout"})
-_TRAIN = frozenset({"train", "training", "trainer", "tr"})
-#: Words that say no more than what a loss of this kind is anyhow, and those that say how it was averaged.
-_PLAIN = frozenset({"metrics", "metric", "main", "lm", "language", "modeling", "nats", "token", "per", "raw", "model"})
-_AVERAGED = frozenset({"mean", "avg", "average", "epoch", "smoothed", "smooth", "ema", "running", "window", "total"})
-_OWN = frozenset({"step", "batch", "micro", "iter"})
-_LOSSES = (
-    frozenset({"loss"}),
-    frozenset({"nll"}),
-    frozenset({"ce"}),
-    frozenset({"xent"}),
-    frozenset({"xentropy"}),
-    frozenset({"cross", "entropy"}),
-    frozenset({"crossentropy"}),
-    frozenset({"ppl"}),
-    frozenset({"perplexity"}),
-    frozenset({"bpb"}),
-    frozenset({"bits", "byte"}),
-    frozenset({"bpt"}),
-    frozenset({"bits", "token"}),
-    frozenset({"bpc"}),
-)
-_LOSS_WORDS: frozenset[str] = frozenset().union(*_LOSSES)
 _STEPS = (
     *("global_step", "trainer_global_step", "train_global_step", "optimizer_step", "optim_step", "optimizer_steps"),
     *("train_step", "step", "steps", "iteration", "iterations", "iter", "iters", "it", "num_updates", "updates"),
-    *("update", "train_steps", "training_step", "current_step", "step_num", "global_steps", "train_iter", "iter_num"),
-    *("train_iteration", "n_iter"),
+    *("update", "train_steps", "training_step", "current_step", "current_steps", "step_num", "global_steps"),
+    *("train_iter", "iter_num", "train_iteration", "n_iter", "cur_iter", "current_iter", "iteration_number", "round"),
+    *("boosting_round", "num_iters", "batches", "n_updates", "total_timesteps", "timesteps", "num_timesteps"),
+    *("timesteps_total", "num_env_steps", "env_steps", "environment_steps", "total_env_steps", "frames"),
 )
 #: What counts steps in a log where nothing else does; in a table of runs, `batch` is a size.
 _COUNTERS = ("batch", "batch_idx", "i")
+#: What counts passes over the data.
+COUNTER_OF_EPOCHS = ("epoch", "epochs", "current_epoch", "epoch_num", "cur_epoch", "train_epoch", "ep")
+#: Columns that hold the planned steps.
+TOTALS = (
+    *("total_steps", "max_steps", "total_iters", "max_iters", "train_iters", "num_training_steps", "total_iterations"),
+    *("max_iterations", "total_step", "max_step", "num_steps_total", "planned_steps", "steps_total"),
+)
 #: Columns that name the run which a row is of, in tables of several.
-RUNS = ("run_id", "run_name", "run", "runid", "experiment", "experiment_name", "trial_id")
+RUNS = (
+    *("run_id", "run_name", "run", "runid", "experiment", "experiment_name", "trial_id", "trial", "model"),
+    *("model_name", "model_id", "exp_name", "job_id"),
+)
 _TIMES = (
     *("timestamp", "wall_time", "walltime", "unix_time", "wall_clock", "time_unix", "created_at", "datetime", "date"),
     *("runtime", "elapsed", "elapsed_time", "elapsed_s", "elapsed_seconds", "elapsed_sec", "seconds", "train_time"),
     *("train_time_s", "train_time_seconds", "elapsed_ms", "train_time_ms", "time_ms", "relative_time", "time", "ts"),
 )
 _RATE_EXTRA = frozenset(
-    {*_TRAIN, "optim", "optimizer", "adamw", "adam", "sgd", "muon", "group", "group0", "pg1", "0", "current", "last"}
+    {*TRAIN, "optim", "optimizer", "adamw", "adam", "sgd", "muon", "group", "group0", "pg1", "0", "current", "last"}
 )
 _NORM_EXTRA = frozenset(
-    {*_TRAIN, "total", "global", "l2", "2", "pre", "before", "clip", "clipping", "unclipped", "preclip", "optim"}
+    {*TRAIN, "total", "global", "l2", "2", "pre", "before", "clip", "clipping", "unclipped", "preclip", "optim"}
 )
 _TOKEN_EXTRA = frozenset(
-    {*_TRAIN, "consumed", "seen", "total", "n", "num", "processed", "count", "trained", "cumulative", "so", "far"}
+    {*TRAIN, "consumed", "seen", "total", "n", "num", "processed", "count", "trained", "cumulative", "so", "far"}
     | {"input", "throughput", "progress", "global"}
 )
 
@@ -91,7 +89,10 @@ class Guess(NamedTuple):
 
 
 def guess(
-    names: Iterable[str], asked: Mapping[str, str] | None = None, known: Mapping[str, str] | None = None
+    names: Iterable[str],
+    asked: Mapping[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
+    sample: Sample | None = None,
 ) -> Guess:
     """Guess which column is which field.
 
@@ -99,6 +100,7 @@ def guess(
         names: the columns, in their order.
         asked: field -> column, as the user says; they stand whether or not they are among `names`.
         known: field -> column of an earlier guess, which is kept.
+        sample: first rows of the log: a loss that has a row an epoch is none beside one that has a row a step.
 
     Raises:
         LogError: if `asked` has a key that is no field.
@@ -113,6 +115,14 @@ def guess(
     free = [name for name in names if name not in taken]
     ranks = {field: ranked(free, field) for field in FIELDS}
     ranks["step"] += [name for name in free if placed(name, _COUNTERS) is not None]
+    if sample is not None:
+        ranks["loss"] = _by_content(ranks["loss"], sample)
+        ranks["validation_loss"] = _by_content(ranks["validation_loss"], sample)
+        ranks["seconds"] = [name for name in ranks["seconds"] if sample.passes(name)]
+        epochs = [name for name in free if placed(name, COUNTER_OF_EPOCHS) is not None]
+        ranks["step"] += [name for name in epochs if sample.counts(name)]
+    if ranks["loss"] or "loss" in found:
+        ranks["validation_loss"] = _beside(ranks["validation_loss"], found.get("loss") or ranks["loss"][0])
     for field, best in ranks.items():
         if best and field not in found:
             found[field] = best[0]
@@ -120,6 +130,19 @@ def guess(
         # a log of evaluations only, such as the loss curve of a sweep, is still a loss curve
         found["loss"] = found.pop("validation_loss")
     return Guess({f: found[f] for f in FIELDS if f in found}, [n for n in ranks["loss"] if n != found.get("loss")])
+
+
+def _by_content(names: list[str], sample: Sample) -> list[str]:
+    """Columns that hold numbers first, those that have far fewer than another last; what only rises is no term."""
+    there = [name for name in names if sample.filled(name) or not sample.rows]
+    fine = [name for name in there if not (is_part(name) and sample.rises(name))]
+    return sorted(fine, key=lambda name: sample.sparse(name, fine)) if fine else names[:0] if there else names
+
+
+def _beside(names: list[str], loss: str) -> list[str]:
+    """Held-out losses with that of the same name as the training loss first."""
+    same = set(words_of(loss)) - TRAIN
+    return sorted(names, key=lambda name: set(words_of(name)) - HELD_OUT - TRAIN != same)
 
 
 def ranked(names: Iterable[str], what: str) -> list[str]:
@@ -130,46 +153,32 @@ def ranked(names: Iterable[str], what: str) -> list[str]:
     """
     score = _SCORES[what]
     scored = [(rank, place, name) for place, name in enumerate(names) if (rank := score(name)) is not None]
-    return [name for _, _, name in sorted(scored)]
+    best = [name for _, _, name in sorted(scored)]
+    if what == "loss" and scored and min(scored)[0] < PART / 2:
+        return [name for rank, _, name in sorted(scored) if rank < PART / 2]  # terms are none beside the whole
+    return best
+
+
+def step_place(name: str) -> float | None:
+    """Return where a name stands among those of steps, itself or without the section before it; None if nowhere."""
+    place = placed(name, _STEPS)
+    section, slash, last = name.rpartition("/")
+    if place is None and slash and not HELD_OUT & set(words_of(section)):
+        place = placed(last, _STEPS)
+    return place
+
+
+def total_of(names: Iterable[str], sample: Sample) -> int | None:
+    """Return the planned steps that a column says in each row, None if none does."""
+    known = [name for name in names if placed(name, TOTALS) is not None]
+    values = [value for name in known if (value := sample.constant(name)) is not None]
+    return next((int(value) for value in values if math.isfinite(value) and value >= 1), None)
 
 
 def placed(name: str, known: tuple[str, ...]) -> float | None:
     """Return where a name stands among known ones, compared without case and punctuation; None if it does not."""
     plain = "".join(words_of(name))
     return next((float(place) for place, each in enumerate(known) if each.replace("_", "") == plain), None)
-
-
-def _loss_kind(words: Collection[str]) -> int | None:
-    return next((rank for rank, needed in enumerate(_LOSSES) if needed <= set(words)), None)
-
-
-def _training_loss(name: str) -> float | None:
-    words = words_of(name)
-    kind = _loss_kind(words)
-    if kind is None or set(words) - _LOSS_WORDS - _TRAIN - _PLAIN - _AVERAGED - _OWN:
-        return None
-    # a mean over an epoch or a window hides what one step did
-    return 10.0 * kind + 2.0 * len(_AVERAGED & set(words)) - 0.5 * len(_TRAIN & set(words)) - 0.2 * ("step" in words)
-
-
-def _validation_loss(name: str) -> float | None:
-    words = words_of(name)
-    kind = _loss_kind(words)
-    if kind is None or not HELD_OUT & set(words):
-        return None
-    others = set(words) - _LOSS_WORDS - HELD_OUT - _PLAIN - _AVERAGED - _OWN - _TRAIN
-    return 10.0 * kind + 3.0 * ("test" in words) + len(others) if len(others) <= 2 else None
-
-
-def _final_loss(name: str) -> float | None:
-    """A loss that was held out says more of a finished run than its training loss."""
-    words = words_of(name)
-    plain = " ".join(word for word in words if word != "final")
-    training, held_out = _training_loss(plain), _validation_loss(plain)
-    if training is None and held_out is None:
-        return None
-    rank = held_out + 1.0 if held_out is not None else (training or 0.0) + 5.0 * bool(_TRAIN & set(words))
-    return rank - 100.0 * ("final" in words)
 
 
 def _learning_rate(name: str) -> float | None:
@@ -196,14 +205,14 @@ def _tokens(name: str) -> float | None:
 
 
 _SCORES: dict[str, Callable[[str], float | None]] = {
-    "step": lambda name: placed(name, _STEPS),
-    "loss": _training_loss,
+    "step": step_place,
+    "loss": training_loss,
     "learning_rate": _learning_rate,
     "grad_norm": _grad_norm,
     "tokens": _tokens,
-    "validation_loss": _validation_loss,
+    "validation_loss": validation_loss,
     "seconds": lambda name: placed(name, _TIMES),
-    "final_loss": _final_loss,
+    "final_loss": final_loss,
 }
 
 
@@ -234,7 +243,13 @@ def loss_notes(loss: str, rivals: Sequence[str], option: str) -> list[str]:
         loss: the column. rivals: others that it could have been. option: what `--column loss=` takes, in capitals.
     """
     notes = []
-    if rivals:
+    terms = [name for name in rivals if is_part(name)]
+    if is_part(loss) and terms:
+        notes.append(
+            f"the loss is '{loss}', one term of it; the others: {listed(terms[:MOST_RIVALS])}. Their sum: "
+            f"--column loss='{'+'.join([loss, *terms[:MOST_RIVALS]])}'"
+        )
+    elif rivals:
         notes.append(f"the loss is '{loss}'; also there: {listed(rivals[:MOST_RIVALS])} (--column loss={option})")
     how, factor = scale_of(loss, "loss")
     if how == "log":

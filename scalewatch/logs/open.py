@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, final
 
 from scalewatch.errors import ConfigError, LogError
+from scalewatch.logs.formats.console_text import ConsoleText
 from scalewatch.logs.formats.csv_table import CsvTable, LightningCsv
 from scalewatch.logs.formats.journal_log import JournalFormat
 from scalewatch.logs.formats.json_lines import JsonLines
@@ -38,6 +39,7 @@ FORMATS: tuple[AbstractFormat, ...] = (
     Parquet(),
     JsonLines(),
     CsvTable(),
+    ConsoleText(),
 )
 #: Formats of which a folder holds one run, the best record first: the others in it tell the same.
 _ONE_RUN = ("journal", "tensorboard", "lightning-csv", "trainer-state")

@@ -6,11 +6,13 @@ What a monitor needs is one row a step, in order, and no row twice; `step_order`
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, final
 
-from scalewatch.logs.columns import HELD_OUT, RUNS, scale_of
+from scalewatch.logs.columns import COUNTER_OF_EPOCHS, RUNS, placed, scale_of
+from scalewatch.logs.epoch_steps import EpochSteps
 from scalewatch.logs.log import AbstractLog
+from scalewatch.logs.loss_names import HELD_OUT
 from scalewatch.logs.step_order import LOSS, VALIDATION, Row, StepOrder
 from scalewatch.logs.values import is_blank, number, seconds
 from scalewatch.observation import Observation
@@ -23,6 +25,11 @@ KNOWN_ROWS = 8
 _WHEN = frozenset({"epoch", "_runtime", "runtime", "_timestamp", "timestamp", "_step", "time", "wall_time"})
 #: Columns whose value may say that a row's loss is one of validation.
 _SPLITS = ("split", "phase", "stage", "mode", "subset", "kind", "type", "event")
+
+#: Under what rows without a step are counted.
+_NO_STEP = ""
+#: Columns of which it is told how many cells are no numbers.
+_MOST_TROUBLES = 8
 
 _WIDTH = len(Observation._fields)
 
@@ -42,7 +49,10 @@ class Rows:
         self._log, self._unit = log, unit
         self._order, self._one_run = StepOrder(), _OneRun()
         self._splits: tuple[str, ...] = ()
+        self._epochs, self._epoch_column = EpochSteps(), ""
+        self._troubles: dict[str, tuple[int, int, str]] = {}
         self._plan: list[tuple[int, str, str, str, float]] = []
+        self._sums: dict[str, list[str]] = {}
         self._losses = 0
         self._whole: set[str] | None = None
         self._guessed_nan = False
@@ -62,15 +72,23 @@ class Rows:
     def flush(self) -> Iterator[Observation]:
         """Yield what waits for a next row: there is none for now."""
         yield from self._order.flush()
-        for line in (*self._one_run.notes(), *self._order.notes()):
+        for line in (*self._one_run.notes(), *self._order.notes(), *self._troubled()):
             self._log.note(line)
 
     # --- one row -----------------------------------------------------------------------------------
 
-    def replan(self, names: Container[str]) -> None:
+    def replan(self, names: Collection[str]) -> None:
         """Take note that the log's `columns`, which are some of `names`, have changed."""
         self._splits = tuple(name for name in _SPLITS if name in names)
         self._one_run.column = next((name for name in RUNS if name in names), None)
+        self._sums = {
+            column: terms
+            for column in self._log.columns.values()
+            if column not in names and len(terms := column.split("+")) > 1
+        }
+        step = self._log.columns.get("step", "")
+        epochs = [name for name in names if placed(name, COUNTER_OF_EPOCHS) is not None and name != step]
+        self._epoch_column = epochs[0] if epochs and step else ""
         self._plan = [
             (place, field, column, *scale_of(column, field))
             for place, field in enumerate(Observation._fields)
@@ -78,6 +96,8 @@ class Rows:
         ]
 
     def _read(self, cells: Mapping[str, Any], place: int) -> Row | None:
+        if self._sums:
+            cells = {**cells, **{column: _sum(cells, terms) for column, terms in self._sums.items()}}
         row: Row = [None] * _WIDTH
         blank_loss = empty = True
         for slot, field, column, how, factor in self._plan:
@@ -85,7 +105,7 @@ class Rows:
             value = cell if type(cell) is float else seconds(cell) if field == "seconds" else number(cell)
             if value is None:
                 if not is_blank(cell):
-                    self._log.note(f"{self._unit} {place}: '{column:.40}' is no number (got {str(cell)!r:.40})")
+                    self._trouble(column, cell, place)
                     blank_loss = blank_loss and field != "loss"
                 continue
             empty = empty and slot == 0
@@ -97,7 +117,33 @@ class Rows:
                 return None
         elif self._splits and row[VALIDATION] is None and self._held_out(cells):
             row[LOSS], row[VALIDATION] = None, row[LOSS]
-        return row if self._stepped(row, place) else None
+        if not self._stepped(row, place):
+            return None
+        if self._epoch_column:
+            self._count_epochs(row, cells)
+        return row
+
+    def _count_epochs(self, row: Row, cells: Mapping[str, Any]) -> None:
+        epoch = number(cells.get(self._epoch_column))
+        if row[LOSS] is not None and not self._held_out(cells):
+            row[0] = self._epochs.of(row[0], epoch)
+        elif self._epochs.restarts:
+            row[0] = self._order.newest  # where the counter of a validation stands says nothing of the run
+
+    def _trouble(self, column: str, cell: Any, place: int) -> None:
+        """Count a cell that is no number; each column is told once, with its count."""
+        if column in self._troubles or len(self._troubles) < _MOST_TROUBLES:
+            count, first, shown = self._troubles.get(column, (0, place, str(cell)))
+            self._troubles[column] = count + 1, first, shown
+
+    def _troubled(self) -> Iterator[str]:
+        for column, (count, place, shown) in self._troubles.items():
+            more = f", and {count - 1:,} more like it" if count > 1 else ""
+            if column == _NO_STEP:
+                yield f"{self._unit} {place}: has no step; counted on from the row before{more}"
+                continue
+            yield f"{self._unit} {place}: '{column:.40}' is no number (got {shown!r:.40}){more}"
+        self._troubles.clear()
 
     def _stepped(self, row: Row, place: int) -> bool:
         step = row[0]
@@ -106,7 +152,7 @@ class Rows:
                 row[0] = self._order.newest
                 return True
             if "step" in self._log.columns and self._losses:
-                self._log.note(f"{self._unit} {place}: has no step; counted on from the row before")
+                self._trouble(_NO_STEP, "", place)
             row[0] = self._order.newest + 1
             return True
         if not math.isfinite(step) or abs(step) > 2**62:
@@ -185,6 +231,11 @@ class _OneRun:
             f"only the rows of '{self._run!s:.40}' are read: {others:,} rows are of other runs by the column "
             f"'{self.column}'; give each run a file of its own"
         ]
+
+
+def _sum(cells: Mapping[str, Any], terms: list[str]) -> float | None:
+    values = [number(cells.get(term)) for term in terms]
+    return None if None in values else math.fsum(value for value in values if value is not None)
 
 
 def _log(value: float) -> float:

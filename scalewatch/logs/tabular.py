@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from scalewatch.errors import LogError
-from scalewatch.logs.columns import guess, listed, loss_notes
+from scalewatch.errors import LogError, RunError
+from scalewatch.logs.columns import guess, listed, loss_notes, total_of
+from scalewatch.logs.hints import likeliest
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.rows import Rows
+from scalewatch.logs.sample import Sample
 from scalewatch.run import Run
 
 __all__ = ["AbstractTabularLog"]
@@ -38,29 +40,44 @@ class AbstractTabularLog(AbstractLog):
         except OSError:
             self.bytes_total = 0
 
-    def set_columns(self, names: Iterable[str]) -> None:
+    def set_columns(self, names: Iterable[str], sample: Sample | None = None) -> None:
         """Decide what is what, once the columns are known.
+
+        Args:
+            names: the columns. sample: first rows, if they can be looked at before.
 
         Raises:
             LogError: if the user named a column that is not there, or no loss can be told.
         """
         self._seen = dict.fromkeys(name for name in names if name)
         for field, column in self.asked.items():
-            if column not in self._seen:
+            if column not in self._seen and not self._seen.keys() >= set(column.split("+")):
                 raise LogError(f"{self.path}: has no column '{column:.60}' for {field}; it has {listed(self._seen)}.")
-        found = guess(self._seen, self.asked)
+        found = guess(self._seen, self.asked, sample=sample)  # a sum of columns, `a+b`, may be asked for
         if "loss" not in found.columns:
+            proposed = likeliest(self._seen, sample) or "NAME"
             raise LogError(
                 f"{self.path}: no loss can be told among its columns ({listed(self._seen)}). "
-                f"Say which it is: --column loss={next(iter(self._seen), 'NAME'):.60}"
+                f"Say which it is: --column loss={proposed:.60}"
             )
         self.columns = found.columns
         for line in loss_notes(self.columns["loss"], found.rivals, "NAME"):
             self.note(line)
         if "step" not in self.columns:
             self.note(f"no column of steps among {listed(self._seen)}: rows are counted")
+        if sample is not None:
+            self._plan_to(total_of(self._seen, sample))
         self.run = replace(self.run, logged=tuple(self._seen))
         self.assembled.replan(self._seen)
+
+    def _plan_to(self, total: int | None) -> None:
+        """Take the planned steps that the log says, where nothing else did."""
+        if total is None or self.run.total_steps is not None:
+            return
+        try:
+            self.run = replace(self.run, total_steps=total)
+        except RunError:
+            return
 
     def add_columns(self, names: Iterable[str]) -> None:
         """Take note of columns that turned up later; what was decided stands."""

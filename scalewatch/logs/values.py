@@ -12,7 +12,10 @@ __all__ = ["is_blank", "number", "seconds"]
 _BLANK = frozenset({"", "null", "none", "na", "n/a", "-", "--", "<na>"})
 #: What C on Windows prints, and what Python prints of a tensor.
 _WINDOWS = re.compile(r"(-?)1\.#(INF|QNAN|IND|SNAN)", re.IGNORECASE)
-_TENSOR = re.compile(r"tensor\(\s*([^,)\s]+)")
+_TENSOR = re.compile(r"(?:tensor|array|np\.float\d+)\(\s*\[?([^,)\]\s]+)")
+#: A length of time: `4 days, 5:06:09`, `0:03:29`, `14m 30s`.
+_CLOCK = re.compile(r"(?:(\d+) days?,? )?(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?")
+_PARTS = re.compile(r"(?=\d)(?:(\d+)d ?)?(?:(\d+)h ?)?(?:(\d+)m(?:in)? ?)?(?:(\d+(?:\.\d+)?)s(?:ec)?)?")
 
 
 def is_blank(value: Any) -> bool:
@@ -56,11 +59,25 @@ def _spelled(text: str) -> float | None:
 
 
 def seconds(value: Any) -> float | None:
-    """Return a time in seconds: a number, or a date and time in ISO 8601 as seconds since 1970."""
+    """Return a time in seconds: a number, a length of time, or a date and time in ISO 8601 as seconds since 1970.
+
+    >>> seconds("0:03:29"), seconds("04:39"), seconds("1 day, 0:00:01"), seconds("14m 30s")
+    (209.0, 279.0, 86401.0, 870.0)
+    """
     plain = number(value)
     if plain is not None or not isinstance(value, str):
         return plain
+    text = value.strip()
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        days, first, second, third = clock.groups()
+        least = float(third) if third is not None else None
+        hours, minutes, rest = (int(first), int(second), least) if least is not None else (0, int(first), float(second))
+        return 86_400.0 * int(days or 0) + 3_600.0 * hours + 60.0 * minutes + rest
+    parts = _PARTS.fullmatch(text)
+    if parts is not None and any(parts.groups()):
+        return sum(float(part or 0.0) * size for part, size in zip(parts.groups(), (86_400, 3_600, 60, 1), strict=True))
     try:
-        return datetime.fromisoformat(value.strip()).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         return None

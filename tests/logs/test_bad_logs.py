@@ -226,12 +226,15 @@ def test_broken_lines_are_left_out_and_told_by_number(tmp_path: Path) -> None:
 
 
 def test_a_file_of_nothing_but_damage_makes_few_notes(tmp_path: Path) -> None:
-    """Notes are bounded, and the rest is counted."""
+    """Each kind of damage is said once with its count, and different ones are bounded."""
     log = opened(tmp_path / "a.csv", "step,loss\n1,3.0\n" + "2,what\n" * 500)
     list(log.rows())
+    lines = opened(tmp_path / "b.jsonl", '{"step": 1, "loss": 3.0}\n' + "".join(f"line {i}\n" for i in range(500)))
+    list(lines.rows())
 
-    assert MAX_NOTES == len(log.notes)
-    assert log.notes_dropped >= 400
+    assert ["line 3: 'loss' is no number (got 'what'), and 499 more like it"] == log.notes
+    assert MAX_NOTES == len(lines.notes)
+    assert lines.notes_dropped >= 400
 
 
 def test_a_last_line_without_its_end_waits_while_the_run_is_live(tmp_path: Path) -> None:

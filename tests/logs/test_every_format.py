@@ -98,6 +98,12 @@ def parquet(folder: Path) -> Path:
     return folder / "run.parquet"
 
 
+def text(folder: Path) -> Path:
+    lines = [f"iter {i + 1}: loss {loss:.6f}, lr {RATES[i]:.6e}, time 306.15ms" for i, loss in enumerate(LOSSES)]
+    (folder / "train.log").write_text("\n".join(["number of parameters: 123.59M", *lines]) + "\n")
+    return folder / "train.log"
+
+
 def diary(folder: Path) -> Path:
     lines = [f"step {i + 1}: loss={loss} lr={RATES[i]}" for i, loss in enumerate(LOSSES)]
     (folder / "run.diary").write_text("\n".join(lines) + "\n")
@@ -113,6 +119,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "trainer-state": trainer_state,
     "wandb": wandb,
     "parquet": parquet,
+    "text": text,
     "diary": diary,
 }
 #: The formats of another package that is installed for these tests, and one that cannot be.

@@ -14,7 +14,10 @@ from typing import ClassVar, final
 from scalewatch.errors import LogError
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.naming import run_name
+from scalewatch.logs.run_tables import finished_runs
+from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.logs.values import is_blank, number
 from scalewatch.observation import Observation
@@ -24,6 +27,10 @@ __all__ = ["CsvLog", "CsvTable", "LightningCsv", "cells_of", "header_of"]
 DELIMITERS = ",\t;|"
 #: Lines that one quoted cell may go over.
 MOST_LINES_OF_A_CELL = 16
+#: Bytes of a table that are looked at to tell its columns.
+SAMPLE_BYTES = 256 << 10
+#: Columns of a table from TensorBoard's download button, in small letters.
+_DOWNLOADED = {"wall time", "step", "value"}
 
 
 def cells_of(line: str, delimiter: str) -> list[str]:
@@ -93,7 +100,35 @@ class CsvLog(AbstractTabularLog):
         if not self._top:
             raise LogError(f"{path}: is empty so far.")
         self._head(self._top)
-        self.set_columns(self._names)
+        sample = self._sample()
+        if "loss" not in self.asked:
+            why = finished_runs(self._names, sample) if rename is None else None
+            if why is not None:
+                raise LogError(f"{path}: {why}")
+            if set(map(str.lower, self._names)) == _DOWNLOADED:
+                self._take_downloaded()
+        self.set_columns(self._names, sample)
+
+    def _take_downloaded(self) -> None:
+        """A table from TensorBoard's download button has its tag in the name of the file, if anywhere."""
+        tag = self.path.stem.partition("-tag-")[2]
+        if tag and training_loss(tag) is None and validation_loss(tag) is None:
+            raise LogError(f"{self.path}: holds '{tag:.60}', by its name, and that is no loss. --column loss=Value")
+        self.asked["loss"] = next(name for name in self._names if name.lower() == "value")
+        if not tag:
+            self.note(
+                "the table is of TensorBoard's download, and its name does not say of which tag: taken for a loss"
+            )
+
+    def _sample(self) -> Sample:
+        sample = Sample()
+        lines = head(self.path, SAMPLE_BYTES).split("\n")
+        for line in lines[:-1]:
+            if line and line != self._first and not line.startswith("#"):
+                cells = self._with_points(cells_of(line, self._delimiter))
+                if not sample.add(dict(zip(self._names, cells, strict=False))):
+                    break
+        return sample
 
     def _head(self, line: str) -> None:
         self._first = "" if _is_numbers(line) else line
@@ -172,11 +207,14 @@ class CsvLog(AbstractTabularLog):
         if len(cells) != len(self._names) and not self._ragged:
             self._ragged = True
             self.note(f"line {self._lines.number}: has {len(cells)} cells where the header names {len(self._names)}")
-        if self._delimiter == ";":
-            cells = [cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell for cell in cells]
-        pairs = dict(zip(self._names, cells, strict=False))
+        pairs = dict(zip(self._names, self._with_points(cells), strict=False))
         pairs.pop("", None)
         return self.assembled.add(pairs, self._lines.number)
+
+    def _with_points(self, cells: list[str]) -> list[str]:
+        if self._delimiter != ";":
+            return cells
+        return [cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell for cell in cells]
 
     def _is_header(self, cells: list[str]) -> bool:
         """Whether a line in the middle names columns: a writer began anew and said so."""

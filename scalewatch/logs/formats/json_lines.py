@@ -12,6 +12,8 @@ from scalewatch.errors import LogError
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.naming import run_name
+from scalewatch.logs.run_tables import finished_runs
+from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.observation import Observation
 
@@ -80,14 +82,19 @@ class JsonLinesLog(AbstractTabularLog):
         self._lines = Lines(path, self.note)
         self._bad = 0
         keys: dict[str, None] = {}
+        sample = Sample()
         for line in head(path, HEAD_BYTES).split("\n"):
             for record in records(line)[0]:
-                keys.update(dict.fromkeys(k for k, v in flattened(record).items() if not isinstance(v, bool)))
+                flat = flattened(record)
+                keys.update(dict.fromkeys(k for k, v in flat.items() if not isinstance(v, bool)))
+                sample.add(flat)
             if len(keys) > MOST_KEYS:
                 break
         if not keys:
             raise LogError(f"{path}: holds no JSON object so far.")
-        self.set_columns(keys)
+        if "loss" not in self.asked and (why := finished_runs(keys, sample)) is not None:
+            raise LogError(f"{path}: {why}")
+        self.set_columns(keys, sample)
 
     def rows(self) -> Iterator[Observation]:
         """Yield what is new."""

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, final
 from scalewatch.errors import LogError
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.naming import run_name
+from scalewatch.logs.run_tables import finished_runs
+from scalewatch.logs.sample import MOST_ROWS, Sample
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.observation import Observation
 
@@ -40,7 +42,15 @@ class ParquetLog(AbstractTabularLog):
         arrow = self._arrow.types
         schema = self._file.schema_arrow
         plain = [f.name for f in schema if not (arrow.is_nested(f.type) or arrow.is_boolean(f.type))]
-        self.set_columns(plain)
+        sample = Sample()
+        try:
+            first = next(self._file.iter_batches(batch_size=MOST_ROWS, columns=plain), None)
+            any(not sample.add(record) for record in ([] if first is None else first.to_pylist()))
+        except (self._arrow.ArrowException, OSError) as fault:
+            self.note(f"damaged at its start: {str(fault)[:80]!r}")
+        if "loss" not in self.asked and (why := finished_runs(plain, sample)) is not None:
+            raise LogError(f"{path}: {why}")
+        self.set_columns(plain, sample)
         self._given = 0
 
     def rows(self) -> Iterator[Observation]:

@@ -17,6 +17,7 @@ from scalewatch.logs.formats.json_lines import flattened
 from scalewatch.logs.lines import head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.naming import run_name
+from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -63,7 +64,9 @@ class TrainerStateLog(AbstractTabularLog):
         history = self._rows_of(state)
         if not history:
             raise LogError(f"{path}: its `log_history` is empty so far.")
-        self.set_columns(key for record in history for key in record)
+        sample = Sample()
+        any(not sample.add(record) for record in history)
+        self.set_columns((key for record in history for key in record), sample)
         if "max_steps" in state or "global_step" in state:
             self.note("the Trainer leaves NaN out of the losses it logs, unless logging_nan_inf_filter=False was set")
         self._state: dict[str, Any] | None = state

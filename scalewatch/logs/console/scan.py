@@ -1,0 +1,186 @@
+"""One printed line -> its numbers, each under the name that stands before it.
+
+    iter 250: loss 2.8457, time 306.15ms       name value
+    step: 10  loss: 12.2  grad_norm: 1.2       name: value
+    loss=14.2, nll_loss=13.9, num_updates=100  name=value
+    | lm loss: 5.03E+00 | grad norm: 1.143 |   name and value between bars
+    {'loss': 5.0386, 'epoch': 0.01}            what Python prints of a dict
+    Epoch [1][50/5000], 10/1000 [00:05<08:00]  numbers of a whole
+
+A name is what stands between a number and the one before it, after the last comma, bar or bracket. Nothing here knows
+a program: what a name means is for `columns` to say.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, final
+
+from scalewatch.logs.loss_names import HELD_OUT, TRAIN, kind_of
+from scalewatch.logs.values import number
+from scalewatch.objective import words_of
+
+__all__ = ["HELD_OUT_MARK", "Scanned", "scan"]
+
+#: What is put before a loss whose line, and not its name, says that it was held out.
+HELD_OUT_MARK = "val/"
+#: Longest name [letters], and most words of one.
+MOST_LETTERS, MOST_WORDS = 60, 6
+#: Texts between numbers that are remembered: programs print the same ones in each line.
+MOST_REMEMBERED = 20_000
+
+_VALUE = re.compile(
+    r"""(?=[-+.\dnNiI])(?<![\w.@-])(?:
+      (\d{4}[-/]\d\d[-/]\d\d(?:[ T_]\d\d:\d\d(?::\d\d(?:[.,:]\d+)?)?)?(?:Z|[+-]\d\d:?\d\d\b)?
+        |\d\d[/-]\d\d(?:[/-]\d{2,4})?[ ]\d\d[:-]\d\d[:-]\d\d(?:[.,]\d+)?|\d{6}[ ]\d\d:\d\d:\d\d(?:[.,]\d+)?)
+     |((?:\d+[ ]days?,[ ])?\d+:\d\d(?::\d\d)?(?:[.,]\d+)?)(?![\w:])
+     |([-+]?(?:[nN][aA][nN]|[iI]nf(?:inity)?|INF|1\.\#(?:QNAN|IND|INF))(?:\(ind\)|00)?)(?![\w/])
+     |([-+]?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d*)?(?:[eE][-+]?\d+)?|[-+]?\.\d+(?:[eE][-+]?\d+)?)
+        (?![\d]|\.\d)
+        (?:k?(?:it)?\s*/\s*(\d[\d,]*)(?![\d./]))?
+        (\s?%|[A-Za-zµ]+(?:/[A-Za-z]+)?|)
+    )""",
+    re.VERBOSE,
+)
+#: What ends a name's beginning: brackets, bars, a dash or room between two things.
+_BREAKS = re.compile(r"[|\t\[\]{}<>=:»]|\s[-–—]+\s|\s{2,}|\.\s|\(\s*$")
+_PARENTHESES = re.compile(r"\([^()]*\)")
+_WRAPPED = re.compile(r"(?:tensor|array|np\.float\d+|float\d*)\(\s*\[?\s*$")
+#: `validation loss at iteration 1000`: the name of a value that follows, then that of this one.
+_AT = re.compile(r"(.*?\w)\s+(?:at|after|for|in|@|of)\s+(?:the\s+|end\s+of\s+)*(\w[\w ]*)", re.IGNORECASE)
+_HELD = re.compile(
+    r"(?<![\w/.-])(?:val|valid|validation|validating|validate|eval|evaluation|evaluating|test|testing|dev|sanity"
+    r"|held-?out)(?![\w/.-])",
+    re.IGNORECASE,
+)
+_TRAINED = re.compile(r"(?<![\w/.-])(?:train|training|train_inner)(?![\w/.-])", re.IGNORECASE)
+#: A letter, and none that a bar of blocks becomes where it was read in another encoding.
+_LETTER = re.compile(r"[A-Za-z]|(?![\u0080-\u024f])[^\W\d_]")
+_TIMES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "k": 1e3}
+
+
+@final
+class Scanned(NamedTuple):
+    """What a line says.
+
+    Attributes:
+        cells: name -> number. wholes: name -> the number that it is a part of, in `10/1000`.
+        bar: (n, N) of a number of a whole that has no name, None if there is none.
+        lead: whole number that the line begins with, None if it does not.
+        when: date and time, or None. held_out: whether the line says that it is of a validation.
+        words: what stands before its first number.
+    """
+
+    cells: dict[str, float]
+    wholes: dict[str, int]
+    bar: tuple[int, int] | None
+    lead: int | None
+    when: str | None
+    held_out: bool
+    words: str
+
+
+@final
+class _Between(NamedTuple):
+    """What a text between two numbers says: the name after it, a name for the number after that, and of what it is."""
+
+    name: str
+    pending: str
+    mark: int
+    of: bool
+
+
+_remembered: dict[str, _Between] = {}
+
+
+def scan(line: str) -> Scanned | None:
+    """Return what a line says, None if it has no number.
+
+    >>> scan("iter 250: loss 2.8457, time 306.15ms, mfu 40.10%").cells
+    {'iter': 250.0, 'loss': 2.8457, 'time': 306.15, 'mfu': 40.1}
+    """
+    cells: dict[str, float] = {}
+    wholes: dict[str, int] = {}
+    bar: tuple[int, int] | None = None
+    when: str | None = None
+    lead: int | None = None
+    at, mark, pending, last, words = 0, 0, "", "", None
+    for found in _VALUE.finditer(line):
+        text = line[at : found.start()]
+        at = found.end()
+        between = _remembered.get(text) or _read(text)
+        if words is None:
+            words = text
+        if between.mark:
+            mark = between.mark
+        date, clock, word, digits, whole, unit = found.groups()
+        if date is not None:
+            when, pending = when or date, ""
+            words = None if len(words) < 2 else words
+            continue
+        name = between.name
+        pending = between.pending or pending
+        if not name and between.of and last:
+            wholes.setdefault(last, int(_number(digits or "0")))
+            continue
+        if not name and pending and pending != name and not whole:
+            name, pending = pending, ""
+        if clock is not None:
+            continue
+        value = _number(digits) if word is None else number(word.partition("(")[0]) or 0.0
+        if unit and unit[-1] == "%" and line[at : at + 1] == "|":
+            continue  # of a progress bar
+        if whole is not None and value.is_integer():
+            if "/" in name:
+                name = name.partition("/")[0]  # 'global_step/max_steps': '10/438'
+            elif set(words_of(name)) <= HELD_OUT | TRAIN and name:  # Test: [ 10/48]
+                mark, name = 1 if set(words_of(name)) & HELD_OUT else -1, ""
+            if name:
+                wholes.setdefault(name, int(whole.replace(",", "")))
+            elif bar is None:
+                bar = int(value), int(whole.replace(",", ""))
+        if not name:
+            if not cells and lead is None and words.strip(" [(#") == "" and value.is_integer() and not unit:
+                lead = int(value)
+            continue
+        if unit in _TIMES and unit is not None:
+            value *= _TIMES[unit]
+        if mark > 0 and kind_of(words_of(name)) is not None and not HELD_OUT & set(words_of(name)):
+            name = HELD_OUT_MARK + name
+        cells.setdefault(name, value)
+        last = name
+    if at == 0:
+        return None
+    return Scanned(cells, wholes, bar, lead, when, mark > 0, words or "")
+
+
+def _number(digits: str) -> float:
+    return float(digits.replace(",", "") if "," in digits else digits)
+
+
+def _read(text: str) -> _Between:
+    """Read a text between two numbers, and remember it."""
+    made = _between(text)
+    if len(_remembered) < MOST_REMEMBERED:
+        _remembered[text] = made
+    return made
+
+
+def _between(text: str) -> _Between:
+    if text.strip().lower() == "of":
+        return _Between("", "", 0, of=True)
+    plain = _PARENTHESES.sub(" ", _WRAPPED.sub("", text)) if "(" in text else text
+    cut = max(plain.rfind(","), plain.rfind(";"))
+    near = plain[cut + 1 :]
+    pieces = [piece for piece in _BREAKS.split(near.rstrip(" :=['\"(\t|-")) if piece.strip()]
+    name = pieces[-1].strip(" '\"*#>-_.()") if pieces else ""
+    pending = ""
+    at = _AT.fullmatch(name)
+    if at is not None:
+        pending, name = at.group(1).strip(), at.group(2).strip()
+    if not _LETTER.search(name) or len(name) > MOST_LETTERS or len(name.split()) > MOST_WORDS:
+        name = ""
+    around = text.replace(name, " ") + pending if name else text
+    held, trained = _HELD.search(around), _TRAINED.search(around)
+    mark = 1 if held and not trained else -1 if trained else 0
+    return _Between(name, pending, mark, of=False)

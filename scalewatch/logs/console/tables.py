@@ -1,0 +1,112 @@
+"""Tables in a console: a heading with rows below it, and boxes of a name and a number a line."""
+
+from __future__ import annotations
+
+import re
+from typing import final
+
+from scalewatch.logs.columns import COUNTER_OF_EPOCHS, placed, step_place
+from scalewatch.logs.loss_names import training_loss, validation_loss
+from scalewatch.logs.values import number
+
+__all__ = ["Boxes", "Heading"]
+
+#: Columns of a heading at most, and numbers of a box. By hand.
+MOST_COLUMNS = 200
+_ROOM = re.compile(r"\s{2,}")
+_CELL = re.compile(
+    r"(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:/(?P<whole>\d+))?(?:%|[A-Za-z]{0,3})"
+    r"|(?P<word>[-+]?(?:nan|inf))|\d+:\d\d(?::\d\d)?|-|N/A|None",
+    re.IGNORECASE,
+)
+_BORDER = re.compile(r"\s*[-+=|~_╒╞╘╤═─━┏┡└┌├┼]{8,}[-+=|~_╕╡╛╧═─━┓┩┘┐┤┴]*\s*")
+_BOX = re.compile(r"\s*\|\s*([^|]*?[A-Za-z][^|]*?)\s*\|\s*([^|]*?)\s*\|\s*")
+
+
+def _counts(name: str) -> bool:
+    return placed(name, COUNTER_OF_EPOCHS) is not None or step_place(name) is not None
+
+
+@final
+class Heading:
+    """Names that stood in one line, and the rows of as many numbers that follow it."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._bars = ""
+
+    def starts(self, line: str) -> bool:
+        """Return whether a line without a number names columns, one of which is a loss; it is remembered."""
+        bars = "|" if line.count("|") > 1 else "\t" if "\t" in line.strip() else ""
+        names = [part.strip() for part in (line.strip().strip("|").split(bars) if bars else _ROOM.split(line.strip()))]
+        if not bars and len(names) < 3:
+            names = line.split()
+        fine = 1 < len(names) <= MOST_COLUMNS and all(any(c.isalpha() for c in name) for name in names)
+        losses = [name for name in names if training_loss(name) is not None or validation_loss(name) is not None]
+        if not (fine and losses and any(map(_counts, names))):
+            return False
+        self._names, self._bars = names, bars
+        return True
+
+    def cells(self, line: str) -> tuple[dict[str, float], dict[str, int], str] | None:
+        """Return the numbers of a row, the wholes of them, and what stands after them; None if it is no row."""
+        if not self._names:
+            return None
+        text = line.strip().strip("|")
+        parts = [part.strip() for part in text.split(self._bars)] if self._bars else text.split()
+        if len(parts) < len(self._names):
+            return None
+        found = [_CELL.fullmatch(part.rstrip(":,")) for part in parts[: len(self._names)]]
+        if not all(found):
+            return None
+        cells: dict[str, float] = {}
+        wholes: dict[str, int] = {}
+        for name, cell in zip(self._names, found, strict=True):
+            value = number(cell["number"] or cell["word"]) if cell is not None else None
+            if value is not None and cell is not None:
+                cells[name] = value
+                if cell["whole"]:
+                    wholes[name] = int(cell["whole"])
+        rest = "" if self._bars else " ".join(parts[len(self._names) :])
+        return cells, wholes, rest
+
+
+@final
+class Boxes:
+    """Boxes as reinforcement learners print them: a name and a number a line, one box a row."""
+
+    def __init__(self) -> None:
+        self._cells: dict[str, float] = {}
+        self._section = ""
+        #: Whether the newest line was of a box.
+        self.inside = False
+
+    def line(self, line: str) -> dict[str, float] | None:
+        """Take a line; return the numbers of the box that it ends, None if it ends none."""
+        self.inside = False
+        start = line.lstrip()[:1]
+        if not start or start not in "|-+=╒╞╘┏┡└┌├":
+            return self.end() if self._cells else None
+        if _BORDER.fullmatch(line):
+            self.inside = bool(self._cells)
+            return self.end()
+        found = _BOX.fullmatch(line)
+        if found is None:
+            return None
+        name, cell = found.groups()
+        if not cell:
+            self._section, self.inside = (name if name.endswith("/") else ""), True
+            return None
+        value = number(cell.replace(",", ""))
+        if value is None:
+            return None
+        self.inside = True
+        whole = name if "/" in name else self._section + name
+        done = self.end() if whole in self._cells or len(self._cells) >= MOST_COLUMNS else None
+        self._cells[whole] = value
+        return done
+
+    def end(self) -> dict[str, float] | None:
+        """Return what a box holds so far, None if nothing, and begin another."""
+        cells, self._cells, self._section = self._cells, {}, ""
+        return cells or None

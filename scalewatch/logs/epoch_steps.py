@@ -1,0 +1,51 @@
+"""Steps that start anew with each epoch -> steps of the whole run."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+__all__ = ["EpochSteps"]
+
+#: Epochs whose first step is remembered, for a run that goes back to one of them.
+MOST_EPOCHS = 100_000
+
+
+@final
+class EpochSteps:
+    """Adds up the steps of the epochs before.
+
+    Steps start anew where the epoch rises and the step falls at once. How long an epoch is, the log says (`[50/5000]`),
+    or the last step of the epoch before is taken for it.
+
+    >>> steps = EpochSteps()
+    >>> [steps.of(step, epoch) for step, epoch in ((50, 1), (100, 1), (50, 2), (100, 2), (50, 3))]
+    [50, 100, 150, 200, 250]
+    """
+
+    def __init__(self) -> None:
+        self._epoch: float | None = None
+        self._last = self._offset = 0
+        self._begins: dict[int, int] = {}
+        #: Whether a step was seen to start anew.
+        self.restarts = False
+
+    def of(self, step: int, epoch: float | None, length: int | None = None) -> int:
+        """Return the step of the whole run.
+
+        Args:
+            step: as the row says it. epoch: that it is in, None if the row does not say. length: steps of an epoch,
+                where the row says it.
+        """
+        if epoch is None or not math.isfinite(epoch):
+            return step + self._offset
+        if self._epoch is not None and epoch != self._epoch:
+            if epoch > self._epoch and step <= self._last and (step < self._last or length == step):
+                self.restarts = True
+                self._offset += length * max(int(epoch - self._epoch), 1) if length else self._last
+            elif epoch < self._epoch:
+                self._offset = self._begins.get(int(epoch), 0)
+        self._epoch, self._last = epoch, step
+        if len(self._begins) < MOST_EPOCHS:
+            self._begins[int(epoch)] = self._offset
+        return step + self._offset

@@ -1,0 +1,143 @@
+"""What programs print while they train: any text whose lines hold a loss, read without knowing the program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, final
+
+from scalewatch.errors import LogError
+from scalewatch.logs.columns import guess
+from scalewatch.logs.console.reader import Learner, Learnt, LineReader, Source, loss_among, parsed
+from scalewatch.logs.lines import Lines, head
+from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.naming import run_name
+from scalewatch.logs.sample import Sample
+from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.observation import Observation
+
+__all__ = ["ConsoleLog", "ConsoleText"]
+
+#: Bytes looked at to learn how the lines are to be read: programs print their settings and downloads first.
+LEARN_BYTES = 2 << 20
+#: Bytes looked at to tell whether a file is a console's.
+CLAIM_BYTES = 256 << 10
+#: Rows with a loss, of one kind and of different numbers, without which a text is none. By hand.
+FEWEST_ROWS = 2
+#: Part of the letters of a text that may be no letters before it is none.
+MOST_ODD = 0.02
+#: Letters of a line that are shown.
+SHOWN = 160
+_SUFFIXES = frozenset({".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".output", ".text", ".console", ""})
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4,})")
+_POINT = re.compile(r"[a-z][ :=]+\d+\.\d")
+
+
+def learnt_from(texts: Iterable[str], loss: str = "") -> tuple[Learnt, Sample, dict[str, None]]:
+    """Return how lines are to be read, the first rows of them, and their columns.
+
+    Args:
+        texts: the lines. loss: the name of the training loss, where the user says it.
+    """
+    lines = list(parsed(texts))
+    learner = Learner(loss or loss_among(lines))
+    for line in lines:
+        learner.add(line)
+    learnt = learner.learnt()
+    reader, sample = LineReader(learnt), Sample()
+    names: dict[str, None] = {}
+    for line in lines:
+        row = reader.row(line)
+        if row is not None:
+            names.update(dict.fromkeys(row))
+            if not sample.add(row):
+                break
+    return learnt, sample, names
+
+
+def with_points(text: str) -> bool:
+    """Return whether the numbers of a text have decimal points, and no commas."""
+    return bool(_POINT.search(text)) or not _DECIMAL_COMMA.search(text)
+
+
+@final
+class ConsoleLog(AbstractTabularLog):
+    """One file of printed lines as one run.
+
+    Args:
+        path: the file. name: of the run. columns: field -> name, as the user says.
+
+    Raises:
+        LogError: if no loss can be told.
+    """
+
+    def __init__(self, path: Path, name: str, columns: Mapping[str, str]) -> None:
+        super().__init__(name, path, columns)
+        self._lines = Lines(path, self.note)
+        start = head(path, LEARN_BYTES)
+        if not start.strip():
+            raise LogError(f"{path}: is empty so far.")
+        self._commas = not with_points(start)
+        lines = [self._with_points(line) for line in start.split("\n")]
+        self.learnt, sample, names = learnt_from(lines, self.asked.get("loss", ""))
+        self.set_columns(names, sample)
+        if "step" in columns or self.learnt.source is Source.COUNTED:
+            self.columns.setdefault("step", self.learnt.step_name)
+        self._plan_to(self.learnt.total_steps)
+        self._reader = LineReader(self.learnt, {term for name in columns.values() for term in (name, *name.split("+"))})
+        self.assembled.sparse = True  # most lines of a console hold no loss
+        self.note(f"read from lines such as: {self.learnt.example:.160}")
+        self._others_noted = False
+
+    def rows(self) -> Iterator[Observation]:
+        """Yield what is new."""
+        if self._lines.shrank():
+            self.note("the file became shorter: read from its start again")
+            self._lines.start_over()
+        for line in self._lines.new():
+            yield from self._line(line)
+        if self._lines.rest and self._lines.quiet():
+            yield from self._line(self._lines.take_rest())
+            for row in self._reader.end():
+                yield from self.assembled.add(row, self._lines.number)
+        self.bytes_read = self._lines.bytes_read
+        if self._reader.other_ranks and not self._others_noted:
+            self._others_noted = True
+            self.note("lines of several ranks stand in it: those of the first that says a loss are read")
+        yield from self.assembled.flush()
+
+    def _line(self, line: str) -> Iterator[Observation]:
+        self.bytes_read = self._lines.bytes_read
+        for row in self._reader.rows(self._with_points(line) if self._commas else line):
+            if not self.covers(row):
+                self.add_columns(row)
+            yield from self.assembled.add(row, self._lines.number)
+
+    def _with_points(self, line: str) -> str:
+        return _DECIMAL_COMMA.sub(".", line) if self._commas else line
+
+
+@final
+class ConsoleText(AbstractFormat):
+    """Text that a program printed: lines with a loss, of one kind."""
+
+    name: ClassVar[str] = "text"
+
+    def claims(self, path: Path) -> bool:
+        """Return whether it is text with lines that hold a loss, of one kind and with different numbers."""
+        if path.suffix.lower() not in _SUFFIXES and not path.suffix[1:].isdigit():
+            return False
+        start = head(path, CLAIM_BYTES)
+        odd = sum(letter == "\ufffd" or letter == "\0" for letter in start)
+        if not start or odd > MOST_ODD * len(start):
+            return False
+        if "loss" not in start.lower() and path.stat().st_size > CLAIM_BYTES:
+            start = head(path, LEARN_BYTES)
+        learnt, sample, names = learnt_from(start.split("\n"))
+        column = guess(names, sample=sample).columns.get("loss", "") if learnt.rows else ""
+        return len(set(map(str, sample.numbers(column)))) >= FEWEST_ROWS
+
+    def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
+        """Return one run for each file."""
+        return [ConsoleLog(path, run_name(path), columns) for path in paths]

@@ -1,0 +1,150 @@
+"""What programs print while they train, read without knowing the program."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from scalewatch.logs import AbstractLog, open_logs
+from scalewatch.observation import Observation
+from tests.logs.consoles import CONSOLES, LOSSES
+
+#: What the losses may differ by: programs print three digits.
+ROUNDING = 0.006
+
+
+def opened(path: Path, text: str | bytes, **columns: str) -> AbstractLog:
+    """The one log in a console that was written long ago."""
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    os.utime(path, (1, 1))
+    found = open_logs([path], columns=columns)
+    assert not found.unreadable, found.unreadable
+    return found.logs[0]
+
+
+def read(path: Path, text: str, **columns: str) -> list[Observation]:
+    return list(opened(path, text, **columns).rows())
+
+
+@pytest.mark.parametrize("program", CONSOLES)
+def test_the_console_of_a_program_is_read_with_its_steps_rates_and_planned_end(program: str, tmp_path: Path) -> None:
+    """Loss, step, planned end, rate and validation are those that were printed, in the format of each program."""
+    console = CONSOLES[program]()
+    log = opened(tmp_path / "train.log", console.text)
+    rows = list(log.rows())
+    losses = [row.loss for row in rows if row.loss is not None]
+
+    assert console.steps == (rows[0].step, rows[-1].step)
+    assert console.total == log.run.total_steps
+    assert console.rate == any(row.learning_rate is not None for row in rows)
+    assert console.validations == sum(row.validation_loss is not None for row in rows)
+    assert [row.step for row in rows] == sorted({row.step for row in rows})
+    if program != "keras":  # its bar is drawn three times an epoch
+        assert len(LOSSES) == len(losses)
+        assert pytest.approx(LOSSES, abs=ROUNDING) == losses
+
+
+def lines(first: int, last: int, make: str = "step {i} | loss {x:.4f} | lr 1e-4") -> str:
+    return "".join(make.format(i=i, x=4.0 - 0.01 * i) + "\n" for i in range(first, last))
+
+
+def test_what_was_taken_is_shown_and_another_name_can_be_asked_for(tmp_path: Path) -> None:
+    """The line that was learnt from stands among the notes; `--column` takes any name of the lines."""
+    text = "".join(f"iter {i}: loss {4 - 0.01 * i:.3f}, policy {9 - 0.01 * i:.3f}\n" for i in range(30))
+    log = opened(tmp_path / "a.log", text)
+
+    assert "iter 0: loss 4.000" in log.notes[-1]
+    assert {"step": "iter", "loss": "loss"} == {field: log.columns[field] for field in ("step", "loss")}
+    assert 9.0 == read(tmp_path / "b.log", text, loss="policy")[0].loss
+
+
+def test_of_several_ranks_the_first_is_read(tmp_path: Path) -> None:
+    """Their lines stand between one another in one file; those of the others are left out and that is said."""
+    text = "".join(f"[rank{r}]: step: {i}  loss: {4 + r - 0.01 * i:.3f}\n" for i in range(40) for r in (1, 0, 2))
+    log = opened(tmp_path / "a.log", text)
+    rows = list(log.rows())
+
+    assert list(range(40)) == [row.step for row in rows]
+    assert 5.0 == rows[0].loss
+    assert any("several ranks" in note for note in log.notes)
+
+
+def test_a_restart_that_is_appended_goes_back_as_the_run_did(tmp_path: Path) -> None:
+    """The steps go back where the program began from its checkpoint again."""
+    text = lines(0, 50) + "Traceback (most recent call last):\nKeyboardInterrupt\nresumed\n" + lines(30, 60)
+
+    assert [*range(50), *range(30, 60)] == [row.step for row in read(tmp_path / "a.log", text)]
+
+
+def test_a_log_that_changes_its_shape_in_the_middle_is_read_to_its_end(tmp_path: Path) -> None:
+    """Somebody edits the print and goes on: both halves are read."""
+    text = lines(0, 40) + lines(40, 80, "step={i}, grad_norm=1.2, loss={x:.4f}, lr=1e-4")
+    rows = read(tmp_path / "a.log", text)
+
+    assert list(range(80)) == [row.step for row in rows]
+    assert 1.2 == rows[-1].grad_norm
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "-nan", "inf", "Infinity", "1.#QNAN", "tensor(nan, device='cuda:0')"])
+def test_a_loss_that_is_no_number_is_a_row(word: str, tmp_path: Path) -> None:
+    """NaN in every spelling reaches the monitor."""
+    text = lines(0, 20) + f"step 20 | loss {word} | lr 1e-4\n"
+    (row,) = [row for row in read(tmp_path / "a.log", text) if row.step == 20]
+
+    assert row.loss not in LOSSES
+    assert not abs(row.loss) < 1e9
+
+
+def test_decimal_commas_are_points(tmp_path: Path) -> None:
+    """Where no number of the lines has a point, and commas stand inside numbers."""
+    text = "".join(f"Schritt {i}: step {i}; loss {4 - 0.01 * i:.4f}; lr 0,0001\n".replace(".", ",") for i in range(30))
+
+    assert pytest.approx([4 - 0.01 * i for i in range(30)]) == [row.loss for row in read(tmp_path / "a.log", text)]
+
+
+def test_bytes_that_are_no_utf8_and_a_line_without_end_cost_no_row(tmp_path: Path) -> None:
+    """A sample of generated text in Latin-1, and a line of megabytes."""
+    text = lines(0, 20).encode() + "größer\n".encode("latin-1") + b"x" * 9_000_000 + b"\n" + lines(20, 40).encode()
+    rows = list(opened(tmp_path / "a.log", text).rows())
+
+    assert list(range(40)) == [row.step for row in rows]
+
+
+def test_a_console_is_followed_while_it_grows_and_after_it_is_rotated(tmp_path: Path) -> None:
+    """A line that is half written waits; a file that was truncated begins again."""
+    path = tmp_path / "a.log"
+    log = opened(path, lines(0, 20) + "step 20 | loss 3.")
+    path.touch()
+    assert list(range(20)) == [row.step for row in log.rows()]
+    with path.open("a") as file:
+        file.write("8 | lr 1e-4\n")
+    assert [(20, 3.8)] == [(row.step, row.loss) for row in log.rows()]
+    path.write_text(lines(21, 25))
+
+    assert [21, 22, 23, 24] == [row.step for row in log.rows()]
+    assert any("shorter" in note for note in log.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("novel.txt", "It was the best of times, it was the worst of times, and 2 cities at a loss 1 by 1.\n" * 400),
+        (
+            "train.txt",
+            "def step(x):\n    loss = 0.0\n    total_loss = 0.0\n    for i in range(10):\n        loss = 0.0\n",
+        ),
+        ("pip.log", "Collecting torch==2.1.0\n  Downloading torch-2.1.0.whl (670.2 MB)\n" * 50),
+        ("data.txt", bytes(range(256)).decode("latin-1") * 40),
+        ("access.log", '127.0.0.1 - - [10/Oct/2000:13:55:36] "GET /loss HTTP/1.0" 200 2326\n' * 50),
+    ],
+)
+def test_a_text_that_is_no_log_is_a_sentence(name: str, text: str, tmp_path: Path) -> None:
+    """A novel, source code, an installer, bytes, a server's log: none is taken for a run."""
+    (tmp_path / name).write_text(text)
+    found = open_logs([tmp_path / name])
+
+    assert [] == found.logs
+    assert 1 == len(found.unreadable)
+    assert name in found.unreadable[0].reason
