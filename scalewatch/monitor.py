@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, final
 
 from scalewatch.advice import Advice
@@ -20,9 +21,10 @@ from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase, kind_of
 from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawResidual
 from scalewatch.forecast.law_residual_detector import LawResidualDetector
+from scalewatch.forecast.milestones import TENTHS, Look, Milestone, next_look
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.schedule_detector import ScheduleDetector
-from scalewatch.forecast.verdict import TENTHS, Milestone, Verdict, next_look
+from scalewatch.forecast.verdict import Verdict
 from scalewatch.guard import Guard
 from scalewatch.journal import finding_from, finding_record
 from scalewatch.kinds import HOLD_THE_LOSS, kind_name
@@ -93,7 +95,7 @@ class Monitor:
         self._has_plan = run.learning_rates is not None
         self._adviser = Adviser()
         self._rollbacks = 0
-        self._milestones: list[Milestone] = []
+        self._looks: list[Look] = []
         self._incidents: list[Finding] = []
         self._counts: Counter[str] = Counter()
         self._final_sum, self._final_rows = 0.0, 0
@@ -102,13 +104,14 @@ class Monitor:
         self._next_milestone = next_look(0, total)
         baseline = self.registered
         if baseline is not None:
-            self._milestones.append(Milestone(0.0, 0, baseline.final_loss, baseline.low, baseline.high))
+            first = Milestone(0.0, 0, baseline.final_loss, baseline.low, baseline.high)
+            self._looks.append(Look(0.0, first))
 
     def observe(self, observation: Observation) -> list[Finding]:
         """Take one row of the log; return what is new with it, mostly nothing.
 
         Never raises on a value: steps may repeat, skip, go back or start over, numbers may be missing, NaN
-        or infinite. Constant time; at each tenth of the run a forecast is made and registered.
+        or infinite. Constant time; at each tenth of the run the curve is kept, for the forecast of then.
         """
         watch = self._watch
         before = watch.sample.row
@@ -159,13 +162,9 @@ class Monitor:
         total = self.run.total_steps or 1
         tenth = math.floor(TENTHS * step / total)
         self._next_milestone = next_look(step, self.run.total_steps)
-        forecast = self.forecast()
-        if forecast is not None and tenth < TENTHS:
-            self._keep(tenth / TENTHS, forecast)
-
-    def _keep(self, progress: float, forecast: Forecast) -> None:
-        low, high = forecast.interval(0.8)
-        self._milestones.append(Milestone(progress, forecast.step, forecast.final_loss, low, high))
+        if self._forecaster is not None and tenth < TENTHS:
+            then = self._forecaster.frozen()
+            self._looks.append(Look(tenth / TENTHS, partial(self.guard.call, "forecast", then.forecast)))
 
     def _remember(self, found: list[Finding], step: int) -> None:
         for finding in found:
@@ -188,7 +187,7 @@ class Monitor:
             self.guard.call("forecast", self._forecaster.rewind, step)
         self._off_law.restart()
         self._off_plan.restart()
-        self._milestones = [m for m in self._milestones if m.progress * (self.run.total_steps or 1) < max(step, 1)]
+        self._looks = [look for look in self._looks if look.progress * (self.run.total_steps or 1) < max(step, 1)]
         self._final_sum, self._final_rows = 0.0, 0
         self._next_milestone = next_look(step - 1, self.run.total_steps)
 
@@ -296,7 +295,7 @@ class Monitor:
             finished=total is not None and step >= total,
             end_loss=self._final_sum / self._final_rows if self._final_rows else None,
             stretch_loss=last,
-            milestones=tuple(self._milestones),
+            looks=tuple(self._looks),
             incidents=tuple(self._incidents),
             incident_counts=Counter(self._counts),
             open_incidents=tuple(self.open_incidents),
@@ -326,7 +325,11 @@ class Monitor:
             "forecaster": {} if self._forecaster is None else self._forecaster.state_dict(),
             "off_law": self._off_law.state_dict(),
             "off_plan": self._off_plan.state_dict(),
-            "milestones": [[m.progress, m.step, m.final_loss, m.low, m.high] for m in self._milestones],
+            "milestones": [
+                [m.progress, m.step, m.final_loss, m.low, m.high]
+                for look in self._looks
+                if (m := look.milestone) is not None
+            ],
             "incidents": [finding_record(f) for f in self._incidents],
             "counts": {str(kind): count for kind, count in self._counts.items()},
             "final": [self._final_sum, self._final_rows],
@@ -359,8 +362,9 @@ class Monitor:
             self._forecaster.load_state_dict(state["forecaster"])
         self._off_law.load_state_dict(state["off_law"])
         self._off_plan.load_state_dict(state["off_plan"])
-        self._milestones = [
-            Milestone(float(p), int(s), float(f), float(a), float(b)) for p, s, f, a, b in state["milestones"]
+        self._looks = [
+            Look(float(p), Milestone(float(p), int(s), float(f), float(a), float(b)))
+            for p, s, f, a, b in state["milestones"]
         ]
         self._incidents = [finding_from(record) for record in state["incidents"]]
         self._counts = Counter({kind_of(kind): int(count) for kind, count in state["counts"].items()})

@@ -12,7 +12,8 @@ from typing import final
 from scalewatch.advice import Advice
 from scalewatch.finding import Finding, Phase
 from scalewatch.forecast import Forecast
-from scalewatch.forecast.verdict import Milestone, Verdict
+from scalewatch.forecast.milestones import Milestone
+from scalewatch.forecast.verdict import Verdict
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.status import Status
@@ -101,7 +102,7 @@ class Tracker:
 
     @property
     def forecasts(self) -> Sequence[Milestone]:
-        """The forecasts as they were registered: before the first step, where a law makes one, and at each tenth."""
+        """The forecasts as they were given: before the first step, where a law makes one, and at each tenth."""
         return self.verdict.milestones
 
     @property

@@ -165,3 +165,19 @@ def test_a_forecast_that_is_kept_stays_as_it_was_made() -> None:
     assert made is not None
     assert before is not None
     assert pytest.approx(before) == np.stack(made.curve([700.0, 1_000.0]))
+
+
+def test_a_forecast_that_is_first_read_at_the_end_is_the_one_that_was_given_on_the_way() -> None:
+    """What came after a tenth is not in it: a run is held against what was known then."""
+    late, early = (Monitor(Run("demo", 1_000)) for _ in range(2))
+    steps = np.arange(1, 1_001)
+    losses = 2.0 + 3.0 * steps**-0.4 + 0.01 * np.sin(steps)
+    read = []
+    for step, loss in zip(steps.tolist(), losses.tolist(), strict=True):
+        late.observe(Observation(step, loss, 1e-3))
+        early.observe(Observation(step, loss, 1e-3))
+        if step % 100 == 0:
+            read.append(early.verdict().milestones)
+
+    assert read[-1] == late.verdict().milestones
+    assert read[3] == late.verdict().milestones[: len(read[3])]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, final
 
 from scalewatch.advice import Action, Advice
-from scalewatch.forecast.verdict import TENTHS, next_look
+from scalewatch.forecast.milestones import TENTHS, next_look
 from scalewatch.monitor import Monitor
 
 __all__ = ["AdviceFeed", "AdviceNews"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,48 +9,12 @@ from typing import final
 
 from scalewatch.finding import Finding, Phase
 from scalewatch.forecast.forecast import LawResidual
+from scalewatch.forecast.milestones import Look, Milestone
 from scalewatch.kinds import kind_name
 from scalewatch.run import Run
 from scalewatch.status import Status, status_of
 
-__all__ = ["TENTHS", "Milestone", "Verdict", "next_look"]
-
-
-#: A forecast is registered, and advice from it refreshed, at each tenth of the planned run. By hand.
-TENTHS = 10
-
-
-def next_look(step: int, total_steps: int | None, parts: int = TENTHS) -> float:
-    """Return the step after `step` at which a run is looked at next, at each of `parts` of its plan before its end.
-
-    >>> next_look(0, 1_000), next_look(100, 1_000), next_look(900, 1_000), next_look(5, None)
-    (100.0, 200.0, inf, inf)
-    """
-    if total_steps is None:
-        return math.inf
-    part = max(math.floor(parts * step / total_steps), 0) + 1
-    return total_steps * part / parts if part < parts else math.inf
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Milestone:
-    """A forecast as it was given at some part of the run, kept to be held against the outcome.
-
-    Attributes:
-        progress: part of the planned steps done, 0 for before the start.
-        step: steps completed. final_loss: the forecast [nats/token]. low, high: its 80 % interval.
-    """
-
-    progress: float
-    step: int
-    final_loss: float
-    low: float
-    high: float
-
-    def text(self) -> str:
-        """The forecast and its interval."""
-        return f"{self.final_loss:.3f}   80 % interval {self.low:.3f} to {self.high:.3f}"
+__all__ = ["Verdict"]
 
 
 @final
@@ -66,7 +29,7 @@ class Verdict:
         end_loss: mean loss of the rows so far in the last fiftieth of the plan, also of those of an incident
             [nats/token]; None before that.
         stretch_loss: mean loss of the newest stretch, or of the newest row while an incident is open [nats/token].
-        milestones: forecasts as they were given, oldest first.
+        looks: forecasts as they were given, oldest first, each made when it is first read.
         incidents: findings that opened or escalated an incident, oldest first, bounded.
         incident_counts: how many incidents of each kind there were.
         open_incidents: the newest finding of each incident that is open.
@@ -79,7 +42,7 @@ class Verdict:
     finished: bool
     end_loss: float | None
     stretch_loss: float | None
-    milestones: Sequence[Milestone]
+    looks: Sequence[Look]
     incidents: Sequence[Finding]
     incident_counts: Counter[str]
     open_incidents: Sequence[Finding]
@@ -112,9 +75,14 @@ class Verdict:
         paged = [finding for finding in self.incidents if finding.pages]
         return status_of(self.open_incidents, paged, unjudged=self.unjudged, finished=self.finished)
 
+    @property
+    def milestones(self) -> tuple[Milestone, ...]:
+        """The forecasts as they were given, oldest first; those at which there was nothing to say are left out."""
+        return tuple(made for look in self.looks if (made := look.milestone) is not None)
+
     def at(self, progress: float) -> Milestone | None:
         """The forecast given at `progress`, None if none was given there."""
-        return next((m for m in self.milestones if abs(m.progress - progress) < 0.005), None)
+        return next((look.milestone for look in self.looks if abs(look.progress - progress) < 0.005), None)
 
     def rows(self) -> list[tuple[str, str]]:
         """The verdict as (label, text) rows of a table."""

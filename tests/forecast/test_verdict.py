@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scalewatch import Finding, Kind, LawResidual, Phase, Run, Severity, Verdict
-from scalewatch.forecast.verdict import Milestone
+from scalewatch.forecast.milestones import Look, Milestone
 
 SPIKE = Finding(Kind.SPIKE, Severity.WARNING, 310, 300, "loss rose from 2.5 to 4.0")
 NAN = Finding(Kind.NONFINITE, Severity.CRITICAL, 400, 400, "loss is nan at step 400")
@@ -16,6 +16,10 @@ NOTE = Finding(Kind.BAD_BATCH, Severity.INFO, 200, 200, "one high loss")
 START = Milestone(0.0, 0, 2.55, 2.45, 2.65)
 THIRD = Milestone(0.3, 300, 2.52, 2.48, 2.56)
 GAP = LawResidual(950, 2.6, 2.5, 0.02, 0.0, 0.8, 1.9e6)
+
+
+def looks(*made: Milestone) -> tuple[Look, ...]:
+    return tuple(Look(each.progress, each) for each in made)
 
 
 def verdict(**change: Any) -> Verdict:
@@ -26,7 +30,7 @@ def verdict(**change: Any) -> Verdict:
         "finished": True,
         "end_loss": 2.5,
         "stretch_loss": 2.5,
-        "milestones": (START, THIRD),
+        "looks": looks(START, THIRD),
         "incidents": (),
         "incident_counts": Counter(),
         "open_incidents": (),
@@ -103,8 +107,8 @@ def test_the_outcome_is_held_against_the_prediction_at_a_third(final: float, say
 
 def test_without_a_forecast_at_a_third_the_one_before_the_start_counts() -> None:
     """And without any the loss stands alone."""
-    assert "inside" in (row(verdict(milestones=(START,), end_loss=2.62), "final loss") or "")
-    assert "2.500" == row(verdict(milestones=()), "final loss")
+    assert "inside" in (row(verdict(looks=looks(START), end_loss=2.62), "final loss") or "")
+    assert "2.500" == row(verdict(looks=()), "final loss")
 
 
 def test_a_run_on_its_way_shows_the_loss_now() -> None:
@@ -116,7 +120,7 @@ def test_a_run_on_its_way_shows_the_loss_now() -> None:
 
 def test_a_run_that_has_seen_nothing_has_a_verdict() -> None:
     """Training may end before its first step."""
-    of = verdict(run=Run("demo"), step=0, finished=False, end_loss=None, stretch_loss=None, milestones=())
+    of = verdict(run=Run("demo"), step=0, finished=False, end_loss=None, stretch_loss=None, looks=())
 
     assert ["run", "health", "steps", "forecast", "incidents"] == [label for label, _ in of.rows()]
 

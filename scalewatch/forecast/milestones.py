@@ -1,0 +1,86 @@
+"""The forecasts that a run is held against when it ends: at each tenth of its plan, as they were given.
+
+At a tenth the curve so far is kept, which takes some hundredths of a millisecond; the forecast is made from it when
+somebody first reads it, which takes some milliseconds and gives the same number. Most of them nobody reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from scalewatch.forecast.forecast import Forecast
+
+__all__ = ["TENTHS", "Look", "Milestone", "next_look"]
+
+#: A run is looked at, and advice from its forecast refreshed, at each tenth of its plan. By hand.
+TENTHS = 10
+
+
+def next_look(step: int, total_steps: int | None, parts: int = TENTHS) -> float:
+    """Return the step after `step` at which a run is looked at next, at each of `parts` of its plan before its end.
+
+    >>> next_look(0, 1_000), next_look(100, 1_000), next_look(900, 1_000), next_look(5, None)
+    (100.0, 200.0, inf, inf)
+    """
+    if total_steps is None:
+        return math.inf
+    part = max(math.floor(parts * step / total_steps), 0) + 1
+    return total_steps * part / parts if part < parts else math.inf
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A forecast as it was given at some part of the run, kept to be held against the outcome.
+
+    Attributes:
+        progress: part of the planned steps done, 0 for before the start.
+        step: steps completed. final_loss: the forecast. low, high: its 80 % interval, all three in the loss's unit.
+    """
+
+    progress: float
+    step: int
+    final_loss: float
+    low: float
+    high: float
+
+    def text(self) -> str:
+        """The forecast and its interval."""
+        return f"{self.final_loss:.3f}   80 % interval {self.low:.3f} to {self.high:.3f}"
+
+
+@final
+class Look:
+    """One look at the forecast of a run.
+
+    Args:
+        progress: part of the planned steps done.
+        made: the milestone, or what makes the forecast of then; it is asked once, by the first who reads it.
+    """
+
+    __slots__ = ("_made", "progress")
+
+    def __init__(self, progress: float, made: Milestone | Callable[[], Forecast | None]) -> None:
+        self.progress = progress
+        self._made: Milestone | Callable[[], Forecast | None] | None = made
+
+    @property
+    def milestone(self) -> Milestone | None:
+        """The forecast as it was given; None if there was nothing to say."""
+        if callable(self._made):
+            forecast = self._made()
+            self._made = None if forecast is None else _milestone(self.progress, forecast)
+        return self._made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Look) and self.milestone == other.milestone
+
+    def __hash__(self) -> int:
+        return hash(self.progress)
+
+
+def _milestone(progress: float, forecast: Forecast) -> Milestone:
+    return Milestone(progress, forecast.step, forecast.final_loss, *forecast.interval(0.8))
