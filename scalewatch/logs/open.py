@@ -28,7 +28,7 @@ from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
 
 __all__ = ["FORMATS", "Opened", "Unreadable", "format_named", "open_logs"]
 
-_TRAINER_STATE = TrainerState()
+_TRAINER_STATE, _TEXT = TrainerState(), ConsoleText()
 #: Every format, and the order in which a file is offered to them: the first that claims it has it.
 FORMATS: tuple[AbstractFormat, ...] = (
     JournalFormat(),
@@ -39,7 +39,7 @@ FORMATS: tuple[AbstractFormat, ...] = (
     Parquet(),
     JsonLines(),
     CsvTable(),
-    ConsoleText(),
+    _TEXT,
 )
 #: Formats of which a folder holds one run, the best record first: the others in it tell the same.
 _ONE_RUN = ("journal", "tensorboard", "lightning-csv", "trainer-state")
@@ -143,7 +143,7 @@ def open_logs(
         if not path.exists():
             raise LogError(f"{str(path)!a} does not exist.")
         if path.is_file():
-            kind = form or formats.of(path)
+            kind = form or formats.of(path) or (_TEXT if "loss" in asked and _TEXT.is_text(path) else None)
             if kind is None:
                 why = " ".join([_unknown(path, formats.names), *_sentences(formats.notes)])
                 opened.unreadable.append(Unreadable(path, why, named=True))
@@ -163,6 +163,8 @@ def open_logs(
 def _unknown(path: Path, names: Sequence[str]) -> str:
     if path.stat().st_size == 0:
         return f"{path}: is empty."
+    if _TEXT.is_text(path):
+        return f"{path}: {_TEXT.why_not(path)}"
     return f"{path}: is none of the logs known here; --format takes one of {', '.join(names)}."
 
 

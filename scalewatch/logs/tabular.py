@@ -40,11 +40,14 @@ class AbstractTabularLog(AbstractLog):
         except OSError:
             self.bytes_total = 0
 
-    def set_columns(self, names: Iterable[str], sample: Sample | None = None) -> None:
+    def set_columns(
+        self, names: Iterable[str], sample: Sample | None = None, known: Mapping[str, str] | None = None
+    ) -> None:
         """Decide what is what, once the columns are known.
 
         Args:
-            names: the columns. sample: first rows, if they can be looked at before.
+            names: the columns. sample: first rows, if they can be looked at before. known: field -> column, where the
+                format knows it.
 
         Raises:
             LogError: if the user named a column that is not there, or no loss can be told.
@@ -53,7 +56,7 @@ class AbstractTabularLog(AbstractLog):
         for field, column in self.asked.items():
             if column not in self._seen and not self._seen.keys() >= set(column.split("+")):
                 raise LogError(f"{self.path}: has no column '{column:.60}' for {field}; it has {listed(self._seen)}.")
-        found = guess(self._seen, self.asked, sample=sample)  # a sum of columns, `a+b`, may be asked for
+        found = guess(self._seen, self.asked, known, sample)  # a sum of columns, `a+b`, may be asked for
         if "loss" not in found.columns:
             proposed = likeliest(self._seen, sample) or "NAME"
             raise LogError(

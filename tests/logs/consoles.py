@@ -370,11 +370,63 @@ def xgboost() -> Console:
     return Console(_text(lines), (0, 59), None, False, 60)
 
 
+def composer() -> Console:
+    lines = [
+        f"[epoch=1][batch={i * 10 + 1}/4800]:\n\t Train time/batch: {i * 10}\n\t Train loss/train/total: {x:.4f}\n"
+        "\t Train metrics/train/LanguagePerplexity: 20.12\n\t Train lr-DecoupledAdamW/group0: 0.0001"
+        for i, x in enumerate(LOSSES)
+    ]
+    return Console(_text(lines), (1, 591), 4800, False, 0)
+
+
+def swin() -> Console:
+    lines = [
+        f"[2021-06-01 12:00:00 swin_tiny] (main.py 180): INFO Train: [{i // 20}/300][{i % 20 * 10}/200]\teta 0:10:00 "
+        f"lr 0.000001\t time 0.5123 (0.6012)\tloss {x:.4f} ({x + 0.1:.4f})\tgrad_norm 1.2034 (1.3012)\tmem 10234MB"
+        for i, x in enumerate(LOSSES)
+    ]
+    return Console(_text(lines), (0, 590), 60000, True, 0)
+
+
+def marian() -> Console:
+    lines = [
+        f"[2020-01-01 12:00:00] Ep. 1 : Up. {i * 500 + 500} : Sen. {i * 32000:,} : Cost {x:.8f} : Time 20.30s : "
+        "2000.12 words/s : gNorm 1.2034"
+        for i, x in enumerate(LOSSES)
+    ]
+    return Console(_text(lines), (500, 30000), None, False, 0)
+
+
+def batches_with_a_pipe() -> Console:
+    lines = []
+    for i, x in enumerate(LOSSES):
+        lines.append(f"Epoch: {i // 20 + 1}/10 | Batch: {i % 20 * 25}/500 | Train Loss: {x:.4f}")
+        if i % 20 == 19:
+            lines.append(f"Epoch: {i // 20 + 1}/10 | Validation Loss: {x + 0.1:.4f}")
+    return Console(_text(lines), (0, 1475), 5000, False, 3)
+
+
+def summary_of_an_epoch() -> Console:
+    lines = [
+        f"\nEpoch {i + 1} Summary:\nTrain -> Loss:  {x:.4f} | ROUGE-L:  0.20\nVal   -> Loss:  {x + 0.1:.4f}\n"
+        for i, x in enumerate(LOSSES)
+    ]
+    return Console(_text(lines), (1, 60), None, False, 60)
+
+
+def jax_and_a_wandb_summary() -> Console:
+    lines = _lines(
+        lambda i, x: f"I0601 12:00:00.123456 140123456789 train.py:123] step={i}, loss={x:.4f}, accuracy=0.5"
+    )
+    return Console(_text([*lines, "wandb: Run summary:", "wandb:   loss 9.99"]), (0, 590), None, False, 0)
+
+
 CONSOLES: dict[str, Callable[[], Console]] = {
     each.__name__: each
     for each in (
         *(nanogpt, llm_c, nanochat, torchtitan, megatron, nemo, nemo_bar, olmo, levanter, transformers, swift),
         *(llamafactory, mmengine, detectron2, fairseq, nnunet, keras, keras3, fastai, yolo, lightning),
-        *(stable_baselines, pytorch_example, imagenet, tutorial, catboost, xgboost),
+        *(stable_baselines, pytorch_example, imagenet, tutorial, catboost, xgboost, composer, swin, marian),
+        *(batches_with_a_pipe, summary_of_an_epoch, jax_and_a_wandb_summary),
     )
 }

@@ -60,6 +60,17 @@ def test_what_was_taken_is_shown_and_another_name_can_be_asked_for(tmp_path: Pat
     assert 9.0 == read(tmp_path / "b.log", text, loss="policy")[0].loss
 
 
+def test_a_text_whose_names_are_none_of_a_loss_says_what_to_type_and_it_works(tmp_path: Path) -> None:
+    """The numbers that change are named, the likeliest proposed, and both names can be said."""
+    text = "".join(f"tick {i} foo {4 - 0.01 * i:.3f} gpu 8\n" for i in range(10, 40))
+    (tmp_path / "a.log").write_text(text)
+    (no,) = open_logs([tmp_path / "a.log"]).unreadable
+    rows = read(tmp_path / "a.log", text, loss="foo", step="tick")
+
+    assert "--column loss='foo'" in no.reason
+    assert (10, 3.9) == (rows[0].step, rows[0].loss)
+
+
 def test_of_several_ranks_the_first_is_read(tmp_path: Path) -> None:
     """Their lines stand between one another in one file; those of the others are left out and that is said."""
     text = "".join(f"[rank{r}]: step: {i}  loss: {4 + r - 0.01 * i:.3f}\n" for i in range(40) for r in (1, 0, 2))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, final
@@ -35,6 +35,10 @@ _RANK = re.compile(
 )
 #: What a progress bar may be called that counts steps of training.
 _TRAINING_BAR = TRAIN | {"epoch", "step", "steps", "iter", "iteration", "iterations", "it", "progress", "loss"}
+#: Words beside a counter that leave it one.
+_ADJECTIVES = frozenset({"completed", "current", "cur", "finished", "done", "train", "training", "number", "no"})
+#: Counters that are none in a table, where a batch is a size; `up` are the updates of Marian. Behind all others.
+_ODD, _LAST = ("up", "batch", "minibatch", "batches", "idx"), 1_000.0
 #: Part of the rows with a loss that have to have a counter for it to be the step. By hand.
 MOSTLY = 0.8
 
@@ -58,7 +62,13 @@ def _is_epoch(name: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _step_rank(name: str) -> float | None:
-    return step_place(name)
+    words = [word for word in words_of(name) if word not in _ADJECTIVES]
+    place = step_place(name)
+    if place is None and len(words) == 1:
+        place = step_place(words[0])
+        if place is None and words[0] in _ODD:
+            place = _LAST + _ODD.index(words[0])
+    return place
 
 
 @lru_cache(maxsize=8192)
@@ -175,8 +185,8 @@ def _read(cells: dict[str, float], wholes: dict[str, int], scanned: Scanned | No
     bar = None if scanned is None else scanned.bar
     lead = None if scanned is None else scanned.lead
     if bar is not None and scanned is not None:
-        label = set(words_of(scanned.words)) if named is None else set()
-        if label and not label & _TRAINING_BAR and "[" not in scanned.words[-3:]:
+        label = set(words_of(scanned.label)) if named is None else set()
+        if label and not label & _TRAINING_BAR:
             bar = None  # of a download, or of checkpoints that are loaded
         own = next((name for name in cells if set(words_of(name)) <= TRAIN), None)
         if epoch is None and own is not None and own.lower() == "train":
@@ -197,6 +207,13 @@ def _read(cells: dict[str, float], wholes: dict[str, int], scanned: Scanned | No
     )
 
 
+def _with_step(line: Line, name: str) -> Line:
+    """Take the counter of this name before any other."""
+    if name in line.cells and name != line.named and line.cells[name].is_integer():
+        return line._replace(named=name, whole=None)
+    return line
+
+
 def parsed(lines: Iterable[str]) -> Iterator[Line]:
     """Yield what lines say, those that say nothing left out."""
     parts = _Parts()
@@ -205,11 +222,13 @@ def parsed(lines: Iterable[str]) -> Iterator[Line]:
     yield from parts.end()
 
 
-def loss_among(lines: Iterable[Line]) -> str:
+def loss_among(lines: Sequence[Line]) -> str:
     """Return the name that is likeliest the training loss, "" if there is none: in some lines of many is none."""
     counts: Counter[str] = Counter(name for line in lines for name in line.cells if training_loss(name) is not None)
     most = max(counts.values(), default=0)
-    return next(iter(ranked([name for name, count in counts.items() if SPARSE * count >= most], "loss")), "")
+    dense = [name for name, count in counts.items() if SPARSE * count >= most]
+    held_out = [] if dense else ranked({name: None for line in lines for name in line.cells}, "validation_loss")
+    return next(iter([*ranked(dense, "loss"), *held_out]), "")
 
 
 @final
@@ -217,11 +236,11 @@ class Learner:
     """Looks at the first lines of a log and says how it is to be read.
 
     Args:
-        loss: the name of the training loss.
+        loss: the name of the training loss. step: that of the step, "" to find it.
     """
 
-    def __init__(self, loss: str) -> None:
-        self._loss = loss
+    def __init__(self, loss: str, step: str = "") -> None:
+        self._loss, self._step = loss, step
         self._rows = 0
         self._sources: Counter[Source] = Counter()
         self._names: Counter[str] = Counter()
@@ -235,6 +254,7 @@ class Learner:
 
     def add(self, line: Line) -> None:
         """Look at one line."""
+        line = _with_step(line, self._step)
         loss = self._loss in line.cells and not line.held_out
         if line.epoch is not None:
             self._epochs = line.epochs or self._epochs
@@ -284,7 +304,7 @@ class Learner:
         """Return how the log is to be read."""
         order = [Source.NAME, Source.BAR, Source.LEAD, Source.BEFORE, *([] if self._fractions else [Source.EPOCH])]
         source = next((s for s in order if self._rows and self._sources[s] >= MOSTLY * self._rows), Source.COUNTED)
-        name = self._names.most_common(1)[0][0] if source is Source.NAME else "step"
+        name = self._step or (self._names.most_common(1)[0][0] if source is Source.NAME else "step")
         example = self._examples[self._shapes.most_common(1)[0][0]] if self._shapes else ""
         found = [(count, *sizes) for (of, *sizes), count in self._wholes.items() if of is source and sizes[0]]
         # of bars that stand before the rows, the one of the training has most to do
@@ -326,6 +346,7 @@ class LineReader:
 
     def row(self, line: Line) -> dict[str, float | str] | None:
         """Return the row of a line that was parsed, None if it is none of its own."""
+        line = _with_step(line, self._learnt.step_name)
         training = self._learnt.loss in line.cells and not line.held_out
         if line.epoch is not None and math.isfinite(line.epoch):
             self._epoch = line.epoch
@@ -340,6 +361,8 @@ class LineReader:
                 return None
         if training and step is not None:
             row = self._without_repeats(row, line, step)
+        elif training and self._learnt.source is not Source.COUNTED:
+            return None  # a summary at the end, which is of no step
         if line.when is not None:
             row.setdefault("timestamp", line.when)
         if step is not None:

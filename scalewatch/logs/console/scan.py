@@ -48,6 +48,7 @@ _PARENTHESES = re.compile(r"\([^()]*\)")
 _WRAPPED = re.compile(r"(?:tensor|array|np\.float\d+|float\d*)\(\s*\[?\s*$")
 #: `validation loss at iteration 1000`: the name of a value that follows, then that of this one.
 _AT = re.compile(r"(.*?\w)\s+(?:at|after|for|in|@|of)\s+(?:the\s+|end\s+of\s+)*(\w[\w ]*)", re.IGNORECASE)
+_LEVEL = re.compile(r"^(?:INFO|DEBUG|WARNING|WARN|ERROR|NOTICE)\b\s*")
 _HELD = re.compile(
     r"(?<![\w/.-])(?:val|valid|validation|validating|validate|eval|evaluation|evaluating|test|testing|dev|sanity"
     r"|held-?out)(?![\w/.-])",
@@ -68,7 +69,7 @@ class Scanned(NamedTuple):
         bar: (n, N) of a number of a whole that has no name, None if there is none.
         lead: whole number that the line begins with, None if it does not.
         when: date and time, or None. held_out: whether the line says that it is of a validation.
-        words: what stands before its first number.
+        label: the words that stand nearest before the bar.
     """
 
     cells: dict[str, float]
@@ -77,7 +78,7 @@ class Scanned(NamedTuple):
     lead: int | None
     when: str | None
     held_out: bool
-    words: str
+    label: str
 
 
 @final
@@ -104,19 +105,20 @@ def scan(line: str) -> Scanned | None:
     bar: tuple[int, int] | None = None
     when: str | None = None
     lead: int | None = None
-    at, mark, pending, last, words = 0, 0, "", "", None
+    at, mark, pending, last, label = 0, 0, "", "", ""
+    held = lossy = False
     for found in _VALUE.finditer(line):
         text = line[at : found.start()]
         at = found.end()
         between = _remembered.get(text) or _read(text)
-        if words is None:
-            words = text
+        if bar is None and _LETTER.search(text):
+            label = text
         if between.mark:
             mark = between.mark
+            held = held or (mark > 0 and not lossy)
         date, clock, word, digits, whole, unit = found.groups()
         if date is not None:
             when, pending = when or date, ""
-            words = None if len(words) < 2 else words
             continue
         name = between.name
         pending = between.pending or pending
@@ -135,23 +137,35 @@ def scan(line: str) -> Scanned | None:
                 name = name.partition("/")[0]  # 'global_step/max_steps': '10/438'
             elif set(words_of(name)) <= HELD_OUT | TRAIN and name:  # Test: [ 10/48]
                 mark, name = 1 if set(words_of(name)) & HELD_OUT else -1, ""
+                held = held or mark > 0
             if name:
                 wholes.setdefault(name, int(whole.replace(",", "")))
             elif bar is None:
                 bar = int(value), int(whole.replace(",", ""))
+            elif text.replace(" ", "") == "][" and "epoch" not in cells:
+                cells["epoch"], wholes["epoch"] = float(bar[0]), bar[1]  # [3/300][10/1251]
+                bar = int(value), int(whole.replace(",", ""))
         if not name:
-            if not cells and lead is None and words.strip(" [(#") == "" and value.is_integer() and not unit:
+            if (
+                not cells
+                and lead is None
+                and line[: found.start()].strip(" [(#") == ""
+                and value.is_integer()
+                and not unit
+            ):
                 lead = int(value)
             continue
         if unit in _TIMES and unit is not None:
             value *= _TIMES[unit]
-        if mark > 0 and kind_of(words_of(name)) is not None and not HELD_OUT & set(words_of(name)):
-            name = HELD_OUT_MARK + name
+        if kind_of(words_of(name)) is not None:
+            lossy = True
+            if mark > 0 and not HELD_OUT & set(words_of(name)):
+                name = HELD_OUT_MARK + name
         cells.setdefault(name, value)
         last = name
     if at == 0:
         return None
-    return Scanned(cells, wholes, bar, lead, when, mark > 0, words or "")
+    return Scanned(cells, wholes, bar, lead, when, held, label)
 
 
 def _number(digits: str) -> float:
@@ -172,8 +186,9 @@ def _between(text: str) -> _Between:
     plain = _PARENTHESES.sub(" ", _WRAPPED.sub("", text)) if "(" in text else text
     cut = max(plain.rfind(","), plain.rfind(";"))
     near = plain[cut + 1 :]
-    pieces = [piece for piece in _BREAKS.split(near.rstrip(" :=['\"(\t|-")) if piece.strip()]
-    name = pieces[-1].strip(" '\"*#>-_.()") if pieces else ""
+    pieces = [piece for piece in _BREAKS.split(near.rstrip(" :=['\"(\t|-`*")) if piece.strip()]
+    name = pieces[-1].strip(" '\"*`#>-_.()") if pieces else ""
+    name = _LEVEL.sub("", name)
     pending = ""
     at = _AT.fullmatch(name)
     if at is not None:

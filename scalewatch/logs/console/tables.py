@@ -41,6 +41,7 @@ class Heading:
         names = [part.strip() for part in (line.strip().strip("|").split(bars) if bars else _ROOM.split(line.strip()))]
         if not bars and len(names) < 3:
             names = line.split()
+        names = ["step" if name == "#" else name for name in names]  # spaCy's
         fine = 1 < len(names) <= MOST_COLUMNS and all(any(c.isalpha() for c in name) for name in names)
         losses = [name for name in names if training_loss(name) is not None or validation_loss(name) is not None]
         if not (fine and losses and any(map(_counts, names))):

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import ClassVar, final
 
 from scalewatch.errors import LogError
-from scalewatch.logs.columns import guess
+from scalewatch.logs.columns import guess, listed
 from scalewatch.logs.console.reader import Learner, Learnt, LineReader, Source, loss_among, parsed
+from scalewatch.logs.hints import likeliest
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.naming import run_name
@@ -34,14 +35,14 @@ _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4,})")
 _POINT = re.compile(r"[a-z][ :=]+\d+\.\d")
 
 
-def learnt_from(texts: Iterable[str], loss: str = "") -> tuple[Learnt, Sample, dict[str, None]]:
+def learnt_from(texts: Iterable[str], loss: str = "", step: str = "") -> tuple[Learnt, Sample, dict[str, None]]:
     """Return how lines are to be read, the first rows of them, and their columns.
 
     Args:
-        texts: the lines. loss: the name of the training loss, where the user says it.
+        texts: the lines. loss, step: names that the user says, "" to find them.
     """
     lines = list(parsed(texts))
-    learner = Learner(loss or loss_among(lines))
+    learner = Learner(loss or loss_among(lines), step)
     for line in lines:
         learner.add(line)
     learnt = learner.learnt()
@@ -80,10 +81,10 @@ class ConsoleLog(AbstractTabularLog):
             raise LogError(f"{path}: is empty so far.")
         self._commas = not with_points(start)
         lines = [self._with_points(line) for line in start.split("\n")]
-        self.learnt, sample, names = learnt_from(lines, self.asked.get("loss", ""))
-        self.set_columns(names, sample)
-        if "step" in columns or self.learnt.source is Source.COUNTED:
-            self.columns.setdefault("step", self.learnt.step_name)
+        self.learnt, sample, names = learnt_from(lines, columns.get("loss", ""), columns.get("step", ""))
+        counted = self.learnt.source is Source.COUNTED
+        self.set_columns(names, sample, {} if counted else {"step": self.learnt.step_name})
+        self.columns.setdefault("step", self.learnt.step_name)
         self._plan_to(self.learnt.total_steps)
         self._reader = LineReader(self.learnt, {term for name in columns.values() for term in (name, *name.split("+"))})
         self.assembled.sparse = True  # most lines of a console hold no loss
@@ -126,17 +127,38 @@ class ConsoleText(AbstractFormat):
 
     def claims(self, path: Path) -> bool:
         """Return whether it is text with lines that hold a loss, of one kind and with different numbers."""
-        if path.suffix.lower() not in _SUFFIXES and not path.suffix[1:].isdigit():
+        if not self.is_text(path):
             return False
         start = head(path, CLAIM_BYTES)
-        odd = sum(letter == "\ufffd" or letter == "\0" for letter in start)
-        if not start or odd > MOST_ODD * len(start):
-            return False
         if "loss" not in start.lower() and path.stat().st_size > CLAIM_BYTES:
             start = head(path, LEARN_BYTES)
         learnt, sample, names = learnt_from(start.split("\n"))
         column = guess(names, sample=sample).columns.get("loss", "") if learnt.rows else ""
         return len(set(map(str, sample.numbers(column)))) >= FEWEST_ROWS
+
+    def is_text(self, path: Path) -> bool:
+        """Return whether a file is named like what a program printed, and holds letters."""
+        if path.suffix.lower() not in _SUFFIXES and not path.suffix[1:].isdigit():
+            return False
+        start = head(path)
+        return bool(start.strip()) and sum(letter in "\ufffd\0" for letter in start) <= MOST_ODD * len(start)
+
+    def why_not(self, path: Path) -> str:
+        """Return why a text is no log of a run, and what could be said to make it one."""
+        lines, sample = list(parsed(head(path, CLAIM_BYTES).split("\n"))), Sample()
+        loss = loss_among(lines)
+        if loss:
+            return f"is text, and '{loss:.60}' in it is one number wherever it stands: no curve."
+        any(not sample.add(line.cells) for line in lines)
+        numbers = [name for line in lines for name in line.cells if len(set(sample.numbers(name))) > 1]
+        numbers = list(dict.fromkeys(numbers))
+        proposed = likeliest(numbers, sample)
+        if proposed is None:
+            return "is text, and no line of it holds a loss."
+        return (
+            f"is text whose lines name no loss (numbers stand after {listed(numbers)}). "
+            f"Say which it is: --column loss='{proposed:.60}'"
+        )
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """Return one run for each file."""
