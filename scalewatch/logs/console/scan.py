@@ -61,27 +61,6 @@ _TIMES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "k": 1e3}
 
 
 @final
-class Scanned(NamedTuple):
-    """What a line says.
-
-    Attributes:
-        cells: name -> number. wholes: name -> the number that it is a part of, in `10/1000`.
-        bar: (n, N) of a number of a whole that has no name, None if there is none.
-        lead: whole number that the line begins with, None if it does not.
-        when: date and time, or None. held_out: whether the line says that it is of a validation.
-        label: the words that stand nearest before the bar.
-    """
-
-    cells: dict[str, float]
-    wholes: dict[str, int]
-    bar: tuple[int, int] | None
-    lead: int | None
-    when: str | None
-    held_out: bool
-    label: str
-
-
-@final
 class _Between(NamedTuple):
     """What a text between two numbers says: the name after it, a name for the number after that, and of what it is."""
 
@@ -89,9 +68,94 @@ class _Between(NamedTuple):
     pending: str
     mark: int
     of: bool
+    lossy: bool
+    side: int
+    letters: bool
 
 
 _remembered: dict[str, _Between] = {}
+
+
+@final
+class Scanned:
+    """What a line says.
+
+    Attributes:
+        cells: name -> number. wholes: name -> the number that it is a part of, in `10/1000`.
+        bar: (n, N) of a number of a whole that has no name, None if there is none.
+        lead: whole number that the line begins with, None if it does not.
+        when: date and time, or None. held_out: whether the line says, before any loss, that it is of a validation.
+        label: the words that stand nearest before the bar.
+    """
+
+    __slots__ = ("_last", "_lossy", "_mark", "_pending", "bar", "cells", "held_out", "label", "lead", "when", "wholes")
+
+    def __init__(self) -> None:
+        self.cells: dict[str, float] = {}
+        self.wholes: dict[str, int] = {}
+        self.bar: tuple[int, int] | None = None
+        self.lead: int | None = None
+        self.when: str | None = None
+        self.label = self._pending = self._last = ""
+        self.held_out = self._lossy = False
+        self._mark = 0
+
+    def take(self, line: str, at: int, found: re.Match[str]) -> None:
+        """Take the next number of a line; `at` is where the one before it ended."""
+        text = line[at : found.start()]
+        between = _remembered.get(text) or _read(text)
+        if self.bar is None and between.letters:
+            self.label = text
+        if between.mark:
+            self._hold(between.mark)
+        date, clock, word, digits, whole, unit = found.groups()
+        if date is not None:
+            self.when, self._pending = self.when or date, ""
+            return
+        name = between.name
+        self._pending = between.pending or self._pending
+        if between.of and self._last:
+            self.wholes.setdefault(self._last, int(_number(digits or "0")))
+            return
+        if not name and self._pending and not whole:
+            name, self._pending = self._pending, ""
+        if clock is not None or (unit and unit[-1] == "%" and line[found.end() : found.end() + 1] == "|"):
+            return  # of a progress bar
+        value = _number(digits) if word is None else number(word.partition("(")[0]) or 0.0
+        if whole is not None and value.is_integer():
+            name = self._of_a_whole(name, int(value), int(whole.replace(",", "")), between.side, text)
+        if name:
+            self._keep(name, value * _TIMES.get(unit, 1.0), _is_loss(name) if name != between.name else between.lossy)
+        elif not self.cells and self.lead is None and not unit and not line[: found.start()].strip(" [(#"):
+            self.lead = int(value) if value.is_integer() else None
+
+    def _hold(self, mark: int) -> None:
+        self._mark = mark
+        self.held_out = self.held_out or (mark > 0 and not self._lossy)
+
+    def _of_a_whole(self, name: str, part: int, whole: int, side: int, text: str) -> str:
+        """Take a number of a whole; return its name, "" if it has none."""
+        if "/" in name:
+            name = name.partition("/")[0]  # 'global_step/max_steps': '10/438'
+        elif side:  # Test: [ 10/48]
+            self._hold(side)
+            name = ""
+        if name:
+            self.wholes.setdefault(name, whole)
+        elif self.bar is None:
+            self.bar = part, whole
+        elif text.replace(" ", "") == "][" and "epoch" not in self.cells:
+            self.cells["epoch"], self.wholes["epoch"] = float(self.bar[0]), self.bar[1]  # [3/300][10/1251]
+            self.bar = part, whole
+        return name
+
+    def _keep(self, name: str, value: float, lossy: bool) -> None:
+        if lossy:
+            self._lossy = True
+            if self._mark > 0 and not HELD_OUT & set(words_of(name)):
+                name = HELD_OUT_MARK + name
+        self.cells.setdefault(name, value)
+        self._last = name
 
 
 def scan(line: str) -> Scanned | None:
@@ -100,72 +164,15 @@ def scan(line: str) -> Scanned | None:
     >>> scan("iter 250: loss 2.8457, time 306.15ms, mfu 40.10%").cells
     {'iter': 250.0, 'loss': 2.8457, 'time': 306.15, 'mfu': 40.1}
     """
-    cells: dict[str, float] = {}
-    wholes: dict[str, int] = {}
-    bar: tuple[int, int] | None = None
-    when: str | None = None
-    lead: int | None = None
-    at, mark, pending, last, label = 0, 0, "", "", ""
-    held = lossy = False
+    scanned, at = Scanned(), 0
     for found in _VALUE.finditer(line):
-        text = line[at : found.start()]
+        scanned.take(line, at, found)
         at = found.end()
-        between = _remembered.get(text) or _read(text)
-        if bar is None and _LETTER.search(text):
-            label = text
-        if between.mark:
-            mark = between.mark
-            held = held or (mark > 0 and not lossy)
-        date, clock, word, digits, whole, unit = found.groups()
-        if date is not None:
-            when, pending = when or date, ""
-            continue
-        name = between.name
-        pending = between.pending or pending
-        if not name and between.of and last:
-            wholes.setdefault(last, int(_number(digits or "0")))
-            continue
-        if not name and pending and pending != name and not whole:
-            name, pending = pending, ""
-        if clock is not None:
-            continue
-        value = _number(digits) if word is None else number(word.partition("(")[0]) or 0.0
-        if unit and unit[-1] == "%" and line[at : at + 1] == "|":
-            continue  # of a progress bar
-        if whole is not None and value.is_integer():
-            if "/" in name:
-                name = name.partition("/")[0]  # 'global_step/max_steps': '10/438'
-            elif set(words_of(name)) <= HELD_OUT | TRAIN and name:  # Test: [ 10/48]
-                mark, name = 1 if set(words_of(name)) & HELD_OUT else -1, ""
-                held = held or mark > 0
-            if name:
-                wholes.setdefault(name, int(whole.replace(",", "")))
-            elif bar is None:
-                bar = int(value), int(whole.replace(",", ""))
-            elif text.replace(" ", "") == "][" and "epoch" not in cells:
-                cells["epoch"], wholes["epoch"] = float(bar[0]), bar[1]  # [3/300][10/1251]
-                bar = int(value), int(whole.replace(",", ""))
-        if not name:
-            if (
-                not cells
-                and lead is None
-                and line[: found.start()].strip(" [(#") == ""
-                and value.is_integer()
-                and not unit
-            ):
-                lead = int(value)
-            continue
-        if unit in _TIMES and unit is not None:
-            value *= _TIMES[unit]
-        if kind_of(words_of(name)) is not None:
-            lossy = True
-            if mark > 0 and not HELD_OUT & set(words_of(name)):
-                name = HELD_OUT_MARK + name
-        cells.setdefault(name, value)
-        last = name
-    if at == 0:
-        return None
-    return Scanned(cells, wholes, bar, lead, when, held, label)
+    return scanned if at else None
+
+
+def _is_loss(name: str) -> bool:
+    return kind_of(words_of(name)) is not None
 
 
 def _number(digits: str) -> float:
@@ -182,7 +189,7 @@ def _read(text: str) -> _Between:
 
 def _between(text: str) -> _Between:
     if text.strip().lower() == "of":
-        return _Between("", "", 0, of=True)
+        return _Between("", "", 0, of=True, lossy=False, side=0, letters=True)
     plain = _PARENTHESES.sub(" ", _WRAPPED.sub("", text)) if "(" in text else text
     cut = max(plain.rfind(","), plain.rfind(";"))
     near = plain[cut + 1 :]
@@ -198,4 +205,7 @@ def _between(text: str) -> _Between:
     around = text.replace(name, " ") + pending if name else text
     held, trained = _HELD.search(around), _TRAINED.search(around)
     mark = 1 if held and not trained else -1 if trained else 0
-    return _Between(name, pending, mark, of=False)
+    words = set(words_of(name))
+    side = 0 if not words or not words <= HELD_OUT | TRAIN else 1 if words & HELD_OUT else -1
+    letters = bool(_LETTER.search(text))
+    return _Between(name, pending, mark, of=False, lossy=_is_loss(name), side=side, letters=letters)

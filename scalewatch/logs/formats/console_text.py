@@ -9,10 +9,12 @@ from typing import ClassVar, final
 
 from scalewatch.errors import LogError
 from scalewatch.logs.columns import guess, listed
-from scalewatch.logs.console.reader import Learner, Learnt, LineReader, Source, loss_among, parsed
+from scalewatch.logs.console.parts import parsed
+from scalewatch.logs.console.reader import Learner, Learnt, LineReader, Source, loss_among
 from scalewatch.logs.hints import likeliest
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.loss_names import training_loss
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
@@ -22,6 +24,8 @@ __all__ = ["ConsoleLog", "ConsoleText"]
 
 #: Bytes looked at to learn how the lines are to be read: programs print their settings and downloads first.
 LEARN_BYTES = 2 << 20
+#: Lines with a loss after which no more are looked at.
+LEARN_ROWS = 1_000
 #: Bytes looked at to tell whether a file is a console's.
 CLAIM_BYTES = 256 << 10
 #: Rows with a loss, of one kind and of different numbers, without which a text is none. By hand.
@@ -41,7 +45,13 @@ def learnt_from(texts: Iterable[str], loss: str = "", step: str = "") -> tuple[L
     Args:
         texts: the lines. loss, step: names that the user says, "" to find them.
     """
-    lines = list(parsed(texts))
+    lines = []
+    losses = 0
+    for line in parsed(texts):
+        lines.append(line)
+        losses += any(training_loss(name) is not None for name in line.cells)
+        if losses > LEARN_ROWS:
+            break
     learner = Learner(loss or loss_among(lines), step)
     for line in lines:
         learner.add(line)

@@ -1,0 +1,174 @@
+"""Printed lines -> what each says: its numbers and what counts on it, of the first rank that speaks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple, final
+
+from scalewatch.logs.columns import COUNTER_OF_EPOCHS, FIELDS, placed, ranked, step_place
+from scalewatch.logs.console.scan import Scanned, scan
+from scalewatch.logs.console.tables import Boxes, Heading
+from scalewatch.logs.loss_names import TRAIN, training_loss
+from scalewatch.objective import words_of
+
+__all__ = ["Line", "Parts", "is_field", "parsed", "plain_line", "step_rank"]
+
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
+_BARS = str.maketrans({"│": "|", "┃": "|", "║": "|", "\x08": "\n"})
+#: A longer line is no row of a console [letters]: it is read up to here.
+MOST_LETTERS = 20_000
+_RANK = re.compile(
+    r"(?:^|[\[(\s,/])(?:global_|local_)?rank[ :=_]*(\d+)|^\s*\[?default(\d+)\]?:|\[gpu[ :]?(\d+)\]|\bpid=(\d+)",
+    re.IGNORECASE,
+)
+#: What a line has to have that holds a number; one that heads a table has a loss instead.
+_SAYS = re.compile(r"\d|[nN][aA][nN]|[iI][nN][fF]|^\s*[|+=\-╒╞╘┏┡└┌├]")
+#: What a progress bar may be called that counts steps of training.
+_TRAINING_BAR = TRAIN | {"epoch", "step", "steps", "iter", "iteration", "iterations", "it", "progress", "loss"}
+#: Words beside a counter that leave it one.
+_ADJECTIVES = frozenset({"completed", "current", "cur", "finished", "done", "train", "training", "number", "no"})
+#: Counters that are none in a table, where a batch is a size; `up` are the updates of Marian. Behind all others.
+_ODD, _LAST = ("up", "batch", "minibatch", "batches", "idx"), 1_000.0
+
+
+@lru_cache(maxsize=8192)
+def _is_epoch(name: str) -> bool:
+    words = [word for word in words_of(name) if word not in TRAIN]
+    return placed(" ".join(words), COUNTER_OF_EPOCHS) is not None
+
+
+@lru_cache(maxsize=8192)
+def step_rank(name: str) -> float | None:
+    """Return where a name stands among those of steps, the less the likelier; None if it counts none."""
+    words = [word for word in words_of(name) if word not in _ADJECTIVES]
+    place = step_place(name)
+    if place is None and len(words) == 1:
+        place = step_place(words[0])
+        if place is None and words[0] in _ODD:
+            place = _LAST + _ODD.index(words[0])
+    return place
+
+
+@lru_cache(maxsize=8192)
+def is_field(name: str) -> bool:
+    """Return whether a number of this name can be a field of a row, or an epoch."""
+    return any(ranked([name], field) for field in FIELDS if field != "step") or _is_epoch(name)
+
+
+def plain_line(line: str) -> str:
+    """Return a line without colours, with one kind of bar, and what stood before the cursor went back left out."""
+    if "\x1b" in line:
+        line = _ANSI.sub("", line)
+    if not line.isascii() or "\x08" in line:
+        line = line.translate(_BARS)
+        if "\n" in line:
+            line = next((part for part in reversed(line.split("\n")) if part.strip()), "")
+    return line[:MOST_LETTERS]
+
+
+class Line(NamedTuple):
+    """A line that says something: its numbers, and its counters."""
+
+    cells: dict[str, float]
+    named: str | None
+    whole: int | None
+    bar: tuple[int, int] | None
+    lead: int | None
+    epoch: float | None
+    epochs: int | None
+    when: str | None
+    held_out: bool
+    text: str
+
+
+@final
+class Parts:
+    """What lines are made of: tables, boxes and everything else, of the first rank that speaks."""
+
+    def __init__(self) -> None:
+        self._boxes, self._heading = Boxes(), Heading()
+        self._rank: str | None = None
+        self.other_ranks = 0
+
+    def lines(self, text: str) -> list[Line]:
+        """Return what a line says, mostly one thing or nothing."""
+        if not _SAYS.search(text) and "oss" not in text and "OSS" not in text:
+            return []
+        text = plain_line(text)
+        box = self._boxes.line(text)
+        found = [] if box is None else [_read(box, {}, None, "a box of names and numbers")]
+        if self._boxes.inside:
+            return found
+        scanned = scan(text)
+        if scanned is None:
+            self._heading.starts(text)
+            return found
+        row = self._heading.cells(text)
+        if row is not None:
+            cells, wholes, rest = row
+            after = scan(rest) if rest else None
+            return [*found, _read(cells, wholes, after, text)]
+        if (not scanned.cells or max(map(len, scanned.cells)) < 2) and self._heading.starts(text):
+            return found
+        if self._of_another_rank(text, scanned):
+            return found
+        return [*found, _read(scanned.cells, scanned.wholes, scanned, text)]
+
+    def end(self) -> list[Line]:
+        """Return what a box holds that the log ends in."""
+        box = self._boxes.end()
+        return [] if box is None else [_read(box, {}, None, "")]
+
+    def _of_another_rank(self, text: str, scanned: Scanned) -> bool:
+        rank = None
+        if "rank" in text or "default" in text or "pid=" in text or "[gpu" in text.lower()[:40] or "RANK" in text:
+            found = _RANK.search(text)
+            rank = None if found is None else next(group for group in found.groups() if group is not None)
+        elif scanned.lead is not None and any(step_rank(name) is not None for name in scanned.cells):
+            rank = str(scanned.lead)  # srun --label puts it before each line
+        if rank is None:
+            return False
+        if self._rank is None and any(training_loss(name) is not None for name in scanned.cells):
+            self._rank = rank
+        other = self._rank is not None and rank != self._rank
+        self.other_ranks += other and any(training_loss(name) is not None for name in scanned.cells)
+        return other
+
+
+def _read(cells: dict[str, float], wholes: dict[str, int], scanned: Scanned | None, text: str) -> Line:
+    epoch = next((name for name in cells if _is_epoch(name)), None)
+    steps = [(rank, name) for name in cells if (rank := step_rank(name)) is not None and cells[name].is_integer()]
+    named = min(steps)[1] if steps else None
+    bar = None if scanned is None else scanned.bar
+    lead = None if scanned is None else scanned.lead
+    if bar is not None and scanned is not None:
+        label = set(words_of(scanned.label)) if named is None else set()
+        if label and not label & _TRAINING_BAR:
+            bar = None  # of a download, or of checkpoints that are loaded
+        own = next((name for name in cells if set(words_of(name)) <= TRAIN), None)
+        if epoch is None and own is not None and own.lower() == "train":
+            epoch = own  # Train: 3 [50/1251]
+    if "learn" in cells and ("test" in cells or "remaining" in cells or lead is not None):
+        cells = {{"learn": "learn loss", "test": "test loss"}.get(name, name): v for name, v in cells.items()}
+    return Line(
+        cells,
+        named,
+        wholes.get(named) if named is not None else None,
+        bar,
+        lead,
+        cells[epoch] if epoch is not None else None,
+        wholes.get(epoch) if epoch is not None else None,
+        None if scanned is None or not (scanned.when or "")[:4].isdigit() else (scanned.when or "").replace("/", "-"),
+        scanned is not None and scanned.held_out,
+        text,
+    )
+
+
+def parsed(lines: Iterable[str]) -> Iterator[Line]:
+    """Yield what lines say, those that say nothing left out."""
+    parts = Parts()
+    for text in lines:
+        yield from parts.lines(text)
+    yield from parts.end()
