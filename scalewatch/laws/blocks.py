@@ -37,6 +37,53 @@ MAX_BLOCKS = 1_024
 
 
 @final
+class _Level:
+    """The running level and noise of the log loss: what moves a row that lies too far off."""
+
+    def __init__(self) -> None:
+        self.log_noise = 0.0  # sd of one row's log loss about the curve
+        self.level = math.nan
+        self.last = math.nan
+        self.seen = 0
+
+    def tame(self, loss: float) -> float:
+        """Take in a loss [nats/token]; return it, or what is left of it."""
+        log_loss = math.log(loss)
+        self.seen += 1
+        if not math.isfinite(self.level):
+            self.level = self.last = log_loss
+            return loss
+        difference = abs(log_loss - self.last)
+        before = self.last - self.level
+        self.last = log_loss
+        excess = log_loss - self.level
+        bound = math.inf
+        if self.seen > ROWS_TO_LEARN and self.log_noise > 0:
+            bound = CLIP_SIGMAS * self.log_noise
+            difference = min(difference, 2.0 * bound)
+        weight = max(LEVEL_WEIGHT, 1.0 / self.seen)
+        self.log_noise += weight * (difference / _ABS_DIFFERENCE_OVER_SD - self.log_noise)
+        kept = min(max(excess, -bound), bound)
+        if abs(excess) <= bound:
+            self.level += weight * excess
+        elif excess < 0 or before > bound:
+            # a level that cannot keep up with a fast fall follows it; a rise has to last for two rows
+            self.level += max(weight, CATCH_UP_WEIGHT) * min(max(excess, -1.0), 1.0)
+        else:
+            self.level += weight * kept
+        return loss if kept == excess else math.exp(self.level + kept)
+
+
+@final
+class _OpenBlock:
+    """The block that rows go into: where it ends, and its sums."""
+
+    def __init__(self) -> None:
+        self.edge = self.count = self.newest = 0
+        self.sum_steps = self.sum_losses = 0.0
+
+
+@final
 class LossBlocks:
     """Collects rows of a log into blocks, constant time a row.
 
@@ -51,88 +98,57 @@ class LossBlocks:
         self.mean_steps: list[float] = []
         self.losses: list[float] = []
         self.rows: list[int] = []
-        self.log_noise = 0.0  # sd of one row's log loss about the curve
-        self._level = math.nan
-        self._last = math.nan
-        self._seen = 0
-        self._start_empty()
-
-    def _start_empty(self) -> None:
-        self._edge = 0
-        self._count = 0
-        self._sum_steps = 0.0
-        self._sum_losses = 0.0
-        self._newest = 0
+        self._level = _Level()
+        self._open = _OpenBlock()
 
     def __len__(self) -> int:
         return len(self.losses)
 
     @property
+    def log_noise(self) -> float:
+        """Standard deviation of one row's log loss about the curve."""
+        return self._level.log_noise
+
+    @property
     def last_step(self) -> int:
         """Step of the newest row, 0 before the first."""
-        return self._newest or (self.end_steps[-1] if self.end_steps else 0)
+        return self._open.newest or (self.end_steps[-1] if self.end_steps else 0)
 
     @property
     def rows_seen(self) -> int:
         """Rows taken so far, count."""
-        return self._seen
+        return self._level.seen
 
     def add(self, step: int, loss: float) -> bool:
         """Add a row with positive finite `loss` [nats/token] in rising `step`; return whether a block closed."""
-        value = self._tame(loss)
-        closed = False
-        if self._count and step > self._edge:
+        value = self._level.tame(loss)
+        block, closed = self._open, False
+        if block.count and step > block.edge:
             closed = self._close()
-        if not self._count:
-            self._edge = max(step, int((step - 1) * EDGE_RATIO) + 1)
-        self._count += 1
-        self._sum_steps += step
-        self._sum_losses += value
-        self._newest = step
-        if step >= self._edge:
+        if not block.count:
+            block.edge = max(step, int((step - 1) * EDGE_RATIO) + 1)
+        block.count += 1
+        block.sum_steps += step
+        block.sum_losses += value
+        block.newest = step
+        if step >= block.edge:
             closed = self._close() or closed
         return closed
 
-    def _tame(self, loss: float) -> float:
-        log_loss = math.log(loss)
-        self._seen += 1
-        if not math.isfinite(self._level):
-            self._level = self._last = log_loss
-            return loss
-        difference = abs(log_loss - self._last)
-        before = self._last - self._level
-        self._last = log_loss
-        excess = log_loss - self._level
-        bound = math.inf
-        if self._seen > ROWS_TO_LEARN and self.log_noise > 0:
-            bound = CLIP_SIGMAS * self.log_noise
-            difference = min(difference, 2.0 * bound)
-        weight = max(LEVEL_WEIGHT, 1.0 / self._seen)
-        self.log_noise += weight * (difference / _ABS_DIFFERENCE_OVER_SD - self.log_noise)
-        kept = min(max(excess, -bound), bound)
-        if abs(excess) <= bound:
-            self._level += weight * excess
-        elif excess < 0 or before > bound:
-            # a level that cannot keep up with a fast fall follows it; a rise has to last for two rows
-            self._level += max(weight, CATCH_UP_WEIGHT) * min(max(excess, -1.0), 1.0)
-        else:
-            self._level += weight * kept
-        return loss if kept == excess else math.exp(self._level + kept)
-
     def _close(self) -> bool:
-        if len(self.losses) >= MAX_BLOCKS:
-            self._count, self._sum_steps, self._sum_losses = 0, 0.0, 0.0
-            return False
-        self.end_steps.append(self._newest)
-        self.mean_steps.append(self._sum_steps / self._count)
-        self.losses.append(self._sum_losses / self._count)
-        self.rows.append(self._count)
-        self._count, self._sum_steps, self._sum_losses = 0, 0.0, 0.0
-        return True
+        block, there = self._open, len(self.losses) < MAX_BLOCKS
+        if there:
+            self.end_steps.append(block.newest)
+            self.mean_steps.append(block.sum_steps / block.count)
+            self.losses.append(block.sum_losses / block.count)
+            self.rows.append(block.count)
+        block.count, block.sum_steps, block.sum_losses = 0, 0.0, 0.0
+        return there
 
     def copy(self) -> LossBlocks:
         """Return another with the same rows."""
         twin = copy.copy(self)
+        twin._level, twin._open = copy.copy(self._level), copy.copy(self._open)
         twin.end_steps, twin.mean_steps = list(self.end_steps), list(self.mean_steps)
         twin.losses, twin.rows = list(self.losses), list(self.rows)
         return twin
@@ -142,30 +158,32 @@ class LossBlocks:
         keep = sum(1 for end in self.end_steps if end < step)
         for column in (self.end_steps, self.mean_steps, self.losses, self.rows):
             del column[keep:]
-        self._level = self._last = math.nan
-        self._start_empty()
+        self._level.level = self._level.last = math.nan
+        self._open = _OpenBlock()
 
     def arrays(self) -> tuple[Floats, Floats, Floats, Floats]:
         """Return (end step, mean step, mean loss, rows), each of shape (blocks,), open block included."""
         ends, means = list(self.end_steps), list(self.mean_steps)
         losses, rows = list(self.losses), list(self.rows)
-        if self._count:
-            ends.append(self._newest)
-            means.append(self._sum_steps / self._count)
-            losses.append(self._sum_losses / self._count)
-            rows.append(self._count)
+        block = self._open
+        if block.count:
+            ends.append(block.newest)
+            means.append(block.sum_steps / block.count)
+            losses.append(block.sum_losses / block.count)
+            rows.append(block.count)
         columns = (ends, means, losses, rows)
         return tuple(np.array(column, dtype=np.float64) for column in columns)  # type: ignore[return-value]
 
     def state_dict(self) -> dict[str, object]:
         """Return everything as plain numbers and lists."""
+        level, block = self._level, self._open
         return {
             "end_steps": list(self.end_steps),
             "mean_steps": list(self.mean_steps),
             "losses": list(self.losses),
             "rows": list(self.rows),
-            "level": [self.log_noise, self._level, self._last, self._seen],
-            "open": [self._edge, self._count, self._sum_steps, self._sum_losses, self._newest],
+            "level": [level.log_noise, level.level, level.last, level.seen],
+            "open": [block.edge, block.count, block.sum_steps, block.sum_losses, block.newest],
         }
 
     def load_state_dict(self, state: dict[str, object]) -> None:
@@ -181,12 +199,13 @@ class LossBlocks:
             raise ValueError("blocks must be as many steps as losses, each above 0")
         noise, level, last, seen = _list(state["level"])
         edge, count, newest = (int(_list(state["open"])[n]) for n in (0, 1, 4))
-        sum_steps, sum_losses = _numbers(_list(state["open"])[2:4])
+        sums = _numbers(_list(state["open"])[2:4])
+        (log_noise,) = _numbers([noise])
         self.end_steps, self.mean_steps, self.losses, self.rows = ends, means, losses, rows
-        (self.log_noise,) = _numbers([noise])
-        self._level, self._last, self._seen = float(level), float(last), int(seen)
-        self._edge, self._count, self._newest = edge, count, newest
-        self._sum_steps, self._sum_losses = sum_steps, sum_losses
+        self._level.log_noise = log_noise
+        self._level.level, self._level.last, self._level.seen = float(level), float(last), int(seen)
+        self._open.edge, self._open.count, self._open.newest = edge, count, newest
+        self._open.sum_steps, self._open.sum_losses = sums
 
 
 def _numbers(value: object) -> list[float]:

@@ -317,7 +317,10 @@ def test_a_process_that_just_ends_sends_what_it_has(server: FakeServer) -> None:
 
 
 def test_a_process_ends_in_time_while_the_endpoint_hangs(server: FakeServer) -> None:
-    """Interrupted while the endpoint hangs: two seconds and a bit, and no traceback of a thread."""
+    """Interrupted while the endpoint hangs: it is over long before that lets go, with no traceback of a thread.
+
+    Whether the attempt is given up, and that said, before the process ends is a matter of milliseconds.
+    """
     server.behave = server.hold
     code, err, took = run_child(
         server,
@@ -325,7 +328,7 @@ def test_a_process_ends_in_time_while_the_endpoint_hangs(server: FakeServer) -> 
         stop=signal.SIGINT,
     )
 
-    assert (0, "") == (code, err)
+    assert (0, "") == (code, err.removeprefix("scalewatch: alerts to w are delayed: no answer in time.\n"))
     assert took < UNHELD_SECONDS
 
 
