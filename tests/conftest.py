@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ collect_ignore = ["benchmarks"]
 # import it.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+# A suite that was begun in the background ignores Ctrl-C, and so would each process that a test begins and ends by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Also for fixtures that outlive one test and for doctests, which the fixture below does not reach.
 os.environ["SCALEWATCH_STRICT"] = "1"

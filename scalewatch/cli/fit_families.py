@@ -102,7 +102,7 @@ def _data(console: Console, reading: Reading, family: str) -> Any:
 def _constants(found: Fit[Law]) -> Iterable[Constant]:
     """What a law's file holds as numbers, with an interval where the fit has an error."""
     law: Any = found.law
-    values = {name: getattr(law, name) for name in law.RANGES} or getattr(law, "constants", {})
+    values = law.numbers or getattr(law, "constants", {})
     for name, value in values.items():
         error = found.standard_errors.get(name)
         yield Constant(name, float(value), None if error is None else _interval(float(value), error), "")

@@ -47,7 +47,7 @@ def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: 
     curves = curves_of(console, reading)
     law = fit_curves(curves)
     save_law(law, output)
-    say(console, [*_first(law.left_out), _parts_left_out()], "yellow")
+    say(console, [*_first(law.evidence.left_out), _parts_left_out()], "yellow")
     say(console, [_used(law)], "")
     console.print(_runs_table(curves, law))
     console.print(_law_table(law))
@@ -159,11 +159,11 @@ def _parts_left_out() -> str:
 
 
 def _used(law: CurveLaw) -> str:
-    low, high = (count(size) for size in law.sizes)
-    kind = law.size_kind.replace("_", "-")
+    low, high = (count(size) for size in law.evidence.sizes)
+    kind = law.units.size_kind.replace("_", "-")
     sizes = "of unknown size" if kind == "none" else f"{low if low == high else f'{low} to {high}'} {kind} parameters"
-    walks = " to ".join(dict.fromkeys(count(walk) for walk in law.walks))
-    return f"Used: {how_many(law.runs, 'run')}, {sizes}, {walks} {law.walk_unit} walked at peak rate."
+    walks = " to ".join(dict.fromkeys(count(walk) for walk in law.evidence.lr_sums))
+    return f"Used: {how_many(law.evidence.runs, 'run')}, {sizes}, {walks} {law.units.lr_sum_unit} walked at peak rate."
 
 
 def _expected(curve: Curve, law: CurveLaw) -> tuple[float, float] | None:
@@ -173,7 +173,7 @@ def _expected(curve: Curve, law: CurveLaw) -> tuple[float, float] | None:
     plan = curve.run.learning_rates
     if plan is None:
         return None
-    walked, annealed = schedule_features(plan, [law.memory_steps]).at([float(curve.steps[-1])])
+    walked, annealed = schedule_features(plan, [law.shape.memory_steps]).at([float(curve.steps[-1])])
     expected = law.predict_run(curve.run, float(walked[0]), float(annealed[0, 0]))
     return None if expected.end_loss is None else (expected.end_loss, expected.end_loss_sd)
 
@@ -207,7 +207,7 @@ def _runs_table(curves: Sequence[Curve], law: CurveLaw) -> object:
         expected, size = _expected(curve, law), law.size_of(curve.run)
         table.add_row(
             curve.run.name.replace("[", r"\["),
-            "?" if size is None or law.size_kind == "none" else count(size),
+            "?" if size is None or law.units.size_kind == "none" else count(size),
             f"{int(curve.steps[-1]):,}",
             f"{final:.4f}",
             "" if expected is None else f"{expected[0]:.4f}",
@@ -227,13 +227,20 @@ def _law_table(law: CurveLaw) -> object:
 
     rows = [
         Constant("E", math.exp(log_e), scaled(log_e, half[0]), "nats/token that no model gets below"),
-        Constant("K", math.exp(log_k), scaled(log_k, half[1]), f"what size gains, at n = {count(law.reference_size)}"),
+        Constant(
+            "K", math.exp(log_k), scaled(log_k, half[1]), f"what size gains, at n = {count(law.units.reference_size)}"
+        ),
         Constant("a", a, (a - half[2], a + half[2]), "exponent of size"),
         Constant("A", math.exp(log_a), scaled(log_a, half[3]), "what training longer gains"),
         Constant("b", b, (b - half[4], b + half[4]), "its exponent in size"),
-        Constant("alpha", law.alpha, scaled(math.log(law.alpha), NORMAL_80 * law.alpha_log_sd), "exponent of the walk"),
-        Constant("rho", law.ratio, _of_ratio(law), "gain of a full decay, in parts of A"),
-        Constant("noise", law.run_log_sd, None, "run-to-run sd of ln(final loss)"),
+        Constant(
+            "alpha",
+            law.shape.alpha,
+            scaled(math.log(law.shape.alpha), NORMAL_80 * law.shape.alpha_log_sd),
+            "exponent of the sum of rates",
+        ),
+        Constant("rho", law.shape.ratio, _of_ratio(law), "gain of a full decay, in parts of A"),
+        Constant("noise", law.scatter.run_log_sd, None, "run-to-run sd of ln(final loss)"),
     ]
     if not law.usable:
         rows = [dataclasses.replace(row, interval=row.interval and (-math.inf, math.inf)) for row in rows]
@@ -241,5 +248,5 @@ def _law_table(law: CurveLaw) -> object:
 
 
 def _of_ratio(law: CurveLaw) -> tuple[float, float]:
-    factor = math.exp(NORMAL_80 * law.ratio_log_sd)
-    return law.ratio / factor, law.ratio * factor
+    factor = math.exp(NORMAL_80 * law.shape.ratio_log_sd)
+    return law.shape.ratio / factor, law.shape.ratio * factor

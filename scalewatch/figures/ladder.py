@@ -154,7 +154,7 @@ def ladder_of_curves(law: CurveLaw, curves: Sequence[Curve], goal: Goal | None, 
 
     sizes, loss, walk, annealed, tokens = _ends_of_curves(law, curves)
     best, others = _rungs(np.log(sizes), loss)
-    if law.size_kind == "none" or len(best) < 2:
+    if law.units.size_kind == "none" or len(best) < 2:
         raise FitError(
             "A ladder needs runs of two sizes or more, and these have one or do not say: add a column `parameters`, "
             "or choose another chart (--chart)."
@@ -170,7 +170,7 @@ def ladder_of_curves(law: CurveLaw, curves: Sequence[Curve], goal: Goal | None, 
         if not np.isfinite(end).all():
             raise FitError(f"The fit gives no interval for the target: {' '.join(law.cautions)}")
         target = Target(goal.parameters, *end, LEVEL, goal.outcome, goal.running)
-        notes.append(walks.sentence(law.walk_unit, goal))
+        notes.append(walks.sentence(law.units.lr_sum_unit, goal))
     return _chart(
         (sizes, loss),
         (best, others),
@@ -234,7 +234,7 @@ def _end(law: CurveLaw, count: float, walked: float, annealed: float) -> tuple[f
     """Final loss of a run and its interval [nats/token]."""
     from scalewatch.run import Run
 
-    sizes: dict[str, Any] = {_ROLE[law.size_kind]: round(count)}
+    sizes: dict[str, Any] = {_ROLE[law.units.size_kind]: round(count)}
     run = Run("target", tokens_per_step=1.0, **sizes)
     prediction = law.predict_run(run, walked, annealed)
     end, half = prediction.end_loss or float("nan"), NORMAL_80 * prediction.end_loss_sd
@@ -250,9 +250,9 @@ def _ends_of_curves(law: CurveLaw, curves: Sequence[Curve]) -> Floats:
         size, plan = law.size_of(curve.run), curve.run.learning_rates
         if size is None or plan is None:
             continue
-        walked, annealed = schedule_features(plan, [law.memory_steps]).at([float(curve.steps[-1])])
+        walked, annealed = schedule_features(plan, [law.shape.memory_steps]).at([float(curve.steps[-1])])
         batch = curve.run.tokens_per_step
-        per_step = (batch or 1.0) if law.walk_unit == "tokens" else 1.0
+        per_step = (batch or 1.0) if law.units.lr_sum_unit == "tokens" else 1.0
         last = max(len(curve.loss) // 50, 1)
         tokens = float("nan") if batch is None else batch * float(curve.steps[-1])
         end = float(np.mean(curve.loss[-last:]))

@@ -103,7 +103,7 @@ def law_ribbon(name: str, x: Floats, mid: ArrayLike, low: ArrayLike, high: Array
 
 def used_curves(law: CurveLaw, curves: Sequence[Curve]) -> list[Curve]:
     """Return the curves that the law rests on."""
-    return [c for c in curves if not any(reason.startswith(f"'{c.run.name}'") for reason in law.left_out)]
+    return [c for c in curves if not any(reason.startswith(f"'{c.run.name}'") for reason in law.evidence.left_out)]
 
 
 def _apart(measured: Collapse) -> str:

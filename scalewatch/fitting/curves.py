@@ -19,7 +19,7 @@ from scalewatch.errors import FitError
 from scalewatch.fitting.mixed_units import unit_mismatch
 from scalewatch.laws.annealing import ScheduleFeatures, schedule_features
 from scalewatch.laws.curve import Curve
-from scalewatch.laws.curve_law import CurveLaw
+from scalewatch.laws.curve_law import CurveEvidence, CurveLaw, CurveScatter, CurveShape, CurveUnits
 
 __all__ = ["fit_curves"]
 
@@ -84,7 +84,7 @@ def fit_curves(curves: Sequence[Curve]) -> CurveLaw:
     """Fit the annealing law with a size to whole curves.
 
     Warm-up, the first twentieth of each run's walk and runs that diverged or lost their loss on the way are left
-    out, the runs named in `CurveLaw.left_out`. A run without planned learning rates cannot be used.
+    out, the runs named in `CurveLaw.evidence.left_out`. A run without planned learning rates cannot be used.
 
     Args:
         curves: finished runs of one recipe (data, tokenizer, optimizer, batch size); at least one.
@@ -108,36 +108,35 @@ def fit_curves(curves: Sequence[Curve]) -> CurveLaw:
     if not material:
         raise FitError("No curve can be used for a law: " + " ".join(left_out))
     _check_units(usable, material)
-    reference_walk = float(np.exp(np.mean([np.log(m.end_lr_sum) for m in material])))
+    reference_lr_sum = float(np.exp(np.mean([np.log(m.end_lr_sum) for m in material])))
     sizes = np.array([m.size for m in material])
     reference_size = float(np.exp(np.mean(np.log(sizes))))
     try:
         with np.errstate(all="ignore"):
-            shape = _fit_shape(material, reference_walk)
-            ends = [_end_and_amplitude(m, shape, reference_walk) for m in material]
-            over_sizes = _fit_sizes(material, ends, shape, reference_walk, reference_size)
+            shape = _fit_shape(material, reference_lr_sum)
+            ends = [_end_and_amplitude(m, shape, reference_lr_sum) for m in material]
+            over_sizes = _fit_sizes(material, ends, shape, reference_lr_sum, reference_size)
     except (ValueError, ArithmeticError) as fault:
         raise FitError(f"No law describes these curves: their fit is not finite ({fault}).") from None
     return CurveLaw(
-        alpha=shape.alpha,
-        alpha_log_sd=shape.alpha_log_sd,
-        ratio=shape.ratio,
-        ratio_log_sd=shape.ratio_log_sd,
-        memory_steps=float(setting.memories[shape.memory]),
-        walk_unit=setting.unit,
-        reference_walk=reference_walk,
-        size_kind=setting.kind,
-        reference_size=reference_size,
-        parameters=over_sizes.parameters,
-        covariance=over_sizes.covariance,
-        run_log_sd=over_sizes.run_log_sd,
-        remaining_log_sd=over_sizes.remaining_log_sd,
-        misfit=shape.misfit,
-        row_noise=float(np.median([m.row_noise for m in material])),
-        sizes=(float(sizes.min()), float(sizes.max())),
-        walks=(min(m.end_lr_sum for m in material), max(m.end_lr_sum for m in material)),
-        runs=len(material),
-        left_out=tuple(left_out),
+        CurveShape(
+            shape.alpha, shape.alpha_log_sd, shape.ratio, shape.ratio_log_sd, float(setting.memories[shape.memory])
+        ),
+        CurveUnits(setting.unit, reference_lr_sum, setting.kind, reference_size),
+        over_sizes.parameters,
+        over_sizes.covariance,
+        CurveScatter(
+            over_sizes.run_log_sd,
+            over_sizes.remaining_log_sd,
+            shape.misfit,
+            row_noise=float(np.median([m.row_noise for m in material])),
+        ),
+        CurveEvidence(
+            sizes=(float(sizes.min()), float(sizes.max())),
+            lr_sums=(min(m.end_lr_sum for m in material), max(m.end_lr_sum for m in material)),
+            runs=len(material),
+            left_out=tuple(left_out),
+        ),
     )
 
 
@@ -342,7 +341,7 @@ def _fit_sizes(
     material: Sequence[_Material],
     ends: Sequence[tuple[float, float]],
     shape: _Shape,
-    reference_walk: float,
+    reference_lr_sum: float,
     reference_size: float,
 ) -> _OverSizes:
     from scipy.optimize import least_squares
@@ -350,7 +349,7 @@ def _fit_sizes(
     log_n = np.log(np.array([m.size for m in material]) / reference_size)
     q = (np.log(shape.alpha), np.log(shape.ratio))
     bracket = np.array(
-        [float(_regressor(m.end_lr_sum, m.end_annealing_sum[shape.memory], *q, reference_walk)) for m in material]
+        [float(_regressor(m.end_lr_sum, m.end_annealing_sum[shape.memory], *q, reference_lr_sum)) for m in material]
     )
     end, amplitude = np.log([e for e, _ in ends]), np.log([a for _, a in ends])
     best = float(np.exp(end.min()))

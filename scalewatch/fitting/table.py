@@ -129,10 +129,15 @@ def _of_points(name: str) -> Callable[[Columns, FitOptions], Fit[Law]]:
 
 def _curves(data: Sequence[Curve], options: FitOptions) -> Fit[Law]:
     law = fit_curves(data)
-    status = FitStatus.OK if law.run_log_sd <= SCATTERED_LOG_SD else FitStatus.SCATTERED
+    status = FitStatus.OK if law.scatter.run_log_sd <= SCATTERED_LOG_SD else FitStatus.SCATTERED
     statuses = (status if law.usable else FitStatus.MISFIT,)
     return Fit(
-        law=law, objective=law.run_log_sd, runs=law.runs, statuses=statuses, notes=law.cautions, left_out=law.left_out
+        law=law,
+        objective=law.scatter.run_log_sd,
+        runs=law.evidence.runs,
+        statuses=statuses,
+        notes=law.cautions,
+        left_out=law.evidence.left_out,
     )
 
 

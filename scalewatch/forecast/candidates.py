@@ -132,8 +132,8 @@ def of_ladder(law: CurveLaw, run: Run, future: Future, memories: Floats, loss: f
     if end is None and loss is not None:
         end = (loss - expected.remaining, END_SHARE * loss)
     prior = ShapePrior(
-        alphas=law.alpha * np.exp(law.alpha_log_sd * _GRID),
-        ratios=expected.ratio * np.exp(law.ratio_log_sd * _GRID),
+        alphas=law.shape.alpha * np.exp(law.shape.alpha_log_sd * _GRID),
+        ratios=expected.ratio * np.exp(law.shape.ratio_log_sd * _GRID),
         gains=np.zeros_like(_GRID),
         memories=memories,
         log_weights=_shapes(len(memories), slice(0, 1)),
@@ -141,7 +141,7 @@ def of_ladder(law: CurveLaw, run: Run, future: Future, memories: Floats, loss: f
         remaining=(expected.remaining, expected.remaining_sd),
     )
     spread = SPREAD_BEFORE if loss is None else SPREAD_LAW
-    return Candidate(LADDER, LADDER_WEIGHT, prior, max(law.misfit, 0.3 * MISFIT), 0.0, spread, expected.notes)
+    return Candidate(LADDER, LADDER_WEIGHT, prior, max(law.scatter.misfit, 0.3 * MISFIT), 0.0, spread, expected.notes)
 
 
 def doubted(candidate: Candidate, nats: float) -> Candidate:

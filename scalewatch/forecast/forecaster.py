@@ -77,7 +77,7 @@ class Forecaster:
         self.baseline = baseline
         if self._total is None:
             return
-        of_law = [] if law is None else [law.memory_steps]
+        of_law = [] if law is None else [law.shape.memory_steps]
         memories = np.maximum([*of_law, *(np.array(MEMORY_SHARES) * self._total)], 1.0)
         if run.learning_rates is None:
             self._schedule = ObservedSchedule(self._total, memories)
@@ -147,7 +147,8 @@ class Forecaster:
     def forecast(self) -> Forecast | None:
         """Return the forecast as of now, None if there is nothing to say yet."""
         if self._made is None or self._made[0] != self.revision:
-            self._made = self.revision, self._forecast()
+            with np.errstate(all="ignore"):  # of a strange law: what is not finite is no forecast
+                self._made = self.revision, self._forecast()
         return self._made[1]
 
     def frozen(self) -> Forecaster:
@@ -182,6 +183,8 @@ class Forecaster:
             curve = (walked[keep] / future.end_lr_sum, annealed[keep], losses[keep])
             end = (1.0, future.end_annealing_sum)
             posteriors = [posterior(c.prior, *curve, noise, end, c.misfit, c.gain_error) for c in competing]
+            if not all(math.isfinite(each.log_evidence + float(each.weights.sum())) for each in posteriors):
+                return None
             weights = weighed(competing, [each.log_evidence for each in posteriors])
             for candidate, each, weight in zip(competing, posteriors, weights, strict=True):
                 branches.append(Branch(candidate.law, future.probability * weight, future, each, candidate.spread))
@@ -230,7 +233,7 @@ class Forecaster:
 
     def _finish(
         self, branches: list[Branch], notes: tuple[str, ...], gap: LawResidual | None, surprised: float
-    ) -> Forecast:
+    ) -> Forecast | None:
         if self._schedule is None or self._total is None:
             raise RuntimeError("a forecast needs a schedule and an end")
         made = Forecast(
@@ -246,7 +249,10 @@ class Forecaster:
             _end_noise=self._end_noise(),
         )
         low, high = made.interval(1e-9)
-        object.__setattr__(made, "final_loss", 0.5 * (low + high))
+        final_loss = 0.5 * (low + high)
+        if not math.isfinite(final_loss) or (self.law is not None and final_loss <= 0.0):
+            return None  # a law that promises less than nothing is of other runs than this
+        object.__setattr__(made, "final_loss", final_loss)
         return made
 
     def _end_noise(self) -> float:
@@ -254,7 +260,7 @@ class Forecaster:
         seen, last = self.blocks.rows_seen, self.blocks.last_step
         row_noise = self.blocks.log_noise
         if self.law is not None and seen < ROWS_TO_KNOW_NOISE:
-            row_noise = self.law.row_noise
+            row_noise = self.law.scatter.row_noise
         rows_a_step = min(seen / last, 1.0) if last else 1.0
         rows = max(FINAL_SHARE * (self._total or 0) * rows_a_step, 1.0)
         level = self.blocks.losses[-1] if self.blocks.losses else self._expected_end()

@@ -39,16 +39,16 @@ def register(forecast: Forecast, law: CurveLaw, schedule: AbstractSchedule) -> B
     # as wide as the interval that is shown: what calibrates that one calibrates this
     wide = 0.5 * (above - below) / np.maximum(np.sqrt((factors**2).sum(axis=1)), 1e-12)
     low, high = forecast.interval(LEVEL)
-    told_apart = 1 if law.sizes[0] == law.sizes[1] else 2
+    told_apart = 1 if law.evidence.sizes[0] == law.evidence.sizes[1] else 2
     return BaselineForecast(
         total_steps=forecast.total_steps,
         final_loss=forecast.final_loss,
         low=low,
         high=high,
-        alpha=law.alpha,
+        alpha=law.shape.alpha,
         remaining=float(posterior.weights @ posterior.remaining),
-        wander=law.run_log_sd,
-        freedom=max(law.runs - told_apart + 1, 2),
+        wander=law.scatter.run_log_sd,
+        freedom=max(law.evidence.runs - told_apart + 1, 2),
         steps=steps,
         losses=_rounded(losses),
         lr_sums=_rounded(lr_sum),

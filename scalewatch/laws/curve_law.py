@@ -1,6 +1,6 @@
 """The annealing law with a size: one law for all the curves of a recipe.
 
-    L(s; N) = E + K n^-a + A n^b [ w(s)^-alpha - rho D(s) ],    n = N / N_ref,    w = S / S_ref
+    L(s; N) = E + K n^-a + A n^b [ (S / S_ref)^-alpha - rho D(s) ],    n = N / N_ref
 
 The bracket is the annealing law (Tissue et al. 2024, eq. 1) with S counted in tokens where all runs say
 how many a step has, so that runs of different batch size share it. E + K n^-a is what a model of size N
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
@@ -28,7 +28,7 @@ from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.run import Run
 from scalewatch.strict_json import choice, least_and_most, numbers, numbers_within, sentences
 
-__all__ = ["CurveLaw", "RunPrior"]
+__all__ = ["CurveEvidence", "CurveLaw", "CurveScatter", "CurveShape", "CurveUnits", "RunPrior"]
 
 #: Relative error that a law gains for each e-fold of size beyond the largest run, on top of its own covariance: what a
 #: public ladder was off by, 1.4 e-folds beyond its one size (0.4 to 0.5 %, 25M to 100M of Luo et al. 2025 in
@@ -73,151 +73,223 @@ _INPUTS = ("parameters", "lr_sum", "annealing_sum")
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
-class CurveLaw(Law):
-    """A fitted law of whole loss curves.
+@dataclass(frozen=True, slots=True)
+class CurveShape:
+    """How the curve of every size falls: the annealing law without its level.
 
     Attributes:
-        alpha: exponent of the walk, dimensionless; alpha_log_sd: sd of its logarithm.
-        ratio: rho, gain of a full decay over A at S_ref; ratio_log_sd: sd of its logarithm.
+        alpha: exponent of the sum of rates, dimensionless; alpha_log_sd: sd of its logarithm.
+        ratio: rho, gain of a full decay over A at the reference sum; ratio_log_sd: sd of its logarithm.
         memory_steps: memory of the decay [optimizer steps].
-        walk_unit: "tokens" or "steps", what S counts at peak rate.
-        reference_walk: S_ref [walk_unit].
-        size_kind: which parameters N counts, "total" or "non_embedding"; "none" if no run said.
-        reference_size: N_ref, count.
-        parameters: (ln E, ln K, a, ln A, b); E, K, A in nats/token.
-        covariance: of `parameters`, shape (5, 5).
-        run_log_sd: sd of ln(final loss) from run to run at one size and plan.
-        remaining_log_sd: the same of ln A.
-        misfit: relative misfit of the curve's shape.
-        row_noise: relative sd of one row's loss in these runs.
-        sizes: smallest and largest N fitted. walks: smallest and largest S fitted.
-        runs: how many runs it rests on.
-        left_out: what the fit did not use and why, a sentence each.
     """
-
-    KIND: ClassVar = "annealing_curve_law"
-    SOURCE: ClassVar = Publication("Tissue et al.", 2024, "arXiv 2408.11029", "equation 1, and a size")
-    RANGES: ClassVar = {
-        **{"alpha": (1e-2, 3.0), "alpha_log_sd": (0.0, 1.0), "ratio": (0.0, 100.0), "ratio_log_sd": (0.0, 1.0)},
-        **{"memory_steps": (1.0, 1e12), "reference_walk": (1e-6, 1e30), "reference_size": (1e-6, 1e18)},
-        **{"run_log_sd": (1e-6, 10.0), "remaining_log_sd": (1e-6, 10.0), "misfit": (0.0, 1.0)},
-        **{"row_noise": (0.0, 10.0), "runs": (1, 1e6)},
-    }
-    MORE: ClassVar = ("walk_unit", "size_kind", "parameters", "covariance", "sizes", "walks", "left_out")
-    INVERSE: ClassVar = ("lr_sum",)
 
     alpha: float
     alpha_log_sd: float
     ratio: float
     ratio_log_sd: float
     memory_steps: float
-    walk_unit: Literal["tokens", "steps"]
-    reference_walk: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CurveUnits:
+    """What a law of curves counts, and from where.
+
+    Attributes:
+        lr_sum_unit: "tokens" or "steps", what S counts at peak rate.
+        reference_lr_sum: S_ref [lr_sum_unit].
+        size_kind: which parameters N counts, "total" or "non_embedding"; "none" if no run said.
+        reference_size: N_ref, count.
+    """
+
+    lr_sum_unit: Literal["tokens", "steps"]
+    reference_lr_sum: float
     size_kind: Literal["total", "non_embedding", "none"]
     reference_size: float
-    parameters: Floats
-    covariance: Floats
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CurveScatter:
+    """How far runs and rows lie from a law of curves.
+
+    Attributes:
+        run_log_sd: sd of ln(final loss) from run to run at one size and schedule.
+        remaining_log_sd: the same of ln A.
+        misfit: relative misfit of the curve's shape.
+        row_noise: relative sd of one row's loss in these runs.
+    """
+
     run_log_sd: float
     remaining_log_sd: float
     misfit: float
     row_noise: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CurveEvidence:
+    """What a law of curves rests on.
+
+    Attributes:
+        sizes: smallest and largest N fitted. lr_sums: smallest and largest S fitted.
+        runs: how many runs it rests on.
+        left_out: what the fit did not use and why, a sentence each.
+    """
+
     sizes: tuple[float, float]
-    walks: tuple[float, float]
+    lr_sums: tuple[float, float]
     runs: int
-    left_out: tuple[str, ...] = field(default=())
+    left_out: tuple[str, ...] = ()
+
+
+#: The parts of a law, whose fields stand side by side in a file.
+_PARTS: dict[str, type] = {"shape": CurveShape, "units": CurveUnits, "scatter": CurveScatter, "evidence": CurveEvidence}
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class CurveLaw(Law):
+    """A fitted law of whole loss curves.
+
+    Attributes:
+        shape: of every curve. units: of S and N.
+        parameters: (ln E, ln K, a, ln A, b); E, K, A in nats/token.
+        covariance: of `parameters`, shape (5, 5).
+        scatter: of runs and rows about it. evidence: what it rests on.
+    """
+
+    KIND: ClassVar = "annealing_curve_law"
+    SOURCE: ClassVar = Publication("Tissue et al.", 2024, "arXiv 2408.11029", "equation 1, and a size")
+    RANGES: ClassVar = {
+        **{"alpha": (1e-2, 3.0), "alpha_log_sd": (0.0, 1.0), "ratio": (0.0, 100.0), "ratio_log_sd": (0.0, 1.0)},
+        **{"memory_steps": (1.0, 1e12), "reference_lr_sum": (1e-6, 1e30), "reference_size": (1e-6, 1e18)},
+        **{"run_log_sd": (1e-6, 10.0), "remaining_log_sd": (1e-6, 10.0), "misfit": (0.0, 1.0)},
+        **{"row_noise": (0.0, 10.0), "runs": (1, 1e6)},
+    }
+    MORE: ClassVar = ("lr_sum_unit", "size_kind", "parameters", "covariance", "sizes", "lr_sums", "left_out")
+    INVERSE: ClassVar = ("lr_sum",)
+
+    shape: CurveShape
+    units: CurveUnits
+    parameters: Floats
+    covariance: Floats
+    scatter: CurveScatter
+    evidence: CurveEvidence
 
     @classmethod
     def example(cls) -> CurveLaw:
         """Return a law of made-up runs of 10M to 300M parameters."""
-        shape = (0.5, 0.1, 0.45, 0.12, 1_000.0)
-        level = (np.array([0.5, 0.2, 0.3, -1.0, 0.0]), np.diag([1e-3] * 5))
-        return cls(*shape, "tokens", 1e9, "total", 6e7, *level, 0.003, 0.05, 0.003, 0.02, (1e7, 3e8), (3e8, 6e9), 4)
+        return cls(
+            CurveShape(0.5, 0.1, 0.45, 0.12, 1_000.0),
+            CurveUnits("tokens", 1e9, "total", 6e7),
+            np.array([0.5, 0.2, 0.3, -1.0, 0.0]),
+            np.diag([1e-3] * 5),
+            CurveScatter(0.003, 0.05, 0.003, 0.02),
+            CurveEvidence((1e7, 3e8), (3e8, 6e9), 4),
+        )
 
     @property
     def inputs(self) -> tuple[Quantity, ...]:
         """Size, and S and D of the annealing law at the end of the plan."""
-        size = Quantity("parameters", f"{self.size_kind} parameters", *self.sizes)
-        walk = Quantity("lr_sum", f"{self.walk_unit} at peak rate", *self.walks)
-        return size, walk, Quantity("annealing_sum", "part of the peak rate taken away", 0.0, 1.0)
+        units, evidence = self.units, self.evidence
+        size = Quantity("parameters", f"{units.size_kind} parameters", *evidence.sizes)
+        lr_sum = Quantity("lr_sum", f"{units.lr_sum_unit} at peak rate", *evidence.lr_sums)
+        return size, lr_sum, Quantity("annealing_sum", "part of the peak rate taken away", 0.0, 1.0)
 
     def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
         """Return the loss at the end [nats/token] at `parameters`, `lr_sum` and `annealing_sum`."""
-        size, walk, annealing_sum = (np.asarray(v, dtype=np.float64) for v in asked(inputs, *_INPUTS))
+        size, lr_sum, annealing_sum = (np.asarray(v, dtype=np.float64) for v in asked(inputs, *_INPUTS))
         log_e, log_k, a, log_a, b = self.parameters.tolist()
-        log_n = np.log(size / self.reference_size)
-        bracket = (walk / self.reference_walk) ** -self.alpha - self.ratio * annealing_sum
+        log_n = np.log(size / self.units.reference_size)
+        power = (lr_sum / self.units.reference_lr_sum) ** -self.shape.alpha
+        bracket = power - self.shape.ratio * annealing_sum
         return np.asarray(np.exp(log_e) + np.exp(log_k - a * log_n) + np.exp(log_a + b * log_n) * bracket)[()]
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The constants of `RANGES`, by their names, whatever part holds them."""
+        return {name: value for name, value in self._flat().items() if name in self.RANGES}
+
+    def _flat(self) -> dict[str, Any]:
+        return {name: value for part in _PARTS for name, value in asdict(getattr(self, part)).items()}
 
     def more_json(self) -> dict[str, Any]:
         """Return the fields that are no plain numbers."""
+        flat = self._flat()
         arrays = {"parameters": self.parameters.tolist(), "covariance": self.covariance.tolist()}
-        lists = {name: list(getattr(self, name)) for name in ("sizes", "walks", "left_out")}
-        return {"walk_unit": self.walk_unit, "size_kind": self.size_kind, **arrays, **lists}
+        lists = {name: list(flat[name]) for name in ("sizes", "lr_sums", "left_out")}
+        return {"lr_sum_unit": flat["lr_sum_unit"], "size_kind": flat["size_kind"], **arrays, **lists}
+
+    @classmethod
+    def of_fields(cls, values: dict[str, Any]) -> CurveLaw:
+        """Return the law of the fields of a file, which holds all parts side by side."""
+        parts = {name: part(*(values.pop(f.name) for f in fields(part))) for name, part in _PARTS.items()}
+        return cls(**parts, **values)
 
     @classmethod
     def read_more(cls, record: dict[str, Any], source: Path) -> dict[str, Any]:
         """Return the fields that are no plain numbers."""
         return {
             "runs": int(record["runs"]),
-            "walk_unit": choice(source, "walk_unit", record["walk_unit"], ("tokens", "steps")),
+            "lr_sum_unit": choice(source, "lr_sum_unit", record["lr_sum_unit"], ("tokens", "steps")),
             "size_kind": choice(source, "size_kind", record["size_kind"], ("total", "non_embedding", "none")),
             "parameters": np.array(numbers_within(source, "parameters", record["parameters"], PARAMETER_RANGES)),
             "covariance": _covariance(source, record["covariance"]),
-            **{name: least_and_most(source, name, record[name]) for name in ("sizes", "walks")},
+            **{name: least_and_most(source, name, record[name]) for name in ("sizes", "lr_sums")},
             "left_out": sentences(source, "left_out", record["left_out"]),
         }
 
     def size_of(self, run: Run) -> float | None:
         """Return N of `run` as this law counts it, None if the run does not say."""
-        if self.size_kind == "total":
+        if self.units.size_kind == "total":
             return run.parameters
-        if self.size_kind == "non_embedding":
+        if self.units.size_kind == "non_embedding":
             return run.non_embedding_parameters
-        return self.reference_size
+        return self.units.reference_size
 
     @property
     def usable(self) -> bool:
         """Whether one law describes its runs: they scatter about it by no more than seeds can make, 4 %."""
-        return self.run_log_sd <= MOST_RUN_LOG_SD
+        return self.scatter.run_log_sd <= MOST_RUN_LOG_SD
 
     @property
     def cautions(self) -> tuple[str, ...]:
         """What its runs do not carry, and what to do, a sentence each; none if there is nothing to say."""
-        notes = []
+        notes, run_log_sd = [], self.scatter.run_log_sd
         if not self.usable:
             notes.append(
-                f"The law does not describe these runs, their final losses lie {self.run_log_sd:.0%} off (one sd): fit "
+                f"The law does not describe these runs, their final losses lie {run_log_sd:.0%} off (one sd): fit "
                 "runs of one recipe, one tokenizer and one unit."
             )
-        elif self.run_log_sd > SCATTERED_LOG_SD:
+        elif run_log_sd > SCATTERED_LOG_SD:
             notes.append(
-                f"The runs scatter about the law by {self.run_log_sd:.1%}, more than runs of one recipe do: fit one "
+                f"The runs scatter about the law by {run_log_sd:.1%}, more than runs of one recipe do: fit one "
                 "recipe (data, tokenizer, batch size, peak rate) at a time."
             )
-        if self.size_kind == "none":
+        if self.units.size_kind == "none":
             notes.append(
                 "No run says its size, so this law knows one size only: say it (`parameters`) to predict others."
             )
-        elif self.sizes[0] == self.sizes[1]:
+        elif self.evidence.sizes[0] == self.evidence.sizes[1]:
             notes.append("All sizes are equal, so the effect of size rests on priors: add runs of other sizes.")
-        elif self.runs < FEWEST_RUNS:
+        elif self.evidence.runs < FEWEST_RUNS:
             notes.append("Two runs leave the effect of size to priors, and the interval is wide: add a third size.")
         return tuple(notes)
 
-    def predict_run(self, run: Run, end_walk_steps: float, end_annealed: float) -> RunPrior:
+    def predict_run(self, run: Run, end_lr_sum: float, end_annealing_sum: float) -> RunPrior:
         """Predict the end of `run`.
 
         Args:
             run: the run, with its size and its tokens per step if the law counts those.
-            end_walk_steps: S at the planned end [optimizer steps at peak rate].
-            end_annealed: D at the planned end, in [0, 1].
+            end_lr_sum: S at the planned end [optimizer steps at peak rate].
+            end_annealing_sum: D at the planned end, in [0, 1].
 
         Raises:
             ConfigError: if the law gives no finite number for this run: it is so far off that nothing is left.
         """
         try:
-            expected = self._predict(run, end_walk_steps, end_annealed)
+            expected = self._predict(run, end_lr_sum, end_annealing_sum)
         except OverflowError:
             expected = None
         spread = () if expected is None else (expected.end_loss_sd, expected.remaining, expected.remaining_sd)
@@ -226,32 +298,32 @@ class CurveLaw(Law):
             raise ConfigError(f"The law gives no finite loss for the run '{run.name}': it is of other runs than this.")
         return expected
 
-    def _predict(self, run: Run, end_walk_steps: float, end_annealed: float) -> RunPrior:
+    def _predict(self, run: Run, end_lr_sum: float, end_annealing_sum: float) -> RunPrior:
         notes: list[str] = []
-        walk = end_walk_steps
-        if self.walk_unit == "tokens":
+        shape, units, lr_sum = self.shape, self.units, end_lr_sum
+        if units.lr_sum_unit == "tokens":
             if run.tokens_per_step is None:
                 notes.append("The law counts tokens and the run does not say how many a step has.")
-                walk = self.reference_walk
+                lr_sum = units.reference_lr_sum
             else:
-                walk = end_walk_steps * run.tokens_per_step
+                lr_sum = end_lr_sum * run.tokens_per_step
         size = self.size_of(run)
-        log_n = 0.0 if size is None else math.log(size / self.reference_size)
-        log_w = math.log(walk / self.reference_walk)
-        power = math.exp(-self.alpha * log_w)
-        bracket = power - self.ratio * end_annealed
+        log_n = 0.0 if size is None else math.log(size / units.reference_size)
+        log_s = math.log(lr_sum / units.reference_lr_sum)
+        power = math.exp(-shape.alpha * log_s)
+        bracket = power - shape.ratio * end_annealing_sum
         _, _, _, log_a, b = self.parameters.tolist()
         amplitude = math.exp(log_a + b * log_n)
-        end_loss, sd = self._end_loss(log_n, bracket, power * self.alpha * self.alpha_log_sd * abs(log_w))
+        end_loss, sd = self._end_loss(log_n, bracket, power * shape.alpha * shape.alpha_log_sd * abs(log_s))
         if size is None:
             notes.append("The run does not say its size, so the law gives the shape of its curve but not its level.")
-        notes.extend(self._range_notes(size, walk))
+        notes.extend(self._range_notes(size, lr_sum))
         return RunPrior(
             end_loss=None if size is None else end_loss,
             end_loss_sd=sd,
             remaining=amplitude * power,
-            remaining_sd=amplitude * power * self.remaining_log_sd,
-            ratio=self.ratio / power,
+            remaining_sd=amplitude * power * self.scatter.remaining_log_sd,
+            ratio=shape.ratio / power,
             notes=tuple(notes),
         )
 
@@ -261,8 +333,8 @@ class CurveLaw(Law):
         amplitude = math.exp(log_a + b * log_n)
         end = level + gain + amplitude * bracket
         slope = np.array([level, gain, -gain * log_n, amplitude * bracket, amplitude * bracket * log_n])
-        beyond = max(0.0, log_n - math.log(self.sizes[1] / self.reference_size))
-        spread = self.run_log_sd**2 + (EXTRAPOLATION_LOG_SD * beyond) ** 2
+        beyond = max(0.0, log_n - math.log(self.evidence.sizes[1] / self.units.reference_size))
+        spread = self.scatter.run_log_sd**2 + (EXTRAPOLATION_LOG_SD * beyond) ** 2
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by who asked
             of_law = float(slope @ self.covariance @ slope)
         variance = of_law + spread * end**2
@@ -275,25 +347,25 @@ class CurveLaw(Law):
         The two-term expansion of Fisher and Cornish (1960), within 2 % of the exact ratio from 2 degrees of
         freedom on. One degree is the prior scatter, which counts as a run.
         """
-        told_apart = 1 if self.sizes[0] == self.sizes[1] else 2
-        freedom = max(self.runs - told_apart + 1, 2)
+        told_apart = 1 if self.evidence.sizes[0] == self.evidence.sizes[1] else 2
+        freedom = max(self.evidence.runs - told_apart + 1, 2)
         z = GAUSSIAN_80
         first = (z**3 + z) / (4 * freedom)
         second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
         return (z + first + second) / z
 
-    def _range_notes(self, size: float | None, walk: float) -> list[str]:
-        notes = []
-        if size is not None and self.size_kind != "none":
-            if size > 10 * self.sizes[1]:
+    def _range_notes(self, size: float | None, lr_sum: float) -> list[str]:
+        notes, (smallest, largest), longest = [], self.evidence.sizes, self.evidence.lr_sums[1]
+        if size is not None and self.units.size_kind != "none":
+            if size > 10 * largest:
                 notes.append(
-                    f"Extrapolates {size / self.sizes[1]:.0f}x past the largest fitted run; "
+                    f"Extrapolates {size / largest:.0f}x past the largest fitted run; "
                     "intervals are unreliable past 10x."
                 )
-            elif size < self.sizes[0] / 3:
+            elif size < smallest / 3:
                 notes.append("The run is smaller than every run the law was fitted on.")
-        if walk > 3 * self.walks[1]:
-            notes.append(f"Trains {walk / self.walks[1]:.1f}x longer than the longest fitted run.")
+        if lr_sum > 3 * longest:
+            notes.append(f"Trains {lr_sum / longest:.1f}x longer than the longest fitted run.")
         return notes
 
 

@@ -132,10 +132,14 @@ class Law(ABC):
                 high = middle
         return math.exp(0.5 * (low + high))
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The constants of `RANGES`, by their names."""
+        return {name: getattr(self, name) for name in self.RANGES}
+
     def to_json(self) -> dict[str, Any]:
         """Return the law as plain numbers, words and lists, for a file."""
-        constants = {name: getattr(self, name) for name in self.RANGES}
-        return {"schema": SCHEMA, "kind": self.KIND, **constants, **self.more_json()}
+        return {"schema": SCHEMA, "kind": self.KIND, **self.numbers, **self.more_json()}
 
     def more_json(self) -> dict[str, Any]:
         """Return the fields of `MORE`, as plain values."""
@@ -154,9 +158,18 @@ class Law(ABC):
         check_fields(source, record, cls.KIND, SCHEMA, {"schema", "kind", *cls.RANGES, *cls.MORE})
         fields = {**fields_within(source, record, cls.RANGES), **cls.read_more(record, source)}
         try:
-            return cls(**fields)
+            return cls.of_fields(fields)
         except ConfigError as fault:
             raise LawFileError(f"{source}: {fault}") from None
+
+    @classmethod
+    def of_fields(cls, fields: dict[str, Any]) -> Self:
+        """Return the law of the fields of a file, each read already.
+
+        Raises:
+            ConfigError: if together they are none.
+        """
+        return cls(**fields)
 
     @classmethod
     def read_more(cls, record: dict[str, Any], source: Path) -> dict[str, Any]:

@@ -40,16 +40,16 @@ class CurveLossModel(AbstractLossModel):
     """
 
     def __init__(self, law: CurveLaw, name: str, draws: int = 0, seed: int = 0) -> None:
-        if law.walk_unit != "tokens":
+        if law.units.lr_sum_unit != "tokens":
             raise ConfigError(
                 f"The law {name} counts steps, so it cannot plan tokens: fit runs that say tokens a step."
             )
-        if law.size_kind == "none" or law.sizes[0] >= law.sizes[1]:
+        if law.units.size_kind == "none" or law.evidence.sizes[0] >= law.evidence.sizes[1]:
             raise ConfigError(f"The law {name} knows one size, so it cannot plan another: fit runs of three sizes.")
         self._law = law
-        walked, annealed = _cosine(law.memory_steps)
+        walked, annealed = _cosine(law.shape.memory_steps)
         self._annealed = annealed
-        self._log_walk = np.log(walked / law.reference_walk)
+        self._log_walk = np.log(walked / law.units.reference_lr_sum)
         stream = np.random.default_rng(seed)
         moves = stream.standard_normal((draws, 7))
         values, vectors = np.linalg.eigh(law.covariance)
@@ -58,8 +58,8 @@ class CurveLossModel(AbstractLossModel):
         super().__init__(_facts(law, name, walked), floor=np.exp(theta[:, :1]))
         self._log_k, self._a, self._log_a, self._b = (theta[:, k : k + 1] for k in range(1, 5))
         shape = np.concatenate([np.zeros((1, 2)), moves[:, 5:]])
-        self._alpha = law.alpha * np.exp(law.alpha_log_sd * shape[:, :1])
-        self._ratio = law.ratio * np.exp(law.ratio_log_sd * shape[:, 1:])
+        self._alpha = law.shape.alpha * np.exp(law.shape.alpha_log_sd * shape[:, :1])
+        self._ratio = law.shape.ratio * np.exp(law.shape.ratio_log_sd * shape[:, 1:])
 
     def loss(self, log_size: Floats, log_tokens: Floats) -> Floats:
         """Return the loss [nats/token], shape (r, m)."""
@@ -76,26 +76,26 @@ class CurveLossModel(AbstractLossModel):
         """Return how one run of a size scatters about the law, more beyond the sizes fitted; tokens do not matter."""
         del log_tokens
         law = self._law
-        beyond = max(log_size - math.log(law.sizes[1]), 0.0)
+        beyond = max(log_size - math.log(law.evidence.sizes[1]), 0.0)
         # one degree of freedom is spent on the level and one on the size; the prior scatter counts as a run
-        return Scatter(math.hypot(law.run_log_sd, EXTRAPOLATION_LOG_SD * beyond), max(law.runs - 1, 2))
+        return Scatter(math.hypot(law.scatter.run_log_sd, EXTRAPOLATION_LOG_SD * beyond), max(law.evidence.runs - 1, 2))
 
     def _terms(self, log_size: Floats, log_tokens: Floats) -> tuple[Floats, Floats, Floats]:
-        log_n = log_size - np.log(self._law.reference_size)
+        log_n = log_size - np.log(self._law.units.reference_size)
         of_size = np.exp(self._log_k - self._a * log_n)
         return of_size, np.exp(self._log_a + self._b * log_n), np.exp(-self._alpha * (log_tokens + self._log_walk))
 
 
 def _facts(law: CurveLaw, name: str, walked: float) -> LossModelFacts:
-    least, most = law.sizes
+    least, most = law.evidence.sizes
     return LossModelFacts(
-        label=f"{name}: {law.runs} runs of your own",
+        label=f"{name}: {law.evidence.runs} runs of your own",
         source=name,
         errors="Intervals are of the law, from the errors of its fit; a run ends "
-        f"{100 * law.run_log_sd:.2g} % off it (one sd).",
-        kind=SizeKind(law.size_kind),
-        sizes=law.sizes,
-        tokens=(law.walks[0] / walked, law.walks[1] / walked),
+        f"{100 * law.scatter.run_log_sd:.2g} % off it (one sd).",
+        kind=SizeKind(law.units.size_kind),
+        sizes=law.evidence.sizes,
+        tokens=(law.evidence.lr_sums[0] / walked, law.evidence.lr_sums[1] / walked),
         search=(least / SEARCH_BELOW, most * SEARCH_BEYOND),
         notes=(
             "Losses are for a cosine to a tenth of the peak that ends with the tokens.",

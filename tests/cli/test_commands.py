@@ -38,7 +38,7 @@ def test_fit_makes_a_law_file_from_folders_of_runs(ladder: Path) -> None:
     said = scalewatch("fit", ladder, "-o", law_file)
 
     assert said.returncode == 0, said.stderr
-    assert load_law(law_file).runs == len(SIZES)
+    assert load_law(law_file).evidence.runs == len(SIZES)
     assert all(count(size) in said.stdout for size in SIZES)
     assert "alpha" in said.stdout
 
@@ -51,7 +51,7 @@ def test_fit_says_which_run_it_left_out_and_why(ladder: Path, write_run: WriteRu
 
     assert said.returncode == 0, said.stderr
     assert "'broken' is left out" in " ".join(said.stdout.split())
-    assert load_law(ladder / "ladder.law.json").runs == len(SIZES)
+    assert load_law(ladder / "ladder.law.json").evidence.runs == len(SIZES)
 
 
 def test_fit_of_a_folder_without_journals_is_one_line_and_exit_2(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_table_of_curves_gives_a_law_of_curves(
     said = scalewatch("fit", source, "-o", law_file)
     assert (0, "") == (said.code, said.err)
     law = load_law(law_file)
-    assert (3, "tokens", CURVES[0]) == (law.runs, law.walk_unit, law.sizes[0])
+    assert (3, "tokens", CURVES[0]) == (law.evidence.runs, law.units.lr_sum_unit, law.evidence.sizes[0])
     assert "Left out: of each run, the warm-up and the first 5%" in said.out
 
 
@@ -41,7 +41,7 @@ def test_a_curve_a_file_is_a_run_named_after_it(
         files.append(write(tmp_path / f"size{size:.0f}.csv", rows))
 
     said = scalewatch("fit", *files, "-o", law_file)
-    assert 3 == load_law(law_file).runs
+    assert 3 == load_law(law_file).evidence.runs
     assert "'size48000' is left out: its loss is not finite from step 502 to 600" in said.out
 
 
@@ -82,7 +82,7 @@ def test_a_run_that_lost_its_loss_on_the_way_is_left_out_and_named(
 
     said = scalewatch("fit", source, "-o", law_file)
     assert "'n48000' is left out: its loss is not finite from step 301 to 400" in said.out
-    assert 4 == load_law(law_file).runs
+    assert 4 == load_law(law_file).evidence.runs
 
 
 def test_curves_in_two_units_are_an_error_that_names_them(scalewatch: Callable[..., Said], tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_curve_that_is_given_twice_counts_once(
     said = scalewatch("fit", first, second, "-o", law_file)
     assert "600 rows of 'n16000' that are copies of others" in said.out
     assert "1 run row for row a copy of another: 'again'" in said.out
-    assert 3 == load_law(law_file).runs
+    assert 3 == load_law(law_file).evidence.runs
 
 
 def test_journals_that_are_unfinished_diverged_or_of_one_name_are_told_apart(
@@ -135,7 +135,7 @@ def test_journals_that_are_unfinished_diverged_or_of_one_name_are_told_apart(
     said = scalewatch("fit", tmp_path, "-o", law_file)
     assert 0 == said.code, said.err
     assert "'lost' is left out: its loss is not finite from step 352 to 600" in said.out
-    assert 3 == load_law(law_file).runs
+    assert 3 == load_law(law_file).evidence.runs
     assert "Read: 4 journals." in said.out
 
 

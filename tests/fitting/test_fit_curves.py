@@ -33,14 +33,11 @@ from tests.synthetic import (
 )
 
 TRUE = TrueLaw()
-NUMBERS = (
-    *("alpha", "alpha_log_sd", "ratio", "ratio_log_sd", "memory_steps", "reference_walk", "reference_size"),
-    *("parameters", "covariance", "run_log_sd", "remaining_log_sd", "misfit", "row_noise", "sizes", "walks"),
-)
 
 
 def is_finite(law: CurveLaw) -> bool:
-    return all(bool(np.all(np.isfinite(np.asarray(getattr(law, name))))) for name in NUMBERS)
+    more = (law.parameters, law.covariance, law.evidence.sizes, law.evidence.lr_sums)
+    return all(bool(np.all(np.isfinite(np.asarray(value)))) for value in (*law.numbers.values(), *more))
 
 
 def final(law: TrueLaw, rates: Floats, parameters: float) -> float:
@@ -57,7 +54,7 @@ def test_the_exponent_of_a_known_law_is_found(alpha: float) -> None:
     """Within its own error of ln alpha, twice, for slow and for fast curves."""
     law = fitted(TRUE.with_alpha(alpha))
 
-    assert abs(math.log(law.alpha / alpha)) < 2 * law.alpha_log_sd
+    assert abs(math.log(law.shape.alpha / alpha)) < 2 * law.shape.alpha_log_sd
 
 
 def test_without_noise_a_bigger_run_is_known_to_a_third_of_a_percent() -> None:
@@ -106,7 +103,7 @@ def test_runs_that_differ_by_luck_make_a_wider_interval() -> None:
     sure = fit_curves(ladder(TRUE, 0.003, 1, sizes))
     unsure = fit_curves(ladder(TRUE, 0.003, 1, sizes, run_sd=0.02))
 
-    assert unsure.run_log_sd > 3 * sure.run_log_sd
+    assert unsure.scatter.run_log_sd > 3 * sure.scatter.run_log_sd
 
 
 def test_the_same_curves_give_the_same_law() -> None:
@@ -114,7 +111,7 @@ def test_the_same_curves_give_the_same_law() -> None:
     one, other = fitted(), fitted()
 
     assert one.parameters.tolist() == other.parameters.tolist()
-    assert (one.alpha, one.ratio, one.memory_steps) == (other.alpha, other.ratio, other.memory_steps)
+    assert one.shape == other.shape
 
 
 def test_the_order_of_the_runs_does_not_matter() -> None:
@@ -129,8 +126,14 @@ def test_the_law_says_what_it_rests_on() -> None:
     """Runs, sizes, walks and units stand in it."""
     law = fitted()
 
-    assert (3, (1e6, 4e6), "tokens", "total", ()) == (law.runs, law.sizes, law.walk_unit, law.size_kind, law.left_out)
-    assert pytest.approx(0.01, rel=0.5) == law.row_noise
+    assert (3, (1e6, 4e6), "tokens", "total", ()) == (
+        law.evidence.runs,
+        law.evidence.sizes,
+        law.units.lr_sum_unit,
+        law.units.size_kind,
+        law.evidence.left_out,
+    )
+    assert pytest.approx(0.01, rel=0.5) == law.scatter.row_noise
 
 
 def test_a_bad_batch_in_a_small_run_does_not_bend_the_law() -> None:
@@ -156,9 +159,9 @@ def test_a_run_that_diverged_is_left_out_and_named() -> None:
     losses[600:] *= np.linspace(1.0, 2.5, 300)
     law = fit_curves([*runs, curve(planned(rates, 3e6, "bad"), losses)])
 
-    (reason,) = law.left_out
+    (reason,) = law.evidence.left_out
     assert reason.startswith("'bad' is left out: it ends ")
-    assert (3, fit_curves(runs).parameters.tolist()) == (law.runs, law.parameters.tolist())
+    assert (3, fit_curves(runs).parameters.tolist()) == (law.evidence.runs, law.parameters.tolist())
 
 
 def test_a_noisy_last_row_is_no_divergence() -> None:
@@ -166,7 +169,7 @@ def test_a_noisy_last_row_is_no_divergence() -> None:
     runs = ladder(sd=0.03)
     last = [Curve(c.run, c.steps, np.append(c.loss[:-1], 1.2 * c.loss[-2])) for c in runs]
 
-    assert () == fit_curves(last).left_out
+    assert () == fit_curves(last).evidence.left_out
 
 
 def test_a_run_that_is_left_out_has_no_say_in_the_units() -> None:
@@ -174,7 +177,7 @@ def test_a_run_that_is_left_out_has_no_say_in_the_units() -> None:
     run = Run("bad", learning_rates=cosine(300))
     law = fit_curves([*ladder(), curve(run, np.linspace(3.0, 9.0, 300))])
 
-    assert ("tokens", "total", 1) == (law.walk_unit, law.size_kind, len(law.left_out))
+    assert ("tokens", "total", 1) == (law.units.lr_sum_unit, law.units.size_kind, len(law.evidence.left_out))
 
 
 def test_a_run_without_a_plan_is_left_out_and_named() -> None:
@@ -182,7 +185,7 @@ def test_a_run_without_a_plan_is_left_out_and_named() -> None:
     lost = Curve(Run("lost", 600, parameters=1_000_000), np.arange(1, 601), TRUE.losses(cosine(600), 1e6))
     law = fit_curves([*ladder(), lost])
 
-    assert ("'lost' is left out: its planned learning rates are unknown.",) == law.left_out
+    assert ("'lost' is left out: its planned learning rates are unknown.",) == law.evidence.left_out
 
 
 def test_a_log_that_goes_on_beyond_its_plan_is_left_out_and_named() -> None:
@@ -190,7 +193,7 @@ def test_a_log_that_goes_on_beyond_its_plan_is_left_out_and_named() -> None:
     run = planned(cosine(300), 1e6, "long")
     law = fit_curves([*ladder(), curve(run, TRUE.losses(cosine(600), 1e6))])
 
-    assert ("'long' is left out: it goes on to step 600, its plan to 300.",) == law.left_out
+    assert ("'long' is left out: it goes on to step 600, its plan to 300.",) == law.evidence.left_out
 
 
 def test_a_run_that_never_left_its_warm_up_is_left_out_and_named() -> None:
@@ -198,8 +201,8 @@ def test_a_run_that_never_left_its_warm_up_is_left_out_and_named() -> None:
     run = planned(cosine(1000, warmup=900), 1e6, "cold")
     law = fit_curves([*ladder(), curve(run, np.full(1000, 3.0))])
 
-    assert 1 == len(law.left_out)
-    assert law.left_out[0].startswith("'cold' is left out: too few rows")
+    assert 1 == len(law.evidence.left_out)
+    assert law.evidence.left_out[0].startswith("'cold' is left out: too few rows")
 
 
 def test_where_no_run_can_be_used_the_refusal_has_the_reason_of_each() -> None:
@@ -266,7 +269,7 @@ def test_runs_without_tokens_make_a_law_in_steps() -> None:
     unknown = Run(silent.name, learning_rates=silent.learning_rates, parameters=silent.parameters)
     law = fit_curves([Curve(unknown, runs[0].steps, runs[0].loss), *runs[1:]])
 
-    assert "steps" == law.walk_unit
+    assert "steps" == law.units.lr_sum_unit
     assert is_finite(law)
 
 
@@ -278,7 +281,7 @@ def test_runs_that_only_know_their_inner_size_make_a_law_of_that() -> None:
             Curve(Run(c.run.name, learning_rates=c.run.learning_rates, **size), c.steps, c.loss)  # type: ignore[arg-type]
             for c in ladder()
         ]
-        return fit_curves(runs).size_kind
+        return fit_curves(runs).units.size_kind
 
     assert ["non_embedding", "none"] == [told(non_embedding_parameters=1_000_000), told()]
 

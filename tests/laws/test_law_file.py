@@ -99,7 +99,7 @@ def test_a_link_to_a_law_is_a_law(path: Path) -> None:
     link = path.with_name("newest.law.json")
     link.symlink_to(path)
 
-    assert 3 == load_law(link).runs
+    assert 3 == load_law(link).evidence.runs
 
 
 def test_saving_again_replaces_the_file_and_leaves_nothing_beside_it(law: CurveLaw, path: Path) -> None:
@@ -277,8 +277,8 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_field(path: Path, value: st
         ("covariance", (-np.eye(5)).tolist(), "symmetric and positive"),
         ("covariance", np.triu(np.ones((5, 5))).tolist(), "symmetric and positive"),
         ("sizes", [4e6, 1e6], "least and the most"),
-        ("walks", [0, 1e6], "between"),
-        ("walk_unit", "epochs", "one of tokens, steps"),
+        ("lr_sums", [0, 1e6], "between"),
+        ("lr_sum_unit", "epochs", "one of tokens, steps"),
         ("size_kind", "active", "one of total"),
         ("schema", 2, "must be 1"),
         ("schema", True, "must be 1"),
@@ -306,7 +306,7 @@ strange = st.fixed_dictionaries(
         "ratio": st.floats(0.0, 100.0),
         "ratio_log_sd": st.floats(0.0, 1.0),
         "memory_steps": st.floats(1.0, 1e12),
-        "reference_walk": st.floats(1e-6, 1e30),
+        "reference_lr_sum": st.floats(1e-6, 1e30),
         "reference_size": st.floats(1e-6, 1e18),
         "run_log_sd": st.floats(1e-6, 10.0),
         "remaining_log_sd": st.floats(1e-6, 10.0),

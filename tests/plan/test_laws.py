@@ -28,8 +28,8 @@ def curve_law(**changes: object) -> CurveLaw:
         "ratio": 0.1,
         "ratio_log_sd": 0.05,
         "memory_steps": 500.0,
-        "walk_unit": "tokens",
-        "reference_walk": 1e8,
+        "lr_sum_unit": "tokens",
+        "reference_lr_sum": 1e8,
         "size_kind": "total",
         "reference_size": 1e7,
         "parameters": np.array([np.log(1.7), np.log(0.5), 0.35, np.log(0.5), 0.02]),
@@ -39,10 +39,11 @@ def curve_law(**changes: object) -> CurveLaw:
         "misfit": 0.002,
         "row_noise": 0.01,
         "sizes": (1e6, 1e8),
-        "walks": (1e7, 1e9),
+        "lr_sums": (1e7, 1e9),
         "runs": 5,
+        "left_out": (),
     }
-    return CurveLaw(**(fields | changes))  # type: ignore[arg-type]
+    return CurveLaw.of_fields(fields | changes)
 
 
 @pytest.mark.parametrize("name", LAW_NAMES)
@@ -93,7 +94,7 @@ def test_a_law_of_whole_curves_agrees_with_its_own_prediction() -> None:
     step = np.arange(1, steps + 1)
     phase = np.clip((step - 200) / (steps - 200), 0.0, 1.0)
     rates = np.minimum(step / 200, 0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * phase)))
-    walked, annealed = schedule_features(rates, [law.memory_steps]).at([steps])
+    walked, annealed = schedule_features(rates, [law.shape.memory_steps]).at([steps])
     run = Run("r", learning_rates=rates, parameters=int(size), tokens_per_step=int(batch))
 
     expected = law.predict_run(run, float(walked[0]), float(annealed[0, 0])).end_loss
@@ -103,7 +104,7 @@ def test_a_law_of_whole_curves_agrees_with_its_own_prediction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "word"), [({"walk_unit": "steps"}, "tokens a step"), ({"size_kind": "none"}, "one size")]
+    ("changes", "word"), [({"lr_sum_unit": "steps"}, "tokens a step"), ({"size_kind": "none"}, "one size")]
 )
 def test_a_law_that_cannot_plan_says_what_it_lacks(changes: dict[str, object], word: str) -> None:
     """Tokens and sizes are what a plan is about."""
