@@ -47,7 +47,7 @@ def test_a_run_with_a_hole_is_left_out_of_a_law_and_named() -> None:
 
     law = fit_curves([*runs, Curve(runs[0].renamed("lost").run, steps, losses)])
     assert len(runs) == law.runs
-    assert any("'lost' is left out: its loss is not finite from step" in said for said in law.left_out)
+    assert any("'lost' is left out: its loss is not finite from step" in said for said in law.evidence.left_out)
 
 
 def test_a_law_says_what_its_runs_do_not_carry() -> None:
