@@ -5,6 +5,7 @@ Every machine that can run the example has this text already, so nothing is down
 
 from __future__ import annotations
 
+import os
 import sysconfig
 import zlib
 from collections.abc import Iterator
@@ -29,10 +30,11 @@ LEFT_OUT = frozenset({"site-packages", "dist-packages", "__pycache__", "encoding
 def source_files(root: Path) -> list[Path]:
     """Return the standard library's source files in an order that is the same on every run."""
     kept = []
-    for path in root.rglob("*.py"):
-        relative = path.relative_to(root)
-        if LEFT_OUT.isdisjoint(relative.parts) and not path.name.startswith("_sysconfigdata"):
-            kept.append((relative.as_posix(), path))
+    for folder, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if name not in LEFT_OUT]  # site-packages holds more than all the rest
+        for path in (Path(folder, name) for name in names if name.endswith(".py")):
+            if not path.name.startswith("_sysconfigdata"):
+                kept.append((path.relative_to(root).as_posix(), path))
     return [path for _, path in sorted(kept)]
 
 

@@ -126,8 +126,8 @@ def demo(plan: Plan, *, seed: int, folder: Path, healthy_only: bool) -> list[Wat
     law_file = folder / "ladder.law.json"
     began = time.perf_counter()
     law = fit_law(ladder, law_file)
-    print(f"Fitted to {law.runs} runs in {time.perf_counter() - began:.1f} s, kept in {law_file}")
-    for reason in law.left_out:
+    print(f"Fitted to {law.evidence.runs} runs in {time.perf_counter() - began:.1f} s, kept in {law_file}")
+    for reason in law.evidence.left_out:
         print(f"Left out: {reason}")
 
     headline(3, stages, "A larger model, watched with this law")

@@ -105,8 +105,9 @@ def test_a_long_headline_takes_a_second_line_and_then_ends() -> None:
 
 
 @every_chart
-def test_a_chart_is_written_as_png_and_page(name: str, tmp_path: Path) -> None:
+def test_a_chart_is_written_as_png_and_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each in one file that needs no other."""
+    monkeypatch.setattr("scalewatch.charts.save.PNG_SCALE", 0.5)  # a sixteenth of the pixels, and of the time
     chart = CHARTS[name](PLAIN)
     png, page = (save_chart(chart, tmp_path / f"chart.{ending}") for ending in ("png", "html"))
 
