@@ -46,7 +46,7 @@ def test_a_run_with_a_hole_is_left_out_of_a_law_and_named() -> None:
     losses[len(losses) // 2 :] = np.nan
 
     law = fit_curves([*runs, Curve(runs[0].renamed("lost").run, steps, losses)])
-    assert len(runs) == law.runs
+    assert len(runs) == law.evidence.runs
     assert any("'lost' is left out: its loss is not finite from step" in said for said in law.evidence.left_out)
 
 
