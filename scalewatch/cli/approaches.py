@@ -52,9 +52,8 @@ def approaches(
     if reading.folders:
         raise ConfigError(f"{reading.folders[0]} is no table: this command reads .csv, .tsv and .parquet.")
     rows = late(from_tables(reading.tables, reading.overrides, bytes_per_token=bytes_per_token))
-    found = compare_approaches(
-        rows.size, rows.tokens, rows.loss, rows.runs if rows.checkpoints else None, noise_nats=noise_nats
-    )
+    runs = rows.runs if rows.checkpoints else None
+    found = compare_approaches(rows.size, rows.tokens, rows.loss, runs, budgets=rows.budgets, noise_nats=noise_nats)
     for sentence in rows.notes:
         console.print(sentence, style="dim", markup=False, highlight=False)
     for sentence in rows.left_out:

@@ -188,6 +188,7 @@ def isoflop(
     loss: ArrayLike,
     *,
     method: Method = "parabola",
+    budgets: ArrayLike | None = None,
     noise_nats: float = SEED_NOISE_NATS,
     level: float = 0.8,
     seed: int = 0,
@@ -197,6 +198,7 @@ def isoflop(
     Args:
         parameters: of each finished run, shape (n,). tokens: shape (n,), count. loss: final, shape (n,) [nats/token].
         method: "parabola" (Hoffmann et al.) or "akima" (Porian et al.).
+        budgets: compute that each run was planned for, shape (n,) [FLOP]; None to find budgets in 6 N D.
         noise_nats: standard deviation of a final loss over seeds [nats/token].
         level: of the interval. seed: of the noise.
 
@@ -207,7 +209,8 @@ def isoflop(
     points, tail = read_points(parameters, tokens, loss), _tail(level)
     approach = Approach.AKIMA if method == "akima" else Approach.PARABOLA
     size = Parameters(np.exp(points.log_size), points.kind)
-    losses, flops = np.exp(points.log_loss), np.exp(points.log_flops)
+    losses = np.exp(points.log_loss)
+    flops = np.exp(points.log_flops) if budgets is None else positive("budgets", budgets, "FLOP")
     found, left_out = bottoms(size, flops, losses, method=method, noise_nats=noise_nats, seed=seed)
     try:
         fit = allocation_fit(found, left_out, seed=seed)
@@ -260,6 +263,7 @@ def compare_approaches(
     loss: ArrayLike,
     runs: ArrayLike | Sequence[object] | None = None,
     *,
+    budgets: ArrayLike | None = None,
     noise_nats: float = SEED_NOISE_NATS,
     level: float = 0.8,
     seed: int = 0,
@@ -270,6 +274,7 @@ def compare_approaches(
         parameters: of each row, shape (n,). tokens: seen so far, shape (n,), count. loss: shape (n,) [nats/token].
         runs: run of each row, shape (n,); the row with the most tokens is a run's end. None: each row is a
             finished run, and there is no envelope.
+        budgets: compute that each row's run was planned for, shape (n,) [FLOP]; None to find budgets in 6 N D.
         noise_nats: standard deviation of a final loss over seeds [nats/token]. level: of the intervals.
         seed: of the resamples.
 
@@ -296,8 +301,10 @@ def compare_approaches(
         )
     else:
         first = envelope(parameters, tokens, loss, runs, noise_nats=noise_nats, level=level, seed=seed)
+    planned = None if budgets is None else np.asarray(budgets, dtype=np.float64)[ends]
     parabola, akima = (
-        isoflop(*table, method=method, noise_nats=noise_nats, level=level, seed=seed) for method in _READINGS
+        isoflop(*table, method=method, budgets=planned, noise_nats=noise_nats, level=level, seed=seed)
+        for method in _READINGS
     )
     compared, cautions = side_by_side((first, parabola, akima, third)), _cautions(final)
     status = compared.status + (" Rely on none of it before the caution is settled." if cautions else "")

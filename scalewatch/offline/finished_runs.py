@@ -27,6 +27,11 @@ __all__ = ["Rows", "ends", "few", "from_tables", "how_many", "late", "named", "n
 DIVERGED_RATIO = 1.1
 #: Factor between a column of FLOPs and 6 N D from which it is said that they differ.
 FLOPS_DIFFER = 1.3
+#: Factor between a named budget and 6 N D from which it is no budget of these runs. By hand.
+BUDGET_DIFFERS = 3.0
+#: Rows of one size from which they can be checkpoints of one run; how far [part] the tokens between two of them may
+#: differ, and for what part of them that must hold. By hand.
+CHECKPOINTS, INTERVAL, MOSTLY = 8, 0.05, 0.8
 #: Part of each run that an envelope of training curves leaves out at the start.
 FIRST_PART = 0.1
 #: Runs that are named in one sentence.
@@ -52,6 +57,7 @@ class Rows:
         size: parameters, shape (n,). tokens: count, shape (n,). loss: [nats/token], shape (n,).
         runs: label of each row's run. checkpoints: whether a run has several rows.
         notes: how the tables were read, a sentence each. left_out: what was not used and why.
+        budgets: compute that each run was planned for, as a column names it, shape (n,) [FLOP]; None if none does.
     """
 
     size: Parameters
@@ -61,6 +67,7 @@ class Rows:
     checkpoints: bool
     notes: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    budgets: Floats | None = None
 
     @property
     def flops(self) -> Floats:
@@ -77,6 +84,7 @@ class Rows:
             self.checkpoints,
             self.notes,
             [*self.left_out, *left_out],
+            None if self.budgets is None else self.budgets[index],
         )
 
 
@@ -105,7 +113,12 @@ def from_tables(tables: Sequence[Table], overrides: dict[str, str], *, bytes_per
         any(p.checkpoints for p in filled),
         [sentence for p in parts for sentence in p.notes],
         left_out,
+        None if any(p.budgets is None for p in filled) else np.concatenate([_given(p.budgets) for p in filled]),
     )
+
+
+def _given(budgets: Floats | None) -> Floats:
+    return np.zeros(0) if budgets is None else budgets
 
 
 def _one(
@@ -125,7 +138,13 @@ def _one(
     notes = [f"{table.source}: {how_many(len(table), 'row')}; {_columns(roles)}."]
     kind, size, tokens = _size_and_tokens(table, roles, notes)
     loss = nats_per_token(table, roles["loss"], bytes_per_token, notes)
-    given = table.words(roles["run"]) if "run" in roles else [""] * len(table)
+    saved = [] if "run" in roles else _saved_at_intervals(size, tokens)
+    if saved:
+        notes.append(
+            f"{table.source}: rows of one size stand at equal distances of tokens: taken for checkpoints of "
+            f"{how_many(len(set(saved)), 'run')}, and for no finished runs; --column run=NAME if a column tells them."
+        )
+    given = table.words(roles["run"]) if "run" in roles else saved or [""] * len(table)
     before = f"{table.stem}: " if several else ""
     runs = [f"{before}{name or f'row {i}'}" for i, name in enumerate(given, 1)]
     left_out: list[str] = []
@@ -143,14 +162,37 @@ def _one(
     if copies.any():
         left_out.append(left_out_sentence("that are copies of others, same size, tokens and loss", runs, copies))
         keep = np.setdiff1d(keep, np.flatnonzero(copies))
-    checkpoints = "run" in roles and _are_checkpoints([runs[i] for i in keep.tolist()], size[keep], tokens[keep])
+    checkpoints = ("run" in roles or bool(saved)) and _are_checkpoints(
+        [runs[i] for i in keep.tolist()], size[keep], tokens[keep]
+    )
     if not checkpoints:
         # the label of a table of finished runs may be a family's name: each row is a run of its own
         times = Counter(runs)
         runs = [f"{name} (row {i})" if times[name] > 1 else name for i, name in enumerate(runs, 1)]
     # a table may have no row left, and parameters are at least one number
     count = Parameters(size[keep] if len(keep) else np.ones(1), kind)
-    return Rows(count, tokens[keep], loss[keep], [runs[i] for i in keep.tolist()], checkpoints, notes, left_out)
+    budgets = _budgets(table, roles, size, tokens, keep, notes)
+    names = [runs[i] for i in keep.tolist()]
+    return Rows(count, tokens[keep], loss[keep], names, checkpoints, notes, left_out, budgets)
+
+
+def _budgets(
+    table: Table, roles: dict[str, str], size: Floats, tokens: Floats, keep: NDArray[np.int64], notes: list[str]
+) -> Floats | None:
+    """Return the budgets that a column names, None if it names none, or what it holds is no compute of these runs."""
+    if "budget" not in roles:
+        return None
+    budgets = table.numbers(roles["budget"])[keep]
+    with np.errstate(all="ignore"):
+        factors = budgets / (FLOPS_PER_PARAMETER_TOKEN * size[keep] * tokens[keep])
+    factor = float(np.median(factors)) if len(factors) else np.nan
+    if not np.all(budgets > 0) or not 1 / BUDGET_DIFFERS < factor < BUDGET_DIFFERS:
+        notes.append(
+            f"{table.source}: column '{roles['budget']}' is no compute of these runs (6 x parameters x tokens), and is "
+            "left out."
+        )
+        return None
+    return budgets
 
 
 def _check_loss(table: Table, column: str, runs: Sequence[str], loss: Floats, keep: NDArray[np.int64]) -> None:
@@ -196,7 +238,7 @@ def _columns(roles: dict[str, str]) -> str:
 
 def _used(roles: dict[str, str]) -> list[str]:
     sizes = [role for role in _SIZE_ROLES if role in roles][:1]
-    return [*sizes, *(role for role in ("tokens", "flops", "loss", "run") if role in roles)]
+    return [*sizes, *(role for role in ("tokens", "flops", "budget", "loss", "run") if role in roles)]
 
 
 def _size_and_tokens(table: Table, roles: dict[str, str], notes: list[str]) -> tuple[SizeKind, Floats, Floats]:
@@ -271,6 +313,20 @@ def _are_checkpoints(runs: Sequence[str], size: Floats, tokens: Floats) -> bool:
     return bool(several) and all(
         np.ptp(size[r]) <= 1e-9 * size[r[0]] and len(np.unique(tokens[r])) == len(r) for r in several
     )
+
+
+def _saved_at_intervals(size: Floats, tokens: Floats) -> list[str]:
+    """Return a label of each row by its size, if rows of each size are saved at equal distances; else nothing."""
+    labels = [f"{each:.6g}" for each in size.tolist()]
+    groups = [np.flatnonzero(np.array(labels) == label) for label in dict.fromkeys(labels)]
+    for rows in groups:
+        steps = np.diff(np.sort(tokens[rows]))
+        if len(rows) < CHECKPOINTS or not np.all(np.isfinite(steps)):
+            return []
+        middle = float(np.median(steps))
+        if np.mean(np.abs(steps - middle) <= INTERVAL * middle) < MOSTLY:
+            return []
+    return labels
 
 
 def ends(rows: Rows) -> Rows:

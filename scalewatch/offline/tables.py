@@ -53,6 +53,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "tokens": ("d",),
     "flops": ("flops", "compute", "train_flops", "training_flops", "total_flops", "compute_flops", "flop", "c"),
     "tokens_per_step": ("tokens_per_step", "batch_tokens", "tokens_per_batch", "batch_size_tokens"),
+    "budget": ("budget", "flop_budget", "flops_budget", "compute_budget", "isoflop", "isoflop_budget", "target_flops"),
     "run": (*RUNS, "name"),
 }
 #: Roles that a log's columns have too -> what they are called there.
@@ -60,7 +61,7 @@ _IN_LOGS = {"tokens": "tokens", "loss": "final_loss", "step": "step", "learning_
 #: What a column can be.
 ROLES = (
     *("parameters", "non_embedding_parameters", "active_parameters", "tokens", "flops", "loss", "step"),
-    *("learning_rate", "tokens_per_step", "run"),
+    *("learning_rate", "tokens_per_step", "budget", "run"),
 )
 _SUFFIXES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "G": 1e9, "T": 1e12}
 

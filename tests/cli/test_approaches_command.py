@@ -46,3 +46,29 @@ def test_one_setting_of_porian_gives_the_published_exponent(
     assert pytest.approx(0.497, abs=0.005) == float(read[1])
     assert page.read_bytes().startswith(b"\x89PNG")
     assert "Runs of one size and equal tokens end" in every.out
+
+
+def test_a_column_of_budgets_is_taken_where_the_compute_of_its_runs_differs(
+    scalewatch: Callable[..., Said], tmp_path: Path
+) -> None:
+    """Batches are whole: 6 N D lies up to a third beside the budget that a run was planned for, and the name tells."""
+    lines, bare = ["params,tokens,budget,loss"], ["params,tokens,loss"]
+    for budget in (1e18, 1e19, 1e20, 1e21):
+        best = 0.1 * budget**0.5
+        for k in range(-4, 5):
+            size = best * 1.6**k
+            tokens = budget / 6 / size * (1.0 + 0.3 * (-1) ** k)
+            loss = 2.0 + 400 / budget**0.15 + 0.05 * (0.47 * k) ** 2
+            lines.append(f"{size},{tokens},{budget},{loss}")
+            bare.append(f"{size},{tokens},{loss}")
+    (tmp_path / "named.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "bare.csv").write_text("\n".join(bare) + "\n")
+
+    named = scalewatch("approaches", tmp_path / "named.csv")
+    without = scalewatch("approaches", tmp_path / "bare.csv")
+    found = re.search(r"2 isoFLOP parabola +([0-9.]+) ", named.out)
+
+    assert found is not None
+    assert pytest.approx(0.5, abs=0.02) == float(found[1])
+    assert "budget = column 'budget'" in " ".join(named.out.split())
+    assert re.search(r"2 isoFLOP parabola +0\.5", without.out) is None

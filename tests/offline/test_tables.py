@@ -9,7 +9,7 @@ import pytest
 
 from scalewatch.errors import FitError
 from scalewatch.logs.columns import guess
-from scalewatch.offline.finished_runs import nats_per_token
+from scalewatch.offline.finished_runs import ends, from_tables, nats_per_token
 from scalewatch.offline.tables import Table, named_columns
 
 SHARED = ("step", "learning_rate", "tokens")
@@ -86,3 +86,21 @@ def test_a_cell_is_read_as_a_log_reads_it(tmp_path: Path) -> None:
     assert [1.3e9, 7e4, 2.0] == [value for value in read.numbers("n") if np.isfinite(value)]
     with pytest.raises(FitError, match=r"column 'bad', row 2: not a number \(got 'many'\)"):
         read.numbers("bad")
+
+
+def test_rows_of_one_size_at_equal_distances_of_tokens_are_checkpoints_of_a_run() -> None:
+    """Three sizes with fifty rows each are three runs, also where no column names them; sizes of a sweep are runs."""
+    sizes = [1e8, 2e8, 4e8]
+    saved = [(n, 1e9 * k, 2 + (n * 1e9 * k) ** -0.01) for n in sizes for k in range(1, 51)]
+    swept = [(n, 1e9 * 3**k, 2 + (n * 1e9 * 3**k) ** -0.01) for n in sizes for k in range(1, 10)]
+    read = {}
+    for name, rows in (("saved", saved), ("swept", swept)):
+        columns = zip(*rows, strict=True)
+        found = {
+            title: list(map(str, cells)) for title, cells in zip(("params", "tokens", "loss"), columns, strict=True)
+        }
+        read[name] = ends(from_tables([Table(f"{name}.csv", name, found)], {}))
+
+    assert 3 == len(read["saved"].loss)
+    assert "checkpoints of 3 runs" in read["saved"].notes[1]
+    assert 27 == len(read["swept"].loss)
