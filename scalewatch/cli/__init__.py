@@ -21,6 +21,7 @@ COMMANDS = {
     "whatif": "scalewatch.cli.whatif",
     "sweep": "scalewatch.cli.sweep",
     "watch": "scalewatch.cli.watch",
+    "run": "scalewatch.cli.run",
     "report": "scalewatch.cli.report",
     "reproduce": "scalewatch.cli.reproduce",
     "alert": "scalewatch.cli.alert",

@@ -38,12 +38,13 @@ def replay(
     goals: GoalOptions,
     tolerance: Annotated[float | None, typer.Option(help="With --against: difference that is none [%].")] = None,
     json_: AsJson = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say how the logs are read, and judge nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line for each run in trouble, no more.")] = False,
 ) -> None:
     """Run the monitor over logs: exit code 0 healthy, 1 findings, 2 unreadable.
 
-    Reads journals, TensorBoard event files, Lightning's metrics.csv, CSV, JSON lines, trainer_state.json and W&B
-    histories. With several runs, a table with the worst first.
+    Reads journals, TensorBoard event files, Lightning's metrics.csv, CSV, JSON lines, trainer_state.json, W&B histories
+    and what programs print; `-` is standard input. With several runs, a table with the worst first.
     """
     from scalewatch.offline.replayed import watch_all
 
@@ -55,6 +56,9 @@ def replay(
     if tolerance is not None:
         raise ConfigError("`--tolerance` goes with `--against REFERENCE`.")
     opened = settings.open(logs)
+    if explain:
+        _print_explained(opened)
+        raise typer.Exit(HEALTHY if opened.logs else UNREADABLE)
     live = len(opened.logs) == 1 and not (json_ or quiet)
     watched = watch_all(opened, settings, *((print_finding, print_verdict) if live else ()))
     code = exit_code(watched, opened.unreadable)
@@ -69,6 +73,26 @@ def replay(
     if not json_:
         list_unreadable(opened, quiet=quiet)
     raise typer.Exit(code)
+
+
+def _print_explained(opened: Opened) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from scalewatch.cli.explained import explanation
+    from scalewatch.text import no_control
+
+    console = Console()
+    for log in opened.logs:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        *rows, (_, command) = explanation(log)
+        for label, text in rows:
+            table.add_row(Text(label, style="bold"), Text(no_control(text), overflow="fold"))
+        console.print(table)
+        # in one piece, to be copied
+        console.print(f"say it better: {no_control(command)}\n", markup=False, highlight=False, soft_wrap=True)
+    list_unreadable(opened)
 
 
 def exit_code(watched: Sequence[ReplayedRun], unreadable: Sequence[Unreadable]) -> int:

@@ -199,8 +199,7 @@ def isoflop(
         parameters: of each finished run, shape (n,). tokens: shape (n,), count. loss: final, shape (n,) [nats/token].
         method: "parabola" (Hoffmann et al.) or "akima" (Porian et al.).
         budgets: compute that each run was planned for, shape (n,) [FLOP]; None to find budgets in 6 N D.
-        noise_nats: standard deviation of a final loss over seeds [nats/token].
-        level: of the interval. seed: of the noise.
+        noise_nats: standard deviation of a final loss over seeds [nats/token]. level: of the interval. seed: of noise.
 
     Raises:
         FitError: if the input is no table of positive numbers.
@@ -275,8 +274,7 @@ def compare_approaches(
         runs: run of each row, shape (n,); the row with the most tokens is a run's end. None: each row is a
             finished run, and there is no envelope.
         budgets: compute that each row's run was planned for, shape (n,) [FLOP]; None to find budgets in 6 N D.
-        noise_nats: standard deviation of a final loss over seeds [nats/token]. level: of the intervals.
-        seed: of the resamples.
+        noise_nats: standard deviation of a final loss over seeds [nats/token]. level: of the intervals. seed: of draws.
 
     Raises:
         FitError: if the input is no table of positive numbers.
@@ -293,12 +291,7 @@ def compare_approaches(
         results = tuple(_nothing(approach, points, level, FitStatus.MIXED_UNITS.value) for approach in Approach)
         return replace(side_by_side(results), status="No approach has an answer: the losses are in two units.")
     if runs is None:
-        first = _nothing(
-            Approach.ENVELOPE,
-            points,
-            level,
-            "Needs whole training curves: give `runs`, the run of each row (a table: a column `run`).",
-        )
+        first = _nothing(Approach.ENVELOPE, points, level, _NO_CURVES)
     else:
         first = envelope(parameters, tokens, loss, runs, noise_nats=noise_nats, level=level, seed=seed)
     planned = None if budgets is None else np.asarray(budgets, dtype=np.float64)[ends]
@@ -312,6 +305,7 @@ def compare_approaches(
 
 
 _READINGS: tuple[Method, Method] = ("parabola", "akima")
+_NO_CURVES = "Needs whole training curves: give `runs`, the run of each row (a table: a column `run`)."
 
 
 def _cautions(final: Points) -> tuple[str, ...]:

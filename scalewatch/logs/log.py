@@ -22,7 +22,7 @@ class AbstractLog:
 
     Attributes:
         name: what to call the run.
-        path: the file or folder that it came from.
+        path: the file or folder that it came from. form: name of the format that it was read by.
         run: the run as far as the log says how it was planned.
         law: that the run was watched by, where the log holds it. registered: what was predicted by it before the first
             step, as the journal holds it. watched: whether what the monitor knew of the run is all in the log.
@@ -34,6 +34,7 @@ class AbstractLog:
     def __init__(self, name: str, path: Path, run: Run | None = None) -> None:
         self.name = name
         self.path = path
+        self.form = ""
         self.run = run if run is not None else Run(name)
         self.law: CurveLaw | None = None
         self.registered: Mapping[str, Any] | None = None

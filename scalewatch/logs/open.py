@@ -26,7 +26,7 @@ from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.outside import outside_formats
 from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
 
-__all__ = ["FORMATS", "Opened", "Unreadable", "format_named", "open_logs"]
+__all__ = ["CONSOLE_COPY", "FORMATS", "Opened", "Unreadable", "format_named", "open_logs"]
 
 _TRAINER_STATE, _TEXT = TrainerState(), ConsoleText()
 #: Every format, and the order in which a file is offered to them: the first that claims it has it.
@@ -45,6 +45,8 @@ FORMATS: tuple[AbstractFormat, ...] = (
 _ONE_RUN = ("journal", "tensorboard", "lightning-csv", "trainer-state")
 #: Where the callback puts a run's journal, below the folder of the run.
 _JOURNAL_FOLDER = "scalewatch"
+#: The copy of what a program printed, beside the journal that was made of it.
+CONSOLE_COPY = "console.log"
 #: Files of one search at most, so that a wrong path ends.
 MOST_FILES = 200_000
 
@@ -177,7 +179,10 @@ def _open(
         groups = [[file] for file in files]  # one that cannot be read leaves the others
     for group in groups:
         try:
-            opened.logs.extend(kind.open(group, columns))
+            logs = kind.open(group, columns)
+            for log in logs:
+                log.form = kind.name
+            opened.logs.extend(logs)
         except LogError as fault:
             opened.unreadable.append(Unreadable(group[0], str(fault), named))
 
@@ -208,8 +213,13 @@ def _found(top: Path, formats: _Formats, opened: Opened) -> Iterator[tuple[Abstr
             if best is not None and name in _ONE_RUN and name != best:
                 why = f"the same run is read from its {best} (--format {name})"
                 opened.passed_over.extend([f"{path}: {why}" for path in paths])
-            else:
-                yield known[name], paths
+                continue
+            copies = [path for path in paths if has_journal and path.name == CONSOLE_COPY]
+            opened.passed_over.extend(
+                [f"{path}: the same run is read from its journal (--format text)" for path in copies]
+            )
+            if len(copies) < len(paths):
+                yield known[name], [path for path in paths if path not in copies]
 
 
 def _one_state_a_run(by_folder: dict[Path, dict[str, list[Path]]], opened: Opened) -> None:

@@ -19,6 +19,7 @@ from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
 from scalewatch.logs.columns import scale_of
 from scalewatch.objective import words_of
+from scalewatch.offline.run_columns import named_budgets, saved_at_intervals
 from scalewatch.offline.tables import Table, named_columns, text_instead
 
 __all__ = ["Rows", "ends", "few", "from_tables", "how_many", "late", "named", "nats_per_token"]
@@ -27,11 +28,6 @@ __all__ = ["Rows", "ends", "few", "from_tables", "how_many", "late", "named", "n
 DIVERGED_RATIO = 1.1
 #: Factor between a column of FLOPs and 6 N D from which it is said that they differ.
 FLOPS_DIFFER = 1.3
-#: Factor between a named budget and 6 N D from which it is no budget of these runs. By hand.
-BUDGET_DIFFERS = 3.0
-#: Rows of one size from which they can be checkpoints of one run; how far [part] the tokens between two of them may
-#: differ, and for what part of them that must hold. By hand.
-CHECKPOINTS, INTERVAL, MOSTLY = 8, 0.05, 0.8
 #: Part of each run that an envelope of training curves leaves out at the start.
 FIRST_PART = 0.1
 #: Runs that are named in one sentence.
@@ -138,7 +134,7 @@ def _one(
     notes = [f"{table.source}: {how_many(len(table), 'row')}; {_columns(roles)}."]
     kind, size, tokens = _size_and_tokens(table, roles, notes)
     loss = nats_per_token(table, roles["loss"], bytes_per_token, notes)
-    saved = [] if "run" in roles else _saved_at_intervals(size, tokens)
+    saved = [] if "run" in roles else saved_at_intervals(size, tokens)
     if saved:
         notes.append(
             f"{table.source}: rows of one size stand at equal distances of tokens: taken for checkpoints of "
@@ -171,28 +167,9 @@ def _one(
         runs = [f"{name} (row {i})" if times[name] > 1 else name for i, name in enumerate(runs, 1)]
     # a table may have no row left, and parameters are at least one number
     count = Parameters(size[keep] if len(keep) else np.ones(1), kind)
-    budgets = _budgets(table, roles, size, tokens, keep, notes)
+    budgets = named_budgets(table, roles, size, tokens, keep, notes)
     names = [runs[i] for i in keep.tolist()]
     return Rows(count, tokens[keep], loss[keep], names, checkpoints, notes, left_out, budgets)
-
-
-def _budgets(
-    table: Table, roles: dict[str, str], size: Floats, tokens: Floats, keep: NDArray[np.int64], notes: list[str]
-) -> Floats | None:
-    """Return the budgets that a column names, None if it names none, or what it holds is no compute of these runs."""
-    if "budget" not in roles:
-        return None
-    budgets = table.numbers(roles["budget"])[keep]
-    with np.errstate(all="ignore"):
-        factors = budgets / (FLOPS_PER_PARAMETER_TOKEN * size[keep] * tokens[keep])
-    factor = float(np.median(factors)) if len(factors) else np.nan
-    if not np.all(budgets > 0) or not 1 / BUDGET_DIFFERS < factor < BUDGET_DIFFERS:
-        notes.append(
-            f"{table.source}: column '{roles['budget']}' is no compute of these runs (6 x parameters x tokens), and is "
-            "left out."
-        )
-        return None
-    return budgets
 
 
 def _check_loss(table: Table, column: str, runs: Sequence[str], loss: Floats, keep: NDArray[np.int64]) -> None:
@@ -313,20 +290,6 @@ def _are_checkpoints(runs: Sequence[str], size: Floats, tokens: Floats) -> bool:
     return bool(several) and all(
         np.ptp(size[r]) <= 1e-9 * size[r[0]] and len(np.unique(tokens[r])) == len(r) for r in several
     )
-
-
-def _saved_at_intervals(size: Floats, tokens: Floats) -> list[str]:
-    """Return a label of each row by its size, if rows of each size are saved at equal distances; else nothing."""
-    labels = [f"{each:.6g}" for each in size.tolist()]
-    groups = [np.flatnonzero(np.array(labels) == label) for label in dict.fromkeys(labels)]
-    for rows in groups:
-        steps = np.diff(np.sort(tokens[rows]))
-        if len(rows) < CHECKPOINTS or not np.all(np.isfinite(steps)):
-            return []
-        middle = float(np.median(steps))
-        if np.mean(np.abs(steps - middle) <= INTERVAL * middle) < MOSTLY:
-            return []
-    return labels
 
 
 def ends(rows: Rows) -> Rows:

@@ -17,7 +17,9 @@ from scalewatch.finding import Finding
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.laws import CurveLaw
 from scalewatch.logs import AbstractFormat, AbstractLog, Opened, Unreadable, format_named, open_logs
+from scalewatch.logs.standard_input import STANDARD_INPUT, spooled
 from scalewatch.monitor import Monitor
+from scalewatch.observation import Observation
 from scalewatch.plain import to_plain
 from scalewatch.run import Run
 from scalewatch.text import no_control, shortened
@@ -95,12 +97,13 @@ class Settings:
         return cls(fitted, total_steps, pairs, None if form is None else format_named(form), name, aims or Goals())
 
     def open(self, paths: Sequence[Path]) -> Opened:
-        """Open every run at or below `paths`.
+        """Open every run at or below `paths`; `-` is standard input.
 
         Raises:
             LogError: if a path does not exist.
             ConfigError: if a name is given for several runs.
         """
+        paths = [spooled() if path == STANDARD_INPUT else path for path in paths]
         opened = open_logs(paths, columns=self.columns, form=self.form)
         if self.name is not None:
             if len(opened.logs) > 1:
@@ -166,8 +169,10 @@ class ReplayedRun:
         self.curve = Curve() if curve else None
         self.before = monitor.forecast() if curve and law is not None else None
 
-    def advance(self, tick: Callable[[], None] | None = None) -> Iterator[Finding]:
-        """Observe what is new in the log and yield what was found; `tick` is called every 2,000 rows."""
+    def advance(
+        self, tick: Callable[[], None] | None = None, each: Callable[[Observation], None] | None = None
+    ) -> Iterator[Finding]:
+        """Observe what is new in the log and yield what was found; `tick` is called every 2,000, `each` with one."""
         for row in self.log.rows():
             if self._known is not self.log.run:
                 self._known = self.log.run
@@ -178,7 +183,10 @@ class ReplayedRun:
                 self.clock.append((row.seconds, row.step))
             if self.curve is not None:
                 self.curve.add(row.step, row.loss)
-            yield from self.tracker.observe(row)
+            found = self.tracker.observe(row)
+            if each is not None:
+                each(row)
+            yield from found
 
 
 def law_used(settings: Settings, of_log: CurveLaw | None) -> CurveLaw | None:

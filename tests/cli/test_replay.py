@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -211,3 +212,31 @@ def test_the_exit_codes_hold_in_a_process_of_their_own(folder: Path) -> None:
         assert "Traceback" not in done.stderr
 
     assert [0, 1, 2] == codes
+
+
+def test_explain_says_how_a_log_is_read_and_what_to_type(scalewatch: Callable[..., Any], tmp_path: Path) -> None:
+    """The kind of file, a line of it, step, loss, planned end, what is missing; a command that reads it the same."""
+    text = "".join(f"[{i}/500] train_nll={3 - 0.01 * i:.3f} speed=4.2\n" for i in range(1, 101))
+    (tmp_path / "a.log").write_text(text)
+
+    said = scalewatch("replay", "--explain", tmp_path / "a.log")
+    words = " ".join(said.out.split())
+    command = said.out.split("say it better: ")[1].split()
+    again = scalewatch(*map(str, shlex.split(" ".join(command))[1:]), "--explain")
+
+    assert 0 == said.code
+    for part in ("text; the step: the progress bar", "[1/500] train_nll=2.990", "1 to 100, 100 rows", "'train_nll'"):
+        assert part in words
+    assert "step 500" in words
+    assert "no learning rate is logged" in words
+    assert (0, words) == (again.code, " ".join(again.out.split()))
+
+
+def test_standard_input_is_a_log(tmp_path: Path) -> None:
+    """What another program prints is piped into `replay -`."""
+    text = "".join(f"step {i} | loss {3 - 0.005 * i:.3f}\n" for i in range(200))
+    command = [sys.executable, "-c", "from scalewatch.cli import main; main()", "replay", "-", "--json"]
+    said = subprocess.run(command, input=text, capture_output=True, text=True, timeout=600)
+    (run,) = json.loads(said.stdout)["runs"]
+
+    assert (200, 199) == (run["rows"], run["step"])

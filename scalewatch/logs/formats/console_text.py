@@ -20,8 +20,10 @@ from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.observation import Observation
 
-__all__ = ["ConsoleLog", "ConsoleText"]
+__all__ = ["LEARNT_FROM", "ConsoleLog", "ConsoleText"]
 
+#: How the note begins that shows a line of those that hold the loss.
+LEARNT_FROM = "read from lines such as:"
 #: Bytes looked at to learn how the lines are to be read: programs print their settings and downloads first.
 LEARN_BYTES = 2 << 20
 #: Lines with a loss after which no more are looked at.
@@ -94,11 +96,10 @@ class ConsoleLog(AbstractTabularLog):
         self.learnt, sample, names = learnt_from(lines, columns.get("loss", ""), columns.get("step", ""))
         counted = self.learnt.source is Source.COUNTED
         self.set_columns(names, sample, {} if counted else {"step": self.learnt.step_name})
-        self.columns.setdefault("step", self.learnt.step_name)
         self._plan_to(self.learnt.total_steps)
         self._reader = LineReader(self.learnt, {term for name in columns.values() for term in (name, *name.split("+"))})
         self.assembled.sparse = True  # most lines of a console hold no loss
-        self.note(f"read from lines such as: {self.learnt.example:.160}")
+        self.note(f"{LEARNT_FROM} {self.learnt.example.strip():.{SHOWN}}")
         self._others_noted = False
 
     def rows(self) -> Iterator[Observation]:

@@ -1,0 +1,177 @@
+"""A program run with its output passed through, byte for byte, and a copy of it kept.
+
+On a terminal the program gets a terminal too, so that its colours and bars are as they were; elsewhere it gets pipes,
+one for its output and one for its errors. Signals reach it, and how it ended is how we end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO, final
+
+from scalewatch.errors import ConfigError
+
+__all__ = ["Program", "end_as"]
+
+#: Bytes read at once.
+CHUNK_BYTES = 1 << 16
+#: The copy of the output begins anew when it is larger [bytes]: bars print for weeks.
+MOST_BYTES = 256 << 20
+#: Longest time between two looks at whether the program has ended [s], and after that for its last words.
+WAIT_SECONDS, LAST_SECONDS = 1.0, 0.2
+#: What is passed on to the program. On a terminal ctrl-C reaches it by itself.
+_SIGNALS = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT")
+#: Exit code of a shell for a program that a signal ended, and for one that is not there.
+BY_SIGNAL, NOT_THERE = 128, 127
+
+
+@final
+class Program:
+    """Runs a command.
+
+    Args:
+        command: the program and its arguments. copy: where its output is kept too.
+
+    Raises:
+        ConfigError: if the program cannot be started, or the copy cannot be written.
+    """
+
+    def __init__(self, command: Sequence[str], copy: Path) -> None:
+        self._terminal = sys.platform != "win32" and all(os.isatty(stream) for stream in (1, 2))
+        try:
+            self._copy: IO[bytes] = copy.open("wb")
+        except OSError as fault:
+            raise ConfigError(f"{copy} cannot be written: {fault.strerror or fault}.") from None
+        environment = {"PYTHONUNBUFFERED": "1", **os.environ}  # what waits in a buffer is seen when it is too late
+        self._from: dict[int, int] = {}
+        try:
+            if self._terminal:
+                ours, theirs = _terminal_pair()
+                self._from[ours] = 1
+                self._child = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
+                os.close(theirs)
+            else:
+                self._child = subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, bufsize=0
+                )
+                for pipe, stream in ((self._child.stdout, 1), (self._child.stderr, 2)):
+                    assert pipe is not None
+                    self._from[pipe.fileno()] = stream
+        except OSError as fault:
+            raise ConfigError(f"{command[0]} cannot be started: {fault.strerror or fault}.") from None
+
+    def run(self) -> int:
+        """Pass the output through until the program has ended; return its code, negative for a signal."""
+        with self._signals(), selectors.DefaultSelector() as selector:
+            for source in self._from:
+                selector.register(source, selectors.EVENT_READ)
+            while selector.get_map():
+                ended = self._child.poll() is not None
+                ready = selector.select(LAST_SECONDS if ended else WAIT_SECONDS)
+                if ended and not ready:
+                    break  # somebody whom it left behind holds its output open
+                for key, _ in ready:
+                    selector.unregister(key.fd)
+                    if self._pass(key.fd):
+                        selector.register(key.fd, selectors.EVENT_READ)
+            code = self._child.wait()
+        self._keep(b"\n")
+        with contextlib.suppress(OSError):
+            self._copy.close()
+        return code
+
+    def _pass(self, source: int) -> bool:
+        """Pass on what can be read; False at its end."""
+        try:
+            chunk = os.read(source, CHUNK_BYTES)
+        except OSError:  # the other side of a terminal is closed
+            chunk = b""
+        if not chunk:
+            return False
+        target, rest = self._from[source], memoryview(chunk)
+        try:
+            while rest:
+                rest = rest[os.write(target, rest) :]
+        except OSError:
+            self._close(source)  # nobody reads our output any more: the program meets that as it would without us
+            return False
+        self._keep(chunk)
+        return True
+
+    def _close(self, source: int) -> None:
+        for pipe in (self._child.stdout, self._child.stderr):
+            if pipe is not None and pipe.fileno() == source:
+                pipe.close()
+                return
+        os.close(source)
+
+    def _keep(self, chunk: bytes) -> None:
+        with contextlib.suppress(OSError, ValueError):  # a full disk costs the copy, never the program
+            if self._copy.tell() > MOST_BYTES:
+                self._copy.seek(0)
+                self._copy.truncate()
+            self._copy.write(chunk)
+            self._copy.flush()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def pass_on(number: int, _frame: FrameType | None) -> None:
+            with contextlib.suppress(OSError):
+                self._child.send_signal(number)
+
+        def leave(_number: int, _frame: FrameType | None) -> None:
+            """Ctrl-C on a terminal reaches the program without us."""
+
+        wanted: dict[int, Callable[[int, FrameType | None], None]] = {
+            getattr(signal, name): pass_on for name in _SIGNALS if hasattr(signal, name)
+        }
+        wanted[signal.SIGINT] = leave if os.isatty(0) else pass_on
+        if self._terminal:
+            wanted[signal.SIGWINCH] = lambda *_: _same_size(next(iter(self._from)))
+        before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _terminal_pair() -> tuple[int, int]:
+    """Both ends of a terminal of the size of ours, which changes no byte."""
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    settings = termios.tcgetattr(theirs)
+    settings[1] &= ~termios.OPOST  # ends of lines are left to the terminal that we stand in
+    termios.tcsetattr(theirs, termios.TCSANOW, settings)
+    _same_size(ours)
+    return ours, theirs
+
+
+def _same_size(terminal: int) -> None:
+    import fcntl
+    import struct
+    import termios
+
+    with contextlib.suppress(OSError):
+        size = os.get_terminal_size(1)
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size.lines, size.columns, 0, 0))
+
+
+def end_as(code: int) -> int:
+    """End as the program did: by its signal, if one ended it; else return its exit code."""
+    if code < 0 and hasattr(os, "kill"):
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(-code, signal.SIG_DFL)
+            os.kill(os.getpid(), -code)
+        return BY_SIGNAL - code
+    return code
