@@ -18,7 +18,7 @@ from scalewatch.advice import Advice
 from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
 from scalewatch.detect import AnyDetector, DetectorSet, checked_detectors
 from scalewatch.errors import ConfigError, JournalError
-from scalewatch.finding import Finding, Kind, Phase, kind_of
+from scalewatch.finding import Finding, Kind, Phase, Severity, kind_of
 from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawResidual
 from scalewatch.forecast.law_residual_detector import LawResidualDetector
 from scalewatch.forecast.milestones import TENTHS, Look, Milestone, next_look
@@ -30,6 +30,7 @@ from scalewatch.journal import finding_from, finding_record
 from scalewatch.kinds import HOLD_THE_LOSS, kind_name
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
+from scalewatch.plain import odd_part
 from scalewatch.run import Run
 from scalewatch.status import Status
 
@@ -128,7 +129,7 @@ class Monitor:
             if left is not None:
                 found.append(self._count(left))
                 self.guard.call("forecast", self._take_plan, left)
-        if sample.usable:
+        if math.isfinite(sample.loss):
             gap = self.guard.call("forecast", self._look_ahead, step, sample.loss, sample.learning_rate)
             if gap is not None:
                 found.append(self._count(gap))
@@ -204,10 +205,10 @@ class Monitor:
     def forecast(self) -> Forecast | None:
         """Return where the run will end as of now; None until there is something to say.
 
-        There is nothing to say without a planned end, or before the run is past its warm-up unless a law
-        of smaller runs says it.
+        There is nothing to say without a planned end, where no law describes the curve, of a run that is lost, or
+        before the run is past its warm-up unless a law of smaller runs says it.
         """
-        if self._forecaster is None:
+        if self._forecaster is None or self._suspended():
             return None
         made = self.guard.call("forecast", self._forecaster.forecast)
         trouble = next((f for f in self._watch.open_incidents if f.pages), None)
@@ -216,6 +217,25 @@ class Monitor:
         since = f"{kind_name(trouble.kind)} is open since step {trouble.start_step:,}"
         note = f"A {since}. The forecast is that of a run that recovers."
         return replace(made, notes=(*made.notes, note))
+
+    def why_no_forecast(self, *, look: bool = True) -> str:
+        """Return why there is no forecast, in words; "" if there is one, or it is too early to say.
+
+        Without `look` no forecast is made for it, and "" may also be one that is too wide to be told.
+        """
+        forecaster = self._forecaster
+        if forecaster is None:
+            return ""
+        why = self.guard.call("forecast", forecaster.why_no_law) or self._suspended()
+        return why or (self.guard.call("forecast", lambda: forecaster.why_none) or "" if look else "")
+
+    def _suspended(self) -> str:
+        """Since when a forecast says nothing, for the run is lost; "" while it is not."""
+        lost = (f for f in self._watch.open_incidents if f.severity is Severity.CRITICAL and f.kind in HOLD_THE_LOSS)
+        first = min(lost, key=lambda finding: finding.start_step, default=None)
+        if first is None:
+            return ""
+        return f"suspended since step {first.start_step:,}, for the run is lost to a {kind_name(first.kind)}"
 
     def learn_logged(self, names: Iterable[str]) -> None:
         """Take note of series that are logged beside the loss; what they tell of it counts from here on."""
@@ -301,6 +321,7 @@ class Monitor:
             open_incidents=tuple(self.open_incidents),
             law_gap=self.guard.call("forecast", self._law_gap),
             unjudged=self._unjudged(),
+            no_forecast=self.why_no_forecast(look=False),
         )
 
     @property
@@ -325,11 +346,7 @@ class Monitor:
             "forecaster": {} if self._forecaster is None else self._forecaster.state_dict(),
             "off_law": self._off_law.state_dict(),
             "off_plan": self._off_plan.state_dict(),
-            "milestones": [
-                [m.progress, m.step, m.final_loss, m.low, m.high]
-                for look in self._looks
-                if (m := look.milestone) is not None
-            ],
+            "milestones": [look.to_plain() for look in self._looks],
             "incidents": [finding_record(f) for f in self._incidents],
             "counts": {str(kind): count for kind, count in self._counts.items()},
             "final": [self._final_sum, self._final_rows],
@@ -346,7 +363,7 @@ class Monitor:
         if not isinstance(state, Mapping) or state.get("version") != STATE_VERSION:
             raise ConfigError(f"`state` must be a monitor's state of version {STATE_VERSION}.")
         before = self.state_dict()
-        odd = _odd_part(before, state, "")
+        odd = odd_part(before, state)
         if odd is not None:
             raise ConfigError(f"`state` is not a whole monitor state: `{odd}` is missing or of a wrong kind.")
         try:
@@ -362,34 +379,10 @@ class Monitor:
             self._forecaster.load_state_dict(state["forecaster"])
         self._off_law.load_state_dict(state["off_law"])
         self._off_plan.load_state_dict(state["off_plan"])
-        self._looks = [
-            Look(float(p), Milestone(float(p), int(s), float(f), float(a), float(b)))
-            for p, s, f, a, b in state["milestones"]
-        ]
+        self._looks = [Look.from_plain(values) for values in state["milestones"]]
         self._incidents = [finding_from(record) for record in state["incidents"]]
         self._counts = Counter({kind_of(kind): int(count) for kind, count in state["counts"].items()})
         self._final_sum, self._final_rows = float(state["final"][0]), int(state["final"][1])
         self._next_milestone = float(state["next_milestone"])
         self._rollbacks = int(state["rollbacks"])
         self._adviser.restart()
-
-
-def _odd_part(mine: Any, given: Any, where: str) -> str | None:
-    """Where `given` cannot be another value of the state that `mine` is; None if it can everywhere."""
-    if isinstance(mine, dict) and isinstance(given, Mapping):
-        # what another monitor's state leaves empty (no law, no plan) is taken as left out
-        parts = ((key, mine[key], given.get(key)) for key in (mine if given else ()))
-        return next((odd for k, m, g in parts if (odd := _odd_part(m, g, f"{where}/{k}")) is not None), None)
-    if isinstance(mine, list) and isinstance(given, list):
-        kinds = {_kind(part) for part in given}
-        return None if kinds <= {"number"} or kinds <= {"list"} or kinds <= {"dict"} else where
-    return None if _kind(mine) == _kind(given) else where
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, int | float):
-        # an integer beyond 2**64 is no count of anything, and may not even be a float
-        return "number" if isinstance(value, float) or abs(value) < 2**64 else "none"
-    return next(
-        (name for name, kind in (("text", str), ("list", list), ("dict", Mapping)) if isinstance(value, kind)), "none"
-    )

@@ -21,7 +21,18 @@ from scalewatch.errors import PlainError
 from scalewatch.finding import Evidence, Finding, Kind, kind_of
 from scalewatch.kinds import kind_name
 
-__all__ = ["NONFINITE", "from_plain", "integer", "number", "numbers", "optional", "shown", "text", "to_plain"]
+__all__ = [
+    "NONFINITE",
+    "from_plain",
+    "integer",
+    "number",
+    "numbers",
+    "odd_part",
+    "optional",
+    "shown",
+    "text",
+    "to_plain",
+]
 
 T = TypeVar("T")
 
@@ -211,3 +222,28 @@ def _evidence(values: Mapping[str, Any]) -> Evidence:
         if not isinstance(value, str | int | float | None):
             raise PlainError(f"Evidence must be numbers and words (got {shown(value)}).")
     return {name: number(value, name) if name in nonfinite else value for name, value in evidence.items()}
+
+
+def odd_part(mine: Any, given: Any, where: str = "") -> str | None:
+    """Return where `given` cannot be another value of the plain state that `mine` is; None if it can everywhere.
+
+    >>> odd_part({"rows": 3, "levels": [1.0]}, {"rows": "3", "levels": []})
+    '/rows'
+    """
+    if isinstance(mine, dict) and isinstance(given, Mapping):
+        # what another monitor's state leaves empty (no law, no plan) is taken as left out
+        parts = ((key, mine[key], given.get(key)) for key in (mine if given else ()))
+        return next((odd for k, m, g in parts if (odd := odd_part(m, g, f"{where}/{k}")) is not None), None)
+    if isinstance(mine, list) and isinstance(given, list):
+        kinds = {_sort_of(part) for part in given}
+        return None if kinds <= {"number"} or kinds <= {"list"} or kinds <= {"dict"} else where
+    return None if _sort_of(mine) == _sort_of(given) else where
+
+
+def _sort_of(value: Any) -> str:
+    if isinstance(value, int | float):
+        # an integer beyond 2**64 is no count of anything, and may not even be a float
+        return "number" if isinstance(value, float) or abs(value) < 2**64 else "none"
+    return next(
+        (name for name, kind in (("text", str), ("list", list), ("dict", Mapping)) if isinstance(value, kind)), "none"
+    )

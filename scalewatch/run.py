@@ -108,6 +108,11 @@ class Run:
         return self.loss_unit or ("nats/token" if self.is_text else "")
 
     @property
+    def unit_after(self) -> str:
+        """The same as it stands behind a number in a sentence, such as " nats"; "" where nobody knows."""
+        return f" {self.unit.partition('/')[0]}" if self.unit else ""
+
+    @property
     def no_descent(self) -> str:
         """Why its objective is not meant to fall, in words; "" for all that is known of it, it is."""
         return why_no_descent(self.logged)

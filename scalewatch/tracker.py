@@ -111,6 +111,11 @@ class Tracker:
         return None if self.verdict.finished else self.monitor.forecast()
 
     @property
+    def no_forecast(self) -> str:
+        """Why there is no forecast, in words; "" if there is one, it is too early to say, or the run has ended."""
+        return "" if self.verdict.finished else self.monitor.why_no_forecast()
+
+    @property
     def advice(self) -> list[Advice]:
         """What to do now, the most urgent first."""
         return self.monitor.advice()

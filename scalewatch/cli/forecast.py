@@ -162,7 +162,8 @@ def _sentences(past: RunHistory, chosen: BacktestRow, truth: float | None) -> li
     if chosen.forecast is None:
         return [f"{when} nothing could be said: too few rows past the warm-up.", *ended]
     low, high = chosen.forecast.interval(0.8)
-    sentence = f"{when}: it will end at {chosen.forecast.final_loss:.3f} nats, 80 % between {low:.3f} and {high:.3f}."
+    end = f"{chosen.forecast.final_loss:.3f}{past.known.unit_after}"
+    sentence = f"{when}: it will end at {end}, 80 % between {low:.3f} and {high:.3f}."
     if truth is None:
         return [sentence]
     off = 100.0 * (chosen.forecast.final_loss / truth - 1.0)

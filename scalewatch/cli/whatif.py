@@ -84,12 +84,12 @@ def whatif(
     now = None if forecaster is None else position(forecaster)
     if not isinstance(forecaster, Forecaster) or now is None:
         raise ConfigError("The run is over or has no planned length: say --total-steps N, or look back with --at 0.5.")
+    if rows[0].void:
+        raise LogError(f"{log}: no law of loss curves holds at step {now.step:,}: {rows[0].validity_warnings[0]}")
     if rows[0].forecast is None:
         raise LogError(f"{log}: nothing can be said at step {now.step:,}: too few rows past the warm-up.")
     if not now.rate > 0:
         raise LogError(f"{log}: the learning rate at step {now.step:,} is zero: there is nothing left to schedule.")
-    if rows[0].void:
-        raise LogError(f"{log}: no law of loss curves holds at step {now.step:,}: {rows[0].validity_warnings[0]}")
     outcomes = what_if(forecaster, asked.schedules(now))
     notes = [*rows[0].validity_warnings, *(note for each in outcomes for note in each.notes)]
     notes += [*now.caveats("--schedule NAME"), *rows[0].forecast.notes, *plan.told, *past.told]

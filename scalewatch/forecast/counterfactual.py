@@ -103,8 +103,9 @@ class Outcome:
     _difference: Mixture
 
     def interval(self, level: float = 0.8) -> tuple[float, float]:
-        """Return (low, high) of the final loss [nats/token]."""
-        return _interval(self._loss, level)
+        """Return (low, high) of the final loss, not below zero."""
+        low, high = _interval(self._loss, level)
+        return max(low, 0.0), max(high, 0.0)
 
     def difference_interval(self, level: float = 0.8) -> tuple[float, float]:
         """Return (low, high) of the difference to the plan [nats/token], with the common error cancelled."""

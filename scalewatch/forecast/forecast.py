@@ -140,7 +140,7 @@ class Forecast:
 
     def quantiles(self, levels: ArrayLike) -> Floats:
         """Return the quantiles of the final loss [nats/token] at `levels`, shape (n,), each in (0, 1)."""
-        return self._merged(self._end()).quantiles(_calibrated(np.asarray(levels, dtype=np.float64)))
+        return np.maximum(self._merged(self._end()).quantiles(_calibrated(np.asarray(levels, dtype=np.float64))), 0.0)
 
     def combined(self, of: Callable[[Future, LawPosterior], Mixture], *, measured: bool = False) -> Mixture:
         """Return what `of` makes of the posterior in each future, as one mixture as wide as the intervals are.
@@ -172,7 +172,8 @@ class Forecast:
 
     def _band(self, ends: list[Mixture], level: float) -> tuple[float, float, float]:
         tails = np.array([0.5 - level / 2, 0.5, 0.5 + level / 2])
-        low, mid, high = self._merged(ends).quantiles(_calibrated(tails)).tolist()
+        # laws are of losses above zero, and straight lines in (P, A) know no such bound
+        low, mid, high = np.maximum(self._merged(ends).quantiles(_calibrated(tails)), 0.0).tolist()
         return low, mid, high
 
 

@@ -23,13 +23,14 @@ from scalewatch.forecast.candidates import (
     weighed,
 )
 from scalewatch.forecast.conformal import surprise
+from scalewatch.forecast.descent import why_no_law, why_not_told
 from scalewatch.forecast.forecast import Branch, Forecast
 from scalewatch.forecast.law_residual import LawResidual, law_residual
 from scalewatch.forecast.posterior import posterior
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.registration import register
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
-from scalewatch.forecast.validity import Rise, is_memorising, rising_trend
+from scalewatch.forecast.validity import Rise, rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
 from scalewatch.run import Run
 
@@ -69,7 +70,8 @@ class Forecaster:
         self.run, self.law = run, law
         self.blocks = LossBlocks()
         self.revision = 0
-        self._made: tuple[int, Forecast | None] | None = None
+        self._made: tuple[int, Forecast | None, str] | None = None
+        self._below_zero = self._rows = 0
         self._total = run.total_steps
         self._schedule: AbstractSchedule | None = None
         self._plan: AbstractSchedule | None = None
@@ -95,13 +97,17 @@ class Forecaster:
 
         Args:
             step: optimizer steps completed; a step that does not rise is passed over.
-            loss: positive and finite [nats/token].
+            loss: finite; one that is zero or below is not learned from, and counted.
             learning_rate: of this step, None if unknown.
             clean: whether the row belongs to no incident; a row that does is not learned from.
         """
         if step <= self.blocks.last_step:
             return False
         learned = clean and LEAST_LOSS < loss < MOST_LOSS
+        self._rows += learned or loss <= 0.0
+        if loss <= 0.0:
+            self._below_zero += 1
+            self.revision += 1
         if self._schedule is not None and not self.follows_plan:
             self._schedule.observe(step, learning_rate)
             self.revision += 1
@@ -146,10 +152,27 @@ class Forecaster:
 
     def forecast(self) -> Forecast | None:
         """Return the forecast as of now, None if there is nothing to say yet."""
+        return self._look()[0]
+
+    @property
+    def why_none(self) -> str:
+        """Why there is no forecast, in words; "" where there is one, or it is too early to say."""
+        return self._look()[1]
+
+    def why_no_law(self) -> str:
+        """Return why no law describes the run, without a look at its forecast; "" where one may."""
+        counted = (self._below_zero, self._rows)
+        return why_no_law(self.run, self.blocks, *counted, has_law=self.law is not None)
+
+    def _look(self) -> tuple[Forecast | None, str]:
         if self._made is None or self._made[0] != self.revision:
+            why = self.why_no_law()
             with np.errstate(all="ignore"):  # of a strange law: what is not finite is no forecast
-                self._made = self.revision, self._forecast()
-        return self._made[1]
+                made = None if why else self._forecast()
+                if made is not None and self.law is None:
+                    why = why_not_told(self.run, made)
+            self._made = self.revision, None if why else made, why
+        return self._made[1:]
 
     def frozen(self) -> Forecaster:
         """Return it as it stands now, for another thread, while the run goes on; what never changes is shared."""
@@ -160,8 +183,8 @@ class Forecaster:
 
     def _forecast(self) -> Forecast | None:
         schedule, total = self._schedule, self._total
-        if schedule is None or total is None or is_memorising(self.blocks):
-            return None  # a loss near zero is of no law of pre-training
+        if schedule is None or total is None:
+            return None
         _, means, losses, rows = self.blocks.arrays()
         walked, annealed = schedule.at(means) if len(means) else (np.zeros(0), np.zeros((0, len(self._memories))))
         futures = schedule.futures()
@@ -223,7 +246,7 @@ class Forecaster:
     def _candidates(self, future: Future, loss: float | None, gap: LawResidual | None, seen: float) -> list[Candidate]:
         """The laws that compete; before there is a present loss, only one that knows the end of this run."""
         first = 0 if self.law is None else 1
-        own = [] if loss is None else of_public_runs(self.run, self._memories, first, loss, seen)
+        own = [] if loss is None else of_public_runs(self.run, self._memories, first, loss, self.blocks.log_noise, seen)
         if self.law is None:
             return own
         ladder = of_ladder(self.law, self.run, future, self._memories, loss)
@@ -292,11 +315,13 @@ class Forecaster:
             "schedule": schedule,
             "registered": baseline,
             "left_at": self._left_at or 0,
+            "below_zero": [self._below_zero, self._rows],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` gave."""
         self.blocks.load_state_dict(state["blocks"])
+        self._below_zero, self._rows = (int(count) for count in state["below_zero"])
         self.rejoin_plan()
         if state["left_at"]:
             self.leave_plan(int(state["left_at"]))

@@ -58,14 +58,14 @@ class Look:
 
     Args:
         progress: part of the planned steps done.
-        made: the milestone, or what makes the forecast of then; it is asked once, by the first who reads it.
+        made: the milestone, None for none, or what makes the forecast of then, which the first who reads it asks.
     """
 
     __slots__ = ("_made", "progress")
 
-    def __init__(self, progress: float, made: Milestone | Callable[[], Forecast | None]) -> None:
+    def __init__(self, progress: float, made: Milestone | Callable[[], Forecast | None] | None) -> None:
         self.progress = progress
-        self._made: Milestone | Callable[[], Forecast | None] | None = made
+        self._made = made
 
     @property
     def milestone(self) -> Milestone | None:
@@ -80,6 +80,20 @@ class Look:
 
     def __hash__(self) -> int:
         return hash(self.progress)
+
+    @classmethod
+    def from_plain(cls, values: list[float]) -> Look:
+        """Return the look that `to_plain` gave the numbers of."""
+        progress, *forecast = values
+        if not forecast:
+            return cls(float(progress), None)
+        step, final, low, high = forecast
+        return cls(float(progress), Milestone(float(progress), int(step), float(final), float(low), float(high)))
+
+    def to_plain(self) -> list[float]:
+        """Return it as numbers: the part of the plan and, if there was a forecast, step, final loss, low and high."""
+        made = self.milestone
+        return [self.progress] if made is None else [made.progress, made.step, made.final_loss, made.low, made.high]
 
 
 def _milestone(progress: float, forecast: Forecast) -> Milestone:

@@ -13,11 +13,8 @@ import numpy as np
 from scalewatch.forecast.forecast import Forecast
 from scalewatch.laws import LossBlocks
 
-__all__ = ["Rise", "ValidityWarning", "disagreement", "is_memorising", "rising_trend", "validity_warnings"]
+__all__ = ["Rise", "ValidityWarning", "disagreement", "rising_trend", "validity_warnings"]
 
-#: Loss below which a model recites its data: text has more entropy than that (Hoffmann et al. 2022: E = 1.7 nats/token
-#: over web text; code is near 0.5), so laws of pre-training say nothing [nats/token].
-RECITES = 0.3
 #: Part of the steps so far, at their end, held against the lowest stretch before, and how far [standard errors].
 #: By hand.
 RECENT_SHARE, SIGMAS = 0.1, 4.0
@@ -57,15 +54,15 @@ class Rise(NamedTuple):
         )
 
 
-def validity_warnings(blocks: LossBlocks, total_steps: int | None) -> list[ValidityWarning]:
-    """Return what speaks against a forecast of a run with this curve and this planned length [steps]."""
+def validity_warnings(blocks: LossBlocks, total_steps: int | None, no_law: str = "") -> list[ValidityWarning]:
+    """Return what speaks against a forecast of a run.
+
+    Args:
+        blocks: its curve. total_steps: planned. no_law: why no law describes it, "" where one may.
+    """
     warnings: list[ValidityWarning] = []
-    if is_memorising(blocks):
-        text = (
-            f"The loss is {blocks.losses[-1]:.2g}: so little is left that the model recites its data. Laws of "
-            "pre-training say nothing about that."
-        )
-        warnings.append(ValidityWarning(text, True))
+    if no_law:
+        warnings.append(ValidityWarning(f"No forecast: {no_law}.", True))
     rise = rising_trend(blocks)
     if rise is not None:
         warnings.append(ValidityWarning(rise.text, True))
@@ -74,11 +71,6 @@ def validity_warnings(blocks: LossBlocks, total_steps: int | None) -> list[Valid
         text = f"The run is at step {step:,}, beyond the {total_steps:,} planned: its length was wrong."
         warnings.append(ValidityWarning(text, False))
     return warnings
-
-
-def is_memorising(blocks: LossBlocks) -> bool:
-    """Return whether so little loss is left that no law of pre-training holds."""
-    return bool(blocks.losses) and blocks.losses[-1] < RECITES
 
 
 def rising_trend(blocks: LossBlocks) -> Rise | None:

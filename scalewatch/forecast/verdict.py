@@ -35,6 +35,7 @@ class Verdict:
         open_incidents: the newest finding of each incident that is open.
         law_gap: how far the run is off its law, None without one.
         unjudged: why nothing can be told of it yet, "" where something can.
+        no_forecast: why no forecast is made, "" where one is.
     """
 
     run: Run
@@ -48,6 +49,7 @@ class Verdict:
     open_incidents: Sequence[Finding]
     law_gap: LawResidual | None
     unjudged: str = ""
+    no_forecast: str = ""
 
     @property
     def final_loss(self) -> float | None:
@@ -101,8 +103,9 @@ class Verdict:
             rows.append(("final loss", self._outcome(self.final_loss, third or start)))
         elif self.last_loss is not None:
             rows.append(("loss now", f"{self.last_loss:.3f}" if abs(self.last_loss) < 1e3 else f"{self.last_loss:.3g}"))
-        if run.total_steps is None:
-            rows.append(("forecast", "none: the run has no planned end"))
+        why = self.no_forecast or ("the run has no planned end" if run.total_steps is None else "")
+        if why and not self.finished:
+            rows.append(("forecast", f"none: {why}"))
         if self.law_gap is not None:
             stale = self.gap_ends_at is not None
             rows.append(("against its law" + (" before that" if stale else ""), self.law_gap.text()))

@@ -90,9 +90,11 @@ def backtest(past: RunHistory, plan: AssumedSchedule, settings: Settings, parts:
 
 def _row(tracker: Tracker, alone: Forecaster | None, part: float, step: int, *, guessed: bool) -> BacktestRow:
     monitor = tracker.monitor
-    forecaster = None if monitor.forecaster is None else monitor.forecaster.frozen()
     made, incidents = monitor.forecast(), tuple(monitor.open_incidents)
-    warnings = [] if forecaster is None else validity_warnings(forecaster.blocks, forecaster.run.total_steps)
+    forecaster = None if monitor.forecaster is None else monitor.forecaster.frozen()
+    warnings = []
+    if forecaster is not None:
+        warnings = validity_warnings(forecaster.blocks, forecaster.run.total_steps, monitor.why_no_forecast())
     against = [warning.text for warning in warnings]
     against += [f"An incident is open: {finding.message}." for finding in incidents if finding.pages]
     own = None if alone is None else alone.forecast()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -100,6 +100,8 @@ def read(log: AbstractLog, unit: str | None) -> RunHistory:
         raise LogError(f"{log.path}: holds no row with a step and a loss.")
     if unit in _TOLD:
         past.told.append(_TOLD[unit])
+        if unit == "perplexity":
+            past.known = replace(past.known, loss_unit="nats/token")
     else:
         _check_nats(log.path, past)
     return past
@@ -116,12 +118,16 @@ def _converted(loss: float, unit: str | None) -> float:
 def _check_nats(path: Path, past: RunHistory) -> None:
     settled = past.losses[int(SETTLED_ROWS * len(past.losses)) :]
     finite = [y for y in settled if math.isfinite(y)]
-    if finite and float(np.median(finite[: max(len(finite) // 10, 1)])) > MOST_NATS:
-        raise LogError(
-            f"{path}: its loss is {finite[0]:.4g} after the first twentieth, more than guessing among a million words "
-            f"costs ({MOST_NATS:.1f} nats): if it is a perplexity, say --unit perplexity; else name the column of the "
-            "loss (--column loss=NAME)."
-        )
+    if not finite or float(np.median(finite[: max(len(finite) // 10, 1)])) <= MOST_NATS:
+        return
+    if not past.known.is_text:
+        past.told.append("If the loss is a perplexity, say --unit perplexity.")
+        return
+    raise LogError(
+        f"{path}: its loss is {finite[0]:.4g} after the first twentieth, more than guessing among a million words "
+        f"costs ({MOST_NATS:.1f} nats): if it is a perplexity, say --unit perplexity; else name the column of the "
+        "loss (--column loss=NAME)."
+    )
 
 
 def planned(past: RunHistory, settings: Settings, schedule: str | None) -> AssumedSchedule:

@@ -123,10 +123,10 @@ def test_an_option_that_is_none_is_refused(
 # --- bad input ------------------------------------------------------------------------------------
 
 
-def test_a_perplexity_is_taken_as_one_by_its_name_and_refused_without(
+def test_a_perplexity_is_taken_as_one_by_its_name_and_asked_about_without(
     tmp_path: Path, scalewatch: Callable[..., Any]
 ) -> None:
-    """Its logarithm is forecast; under the name of a loss a number would be confident and wrong."""
+    """Its logarithm is forecast; a number that no loss of text has may be one, and is refused where it is of text."""
     plan = cosine(TOTAL)
     known = write(tmp_path / "known.csv", np.exp(curve(plan) + 1.0), plan, "train_ppl")
     unknown = write(tmp_path / "unknown.csv", np.exp(curve(plan) + 1.0), plan)
@@ -135,7 +135,9 @@ def test_a_perplexity_is_taken_as_one_by_its_name_and_refused_without(
     assert 0 == said.code, said.err
     assert curve(plan)[-30:].mean() + 1.0 == pytest.approx(told(said)["final_loss"], abs=0.01)
     assert any("perplexity" in note for note in told(said)["notes"])
-    no = scalewatch("forecast", unknown)
+    assert "--unit perplexity" in scalewatch("forecast", unknown).out
+    text = write(tmp_path / "text.csv", np.exp(curve(plan) + 1.0), plan, "lm_loss")
+    no = scalewatch("forecast", text)
     assert 2 == no.code
     assert "--unit perplexity" in no.err
     assert 0 == scalewatch("forecast", unknown, "--unit", "perplexity").code
@@ -174,7 +176,9 @@ def test_a_model_that_recites_its_data_is_doubted(tmp_path: Path, scalewatch: Ca
     """Fine-tuning near a loss of zero."""
     step = np.arange(1, TOTAL + 1)
     near = (0.02 + 1.2 * np.exp(-step / 150)) * np.exp(0.02 * np.random.default_rng(0).standard_normal(TOTAL))
-    said = scalewatch("forecast", write(tmp_path / "run.csv", near, cosine(TOTAL)), "--at", "0.7")
+    named = write(tmp_path / "run.csv", near, cosine(TOTAL))
+    named.write_text(named.read_text().replace("loss", "lm_loss", 1))
+    said = scalewatch("forecast", named, "--at", "0.7")
 
     assert 1 == said.code
     assert "recites its data" in said.out

@@ -82,10 +82,12 @@ def test_a_decay_that_has_been_seen_tells_the_laws_of_public_runs_apart(winner: 
     assert after[winner] > before[winner]
 
 
-def test_a_curve_that_stands_still_is_forecast_to_stay() -> None:
-    """No law of falling curves describes it, and none is made to."""
+def test_a_curve_that_stands_still_has_no_forecast() -> None:
+    """No law of falling curves describes it, none is made to, and a sentence says so."""
     losses = noisy(np.full(TOTAL, 3.0), 0.002, 0)
-    made = forecast(losses, until=int(0.7 * TOTAL))
-    low, high = made.interval(0.8)
+    forecaster = Forecaster(planned(PLAN, SIZE))
+    for step in range(1, int(0.7 * TOTAL)):
+        forecaster.observe(step, float(losses[step - 1]), float(PLAN[step - 1]))
 
-    assert low < 3.0 < high
+    assert forecaster.forecast() is None
+    assert "the loss has not fallen by more than its own scatter" in forecaster.why_none

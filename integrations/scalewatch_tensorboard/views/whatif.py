@@ -102,7 +102,8 @@ def tell(state: RunState, request: ChartRequest) -> Counterfactual:
             f"The learning rate at step {now.step:,} is zero, so there is nothing left to schedule: choose an "
             "earlier step."
         )
-    found = validity_warnings(forecaster.blocks, forecaster.run.total_steps)
+    why = forecaster.why_none if looked_back else state.tracker.no_forecast
+    found = validity_warnings(forecaster.blocks, forecaster.run.total_steps, why)
     for warning in found:
         if warning.void:
             raise NothingToSayError(f"No law of loss curves holds at step {now.step:,}. {warning.text}")
