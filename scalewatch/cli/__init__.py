@@ -28,8 +28,12 @@ COMMANDS = {
 }
 
 
-def new_app() -> Any:
-    """Return the command line as a `typer.Typer` that holds every command."""
+def new_app(only: str | None = None) -> Any:
+    """Return the command line as a `typer.Typer` that holds every command, or one of them: the others are not imported.
+
+    Args:
+        only: the name of a command; None for all.
+    """
     import typer
 
     app = typer.Typer(
@@ -38,7 +42,10 @@ def new_app() -> Any:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_no_option)  # one command alone is still typed with its name
     for name, module in COMMANDS.items():
+        if only not in (None, name):
+            continue
         command = getattr(importlib.import_module(module), name)
         if isinstance(command, typer.Typer):
             app.add_typer(command)
@@ -47,12 +54,17 @@ def new_app() -> Any:
     return app
 
 
+def _no_option() -> None:
+    """Is this training run healthy, is it on its law, and what should be done about it?"""
+
+
 def main() -> None:
     """Run `scalewatch`; errors of ours are one line on stderr and exit code 2."""
     from scalewatch.errors import ScalewatchError
 
     try:
-        new_app()()
+        asked = sys.argv[1] if len(sys.argv) > 1 else ""
+        new_app(asked if asked in COMMANDS else None)()
     except ScalewatchError as fault:
         print(f"scalewatch: {fault}", file=sys.stderr)  # noqa: T201  a command's own output
         sys.exit(2)

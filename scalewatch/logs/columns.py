@@ -129,6 +129,9 @@ def guess(
     if "loss" not in found and "validation_loss" in found and "validation_loss" not in (asked or {}):
         # a log of evaluations only, such as the loss curve of a sweep, is still a loss curve
         found["loss"] = found.pop("validation_loss")
+        others = [name for name in ranks["validation_loss"] if name != found["loss"]]
+        if others:
+            found["validation_loss"] = others[0]
     return Guess({f: found[f] for f in FIELDS if f in found}, [n for n in ranks["loss"] if n != found.get("loss")])
 
 

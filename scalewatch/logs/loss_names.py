@@ -31,7 +31,8 @@ _LOSSES = (
     *(frozenset({"loss"}), frozenset({"losses"}), frozenset({"nll"}), frozenset({"ce"}), frozenset({"xent"})),
     *(frozenset({"xentropy"}), frozenset({"cross", "entropy"}), frozenset({"crossentropy"}), frozenset({"logloss"})),
     *(frozenset({"log", "loss"}), frozenset({"logistic"}), frozenset({"mse"}), frozenset({"rmse"}), frozenset({"mae"})),
-    *(frozenset({"cost"}), frozenset({"elbo"}), frozenset({"objective"}), frozenset({"l2"}), frozenset({"error"})),
+    *(frozenset({"bce"}), frozenset({"cost"}), frozenset({"elbo"}), frozenset({"objective"}), frozenset({"l2"})),
+    *(frozenset({"error"}), frozenset({"err"})),
     *(frozenset({"ppl"}), frozenset({"perplexity"}), frozenset({"bpb"}), frozenset({"bits", "byte"})),
     *(frozenset({"bpt"}), frozenset({"bits", "token"}), frozenset({"bpc"})),
 )
@@ -39,11 +40,13 @@ _LOSS_WORDS: frozenset[str] = frozenset().union(*_LOSSES)
 #: A word beside `loss` that makes it another quantity, or one that is not meant to fall.
 _OTHER = frozenset(
     {"aux", "z", "router", "balance", "balancing", "scale", "scaling", "scaler", "std", "var", "variance", "best"}
-    | {"kl", "d", "g", "min", "max", "delta", "diff", "change", "ratio", "weight", "weights", "coef", "coefficient"}
+    | {"kl", "min", "max", "delta", "diff", "change", "ratio", "weight", "weights", "coef", "coefficient"}
     | {"count", "num", "rate", "lambda", "lr", "grad", "norm", "reward", "entropy", "reg", "regularization", "target"}
     | {"time", "seconds", "ms", "eta", "patience", "id", "name", "final", "baseline", "threshold", "prev", "previous"}
     | {"z_score", "zscore", "gap", "trend", "slope", "fake", "real", "ms", "sec", "samples", "tokens", "seed"}
 )
+#: Sides of a game: each has a loss, and neither is the loss of the run.
+_SIDES = frozenset({"d", "g", "disc", "discriminator", "gen", "generator"})
 #: Rank from which a name is that of one term of the loss.
 PART = 100.0
 #: Words beyond those of a loss that a held-out one may have.
@@ -74,10 +77,10 @@ def training_loss(name: str) -> float | None:
     if "entropy" in named and "cross" not in named:
         return None
     extra -= named
-    if extra & _OTHER or len(words) > 8 or (extra and kind > 1 and not named):
+    if extra & _OTHER or len(words) > 8 or (extra and kind > 1 and not named and not extra & _SIDES):
         return None
     terms = {word for word in extra if not word.isdigit()}
-    return rank + 1.5 * bool(named) + (PART + len(terms) if extra else 0.0)
+    return rank + 1.5 * bool(named) + (PART * (1 + bool(extra & _SIDES)) + len(terms) if extra else 0.0)
 
 
 def is_part(name: str) -> bool:
