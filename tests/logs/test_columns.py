@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from scalewatch.errors import LogError
 from scalewatch.logs.columns import FIELDS, guess, scale_of
+from scalewatch.logs.hints import likeliest
+from scalewatch.logs.run_tables import finished_runs
+from scalewatch.logs.sample import Sample
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,20 @@ from scalewatch.logs.columns import FIELDS, guess, scale_of
         ("step ppl", {"loss": "ppl"}),
         ("step perplexity loss", {"loss": "loss"}),
         ("step eval_loss", {"loss": "eval_loss"}),
+        ("iteration train-rmse test-rmse", {"step": "iteration", "loss": "train-rmse", "validation_loss": "test-rmse"}),
+        ("iteration validation_0-logloss validation_1-logloss", {"validation_loss": "validation_1-logloss"}),
+        ("iter Logloss", {"step": "iter", "loss": "Logloss"}),
+        ("step train_ppl val_ppl", {"loss": "train_ppl", "validation_loss": "val_ppl"}),
+        ("step nll elbo", {"loss": "nll"}),
+        ("epoch cost time", {"loss": "cost", "seconds": "time"}),
+        ("timesteps critic_loss ent_coef_loss", {"step": "timesteps", "loss": "critic_loss"}),
+        ("step d_loss g_loss", {"loss": "d_loss"}),
+        ("total_loss entropy_loss value_loss", {"loss": "total_loss"}),
+        ("iteration loss_ce loss_dice total_loss", {"loss": "total_loss"}),
+        ("train/box_loss train/cls_loss val/box_loss", {"loss": "train/box_loss", "validation_loss": "val/box_loss"}),
+        ("step train_loss_simple_step train_loss_step", {"loss": "train_loss_step"}),
+        ("time/total_timesteps train/loss train/value_loss", {"step": "time/total_timesteps", "loss": "train/loss"}),
+        ("current_steps total_steps loss", {"step": "current_steps"}),
     ],
 )
 def test_names_that_people_use_are_known(names: str, expected: dict[str, str]) -> None:
@@ -43,7 +60,7 @@ def test_names_that_people_use_are_known(names: str, expected: dict[str, str]) -
 @pytest.mark.parametrize(
     "name",
     [
-        *("aux_loss", "z_loss", "router_loss", "loss_scale", "loss_std", "kl_loss", "lossless", "d_loss", "best_loss"),
+        *("aux_loss", "z_loss", "router_loss", "loss_scale", "loss_std", "kl_loss", "lossless", "best_loss"),
         *("gloss", "tokens_per_step", "lr_factor", "grad_norm/layers.3.weight", "steps_per_second", "step_time"),
     ],
 )
@@ -90,3 +107,41 @@ def test_no_name_breaks_the_guess(names: list[str]) -> None:
 def test_units_are_known_by_name(column: str, field: str, expected: tuple[str, float]) -> None:
     """Perplexity, bits and milliseconds become nats and seconds."""
     assert expected == scale_of(column, field)
+
+
+def rows(names: str, *cells: str) -> Sample:
+    sample = Sample()
+    for row in cells:
+        sample.add(dict(zip(names.split(), row.split(), strict=True)))
+    return sample
+
+
+def test_what_a_column_holds_says_what_its_name_does_not() -> None:
+    """A loss of epochs is none beside one of steps, a time that each row took is no time, an epoch can be the step."""
+    dense = rows("step loss train_loss", *(f"{i} {3 - i / 9} -" for i in range(9)), "9 2 2.5")
+    took = rows("epoch loss time", "1 3 9.2", "2 2 9.1", "3 1 9.3")
+    within = rows("epoch loss", "1 3", "1 2", "2 1", "2 1")
+
+    assert "loss" == guess(["step", "loss", "train_loss"], sample=dense).columns["loss"]
+    assert {"step": "epoch", "loss": "loss"} == guess(["epoch", "loss", "time"], sample=took).columns
+    assert {"loss": "loss"} == guess(["epoch", "loss"], sample=within).columns
+
+
+def test_an_error_never_proposes_a_time_a_step_or_a_name() -> None:
+    """It proposes what falls, and nothing where there is nothing."""
+    names = ["Wall time", "iter", "Name", "energy", "speed"]
+    sample = rows("time iter Name energy speed", "1 1 a 9 5", "2 2 b 8 6", "3 3 c 7 7")
+
+    assert "energy" == likeliest(names, sample)
+    assert likeliest(["Wall time", "iter", "Name"], sample) is None
+
+
+def test_a_table_of_finished_runs_is_told_from_a_curve() -> None:
+    """Names, settings and ends of runs, or several sizes; a log with its settings in each row is a curve."""
+    runs = rows("run_name seed batch_size final_loss", "a 1 8 2.1", "b 2 8 2.2", "c 3 16 2.0")
+    sizes = rows("params tokens loss", "1e8 2e9 3.1", "2e8 4e9 2.9", "4e8 8e9 2.7")
+    curve = rows("step seed batch_size loss", "1 1 8 3.1", "2 1 8 2.9", "3 1 8 2.7")
+
+    assert "a row a run by 'run_name'" in str(finished_runs(["run_name", "seed", "batch_size", "final_loss"], runs))
+    assert "several sizes by 'params'" in str(finished_runs(["params", "tokens", "loss"], sizes))
+    assert finished_runs(["step", "seed", "batch_size", "loss"], curve) is None
