@@ -22,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from tests.scalewatch_tensorboard.browser import Board, Panel, open_browser, tensorboard
-from tests.scalewatch_tensorboard.logs import many, million
+from tests.scalewatch_tensorboard.logs import long_log, many
 
 SPIKE = 7.5
 #: Zooms that are timed, and times that the tab is opened.
@@ -141,7 +141,7 @@ def main() -> None:
         shots = asked.shots or folder
         shots.mkdir(parents=True, exist_ok=True)
         spike_step = round(0.612345 * asked.steps)
-        million(folder / "logs" / "long", asked.steps, spike_step, SPIKE)
+        long_log(folder / "logs" / "long", asked.steps, spike_step, SPIKE)
         with tensorboard(folder / "logs", folder / "cache") as board:
             print(f"{asked.steps:,} steps were read in {wait_until_read(board, 'long', asked.steps):.1f} s")
             taken, panel = first_charts(browser, board, shots)

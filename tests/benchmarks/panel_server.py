@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "integrations")]
 
 from tests.scalewatch_tensorboard.http import ask  # noqa: E402
-from tests.scalewatch_tensorboard.logs import million  # noqa: E402
+from tests.scalewatch_tensorboard.logs import long_log  # noqa: E402
 
 STARTS = 9
 #: Starts a TensorBoard with or without our plugin, the same way.
@@ -154,7 +154,7 @@ def main() -> None:
     count = parser.parse_args().rows
     with tempfile.TemporaryDirectory() as made:
         logdir, cache = Path(made) / "logs", Path(made) / "cache"
-        million(logdir / "long", count, count // 2, 5.0)
+        long_log(logdir / "long", count, count // 2, 5.0)
         os.utime(next((logdir / "long").iterdir()), (time.time() - 86_400,) * 2)
         starts(logdir, cache)
         with board(logdir, cache, "without") as (url, process, _):

@@ -143,14 +143,14 @@ class Panel:
     """One page of TensorBoard with our tab open.
 
     Attributes:
-        page: Playwright's page. board: where it goes. shots: folder for pictures.
+        page: Playwright's page. board: where it goes. shots: folder for pictures, None for none.
         troubles: what the console, the network or a dialog complained of.
         asked: addresses that our frame fetched.
     """
 
     page: Any
     board: Board
-    shots: Path
+    shots: Path | None
     troubles: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -212,14 +212,15 @@ class Panel:
         """Go away before the board ends: the browser complains of a server that is gone."""
         self.page.goto("about:blank")
 
-    def shot(self, name: str) -> Path:
-        """Save what is seen, the whole height of the panel."""
+    def shot(self, name: str) -> None:
+        """Save what is seen, the whole height of the panel, if somebody wants pictures: each draws all charts twice."""
+        if self.shots is None:
+            return
         height = self.frame.evaluate("document.documentElement.scrollHeight")
         self.page.set_viewport_size({"width": WIDTH, "height": min(max(height + 64, 600), 3_000)})
         path = self.shots / f"{re.sub('[^a-z0-9_]+', '_', name)}.png"
         self.page.screenshot(path=str(path))
         self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
-        return path
 
     def polls(self) -> int:
         """How often the list of runs was asked for."""

@@ -31,12 +31,13 @@ def zoo_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
 
 
 @pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """Where pictures go: the folder that SCALEWATCH_SHOTS names, or one of the test's own."""
+def shots() -> Path | None:
+    """Where pictures go: the folder that SCALEWATCH_SHOTS names; without it there are none."""
     named = os.environ.get("SCALEWATCH_SHOTS")
-    folder = Path(named) if named else tmp_path / "shots"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    if named is None:
+        return None
+    Path(named).mkdir(parents=True, exist_ok=True)
+    return Path(named)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def context(chromium: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_panel(context: Any, shots: Path) -> Iterator[Callable[[Board], Panel]]:
+def open_panel(context: Any, shots: Path | None) -> Iterator[Callable[[Board], Panel]]:
     """Make a page on a board; afterwards nothing may have been complained of."""
     panels: list[Panel] = []
 

@@ -20,7 +20,7 @@ from scalewatch.run import Run
 from tests.logs.tensorboard_files import NAME, START, file_of, framed
 from tests.synthetic import LADDER, TOKENS_PER_STEP, TrueLaw, cosine, fitted, noisy, planned
 
-__all__ = ["HOSTILE", "SPIKE_STEP", "event_log", "grow", "journal_log", "losses_of", "many", "million", "zoo"]
+__all__ = ["HOSTILE", "SPIKE_STEP", "event_log", "grow", "journal_log", "long_log", "losses_of", "many", "zoo"]
 
 #: A folder that would be a picture with a script, if anybody took it for markup.
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -110,7 +110,7 @@ def many(folder: Path, count: int) -> None:
         event_log(folder / f"sweep/run_{number:03}", losses_of(200, 200, number))
 
 
-def million(folder: Path, count: int, spike_step: int, spike: float) -> None:
+def long_log(folder: Path, count: int, spike_step: int, spike: float) -> None:
     """An event file of a run of `count` steps, at most 2,097,151, with one step whose loss is `spike`.
 
     Written as bytes side by side: protobuf takes ten times as long for it.

@@ -1,4 +1,4 @@
-"""What is hard to show: two hundred runs, a million steps, a hostile name, a cut file, nothing at all."""
+"""What is hard to show: two hundred runs, a long run, a hostile name, a cut file, nothing at all."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from urllib.parse import quote
 import pytest
 
 from tests.scalewatch_tensorboard.browser import Board, Panel, tensorboard
-from tests.scalewatch_tensorboard.logs import HOSTILE, many, million
+from tests.scalewatch_tensorboard.logs import HOSTILE, long_log, many
 
 Open = Callable[[Board], Panel]
 
-RUNS, STEPS, SPIKE_STEP, SPIKE = 200, 1_000_000, 612_345, 7.5
+RUNS, STEPS, SPIKE_STEP, SPIKE = 200, 200_000, 122_345, 7.5
 #: Largest answer [bytes].
 LIMIT = 500_000
 
 
 @pytest.fixture(scope="module")
-def million_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    """A TensorBoard over one run of a million steps, which it goes on reading while other tests run."""
-    folder = tmp_path_factory.mktemp("million")
-    million(folder / "long", STEPS, SPIKE_STEP, SPIKE)
+def long_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """A TensorBoard over one run of many more steps than a chart has marks; it reads on while other tests run."""
+    folder = tmp_path_factory.mktemp("long")
+    long_log(folder / "long", STEPS, SPIKE_STEP, SPIKE)
     with tensorboard(folder, tmp_path_factory.mktemp("cache")) as board:
         yield board
 
 
-def test_no_data_gets_a_sentence_that_helps(million_board: Board, tmp_path: Path, open_panel: Open) -> None:
+def test_no_data_gets_a_sentence_that_helps(long_board: Board, tmp_path: Path, open_panel: Open) -> None:
     """An empty folder is no error: the page says what it looks for, where, and that nothing need be restarted."""
     (tmp_path / "logs").mkdir()
     with tensorboard(tmp_path / "logs", tmp_path / "cache") as board:
@@ -45,7 +45,7 @@ def test_no_data_gets_a_sentence_that_helps(million_board: Board, tmp_path: Path
     assert "restarted" in told
 
 
-def test_two_hundred_runs_are_one_table(million_board: Board, tmp_path: Path, open_panel: Open) -> None:
+def test_two_hundred_runs_are_one_table(long_board: Board, tmp_path: Path, open_panel: Open) -> None:
     """All rows are there, the answer stays small, and only one of them is a stop for the Tab key."""
     many(tmp_path / "logs", RUNS)
     with tensorboard(tmp_path / "logs", tmp_path / "cache") as board:
@@ -103,14 +103,14 @@ def test_an_unknown_run_in_a_link_is_told_of(zoo_board: Board, open_panel: Open)
     assert frame.query_selector(".stage canvas") is not None
 
 
-def test_a_million_steps_are_drawn_with_their_one_step_spike(million_board: Board, open_panel: Open) -> None:
-    """The chart of a million steps shows the one that jumped, in an answer of bounded size; a zoom shows its place."""
-    panel = open_panel(million_board)
+def test_a_long_run_is_drawn_with_its_one_step_spike(long_board: Board, open_panel: Open) -> None:
+    """The chart of 200,000 steps shows the one that jumped, in an answer of bounded size; a zoom shows its place."""
+    panel = open_panel(long_board)
     frame = panel.open(panel="run", run="long", xscale="linear")
     frame.wait_for_selector(f"text=step {STEPS:,}", timeout=120_000)
     panel.page.wait_for_timeout(300)
     panel.drawn()
-    panel.shot("million_steps")
+    panel.shot("long_run")
     asked = [each for each in panel.asked if each.startswith("chart?")][-1]
     began = time.perf_counter()
     with urllib.request.urlopen(f"{panel.board.url}data/plugin/scalewatch/{asked}") as answer:
