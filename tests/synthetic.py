@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -122,8 +123,9 @@ def ladder(
     ]
 
 
+@cache
 def fitted(law: TrueLaw | None = None, sd: float = 0.01, seed: int = 0) -> CurveLaw:
-    """What `fit_curves` makes of such a ladder."""
+    """What `fit_curves` makes of such a ladder: a law cannot be changed, so that all tests may share it."""
     return fit_curves(ladder(law, sd, seed))
 
 

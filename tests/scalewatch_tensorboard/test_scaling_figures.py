@@ -12,6 +12,7 @@ import vl_convert
 
 from scalewatch.laws.law_file import save_law
 from scalewatch_tensorboard.runs.registry import RunRegistry
+from scalewatch_tensorboard.runs.run_state import RunState
 from scalewatch_tensorboard.views.figures import FIGURES
 from scalewatch_tensorboard.views.request import ChartRequest
 from tests.scalewatch_tensorboard.logs import event_log, journal_log
@@ -30,8 +31,8 @@ def losses(size: float, total: int, seed: int) -> Any:
     return noisy(TrueLaw().losses(cosine(total), size), 0.01, seed)
 
 
-def rungs(folder: Path, sizes: Any = RUNGS) -> None:
-    for seed, (size, total) in enumerate(sizes):
+def rungs(folder: Path) -> None:
+    for seed, (size, total) in enumerate(RUNGS):
         name = f"size_{size / 1e6:g}M"
         journal_log(folder / name, planned(cosine(total), size, name), losses(size, total, seed), cosine(total))
 
@@ -77,12 +78,19 @@ def thickest(part: Any) -> list[dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def ladder(tmp_path_factory: pytest.TempPathFactory) -> RunRegistry:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> list[RunState]:
+    """Three runs that are over, read once for all tests: nothing more happens to them."""
+    folder = tmp_path_factory.mktemp("finished")
+    rungs(folder)
+    return registry_of(folder).runs()
+
+
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory: pytest.TempPathFactory, finished: list[RunState]) -> RunRegistry:
     """Three finished runs and one under way."""
     folder = tmp_path_factory.mktemp("ladder")
-    rungs(folder)
     target(folder)
-    return registry_of(folder)
+    return registry_of(folder, beside=finished)
 
 
 @every_chart
@@ -109,11 +117,10 @@ def test_the_law_is_that_of_the_other_runs_and_its_forecast_is_held_against_it(l
     assert any(abs(number - forecast.final_loss) < 1e-4 for number in numbers(chart))
 
 
-def test_no_request_waits_for_a_fit(tmp_path: Path) -> None:
+def test_no_request_waits_for_a_fit(tmp_path: Path, finished: list[RunState]) -> None:
     """The first answer says that a law is being fitted; the thread in the background makes it."""
-    rungs(tmp_path)
     target(tmp_path)
-    registry = registry_of(tmp_path)
+    registry = registry_of(tmp_path, beside=finished)
     state = registry.find("target")
     assert state is not None
 
@@ -124,14 +131,13 @@ def test_no_request_waits_for_a_fit(tmp_path: Path) -> None:
 
 
 def test_a_running_target_is_held_against_the_ladder_as_forecast_and_a_finished_one_as_it_ended(
-    ladder: RunRegistry, tmp_path: Path
+    ladder: RunRegistry, tmp_path: Path, finished: list[RunState]
 ) -> None:
     """A run 20 % above its law is called above what was predicted."""
     assert "is forecast to end at" in told(drawn(ladder, "ladder"))
     assert "within the predicted" in told(drawn(ladder, "ladder"))
-    rungs(tmp_path)
     target(tmp_path, TOTAL, times=1.2)
-    ended = told(drawn(registry_of(tmp_path), "ladder"))
+    ended = told(drawn(registry_of(tmp_path, beside=finished), "ladder"))
 
     assert "came out at 3.2" in ended
     assert "above the predicted" in ended
@@ -148,16 +154,15 @@ def test_collapse_shows_a_run_only_as_far_as_it_has_come(ladder: RunRegistry) ->
     assert rows[-1]["value"] == pytest.approx(1.05, abs=0.05)
 
 
-def test_a_sick_run_is_no_rung(tmp_path: Path) -> None:
+def test_a_sick_run_is_no_rung(tmp_path: Path, finished: list[RunState]) -> None:
     """A law is not fitted to a run that ended in trouble, nor to one that stopped on its way."""
-    rungs(tmp_path)
     target(tmp_path)
     bad = losses(3e6, 400, 5)
     bad[250:] = 9.0
     journal_log(tmp_path / "bad", planned(cosine(400), 3e6, "bad"), bad, cosine(400))
     journal_log(tmp_path / "cut", planned(cosine(400), 6e6, "cut"), losses(6e6, 400, 6)[:200], cosine(400))
 
-    assert "fitted to the 3 other finished runs" in told(drawn(registry_of(tmp_path), "isoflop"))
+    assert "fitted to the 3 other finished runs" in told(drawn(registry_of(tmp_path, beside=finished), "isoflop"))
 
 
 def test_many_finished_runs_make_a_law_of_final_losses(tmp_path: Path) -> None:
@@ -213,16 +218,15 @@ def test_a_published_law_says_nothing_of_a_run_far_outside_of_it(tmp_path: Path)
     assert "finish smaller runs" in empty
 
 
-@pytest.mark.parametrize("beside", [(), RUNGS])
+@pytest.mark.parametrize("others", [False, True])
 def test_a_law_file_that_was_named_is_the_law_also_where_the_folder_has_one_of_its_own(
-    tmp_path: Path, beside: Any
+    tmp_path: Path, finished: list[RunState], others: bool
 ) -> None:
     """With the word that it must be of this data and tokenizer."""
-    rungs(tmp_path / "runs", beside)
     target(tmp_path / "runs")
     file = tmp_path / "small.law.json"
     save_law(fitted(), file)
-    text = told(drawn(registry_of(tmp_path / "runs", file), "frontier"))
+    text = told(drawn(registry_of(tmp_path / "runs", file, beside=finished if others else ()), "frontier"))
 
     assert "small.law.json, given with --scalewatch_law" in text
     assert "if it is of this data and tokenizer" in text
@@ -233,17 +237,17 @@ def test_a_law_file_that_was_named_is_the_law_also_where_the_folder_has_one_of_i
 @pytest.mark.parametrize("done", [DONE, TOTAL])
 @pytest.mark.parametrize("named", [True, False])
 def test_the_distance_to_the_law_is_the_one_that_the_page_of_the_run_says(
-    tmp_path: Path, done: int, named: bool
+    tmp_path: Path, finished: list[RunState], done: int, named: bool
 ) -> None:
     """With a law that was named and with the one that the journal holds, of a run on its way and of one that ended."""
     law, file = fitted(), tmp_path / "small.law.json"
     save_law(law, file)
-    rungs(tmp_path / "runs")
     run = planned(cosine(TOTAL), TARGET, "target", tokens_per_step=2_000)
     own = 1.05 * losses(TARGET, TOTAL, 9)[:done]
     folder = tmp_path / "runs" / "target"
     journal_log(folder, run, own, cosine(TOTAL), ended=done == TOTAL, law=None if named else law)
-    registry = registry_of(tmp_path / "runs", file, law) if named else registry_of(tmp_path / "runs")
+    given = (file, law) if named else ()
+    registry = registry_of(tmp_path / "runs", *given, beside=finished)
     state = registry.find("target")
     assert state is not None
 
@@ -253,13 +257,12 @@ def test_the_distance_to_the_law_is_the_one_that_the_page_of_the_run_says(
     assert "above its law" in title
 
 
-def test_a_law_that_cannot_be_drawn_is_named_and_why(tmp_path: Path) -> None:
+def test_a_law_that_cannot_be_drawn_is_named_and_why(tmp_path: Path, finished: list[RunState]) -> None:
     """It is not passed over in silence for another."""
-    rungs(tmp_path / "runs")
     target(tmp_path / "runs")
     file = tmp_path / "small.law.json"
     file.write_text("{}")
-    text = told(drawn(registry_of(tmp_path / "runs", file), "frontier"))
+    text = told(drawn(registry_of(tmp_path / "runs", file, beside=finished), "frontier"))
 
     assert "fitted to the 3 other finished runs" in text
     assert "small.law.json, given with --scalewatch_law, cannot be drawn over size and tokens" in text
