@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.base import LightningCallback
+from scalewatch_lightning.callback_parts import Checkpoint, Cost, Place, StopVote
 from scalewatch_lightning.options import checked
 from scalewatch_lightning.session import Session
 from scalewatch_lightning.shutdown import Shutdown
@@ -39,9 +40,6 @@ __all__ = ["ScaleWatch"]
 
 _log = logging.getLogger("scalewatch")
 
-#: Batches between two votes on stopping where there are several processes: a collective of 0.6 ms over
-#: gloo, 0.04 ms a batch.
-VOTE_EVERY_BATCHES = 16
 #: How long a checkpoint waits for losses that are still on the device [s]; it waits for the weights anyway.
 CHECKPOINT_SECONDS = 10.0
 #: How long the end of a run waits for them [s]: a device that hangs must not hold the exit.
@@ -97,26 +95,19 @@ class ScaleWatch(LightningCallback):
         asked = (law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
         self._options = checked(*asked, target_loss, incumbent_loss, least_gain, detectors)
         self._sensors = Sensors(precursors)
-        self._state: dict[str, Any] | None = None
-        self._trainer_id: int | None = None
+        self._checkpoint = Checkpoint()
         self._reset()
 
     def _reset(self) -> None:
         self._guard = Guard()
-        # votes must go on where everything else is off: the other processes wait for this one's
-        self._voting = Guard()
+        self._vote = StopVote()
         self._begun = False
         self._session: Session | None = None
         self._metrics: StepMetrics | None = None
-        self._folder: Path | None = None
-        self._sizes = Sizes(None, None)
+        self._place = Place()
         self._norm_every = self._options.grad_norm_every
         self._packed_rates: dict[str, Any] | None = None
-        self._batches = 0
-        self._stopping = False
-        self._cost_seconds = 0.0
-        self._began_at = 0.0
-        self._first_step = 0
+        self._cost = Cost()
 
     @property
     def state_key(self) -> str:
@@ -142,11 +133,9 @@ class ScaleWatch(LightningCallback):
                 f" with `name={self._options.name!r}`): they keep a journal and a state each."
             )
         self._reset()
-        if self._trainer_id not in (None, id(trainer)):
-            self._state = None  # of a run of another trainer
-        self._trainer_id = id(trainer)
-        self._folder = self._guard.call("journal", self._where, trainer)
-        self._sizes = self._guard.call("parameter count", count_sizes, pl_module) or self._sizes
+        self._checkpoint.belong_to(trainer)
+        folder = self._guard.call("journal", self._where, trainer)
+        self._place = Place(folder, self._guard.call("parameter count", count_sizes, pl_module) or Sizes(None, None))
 
     def _where(self, trainer: Any) -> Path | None:
         log_dir = trainer.log_dir  # a broadcast: read on every process, whether it is needed or not
@@ -168,7 +157,7 @@ class ScaleWatch(LightningCallback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take what a checkpoint holds; it is used when training goes on."""
-        self._state = self._guard.call("checkpoint", readable_state, state_dict)
+        self._checkpoint.state = self._guard.call("checkpoint", readable_state, state_dict)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Begin to watch, at the first batch."""
@@ -180,8 +169,8 @@ class ScaleWatch(LightningCallback):
             self._sensors.begin(self._metrics.step + 1)
 
     def _begin(self, trainer: Any, batch: Any, batch_idx: int) -> None:
-        state = self._state if trainer.global_step else None
-        started = start(trainer, batch, batch_idx, self._options, self._sizes, state)
+        state = self._checkpoint.state if trainer.global_step else None
+        started = start(trainer, batch, batch_idx, self._options, self._place.sizes, state)
         if started is None:
             return
         session = Session(
@@ -189,7 +178,7 @@ class ScaleWatch(LightningCallback):
             law=self._options.law,
             guard=self._guard,
             terminal=Terminal(trainer.progress_bar_callback, quiet=self._options.quiet),
-            folder=self._folder,
+            folder=self._place.folder,
             writers=self._guard.call("tensorboard", tensorboard_writers, trainer) or [],
             resumed=started.resumed,
             alerts=None if trainer.fast_dev_run else self._options.alerts,
@@ -197,8 +186,7 @@ class ScaleWatch(LightningCallback):
             detectors=self._options.detectors,
         )
         session.begin()
-        self._first_step = started.metrics.step
-        self._began_at = perf_counter()
+        self._cost = Cost(started.metrics.step)
         self._metrics, self._session = started.metrics, session
         self._sensors.attach(trainer.lightning_module, started.metrics.optimizer, session.note)
 
@@ -226,7 +214,7 @@ class ScaleWatch(LightningCallback):
             self._guard.call("gradient norm", self._norm, trainer, optimizer, metrics)
         if self._sensors.on:
             self._sensors.before_step()
-        self._cost_seconds += perf_counter() - began
+        self._cost.seconds += perf_counter() - began
 
     def _norm(self, trainer: Any, optimizer: Any, metrics: StepMetrics) -> None:
         why_not = why_no_norm(trainer, optimizer)
@@ -243,9 +231,11 @@ class ScaleWatch(LightningCallback):
             began = perf_counter()
             self._sensors.after_forward()
             self._guard.call("loss", self._observe, trainer, outputs, batch)
-            self._cost_seconds += perf_counter() - began
-        if self._options.stops and not self._stopping:
-            self._vote(trainer)
+            self._cost.seconds += perf_counter() - began
+        if self._options.stops and not self._vote.stopped and self._vote.take(trainer, self._session, self._guard):
+            trainer.should_stop = True
+            if self._session is not None:
+                self._guard.call("act", self._tell_stop, trainer, self._session)
 
     def _observe(self, trainer: Any, outputs: Any, batch: Any) -> None:
         session, metrics = self._session, self._metrics
@@ -264,22 +254,6 @@ class ScaleWatch(LightningCallback):
 
     # --- acting -----------------------------------------------------------------------------------
 
-    def _vote(self, trainer: Any) -> None:
-        """Stop if any process wants to: on all of them, after the same batch."""
-        self._batches += 1
-        session = self._session
-        is_due = self._batches % VOTE_EVERY_BATCHES == 0
-        if trainer.world_size == 1:  # nobody to wait for
-            is_due = is_due or (session is not None and session.has_news())
-        if not is_due:
-            return
-        wanted = session is not None and bool(self._guard.call("act", session.wants_stop))
-        vote = trainer.strategy.reduce_boolean_decision
-        if self._voting.call("act", vote, wanted, all=False):
-            self._stopping = trainer.should_stop = True
-            if session is not None:
-                self._guard.call("act", self._tell_stop, trainer, session)
-
     def _tell_stop(self, trainer: Any, session: Session) -> None:
         least_epochs, least_steps = trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps
         held = [f"min_epochs={least_epochs}"] if least_epochs else []
@@ -292,7 +266,7 @@ class ScaleWatch(LightningCallback):
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint: plain numbers, strings, lists and dicts."""
         if self._session is None or self._metrics is None:
-            return dict(self._state or {})
+            return dict(self._checkpoint.state or {})
         self._guard.call("loss", self._flush, self._session, self._metrics, CHECKPOINT_SECONDS)
         return self._guard.call("checkpoint", self._collect, self._session, self._metrics) or {}
 
@@ -326,7 +300,7 @@ class ScaleWatch(LightningCallback):
             return
         step, total = self._metrics.step, self._session.run.total_steps if self._session else None
         ended = "as planned" if total and step >= total else f"after step {step:,}"
-        if self._stopping and self._session is not None:
+        if self._vote.stopped and self._session is not None:
             ended = f"stopped by scalewatch {ended}: {self._session.stop_reason}"
         self._finish(ended)
 
@@ -341,7 +315,7 @@ class ScaleWatch(LightningCallback):
         metrics.reader.abandon()
         if metrics.validation_loss is not None:  # there is no next observation for it to come with
             closing.call("journal", session.write_validation, metrics.step, metrics.validation_loss)
-        self._state = closing.call("checkpoint", self._collect, session, metrics)
+        self._checkpoint.state = closing.call("checkpoint", self._collect, session, metrics)
         self._session = self._metrics = None
         rows = closing.call("cost", self._rows, session, metrics) or []
         session.close(metrics.step, ended, rows)
@@ -351,7 +325,7 @@ class ScaleWatch(LightningCallback):
             session.observe(self._sensors.add_to(observation))
 
     def _rows(self, session: Session, metrics: StepMetrics) -> list[tuple[str, str]]:
-        taken = metrics.step - self._first_step
+        taken = metrics.step - self._cost.first_step
         reader = metrics.reader
         watched = f"{session.observed:,} of {taken:,} steps"
         if reader.without_loss:
@@ -361,9 +335,4 @@ class ScaleWatch(LightningCallback):
         rows = [("watched", watched)] if session.observed != taken else []
         if metrics.validation_loss is not None:
             rows.append(("validation loss", f"{metrics.validation_loss:.4g} after the last step"))
-        if taken:
-            cost = self._cost_seconds / taken
-            whole = (perf_counter() - self._began_at) / taken
-            share = f"{cost / whole:.2%} of {whole * 1e3:.3g} ms"
-            rows.append(("cost of watching", f"{cost * 1e6:.0f} us a step ({share})"))
-        return rows
+        return rows + self._cost.rows(taken)

@@ -78,16 +78,16 @@ FAULTS = [
     "scalewatch_lightning.step_metrics.StepMetrics._loss",
     "scalewatch_torch.scalars.HostReader.take",
     "scalewatch_torch.scalars.HostReader.flush",
-    "scalewatch_lightning.session.Monitor.__init__",
-    "scalewatch_lightning.session.Monitor.observe",
-    "scalewatch_lightning.session.Monitor.advice",
-    "scalewatch_lightning.session.Monitor.expected_at",
-    "scalewatch_lightning.session.Monitor.verdict",
-    "scalewatch_lightning.session.JournalWriter.__init__",
-    "scalewatch_lightning.session.JournalWriter.append",
-    "scalewatch_lightning.session.JournalWriter.drain",
-    "scalewatch_lightning.session.observation_record",
-    "scalewatch_lightning.session.finding_record",
+    "scalewatch_lightning.resumed.Monitor.__init__",
+    "scalewatch_lightning.resumed.Monitor.observe",
+    "scalewatch_lightning.resumed.Monitor.advice",
+    "scalewatch_lightning.resumed.Monitor.expected_at",
+    "scalewatch_lightning.resumed.Monitor.verdict",
+    "scalewatch_lightning.records.JournalWriter.__init__",
+    "scalewatch_lightning.records.JournalWriter.append",
+    "scalewatch_lightning.records.JournalWriter.drain",
+    "scalewatch_lightning.records.observation_record",
+    "scalewatch_lightning.records.finding_record",
     "scalewatch_lightning.session.verdict_markdown",
     "scalewatch_lightning.session.Board.__init__",
     "scalewatch_lightning.session.Board.point",
@@ -159,7 +159,7 @@ def test_three_parts_that_fail_switch_all_of_it_off(
 ) -> None:
     """The journal, the terminal and the gradient norm fail: three warnings, one more, and silence."""
     monkeypatch.delenv("SCALEWATCH_STRICT")
-    for where in ("session.observation_record", "terminal.in_colour", "step_metrics.gradient_norm"):
+    for where in ("records.observation_record", "terminal.in_colour", "step_metrics.gradient_norm"):
         monkeypatch.setattr(f"scalewatch_lightning.{where}", fault)
 
     new_trainer([ScaleWatch(grad_norm_every=4)]).fit(TinyText(), loader())
@@ -173,7 +173,7 @@ def test_three_parts_that_fail_switch_all_of_it_off(
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
-@pytest.mark.parametrize("where", ["session.Monitor.observe", "callback.start", "step_metrics.gradient_norm"])
+@pytest.mark.parametrize("where", ["resumed.Monitor.observe", "callback.start", "step_metrics.gradient_norm"])
 def test_what_stops_a_program_passes_through_us(
     stop: type[BaseException], where: str, new_trainer: NewTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +200,7 @@ def test_a_stop_iteration_of_ours_does_not_end_the_epoch(
     def stops(*_: Any, **__: Any) -> Any:
         raise StopIteration
 
-    monkeypatch.setattr("scalewatch_lightning.session.Monitor.observe", stops)
+    monkeypatch.setattr("scalewatch_lightning.resumed.Monitor.observe", stops)
     trainer = new_trainer([ScaleWatch(quiet=True)])
 
     trainer.fit(TinyText(), loader())
