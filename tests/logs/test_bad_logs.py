@@ -209,6 +209,28 @@ def test_an_array_of_rows_is_read(tmp_path: Path) -> None:
     assert [2.0, 1.0] == [row.loss for row in read(tmp_path / "history.json", json.dumps(rows, indent=2))]
 
 
+def test_a_list_for_each_name_is_read_as_rows(tmp_path: Path) -> None:
+    """`json.dump(model.fit(...).history)` of Keras."""
+    text = json.dumps({"loss": [3.0, 2.0, 1.0], "val_loss": [3.1, 2.1, 1.1], "lr": [0.1, 0.1, 0.1]})
+
+    assert [(3.0, 3.1), (2.0, 2.1), (1.0, 1.1)] == [
+        (row.loss, row.validation_loss) for row in read(tmp_path / "history.json", text)
+    ]
+
+
+def test_of_a_trainer_state_that_is_cut_the_whole_rows_are_read(tmp_path: Path) -> None:
+    """A disk that was full while it was written costs the row in which it ends, and that is said."""
+    history = [{"step": i, "loss": 3.0 - 0.01 * i, "learning_rate": 1e-4} for i in range(1, 101)]
+    whole = json.dumps({"max_steps": 500, "log_history": history}, indent=2)
+    log = opened(tmp_path / "trainer_state.json", whole[: len(whole) * 2 // 3])
+    rows = list(log.rows())
+
+    assert 60 < len(rows) < 70
+    assert [row["loss"] for row in history[: len(rows)]] == [row.loss for row in rows]
+    assert 500 == log.run.total_steps
+    assert any("cut off" in note for note in log.notes)
+
+
 def test_broken_lines_are_left_out_and_told_by_number(tmp_path: Path) -> None:
     """Half lines, two objects on one line, Python's nan, an array: what can be read is read."""
     text = (

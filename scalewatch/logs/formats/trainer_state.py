@@ -2,12 +2,14 @@
 
 `log_history` holds dicts of training, of evaluation and one summary. Its losses are means over `logging_steps`, and
 by default the Trainer leaves NaN out of them (`logging_nan_inf_filter`): a log of it never shows a NaN that was.
-An array of such dicts, which is all that `json.dump(history)` writes, is read too.
+An array of such dicts, which is all that `json.dump(history)` writes, is read too, and a dict of lists, as Keras keeps
+its history. Of a file that was cut off the whole rows are read.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -28,21 +30,55 @@ __all__ = ["TrainerState", "TrainerStateLog"]
 MAX_BYTES = 1 << 30
 #: Keys of the summary at the end, whose loss is a mean over the whole run.
 _SUMMARY = "train_runtime"
+#: Under what it is kept that a file was cut off.
+_CUT = "scalewatch:cut"
+_MAX_STEPS = re.compile(r'"max_steps":\s*(\d{1,15})')
+_LISTS = re.compile(r'loss"\s*:\s*\[')
 
 
 def _loaded(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise LogError(f"{path}: is larger than {MAX_BYTES >> 20} MiB, and JSON is read at once.")
-        state = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        state = json.loads(text)
     except (ValueError, RecursionError) as fault:
-        raise LogError(f"{path}: is no JSON, or cut off: {str(fault)[:100]}.") from None
+        rows = _whole_rows(text)
+        if not rows:
+            raise LogError(f"{path}: is no JSON, or cut off: {str(fault)[:100]}.") from None
+        found = _MAX_STEPS.search(text)
+        return {"log_history": rows, _CUT: True, "max_steps": int(found[1]) if found is not None else 0}
     except OSError as fault:
         raise LogError(f"{path}: cannot be read: {fault.strerror or fault}.") from None
-    history = state.get("log_history") if isinstance(state, dict) else state
+    history = state.get("log_history", _of_lists(state)) if isinstance(state, dict) else state
     if not isinstance(history, list):
         raise LogError(f"{path}: has no list `log_history`, as trainer_state.json has.")
-    return state if isinstance(state, dict) else {"log_history": state}
+    return {**state, "log_history": history} if isinstance(state, dict) else {"log_history": state}
+
+
+def _whole_rows(text: str) -> list[dict[str, Any]]:
+    """Return the rows before the place where a file is cut off."""
+    at = text.find("[", max(text.find('"log_history"'), 0)) + 1
+    rows: list[dict[str, Any]] = []
+    decoder = json.JSONDecoder()
+    while at > 0:
+        at = next((place for place in range(at, len(text)) if text[place] not in " \t\r\n,"), 0)
+        try:
+            row, at = decoder.raw_decode(text, at) if at else (None, 0)
+        except (ValueError, RecursionError):
+            break
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
+def _of_lists(state: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the rows of what Keras calls a history: a list for each name."""
+    lists = {name: values for name, values in state.items() if isinstance(values, list) and values}
+    if not any("loss" in name.lower() for name in lists):
+        return None
+    longest = max(map(len, lists.values()))
+    return [{name: values[i] for name, values in lists.items() if i < len(values)} for i in range(longest)]
 
 
 @final
@@ -67,6 +103,8 @@ class TrainerStateLog(AbstractTabularLog):
         sample = Sample()
         any(not sample.add(record) for record in history)
         self.set_columns((key for record in history for key in record), sample)
+        if state.get(_CUT):
+            self.note(f"the file is cut off: its {len(history):,} whole rows are read")
         if "max_steps" in state or "global_step" in state:
             self.note("the Trainer leaves NaN out of the losses it logs, unless logging_nan_inf_filter=False was set")
         self._state: dict[str, Any] | None = state
@@ -123,7 +161,11 @@ class TrainerState(AbstractFormat):
         if path.name == "trainer_state.json":
             return True
         start = head(path) if path.suffix.lower() == ".json" else ""
-        return '"log_history"' in start or (start.lstrip()[:1] == "[" and "loss" in start.lower())
+        return (
+            '"log_history"' in start
+            or bool(_LISTS.search(start))
+            or (start.lstrip()[:1] == "[" and "loss" in start.lower())
+        )
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """Return one run for each file."""
