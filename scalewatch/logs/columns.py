@@ -26,7 +26,7 @@ from scalewatch.objective import words_of
 
 __all__ = [
     *("COUNTER_OF_EPOCHS", "FIELDS", "RUNS", "TOTALS", "Guess"),
-    *("guess", "listed", "loss_notes", "placed", "ranked", "scale_of", "step_place", "total_of"),
+    *("guess", "listed", "loss_notes", "placed", "ranked", "run_column", "scale_of", "step_place", "total_of"),
 ]
 
 #: What a column can be: the fields of `Observation`.
@@ -169,6 +169,12 @@ def step_place(name: str) -> float | None:
     if place is None and slash and not HELD_OUT & set(words_of(section)):
         place = placed(last, _STEPS)
     return place
+
+
+def run_column(names: Iterable[str]) -> str | None:
+    """Return the column that says of which run a row is, None if none does."""
+    found = [(place, name) for name in names if (place := placed(name, RUNS)) is not None]
+    return min(found)[1] if found else None
 
 
 def total_of(names: Iterable[str], sample: Sample) -> int | None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, final
 
-from scalewatch.logs.columns import COUNTER_OF_EPOCHS, RUNS, placed, scale_of
+from scalewatch.logs.columns import COUNTER_OF_EPOCHS, placed, run_column, scale_of
 from scalewatch.logs.epoch_steps import EpochSteps
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.loss_names import HELD_OUT
@@ -40,14 +40,15 @@ class Rows:
 
     Args:
         log: whose `columns` say what is what, and which takes the notes. unit: what a place is called: `line`.
+        run: of a table of several runs the one to read, None for the first.
 
     Attributes:
         sparse: whether a blank loss is only a row without one, and never NaN.
     """
 
-    def __init__(self, log: AbstractLog, unit: str) -> None:
+    def __init__(self, log: AbstractLog, unit: str, run: str | None = None) -> None:
         self._log, self._unit = log, unit
-        self._order, self._one_run = StepOrder(), _OneRun()
+        self._order, self._one_run = StepOrder(), _OneRun(run)
         self._splits: tuple[str, ...] = ()
         self._epochs, self._epoch_column = EpochSteps(), ""
         self._troubles: dict[str, tuple[int, int, str]] = {}
@@ -80,7 +81,7 @@ class Rows:
     def replan(self, names: Collection[str]) -> None:
         """Take note that the log's `columns`, which are some of `names`, have changed."""
         self._splits = tuple(name for name in _SPLITS if name in names)
-        self._one_run.column = next((name for name in RUNS if name in names), None)
+        self._one_run.column = run_column(names)
         self._sums = {
             column: terms
             for column in self._log.columns.values()
@@ -205,11 +206,12 @@ class Rows:
 
 @final
 class _OneRun:
-    """Of a table of several runs, the first: its column, and how many rows are of others."""
+    """Of a table of several runs, one: its column, and how many rows are of others, unless they are read elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: str | None) -> None:
         self.column: str | None = None
-        self._run: Any = None
+        self._run: Any = run
+        self._counts = run is None
         self._others = 0
 
     def leaves_out(self, cells: Mapping[str, Any]) -> bool:
@@ -219,7 +221,7 @@ class _OneRun:
             return False
         if self._run is None:
             self._run = name
-        self._others += name != self._run
+        self._others += self._counts and name != self._run
         return bool(name != self._run)
 
     def notes(self) -> list[str]:

@@ -45,8 +45,8 @@ _ENDS = frozenset({"final", "best", "last"})
 def finished_runs(names: Iterable[str], sample: Sample) -> str | None:
     """Return a sentence if the rows of a table are finished runs, or of several runs of several sizes; else None.
 
-    Rows are runs where each has a name of its own or there are settings enough, nothing counts steps, and what is set
-    or counted differs from row to row.
+    Rows are runs where nothing counts steps from row to row, and each has a name of its own, or a size, or settings
+    enough that differ.
     """
     names = list(names)
     if sample.rows < FEWEST_ROWS:
@@ -57,12 +57,14 @@ def finished_runs(names: Iterable[str], sample: Sample) -> str | None:
     varied = [n for n in settings if len(set(sample.numbers(n))) > 1 or len(set(sample.words(n))) > 1]
     sizes = [n for n in names if placed(n, _SIZES) is not None and len(set(sample.numbers(n))) > 1]
     ends = [name for name in names if _ENDS & set(words_of(name)) and sample.filled(name)]
-    if sizes and not any(sample.counts(name) for name in counted):
-        what = f"a row a run by '{named[0]}'" if named else f"rows of several sizes by '{sizes[0]}'"
+    if any(sample.counts(name) for name in counted):
+        return None
+    if named:
+        what = f"a row a run by '{named[0]}'"
+    elif sizes:
+        what = f"rows of several sizes by '{sizes[0]}'"
     elif counted:
         return None
-    elif named and (ends or settings):
-        what = f"a row a run by '{named[0]}'"
     elif len(settings) >= FEWEST_SETTINGS and (ends or varied):
         what = f"a row a run with what it was set to ({', '.join(settings[:FEWEST_SETTINGS])})"
     else:

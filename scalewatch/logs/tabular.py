@@ -25,16 +25,22 @@ class AbstractTabularLog(AbstractLog):
 
     Args:
         name: of the run. path: of its file. asked: field -> column, as the user says. run: as far as it is known.
-        unit: what the place of a row is called.
+        unit: what the place of a row is called. only: of a table of several runs the one to read.
     """
 
     def __init__(
-        self, name: str, path: Path, asked: Mapping[str, str], run: Run | None = None, unit: str = "line"
+        self,
+        name: str,
+        path: Path,
+        asked: Mapping[str, str],
+        run: Run | None = None,
+        unit: str = "line",
+        only: str | None = None,
     ) -> None:
         super().__init__(name, path, run)
         self.asked = dict(asked)
         self._seen: dict[str, None] = {}
-        self.assembled = Rows(self, unit)
+        self.assembled = Rows(self, unit, only)
         try:
             self.bytes_total = path.stat().st_size
         except OSError:

@@ -191,13 +191,17 @@ def test_two_writers_on_one_file_are_noticed_and_one_is_kept(tmp_path: Path) -> 
     assert any("two writers" in note for note in log.notes)
 
 
-def test_a_table_of_several_runs_is_not_read_as_one(tmp_path: Path) -> None:
-    """The first run is read, and how many rows are of others is told."""
-    text = "run_id,step,loss\n" + "".join(
-        f"{run},{i},{loss}\n" for run, loss in (("a", 3.0), ("b", 9.0)) for i in (1, 2)
-    )
-    log = opened(tmp_path / "a.csv", text)
+def test_each_run_of_a_table_of_several_is_a_run(tmp_path: Path) -> None:
+    """By a column that names them; in JSON lines the first is read, and how many rows are of others is told."""
+    runs = [("a", 3.0), ("b", 9.0)]
+    text = "run_id,step,loss\n" + "".join(f"{run},{i},{loss}\n" for run, loss in runs for i in (1, 2))
+    (tmp_path / "a.csv").write_text(text)
+    lines = [json.dumps({"run": run, "step": i, "loss": loss}) for run, loss in runs for i in (1, 2)]
+    log = opened(tmp_path / "a.jsonl", "\n".join(lines) + "\n")
 
+    assert {"a/a": [(1, 3.0), (2, 3.0)], "a/b": [(1, 9.0), (2, 9.0)]} == {
+        each.name: [(row.step, row.loss) for row in each.rows()] for each in open_logs([tmp_path / "a.csv"]).logs
+    }
     assert [(1, 3.0), (2, 3.0)] == [(row.step, row.loss) for row in log.rows()]
     assert "2 rows are of other runs" in log.notes[0]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, final
 
 from scalewatch.errors import LogError
+from scalewatch.logs.columns import run_column
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import training_loss, validation_loss
@@ -29,6 +30,8 @@ DELIMITERS = ",\t;|"
 MOST_LINES_OF_A_CELL = 16
 #: Bytes of a table that are looked at to tell its columns.
 SAMPLE_BYTES = 256 << 10
+#: Runs of one table at most, that each are read.
+MOST_RUNS = 1_000
 #: Columns of a table from TensorBoard's download button, in small letters.
 _DOWNLOADED = {"wall time", "step", "value"}
 
@@ -77,15 +80,21 @@ class CsvLog(AbstractTabularLog):
     Args:
         path: the file. name: of the run. columns: field -> column, as the user says.
         rename: column -> name for some columns, with all others left out; None to take the names as they are.
+        only: of a table of several runs the one to read.
 
     Raises:
         LogError: if no loss can be told.
     """
 
     def __init__(
-        self, path: Path, name: str, columns: Mapping[str, str], rename: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        name: str,
+        columns: Mapping[str, str],
+        rename: Mapping[str, str] | None = None,
+        only: str | None = None,
     ) -> None:
-        super().__init__(name, path, columns)
+        super().__init__(name, path, columns, only=only)
         self._rename = rename
         if rename is not None:
             self.assembled.sparse = True  # where a run of a chart has no row, another has one
@@ -129,6 +138,16 @@ class CsvLog(AbstractTabularLog):
                 if not sample.add(dict(zip(self._names, cells, strict=False))):
                     break
         return sample
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in their order."""
+        return list(self._names)
+
+    @property
+    def delimiter(self) -> str:
+        """What stands between two cells."""
+        return self._delimiter
 
     def _head(self, line: str) -> None:
         self._first = "" if _is_numbers(line) else line
@@ -250,8 +269,32 @@ class CsvTable(AbstractFormat):
         )
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
-        """Return one run for each file."""
-        return [CsvLog(path, run_name(path), columns) for path in paths]
+        """Return one run for each file, or for each run that a column of the file names."""
+        logs: list[AbstractLog] = []
+        for path in paths:
+            first = CsvLog(path, run_name(path), columns)
+            runs = _runs_in(path, first)
+            if len(runs) > 1:
+                logs += [CsvLog(path, f"{run_name(path)}/{run:.60}", columns, only=run) for run in runs]
+            else:
+                logs.append(first)
+        return logs
+
+
+def _runs_in(path: Path, log: CsvLog) -> list[str]:
+    """Return the runs that a column of a table names, in their order, none where none does or there are too many."""
+    column = run_column(log.names)
+    if column is None or column in log.asked.values():
+        return []
+    place = log.names.index(column)
+    found: dict[str, None] = {}
+    for line in Lines(path, lambda _: None).new():
+        cells = cells_of(line, log.delimiter) if line and not line.startswith("#") else []
+        if len(cells) > place and cells[place] != column and not is_blank(cells[place]):
+            found[cells[place]] = None
+            if len(found) > MOST_RUNS:
+                return []
+    return list(found)
 
 
 @final
