@@ -43,7 +43,7 @@ class Dqn(Task):
     """Values of pushing a cart, learnt against a copy that follows every hundred steps."""
 
     name, sabotages = "dqn", ("explode", "nan_once")
-    steps, rate, clip, planned, chaotic = 1500, 1e-3, 10.0, False, True
+    steps, rate, clip, planned = 1500, 1e-3, 10.0, False
 
     def build(self) -> None:
         self.net = mlp(4, 48, 48, 2, act=nn.ReLU)
@@ -81,7 +81,7 @@ class ClippedPolicy(Task):
     """Clipped policy loss with a small value loss, on fresh pushes of a cart: it crosses zero all the time."""
 
     name, sabotages = "clipped_policy", ("lr_x100", "lr_x10_5steps")
-    steps, rate, clip, planned, chaotic = 1000, 1e-3, 0.5, False, True
+    steps, rate, clip, planned = 1000, 1e-3, 0.5, False
 
     def build(self) -> None:
         self.net = mlp(4, 32, 3)

@@ -59,8 +59,6 @@ class Task:
     validate_every = 0
     #: Steps an epoch; the log has no epochs if 0.
     epoch_steps = 0
-    #: A run goes another way at the slightest push, so that harm is counted beyond that of a nudge.
-    chaotic = False
     net: nn.Module
 
     def __init__(self) -> None:
@@ -231,14 +229,14 @@ class Harm:
         return cls(in_sd, part, jump)
 
 
-def expected(kind: str, harm: Harm, nudged: Harm | None) -> str:
-    """What a good monitor does: page what harms, and note the rest."""
-    if kind in ("blank", "nan"):
+def expected(family: type[Task], sabotage: Sabotage, harm: Harm, twin: pd.DataFrame, start: int) -> str:
+    """What a good monitor does: page what harms, more than a nudge does to a run that goes astray by itself."""
+    if sabotage.kind in ("blank", "nan"):
         return "page"
-    in_sd, part = HARM_SD, HARM_PART
-    if nudged is not None:
-        in_sd, part = max(in_sd, nudged.sd), max(part, nudged.part)
-    return "page" if harm.sd > in_sd or harm.part > part else "note"
+    if harm.sd <= HARM_SD and harm.part <= HARM_PART:
+        return "note"
+    nudged = Harm.of(train(family, SABOTAGED_SEED, Sabotage("nudge", sabotage.start)), twin, start)
+    return "page" if harm.sd > max(HARM_SD, nudged.sd) or harm.part > max(HARM_PART, nudged.part) else "note"
 
 
 def starts(family: type[Task]) -> Iterator[Sabotage]:
@@ -263,17 +261,13 @@ def make(family: type[Task]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
         run = train(family, SABOTAGED_SEED, sabotage)
         row = min(math.ceil(sabotage.start / family.every), len(run)) - 1
         start = int(run.step.iloc[row])
-        nudged = None
-        if family.chaotic:
-            nudge = train(family, SABOTAGED_SEED, Sabotage("nudge", sabotage.start))
-            nudged = Harm.of(nudge, twin, start)
         harm = Harm.of(run, twin, start)
         lasting = LASTS[sabotage.kind] == math.inf
         rows_on = 1 if lasting else math.ceil(LASTS[sabotage.kind] / family.every)
         end = total if lasting else int(run.step.iloc[min(row + rows_on, len(run)) - 1])
         name = f"{family.name}-{SABOTAGED_SEED}-{sabotage.kind}"
         runs[name] = run
-        wanted = expected(sabotage.kind, harm, nudged)
+        wanted = expected(family, sabotage, harm, twin, start)
         label = {"run_id": name, "seed": SABOTAGED_SEED, "healthy": False, "sabotage": sabotage.kind}
         label |= {"start_step": start, "end_step": end, "total_steps": total, "expected": wanted}
         labels.append(label | {"harm": round(harm.sd, 2), "jump": round(harm.jump, 2)})

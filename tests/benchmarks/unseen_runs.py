@@ -10,7 +10,7 @@ family has to go.
 folder for temporary files): three healthy seeds of each family, and a fourth that is healthy once and sabotaged twice.
 A sabotage is labelled `page` if inputs are zeros or the loss is not finite for good, or if the loss or the validation
 loss of thirty rows in turn is above that of the healthy twin by five sd of its rows or by ten percent (with at least
-one sd); where a run is chaotic, by more than a nudge of the weights makes. Every other sabotage is labelled `note`.
+one sd), and by more than a nudge of the weights makes. Every other sabotage is labelled `note`.
 
 `score` prints, for each family and for all, at the monitor's defaults and with the twin's learning rates as the plan:
   healthy   runs, how many were paged, how many had a critical incident open at any time, how many act=["stop"] would
