@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scalewatch.logs import AbstractLog, open_logs
+from scalewatch.logs.console.parts import Parts
 from scalewatch.observation import Observation
 from tests.logs.consoles import CONSOLES, LOSSES
 
@@ -159,3 +160,14 @@ def test_a_text_that_is_no_log_is_a_sentence(name: str, text: str, tmp_path: Pat
     assert [] == found.logs
     assert 1 == len(found.unreadable)
     assert name in found.unreadable[0].reason
+
+
+@pytest.mark.parametrize("program", CONSOLES)
+def test_a_line_whose_words_were_read_before_says_the_same_as_read_in_full(program: str) -> None:
+    """By its skeleton only its numbers are looked at; every line of every program comes out alike."""
+    texts = [part for line in CONSOLES[program]().text.split("\n") for part in line.split("\r")]
+    in_full, by_skeleton = Parts(), Parts(lambda name: True)
+    first = [line._replace(text="") for text in texts for line in in_full.lines(text)]
+    second = [line._replace(text="") for text in texts for line in by_skeleton.lines(text)]
+
+    assert list(map(repr, first)) == list(map(repr, second))

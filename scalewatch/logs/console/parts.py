@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple, final
+from typing import final
 
 from scalewatch.logs.columns import COUNTER_OF_EPOCHS, FIELDS, placed, ranked, step_place
+from scalewatch.logs.console.lines import Line
 from scalewatch.logs.console.scan import Scanned, scan
+from scalewatch.logs.console.skeletons import Skeletons
 from scalewatch.logs.console.tables import Boxes, Heading
 from scalewatch.logs.loss_names import TRAIN, training_loss
 from scalewatch.objective import words_of
 
-__all__ = ["Line", "Parts", "is_field", "parsed", "plain_line", "step_rank"]
+__all__ = ["Parts", "is_field", "parsed", "plain_line", "step_rank"]
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 _BARS = str.maketrans({"│": "|", "┃": "|", "║": "|", "\x08": "\n"})
@@ -68,27 +70,17 @@ def plain_line(line: str) -> str:
     return line[:MOST_LETTERS]
 
 
-class Line(NamedTuple):
-    """A line that says something: its numbers, and its counters."""
-
-    cells: dict[str, float]
-    named: str | None
-    whole: int | None
-    bar: tuple[int, int] | None
-    lead: int | None
-    epoch: float | None
-    epochs: int | None
-    when: str | None
-    held_out: bool
-    text: str
-
-
 @final
 class Parts:
-    """What lines are made of: tables, boxes and everything else, of the first rank that speaks."""
+    """What lines are made of: tables, boxes and everything else, of the first rank that speaks.
 
-    def __init__(self) -> None:
+    Args:
+        wanted: whether a number of this name is; None for all, and then no line is read by its skeleton.
+    """
+
+    def __init__(self, wanted: Callable[[str], bool] | None = None) -> None:
         self._boxes, self._heading = Boxes(), Heading()
+        self._skeletons = None if wanted is None else Skeletons(wanted)
         self._rank: str | None = None
         self.other_ranks = 0
 
@@ -97,6 +89,9 @@ class Parts:
         if not _SAYS.search(text) and "oss" not in text and "OSS" not in text:
             return []
         text = plain_line(text)
+        skeletons = None if self._heading.stands or self._boxes.may_hold(text) else self._skeletons
+        if skeletons is not None and (known := skeletons.line(text)) is not None:
+            return [known]
         box = self._boxes.line(text)
         found = [] if box is None else [_read(box, {}, None, "a box of names and numbers")]
         if self._boxes.inside:
@@ -114,7 +109,10 @@ class Parts:
             return found
         if self._of_another_rank(text, scanned):
             return found
-        return [*found, _read(scanned.cells, scanned.wholes, scanned, text)]
+        line = _read(scanned.cells, scanned.wholes, scanned, text)
+        if skeletons is not None and not found and _rank_of(text, scanned) is None:
+            skeletons.learn(line, next((name for name in line.cells if _is_epoch(name)), None), scanned)
+        return [*found, line]
 
     def end(self) -> list[Line]:
         """Return what a box holds that the log ends in."""
@@ -122,12 +120,7 @@ class Parts:
         return [] if box is None else [_read(box, {}, None, "")]
 
     def _of_another_rank(self, text: str, scanned: Scanned) -> bool:
-        rank = None
-        if "rank" in text or "default" in text or "pid=" in text or "[gpu" in text.lower()[:40] or "RANK" in text:
-            found = _RANK.search(text)
-            rank = None if found is None else next(group for group in found.groups() if group is not None)
-        elif scanned.lead is not None and any(step_rank(name) is not None for name in scanned.cells):
-            rank = str(scanned.lead)  # srun --label puts it before each line
+        rank = _rank_of(text, scanned)
         if rank is None:
             return False
         if self._rank is None and any(training_loss(name) is not None for name in scanned.cells):
@@ -135,6 +128,15 @@ class Parts:
         other = self._rank is not None and rank != self._rank
         self.other_ranks += other and any(training_loss(name) is not None for name in scanned.cells)
         return other
+
+
+def _rank_of(text: str, scanned: Scanned) -> str | None:
+    if "rank" in text or "default" in text or "pid=" in text or "[gpu" in text.lower()[:40] or "RANK" in text:
+        found = _RANK.search(text)
+        return None if found is None else next(group for group in found.groups() if group is not None)
+    if scanned.lead is not None and any(step_rank(name) is not None for name in scanned.cells):
+        return str(scanned.lead)  # srun --label puts it before each line
+    return None
 
 
 def _read(cells: dict[str, float], wholes: dict[str, int], scanned: Scanned | None, text: str) -> Line:

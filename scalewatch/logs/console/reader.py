@@ -15,7 +15,8 @@ from functools import lru_cache
 from typing import NamedTuple, final
 
 from scalewatch.logs.columns import ranked
-from scalewatch.logs.console.parts import Line, Parts, is_field, step_rank
+from scalewatch.logs.console.lines import Line
+from scalewatch.logs.console.parts import Parts, is_field, step_rank
 from scalewatch.logs.epoch_steps import EpochSteps
 from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.sample import SPARSE
@@ -170,7 +171,7 @@ class LineReader:
 
     def __init__(self, learnt: Learnt, keep: Collection[str] | None = None) -> None:
         self._learnt, self._keep = learnt, keep
-        self._parts = Parts()
+        self._parts = Parts(None if keep is None else self._counted)
         self._steps = EpochSteps()
         self._epoch: float | None = None
         self._base: float | None = None
@@ -207,7 +208,7 @@ class LineReader:
             if step is None or len(row) <= (line.epoch is not None):
                 return None
         if training and step is not None:
-            row = self._without_repeats(row, line, step)
+            row = self._without_repeats(row, step)
         elif training and self._learnt.source is not Source.COUNTED:
             return None  # a summary at the end, which is of no step
         if line.when is not None:
@@ -221,9 +222,12 @@ class LineReader:
             return step_rank(name) is None
         return is_field(name) or name in self._keep
 
-    def _without_repeats(self, row: dict[str, float | str], line: Line, step: int) -> dict[str, float | str]:
+    def _counted(self, name: str) -> bool:
+        return self._wanted(name) or step_rank(name) is not None or name == self._learnt.step_name
+
+    def _without_repeats(self, row: dict[str, float | str], step: int) -> dict[str, float | str]:
         """Leave out the loss of a summary, and of a bar that is drawn again at the same step."""
-        shape = frozenset(line.cells)
+        shape = frozenset(row)
         newest, before, self._shape = self._newest, self._shape, shape
         if newest is not None and step <= newest and (step == newest or shape != before):
             row.pop(self._learnt.loss, None)

@@ -20,7 +20,7 @@ from scalewatch.logs.loss_names import HELD_OUT, TRAIN, kind_of
 from scalewatch.logs.values import number
 from scalewatch.objective import words_of
 
-__all__ = ["HELD_OUT_MARK", "Scanned", "scan"]
+__all__ = ["HELD_OUT_MARK", "Scanned", "Span", "scan"]
 
 #: What is put before a loss whose line, and not its name, says that it was held out.
 HELD_OUT_MARK = "val/"
@@ -57,6 +57,7 @@ _HELD = re.compile(
 _TRAINED = re.compile(r"(?<![\w/.-])(?:train|training|train_inner)(?![\w/.-])", re.IGNORECASE)
 #: A letter, and none that a bar of blocks becomes where it was read in another encoding.
 _LETTER = re.compile(r"[A-Za-z]|(?![\u0080-\u024f])[^\W\d_]")
+_SIGNS = {"-": -1, "+": 1}
 _TIMES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "k": 1e3}
 
 
@@ -76,6 +77,15 @@ class _Between(NamedTuple):
 _remembered: dict[str, _Between] = {}
 
 
+class Span(NamedTuple):
+    """Where a number stands in its line: its letters, with its sign, and what its unit multiplies it by."""
+
+    begin: int
+    end: int
+    sign: int
+    factor: float
+
+
 @final
 class Scanned:
     """What a line says.
@@ -86,9 +96,13 @@ class Scanned:
         lead: whole number that the line begins with, None if it does not.
         when: date and time, or None. held_out: whether the line says, before any loss, that it is of a validation.
         label: the words that stand nearest before the bar.
+        spans: where each of these stands, by the name of a cell, `/name` of its whole, `bar`, `/bar`, `lead`, `when`.
     """
 
-    __slots__ = ("_last", "_lossy", "_mark", "_pending", "bar", "cells", "held_out", "label", "lead", "when", "wholes")
+    __slots__ = (
+        *("_last", "_lossy", "_mark", "_pending"),
+        *("bar", "cells", "held_out", "label", "lead", "spans", "when", "wholes"),
+    )
 
     def __init__(self) -> None:
         self.cells: dict[str, float] = {}
@@ -96,6 +110,7 @@ class Scanned:
         self.bar: tuple[int, int] | None = None
         self.lead: int | None = None
         self.when: str | None = None
+        self.spans: dict[str, Span] = {}
         self.label = self._pending = self._last = ""
         self.held_out = self._lossy = False
         self._mark = 0
@@ -110,51 +125,70 @@ class Scanned:
             self._hold(between.mark)
         date, clock, word, digits, whole, unit = found.groups()
         if date is not None:
-            self.when, self._pending = self.when or date, ""
+            if self.when is None:
+                self.when, self.spans["when"] = date, Span(*found.span(1), 0, 1.0)
+            self._pending = ""
             return
         name = between.name
         self._pending = between.pending or self._pending
         if between.of and self._last:
             self.wholes.setdefault(self._last, int(_number(digits or "0")))
+            self.spans.setdefault(f"/{self._last}", Span(*found.span(4), 0, 1.0))
             return
-        if not name and self._pending and not whole:
+        if not name and self._pending and not whole and word is None:
             name, self._pending = self._pending, ""
         if clock is not None or (unit and unit[-1] == "%" and line[found.end() : found.end() + 1] == "|"):
             return  # of a progress bar
         value = _number(digits) if word is None else number(word.partition("(")[0]) or 0.0
+        factor = _TIMES.get(unit, 1.0)
+        span = (
+            None
+            if word is not None
+            else Span(*found.span(4), "- +".index(digits[0]) - 1 if digits[0] in "-+" else 0, factor)
+        )
         if whole is not None and value.is_integer():
-            name = self._of_a_whole(name, int(value), int(whole.replace(",", "")), between.side, text)
+            name = self._of_a_whole(name, (int(value), int(whole.replace(",", ""))), between.side, text, found)
         if name:
-            self._keep(name, value * _TIMES.get(unit, 1.0), _is_loss(name) if name != between.name else between.lossy)
+            lossy = _is_loss(name) if name != between.name else between.lossy
+            self._keep(name, value * factor, span, lossy=lossy)
         elif not self.cells and self.lead is None and not unit and not line[: found.start()].strip(" [(#"):
             self.lead = int(value) if value.is_integer() else None
+            self.spans["lead"] = Span(*found.span(4), 0, 1.0)
 
     def _hold(self, mark: int) -> None:
         self._mark = mark
         self.held_out = self.held_out or (mark > 0 and not self._lossy)
 
-    def _of_a_whole(self, name: str, part: int, whole: int, side: int, text: str) -> str:
+    def _of_a_whole(self, name: str, bar: tuple[int, int], side: int, text: str, found: re.Match[str]) -> str:
         """Take a number of a whole; return its name, "" if it has none."""
         if "/" in name:
             name = name.partition("/")[0]  # 'global_step/max_steps': '10/438'
         elif side:  # Test: [ 10/48]
             self._hold(side)
             name = ""
+        spans = Span(*found.span(4), 0, 1.0), Span(*found.span(5), 0, 1.0)
         if name:
-            self.wholes.setdefault(name, whole)
+            self.wholes.setdefault(name, bar[1])
+            self.spans.setdefault(f"/{name}", spans[1])
         elif self.bar is None:
-            self.bar = part, whole
+            self.bar = bar
+            self.spans["bar"], self.spans["/bar"] = spans
         elif text.replace(" ", "") == "][" and "epoch" not in self.cells:
             self.cells["epoch"], self.wholes["epoch"] = float(self.bar[0]), self.bar[1]  # [3/300][10/1251]
-            self.bar = part, whole
+            self.spans["epoch"], self.spans["/epoch"] = self.spans["bar"], self.spans["/bar"]
+            self.bar = bar
+            self.spans["bar"], self.spans["/bar"] = spans
         return name
 
-    def _keep(self, name: str, value: float, lossy: bool) -> None:
+    def _keep(self, name: str, value: float, span: Span | None, *, lossy: bool) -> None:
         if lossy:
             self._lossy = True
             if self._mark > 0 and not HELD_OUT & set(words_of(name)):
                 name = HELD_OUT_MARK + name
-        self.cells.setdefault(name, value)
+        if name not in self.cells:
+            self.cells[name] = value
+            if span is not None:
+                self.spans[name] = span
         self._last = name
 
 
@@ -200,6 +234,8 @@ def _between(text: str) -> _Between:
     at = _AT.fullmatch(name)
     if at is not None:
         pending, name = at.group(1).strip(), at.group(2).strip()
+    if name.endswith(" of"):
+        name = ""  # number of nan iterations: 0
     if not _LETTER.search(name) or len(name) > MOST_LETTERS or len(name.split()) > MOST_WORDS:
         name = ""
     around = text.replace(name, " ") + pending if name else text

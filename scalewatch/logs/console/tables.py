@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import final
 
 from scalewatch.logs.columns import COUNTER_OF_EPOCHS, placed, step_place
@@ -19,10 +20,13 @@ _CELL = re.compile(
     r"|(?P<word>[-+]?(?:nan|inf))|\d+:\d\d(?::\d\d)?|-|N/A|None",
     re.IGNORECASE,
 )
+#: What a line of a box begins with.
+_FIRST = "|-+=╒╞╘┏┡└┌├"
 _BORDER = re.compile(r"\s*[-+=|~_╒╞╘╤═─━┏┡└┌├┼]{8,}[-+=|~_╕╡╛╧═─━┓┩┘┐┤┴]*\s*")
 _BOX = re.compile(r"\s*\|\s*([^|]*?[A-Za-z][^|]*?)\s*\|\s*([^|]*?)\s*\|\s*")
 
 
+@lru_cache(maxsize=8192)
 def _counts(name: str) -> bool:
     return placed(name, COUNTER_OF_EPOCHS) is not None or step_place(name) is not None
 
@@ -34,6 +38,11 @@ class Heading:
     def __init__(self) -> None:
         self._names: list[str] = []
         self._bars = ""
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is one."""
+        return bool(self._names)
 
     def starts(self, line: str) -> bool:
         """Return whether a line without a number names columns, one of which is a loss; it is remembered."""
@@ -82,16 +91,20 @@ class Boxes:
         #: Whether the newest line was of a box.
         self.inside = False
 
+    def may_hold(self, line: str) -> bool:
+        """Return whether a line may be of a box, or end one."""
+        return bool(self._cells) or line.lstrip()[:1] in _FIRST
+
     def line(self, line: str) -> dict[str, float] | None:
         """Take a line; return the numbers of the box that it ends, None if it ends none."""
         self.inside = False
         start = line.lstrip()[:1]
-        if not start or start not in "|-+=╒╞╘┏┡└┌├":
+        if not start or start not in _FIRST:
             return self.end() if self._cells else None
         if _BORDER.fullmatch(line):
             self.inside = bool(self._cells)
             return self.end()
-        found = _BOX.fullmatch(line)
+        found = _BOX.fullmatch(line) if line.count("|") == 3 else None
         if found is None:
             return None
         name, cell = found.groups()
