@@ -15,7 +15,17 @@ from typing import final
 from scalewatch.advice import Action
 from scalewatch.finding import Kind
 
-__all__ = ["HOLD_THE_LOSS", "KINDS", "STANDS_STILL", "EventKind", "KindRow", "Remedy", "kind_name", "kind_row"]
+__all__ = [
+    "HOLD_THE_LOSS",
+    "KINDS",
+    "STANDS_STILL",
+    "EventKind",
+    "KindRow",
+    "Remedy",
+    "kind_name",
+    "kind_row",
+    "not_measured",
+]
 
 
 @final
@@ -81,7 +91,7 @@ class KindRow:
     @property
     def inputs(self) -> str:
         """The field of an observation that it needs, in words."""
-        return self.needs.replace("_", " ")
+        return self.needs.replace("_", " ").replace("grad ", "gradient ")
 
 
 #: What a loss that is no number, or runs away, brings with it.
@@ -194,7 +204,7 @@ _ROWS = (
         needs="validation_loss",
         remedy=Remedy(
             Action.CHECK_SETUP,
-            "More steps on this data make the model worse on held-out text: use the checkpoint of its lowest "
+            "More steps on this data make the model worse on held-out data: use the checkpoint of its lowest "
             "validation loss, and add or mix data. If it is no number, look at the evaluation.",
             "A lower validation loss at a later checkpoint.",
         ),
@@ -267,6 +277,16 @@ STANDS_STILL = (EventKind.STALLED, EventKind.GONE)
 
 #: Incidents whose rows are no part of the curve of the loss, the most urgent first.
 HOLD_THE_LOSS = tuple(row.kind for row in _ROWS if row.holds_the_loss)
+
+
+def not_measured(given: Mapping[str, bool]) -> tuple[str, ...]:
+    """Return what was never given of what kinds of findings need, in words.
+
+    >>> not_measured({"loss": True, "grad_norm": False})
+    ('gradient norm',)
+    """
+    missing = dict.fromkeys(row.inputs for row in _ROWS if given.get(row.needs) is False)
+    return tuple(missing)
 
 
 def kind_row(kind: str) -> KindRow:

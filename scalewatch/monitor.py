@@ -20,6 +20,7 @@ from scalewatch.detect import AnyDetector, DetectorSet, checked_detectors
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase, Severity, kind_of
 from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawResidual
+from scalewatch.forecast.descent import clearly_fell
 from scalewatch.forecast.law_residual_detector import LawResidualDetector
 from scalewatch.forecast.milestones import TENTHS, Look, Milestone, next_look
 from scalewatch.forecast.preregistered import BaselineForecast
@@ -27,8 +28,9 @@ from scalewatch.forecast.schedule_detector import ScheduleDetector
 from scalewatch.forecast.verdict import Verdict
 from scalewatch.guard import Guard
 from scalewatch.journal import finding_from, finding_record
-from scalewatch.kinds import HOLD_THE_LOSS, kind_name
+from scalewatch.kinds import HOLD_THE_LOSS, kind_name, not_measured
 from scalewatch.laws import CurveLaw
+from scalewatch.objective import unjudged
 from scalewatch.observation import Observation
 from scalewatch.plain import odd_part
 from scalewatch.run import Run
@@ -276,6 +278,7 @@ class Monitor:
             gap=None if self._off_law.open is None else self._law_gap(),
             off_plan=self._off_plan,
             rollbacks=self._rollbacks,
+            spacing=self._watch.sample.spacing,
             run=self.run,
             forecaster=self._forecaster,
             aims=self.aims,
@@ -303,7 +306,8 @@ class Monitor:
 
     def verdict(self) -> Verdict:
         """Return the state of the run in a few lines."""
-        forecaster, step = self._forecaster, self._watch.sample.step
+        forecaster, watch = self._forecaster, self._watch
+        step = watch.sample.step
         total = self.run.total_steps
         losses = [] if forecaster is None else forecaster.blocks.losses
         last = losses[-1] if losses else None
@@ -322,6 +326,7 @@ class Monitor:
             law_gap=self.guard.call("forecast", self._law_gap),
             unjudged=self._unjudged(),
             no_forecast=self.why_no_forecast(look=False),
+            not_measured=not_measured(watch.given) if watch.sample.row else (),
         )
 
     @property
@@ -330,13 +335,13 @@ class Monitor:
         return self.verdict().status
 
     def _unjudged(self) -> str:
-        """Why nothing can be told of the run yet: a fault of the ordinary size would not be seen."""
-        watch = self._watch
-        if watch.noise is not None:
-            return ""
-        if not watch.sample.step:
-            return "no row yet"
-        return "too few rows with a loss" if watch.judged_rows else "no row has a loss that can be judged"
+        """Why nothing can be told of the run: a fault of the ordinary size would not be seen."""
+        watch, run = self._watch, self.run
+        if watch.noise is None:
+            return unjudged(run.logged, watch.sample.row, watch.judged_rows, has_loss=watch.given["loss"])
+        # names alone are no verdict: the loss of some policies falls for good, and such a fall is watched like any
+        fell = self._forecaster is not None and clearly_fell(self._forecaster.blocks)
+        return f"its objective is no descent: {run.no_descent}" if run.no_descent and not fell else ""
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to go on, as plain ints, floats, strings, lists and dicts."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["is_text", "why_no_descent", "words_of"]
+__all__ = ["is_text", "unjudged", "why_no_descent", "words_of"]
 
 #: Words of a unit, or of a series, that only text has. By hand, from the logs of public trainers.
 _TEXT_UNITS = frozenset({"token", "tokens", "byte", "bytes", "character", "char", "word"})
@@ -80,6 +80,26 @@ def why_no_descent(logged: Iterable[str]) -> str:
     if moved and spread:
         return f"a policy is learnt ({_named([moved[0], spread[0]])})"
     return ""
+
+
+def unjudged(logged: Sequence[str], rows: int, judged: int, *, has_loss: bool) -> str:
+    """Return why nothing can be told of a run that has too few losses to be judged, in words.
+
+    Args:
+        logged: names of what is logged with it. rows: so far. judged: those whose loss could be judged. has_loss:
+            whether any row had one that is a number.
+
+    >>> unjudged(("g_loss", "d_loss"), 40, 0, has_loss=False), unjudged((), 9, 9, has_loss=True)
+    ('no loss was found (g_loss, d_loss are logged: name one with `loss=`)', '9 rows are too few')
+    """
+    if not rows:
+        return "no row yet"
+    if not has_loss:
+        losses = [name for name in logged if _LOSS & set(words_of(name))]
+        return f"no loss was found{f' ({_named(losses)} are logged: name one with `loss=`)' if losses else ''}"
+    if not judged and rows > 1:
+        return "no row has a loss that can be judged"
+    return f"{rows:,} row{' is' if rows == 1 else 's are'} too few"
 
 
 def _named(names: Sequence[str]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from scalewatch import Monitor, Observation
 from scalewatch.errors import RunError
 from scalewatch.objective import why_no_descent
 from scalewatch.run import Run
+from scalewatch.status import State
 
 #: What public trainers log beside the loss of an objective that is no descent.
 NO_DESCENT = {
@@ -84,3 +86,63 @@ def test_names_that_are_none_are_refused(odd: object) -> None:
 def test_a_log_with_more_names_than_anybody_reads_is_cut() -> None:
     """A table of ten thousand columns does not fill the header of a journal."""
     assert 1_000 == len(Run("demo", logged=[f"metric {n}" for n in range(10_000)]).logged)
+
+
+def seen(losses: list[float], **known: object) -> Monitor:
+    monitor = Monitor(Run("demo", **known))  # type: ignore[arg-type]
+    for step, loss in enumerate(losses, 1):
+        monitor.observe(Observation(step, loss))
+    return monitor
+
+
+@pytest.mark.parametrize(
+    ("losses", "logged", "says"),
+    [
+        ([], (), "cannot tell: no row yet"),
+        ([2.0] * 9, (), "cannot tell: 9 rows are too few"),
+        ([2.0], (), "cannot tell: 1 row is too few"),
+    ],
+)
+def test_what_cannot_be_told_is_said_with_its_reason(losses: list[float], logged: tuple[str, ...], says: str) -> None:
+    """Healthy is a claim: it is made only where a fault of the ordinary size would have been seen."""
+    status = seen(losses, logged=logged).status
+
+    assert (State.CANNOT_TELL, says) == (status.state, status.sentence)
+
+
+def test_where_no_loss_is_found_those_that_are_logged_are_named() -> None:
+    """A game has two; the user says which."""
+    monitor = Monitor(Run("demo", logged=("g_loss", "d_loss")))
+    for step in range(1, 40):
+        monitor.observe(Observation(step, None, 1e-3))  # type: ignore[arg-type]
+
+    assert "no loss was found (g_loss, d_loss are logged: name one with `loss=`)" in monitor.status.sentence
+
+
+def test_a_policy_is_not_called_healthy_by_a_loss_that_is_no_descent() -> None:
+    """Unless the loss does fall, and for good: then it is watched like any."""
+    wide = [1.0 + 0.2 * (step * 7 % 5) for step in range(200)]
+    falls = [4.0 * step**-0.6 * (1.0 + 0.02 * (step * 7 % 5)) for step in range(1, 201)]
+
+    status = seen(wide, logged=("loss", "reward")).status
+    assert State.CANNOT_TELL is status.state
+    assert "its objective is no descent: a reward is logged beside the loss (reward)" in status.sentence
+    assert State.HEALTHY is seen(falls, logged=("loss", "reward")).status.state
+
+
+def test_what_was_never_given_is_not_measured_and_not_quiet() -> None:
+    """Shown beside the state; and no more once it is there."""
+    monitor = seen([2.0 + 0.01 * (step % 5) for step in range(60)])
+    before = monitor.status.not_measured
+    monitor.observe(Observation(61, 2.0, grad_norm=0.5, validation_loss=2.1))
+
+    assert ("gradient norm", "validation loss") == before
+    assert () == monitor.status.not_measured
+    assert () == Monitor(Run("demo")).status.not_measured
+
+
+def test_a_finished_run_is_over_and_was_healthy() -> None:
+    """Both in one sentence."""
+    status = seen([2.0 + 0.01 * (step % 5) for step in range(60)], total_steps=60).status
+
+    assert (State.OVER, "over: healthy to its end") == (status.state, status.sentence)

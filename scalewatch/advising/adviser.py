@@ -30,6 +30,8 @@ HEALTHY: tuple[Rule, ...] = (about_aims, about_least_gain, about_schedule, about
 
 def advise(context: AdviceContext) -> list[Advice]:
     """Return what to do now, the most urgent first; empty if there is nothing to do but train on."""
+    if context.is_over:
+        return about_incident(context)  # nothing is left to change but where to go on from
     for group in WRONG:
         advice = [each for rule in group for each in rule(context)]
         if advice:

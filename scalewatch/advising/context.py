@@ -57,6 +57,7 @@ class AdviceContext:
     Attributes:
         step: newest step. open_incidents: the newest finding of each open incident.
         spikes: spikes so far. rollbacks: how often it went back to before an incident.
+        spacing: optimizer steps to a row of its log, mean.
         gap: how far it is off its law, None without one or while it is on it.
         off_plan: where the learning rate stands against its plan.
         run, forecaster: of the run; without them nothing is said of its end.
@@ -69,6 +70,17 @@ class AdviceContext:
     gap: LawResidual | None
     off_plan: ScheduleDetector
     rollbacks: int = 0
+    spacing: float = 1.0
     run: Run | None = None
     forecaster: Forecaster | None = None
     aims: Goals = field(default_factory=Goals)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the planned end was reached."""
+        return self.run is not None and self.run.total_steps is not None and self.step >= self.run.total_steps
+
+    @property
+    def of_text(self) -> bool:
+        """Whether the loss is known to be one of text."""
+        return self.run is not None and self.run.is_text

@@ -12,6 +12,7 @@ from __future__ import annotations
 from scalewatch.advice import Action, Advice, EvidenceGrade
 from scalewatch.advising.context import AdviceContext
 from scalewatch.forecast.candidate_schedules import DECAY_SHARE, decay_now, extended, hold_then_decay
+from scalewatch.forecast.candidates import OTHER_SHARE, OTHER_WALK
 from scalewatch.forecast.counterfactual import Outcome, Position, position, what_if
 from scalewatch.forecast.forecast import Forecast
 from scalewatch.forecast.forecaster import Forecaster
@@ -26,6 +27,9 @@ EARLIEST_STOP = 0.2
 LIKELY = 0.5
 #: Part of the planned steps by which an extension is tried: more is another run. By hand.
 EXTENSION = 0.25
+#: Part of the peak rate that a plan takes away from which on it decays, and part of the weight of laws that were not
+#: calibrated from which on a gain is not of the calibration. By hand.
+DECAYS, OUTSIDE = 0.05, 0.5
 #: Final rate over peak above which a schedule does not end (Hoffmann et al. 2022 end at 0.1), and rounding of it.
 ENDS_HIGH = 0.1 * 1.05
 
@@ -106,8 +110,10 @@ def about_schedule(context: AdviceContext) -> list[Advice]:
     if context.forecaster is None or at is None or forecast is None or not at.planned:
         return []
     last = float(at.rest[-1]) / max(at.peak, 1e-300)
-    if last <= ENDS_HIGH or at.left <= 1:
+    if last <= ENDS_HIGH or at.left <= 1 or not _calibrated(forecast):
         return []
+    if max(at.decayed, 1.0 - float(at.rest.min()) / max(at.peak, 1e-300)) < DECAYS:
+        return []  # a rate that is never to fall is meant so: by a schedule-free optimizer, or to go on from
     outcome = what_if(context.forecaster, [hold_then_decay(at.rate, at.left, at.total_steps, DECAY_SHARE)])[1]
     low, high = outcome.difference_interval(0.8)
     if high >= 0:
@@ -117,9 +123,13 @@ def about_schedule(context: AdviceContext) -> list[Advice]:
         f"{_capital(outcome.name)} of the steps ends lower for the same compute."
     )
     change = "A plan to go on from this checkpoint: then the rate is high on purpose."
-    return [
-        Advice(Action.CHANGE_SCHEDULE, reason, EvidenceGrade.A, -outcome.difference, at.step, (-high, -low), change)
-    ]
+    grade = EvidenceGrade.A if context.of_text else outcome.evidence_grade
+    return [Advice(Action.CHANGE_SCHEDULE, reason, grade, -outcome.difference, at.step, (-high, -low), change)]
+
+
+def _calibrated(forecast: Forecast) -> bool:
+    """Whether the gain of a decay was measured on losses like this one, which are those of text."""
+    return sum(forecast.weights.get(law, 0.0) for law in (OTHER_WALK, OTHER_SHARE)) < OUTSIDE
 
 
 def _now(forecaster: Forecaster | None) -> tuple[Position | None, Forecast | None]:

@@ -10,6 +10,8 @@ with its price by the law and grade C.
 
 from __future__ import annotations
 
+import math
+
 from scalewatch.advice import Action, Advice, EvidenceGrade
 from scalewatch.advising.context import AdviceContext
 from scalewatch.finding import Finding, Severity
@@ -24,6 +26,10 @@ __all__ = ["about_incident"]
 #: has had its chance: BLOOM came back in 30 by itself.
 REWIND_STEPS = 100
 PATIENCE_STEPS = 300
+#: The same in what a short or sparse log is made of: part of the run, but not fewer rows. By hand.
+PATIENCE_SHARE, PATIENCE_ROWS = 0.1, 10
+#: A log with this many steps to a row is told in rows. By hand.
+SPARSE = 1.5
 #: Spikes in one run, and rollbacks, from which on the cause is taken to be structural. By hand.
 RECURRING_SPIKES = 3
 RECURRING_ROLLBACKS = 2
@@ -44,14 +50,35 @@ def about_incident(context: AdviceContext) -> list[Advice]:
     incident = next((by_kind[kind] for kind in HOLD_THE_LOSS if kind in by_kind and by_kind[kind].pages), None)
     if incident is None:
         return []
+    if context.is_over:
+        return [_ended(context.step, incident)]
     first = [*_back_to_plan(context.step, incident, context.off_plan), *_remedy(context.step, incident)]
-    rewind = _rewind(context.step, incident, skip=not first)
+    rewind = _rewind(context.step, incident, skip=context.of_text and not first)
     if incident.severity is Severity.CRITICAL:
         return [*first, _lost(context.step, incident), *_structural(context), rewind]
     advice = [*first, *_structural(context)] or _strained(context, incident)
-    if context.step - incident.start_step < PATIENCE_STEPS and not advice:
-        return [_wait(context.step, incident)]
+    until = incident.start_step + patience(context)
+    ends = None if context.run is None else context.run.total_steps
+    if context.step < until and not advice and (ends is None or until <= ends):
+        return [_wait(context, until)]
     return [*advice, rewind]
+
+
+def patience(context: AdviceContext) -> int:
+    """Return for how long an incident is waited for [steps]: 300, or a tenth of a short run, or ten rows of its log."""
+    planned = None if context.run is None else context.run.total_steps
+    share = PATIENCE_SHARE * (planned or context.step)
+    return math.ceil(max(min(PATIENCE_STEPS, share), PATIENCE_ROWS * context.spacing))
+
+
+def _ended(step: int, incident: Finding) -> Advice:
+    back = max(incident.start_step - REWIND_STEPS, 1)
+    reason = (
+        f"The run ended in the {kind_name(incident.kind)} that began at step {incident.start_step:,}: what came after "
+        f"it is lost. If it is to go on, then from a checkpoint from before step {back:,}."
+    )
+    change = "A loss of the last checkpoint, measured apart, that is as low as before that step."
+    return Advice(Action.REWIND, reason, EvidenceGrade.B, None, step, None, change)
 
 
 def _back_to_plan(step: int, incident: Finding, off_plan: ScheduleDetector) -> list[Advice]:
@@ -83,10 +110,10 @@ def _structural(context: AdviceContext) -> list[Advice]:
         what = f"This is spike {context.spikes} of this run: rewinding again will not cure it."
     else:
         return []
-    reason = (
-        f"{what} Consider QK normalisation, z-loss, a longer warm-up or a lower peak rate; by which factor nobody has "
-        "shown, 10 to 30 % is a habit."
+    cures = (
+        "QK normalisation, z-loss, a longer warm-up" if context.of_text else "clipping of gradients, a longer warm-up"
     )
+    reason = f"{what} Consider {cures} or a lower peak rate; by which factor nobody has shown, 10 to 30 % is a habit."
     change = "Spikes at the same batches with other weights: then it is the data."
     return [Advice(Action.CHECK_SETUP, reason, EvidenceGrade.B, None, context.step, None, change)]
 
@@ -103,7 +130,8 @@ def _strained(context: AdviceContext, incident: Finding) -> list[Advice]:
     )
     gain, interval = _price(context)
     reason += "." if gain is None else ", with its price by the law if nothing else was wrong."
-    change = "The same spikes at the lower rate: then the cure is structural (QK normalisation, z-loss)."
+    cures = " (QK normalisation, z-loss)" if context.of_text else ""
+    change = f"The same spikes at the lower rate: then the cure is structural{cures}."
     return [Advice(Action.LOWER_LEARNING_RATE, reason, EvidenceGrade.C, gain, context.step, interval, change)]
 
 
@@ -132,8 +160,10 @@ def _rewind(step: int, incident: Finding, *, skip: bool) -> Advice:
     return Advice(Action.REWIND, reason, EvidenceGrade.B, None, step, None, change)
 
 
-def _wait(step: int, incident: Finding) -> Advice:
-    until = f"{incident.start_step + PATIENCE_STEPS:,}"
-    reason = f"Spikes like this often recover alone. Look again at step {until}."
-    change = f"The loss still above its trend at step {until}, or not finite before."
-    return Advice(Action.WAIT, reason, EvidenceGrade.B, None, step, None, change)
+def _wait(context: AdviceContext, until: int) -> Advice:
+    when = f"at step {until:,}"
+    if context.spacing > SPARSE:
+        when = f"in {math.ceil((until - context.step) / context.spacing):,} rows of the log, {when}"
+    reason = f"Spikes like this often recover alone. Look again {when}."
+    change = f"The loss still above its trend at step {until:,}, or not finite before."
+    return Advice(Action.WAIT, reason, EvidenceGrade.B, None, context.step, None, change)

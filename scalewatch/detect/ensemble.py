@@ -136,6 +136,12 @@ class DetectorSet:
         return self._reader.sample
 
     @property
+    def given(self) -> dict[str, bool]:
+        """Whether a row ever carried a loss that is a number, a gradient norm, a validation loss."""
+        reader = self._reader
+        return {"loss": reader.losses, "grad_norm": reader.norms, "validation_loss": reader.validations}
+
+    @property
     def judged_rows(self) -> int:
         """Rows that the scale of one row is known from, count."""
         return self._baseline.scatter.rows

@@ -24,14 +24,14 @@ class SampleReader(Stateful):
     Memory: four counts.
 
     Attributes:
-        sample: the newest row, cleaned.
+        sample: the newest row, cleaned. losses, norms, validations: whether a row ever carried one.
 
     >>> reader = SampleReader()
     >>> [reader.read(Observation(step, "3.1")) for step in (1, 2, 2, 5, 3)], reader.sample.loss
     ([1, 1, 0, 1, -2], 3.1)
     """
 
-    STATE = ("last_step", "first_step", "epoch_rows", "rows", "validated")
+    STATE = ("last_step", "first_step", "epoch_rows", "rows", "validated", "losses", "norms", "validations")
 
     def __init__(self) -> None:
         self.sample = Sample()
@@ -39,6 +39,7 @@ class SampleReader(Stateful):
         self.first_step = 0
         self.epoch_rows = 0
         self.rows = 0
+        self.losses = self.norms = self.validations = False
 
     @property
     def validated(self) -> bool:
@@ -70,6 +71,8 @@ class SampleReader(Stateful):
         if seconds is not None and type(seconds) is not float:
             seconds = _number(seconds)
         sample.loss_given, sample.grad_given = given is not None, norm is not None
+        if not self.norms and norm is not None:
+            self.norms = True
         loss = math.nan if given is None else given
         sample.step, sample.loss = step, loss
         sample.learning_rate = math.nan if rate is None else rate
@@ -84,6 +87,8 @@ class SampleReader(Stateful):
         sample.rise_expected = False
         sample.usable = 0.0 < loss < math.inf
         sample.log_loss = math.log(loss) if sample.usable else 0.0
+        if not self.losses and loss == loss:
+            self.losses = True
         self.rows += 1
         self.last_step = step
         if jump < 0 or self.epoch_rows == 0:
@@ -97,6 +102,7 @@ class SampleReader(Stateful):
         """Take the validation loss of the newest row, which may be logged apart from its training loss."""
         loss = value if type(value) is float else _number(value)
         self.sample.validation_given = loss is not None
+        self.validations = self.validations or loss is not None
         self.sample.validation_loss = math.nan if loss is None else loss
 
 

@@ -31,6 +31,8 @@ __all__ = [
     "LADDER",
     "LOSS_SHARE",
     "MEMORY_SHARES",
+    "OTHER_SHARE",
+    "OTHER_WALK",
     "RISES",
     "WALK_SHARE",
     "Candidate",

@@ -23,6 +23,8 @@ FEWEST_BLOCKS, END_PART = 8, 0.25
 #: A fall is clear from this many standard errors of the difference of two means on. By hand; of the curves of data/zoo
 #: that no law describes, the flat and wide ones have at most 2.
 CLEAR_SIGMAS = 4.0
+#: Part of its first level below which a loss has fallen for good, whatever its objective is called. By hand.
+FELL = 0.5
 #: Part of the rows at or below zero, and their count, from which on a loss is not one that stays above zero. By hand.
 BELOW_ZERO_SHARE, BELOW_ZERO_ROWS = 0.01, 3
 #: Of a loss that is not known to be one of text: how many times wider than usual an interval may have to be, and how
@@ -70,11 +72,10 @@ def why_not_told(run: Run, made: Forecast) -> str:
     return ""
 
 
-def clearly_fell(blocks: LossBlocks, factor: float) -> bool:
-    """Return whether a curve is at less than `factor` of where it began, and not by chance."""
+def clearly_fell(blocks: LossBlocks) -> bool:
+    """Return whether a curve is at less than half of where it began, and not by chance."""
     sigmas = _fall(blocks)
-    first, newest = _ends(blocks)[:2] if len(blocks) >= FEWEST_BLOCKS else (1.0, 1.0)
-    return sigmas is not None and sigmas > CLEAR_SIGMAS and newest < factor * first
+    return sigmas is not None and sigmas > CLEAR_SIGMAS and _ends(blocks)[1] < FELL * _ends(blocks)[0]
 
 
 def _fall(blocks: LossBlocks) -> float | None:

@@ -35,7 +35,7 @@ class Verdict:
         open_incidents: the newest finding of each incident that is open.
         law_gap: how far the run is off its law, None without one.
         unjudged: why nothing can be told of it yet, "" where something can.
-        no_forecast: why no forecast is made, "" where one is.
+        no_forecast: why no forecast is made, "" where one is. not_measured: what was never given, in words.
     """
 
     run: Run
@@ -50,6 +50,7 @@ class Verdict:
     law_gap: LawResidual | None
     unjudged: str = ""
     no_forecast: str = ""
+    not_measured: tuple[str, ...] = ()
 
     @property
     def final_loss(self) -> float | None:
@@ -75,7 +76,13 @@ class Verdict:
     def status(self) -> Status:
         """How the run stands."""
         paged = [finding for finding in self.incidents if finding.pages]
-        return status_of(self.open_incidents, paged, unjudged=self.unjudged, finished=self.finished)
+        return status_of(
+            self.open_incidents,
+            paged,
+            unjudged=self.unjudged,
+            finished=self.finished,
+            not_measured=self.not_measured,
+        )
 
     @property
     def milestones(self) -> tuple[Milestone, ...]:
@@ -110,6 +117,8 @@ class Verdict:
             stale = self.gap_ends_at is not None
             rows.append(("against its law" + (" before that" if stale else ""), self.law_gap.text()))
         rows.append(("incidents", self._incidents()))
+        if self.not_measured:
+            rows.append(("not measured", ", ".join(self.not_measured)))
         return rows
 
     @property

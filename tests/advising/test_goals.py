@@ -205,7 +205,7 @@ def test_an_aim_that_is_none_is_refused(name: str, value: Any) -> None:
 def test_every_advice_says_what_would_change_it(law: CurveLaw) -> None:
     """From each rule there is."""
     monitor = monitored(constant(TOTAL), law, target_loss=1.0, least_gain=0.5)
-    calm = monitored(constant(TOTAL), law, least_gain=0.5)
+    calm = monitored(cosine(2 * TOTAL)[:TOTAL], law, least_gain=0.5)
     lost = Finding(Kind.NONFINITE, Severity.CRITICAL, HALF, HALF - 5, "NaN")
     hot = Finding(Kind.DIVERGENCE, Severity.WARNING, HALF, 100, "diverges", {"cause": "hardware", "cause_reason": "x"})
     situations = [
@@ -227,7 +227,7 @@ def test_every_advice_says_what_would_change_it(law: CurveLaw) -> None:
 
 def test_advice_of_a_healthy_run_is_looked_up_once_a_stretch(law: CurveLaw) -> None:
     """Asked a thousand times between two stretches of the curve, it is one answer; after the next stretch a new one."""
-    plan = constant(TOTAL)
+    plan = cosine(2 * TOTAL)[:TOTAL]
     monitor = monitored(plan, law)
     first = monitor.advice()
 
@@ -235,3 +235,20 @@ def test_advice_of_a_healthy_run_is_looked_up_once_a_stretch(law: CurveLaw) -> N
     losses = noisy(TrueLaw().losses(plan, SIZE), 0.01, 3)
     watch(monitor, rows(losses[HALF:1_200], plan[HALF:1_200], HALF + 1))
     assert first[0].step < monitor.advice()[0].step
+
+
+def test_a_rate_that_is_never_to_fall_is_not_called_a_schedule_that_is_too_long() -> None:
+    """Constant, as with a schedule-free optimizer, or to go on from: it is meant so."""
+    plan = constant(TOTAL)
+
+    assert [] == monitored(plan, None).advice()
+
+
+def test_a_noisy_loss_of_unknown_kind_is_advised_no_other_schedule() -> None:
+    """What a decay gains was measured on losses of text: outside of them there is no grade, and no advice."""
+    plan = cosine(2 * TOTAL)[:TOTAL]
+    losses = TrueLaw().losses(plan, SIZE) * np.exp(np.random.default_rng(0).normal(0.0, 0.2, TOTAL))
+    monitor = Monitor(Run("mse", TOTAL, plan))
+    watch(monitor, rows(losses[:HALF], plan[:HALF]))
+
+    assert [] == monitor.advice()

@@ -173,7 +173,7 @@ def test_a_crash_is_told(new_trainer: NewTrainer, server: FakeServer, rules: str
         new_trainer([ScaleWatch(alerts=rules, quiet=True)]).fit(Crashes(), loader())
 
     assert [
-        "CRASHED Crashes: after step 12: RuntimeError: disk on fire <!channel>; cannot tell: too few rows with a loss"
+        "CRASHED Crashes: after step 12: RuntimeError: disk on fire <!channel>; cannot tell: 12 rows are too few"
     ] == titles(server)
 
 

@@ -145,7 +145,7 @@ def test_a_run_that_no_law_describes_is_not_stopped_and_stops_nobody(tmp_path: P
         write(tmp_path / f"run{seed}.csv", cosine(TOTAL), seed=seed)
     lines = (tmp_path / "run1.csv").read_text().splitlines()
     low = [f"{n},{0.01 + 3.0 / n**1.2:.5f},{line.split(',')[2]}" for n, line in enumerate(lines[1:], 1)]
-    (tmp_path / "recites.csv").write_text("\n".join([lines[0], *low]) + "\n")
+    (tmp_path / "recites.csv").write_text("\n".join([lines[0].replace("loss", "lm_loss"), *low]) + "\n")
     said = scalewatch("sweep", tmp_path, "--at", "0.4", "--json")
     told = {run["run"]: run for run in json.loads(said.out)["runs"]}
 

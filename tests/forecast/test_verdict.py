@@ -51,7 +51,7 @@ def test_a_run_that_ended_well_reads_like_one() -> None:
     """Every line of it, to the letter."""
     assert [
         ("run", "demo"),
-        ("health", "healthy"),
+        ("health", "over: healthy to its end"),
         ("steps", "1,000 of 1,000"),
         ("parameters", "8,000,000 (6,000,000 non-embedding)"),
         ("predicted before the start", "2.550   80 % interval 2.450 to 2.650"),
@@ -64,8 +64,8 @@ def test_a_run_that_ended_well_reads_like_one() -> None:
 @pytest.mark.parametrize(
     ("found", "still_open", "headline", "healthy"),
     [
-        ((), (), "healthy", True),
-        ((NOTE,), (NOTE,), "healthy", True),
+        ((), (), "over: healthy to its end", True),
+        ((NOTE,), (NOTE,), "over: healthy to its end", True),
         ((SPIKE,), (), "recovered from spike", False),
         ((SPIKE, NAN), (), "recovered from non-finite loss, spike", False),
         ((SPIKE,), (SPIKE,), "IN TROUBLE: spike since step 300", False),

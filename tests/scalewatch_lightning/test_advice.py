@@ -20,19 +20,21 @@ from scalewatch.laws import CurveLaw
 from scalewatch_lightning import ScaleWatch
 from scalewatch_lightning.advice import AdviceFeed
 from tests.scalewatch_lightning.conftest import TinyText, loader
-from tests.synthetic import TrueLaw, constant, fitted, noisy, planned, rows, watch
+from tests.synthetic import TrueLaw, cosine, fitted, noisy, planned, rows, watch
 
 NewTrainer = Callable[..., pl.Trainer]
 TOTAL, SIZE = 600, 8e6
 
 
 class MadeUp(TinyText):
-    """A model at a constant rate whose losses follow a law: its schedule ends at the peak."""
+    """A model whose losses follow a law, and whose schedule is cut off at half of its peak."""
 
     def __init__(self) -> None:
         noise = np.random.default_rng(1).normal(0.0, 0.01, 2 * TOTAL)
         super().__init__(
-            scheduler=lambda opt: torch.optim.lr_scheduler.LambdaLR(opt, lambda step: min((step + 1) / 20, 1.0)),
+            scheduler=lambda opt: torch.optim.lr_scheduler.LambdaLR(
+                opt, lambda step: min((step + 1) / 20, 1.0 - 0.5 * step / TOTAL)
+            ),
             spoil=lambda seen, loss: 0.0 * loss + float(2.0 + 2.0 * (seen + 20) ** -0.4 + noise[seen]),
         )
 
@@ -120,7 +122,7 @@ def fit_law() -> CurveLaw:
 
 
 def monitored(law: CurveLaw, until: int, **aims: Any) -> Monitor:
-    plan = constant(TOTAL)
+    plan = cosine(2 * TOTAL)[:TOTAL]
     monitor = Monitor(planned(plan, SIZE), law, **aims)
     watch(monitor, rows(noisy(TrueLaw().losses(plan, SIZE), 0.01, 3)[:until], plan[:until]))
     return monitor
@@ -153,7 +155,7 @@ def test_the_step_path_only_tells_what_another_thread_has_found(fit_law: CurveLa
 
 def test_trouble_silences_the_forecast_and_comes_each_time(fit_law: CurveLaw) -> None:
     """An incident is advised on at once, and no look is taken; after it the old advice stands and is not repeated."""
-    plan = constant(TOTAL)
+    plan = cosine(2 * TOTAL)[:TOTAL]
     losses = noisy(TrueLaw().losses(plan, SIZE), 0.01, 3)
     monitor = monitored(fit_law, 300)
     counsel = AdviceFeed(monitor, 0)
@@ -178,7 +180,7 @@ def test_a_look_elsewhere_is_the_look_here(fit_law: CurveLaw) -> None:
     here, elsewhere = monitored(fit_law, 300, least_gain=0.5), monitored(fit_law, 300, least_gain=0.5)
     look = elsewhere.refresh_in_background()
     assert look is not None
-    plan = constant(TOTAL)
+    plan = cosine(2 * TOTAL)[:TOTAL]
     watch(elsewhere, rows(noisy(TrueLaw().losses(plan, SIZE), 0.01, 3)[300:400], plan[300:400], 301))
     look()
 

@@ -34,7 +34,11 @@ def test_a_run_that_ends_as_planned_says_so(
     new_trainer([ScaleWatch()]).fit(TinyText(), loader())
 
     [verdict] = verdicts(tmp_path / "scalewatch")
-    assert (verdict["health"], verdict["steps"], verdict["ended"]) == ("healthy", "20 of 20", "as planned")
+    assert (verdict["health"], verdict["steps"], verdict["ended"]) == (
+        "over: healthy to its end",
+        "20 of 20",
+        "as planned",
+    )
     assert " us a step (" in verdict["cost of watching"]
     shown = capsys.readouterr().out
     assert shown.count("│ health  ") == 1

@@ -177,12 +177,13 @@ class RunState:
             return self.rows.columns()
 
     def detectors(self) -> list[dict[str, Any]]:
-        """Return each detector's name, state (quiet or open), since which step, and what it looks at."""
+        """Return each detector's name, state (quiet, open or not measured), since which step, and what it looks at."""
         with self.lock:
+            given = self.tracker.monitor.watch.given
             return [
                 {
                     "name": name,
-                    "state": "quiet" if found is None else "open",
+                    "state": "open" if found else "quiet" if given.get(kind_row(kind).needs, True) else "not measured",
                     "severity": None if found is None else str(found.severity),
                     "since": None if found is None else found.start_step,
                     "looks_at": kind_row(kind).looks_at,

@@ -31,7 +31,7 @@ export class HealthPanel {
     const first = [...(detail.detectors ?? [])].sort((one, other) => (other.state === "open") - (one.state === "open"));
     const rows = first.map((detector) => {
       const open = detector.state === "open";
-      const state = open ? `Open since step ${count(detector.since)}` : "Quiet";
+      const state = open ? `Open since step ${count(detector.since)}` : capital(detector.state);
       return [capital(detector.name), h("span", { class: open ? "state open" : "state" }, state), detector.looks_at ?? ""];
     });
     const columns = [{ text: "Detector" }, { text: "State" }, { text: "Looks at" }];

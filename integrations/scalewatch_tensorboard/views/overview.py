@@ -57,6 +57,7 @@ def row_of(state: RunState) -> dict[str, Any]:
         "progress": None if total is None else round(min((step or 0) / total, 1.0), 4),
         "level": level,
         "headline": _headline(state, verdict.headline),
+        "not_measured": list(verdict.not_measured),
         "last_loss": _last_loss(columns.losses) if verdict.last_loss is None else verdict.last_loss,
         "final_loss": verdict.final_loss,
         "forecast": None if forecast is None else {"final_loss": forecast.final_loss, "low": low, "high": high},
