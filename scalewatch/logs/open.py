@@ -22,6 +22,7 @@ from scalewatch.logs.formats.json_lines import JsonLines
 from scalewatch.logs.formats.parquet_table import Parquet
 from scalewatch.logs.formats.trainer_state import TrainerState
 from scalewatch.logs.formats.wandb_history import WandbHistory
+from scalewatch.logs.formats.wandb_run import WandbRun
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.outside import outside_formats
 from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
@@ -36,6 +37,7 @@ FORMATS: tuple[AbstractFormat, ...] = (
     _TRAINER_STATE,
     LightningCsv(),
     WandbHistory(),
+    WandbRun(),
     Parquet(),
     JsonLines(),
     CsvTable(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -75,13 +76,14 @@ class AbstractTabularLog(AbstractLog):
         if "step" not in self.columns:
             self.note(f"no column of steps among {listed(self._seen)}: rows are counted")
         if sample is not None:
-            self._plan_to(total_of(self._seen, sample))
+            self._plan_to(total_of(self._seen, sample), sample)
         self.run = replace(self.run, logged=tuple(self._seen))
         self.assembled.replan(self._seen)
 
-    def _plan_to(self, total: int | None) -> None:
-        """Take the planned steps that the log says, where nothing else did."""
-        if total is None or self.run.total_steps is not None:
+    def _plan_to(self, total: int | None, sample: Sample) -> None:
+        """Take the planned steps that the log says, where nothing else did and no step lies beyond them."""
+        steps = [step for step in sample.numbers(self.columns.get("step", "")) if math.isfinite(step)]
+        if total is None or self.run.total_steps is not None or max(steps, default=0) > total:
             return
         try:
             self.run = replace(self.run, total_steps=total)

@@ -96,7 +96,7 @@ class ConsoleLog(AbstractTabularLog):
         self.learnt, sample, names = learnt_from(lines, columns.get("loss", ""), columns.get("step", ""))
         counted = self.learnt.source is Source.COUNTED
         self.set_columns(names, sample, {} if counted else {"step": self.learnt.step_name})
-        self._plan_to(self.learnt.total_steps)
+        self._plan_to(self.learnt.total_steps, sample)
         self._reader = LineReader(self.learnt, {term for name in columns.values() for term in (name, *name.split("+"))})
         self.assembled.sparse = True  # most lines of a console hold no loss
         self.note(f"{LEARNT_FROM} {self.learnt.example.strip():.{SHOWN}}")
