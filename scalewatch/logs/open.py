@@ -25,6 +25,7 @@ from scalewatch.logs.formats.wandb_history import WandbHistory
 from scalewatch.logs.formats.wandb_run import WandbRun
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.outside import outside_formats
+from scalewatch.logs.packed import is_packed, unpacked
 from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
 
 __all__ = ["CONSOLE_COPY", "FORMATS", "Opened", "Unreadable", "format_named", "open_logs"]
@@ -146,6 +147,12 @@ def open_logs(
     for path in paths:
         if not path.exists():
             raise LogError(f"{str(path)!a} does not exist.")
+        if is_packed(path) and path.is_file() and formats.of(path) is None:
+            try:
+                path = unpacked(path)
+            except LogError as fault:
+                opened.unreadable.append(Unreadable(path, str(fault), named=True))
+                continue
         if path.is_file():
             kind = form or formats.of(path) or (_TEXT if "loss" in asked and _TEXT.is_text(path) else None)
             if kind is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,27 @@ def test_the_table_behind_a_wandb_chart_is_several_runs(tmp_path: Path) -> None:
 
     assert {"wide": 3.0, "a - b": 2.0} == losses(opened)
     assert [10, 8] == [len(list(log.rows())) for log in open_logs([tmp_path / "chart.csv"]).logs]
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz"])
+def test_a_packed_log_is_read_as_what_it_holds(ending: str, tmp_path: Path) -> None:
+    """What was packed to be sent to somebody needs no unpacking."""
+    module = importlib.import_module({".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}[ending])
+    text = write(tmp_path / "wide.csv", 2.5).read_bytes()
+    with module.open(tmp_path / f"wide.csv{ending}", "wb") as file:
+        file.write(text)
+
+    assert {"wide": 2.5} == losses(open_logs([tmp_path / f"wide.csv{ending}"]))
+
+
+def test_an_archive_is_a_folder_and_a_damaged_one_a_line(tmp_path: Path) -> None:
+    """Every run in it; a name that leads out of it writes nothing elsewhere; half an archive is a reason."""
+    with zipfile.ZipFile(tmp_path / "runs.zip", "w") as archive:
+        for name, loss in (("a.csv", 1.0), ("deep/b.csv", 2.0), ("../../out.csv", 3.0)):
+            archive.write(write(tmp_path / "made" / "x.csv", loss), name)
+    (tmp_path / "half.zip").write_bytes((tmp_path / "runs.zip").read_bytes()[:200])
+    (no,) = open_logs([tmp_path / "half.zip"]).unreadable
+
+    assert {"a": 1.0, "b": 2.0, "out": 3.0} == losses(open_logs([tmp_path / "runs.zip"]))
+    assert not (tmp_path.parent / "out.csv").exists()
+    assert "cannot be unpacked" in no.reason

@@ -1,0 +1,75 @@
+"""Logs that were packed, unpacked into a folder that is removed at the end of the process."""
+
+from __future__ import annotations
+
+import atexit
+import bz2
+import gzip
+import lzma
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from scalewatch.errors import LogError
+
+__all__ = ["is_packed", "unpacked"]
+
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+#: Unpacked bytes at most, so that a small file cannot fill the disk, and bytes copied at once.
+MAX_BYTES, CHUNK_BYTES = 8 << 30, 1 << 20
+#: Files in one archive at most.
+MOST_FILES = 10_000
+
+
+def is_packed(path: Path) -> bool:
+    """Return whether a file is named like a packed one."""
+    return path.suffix.lower() in (*_OPENERS, ".zip")
+
+
+def unpacked(path: Path) -> Path:
+    """Return the file that a packed one holds, or the folder of those in an archive.
+
+    Raises:
+        LogError: if it is damaged, or holds too much.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="scalewatch-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        if path.suffix.lower() == ".zip":
+            return _archive(path, folder / path.stem)
+        target = folder / path.stem
+        with _OPENERS[path.suffix.lower()](path, "rb") as source, target.open("wb") as file:
+            _copy(source, file, path, MAX_BYTES)
+        return target
+    except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError, RuntimeError) as fault:
+        if isinstance(fault, LogError):
+            raise
+        raise LogError(f"{path}: cannot be unpacked: {str(fault)[:100]}.") from None
+
+
+def _archive(path: Path, folder: Path) -> Path:
+    left = MAX_BYTES
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        if len(members) > MOST_FILES:
+            raise LogError(f"{path}: holds more than {MOST_FILES:,} files.")
+        for member in members:
+            # a name that leads out of the folder would write elsewhere
+            target = folder.joinpath(*(part for part in Path(member.filename).parts if part not in ("..", "/", "\\")))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as source, target.open("wb") as file:
+                left -= _copy(source, file, path, left)
+    return folder
+
+
+def _copy(source: IO[bytes], target: IO[bytes], path: Path, most: int) -> int:
+    copied = 0
+    while chunk := source.read(CHUNK_BYTES):
+        copied += len(chunk)
+        if copied > most:
+            raise LogError(f"{path}: holds more than {MAX_BYTES >> 30} GiB.")
+        target.write(chunk)
+    return copied
