@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,13 @@ EVERY_STEPS = 8
 MAX_VALUES = 32
 #: Names of what is sent to the host for the noise scale; the host makes a ratio of them.
 _FIRST, _ALL, _COUNT = "_first", "_all", "_count"
+
+
+class _Options(NamedTuple):
+    """Steps between two that are measured, and the group of a parameter by its name."""
+
+    every: int
+    group_of: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ class Precursors:
             raise ConfigError(f"`every` must be a number of steps, at least 1 (got {every!r}).")
         if not callable(group_of):
             raise ConfigError(f"`group_of` must be a function of a parameter's name (got {type(group_of).__name__}).")
-        self._every, self._group_of_name = every, group_of
+        self._options = _Options(every, group_of)
         self._new_event: Callable[[], Event] | None = None  # for tests: a device that is slow
         self._attached: _Attached | None = None
         self._reset()
@@ -138,7 +145,7 @@ class Precursors:
             )
         self.detach()
         self._reset()
-        groups = {id(p): str(self._group_of_name(name)) for name, p in module.named_parameters()}
+        groups = {id(p): str(self._options.group_of(name)) for name, p in module.named_parameters()}
         is_compiled = any(
             type(m).__name__ == "OptimizedModule" or getattr(m, "_compiled_call_impl", None) for m in module.modules()
         )
@@ -160,7 +167,7 @@ class Precursors:
                 if self._sample is not None and attached is not None:  # the optimizer did not take that step
                     self._send(self._sample, attached)
                 self._drop_sample()
-            if step % self._every == 0 and attached is not None:
+            if step % self._options.every == 0 and attached is not None:
                 self._sample = _Sample(step)
                 self._hook = attached.optimizer.register_step_post_hook(self._after_step)
         if self._sample is not None and attached is not None and not attached.is_compiled:

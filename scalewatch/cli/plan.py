@@ -74,7 +74,7 @@ def plan(
     from scalewatch.plan import PlanRequest, loss_model_for, make_plan
 
     try:
-        question = PlanRequest(
+        request = PlanRequest(
             flops=quantity("--flops", flops),
             parameters=quantity("--parameters", parameters),
             tokens=quantity("--tokens", tokens),
@@ -94,7 +94,7 @@ def plan(
 
             check_suffix(out)
         surface = loss_model_for(law)
-        answer = make_plan(surface, question)
+        answer = make_plan(surface, request)
     except ConfigError as fault:
         raise ConfigError(_as_typed(str(fault))) from None
     if out is not None:
@@ -102,7 +102,7 @@ def plan(
         from scalewatch.figures.plan import plan_chart
 
         save_chart(plan_chart(surface, answer, dark=dark), out)
-    _show(answer, _title(question), as_json_)
+    _show(answer, _title(request), as_json_)
     if out is not None and not as_json_:
         typer.echo(f"\nDrawn to {out}.")
 
@@ -139,19 +139,19 @@ def _devices(typed: str) -> int:
     return int(number)
 
 
-def _title(question: PlanRequest) -> str:
+def _title(request: PlanRequest) -> str:
     from scalewatch.plan.quantities import count, number
 
     parts = []
-    if question.hours is not None:
-        parts.append(f"{question.hours:g} hours on {question.cluster}")
-    if question.flops is not None:
-        parts.append(f"{number(question.flops)} FLOP")
-    if question.parameters is not None:
-        parts.append(f"{count(question.parameters)} parameters")
-    if question.tokens is not None:
-        parts.append(f"{count(question.tokens)} tokens")
-    if question.target_loss is not None:
-        parts.append(f"a loss of {question.target_loss:g} nats/token")
-    where = "" if question.cluster is None or question.hours is not None else f" on {question.cluster}"
+    if request.hours is not None:
+        parts.append(f"{request.hours:g} hours on {request.cluster}")
+    if request.flops is not None:
+        parts.append(f"{number(request.flops)} FLOP")
+    if request.parameters is not None:
+        parts.append(f"{count(request.parameters)} parameters")
+    if request.tokens is not None:
+        parts.append(f"{count(request.tokens)} tokens")
+    if request.target_loss is not None:
+        parts.append(f"a loss of {request.target_loss:g} nats/token")
+    where = "" if request.cluster is None or request.hours is not None else f" on {request.cluster}"
     return "Plan for " + " and ".join(parts) + where

@@ -63,9 +63,9 @@ def page(plan: Plan, title: str, width: int = 100) -> Iterator[RenderableType]:
     yield _heading("Same loss, other sizes: what they cost (isoLoss)")
     yield _indented(_same_loss(plan, cell))
     yield _heading(f"What others would train with {number(plan.best.flops.value)} FLOP, judged by this law")
-    yield _indented(_rivals(plan, cell))
-    if plan.life is not None:
-        yield from _life(plan.life, plan)
+    yield _indented(_baselines(plan, cell))
+    if plan.deployment is not None:
+        yield from _deployment(plan.deployment, plan)
     if plan.repeats is not None:
         yield from _repeats(plan.repeats, plan)
     yield from _schedule(plan.schedule)
@@ -100,7 +100,7 @@ def _interval_column(plan: Plan) -> str:
 
 def _runs(plan: Plan) -> Padding:
     table = _table("")
-    columns = [("best", plan.best)] if plan.own is None else [("yours", plan.own), ("best", plan.best)]
+    columns = [("best", plan.best)] if plan.own is None else [("yours", plan.own.point), ("best", plan.best)]
     known = any(_known(point) for _, point in columns)
     for name, _ in columns:
         table.add_column(name, justify="right", no_wrap=True)
@@ -125,22 +125,22 @@ def _known(point: Point) -> bool:
 
 
 def _lines(plan: Plan) -> Iterator[RenderableType]:
-    if plan.own is not None and plan.same == "loss":
-        more = percent(plan.own.flops.value / plan.best.flops.value - 1.0)
+    if plan.own is not None and plan.own.same == "loss":
+        more = percent(plan.own.point.flops.value / plan.best.flops.value - 1.0)
         yield _bullet(f"Yours takes {more} more compute than the best run to this loss.")
-    elif plan.own_extra_nats is not None and plan.own_wasted_share is not None:
+    elif plan.own is not None:
         yield _bullet(
-            f"Yours ends {with_interval(plan.own_extra_nats, '.4f')} nats above the best of its compute; "
-            f"{with_interval(plan.own_wasted_share, percent)} of that compute is not needed for its loss."
+            f"Yours ends {with_interval(plan.own.extra_nats, '.4f')} nats above the best of its compute; "
+            f"{with_interval(plan.own.wasted_share, percent)} of that compute is not needed for its loss."
         )
-    near = plan.near_best
+    near = plan.trade_offs.near_best
     yield _bullet(
         f"Any size from {count(near[0])} to {count(near[1])} ends within 0.01 nats of the best at its compute."
     )
-    if plan.regret_nats.high is not None:
+    if plan.trade_offs.regret_nats.high is not None:
         yield _bullet(
             "If the best size lies elsewhere, as the law's errors allow, this one loses up to "
-            f"{plan.regret_nats.high:.4f} nats by it."
+            f"{plan.trade_offs.regret_nats.high:.4f} nats by it."
         )
     price = plan.price
     if price.share.value == float("inf"):
@@ -163,7 +163,7 @@ def _times(factor: float) -> str:
 
 def _others(plan: Plan, cell: Cell) -> Table:
     table = _table("size", "params", "tokens", "tok/param", "loss", "extra nats", "wasted compute")
-    for row in plan.others:
+    for row in plan.trade_offs.same_compute:
         table.add_row(
             _times(row.factor),
             count(row.parameters),
@@ -179,7 +179,7 @@ def _others(plan: Plan, cell: Cell) -> Table:
 
 def _same_loss(plan: Plan, cell: Cell) -> Table:
     table = _table("size", "params", "tokens", "tok/param", "compute, FLOP", "more compute")
-    for row in plan.same_loss:
+    for row in plan.trade_offs.same_loss:
         if not row.flops < float("inf"):
             table.add_row(_times(row.factor), count(row.parameters), NEVER, "", "", "")
             continue
@@ -195,7 +195,7 @@ def _same_loss(plan: Plan, cell: Cell) -> Table:
     return table
 
 
-def _rivals(plan: Plan, cell: Cell) -> Table:
+def _baselines(plan: Plan, cell: Cell) -> Table:
     best = plan.best
     table = _table("rule", "params", "tokens", "tok/param", "loss", "extra nats")
     table.add_row(
@@ -207,7 +207,7 @@ def _rivals(plan: Plan, cell: Cell) -> Table:
         "",
         style="bold",
     )
-    for row in plan.rivals:
+    for row in plan.baselines:
         table.add_row(
             row.name,
             count(row.parameters),
@@ -230,22 +230,22 @@ def _pairs(plan: Plan, rows: list[tuple[str, Estimate, object]]) -> Padding:
     return _indented(table)
 
 
-def _life(life: Deployment, plan: Plan) -> Iterator[RenderableType]:
+def _deployment(made: Deployment, plan: Plan) -> Iterator[RenderableType]:
     yield _heading(
-        f"Served {count(life.served_tokens)} tokens: the cheapest model of loss {life.loss:.4f} over its life"
+        f"Served {count(made.served_tokens)} tokens: the cheapest model of loss {made.loss:.4f} over its life"
     )
     yield _pairs(
         plan,
         [
-            ("parameters", life.parameters, count),
-            ("tokens to train on", life.tokens, count),
-            ("tokens per parameter", life.tokens_per_parameter, ratio),
-            ("compute to train, FLOP", life.training_flops, number),
-            ("compute to serve, FLOP", life.serving_flops, number),
-            ("saved against training alone", life.saved_share, percent),
+            ("parameters", made.parameters, count),
+            ("tokens to train on", made.tokens, count),
+            ("tokens per parameter", made.tokens_per_parameter, ratio),
+            ("compute to train, FLOP", made.training_flops, number),
+            ("compute to serve, FLOP", made.serving_flops, number),
+            ("saved against training alone", made.saved_share, percent),
         ],
     )
-    yield from (_bullet(note, "yellow") for note in life.notes)
+    yield from (_bullet(note, "yellow") for note in made.notes)
 
 
 def _repeats(repeats: Repeats, plan: Plan) -> Iterator[RenderableType]:

@@ -41,12 +41,13 @@ def plan_chart(surface: AbstractLossModel, plan: Plan, *, dark: bool) -> Any:
     )
     size = np.linspace(math.log(line.mid[0]) - SIZE_LOG, math.log(line.mid[-1]) + SIZE_LOG, SIZES)
     contours = contours_of(surface, losses.tolist(), size, middle + 2 * BUDGET_LOG)
-    shown = [(6 * r.parameters * r.tokens, r.parameters, r.loss) for r in plan.others]
+    shown = [(6 * r.parameters * r.tokens, r.parameters, r.loss) for r in plan.trade_offs.same_compute]
     # past the frontier that is drawn, a dot would only squeeze the rest
-    cheap = (row for row in plan.same_loss if row.flops < 0.5 * float(line.x[-1]))
+    cheap = (row for row in plan.trade_offs.same_loss if row.flops < 0.5 * float(line.x[-1]))
     shown += [(row.flops, row.parameters, best.loss.value) for row in cheap]
     if plan.own is not None:
-        shown.append((plan.own.flops.value, plan.own.parameters.value, plan.own.loss.value))
+        own = plan.own.point
+        shown.append((own.flops.value, own.parameters.value, own.loss.value))
     x, y, z = np.array(shown).T
     return isoloss(
         contours,
@@ -70,8 +71,8 @@ def _fault(plan: Plan) -> list[str]:
 
 
 def _flatness(plan: Plan) -> str:
-    half, twice = (next(row for row in plan.others if row.factor == factor) for factor in (0.5, 2.0))
-    yours = "" if plan.own is None else f" Yours is the dot at {count(plan.own.parameters.value)}."
+    half, twice = (next(row for row in plan.trade_offs.same_compute if row.factor == factor) for factor in (0.5, 2.0))
+    yours = "" if plan.own is None else f" Yours is the dot at {count(plan.own.point.parameters.value)}."
     smaller, larger = percent(half.wasted_share.value), percent(twice.wasted_share.value)
     return (
         f"Half that size wastes {smaller} of the compute, twice that size {larger}. "

@@ -22,13 +22,13 @@ CLOSE = 0.01
 TOO_LONG = 1.25
 
 
-def plan_schedule(question: PlanRequest, run: Point, kind: SizeKind) -> Schedule:
+def plan_schedule(request: PlanRequest, run: Point, kind: SizeKind) -> Schedule:
     """Return the schedule that ends with the tokens of `run`, and what is wrong with the one that was asked for.
 
     Raises:
         ConfigError: if a step takes more tokens than the run has.
     """
-    tokens, batch = run.tokens.value, question.batch_tokens
+    tokens, batch = run.tokens.value, request.batch_tokens
     band = None if kind is SizeKind.ACTIVE else _batch_band(run, kind)
     if batch is None:
         return Schedule(run.tokens, None, None, band, None, None, None, None)
@@ -36,7 +36,7 @@ def plan_schedule(question: PlanRequest, run: Point, kind: SizeKind) -> Schedule
         raise ConfigError(
             f"`batch_tokens` must be at most the tokens of the run, {short(tokens)} (got {short(batch)})."
         )
-    steps, asked = tokens / batch, question.schedule_steps
+    steps, asked = tokens / batch, request.schedule_steps
     if asked is None:
         return Schedule(run.tokens, batch, steps, band, None, None, None, None)
     share = steps / asked

@@ -1,4 +1,4 @@
-"""From a question and a law to a plan."""
+"""From a request and a law to a plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scalewatch.plan.hardware import Cluster
 from scalewatch.plan.lengths import plan_schedule
 from scalewatch.plan.loss_model import AbstractLossModel, Estimate, estimate, with_scatter
 from scalewatch.plan.request import PlanRequest, Resolved, resolve
-from scalewatch.plan.result import OtherSize, Plan, Point, Price, SameLoss
+from scalewatch.plan.result import OtherSize, OwnRun, Plan, Point, Price, SameLoss, TradeOffs
 
 __all__ = ["make_plan"]
 
@@ -28,11 +28,11 @@ GAIN_NATS, NEAR_NATS = 0.01, 0.01
 NEAR_LOG = 12.0
 
 
-def make_plan(surface: AbstractLossModel, question: PlanRequest) -> Plan:
-    """Return the plan for a question under a law.
+def make_plan(surface: AbstractLossModel, request: PlanRequest) -> Plan:
+    """Return the plan for a request under a law.
 
     Args:
-        surface: the law, from `surface_for` or made of a fit. question: what is fixed.
+        surface: the law, from `surface_for` or made of a fit. request: what is fixed.
 
     Raises:
         ConfigError: if what is fixed contradicts itself, or the law cannot say.
@@ -43,49 +43,46 @@ def make_plan(surface: AbstractLossModel, question: PlanRequest) -> Plan:
     '2.78e+09 parameters, 6e+10 tokens'
     """
     with np.errstate(all="ignore"):
-        return _Maker(surface, question, resolve(surface, question)).plan()
+        return _Maker(surface, request, resolve(surface, request)).plan()
 
 
 @final
 class _Maker:
     """What the parts of one plan share: the law, the points of each row, the level."""
 
-    def __init__(self, surface: AbstractLossModel, question: PlanRequest, points: Resolved) -> None:
-        self.surface, self.question, self.points = surface, question, points
-        self.level, self.cluster = question.level, question.cluster
+    def __init__(self, surface: AbstractLossModel, request: PlanRequest, points: Resolved) -> None:
+        self.surface, self.request, self.points = surface, request, points
+        self.level, self.cluster = request.level, request.cluster
         self.size, self.tokens = points.best
         self.pairs = self.size + self.tokens
         self.loss = self._loss(self.size, self.tokens)
 
     def plan(self) -> Plan:
-        question, points, facts = self.question, self.points, self.surface.facts
+        request, points, facts = self.request, self.points, self.surface.facts
         best = self._point(points.best)
-        own = None if points.own is None else self._point(points.own)
-        extra, wasted = self._own_cost()
+        own = None if points.own is None else self._own(points.own)
         run = points.own if points.own is not None else points.best
-        chosen = best if own is None else own
-        life = repeats = None
-        if question.serve_tokens is not None:
-            life = plan_deployment(self.surface, self._loss(*run), question.serve_tokens, self.level)
-        if question.unique_tokens is not None:
-            repeats = plan_repeats(self.surface, run[0] + run[1], question.unique_tokens, points.own, self.level)
+        chosen = best if own is None else own.point
+        deployment = repeats = None
+        if request.serve_tokens is not None:
+            deployment = plan_deployment(self.surface, self._loss(*run), request.serve_tokens, self.level)
+        if request.unique_tokens is not None:
+            repeats = plan_repeats(self.surface, run[0] + run[1], request.unique_tokens, points.own, self.level)
         return Plan(
-            question=question,
+            request=request,
             law=facts,
-            level=self.level,
             best=best,
             own=own,
-            same=points.same,
-            own_extra_nats=extra,
-            own_wasted_share=wasted,
-            others=tuple(self._other_size(factor) for factor in FACTORS),
-            near_best=self._near_best(),
-            regret_nats=self._regret(),
-            same_loss=tuple(self._same_loss(factor) for factor in FACTORS),
-            rivals=baseline_plans(self.surface, float(self.pairs[0]), self._frontier_at_own_budget(), self.level),
+            trade_offs=TradeOffs(
+                same_compute=tuple(self._other_size(factor) for factor in FACTORS),
+                same_loss=tuple(self._same_loss(factor) for factor in FACTORS),
+                near_best=self._near_best(),
+                regret_nats=self._regret(),
+            ),
+            baselines=baseline_plans(self.surface, float(self.pairs[0]), self._frontier_at_own_budget(), self.level),
             price=self._price(),
-            schedule=plan_schedule(question, chosen, facts.kind),
-            life=life,
+            schedule=plan_schedule(request, chosen, facts.kind),
+            deployment=deployment,
             repeats=repeats,
             notes=(*points.notes, *facts.notes),
         )
@@ -118,14 +115,13 @@ class _Maker:
             notes=self.surface.facts.range_notes(math.exp(first), math.exp(second), loss.value),
         )
 
-    def _own_cost(self) -> tuple[Estimate | None, Estimate | None]:
-        if self.points.own is None:
-            return None, None
-        size, tokens = self.points.own
+    def _own(self, at: tuple[Floats, Floats]) -> OwnRun:
+        size, tokens = at
         loss = self._loss(size, tokens)
         least = frontier.frontier_loss(self.surface, (size + tokens)[:, None])[:, 0]
         needed = frontier.log_pairs_for_loss(self.surface, loss[:, None], size[0] + tokens[0])[:, 0]
-        return self._estimate(np.maximum(loss - least, 0.0)), self._estimate(_wasted(needed, size + tokens))
+        extra, wasted = np.maximum(loss - least, 0.0), _wasted(needed, size + tokens)
+        return OwnRun(self._point(at), self.points.same, self._estimate(extra), self._estimate(wasted))
 
     def _other_size(self, factor: float) -> OtherSize:
         size = self.size + math.log(factor)

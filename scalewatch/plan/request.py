@@ -121,7 +121,7 @@ def _check(name: str, value: float) -> None:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolved:
-    """The points that a question fixes, each as ln(N) and ln(D) of every row of the law, shape (r,).
+    """The points that a request fixes, each as ln(N) and ln(D) of every row of the law, shape (r,).
 
     Attributes:
         best: of the budget, of the loss, or of the one side that was given.
@@ -136,13 +136,13 @@ class Resolved:
     notes: tuple[str, ...] = ()
 
 
-def resolve(surface: AbstractLossModel, question: PlanRequest) -> Resolved:
-    """Return the points that `question` fixes under a law.
+def resolve(surface: AbstractLossModel, request: PlanRequest) -> Resolved:
+    """Return the points that `request` fixes under a law.
 
     Raises:
         ConfigError: if its sides contradict each other, or the law has no such point.
     """
-    size, tokens, loss, budget = question.parameters, question.tokens, question.target_loss, question.budget
+    size, tokens, loss, budget = request.parameters, request.tokens, request.target_loss, request.budget
     if size is not None and tokens is not None:
         _check_three(size, tokens, loss, budget)
         own = _rows(surface, math.log(size)), _rows(surface, math.log(tokens))

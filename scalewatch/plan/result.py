@@ -14,12 +14,14 @@ __all__ = [
     "BaselinePlan",
     "Deployment",
     "OtherSize",
+    "OwnRun",
     "Plan",
     "Point",
     "Price",
     "Repeats",
     "SameLoss",
     "Schedule",
+    "TradeOffs",
     "as_json",
 ]
 
@@ -191,45 +193,72 @@ class Repeats:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The answer to a question.
+class OwnRun:
+    """The run that two numbers fix, against the best one.
 
     Attributes:
-        question: as asked. law: what is to be said of the law. level: of every interval.
+        point: the run. same: what it has in common with the best, "compute" or "loss".
+        extra_nats: its loss above the best at the same compute [nats/token].
+        wasted_share: part of its compute that the best size would not need for its loss, in [0, 1).
+    """
+
+    point: Point
+    same: str
+    extra_nats: Estimate
+    wasted_share: Estimate
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TradeOffs:
+    """What other sizes than the best lose or cost.
+
+    Attributes:
+        same_compute: other sizes at the compute of the best. same_loss: at its loss.
+        near_best: least and most size within 0.01 nats of the best at its compute, count.
+        regret_nats: what not knowing the law better costs if the best is trained [nats/token].
+    """
+
+    same_compute: tuple[OtherSize, ...]
+    same_loss: tuple[SameLoss, ...]
+    near_best: tuple[float, float]
+    regret_nats: Estimate
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The answer to a request.
+
+    Attributes:
+        request: as asked. law: what is to be said of the law.
         best: the best run for what was fixed. own: the run that two numbers fix, None if only one was given.
-        same: what best and own have in common, "compute" or "loss".
-        own_extra_nats: own above best at the same compute [nats/token]. own_wasted_share: part of its compute that the
-            best size would not need.
-        others: other sizes at the same compute. near_best: least and most size within 0.01 nats of the best, count.
-        regret_nats: what not knowing the law better costs if `best` is trained [nats/token].
-        same_loss: other sizes with the same loss. rivals: what other rules would train.
-        price: of the next 0.01 nats. schedule, life, repeats: as above, None where not asked.
+        trade_offs: what other sizes lose or cost. baselines: what other rules would train.
+        price: of the next 0.01 nats. schedule, deployment, repeats: as above, None where not asked.
         notes: what to know before trusting it, a sentence each.
     """
 
-    question: PlanRequest
+    request: PlanRequest
     law: LossModelFacts
-    level: float
     best: Point
-    own: Point | None
-    same: str
-    own_extra_nats: Estimate | None
-    own_wasted_share: Estimate | None
-    others: tuple[OtherSize, ...]
-    near_best: tuple[float, float]
-    regret_nats: Estimate
-    same_loss: tuple[SameLoss, ...]
-    rivals: tuple[BaselinePlan, ...]
+    own: OwnRun | None
+    trade_offs: TradeOffs
+    baselines: tuple[BaselinePlan, ...]
     price: Price
     schedule: Schedule
-    life: Deployment | None
+    deployment: Deployment | None
     repeats: Repeats | None
     notes: tuple[str, ...]
 
     @property
+    def level(self) -> float:
+        """Of every interval, in (0, 1)."""
+        return self.request.level
+
+    @property
     def chosen(self) -> Point:
         """The run that was asked for if there is one, else the best one."""
-        return self.best if self.own is None else self.own
+        return self.best if self.own is None else self.own.point
 
 
 def as_json(value: Any) -> Any:

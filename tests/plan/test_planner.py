@@ -38,7 +38,7 @@ def plan(**asked: Any) -> Plan:
 def test_a_budget_gives_the_closed_form(chinchilla: AbstractLossModel) -> None:
     """Size, tokens, loss, cost of twice the size and price of a gain, as `Chinchilla` has them."""
     made, best = make_plan(chinchilla, PlanRequest(flops=1e21)), LAW.optimum(1e21)
-    twice = next(row for row in made.others if row.factor == 2.0)
+    twice = next(row for row in made.trade_offs.same_compute if row.factor == 2.0)
     expected = LAW.off_optimum(1e21, 2.0)
 
     assert pytest.approx(float(best.size.count), rel=1e-9) == made.best.parameters.value
@@ -54,7 +54,13 @@ def test_a_budget_gives_the_closed_form(chinchilla: AbstractLossModel) -> None:
 def test_every_derived_number_has_an_interval_that_holds_it(chinchilla: AbstractLossModel) -> None:
     """What was given has none."""
     made = make_plan(chinchilla, PlanRequest(flops=1e21))
-    derived = [made.best.parameters, made.best.tokens, made.best.loss, made.price.share, made.others[0].extra_nats]
+    derived = [
+        made.best.parameters,
+        made.best.tokens,
+        made.best.loss,
+        made.price.share,
+        made.trade_offs.same_compute[0].extra_nats,
+    ]
 
     assert all(told.low is not None and told.low < told.value < (told.high or 0.0) for told in derived)
     assert (None, None) == (made.best.flops.low, made.best.flops.high)
@@ -100,9 +106,9 @@ def test_two_sides_fix_the_same_run(pair: tuple[str, str]) -> None:
         return
     assert made.own is not None
     assert pytest.approx((size, tokens, loss), rel=1e-6) == (
-        made.own.parameters.value,
-        made.own.tokens.value,
-        made.own.loss.value,
+        made.own.point.parameters.value,
+        made.own.point.tokens.value,
+        made.own.point.loss.value,
     )
 
 
@@ -110,12 +116,10 @@ def test_a_run_off_the_best_size_says_what_it_costs() -> None:
     """Extra nats against the best of its compute, and the compute that the best would not need."""
     made = plan(flops=1e21, parameters=7e9)
     assert made.own is not None
-    assert made.own_extra_nats is not None
-    assert made.own_wasted_share is not None
 
-    assert pytest.approx(made.own.loss.value - made.best.loss.value, abs=1e-9) == made.own_extra_nats.value
-    needed = float(LAW.flops_for_loss(made.own.loss.value))
-    assert pytest.approx(1 - needed / 1e21, rel=1e-6) == made.own_wasted_share.value
+    assert pytest.approx(made.own.point.loss.value - made.best.loss.value, abs=1e-9) == made.own.extra_nats.value
+    needed = float(LAW.flops_for_loss(made.own.point.loss.value))
+    assert pytest.approx(1 - needed / 1e21, rel=1e-6) == made.own.wasted_share.value
 
 
 @settings(max_examples=15)
@@ -133,39 +137,39 @@ def test_more_compute_is_a_larger_model_on_more_tokens_to_a_lower_loss(log_flops
 def test_the_farther_from_the_best_size_the_dearer() -> None:
     """On both sides, at the same compute and at the same loss."""
     made = plan(flops=1e22)
-    nats = [row.extra_nats.value for row in made.others]
-    more = [row.extra_share.value for row in made.same_loss]
-    best = [row.factor for row in made.others].index(1.0)
+    nats = [row.extra_nats.value for row in made.trade_offs.same_compute]
+    more = [row.extra_share.value for row in made.trade_offs.same_loss]
+    best = [row.factor for row in made.trade_offs.same_compute].index(1.0)
 
     for costs in (nats, more):
         assert costs[: best + 1] == sorted(costs[: best + 1], reverse=True)
         assert costs[best:] == sorted(costs[best:])
-    assert made.near_best[0] < made.best.parameters.value < made.near_best[1]
+    assert made.trade_offs.near_best[0] < made.best.parameters.value < made.trade_offs.near_best[1]
 
 
 def test_other_sizes_keep_the_compute_or_the_loss() -> None:
     """6 N D is the budget in one table, L(N, D) the loss in the other."""
     made = plan(flops=1e22)
 
-    assert pytest.approx([1e22] * 5) == [6 * row.parameters * row.tokens for row in made.others]
-    losses = [LAW.E + LAW.A * r.parameters**-LAW.alpha + LAW.B * r.tokens**-LAW.beta for r in made.same_loss]
+    assert pytest.approx([1e22] * 5) == [6 * row.parameters * row.tokens for row in made.trade_offs.same_compute]
+    losses = [LAW.E + LAW.A * r.parameters**-LAW.alpha + LAW.B * r.tokens**-LAW.beta for r in made.trade_offs.same_loss]
     assert pytest.approx([made.best.loss.value] * 5) == losses
 
 
 def test_the_rule_of_twenty_stands_beside_it() -> None:
     """It holds 20 tokens a parameter, spends the same compute, and is not better than the best."""
     made = plan(flops=1e23)
-    rule = made.rivals[0]
+    rule = made.baselines[0]
 
     assert pytest.approx((20.0, 1e23)) == (rule.tokens_per_parameter, 6 * rule.parameters * rule.tokens)
-    assert all(rival.extra_nats.value >= 0 and rival.loss >= made.best.loss.value for rival in made.rivals)
-    assert ["20", "Hoffmann", "Hoffmann", "Kaplan"] == [rival.name.split()[0] for rival in made.rivals]
+    assert all(other.extra_nats.value >= 0 and other.loss >= made.best.loss.value for other in made.baselines)
+    assert ["20", "Hoffmann", "Hoffmann", "Kaplan"] == [other.name.split()[0] for other in made.baselines]
 
 
 def test_a_law_is_not_its_own_rival() -> None:
     """Besiroglu beside Hoffmann, and not beside itself."""
     names = {
-        law: [r.name for r in make_plan(loss_model_for(law, 0), PlanRequest(flops=1e21)).rivals]
+        law: [r.name for r in make_plan(loss_model_for(law, 0), PlanRequest(flops=1e21)).baselines]
         for law in ("chinchilla", "hoffmann-tex")
     }
 
@@ -177,13 +181,13 @@ def test_a_law_is_not_its_own_rival() -> None:
 def test_serving_makes_the_model_smaller_and_longer_trained(chinchilla: AbstractLossModel) -> None:
     """The optimum of Sardana et al. for the loss of the plan, with an interval."""
     made = make_plan(chinchilla, PlanRequest(flops=1e21, serve_tokens=1e12))
-    assert made.life is not None
+    assert made.deployment is not None
     expected = inference_optimum(LAW, float(LAW.frontier_loss(1e21)), 1e12)
 
-    assert pytest.approx(float(expected.size.count), rel=1e-6) == made.life.parameters.value
-    assert made.life.parameters.value < made.best.parameters.value < made.life.tokens.value
-    assert made.life.tokens.low is not None
-    assert 0 < made.life.saved_share.value < 1
+    assert pytest.approx(float(expected.size.count), rel=1e-6) == made.deployment.parameters.value
+    assert made.deployment.parameters.value < made.best.parameters.value < made.deployment.tokens.value
+    assert made.deployment.tokens.low is not None
+    assert 0 < made.deployment.saved_share.value < 1
 
 
 def test_few_unique_tokens_cost_nats_and_many_cost_none() -> None:
@@ -205,7 +209,7 @@ def test_repeats_of_the_run_that_was_asked_for_are_counted() -> None:
     assert made.repeats is not None
     assert made.repeats.own_loss is not None
 
-    assert made.repeats.own_loss.value > made.own.loss.value
+    assert made.repeats.own_loss.value > made.own.point.loss.value
 
 
 @pytest.mark.parametrize(
@@ -373,7 +377,7 @@ def test_the_cheapest_life_is_that_of_a_plain_search() -> None:
     """Training and serving of models of one loss (Sardana et al. 2024): 6 N D + 2 N served."""
     served = 2e12
     made = plan(flops=1e22, serve_tokens=served)
-    assert made.life is not None
+    assert made.deployment is not None
     loss = made.best.loss.value
 
     def cost(log_size: float) -> float:
@@ -385,10 +389,13 @@ def test_the_cheapest_life_is_that_of_a_plain_search() -> None:
     costs = [cost(x) for x in grid]
     best = int(np.argmin(costs))
 
-    assert pytest.approx(math.exp(grid[best]), rel=2e-3) == made.life.parameters.value
-    assert pytest.approx(costs[best], rel=1e-6) == made.life.training_flops.value + made.life.serving_flops.value
+    assert pytest.approx(math.exp(grid[best]), rel=2e-3) == made.deployment.parameters.value
+    assert (
+        pytest.approx(costs[best], rel=1e-6)
+        == made.deployment.training_flops.value + made.deployment.serving_flops.value
+    )
     assert pytest.approx(1 - costs[best] / cost(math.log(made.best.parameters.value)), rel=1e-3) == (
-        made.life.saved_share.value
+        made.deployment.saved_share.value
     )
 
 
