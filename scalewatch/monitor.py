@@ -88,7 +88,7 @@ class Monitor:
             raise ConfigError(
                 f"`law` must be a CurveLaw, as fit_curves or load_law return it, or None (got {type(law).__name__})."
             )
-        self.aims = Goals(target_loss, incumbent_loss, least_gain)
+        self.goals = Goals(target_loss, incumbent_loss, least_gain)
         self.run, self.law = run, law
         self.guard = guard if guard is not None else Guard()
         self._watch = DetectorSet(run, self.guard, checked_detectors(detectors))
@@ -281,7 +281,7 @@ class Monitor:
             spacing=self._watch.sample.spacing,
             run=self.run,
             forecaster=self._forecaster,
-            aims=self.aims,
+            goals=self.goals,
         )
 
     def _law_gap(self) -> LawResidual | None:

@@ -182,7 +182,7 @@ class ScaleWatch(LightningCallback):
             writers=self._guard.call("tensorboard", tensorboard_writers, trainer) or [],
             resumed=started.resumed,
             alerts=None if trainer.fast_dev_run else self._options.alerts,
-            aims=self._options.aims,
+            goals=self._options.goals,
             detectors=self._options.detectors,
         )
         session.begin()

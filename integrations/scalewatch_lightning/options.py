@@ -37,7 +37,7 @@ class Options(NamedTuple):
     name: str | None
     quiet: bool
     alerts: Rules | None
-    aims: Goals
+    goals: Goals
     detectors: tuple[AnyDetector, ...]
 
 
@@ -70,7 +70,7 @@ def checked(
         name=_name(name),
         quiet=bool(quiet),
         alerts=checked_alerts(alerts),
-        aims=Goals(target_loss, incumbent_loss, least_gain),
+        goals=Goals(target_loss, incumbent_loss, least_gain),
         detectors=checked_detectors(detectors),
     )
 

@@ -109,7 +109,7 @@ class Session:
         writers: TensorBoard's writers.
         resumed: where the run goes on from, None if it begins.
         alerts: who is told what, None for nobody.
-        aims: what is wanted of the run. detectors: of the user, beside the built-in ones.
+        goals: what is wanted of the run. detectors: of the user, beside the built-in ones.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Session:
         writers: list[Any],
         resumed: Resumed | None,
         alerts: Rules | None = None,
-        aims: Goals | None = None,
+        goals: Goals | None = None,
         detectors: Sequence[AnyDetector] = (),
     ) -> None:
         run_id = (resumed.run_id if resumed else None) or uuid.uuid4().hex
@@ -132,8 +132,8 @@ class Session:
         self.stop_reason: str | None = None
         self._guard = guard
         self._terminal = terminal
-        goals = Goals() if aims is None else aims
-        self._tracker = Tracker(monitor_of(run, law, guard, resumed, folder, goals, detectors))
+        wanted = Goals() if goals is None else goals
+        self._tracker = Tracker(monitor_of(run, law, guard, resumed, folder, wanted, detectors))
         # with a guard of its own: what was queued is written also where everything else is off
         self._worker = Worker()
         resumes_after = resumed.step if resumed else None

@@ -61,7 +61,7 @@ class AdviceContext:
         gap: how far it is off its law, None without one or while it is on it.
         off_plan: where the learning rate stands against its plan.
         run, forecaster: of the run; without them nothing is said of its end.
-        aims: what is wanted of it.
+        goals: what is wanted of it.
     """
 
     step: int
@@ -73,7 +73,7 @@ class AdviceContext:
     spacing: float = 1.0
     run: Run | None = None
     forecaster: Forecaster | None = None
-    aims: Goals = field(default_factory=Goals)
+    goals: Goals = field(default_factory=Goals)
 
     @property
     def is_over(self) -> bool:

@@ -36,7 +36,7 @@ ENDS_HIGH = 0.1 * 1.05
 
 def about_aims(context: AdviceContext) -> list[Advice]:
     """Return whether to stop because the run cannot reach its target or beat the incumbent, or how it still could."""
-    forecaster, bar = context.forecaster, context.aims.bar
+    forecaster, bar = context.forecaster, context.goals.bar
     at, forecast = _now(forecaster)
     if forecaster is None or bar is None or at is None or forecast is None:
         return []
@@ -81,7 +81,7 @@ def _still_could(forecaster: Forecaster, at: Position, loss: float) -> tuple[Act
 
 def about_least_gain(context: AdviceContext) -> list[Advice]:
     """Return whether the rest of the run buys less than was asked: then decay now, or stop where it has decayed."""
-    forecaster, least = context.forecaster, context.aims.least_gain
+    forecaster, least = context.forecaster, context.goals.least_gain
     at, forecast = _now(forecaster)
     if forecaster is None or least is None or at is None or forecast is None or not at.rate > 0:
         return []

@@ -65,7 +65,9 @@ def fit_one_family(
     console.print(constants_table(row.formula, list(_constants(found))))
     takes = ", ".join(f"{quantity.name} [{quantity.unit}]" for quantity in found.law.inputs)
     say(console, [f"{found.law.output.name} [{found.law.output.unit}] at {takes}."], "dim")
-    say(console, [f"Rests on {found.runs:,} {'curves' if row.curves else 'rows'}. Source: {found.law.SOURCE}."], "")
+    say(
+        console, [f"Rests on {found.runs:,} {'curves' if row.curves else 'rows'}. Source: {found.law.publication}."], ""
+    )
     style = "green" if found.status.name == "OK" else "yellow" if found.status.usable else "bold red"
     for status, note in zip_longest(found.statuses, found.notes, fillvalue=""):
         say(console, [status] if status else [], style)

@@ -105,7 +105,7 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
         FitError: if there are too few runs, with what to do.
         ConfigError: if an option is out of its range.
     """
-    from scalewatch.fitting.chinchilla_file import FittedChinchilla, save_chinchilla
+    from scalewatch.fitting.chinchilla_file import SavedChinchilla, save_chinchilla
 
     say(console, rows.notes, "dim")
     finished = ends(rows)
@@ -113,7 +113,7 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
     fitted, used = _without_diverged(finished, options)
     say(console, used.left_out[len(finished.left_out) :], "yellow")
     say(console, _used(used, len(rows.loss)), "")
-    save_chinchilla(FittedChinchilla.of(fitted, used.left_out), output)
+    save_chinchilla(SavedChinchilla.of(fitted, used.left_out), output)
     console.print(_constants(fitted))
     say(console, _summary(fitted, used.runs), "")
     if drawing.goal is not None:

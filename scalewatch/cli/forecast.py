@@ -57,21 +57,21 @@ def forecast(
     if out is not None:
         check_chart_file("--out", out)
     settings = reading.settings(goals)
-    aims = settings.aims
+    wanted = settings.goals
     past = read(one_log(log, settings), rates.unit)
     plan = planned(past, settings, rates.schedule)
     looked = backtest(past, plan, settings, sorted({*PARTS, at}))
     rows, truth = looked.rows, looked.final_loss
-    if aims.bar is not None and settings.total_steps is None and past.known.total_steps is None:
+    if wanted.bar is not None and settings.total_steps is None and past.known.total_steps is None:
         past.told.append("What to do about it is not said of a run whose planned length is a guess (--total-steps N).")
     chosen = next((row for row in rows if row.part == at), None)
     if chosen is None:
         reached = math.floor(1000 * past.last_step / (plan.run.total_steps or 1)) / 1000
         raise ConfigError(f"The log ends at {reached:g} of the plan: choose an `--at` up to that (got {at:g}).")
     if json_:
-        _print_json(past, plan, rows, truth, aims)
+        _print_json(past, plan, rows, truth, wanted)
     else:
-        _print(past, plan, rows, chosen, truth, aims, chart=chart)
+        _print(past, plan, rows, chosen, truth, wanted, chart=chart)
     if out is not None:
         _draw(past, chosen, truth, out)
     raise typer.Exit(0 if chosen.forecast is not None and not chosen.void else 1)
@@ -104,7 +104,7 @@ def _print(
     rows: Sequence[BacktestRow],
     chosen: BacktestRow,
     truth: float | None,
-    aims: Goals,
+    goals: Goals,
     *,
     chart: bool,
 ) -> None:
@@ -117,8 +117,8 @@ def _print(
     console.print(f"{past.name}: {_run_text(plan)}", markup=False, highlight=False)
     for sentence in _sentences(past, chosen, truth):
         console.print(sentence, style="bold", markup=False, highlight=False)
-    for name, chance in _chances(chosen, aims).items():
-        bar = aims.target_loss if name == "target" else aims.incumbent_loss
+    for name, chance in _chances(chosen, goals).items():
+        bar = goals.target_loss if name == "target" else goals.incumbent_loss
         below = f"It would get below the {name} of {bar:g} with a probability of {percent(chance)}."
         console.print(below, markup=False, highlight=False)
     if chosen.forecast is not None and not chosen.void:
@@ -132,11 +132,11 @@ def _print(
     print_notes(console, [*(n for n in made if n not in chosen.validity_warnings), *plan.told, *past.told])
 
 
-def _chances(chosen: BacktestRow, aims: Goals) -> dict[str, float]:
+def _chances(chosen: BacktestRow, goals: Goals) -> dict[str, float]:
     """The probabilities of getting below what is wanted of the run, by what it is."""
     if chosen.forecast is None or chosen.void:
         return {}
-    bars = {"target": aims.target_loss, "incumbent": aims.incumbent_loss}
+    bars = {"target": goals.target_loss, "incumbent": goals.incumbent_loss}
     return {name: chosen.forecast.probability_below(bar) for name, bar in bars.items() if bar is not None}
 
 
@@ -249,7 +249,7 @@ def _draw(past: RunHistory, chosen: BacktestRow, truth: float | None, out: Path)
 
 
 def _print_json(
-    past: RunHistory, plan: AssumedSchedule, looked: Sequence[BacktestRow], truth: float | None, aims: Goals
+    past: RunHistory, plan: AssumedSchedule, looked: Sequence[BacktestRow], truth: float | None, goals: Goals
 ) -> None:
     import json
 
@@ -263,7 +263,7 @@ def _print_json(
             row |= {"final_loss": made.final_loss, "notes": list(made.notes), "void": each.void}
             row |= {"intervals": {f"{level:g}": list(made.interval(level)) for level in LEVELS}}
             row |= {"laws": made.weights, "surprise": made.surprise}
-            row |= {"chances": _chances(each, aims)} if aims.bar else {}
+            row |= {"chances": _chances(each, goals)} if goals.bar else {}
         row["advice"] = to_plain(each.advice)
         rows.append(row)
     answer = {

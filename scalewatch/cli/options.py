@@ -82,8 +82,8 @@ class LogOptions:
         """
         from scalewatch.offline.replayed import Settings
 
-        aims = None if goals is None else goals.goals()
-        return Settings.of(self.law, self.total_steps, self.column, self.format_, getattr(self, "name", None), aims)
+        wanted = None if goals is None else goals.goals()
+        return Settings.of(self.law, self.total_steps, self.column, self.format_, getattr(self, "name", None), wanted)
 
 
 @dataclass(frozen=True, slots=True)

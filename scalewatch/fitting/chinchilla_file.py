@@ -33,7 +33,7 @@ from scalewatch.strict_json import (
     write_record,
 )
 
-__all__ = ["FittedChinchilla", "load_chinchilla", "save_chinchilla"]
+__all__ = ["SavedChinchilla", "load_chinchilla", "save_chinchilla"]
 
 #: Version of what stands in the file of Chinchilla's law. By definition.
 SCHEMA = 1
@@ -58,7 +58,7 @@ _LISTS = ("statuses", "notes", "left_out")
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedChinchilla:
+class SavedChinchilla:
     """A law of final losses with all that is known of its errors.
 
     Attributes:
@@ -84,7 +84,7 @@ class FittedChinchilla:
     left_out: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, fit: PointFit[Chinchilla], left_out: Sequence[str] = ()) -> FittedChinchilla:
+    def of(cls, fit: PointFit[Chinchilla], left_out: Sequence[str] = ()) -> SavedChinchilla:
         """Return what is worth keeping of a fit."""
         least, most = np.array(_CONSTANT_RANGES).T
         draws = fit.draws[np.all((fit.draws >= least) & (fit.draws <= most), axis=1)]
@@ -141,7 +141,7 @@ class FittedChinchilla:
         return Evidence(self.status, self.notes, self.scale, freedom, self.fall_per_efold, self.flops[1])
 
 
-def save_chinchilla(fitted: FittedChinchilla, path: str | os.PathLike[str]) -> None:
+def save_chinchilla(fitted: SavedChinchilla, path: str | os.PathLike[str]) -> None:
     """Write a fitted law to `path` as JSON; the file appears whole or not at all.
 
     Raises:
@@ -167,7 +167,7 @@ def save_chinchilla(fitted: FittedChinchilla, path: str | os.PathLike[str]) -> N
     write_record(record, path)
 
 
-def load_chinchilla(path: str | os.PathLike[str]) -> FittedChinchilla:
+def load_chinchilla(path: str | os.PathLike[str]) -> SavedChinchilla:
     """Read the law that `save_chinchilla` wrote.
 
     Raises:
@@ -184,7 +184,7 @@ def load_chinchilla(path: str | os.PathLike[str]) -> FittedChinchilla:
         raise LawFileError(f"{source}: `source` must be a sentence of at most {SOURCE_LETTERS} letters.")
     constants = numbers_within(source, "constants", record["constants"], _CONSTANT_RANGES)
     kind = SizeKind(choice(source, "size_kind", record["size_kind"], tuple(k.value for k in SizeKind)))
-    return FittedChinchilla(
+    return SavedChinchilla(
         law=Chinchilla(*constants, source=origin, kind=kind, sizes=spans["sizes"], tokens=spans["tokens"]),
         draws=_draws(source, record["draws"]),
         scale=values["scale"],

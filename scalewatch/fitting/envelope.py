@@ -22,7 +22,7 @@ from scalewatch.errors import FitError
 from scalewatch.fitting.families import Points
 from scalewatch.fitting.isoflop import check_noise
 
-__all__ = ["EnvelopeFit", "fit_envelope"]
+__all__ = ["EnvelopeLine", "fit_envelope"]
 
 #: Budgets at which the envelope is read (Hoffmann et al. 2022, section 3.1).
 ENVELOPE_BUDGETS = 1_500
@@ -35,7 +35,7 @@ LEAST_SIZES = 4
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class EnvelopeFit:
+class EnvelopeLine:
     """A power law of the best size in compute, N = exp(log_scale) C^exponent.
 
     Attributes:
@@ -50,7 +50,7 @@ class EnvelopeFit:
     draws: Floats | None
 
 
-def fit_envelope(points: Points, labels: NDArray[np.int64], *, noise_nats: float, seed: int = 0) -> EnvelopeFit:
+def fit_envelope(points: Points, labels: NDArray[np.int64], *, noise_nats: float, seed: int = 0) -> EnvelopeLine:
     """Fit the power law of the size that is best at each compute.
 
     Args:
@@ -70,7 +70,7 @@ def fit_envelope(points: Points, labels: NDArray[np.int64], *, noise_nats: float
             "At fewer than two budgets does a size overtake another while both are trained: train small sizes longer."
         )
     draws = _envelope_draws(curves, line, np.random.default_rng(seed))
-    return EnvelopeFit(line.slope, line.level, line.reach, draws if len(draws) > MOSTLY * RESAMPLES else None)
+    return EnvelopeLine(line.slope, line.level, line.reach, draws if len(draws) > MOSTLY * RESAMPLES else None)
 
 
 @final

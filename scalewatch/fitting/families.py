@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.robust import AbstractResidualModel, JacobianResidualModel, PowerSumResidualModel
+from scalewatch.laws.law import Publication
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, MOST, Parameters, SizeKind, total
 
 __all__ = [
@@ -129,7 +130,7 @@ class AbstractFamily(ABC):
     Attributes:
         name: as people call the law. constants: names of its constants, exponents among them.
         exponents: names of the exponents. floor: name of the irreducible loss, None if there is none.
-        variables: what the law reads, of "size", "tokens", "flops".
+        variables: what the law reads, of "size", "tokens", "flops". source: where it is from.
     """
 
     name: str
@@ -137,6 +138,7 @@ class AbstractFamily(ABC):
     exponents: tuple[str, ...]
     floor: str | None
     variables: tuple[Variable, ...]
+    source: Publication
 
     @abstractmethod
     def prepare(self, points: Points) -> Prepared:
@@ -152,11 +154,12 @@ class PowerSumFamily(AbstractFamily):
     """A sum of powers: loss = sum of scale * variable^-exponent, a term without a variable being the floor.
 
     Args:
-        name: of the law. terms: (scale, exponent, variable) each; exponent and variable None for the floor.
+        name: of the law. source: where it is from.
+        terms: (scale, exponent, variable) each; exponent and variable None for the floor.
     """
 
-    def __init__(self, name: str, *terms: tuple[str, str | None, Variable | None]) -> None:
-        self.name, self.terms = name, terms
+    def __init__(self, name: str, source: Publication, *terms: tuple[str, str | None, Variable | None]) -> None:
+        self.name, self.source, self.terms = name, source, terms
         self.exponents = tuple(dict.fromkeys(e for _, e, _ in terms if e is not None))
         self.constants = tuple(scale for scale, _, _ in terms) + self.exponents
         self.floor = next((scale for scale, e, _ in terms if e is None), None)
@@ -230,6 +233,10 @@ class _PreparedPowers(Prepared):
         return np.concatenate([np.exp(np.stack(log_scales, axis=1)), theta[:, terms:]], axis=1)
 
 
+def _kaplan(equation: str) -> Publication:
+    return Publication("Kaplan et al.", 2020, "arXiv 2001.08361", equation)
+
+
 @final
 class KaplanFamily(AbstractFamily):
     """loss = [(Nc/N)^(alpha_N/alpha_D) + Dc/D]^alpha_D, plus E if there is a floor (Kaplan et al. 2020, 1.5).
@@ -245,6 +252,7 @@ class KaplanFamily(AbstractFamily):
         self.exponents = ("alpha_N", "alpha_D")
         self.floor = "E" if with_floor else None
         self.variables = ("size", "tokens")
+        self.source = _kaplan("equation 1.5, and a floor" if with_floor else "equation 1.5")
 
     def prepare(self, points: Points) -> Prepared:
         """Return the family at `points`."""
@@ -312,15 +320,27 @@ class _KaplanForm(JacobianResidualModel):
         return whole, np.stack([above * slope for slope in slopes] + [1 - above], axis=-1)
 
 
-#: Hoffmann et al. (2022), equation 2.
-CHINCHILLA = PowerSumFamily("chinchilla", ("E", None, None), ("A", "alpha", "size"), ("B", "beta", "tokens"))
-#: The same with one exponent for size and data, as Muennighoff et al. (2023) fitted it.
-EQUAL_EXPONENTS = PowerSumFamily("equal_exponents", ("E", None, None), ("A", "alpha", "size"), ("B", "alpha", "tokens"))
+#: A power of size and one of tokens above a floor.
+CHINCHILLA = PowerSumFamily(
+    "chinchilla",
+    Publication("Hoffmann et al.", 2022, "arXiv 2203.15556", "equation 2"),
+    *(("E", None, None), ("A", "alpha", "size"), ("B", "beta", "tokens")),
+)
+#: The same with one exponent for size and data.
+EQUAL_EXPONENTS = PowerSumFamily(
+    "equal_exponents",
+    Publication("Muennighoff et al.", 2023, "arXiv 2305.16264", "equation 2 with alpha = beta, appendix A"),
+    *(("E", None, None), ("A", "alpha", "size"), ("B", "alpha", "tokens")),
+)
 #: A power of compute above a floor: for runs along one frontier.
-COMPUTE = PowerSumFamily("compute", ("E", None, None), ("F", "gamma", "flops"))
-#: A pure power of compute, Kaplan et al. (2020), equation 1.3.
-COMPUTE_NO_FLOOR = PowerSumFamily("compute_no_floor", ("F", "gamma", "flops"))
-#: Kaplan et al. (2020), equation 1.5.
+COMPUTE = PowerSumFamily(
+    "compute",
+    Publication("Henighan et al.", 2020, "arXiv 2010.14701", "equation 1.1"),
+    *(("E", None, None), ("F", "gamma", "flops")),
+)
+#: A pure power of compute.
+COMPUTE_NO_FLOOR = PowerSumFamily("compute_no_floor", _kaplan("equation 1.3"), ("F", "gamma", "flops"))
+#: One power within another.
 KAPLAN = KaplanFamily()
 KAPLAN_WITH_FLOOR = KaplanFamily(with_floor=True)
 #: Every family, by name.

@@ -28,7 +28,7 @@ from scalewatch.errors import FitError
 from scalewatch.fitting.families import read_points
 from scalewatch.laws.size import Parameters
 
-__all__ = ["AllocationFit", "Bottom", "Method", "allocation_fit", "bottoms", "budget_of_each", "check_noise"]
+__all__ = ["AllocationLine", "Bottom", "Method", "allocation_fit", "bottoms", "budget_of_each", "check_noise"]
 
 Method = Literal["parabola", "akima"]
 
@@ -73,7 +73,7 @@ class Bottom:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class AllocationFit:
+class AllocationLine:
     """A power law of the best size in the budget, N = exp(log_scale) C^exponent.
 
     Attributes:
@@ -163,7 +163,7 @@ def budget_of_each(parameters: Parameters | ArrayLike, flops: ArrayLike, *, size
     return budget
 
 
-def allocation_fit(found: Sequence[Bottom], left_out: Sequence[str] = (), *, seed: int = 0) -> AllocationFit:
+def allocation_fit(found: Sequence[Bottom], left_out: Sequence[str] = (), *, seed: int = 0) -> AllocationLine:
     """Fit the power law of the best size, weighted by 1 / sd^2 (Porian et al. 2024).
 
     Args:
@@ -186,7 +186,7 @@ def allocation_fit(found: Sequence[Bottom], left_out: Sequence[str] = (), *, see
     scatter = _slope_error(log_flops, np.array([b.log_size for b in found]) - line[0] - line[1] * log_flops, sd)
     missing = max(scatter**2 - float(np.var(draws)), 0.0) ** 0.5
     draws = draws + missing * stream.standard_normal(REPEATS)
-    return AllocationFit(
+    return AllocationLine(
         exponent=float(line[1]),
         log_scale=float(line[0]),
         exponent_sd=float(np.std(draws)),

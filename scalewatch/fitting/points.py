@@ -86,6 +86,11 @@ class FittedLaw(Law):
         """Size and tokens."""
         return Quantity("parameters", f"{self.kind} parameters", *self.sizes), Quantity("tokens", "count", *self.tokens)
 
+    @property
+    def publication(self) -> Publication:
+        """Where its family is from."""
+        return self.family.source
+
     def predict(self, inputs: Mapping[str, ArrayLike]) -> Floats:
         """Return the loss [nats/token] at `parameters` and `tokens`."""
         count, tokens = asked(inputs, "parameters", "tokens")

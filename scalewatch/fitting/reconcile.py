@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
-from scalewatch.fitting.isoflop import AllocationFit, allocation_fit, bottoms
+from scalewatch.fitting.isoflop import AllocationLine, allocation_fit, bottoms
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.size import (
     FLOPS_PER_PARAMETER_TOKEN,
@@ -177,7 +177,7 @@ class KaplanFrontier:
 
 def porian_allocation(
     parameters: Parameters, flops: ArrayLike, loss: ArrayLike, *, noise_nats: float = 0.002, seed: int = 0
-) -> AllocationFit:
+) -> AllocationLine:
     """Return the allocation exponent of one set of isoFLOP runs as Porian et al. (2024) read it.
 
     For each budget: Akima interpolation of ln(loss) over ln(size), 25 points a gap; 1,000 repeats with noise on the

@@ -133,6 +133,11 @@ class Law(ABC):
         return math.exp(0.5 * (low + high))
 
     @property
+    def publication(self) -> Publication:
+        """Where it is from: `SOURCE`, unless its constants are of one of several families."""
+        return self.SOURCE
+
+    @property
     def numbers(self) -> dict[str, float]:
         """The constants of `RANGES`, by their names."""
         return {name: getattr(self, name) for name in self.RANGES}

@@ -65,7 +65,7 @@ def backtest(past: RunHistory, plan: AssumedSchedule, settings: Settings, parts:
     run, total = plan.run, plan.run.total_steps or 1
     law = law_used(settings, past.law)
     tracker = Tracker(
-        Monitor(run, law=law, registered=baseline_of(settings, past.registered, run), **asdict(settings.aims))
+        Monitor(run, law=law, registered=baseline_of(settings, past.registered, run), **asdict(settings.goals))
     )
     alone = None if law is None else Forecaster(run)
     guessed = settings.total_steps is None and past.known.total_steps is None

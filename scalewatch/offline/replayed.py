@@ -61,7 +61,7 @@ class Settings:
     Attributes:
         law: of smaller runs, to hold each run against. total_steps: planned steps, where the log does not say.
         columns: field -> column. form: format of all files, None to tell each. name: of the one run.
-        aims: what is wanted of the runs.
+        goals: what is wanted of the runs.
     """
 
     law: CurveLaw | None = None
@@ -69,7 +69,7 @@ class Settings:
     columns: Mapping[str, str] = field(default_factory=dict)
     form: AbstractFormat | None = None
     name: str | None = None
-    aims: Goals = field(default_factory=Goals)
+    goals: Goals = field(default_factory=Goals)
 
     @classmethod
     def of(
@@ -79,7 +79,7 @@ class Settings:
         column: Sequence[str] | None,
         form: str | None,
         name: str | None = None,
-        aims: Goals | None = None,
+        goals: Goals | None = None,
     ) -> Settings:
         """Return the settings of command-line options.
 
@@ -94,7 +94,7 @@ class Settings:
             raise ConfigError(f"`--total-steps` must be at least 1 (got {total_steps}).")
         fitted = None if law is None else load_law(law)
         pairs = parse_pairs("--column", column or [])
-        return cls(fitted, total_steps, pairs, None if form is None else format_named(form), name, aims or Goals())
+        return cls(fitted, total_steps, pairs, None if form is None else format_named(form), name, goals or Goals())
 
     def open(self, paths: Sequence[Path]) -> Opened:
         """Open every run at or below `paths`; `-` is standard input.
@@ -163,7 +163,7 @@ class ReplayedRun:
         self.log, self._known = log, log.run
         run, law = _run(log, settings), law_used(settings, log.law)
         baseline = baseline_of(settings, log.registered, run)
-        monitor = Monitor(run, law=law, registered=baseline, **asdict(settings.aims))
+        monitor = Monitor(run, law=law, registered=baseline, **asdict(settings.goals))
         self.tracker = Tracker(monitor, pictured_at=PICTURED_AT if curve else None)
         self.clock: deque[tuple[float, int]] = deque(maxlen=CLOCK_ROWS)
         self.curve = Curve() if curve else None

@@ -85,7 +85,7 @@ class Scatter:
 def with_scatter(told: Estimate, scatter: Scatter, level: float) -> Estimate:
     """Return the interval of the loss of one run from that of the law: both errors, added as squares in ln(loss).
 
-    The scatter counts with Student's t, as in `scalewatch.fitting.chinchilla_file.FittedChinchilla.predict`.
+    The scatter counts with Student's t, as in `scalewatch.fitting.chinchilla_file.SavedChinchilla.predict`.
     """
     from scipy.special import stdtrit
 

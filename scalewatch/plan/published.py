@@ -8,7 +8,7 @@ import numpy as np
 
 from scalewatch.errors import ConfigError
 from scalewatch.fitting.chinchilla_file import KIND as CHINCHILLA_KIND
-from scalewatch.fitting.chinchilla_file import FittedChinchilla, load_chinchilla
+from scalewatch.fitting.chinchilla_file import SavedChinchilla, load_chinchilla
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.law_file import load_law
 from scalewatch.plan.chinchilla_model import BESIROGLU_RUNS, ChinchillaLossModel, FittedRuns, besiroglu_draws
@@ -72,7 +72,7 @@ def loss_model_for(law: str, draws: int = DRAWS, seed: int = 0) -> AbstractLossM
     return CurveLossModel(load_law(path), path.name, draws, seed)
 
 
-def fitted_loss_model(fitted: FittedChinchilla, name: str, draws: int = DRAWS) -> ChinchillaLossModel:
+def fitted_loss_model(fitted: SavedChinchilla, name: str, draws: int = DRAWS) -> ChinchillaLossModel:
     """Return a law of final losses as it was fitted; `name` says whose it is, `draws` how many constants it keeps."""
     label = f"{name}: Chinchilla's law, {fitted.law.source}"
     faults = tuple(status.value for status in fitted.statuses if status.name != "OK")

@@ -23,9 +23,9 @@ def law() -> CurveLaw:
     return fitted()
 
 
-def monitored(plan: Floats, law: CurveLaw, until: int = HALF, **aims: float) -> Monitor:
+def monitored(plan: Floats, law: CurveLaw, until: int = HALF, **goals: float) -> Monitor:
     """A run on the true law, watched with it up to a step."""
-    monitor = Monitor(planned(plan, SIZE), law, **aims)
+    monitor = Monitor(planned(plan, SIZE), law, **goals)
     losses = noisy(TrueLaw().losses(plan, SIZE), 0.01, 3)
     watch(monitor, rows(losses[:until], plan[:until]))
     return monitor
@@ -138,7 +138,7 @@ def situation(monitor: Monitor | None = None, **more: Any) -> AdviceContext:
         "gap": None,
         "off_plan": ScheduleDetector(run),
     }
-    known = {} if monitor is None else {"run": run, "forecaster": monitor.forecaster, "aims": monitor.aims}
+    known = {} if monitor is None else {"run": run, "forecaster": monitor.forecaster, "goals": monitor.goals}
     return AdviceContext(**(of | known | more))
 
 

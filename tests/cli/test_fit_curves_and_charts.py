@@ -10,7 +10,7 @@ import pytest
 
 from scalewatch.errors import LawFileError
 from scalewatch.figures.laws import CURVE_CHARTS, POINT_CHARTS
-from scalewatch.fitting.chinchilla_file import FittedChinchilla, load_chinchilla
+from scalewatch.fitting.chinchilla_file import SavedChinchilla, load_chinchilla
 from scalewatch.laws import load_law
 from tests.cli.tables import CURVES, Said, curve, joined, write
 
@@ -213,4 +213,4 @@ def test_a_monitor_refuses_a_law_of_final_losses_and_says_who_reads_it(
 
     with pytest.raises(LawFileError, match="a law of final losses"):
         load_law(law_file)
-    assert isinstance(load_chinchilla(law_file), FittedChinchilla)
+    assert isinstance(load_chinchilla(law_file), SavedChinchilla)

@@ -13,7 +13,7 @@ import pytest
 from scalewatch.cli import main
 from scalewatch.errors import ConfigError
 from scalewatch.fitting.chinchilla import fit_chinchilla
-from scalewatch.fitting.chinchilla_file import FittedChinchilla, save_chinchilla
+from scalewatch.fitting.chinchilla_file import SavedChinchilla, save_chinchilla
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.size import total
 from scalewatch.plan import Estimate
@@ -142,7 +142,7 @@ def test_a_law_not_to_be_relied_on_is_said_so_before_the_numbers(say: Say, tmp_p
     law, path, size = Chinchilla.besiroglu(), tmp_path / "points.law.json", np.geomspace(1e8, 1e10, 12)
     noise = np.exp(0.004 * np.random.default_rng(1).standard_normal(len(size)))
     loss = law.loss(total(size), 20 * size) * noise
-    save_chinchilla(FittedChinchilla.of(fit_chinchilla(total(size), 20 * size, loss)), path)
+    save_chinchilla(SavedChinchilla.of(fit_chinchilla(total(size), 20 * size, loss)), path)
 
     code, page, _ = say("--flops", "1e20", "--law", str(path), "--out", str(tmp_path / "plan.json"))
 

@@ -13,7 +13,7 @@ import pytest
 
 from scalewatch.errors import LawFileError
 from scalewatch.fitting.chinchilla import allocation_exponent, fit_chinchilla
-from scalewatch.fitting.chinchilla_file import FittedChinchilla, load_chinchilla, save_chinchilla
+from scalewatch.fitting.chinchilla_file import SavedChinchilla, load_chinchilla, save_chinchilla
 from scalewatch.fitting.points import PointFit
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.chinchilla import Chinchilla
@@ -33,7 +33,7 @@ def fit() -> PointFit[Chinchilla]:
 def path(fit: PointFit[Chinchilla], tmp_path: Path) -> Path:
     """Its file."""
     file = tmp_path / "runs.law.json"
-    save_chinchilla(FittedChinchilla.of(fit, ["'x' is left out."]), file)
+    save_chinchilla(SavedChinchilla.of(fit, ["'x' is left out."]), file)
     return file
 
 
@@ -44,9 +44,9 @@ def record_in(path: Path) -> dict[str, Any]:
 
 def test_a_law_comes_back_bit_for_bit(fit: PointFit[Chinchilla], path: Path) -> None:
     """Constants, draws, ranges, statuses and sentences."""
-    expected, actual = FittedChinchilla.of(fit, ["'x' is left out."]), load_chinchilla(path)
+    expected, actual = SavedChinchilla.of(fit, ["'x' is left out."]), load_chinchilla(path)
 
-    for field in dataclasses.fields(FittedChinchilla):
+    for field in dataclasses.fields(SavedChinchilla):
         one, other = getattr(expected, field.name), getattr(actual, field.name)
         assert np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other, field.name
 
@@ -68,7 +68,7 @@ def test_a_law_that_is_not_usable_gives_no_interval_after_loading(tmp_path: Path
     """What the fit would not say, its file does not either."""
     tokens = np.geomspace(1e9, 1e11, 12)
     fit = fit_chinchilla(np.full(12, 1e8), tokens, 2.5 + 2000 * tokens**-0.37)
-    save_chinchilla(FittedChinchilla.of(fit), tmp_path / "law.json")
+    save_chinchilla(SavedChinchilla.of(fit), tmp_path / "law.json")
     back = load_chinchilla(tmp_path / "law.json")
 
     assert FitStatus.SIZES_EQUAL is back.status

@@ -10,6 +10,7 @@ import pytest
 
 from scalewatch.errors import FitError
 from scalewatch.fitting import LAW_FAMILIES, FitStatus, fit, read_law, save_fit
+from scalewatch.fitting.families import FAMILIES
 from scalewatch.laws import BrokenLaw, Chinchilla, Curve, RepeatedData, Transfer, non_embedding, total
 from scalewatch.run import Run
 from tests.laws.test_every_law import points
@@ -150,3 +151,17 @@ def test_text_and_size_that_rise_together_are_no_transfer() -> None:
 def test_counts_without_a_tail_are_no_law() -> None:
     """Types that all occur equally often are a misfit."""
     assert FitStatus.MISFIT is fit("zipf", {"count": np.full(200, 30)}).status
+
+
+def test_each_family_of_points_says_whose_formula_it_is() -> None:
+    """Whoever fits a law cites its own paper, and not the one of the first family."""
+    whose = {name: family.source.authors.split()[0] for name, family in FAMILIES.items()}
+
+    assert whose == {
+        "chinchilla": "Hoffmann",
+        "equal_exponents": "Muennighoff",
+        "compute": "Henighan",
+        "compute_no_floor": "Kaplan",
+        "kaplan": "Kaplan",
+        "kaplan_with_floor": "Kaplan",
+    }

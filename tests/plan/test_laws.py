@@ -9,7 +9,7 @@ import pytest
 
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.fitting.chinchilla import fit_chinchilla
-from scalewatch.fitting.chinchilla_file import FittedChinchilla, save_chinchilla
+from scalewatch.fitting.chinchilla_file import SavedChinchilla, save_chinchilla
 from scalewatch.laws import CurveLaw, save_law
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.size import total
@@ -124,7 +124,7 @@ def test_a_fitted_chinchilla_law_plans_with_its_draws(tmp_path: Path) -> None:
     size, tokens = (a.ravel() for a in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(3e9, 3e11, 6)))
     noise = np.exp(0.001 * np.random.default_rng(0).standard_normal(len(size)))
     save_chinchilla(
-        FittedChinchilla.of(fit_chinchilla(total(size), tokens, law.loss(total(size), tokens) * noise)), path
+        SavedChinchilla.of(fit_chinchilla(total(size), tokens, law.loss(total(size), tokens) * noise)), path
     )
 
     best = make_plan(loss_model_for(str(path), draws=100), PlanRequest(flops=1e21)).best
@@ -134,13 +134,13 @@ def test_a_fitted_chinchilla_law_plans_with_its_draws(tmp_path: Path) -> None:
     assert best.parameters.low < float(law.optimum(1e21).size.count) * 1.1 < (best.parameters.high or 0.0) * 1.3
 
 
-def fitted_file(path: Path, sizes: int, noise: float) -> FittedChinchilla:
+def fitted_file(path: Path, sizes: int, noise: float) -> SavedChinchilla:
     """Besiroglu's law fitted to a grid of runs, as a file."""
     law = Chinchilla.besiroglu()
     grid = np.meshgrid(np.geomspace(1e8, 1e10, sizes), np.geomspace(3e9, 3e11, sizes))
     size, tokens = (a.ravel() for a in grid)
     scatter = np.exp(noise * np.random.default_rng(1).standard_normal(len(size)))
-    fitted = FittedChinchilla.of(fit_chinchilla(total(size), tokens, law.loss(total(size), tokens) * scatter))
+    fitted = SavedChinchilla.of(fit_chinchilla(total(size), tokens, law.loss(total(size), tokens) * scatter))
     save_chinchilla(fitted, path)
     return fitted
 
@@ -163,7 +163,7 @@ def test_a_fit_that_is_not_to_be_relied_on_is_said_so_first(tmp_path: Path) -> N
     path, law = tmp_path / "points.law.json", Chinchilla.besiroglu()
     size = np.geomspace(1e8, 1e10, 12)
     noise = np.exp(0.004 * np.random.default_rng(1).standard_normal(len(size)))
-    fitted = FittedChinchilla.of(fit_chinchilla(total(size), 20 * size, law.loss(total(size), 20 * size) * noise))
+    fitted = SavedChinchilla.of(fit_chinchilla(total(size), 20 * size, law.loss(total(size), 20 * size) * noise))
     save_chinchilla(fitted, path)
 
     made = make_plan(loss_model_for(str(path)), PlanRequest(flops=1e20))

@@ -121,9 +121,9 @@ def fit_law() -> CurveLaw:
     return fitted()
 
 
-def monitored(law: CurveLaw, until: int, **aims: Any) -> Monitor:
+def monitored(law: CurveLaw, until: int, **goals: Any) -> Monitor:
     plan = cosine(2 * TOTAL)[:TOTAL]
-    monitor = Monitor(planned(plan, SIZE), law, **aims)
+    monitor = Monitor(planned(plan, SIZE), law, **goals)
     watch(monitor, rows(noisy(TrueLaw().losses(plan, SIZE), 0.01, 3)[:until], plan[:until]))
     return monitor
 

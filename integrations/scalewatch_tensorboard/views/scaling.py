@@ -228,10 +228,10 @@ def fitted(ladder: list[LadderRun]) -> LawSource:
     fit = _points(ladder)
     note = f"Law: fitted to the {len(ladder)} other finished runs of this folder."
     if fit is not None:
-        from scalewatch.fitting.chinchilla_file import FittedChinchilla
+        from scalewatch.fitting.chinchilla_file import SavedChinchilla
         from scalewatch.plan.published import fitted_loss_model
 
-        kept, name = FittedChinchilla.of(fit), "runs of this folder"
+        kept, name = SavedChinchilla.of(fit), "runs of this folder"
         surface, bare = fitted_loss_model(kept, name, DRAWS), fitted_loss_model(kept, name, 1)
         return LawSource(surface, bare, False, True, (note,), curve_law, curves, fit)
     if curve_law is None:
