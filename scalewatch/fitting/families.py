@@ -320,19 +320,19 @@ class _KaplanForm(JacobianResidualModel):
         return whole, np.stack([above * slope for slope in slopes] + [1 - above], axis=-1)
 
 
-#: A power of size and one of tokens above a floor.
+#: A power of size and one of tokens above a floor (Hoffmann et al. 2022).
 CHINCHILLA = PowerSumFamily(
     "chinchilla",
     Publication("Hoffmann et al.", 2022, "arXiv 2203.15556", "equation 2"),
     *(("E", None, None), ("A", "alpha", "size"), ("B", "beta", "tokens")),
 )
-#: The same with one exponent for size and data.
+#: The same with one exponent for size and data (Muennighoff et al. 2023).
 EQUAL_EXPONENTS = PowerSumFamily(
     "equal_exponents",
     Publication("Muennighoff et al.", 2023, "arXiv 2305.16264", "equation 2 with alpha = beta, appendix A"),
     *(("E", None, None), ("A", "alpha", "size"), ("B", "alpha", "tokens")),
 )
-#: A power of compute above a floor: for runs along one frontier.
+#: A power of compute above a floor: for runs along one frontier (Henighan et al. 2020).
 COMPUTE = PowerSumFamily(
     "compute",
     Publication("Henighan et al.", 2020, "arXiv 2010.14701", "equation 1.1"),
