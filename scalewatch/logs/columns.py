@@ -75,6 +75,10 @@ _TOKEN_EXTRA = frozenset(
 )
 
 
+#: Rank of `norm` with no word of what: that of the gradient in the loops that log it so, behind every fuller name.
+NORM_ALONE = 9.0
+
+
 @final
 class Guess(NamedTuple):
     """What was made of a log's column names.
@@ -200,6 +204,8 @@ def _learning_rate(name: str) -> float | None:
 
 def _grad_norm(name: str) -> float | None:
     words = words_of(name)
+    if words == ["norm"]:
+        return NORM_ALONE
     if not ({"grad", "norm"} <= set(words) or {"gradient", "norm"} <= set(words) or {"gnorm", "gradnorm"} & set(words)):
         return None
     extra = set(words) - {"grad", "gradient", "norm", "gnorm", "gradnorm", "step", "0"} - _NORM_EXTRA

@@ -41,6 +41,7 @@ class AbstractTabularLog(AbstractLog):
         super().__init__(name, path, run)
         self.asked = dict(asked)
         self._seen: dict[str, None] = {}
+        self._empty: set[str] = set()
         self.assembled = Rows(self, unit, only)
         try:
             self.bytes_total = path.stat().st_size
@@ -77,8 +78,14 @@ class AbstractTabularLog(AbstractLog):
             self.note(f"no column of steps among {listed(self._seen)}: rows are counted")
         if sample is not None:
             self._plan_to(total_of(self._seen, sample), sample)
-        self.run = replace(self.run, logged=tuple(self._seen))
+        # a column that a writer has for other kinds of runs is empty in this one
+        self._empty = {name for name in self._seen if sample is not None and sample.rows and not sample.filled(name)}
+        self.run = replace(self.run, logged=self._logged)
         self.assembled.replan(self._seen)
+
+    @property
+    def _logged(self) -> tuple[str, ...]:
+        return tuple(name for name in self._seen if name not in self._empty)
 
     def _plan_to(self, total: int | None, sample: Sample) -> None:
         """Take the planned steps that the log says, where nothing else did and no step lies beyond them."""
@@ -100,7 +107,7 @@ class AbstractTabularLog(AbstractLog):
         self.columns = guess(self._seen, self.asked, self.columns).columns
         if not had_step:
             self.columns.pop("step", None)  # rows are being counted
-        self.run = replace(self.run, logged=tuple(self._seen))
+        self.run = replace(self.run, logged=self._logged)
         self.assembled.replan(self._seen)
 
     def covers(self, names: Iterable[str]) -> bool:

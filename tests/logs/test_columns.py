@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scalewatch.errors import LogError
+from scalewatch.logs import open_logs
 from scalewatch.logs.columns import FIELDS, guess, scale_of
 from scalewatch.logs.hints import likeliest
 from scalewatch.logs.run_tables import finished_runs
@@ -145,3 +148,11 @@ def test_a_table_of_finished_runs_is_told_from_a_curve() -> None:
     assert "a row a run by 'run_name'" in str(finished_runs(["run_name", "seed", "batch_size", "final_loss"], runs))
     assert "several sizes by 'params'" in str(finished_runs(["params", "tokens", "loss"], sizes))
     assert finished_runs(["step", "seed", "batch_size", "loss"], curve) is None
+
+
+def test_a_column_that_is_empty_says_nothing_of_the_kind_of_run(tmp_path: Path) -> None:
+    """A trainer that has a column for rewards in every log does not make a fine-tuning one of rewards."""
+    text = "".join(json.dumps({"step": i, "loss": 3.0 - i / 99, "reward": None}) + "\n" for i in range(30))
+    (tmp_path / "a.jsonl").write_text(text)
+
+    assert ("step", "loss") == open_logs([tmp_path / "a.jsonl"]).logs[0].run.logged

@@ -109,6 +109,13 @@ def test_a_loss_that_is_no_number_is_a_row(word: str, tmp_path: Path) -> None:
     assert not abs(row.loss) < 1e9
 
 
+def test_settings_in_a_line_of_json_do_not_hide_the_lines_below(tmp_path: Path) -> None:
+    """A program that prints its settings as JSON first is read as what it prints then."""
+    text = '{"lr": 0.1, "model": "wide", "seed": 1}\n' + lines(0, 30)
+
+    assert list(range(30)) == [row.step for row in read(tmp_path / "a.log", text)]
+
+
 def test_decimal_commas_are_points(tmp_path: Path) -> None:
     """Where no number of the lines has a point, and commas stand inside numbers."""
     text = "".join(f"Schritt {i}: step {i}; loss {4 - 0.01 * i:.4f}; lr 0,0001\n".replace(".", ",") for i in range(30))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, final
 from scalewatch.errors import LogError
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.run_tables import finished_runs
 from scalewatch.logs.sample import Sample
@@ -21,6 +22,8 @@ __all__ = ["JsonLines", "JsonLinesLog", "flattened"]
 
 #: What is looked at to tell the columns, before the rows are given out.
 HEAD_BYTES = 4 << 20
+#: Lines that are looked at to tell whether a file holds rows of JSON.
+LOOK_LINES = 300
 #: Levels of nesting that are followed, and columns that one row may have.
 MOST_LEVELS, MOST_KEYS = 6, 2_000
 _PYTHON_WORDS = re.compile(r"(?<![\w\"'])(-?)(nan|inf|None|True|False)(?![\w\"'])")
@@ -128,6 +131,10 @@ class JsonLinesLog(AbstractTabularLog):
             yield from self.assembled.add(cells, self._lines.number)
 
 
+def _says_a_loss(record: Mapping[str, Any]) -> bool:
+    return any(training_loss(name) is not None or validation_loss(name) is not None for name in flattened(record))
+
+
 @final
 class JsonLines(AbstractFormat):
     """One JSON object a line."""
@@ -135,15 +142,14 @@ class JsonLines(AbstractFormat):
     name: ClassVar[str] = "jsonl"
 
     def claims(self, path: Path) -> bool:
-        """Return whether a line near the beginning is a JSON object."""
+        """Return whether a line near the beginning is a JSON object with a loss."""
         if path.suffix.lower() not in (".jsonl", ".ndjson", ".json", ".log", ".txt", ".out", ""):
             return False
         if path.suffix.lower() in (".jsonl", ".ndjson"):
             return True
-        start = head(path)
-        lines = [line for line in start.split("\n")[:5] if line.startswith("{")]
-        # other programs keep their settings in one line of JSON
-        return "loss" in start.lower() and any(found and whole for found, whole in map(records, lines))
+        lines = [line for line in head(path).split("\n")[:LOOK_LINES] if line.startswith("{")]
+        # other programs keep their settings in one line of JSON, and print words and numbers below
+        return any(_says_a_loss(record) for line in lines for record in records(line)[0])
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """Return one run for each file."""
