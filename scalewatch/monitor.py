@@ -95,7 +95,7 @@ class Monitor:
         self._forecaster = self.guard.call("forecast", Forecaster, run, law, registered)
         self._off_law = LawResidualDetector(run.total_steps)
         self._off_plan = ScheduleDetector(run)
-        self._has_plan = run.learning_rates is not None
+        self._has_plan, self._goes_on = run.learning_rates is not None, False
         self._adviser = Adviser()
         self._rollbacks = 0
         self._looks: list[Look] = []
@@ -244,7 +244,7 @@ class Monitor:
         run = replace(self.run, logged=(*self.run.logged, *names))
         if run.logged == self.run.logged:
             return
-        self.run = run
+        self.run, self._goes_on = run, True
         self._watch.know(run)
         if self._forecaster is not None:
             self._forecaster.run = run
@@ -338,7 +338,9 @@ class Monitor:
         """Why nothing can be told of the run: a fault of the ordinary size would not be seen."""
         watch, run = self._watch, self.run
         if watch.noise is None:
-            return unjudged(run.logged, watch.sample.row, watch.judged_rows, has_loss=watch.given["loss"])
+            # what is logged is known of a run that makes steps, also where no row of it has a loss
+            rows = watch.sample.row or int(self._goes_on)
+            return unjudged(run.logged, rows, watch.judged_rows, has_loss=watch.given["loss"])
         # names alone are no verdict: the loss of some policies falls for good, and such a fall is watched like any
         fell = self._forecaster is not None and clearly_fell(self._forecaster.blocks)
         return f"its objective is no descent: {run.no_descent}" if run.no_descent and not fell else ""

@@ -69,6 +69,8 @@ class ScaleWatch(LightningCallback):
         incumbent_loss: Final loss of the best run so far, which this one has to beat [nats/token].
         least_gain: Final loss that the rest of the run must buy to be worth its compute [nats/token].
         detectors: Detectors of your own beside the built-in ones, objects such as `[DeadNeurons(0.9)]`.
+        loss: Name under which the module logs the loss to watch, such as "g_loss". None for what `training_step`
+            returns.
 
     Raises:
         ConfigError: If an option is not what it may be.
@@ -90,10 +92,11 @@ class ScaleWatch(LightningCallback):
         incumbent_loss: float | None = None,
         least_gain: float | None = None,
         detectors: Sequence[AbstractDetector | AbstractBlockDetector] = (),
+        loss: str | None = None,
     ) -> None:
         super().__init__()
         asked = (law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
-        self._options = checked(*asked, target_loss, incumbent_loss, least_gain, detectors)
+        self._options = checked(*asked, target_loss, incumbent_loss, least_gain, detectors, loss)
         self._sensors = Sensors(precursors)
         self._checkpoint = Checkpoint()
         self._reset()
@@ -104,6 +107,7 @@ class ScaleWatch(LightningCallback):
         self._begun = False
         self._session: Session | None = None
         self._metrics: StepMetrics | None = None
+        self._names_due = 1
         self._place = Place()
         self._norm_every = self._options.grad_norm_every
         self._packed_rates: dict[str, Any] | None = None
@@ -242,6 +246,9 @@ class ScaleWatch(LightningCallback):
         if session is not None and metrics is not None:
             for observation in metrics.after_batch(trainer, outputs, batch):
                 session.observe(self._sensors.add_to(observation))
+            if metrics.step >= self._names_due:
+                self._names_due = 2 * metrics.step + 1
+                session.learn_logged(trainer.callback_metrics)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the validation loss for the next observation."""

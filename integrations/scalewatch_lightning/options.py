@@ -39,6 +39,7 @@ class Options(NamedTuple):
     alerts: Rules | None
     goals: Goals
     detectors: tuple[AnyDetector, ...]
+    loss: str | None
 
 
 def checked(
@@ -54,6 +55,7 @@ def checked(
     incumbent_loss: Any = None,
     least_gain: Any = None,
     detectors: Any = (),
+    loss: Any = None,
 ) -> Options:
     """Return the options, or say what is wrong with one.
 
@@ -72,6 +74,16 @@ def checked(
         alerts=checked_alerts(alerts),
         goals=Goals(target_loss, incumbent_loss, least_gain),
         detectors=checked_detectors(detectors),
+        loss=_series(loss),
+    )
+
+
+def _series(loss: Any) -> str | None:
+    if loss is None or (isinstance(loss, str) and loss.strip()):
+        return loss
+    raise ConfigError(
+        f"`loss` must be the name under which the module logs its loss, such as 'g_loss', or None for what "
+        f"`training_step` returns (got {loss!r:.60}, {type(loss).__name__})."
     )
 
 

@@ -12,7 +12,7 @@ from scalewatch.advice import Advice
 from scalewatch.errors import JournalError
 from scalewatch.finding import Finding
 from scalewatch.forecast import Forecast
-from scalewatch.journal import LAW, JournalWriter, advice_record, finding_record, observation_record
+from scalewatch.journal import LAW, LOGGED, JournalWriter, advice_record, finding_record, observation_record
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -60,6 +60,11 @@ class RunRecords:
         self._writer.append(observation_record(observation._replace(seconds=round(time.time(), 2))))
         for finding in found:
             self._writer.append_through(finding_record(finding))
+
+    def logged(self, names: Iterable[str]) -> None:
+        """Keep what is logged with the loss: it tells what kind of loss it is."""
+        if self._writer is not None:
+            self._writer.append({"type": LOGGED, "names": list(names)})
 
     def advice(self, new: Iterable[Advice]) -> None:
         """Keep what is advised anew."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -170,6 +170,13 @@ class Session:
         if self._alerts is not None:
             self._guard.call("alerts", self._alerts.begin, self._tracker.monitor.open_incidents)
         self._tell_news([], look=True)
+
+    def learn_logged(self, names: Iterable[str]) -> None:
+        """Take note of what the module logs: it tells what kind of loss it is."""
+        before, monitor = self.run.logged, self._tracker.monitor
+        self._guard.call("names of what is logged", monitor.learn_logged, [escape(name) for name in names])
+        if monitor.run.logged != before:
+            self._guard.call("journal", self._records.logged, monitor.run.logged)
 
     def observe(self, observation: Observation) -> None:
         """Take in one step."""

@@ -80,6 +80,7 @@ def start(
         tokens_per_step=options.tokens_per_step,
         replicas=replicas(trainer),
         manual=not module.automatic_optimization,
+        logged_as=options.loss,
     )
     return Start(run, metrics, _resumed(step, state))
 

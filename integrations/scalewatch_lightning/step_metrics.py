@@ -42,6 +42,7 @@ class StepMetrics:
         batch_tokens: tokens of one batch over all processes, None to count each batch.
         replicas: processes that read different batches.
         manual: whether the module steps its optimizers itself.
+        logged_as: name under which the loss is logged, None for what `training_step` returns.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class StepMetrics:
         tokens_per_step: float | None,
         replicas: int,
         manual: bool,
+        logged_as: str | None = None,
     ) -> None:
         self.reader = reader
         self.step = step
@@ -65,6 +67,7 @@ class StepMetrics:
         self._tokens_per_step = tokens_per_step
         self._replicas = replicas
         self._manual = manual
+        self._logged_as = logged_as
         self._rate: float | None = None
         self._main_stepped = False
         self._has_warned = False
@@ -108,28 +111,34 @@ class StepMetrics:
         if self.tokens is not None and self._tokens_per_step is not None:
             self.tokens = self._tokens_per_step * step
         # Lightning hands out the loss divided by this, for the sum of the gradients
-        scale = 1.0 if self._manual else float(trainer.accumulate_grad_batches)
+        whole = self._manual or self._logged_as is not None
+        scale = 1.0 if whole else float(trainer.accumulate_grad_batches)
         self.reader.close_step(step, self._rate, self.tokens, self.validation_loss, scale)
         self.step = step
         self.validation_loss = None
         self._main_stepped = False
 
     def _loss(self, trainer: Any, outputs: Any) -> torch.Tensor | None:
-        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-        if isinstance(loss, torch.Tensor):
-            return loss
-        if not self._manual:
-            return None  # `training_step` returned None: the reader counts the step
+        names: tuple[str, ...] = LOSS_NAMES
+        if self._logged_as is not None:
+            names = (self._logged_as, f"{self._logged_as}_step")
+        else:
+            loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+            if isinstance(loss, torch.Tensor):
+                return loss
+            if not self._manual:
+                return None  # `training_step` returned None: the reader counts the step
         metrics = trainer.callback_metrics
-        for name in LOSS_NAMES:
+        for name in names:
             if name in metrics:
                 return metrics[name]  # type: ignore[no-any-return]
         if not self._has_warned:
             self._has_warned = True
             _log.warning(
-                "scalewatch: there is no loss to watch: `training_step` returned none and none is logged"
-                " under %s; return it as 'loss'.",
-                ", ".join(LOSS_NAMES[:3]),
+                "scalewatch: there is no loss to watch: none is logged under %s (logged are: %s); return it as 'loss',"
+                " or name one with `loss=`.",
+                ", ".join(names[:3]),
+                ", ".join(list(metrics)[:6]) or "none",
             )
         return None
 

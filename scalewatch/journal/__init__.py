@@ -30,12 +30,13 @@ from scalewatch.journal.records import (
     run_from,
     run_record,
 )
-from scalewatch.journal.registered import LAW, registered_in
+from scalewatch.journal.registered import LAW, LOGGED, logged_in, registered_in
 from scalewatch.journal.tail import JournalTail
 from scalewatch.journal.writer import JournalWriter
 
 __all__ = [
     "LAW",
+    "LOGGED",
     "Damage",
     "Journal",
     "JournalLimits",
@@ -48,6 +49,7 @@ __all__ = [
     "advice_record",
     "finding_from",
     "finding_record",
+    "logged_in",
     "observation_from",
     "observation_record",
     "read_journal",

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from scalewatch.journal.lines import Record, scan
 from scalewatch.journal.segment import first_record, open_to_read, segments_in
 
-__all__ = ["LAW", "REGISTERED", "registered_in"]
+__all__ = ["LAW", "LOGGED", "REGISTERED", "logged_in", "registered_in"]
 
 #: What a record calls itself that holds the prediction, and one that holds the law it was made by.
-REGISTERED, LAW = "registered", "law"
+REGISTERED, LAW, LOGGED = "registered", "law", "logged"
 #: Lines of a segment among which it is: it is written before the first step.
 LINES = 1_000
+
+
+def logged_in(record: Mapping[str, Any]) -> list[str]:
+    """Return the names of series that a record says are logged with the loss; of another record none."""
+    names = record.get("names") if record.get("type") == LOGGED else None
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def registered_in(folder: Path, run_id: str | None = None, kind: str = REGISTERED) -> Record | None:

@@ -15,7 +15,7 @@ from scalewatch.errors import JournalError
 from scalewatch.finding import Finding
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.guard import Guard
-from scalewatch.journal import advice_from, finding_from
+from scalewatch.journal import LOGGED, advice_from, finding_from, logged_in
 from scalewatch.kinds import kind_row
 from scalewatch.laws import CurveLaw
 from scalewatch.monitor import Monitor
@@ -298,6 +298,8 @@ class RunState:
                 if not self.tracker.from_journal:
                     self.tracker.follow_journal(finding)
                 self.tracker.keep(finding)
+            elif record.get("type") == LOGGED:
+                self.tracker.monitor.learn_logged(logged_in(record))
             elif record.get("type") == "advice":
                 self.tracker.keep_advice([advice_from(record)])
         except JournalError:

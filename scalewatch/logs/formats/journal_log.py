@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, final
 
 from scalewatch.errors import JournalError, LawFileError, LogError
-from scalewatch.journal import LAW, JournalTail, observation_from, read_journal
+from scalewatch.journal import LAW, JournalTail, logged_in, observation_from, read_journal
 from scalewatch.laws import CurveLaw
 from scalewatch.logs.lines import head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
@@ -51,6 +52,9 @@ class JournalLog(AbstractLog):
         for rewind in self._journal.rewinds:
             self.note(f"{rewind.file.name}: goes on from step {rewind.step:,}; {rewind.dropped:,} rows were retrained")
         self.watched, self.registered = True, self._journal.registered
+        names = [name for record in self._journal.others for name in logged_in(record)]
+        if names:
+            self.run = replace(self.run, logged=(*self.run.logged, *names))
         self._read_law()
         self._tail: JournalTail | None = None
         self._begun, self._newest = False, 0
