@@ -170,7 +170,9 @@ def step_place(name: str) -> float | None:
     """Return where a name stands among those of steps, itself or without the section before it; None if nowhere."""
     place = placed(name, _STEPS)
     section, slash, last = name.rpartition("/")
-    if place is None and slash and not HELD_OUT & set(words_of(section)):
+    if place is None and slash and placed(last, TOTALS) is not None:
+        place = placed(section, _STEPS)  # global_step/max_steps, whose cells are 10/438
+    elif place is None and slash and not HELD_OUT & set(words_of(section)):
         place = placed(last, _STEPS)
     return place
 
@@ -183,9 +185,10 @@ def run_column(names: Iterable[str]) -> str | None:
 
 def total_of(names: Iterable[str], sample: Sample) -> int | None:
     """Return the planned steps that a column says in each row, None if none does."""
+    names = list(names)
     known = [name for name in names if placed(name, TOTALS) is not None]
-    values = [value for name in known if (value := sample.constant(name)) is not None]
-    return next((int(value) for value in values if math.isfinite(value) and value >= 1), None)
+    values = [sample.whole(name) for name in ranked(names, "step")] + [sample.constant(name) for name in known]
+    return next((int(v) for v in values if v is not None and math.isfinite(v) and v >= 1), None)
 
 
 def placed(name: str, known: tuple[str, ...]) -> float | None:

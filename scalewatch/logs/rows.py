@@ -14,7 +14,7 @@ from scalewatch.logs.epoch_steps import EpochSteps
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.loss_names import HELD_OUT
 from scalewatch.logs.step_order import LOSS, VALIDATION, Row, StepOrder
-from scalewatch.logs.values import is_blank, number, seconds
+from scalewatch.logs.values import fraction, is_blank, number, seconds
 from scalewatch.observation import Observation
 
 __all__ = ["Rows"]
@@ -104,6 +104,8 @@ class Rows:
         for slot, field, column, how, factor in self._plan:
             cell = cells.get(column)
             value = cell if type(cell) is float else seconds(cell) if field == "seconds" else number(cell)
+            if value is None and slot == 0 and (part := fraction(cell)) is not None:
+                value = part[0]
             if value is None:
                 if not is_blank(cell):
                     self._trouble(column, cell, place)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, final
 
-from scalewatch.logs.values import is_blank, number, seconds
+from scalewatch.logs.values import fraction, is_blank, number, seconds
 
 __all__ = ["MOST_ROWS", "Sample"]
 
@@ -33,6 +33,7 @@ class Sample:
         self.rows = 0
         self._numbers: dict[str, list[float]] = {}
         self._words: dict[str, list[str]] = {}
+        self._wholes: dict[str, float] = {}
 
     def add(self, cells: Mapping[str, Any]) -> bool:
         """Take one row; return whether there is room for more."""
@@ -42,7 +43,9 @@ class Sample:
         for name, cell in cells.items():
             if isinstance(cell, bool) or is_blank(cell) or (name not in self._numbers and self._full):
                 continue
-            value = number(cell)
+            value, part = number(cell), fraction(cell)
+            if part is not None:
+                value, self._wholes[name] = part
             if value is not None:
                 self._numbers.setdefault(name, []).append(value)
             elif isinstance(cell, str) and len(self._words) < MOST_COLUMNS:
@@ -64,6 +67,10 @@ class Sample:
     def words(self, name: str) -> list[str]:
         """Return the cells of a column that are words, in their order."""
         return self._words.get(name, [])
+
+    def whole(self, name: str) -> float | None:
+        """Return what the numbers of a column are parts of, where it holds cells such as `10/438`; else None."""
+        return self._wholes.get(name)
 
     def sparse(self, name: str, beside: Iterable[str]) -> bool:
         """Return whether a column has far fewer numbers than another of these."""

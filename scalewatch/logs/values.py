@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-__all__ = ["is_blank", "number", "seconds"]
+__all__ = ["fraction", "is_blank", "number", "seconds"]
 
 _BLANK = frozenset({"", "null", "none", "na", "n/a", "-", "--", "<na>"})
 #: What C on Windows prints, and what Python prints of a tensor.
@@ -15,6 +15,7 @@ _WINDOWS = re.compile(r"(-?)1\.#(INF|QNAN|IND|SNAN)", re.IGNORECASE)
 _TENSOR = re.compile(r"(?:tensor|array|np\.float\d+)\(\s*\[?([^,)\]\s]+)")
 #: A length of time: `4 days, 5:06:09`, `0:03:29`, `14m 30s`.
 _CLOCK = re.compile(r"(?:(\d+) days?,? )?(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?")
+_FRACTION = re.compile(r"\s*(\d{1,15})\s*/\s*(\d{1,15})\s*")
 _PARTS = re.compile(r"(?=\d)(?:(\d+)d ?)?(?:(\d+)h ?)?(?:(\d+)m(?:in)? ?)?(?:(\d+(?:\.\d+)?)s(?:ec)?)?")
 
 
@@ -56,6 +57,16 @@ def _spelled(text: str) -> float | None:
     if windows is not None:
         return math.nan if windows.group(2).upper() != "INF" else math.copysign(math.inf, -1 if windows.group(1) else 1)
     return None
+
+
+def fraction(value: Any) -> tuple[float, float] | None:
+    """Return the two numbers of a cell such as `10/438`, None if it holds none.
+
+    >>> fraction("10/438"), fraction("2024/01/02")
+    ((10.0, 438.0), None)
+    """
+    found = _FRACTION.fullmatch(value) if isinstance(value, str) else None
+    return None if found is None else (float(found[1]), float(found[2]))
 
 
 def seconds(value: Any) -> float | None:

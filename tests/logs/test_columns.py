@@ -156,3 +156,14 @@ def test_a_column_that_is_empty_says_nothing_of_the_kind_of_run(tmp_path: Path) 
     (tmp_path / "a.jsonl").write_text(text)
 
     assert ("step", "loss") == open_logs([tmp_path / "a.jsonl"]).logs[0].run.logged
+
+
+def test_a_step_that_is_written_as_a_part_of_the_planned_ones_is_both(tmp_path: Path) -> None:
+    """`"global_step/max_steps": "10/438"`, as ms-swift logs it, and a plain `"step": "10/438"`."""
+    for name in ("global_step/max_steps", "step"):
+        rows = [{"loss": 3.0 - i / 99, name: f"{i * 5}/438"} for i in range(1, 31)]
+        (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        log = open_logs([tmp_path / "a.jsonl"]).logs[0]
+
+        assert [i * 5 for i in range(1, 31)] == [row.step for row in log.rows()]
+        assert 438 == log.run.total_steps
