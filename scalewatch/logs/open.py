@@ -223,12 +223,29 @@ def _found(top: Path, formats: _Formats, opened: Opened) -> Iterator[tuple[Abstr
                 why = f"the same run is read from its {best} (--format {name})"
                 opened.passed_over.extend([f"{path}: {why}" for path in paths])
                 continue
-            copies = [path for path in paths if has_journal and path.name == CONSOLE_COPY]
-            opened.passed_over.extend(
-                [f"{path}: the same run is read from its journal (--format text)" for path in copies]
+            told = (
+                set()
+                if name != _TEXT.name
+                else {path for path in paths if _told_better(path, kinds, best, has_journal)}
             )
-            if len(copies) < len(paths):
-                yield known[name], [path for path in paths if path not in copies]
+            opened.passed_over.extend(
+                [
+                    f"{path}: what was printed of a run that is read already (--format text)"
+                    for path in paths
+                    if path in told
+                ]
+            )
+            if len(told) < len(paths):
+                yield known[name], [path for path in paths if path not in told]
+
+
+def _told_better(path: Path, kinds: Mapping[str, Sequence[Path]], best: str | None, has_journal: bool) -> bool:
+    """Whether the run of which a text was printed has a record of numbers beside it."""
+    if has_journal:
+        return path.name == CONSOLE_COPY
+    beside = {other.name for other in kinds.get("jsonl", ())}
+    # mmcv writes x.log and x.log.json, detectron2 log.txt and metrics.json
+    return best is not None or f"{path.name}.json" in beside or (path.name == "log.txt" and "metrics.json" in beside)
 
 
 def _one_state_a_run(by_folder: dict[Path, dict[str, list[Path]]], opened: Opened) -> None:

@@ -186,3 +186,18 @@ def test_an_archive_is_a_folder_and_a_damaged_one_a_line(tmp_path: Path) -> None
     assert {"a": 1.0, "b": 2.0, "out": 3.0} == losses(open_logs([tmp_path / "runs.zip"]))
     assert not (tmp_path.parent / "out.csv").exists()
     assert "cannot be unpacked" in no.reason
+
+
+def test_what_was_printed_of_a_run_that_is_recorded_too_is_passed_over(tmp_path: Path) -> None:
+    """Beside Lightning's table, mmcv's and detectron2's lines of JSON; alone it is a run."""
+    text = "".join(f"iter {i}: loss {9 - 0.1 * i:.3f}\n" for i in range(20))
+    for name in ("a/metrics.csv", "b/x.log.json", "c/metrics.json"):
+        write(tmp_path / name, 1.0)
+    for name in ("a/out.log", "b/x.log", "c/log.txt", "d/out.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    opened = open_logs([tmp_path])
+
+    assert [1.0, 1.0, 1.0, 9.0] == sorted(losses(opened).values())
+    assert 3 == len(opened.passed_over)

@@ -159,7 +159,7 @@ class ConsoleText(AbstractFormat):
         lines, sample = list(parsed(head(path, CLAIM_BYTES).split("\n"))), Sample()
         loss = loss_among(lines)
         if loss:
-            return f"is text, and '{loss:.60}' in it is one number wherever it stands: no curve."
+            return f"is text, and '{loss:.60}' in it is one number so far: no curve."
         any(not sample.add(line.cells) for line in lines)
         numbers = [name for line in lines for name in line.cells if len(set(sample.numbers(name))) > 1]
         numbers = list(dict.fromkeys(numbers))
