@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.journal import (
-    Journal,
     JournalLimits,
     JournalWriter,
     finding_record,
@@ -22,31 +21,11 @@ from scalewatch.journal import (
 )
 from scalewatch.observation import Observation
 from scalewatch.run import Run
+from tests.journal.writing import row, steps_of, written
 
 RUN = Run("a run", total_steps=1_000)
 SPIKE = finding_record(Finding(Kind.SPIKE, Severity.WARNING, 5, 4, "a spike"))
-
-
-def row(step: int) -> dict[str, Any]:
-    return observation_record(Observation(step, 10.0 / step, 1e-3, 1.5, step * 1e6))
-
-
-def steps_of(journal: Journal) -> list[int]:
-    return [observation.step for observation in journal.observations]
-
-
-def write(folder: Path, first: int, last: int, **options: Any) -> JournalWriter:
-    """A journal of the steps from `first` to `last`, closed."""
-    writer = JournalWriter(folder, RUN, **options)
-    for step in range(first, last + 1):
-        writer.append(row(step))
-    writer.close()
-    return writer
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "logs" / "journal"
+write = partial(written, RUN)
 
 
 # --- segments -------------------------------------------------------------------------------------

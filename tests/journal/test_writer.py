@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +19,24 @@ import pytest
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.journal import (
-    Journal,
     JournalLimits,
     JournalWriter,
     finding_record,
-    observation_record,
     read_journal,
 )
 from scalewatch.journal.lines import scan
 from scalewatch.journal.writer import BATCH_BYTES, BATCH_RECORDS, RESERVED_RECORDS
-from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.worker import Worker
+from tests.journal.writing import row, steps_of, written
 
 RUN = Run("a run", learning_rates=np.linspace(1e-3, 0.0, 1_000), parameters=1_000_000)
 SPIKE = finding_record(Finding(Kind.SPIKE, Severity.WARNING, 5, 4, "a spike", {"sigmas": math.inf}))
+write = partial(written, RUN)
 
 #: Far longer than anything here takes [s].
 NEVER_SECONDS = 60.0
 PATIENCE_SECONDS = 50.0
-
-
-def row(step: int) -> dict[str, Any]:
-    return observation_record(Observation(step, 10.0 / step, 1e-3, 1.5, step * 1e6))
-
-
-def steps_of(journal: Journal) -> list[int]:
-    return [observation.step for observation in journal.observations]
-
-
-def write(folder: Path, first: int, last: int, **options: Any) -> JournalWriter:
-    """A journal of the steps from `first` to `last`, closed."""
-    writer = JournalWriter(folder, RUN, **options)
-    for step in range(first, last + 1):
-        writer.append(row(step))
-    writer.close()
-    return writer
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "logs" / "journal"
 
 
 @pytest.fixture
