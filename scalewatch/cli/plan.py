@@ -13,7 +13,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.plan.quantities import quantity
 
 if TYPE_CHECKING:
-    from scalewatch.plan import Plan, PlanRequest
+    from scalewatch.plan import Cluster, Plan, PlanRequest
 
 __all__ = ["plan"]
 
@@ -46,6 +46,9 @@ Out = Annotated[Path | None, _option("--out", "FILE", "Draw the plan: .png, .svg
 Dark = Annotated[bool, typer.Option("--dark", help="Draw for a dark page.", rich_help_panel=_SHOW)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the plan as JSON.", rich_help_panel=_SHOW)]
 
+#: What is meant where --devices and --mfu are not said.
+ONE_DEVICE, USUAL_MFU = "1", "0.4"
+
 
 def plan(
     flops: Flops = None,
@@ -54,8 +57,8 @@ def plan(
     target_loss: TargetLoss = None,
     hours: Hours = None,
     hardware: Hardware = None,
-    devices: Devices = "1",
-    mfu: Mfu = "0.4",
+    devices: Devices = ONE_DEVICE,
+    mfu: Mfu = USUAL_MFU,
     serve_tokens: Served = None,
     unique_tokens: Unique = None,
     batch_tokens: Batch = None,
@@ -80,9 +83,7 @@ def plan(
             tokens=quantity("--tokens", tokens),
             target_loss=quantity("--target-loss", target_loss),
             hours=quantity("--hours", hours),
-            hardware=hardware,
-            devices=_devices(devices),
-            mfu=quantity("--mfu", mfu) or 0.0,
+            cluster=_cluster(hardware, devices, mfu, needed=hours is not None),
             serve_tokens=quantity("--serve-tokens", serve_tokens),
             unique_tokens=quantity("--unique-tokens", unique_tokens),
             schedule_steps=quantity("--schedule-steps", schedule_steps),
@@ -128,8 +129,22 @@ def _as_typed(fault: str) -> str:
     """A message with the names of options as they are typed: `target_loss` is --target-loss."""
     from scalewatch.plan import PlanRequest
 
-    options = {field.name for field in dataclasses.fields(PlanRequest)}
+    options = {"devices", "mfu", *(field.name for field in dataclasses.fields(PlanRequest))}
     return re.sub(r"`(\w+)`", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in options else m[0], fault)
+
+
+def _cluster(hardware: str | None, devices: str, mfu: str, *, needed: bool) -> Cluster | None:
+    from scalewatch.plan.hardware import Cluster, accelerator
+
+    count, share = _devices(devices), quantity("--mfu", mfu) or 0.0
+    if hardware is not None:
+        return Cluster(accelerator(hardware), count, share)
+    if needed:
+        raise ConfigError("--hours need --hardware, an accelerator such as h100, and --devices, how many.")
+    for option, typed, unsaid in (("--devices", devices, ONE_DEVICE), ("--mfu", mfu, USUAL_MFU)):
+        if typed != unsaid:
+            raise ConfigError(f"{option} needs --hardware, the name of an accelerator such as h100.")
+    return None
 
 
 def _devices(typed: str) -> int:

@@ -16,7 +16,7 @@ from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.plan import frontier
-from scalewatch.plan.hardware import USUAL_MFU, Cluster, accelerator
+from scalewatch.plan.hardware import Cluster
 from scalewatch.plan.loss_model import AbstractLossModel, short
 
 __all__ = ["PlanRequest", "Resolved", "resolve"]
@@ -34,8 +34,8 @@ class PlanRequest:
 
     Attributes:
         flops: budget, 6 N D [FLOP]. parameters: count, as the law counts them. tokens: to train on, count.
-        target_loss: [nats/token]. hours: on `devices` accelerators of `hardware`, instead of `flops` [hours].
-        hardware: name, see `scalewatch.plan.ACCELERATORS`. mfu: part of its peak that 6 N D reaches, in (0, 1].
+        target_loss: [nats/token]. hours: on `cluster`, instead of `flops` [hours].
+        cluster: the accelerators that it will run on, None if nobody says.
         serve_tokens: that the model will read and write over its life, count.
         unique_tokens: different ones that there are, count.
         schedule_steps: length of a cosine that is to be checked [optimizer steps]. batch_tokens: tokens a step.
@@ -50,9 +50,7 @@ class PlanRequest:
     tokens: float | None = None
     target_loss: float | None = None
     hours: float | None = None
-    hardware: str | None = None
-    devices: int = 1
-    mfu: float = USUAL_MFU
+    cluster: Cluster | None = None
     serve_tokens: float | None = None
     unique_tokens: float | None = None
     schedule_steps: float | None = None
@@ -67,16 +65,13 @@ class PlanRequest:
             raise ConfigError(f"`level` must be above 0 and at most {MOST_LEVEL}, such as 0.8 (got {self.level!r}).")
         if self.flops is not None and self.hours is not None:
             raise ConfigError("`flops` and `hours` are both a budget: give one of them.")
-        if self.hours is not None and self.hardware is None:
-            raise ConfigError("`hours` need `hardware`, an accelerator such as h100, and `devices`, how many.")
-        for name, unsaid in (("devices", 1), ("mfu", USUAL_MFU)):
-            if self.hardware is None and getattr(self, name) != unsaid:
-                raise ConfigError(f"`{name}` needs `hardware`, the name of an accelerator such as h100.")
+        if self.hours is not None and self.cluster is None:
+            raise ConfigError("`hours` need a `cluster`: which accelerators, and how many.")
         if self.schedule_steps is not None and self.batch_tokens is None:
             raise ConfigError("`schedule_steps` need `batch_tokens`, tokens a step, to be compared with the tokens.")
         if all(getattr(self, name) is None for name in ("flops", "hours", "parameters", "tokens", "target_loss")):
             raise ConfigError(
-                "Nothing to plan for: give `flops`, `hours` with `hardware`, `parameters`, `tokens` or `target_loss`."
+                "Nothing to plan for: give `flops`, `hours` with `cluster`, `parameters`, `tokens` or `target_loss`."
             )
         _, least, most = _LIMITS["flops"]
         if self.hours is not None and self.budget is not None and not least <= self.budget <= most:
@@ -86,15 +81,9 @@ class PlanRequest:
             )
 
     @property
-    def cluster(self) -> Cluster | None:
-        """The hardware, None if none is named."""
-        return None if self.hardware is None else Cluster(accelerator(self.hardware), self.devices, self.mfu)
-
-    @property
     def budget(self) -> float | None:
         """`flops`, or what `hours` come to [FLOP]; None without either."""
-        cluster = self.cluster
-        return self.flops if self.hours is None or cluster is None else cluster.flops(self.hours)
+        return self.flops if self.hours is None or self.cluster is None else self.cluster.flops(self.hours)
 
 
 #: Unit, least and most of what may be asked. Beyond, a number is a slip of the keyboard: 1e32 FLOP are 3,000

@@ -193,6 +193,8 @@ def test_json_is_for_machines(say: Say) -> None:
         (("--flops", "0"), "--flops [FLOP] must lie between 1e9 and 1e32"),
         (("--parameters", "10"), "--parameters [count] must lie between 1e3 and 1e18"),
         (("--flops", "1e20", "--mfu", "0.5"), "--mfu needs --hardware"),
+        (("--flops", "1e20", "--devices", "8"), "--devices needs --hardware"),
+        (("--hours", "3"), "--hours need --hardware"),
         (("--flops", "1e20", "--law", ""), "There is no law ''"),
         (("--flops", "1e20", "--law", "/"), "There is no law '/'"),
         (("--flops", "1e20", "--out", "plan.pdf"), "must end in .png, .svg, .html or .json"),

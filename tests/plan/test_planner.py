@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.inference import inference_optimum
 from scalewatch.plan import ChinchillaLossModel, Estimate, Plan, PlanRequest, as_json, loss_model_for, make_plan
+from scalewatch.plan.hardware import Cluster, accelerator
 from scalewatch.plan.loss_model import AbstractLossModel, estimate
 
 LAW = Chinchilla.besiroglu()
@@ -236,7 +238,7 @@ def test_a_cosine_cut_short_says_what_rate_is_left() -> None:
 
 def test_hours_on_hardware_are_a_budget_and_come_back_as_time() -> None:
     """100 hours on 8 H100 at 40 %: 1.14e21 FLOP, which take 100 hours."""
-    made = plan(hours=100, hardware="H100", devices=8, mfu=0.4)
+    made = plan(hours=100, cluster=Cluster(accelerator("H100"), devices=8, mfu=0.4))
     assert made.best.hours is not None
 
     assert pytest.approx(100 * 3600 * 8 * 989.4e12 * 0.4) == made.best.flops.value
@@ -273,15 +275,10 @@ def test_a_target_near_the_floor_has_no_upper_end(chinchilla: AbstractLossModel)
         ({"target_loss": 1e9}, "between 0.001 and 20"),
         ({"flops": "7e9"}, "between 1e9 and 1e32"),
         ({"flops": 1e21, "serve_tokens": 1e40}, "serve_tokens"),
-        ({"hours": 1e-3, "hardware": "l4", "mfu": 1e-9}, "come to"),
-        ({"flops": 1e21, "hours": 3.0, "hardware": "h100"}, "both a budget"),
-        ({"hours": 3.0}, "need `hardware`"),
-        ({"flops": 1e21, "devices": 8}, "needs `hardware`"),
-        ({"flops": 1e21, "mfu": 0.5}, "needs `hardware`"),
+        ({"hours": 1e-3, "cluster": Cluster(accelerator("l4"), mfu=1e-9)}, "come to"),
+        ({"flops": 1e21, "hours": 3.0, "cluster": Cluster(accelerator("h100"))}, "both a budget"),
+        ({"hours": 3.0}, "need a `cluster`"),
         ({"flops": 1e21, "batch_tokens": 1e12}, "at most the tokens of the run"),
-        ({"hours": 3.0, "hardware": "abacus"}, "no hardware 'abacus'"),
-        ({"hours": 3.0, "hardware": "h100", "mfu": 1.5}, "mfu"),
-        ({"hours": 3.0, "hardware": "h100", "devices": 0}, "devices"),
         ({"flops": 1e21, "level": 1.0}, "level"),
         ({"flops": 1e21, "level": 0.999999}, "at most 0.99"),
         ({"flops": 1e21, "schedule_steps": 1000.0}, "batch_tokens"),
@@ -473,3 +470,17 @@ def test_a_loss_worse_than_a_guess_is_no_prediction() -> None:
     """A law asked for a model of two thousand parameters."""
     assert any("worse than guessing" in note for note in plan(flops=1e9).best.notes)
     assert not any("worse than guessing" in note for note in plan(flops=1e16).best.notes)
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: accelerator("abacus"), "no hardware 'abacus'"),
+        (lambda: Cluster(accelerator("h100"), mfu=1.5), "mfu"),
+        (lambda: Cluster(accelerator("h100"), devices=0), "devices"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_refused(make: Callable[[], object], word: str) -> None:
+    """The message names what is wrong."""
+    with pytest.raises(ConfigError, match=word):
+        make()
