@@ -9,11 +9,11 @@ from typing import final
 __all__ = ["Action", "Advice", "EvidenceGrade", "gain_text"]
 
 
-def gain_text(gain: float | None, interval: tuple[float, float] | None) -> str:
-    """Return a gain [nats/token] with its 80 % interval in words, "" if it is None; less than nothing is a cost.
+def gain_text(gain: float | None, interval: tuple[float, float] | None, unit: str = "") -> str:
+    """Return a gain of final loss with its 80 % interval in words, "" if it is None; less than nothing is a cost.
 
-    >>> gain_text(0.0213, (0.015, 0.03)), gain_text(-0.004, None)
-    ('gains 0.021 nats, 80 %: 0.015 to 0.030', 'costs 0.004 nats')
+    >>> gain_text(0.0213, (0.015, 0.03), " nats"), gain_text(-0.004, None)
+    ('gains 0.021 nats, 80 %: 0.015 to 0.030', 'costs 0.004 of loss')
     """
     if gain is None:
         return ""
@@ -23,7 +23,7 @@ def gain_text(gain: float | None, interval: tuple[float, float] | None) -> str:
     middle, *bounds = (f"{number:.3f}".replace("-0.000", "0.000") for number in numbers)
     span = f", 80 %: {bounds[0]} to {bounds[1]}" if bounds else ""
     middle = "less than 0.001" if middle == "0.000" else middle
-    return f"{'costs' if gain < 0.0 else 'gains'} {middle} nats{span}"
+    return f"{'costs' if gain < 0.0 else 'gains'} {middle}{unit or ' of loss'}{span}"
 
 
 @final
@@ -68,9 +68,10 @@ class Advice:
         step: step at which it was given.
         gain_interval: 80 % interval of that gain [nats/token], low and high, None where nobody knows.
         would_change: what would change our mind, a sentence.
+        unit: what the gain is counted in as it stands behind a number, such as " nats"; "" where nobody knows.
 
     >>> Advice(Action.DECAY_NOW, "The rest buys little.", EvidenceGrade.B, -0.004, 900, (-0.009, 0.001)).headline
-    'decay now (evidence B, costs 0.004 nats, 80 %: -0.001 to 0.009)'
+    'decay now (evidence B, costs 0.004 of loss, 80 %: -0.001 to 0.009)'
     """
 
     action: Action
@@ -80,11 +81,12 @@ class Advice:
     step: int = 0
     gain_interval: tuple[float, float] | None = None
     would_change: str = ""
+    unit: str = ""
 
     @property
     def gain(self) -> str:
         """What it gains or costs, with the interval of that, in words; "" where nobody knows."""
-        return gain_text(self.expected_gain, self.gain_interval)
+        return gain_text(self.expected_gain, self.gain_interval, self.unit)
 
     @property
     def headline(self) -> str:

@@ -36,7 +36,8 @@ def test_what_nobody_knows_is_not_told() -> None:
     stop = Advice(Action.STOP, "It is lost.", EvidenceGrade.B)
 
     assert "stop (evidence B): It is lost." == stop.text
-    assert "gains 0.020 nats" == gain_text(0.02, None)
+    assert "gains 0.020 nats" == gain_text(0.02, None, " nats")
+    assert "gains 0.020 of loss" == gain_text(0.02, None)
     assert "" == stop.gain
 
 
@@ -46,7 +47,7 @@ def test_all_of_it_is_one_line() -> None:
     advice = Advice(Action.DECAY_NOW, "The rest buys little.", EvidenceGrade.B, *gain, "A rest that buys more.")
 
     assert advice.text == (
-        "decay now (evidence B, gains 0.021 nats, 80 %: 0.015 to 0.030): The rest buys little. "
+        "decay now (evidence B, gains 0.021 of loss, 80 %: 0.015 to 0.030): The rest buys little. "
         "Would change it: A rest that buys more."
     )
 

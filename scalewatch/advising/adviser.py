@@ -30,6 +30,11 @@ HEALTHY: tuple[Rule, ...] = (about_aims, about_least_gain, about_schedule, about
 
 def advise(context: AdviceContext) -> list[Advice]:
     """Return what to do now, the most urgent first; empty if there is nothing to do but train on."""
+    unit = "" if context.run is None else context.run.unit_after
+    return [each if each.expected_gain is None else replace(each, unit=unit) for each in _advised(context)]
+
+
+def _advised(context: AdviceContext) -> list[Advice]:
     if context.is_over:
         return about_incident(context)  # nothing is left to change but where to go on from
     for group in WRONG:

@@ -96,11 +96,12 @@ def about_least_gain(context: AdviceContext) -> list[Advice]:
     if high >= least:
         return []
     saved = at.left - len(short.rates)
+    unit = forecaster.run.unit_after
     reason = (
-        f"The last {saved:,} of the {at.left:,} steps to come buy less than the {least:g} nats asked for: decay to "
+        f"The last {saved:,} of the {at.left:,} steps to come buy less than the {least:g}{unit} asked for: decay to "
         f"zero over the next {len(short.rates):,} steps and end there."
     )
-    change = f"The upper end of that interval reaching {least:g} nats."
+    change = f"The upper end of that interval reaching {least:g}."
     return [Advice(Action.DECAY_NOW, reason, EvidenceGrade.B, -outcome.difference, at.step, (-high, -low), change)]
 
 

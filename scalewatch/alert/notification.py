@@ -72,7 +72,7 @@ class Recommendation:
     Attributes:
         action, reason: what and why. grade: how good the evidence is, A to C.
         gain: what it should gain [nats/token], None where nobody knows; gain_interval: 80 % interval of it.
-        would_change: what would change it, a sentence.
+        would_change: what would change it, a sentence. unit: of the gain, as it stands behind a number.
     """
 
     action: str
@@ -81,6 +81,7 @@ class Recommendation:
     gain: float | None = None
     gain_interval: tuple[float, float] | None = None
     would_change: str = ""
+    unit: str = ""
 
     @property
     def text(self) -> str:
@@ -90,7 +91,7 @@ class Recommendation:
             "B": "reported by large runs, or by a calibrated law",
             "C": "a rule of thumb",
         }
-        gain = gain_text(self.gain, self.gain_interval)
+        gain = gain_text(self.gain, self.gain_interval, self.unit)
         action = self.action.replace("_", " ")
         graded = sure.get(self.grade, self.grade)
         return f"{action[:1].upper()}{action[1:]}: {self.reason} ({graded}{f'; {gain}' if gain else ''})"

@@ -161,6 +161,7 @@ class NotificationLog:
                 a.expected_gain,
                 a.gain_interval,
                 clean(a.would_change),
+                a.unit,
             )
             for a in advice[:MAX_ADVICE]
         )

@@ -105,7 +105,7 @@ def forecast_history(
     some = some[np.unique(np.linspace(0, len(some) - 1, MOST_LOOKS).astype(int))] if len(some) else some
     at, mid = at[some], mid[some]
     ends = [(low[some], high[some]) for low, high in ends]
-    panels = [_moved(at, mid, ends, registered, truth, theme, wide)]
+    panels = [_moved(at, mid, ends, registered, truth, theme, wide, frame.titled("forecast of the final loss"))]
     counted = [each for each in kept if each.of]
     if counted:
         panels.append(_count(counted, theme, wide))
@@ -121,6 +121,7 @@ def _moved(
     truth: float | None,
     theme: Theme,
     width: int,
+    title: str,
 ) -> Spec:
     """Median and bands against progress."""
     x = channel("x", Axis(0.0, 100.0 + RIGHT, False, "number", "part of the plan that was done  [%]"))
@@ -134,7 +135,7 @@ def _moved(
         log=False,
         bands=[side for pair in ends for side in pair],
         whole=True,
-        title="forecast of the final loss  [nats/token]",
+        title=title,
     )
     if up is None:
         raise ConfigError("There is nothing to draw: no forecast of this run is finite.")

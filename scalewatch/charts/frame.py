@@ -24,17 +24,27 @@ class Frame:
     Attributes:
         title: headline. subtitle: sentences under it. dark: colours for a dark page.
         width: of the whole chart [pixels]; the charts of laws have a width of their own.
+        unit: what the loss of a run is counted in, such as "nats/token"; "" where nobody knows.
     """
 
     title: str
     subtitle: Sequence[str] = ()
     dark: bool = False
     width: int = 900
+    unit: str = ""
 
     @property
     def theme(self) -> Theme:
         """Colours."""
         return DARK if self.dark else LIGHT
+
+    def titled(self, quantity: str = "loss", more: str = "") -> str:
+        """Return the title of an axis of a loss: the quantity, its unit where one is known, and what follows it.
+
+        >>> Frame("a run", unit="nats/token").titled(), Frame("a run").titled("loss − law", ", 80 %")
+        ('loss  [nats/token]', 'loss − law, 80 %')
+        """
+        return f"{quantity}  [{self.unit}]{more}" if self.unit else f"{quantity}{more}"
 
     def noting(self, *sentences: str) -> Frame:
         """Return it with more sentences under the headline."""

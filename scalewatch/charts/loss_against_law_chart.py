@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats
-from scalewatch.charts.axes import LOSS_TITLE, round_numbers, ticks
+from scalewatch.charts.axes import round_numbers, ticks
 from scalewatch.charts.captions import WIDTH
 from scalewatch.charts.decimate import Envelope, envelope
 from scalewatch.charts.frame import Frame, finished
@@ -101,7 +101,7 @@ def loss_against_law(
     # a run that is on its way is drawn with the way that is ahead of it
     shown = log.steps if forecast is None else np.append(log.steps, forecast.steps.max())
     x = _x_axis(shown, log_axes)
-    y = _y_axis(log, [b for b in (baseline, forecast) if b is not None], log_axes)
+    y = _y_axis(log, [b for b in (baseline, forecast) if b is not None], log_axes, frame.titled())
     layers: list[Any] = []
     for band, shade in ((baseline, theme.law), (forecast, theme.forecast)):
         if band is not None:
@@ -168,7 +168,7 @@ def _x_axis(steps: Floats, log_axes: bool) -> Any:
     return alt.X("step:Q", scale=scale, axis=axis)
 
 
-def _y_axis(log: Envelope, bands: Sequence[Band], log_axes: bool) -> dict[str, Any]:
+def _y_axis(log: Envelope, bands: Sequence[Band], log_axes: bool, title: str) -> dict[str, Any]:
     import altair as alt
 
     shown = log.steps >= log.steps.max() / (SPAN if log_axes else LINEAR_SPAN)
@@ -178,12 +178,12 @@ def _y_axis(log: Envelope, bands: Sequence[Band], log_axes: bool) -> dict[str, A
         return {
             "scale": alt.Scale(domain=[low, high], nice=False),
             "axis": alt.Axis(format=".3~f", tickCount=6),
-            "title": LOSS_TITLE,
+            "title": title,
         }
     return {
         "scale": alt.Scale(type="log", domain=[low, high], nice=False),
         "axis": alt.Axis(values=ticks(low, high), format=".3~f"),
-        "title": LOSS_TITLE,
+        "title": title,
     }
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.arrays import Floats
-from scalewatch.charts.axes import LOSS_TITLE
 from scalewatch.charts.captions import named
 from scalewatch.charts.decimate import Envelope, cut
 from scalewatch.charts.frame import Frame
@@ -159,7 +158,7 @@ def run_panel(
     }
     seen = shown(beside.incidents, shared.across.low, shared.across.high)
     drawn = replace(beside, incidents=seen)
-    panels = [_loss_panel(shared, loss, taken["loss"], drawn, log_y)]
+    panels = [_loss_panel(shared, loss, taken["loss"], drawn, log_y, frame.titled())]
     for name, values, height in (("rate", rates, RATE_HEIGHT), ("norm", norms, NORM_HEIGHT)):
         if values is not None:
             panels += _slim_panel(shared, name, taken[name], shared.few.of(values), height, seen, log_y)
@@ -173,14 +172,16 @@ def run_panel(
     return ending(panels, frame, meta=meta, **more)
 
 
-def _loss_panel(shared: SharedAxis, loss: NDArray[np.floating], rows: Envelope, drawn: Beside, log_y: bool) -> Spec:
+def _loss_panel(
+    shared: SharedAxis, loss: NDArray[np.floating], rows: Envelope, drawn: Beside, log_y: bool, title: str
+) -> Spec:
     theme, across, x = shared.theme, shared.across, shared.x
     smooth = shared.few.of(loss)
     lines = [
         cut(trace.x, across.low, across.high, log=across.log, stretches=SMOOTH).of(trace.losses)
         for trace in drawn.lines
     ]
-    up = _loss_axis(shared, loss, rows, drawn.bands(across), lines, log_y)
+    up = _loss_axis(shared, loss, rows, drawn.bands(across), lines, log_y, title)
     y = beside(channel("mean", up, grid=True, most=6))
     keys = _keys(drawn, theme)
     unseen, entries = legend(keys, shared.width)
@@ -207,15 +208,16 @@ def _loss_axis(
     bands: list[Floats],
     lines: Sequence[Envelope],
     log: bool,
+    title: str,
 ) -> Axis:
     """The axis of the loss; in a window without a row that of what is predicted there."""
     last = float(rows.steps[-1]) if len(rows.steps) else shared.across.high
     early = last / (LOG_EARLY_SPAN if shared.across.log else LINEAR_SPAN) if shared.whole else -math.inf
     others = [line.mean[line.steps >= early] for line in lines]
-    up = reach_of(rows, log=log, early=early, whole=not shared.whole, bands=[*bands, *others], title=LOSS_TITLE)
+    up = reach_of(rows, log=log, early=early, whole=not shared.whole, bands=[*bands, *others], title=title)
     if up is None and not shared.whole and drawable(loss, log).any():
         values = np.concatenate([*bands, *others, loss[drawable(loss, log)][-1:]])
-        up = reach_of(Envelope(values, values, values, values), log=log, whole=True, title=LOSS_TITLE)
+        up = reach_of(Envelope(values, values, values, values), log=log, whole=True, title=title)
     if up is None:
         raise ConfigError(f"There is no finite {'positive ' if log else ''}loss to draw.")
     return up

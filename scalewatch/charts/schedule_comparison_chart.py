@@ -90,13 +90,13 @@ def schedule_comparison(
         raise ConfigError("There is nothing to draw: no schedule has a finite outcome.")
     theme, wide = frame.theme, inner_width(frame.width)
     shades = _shades(kept, theme)
-    panels = [_against(kept, shades, theme, wide)]
+    panels = [_against(kept, shades, theme, wide, frame.titled("final loss − plan's", ", 80 %"))]
     if any(len(each.steps) for each in kept):
         panels.append(_rates(kept, shades, theme, wide))
     best = kept[0]
     sentence = f"{frame.title}: {len(kept)} schedules; the lowest is {best.name}, ending at {best.final_loss:.3f}"
     if not best.is_plan:
-        sentence += f", {best.difference:+.4f} nats to the plan (80 %: {best.low:+.4f} to {best.high:+.4f})"
+        sentence += f", {best.difference:+.4f} to the plan (80 %: {best.low:+.4f} to {best.high:+.4f})"
     meta = {"domain": None, "zoomed": False, "sentence": sentence + "."}
     return ending(panels, frame, meta=meta, spacing=24)
 
@@ -110,11 +110,13 @@ def _shades(kept: Sequence[Choice], theme: Theme) -> list[tuple[str, list[int]]]
     ]
 
 
-def _against(kept: Sequence[Choice], shades: Sequence[tuple[str, list[int]]], theme: Theme, width: int) -> Spec:
+def _against(
+    kept: Sequence[Choice], shades: Sequence[tuple[str, list[int]]], theme: Theme, width: int, title: str
+) -> Spec:
     """A row for each schedule: its name, its interval about the plan's zero, and what it ends at."""
     low, high = span([each.low for each in kept], [each.high for each in kept], [0.0], log=False, room=0.06)
     low, high = min(low, -LEAST_REACH), max(high, LEAST_REACH)
-    x = channel("difference", Axis(low, high, False, "number", "final loss − plan's  [nats/token], 80 %"), grid=True)
+    x = channel("difference", Axis(low, high, False, "number", title), grid=True)
     x["axis"]["labelExpr"] = "datum.value ? format(datum.value, '+.4~f') : 'plan'"
     y: Spec = {
         "field": "row",

@@ -243,7 +243,8 @@ def _draw(past: RunHistory, chosen: BacktestRow, truth: float | None, out: Path)
         steps = steps[steps >= chosen.step]
         if len(steps) > 1:
             band = Band(_label(chosen), steps, *chosen.forecast.curve(steps))
-    drawn = loss_against_law(past.steps, past.losses, Frame(past.name, _sentences(past, chosen, truth)), forecast=band)
+    frame = Frame(past.name, _sentences(past, chosen, truth), unit=past.known.unit)
+    drawn = loss_against_law(past.steps, past.losses, frame, forecast=band)
     save_chart(drawn, out)
     typer.echo(f"{out}: written.", err=True)
 

@@ -227,7 +227,7 @@ def _picture(run: ReplayedRun) -> str:
             chart = loss_against_law(
                 run.curve.steps,
                 losses,
-                Frame("", dark=dark),
+                Frame("", dark=dark, unit=run.tracker.monitor.run.unit),
                 baseline=promise,
                 forecast=coming,
                 findings=pages,

@@ -139,7 +139,7 @@ def _print(name: str, now: Position, outcomes: list[Outcome], notes: list[str]) 
     if best is outcomes[0] or high >= 0:
         line = "No schedule of this length is surely better than the plan."
     else:
-        line = f"Best of this length: {best.name}, {-best.difference:.3f} nats lower (80 %: {-high:.3f} to {-low:.3f})."
+        line = f"Best of this length: {best.name}, {-best.difference:.3f} lower (80 %: {-high:.3f} to {-low:.3f})."
     console.print(line, style="bold", markup=False, highlight=False)
     print_notes(console, notes)
 

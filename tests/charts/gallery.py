@@ -18,6 +18,10 @@ PLAIN = "a name"
 RUNS = 400
 
 
+def _frame(name: str, *, dark: bool) -> charts.Frame:
+    return charts.Frame(name, [name], dark=dark, unit="nats/token")
+
+
 def _runs(count: int = RUNS) -> tuple[np.ndarray, ...]:
     """Size, tokens, compute and loss of runs on twelve budgets."""
     rng = np.random.default_rng(0)
@@ -35,7 +39,7 @@ def isoflop(name: str, *, dark: bool = False) -> Any:
     best = np.sqrt(budgets / 120)
     minima = charts.Minima(budgets, best, 0.8 * best, 1.25 * best, np.linspace(3.5, 2.2, 12))
     line = charts.Ribbon(name, budgets, best, 0.9 * best, 1.1 * best)
-    return charts.isoflop(size, loss, flops, charts.Frame(name, [name], dark=dark), minima=minima, allocation=line)
+    return charts.isoflop(size, loss, flops, _frame(name, dark=dark), minima=minima, allocation=line)
 
 
 def isoloss(name: str, *, dark: bool = False) -> Any:
@@ -49,7 +53,12 @@ def isoloss(name: str, *, dark: bool = False) -> Any:
     x = np.geomspace(1e17, 1e21, 40)
     frontier = charts.Ribbon(name, x, np.sqrt(x / 120), 0.9 * np.sqrt(x / 120), 1.1 * np.sqrt(x / 120))
     return charts.isoloss(
-        levels, charts.Frame(name, [name], dark=dark), frontier=frontier, flops=flops, parameters=size, loss=loss
+        levels,
+        _frame(name, dark=dark),
+        frontier=frontier,
+        flops=flops,
+        parameters=size,
+        loss=loss,
     )
 
 
@@ -59,7 +68,7 @@ def loss_against_compute(name: str, *, dark: bool = False) -> Any:
     x = np.geomspace(1e17, 1e22, 200)
     mid = 1.8 + 3e3 * x**-0.18
     law = charts.Ribbon(name, x, mid, 0.98 * mid, 1.02 * mid)
-    return charts.loss_against_compute(flops, loss, charts.Frame(name, [name], dark=dark), law=law)
+    return charts.loss_against_compute(flops, loss, _frame(name, dark=dark), law=law)
 
 
 def residuals(name: str, *, dark: bool = False) -> Any:
@@ -72,7 +81,7 @@ def residuals(name: str, *, dark: bool = False) -> Any:
         tokens,
         flops,
         percent,
-        charts.Frame(name, [name], dark=dark),
+        _frame(name, dark=dark),
         scale_percent=1.0,
         outliers=[3, 7],
         names=[name] * len(loss),
@@ -89,7 +98,7 @@ def ladder(name: str, *, dark: bool = False) -> Any:
     return charts.ladder(
         size,
         loss,
-        charts.Frame(name, [name], dark=dark),
+        _frame(name, dark=dark),
         law=law,
         target=target,
         other_parameters=size,
@@ -107,7 +116,11 @@ def collapse(name: str, *, dark: bool = False) -> Any:
     ]
     at = np.linspace(0.02, 1.0, 900)
     return charts.collapse(
-        curves, charts.Frame(name, [name], dark=dark), progress=at, deviation=0.1 * (1 - at), noise_floor=0.02 + 0 * at
+        curves,
+        _frame(name, dark=dark),
+        progress=at,
+        deviation=0.1 * (1 - at),
+        noise_floor=0.02 + 0 * at,
     )
 
 
@@ -118,7 +131,7 @@ def three_approaches(name: str, *, dark: bool = False) -> Any:
         charts.Answer(f"2 {name}", None, -math.inf, math.inf, math.nan, (math.nan, math.nan), name),
         charts.Answer(f"3 {name}", 0.54, 0.52, math.inf, math.log(7e9) - 0.54 * math.log(1e21), (1e17, 1e21)),
     ]
-    return charts.three_approaches(answers, charts.Frame(name, [name], dark=dark))
+    return charts.three_approaches(answers, _frame(name, dark=dark))
 
 
 def loss_against_law(name: str, *, dark: bool = False) -> Any:
@@ -131,7 +144,7 @@ def loss_against_law(name: str, *, dark: bool = False) -> Any:
         Finding(kind=Kind.SPIKE, severity=Severity.WARNING, step=at, start_step=at, message=name)
         for at in (500, 60_000)
     ]
-    return charts.loss_against_law(step, loss, charts.Frame(name, [name], dark=dark), baseline=band, findings=pages)
+    return charts.loss_against_law(step, loss, _frame(name, dark=dark), baseline=band, findings=pages)
 
 
 def valleys(name: str, *, dark: bool = False) -> Any:
@@ -144,7 +157,12 @@ def valleys(name: str, *, dark: bool = False) -> Any:
     ]
     here = charts.Placed(name, 3e19, 4e8, 2.6, 2.5, 2.7)
     return charts.valleys(
-        lines, charts.Frame(name, [name], dark=dark), parameters=size, loss=loss, flops=flops, here=here
+        lines,
+        _frame(name, dark=dark),
+        parameters=size,
+        loss=loss,
+        flops=flops,
+        here=here,
     )
 
 
@@ -181,7 +199,7 @@ def run_panel(name: str, *, dark: bool = False) -> Any:
             learning_rates=3e-4 * np.minimum(step / 2_000, 1.0),
             grad_norms=np.exp(0.3 * rng.standard_normal(len(step))),
         ),
-        charts.Frame(name, [name], dark=dark),
+        _frame(name, dark=dark),
         axis=charts.RunAxis(end=1.6e5),
         beside=charts.Beside(
             baseline=charts.Ribbon(name, grid, law, 0.98 * law, 1.02 * law),
@@ -204,7 +222,7 @@ def health(name: str, *, dark: bool = False) -> Any:
     return charts.health(
         step,
         sigmas,
-        charts.Frame(name, [name], dark=dark),
+        _frame(name, dark=dark),
         thresholds=[charts.Threshold(4.0, name), charts.Threshold(6.0, name)],
         gauges=gauge,
         incidents=charts.incidents_of(_findings(name), {Kind.OFF_LAW}, 100_000),
@@ -219,7 +237,13 @@ def forecast_history(name: str, *, dark: bool = False) -> Any:
     kept = [charts.Kept(level, round(18 * level), 20) for level in (0.5, 0.8, 0.95)]
     before = charts.Ending(name, 0.0, 2.52, 2.4, 2.6)
     return charts.forecast_history(
-        at, mid, bands, charts.Frame(name, [name], dark=dark), registered=before, truth=2.51, kept=kept
+        at,
+        mid,
+        bands,
+        _frame(name, dark=dark),
+        registered=before,
+        truth=2.51,
+        kept=kept,
     )
 
 
@@ -231,7 +255,7 @@ def schedule_comparison(name: str, *, dark: bool = False) -> Any:
         charts.Choice(f"{off} {name}", 2.4, off, off - 0.02, off + 0.02, "C", steps, 3e-4 + 0 * steps)
         for off in (-0.03, -0.01, 0.02, 0.05)
     ]
-    return charts.schedule_comparison([plan, *others], charts.Frame(name, [name], dark=dark))
+    return charts.schedule_comparison([plan, *others], _frame(name, dark=dark))
 
 
 CHARTS: dict[str, Callable[..., Any]] = {

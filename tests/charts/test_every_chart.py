@@ -180,3 +180,16 @@ def test_another_ending_is_refused(tmp_path: Path) -> None:
     """The message names those there are."""
     with pytest.raises(ConfigError, match=r"\.png, \.svg, \.html or \.json"):
         save_chart(CHARTS["ladder"](PLAIN), tmp_path / "chart.pdf")
+
+
+def test_a_loss_whose_unit_nobody_knows_has_none_on_its_axis() -> None:
+    """A squared error is in no nats; the frame says the unit where there is one."""
+    step = np.arange(1, 200)
+    drawn = [
+        str(charts.loss_against_law(step, 3.0 * step**-0.2, charts.Frame("mse", unit=unit)).to_dict())
+        + str(charts.run_panel(charts.RunRows(step, 3.0 * step**-0.2), charts.Frame("mse", unit=unit)).to_dict())
+        for unit in ("", "bits/dim")
+    ]
+
+    assert "nats" not in drawn[0]
+    assert 2 <= drawn[1].count("loss  [bits/dim]")

@@ -39,7 +39,7 @@ def test_an_advice_is_one_line() -> None:
     advice = Advice(Action.DECAY_NOW, "The plateau is reached.", EvidenceGrade.B, 0.0213, 7, (0.015, 0.03))
 
     assert advice_line(advice) == (
-        "scalewatch: advice: decay now (evidence B, gains 0.021 nats, 80 %: 0.015 to 0.030): The plateau is reached."
+        "scalewatch: advice: decay now (evidence B, gains 0.021 of loss, 80 %: 0.015 to 0.030): The plateau is reached."
     )
 
 

@@ -142,7 +142,7 @@ def sentence(found: Counterfactual) -> str:
     low, high = best.difference_interval(LEVEL)
     if best is found.outcomes[0] or high >= 0:
         return "No schedule of this length is surely better than the plan."
-    return f"Best of this length: {best.name}, {-best.difference:.3f} nats lower (80 %: {-high:.3f} to {-low:.3f})."
+    return f"Best of this length: {best.name}, {-best.difference:.3f} lower (80 %: {-high:.3f} to {-low:.3f})."
 
 
 def _row(name: str, each: Outcome, step: int) -> dict[str, Any]:

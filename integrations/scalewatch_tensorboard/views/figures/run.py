@@ -77,7 +77,7 @@ def frame_for(state: RunState, request: ChartRequest) -> Frame:
     """Return what is around a chart of a run: its name and where it stands."""
     from scalewatch.charts import Frame
 
-    return Frame(state.name, _standing(state), request.dark, request.width)
+    return Frame(state.name, _standing(state), request.dark, request.width, state.tracker.monitor.run.unit)
 
 
 def axis_for(request: ChartRequest, across: Across, run: Run) -> RunAxis:
