@@ -25,8 +25,8 @@ __all__ = ["Program", "end_as"]
 CHUNK_BYTES = 1 << 16
 #: The copy of the output begins anew when it is larger [bytes]: bars print for weeks.
 MOST_BYTES = 256 << 20
-#: Longest time between two looks at whether the program has ended [s], and after that for its last words.
-WAIT_SECONDS, LAST_SECONDS = 1.0, 0.2
+#: Longest time without output between two looks at whether the program has ended [s].
+WAIT_SECONDS = 0.5
 #: What is passed on to the program. On a terminal ctrl-C reaches it by itself.
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT")
 #: Exit code of a shell for a program that a signal ended, and for one that is not there.
@@ -47,9 +47,10 @@ class Program:
     def __init__(self, command: Sequence[str], copy: Path) -> None:
         self._terminal = sys.platform != "win32" and all(os.isatty(stream) for stream in (1, 2))
         try:
-            self._copy: IO[bytes] = copy.open("wb")
+            self._copy: IO[bytes] = copy.open("wb", buffering=0)
         except OSError as fault:
             raise ConfigError(f"{copy} cannot be written: {fault.strerror or fault}.") from None
+        self._copied = 0
         environment = {"PYTHONUNBUFFERED": "1", **os.environ}  # what waits in a buffer is seen when it is too late
         self._from: dict[int, int] = {}
         try:
@@ -74,14 +75,12 @@ class Program:
             for source in self._from:
                 selector.register(source, selectors.EVENT_READ)
             while selector.get_map():
-                ended = self._child.poll() is not None
-                ready = selector.select(LAST_SECONDS if ended else WAIT_SECONDS)
-                if ended and not ready:
+                ready = selector.select(WAIT_SECONDS)
+                if not ready and self._child.poll() is not None:
                     break  # somebody whom it left behind holds its output open
                 for key, _ in ready:
-                    selector.unregister(key.fd)
-                    if self._pass(key.fd):
-                        selector.register(key.fd, selectors.EVENT_READ)
+                    if not self._pass(key.fd):
+                        selector.unregister(key.fd)
             code = self._child.wait()
         self._keep(b"\n")
         with contextlib.suppress(OSError):
@@ -115,11 +114,11 @@ class Program:
 
     def _keep(self, chunk: bytes) -> None:
         with contextlib.suppress(OSError, ValueError):  # a full disk costs the copy, never the program
-            if self._copy.tell() > MOST_BYTES:
+            if self._copied > MOST_BYTES:
                 self._copy.seek(0)
                 self._copy.truncate()
-            self._copy.write(chunk)
-            self._copy.flush()
+                self._copied = 0
+            self._copied += self._copy.write(chunk)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
