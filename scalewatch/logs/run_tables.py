@@ -33,6 +33,8 @@ _SETTINGS = (
     *("epochs", "architecture", "dataset", "activation", "scheduler", "lr_scheduler", "momentum", "beta1", "beta2"),
     *("state", "created", "runtime", "notes", "tags", "user", "sweep", "hostname", "device", "group", "lora_r"),
 )
+#: First words of the columns in which sweeps say what a run was set to: `params_lr`, `config/lr`.
+_OF_SETTINGS = (["params"], ["param"], ["config"], ["hparams"], ["hparam"], ["hp"], ["cfg"])
 #: Counts of what a model is, which a curve of one run repeats.
 _SIZES = (
     *("parameters", "params", "n_params", "num_params", "num_parameters", "n_parameters", "model_size", "total_params"),
@@ -53,7 +55,7 @@ def finished_runs(names: Iterable[str], sample: Sample) -> str | None:
         return None
     counted = [name for name in ranked(names, "step") if len(set(sample.numbers(name))) > 1]
     named = [name for name in names if placed(name, _NAMES) is not None and _distinct(sample.words(name), sample.rows)]
-    settings = [name for name in names if placed(name, _SETTINGS) is not None]
+    settings = [name for name in names if placed(name, _SETTINGS) is not None or words_of(name)[:1] in _OF_SETTINGS]
     varied = [n for n in settings if len(set(sample.numbers(n))) > 1 or len(set(sample.words(n))) > 1]
     sizes = [n for n in names if placed(n, _SIZES) is not None and len(set(sample.numbers(n))) > 1]
     ends = [name for name in names if _ENDS & set(words_of(name)) and sample.filled(name)]

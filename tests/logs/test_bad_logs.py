@@ -54,6 +54,8 @@ def test_a_table_without_a_header_is_read_by_numbers(tmp_path: Path) -> None:
     assert "--column step=1 --column loss=2" in why_not(tmp_path / "a.csv", "1,3.5\n2,3.4\n")
     rows = read(tmp_path / "b.csv", "1,3.5\n2,3.4\n", step="1", loss="2")
     assert [(1, 3.5), (2, 3.4)] == [(row.step, row.loss) for row in rows]
+    rows = read(tmp_path / "c.csv", "1  3.5\n2  3.4\n", step="1", loss="2")
+    assert [(1, 3.5), (2, 3.4)] == [(row.step, row.loss) for row in rows]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])

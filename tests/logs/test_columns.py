@@ -143,10 +143,12 @@ def test_a_table_of_finished_runs_is_told_from_a_curve() -> None:
     """Names, settings and ends of runs, or several sizes; a log with its settings in each row is a curve."""
     runs = rows("run_name seed batch_size final_loss", "a 1 8 2.1", "b 2 8 2.2", "c 3 16 2.0")
     sizes = rows("params tokens loss", "1e8 2e9 3.1", "2e8 4e9 2.9", "4e8 8e9 2.7")
+    trials = rows("number value params_lr params_wd state", "0 2.1 1 1 a", "1 2.0 2 1 a", "2 2.2 3 2 a")
     curve = rows("step seed batch_size loss", "1 1 8 3.1", "2 1 8 2.9", "3 1 8 2.7")
 
     assert "a row a run by 'run_name'" in str(finished_runs(["run_name", "seed", "batch_size", "final_loss"], runs))
     assert "several sizes by 'params'" in str(finished_runs(["params", "tokens", "loss"], sizes))
+    assert finished_runs(["number", "value", "params_lr", "params_wd", "state"], trials) is not None
     assert finished_runs(["step", "seed", "batch_size", "loss"], curve) is None
 
 

@@ -156,6 +156,7 @@ def test_a_console_is_followed_while_it_grows_and_after_it_is_rotated(tmp_path: 
         ),
         ("pip.log", "Collecting torch==2.1.0\n  Downloading torch-2.1.0.whl (670.2 MB)\n" * 50),
         ("data.txt", bytes(range(256)).decode("latin-1") * 40),
+        ("numbers.txt", "".join(f"{i} {4 - i / 99:.3f}\n" for i in range(50))),
         ("access.log", '127.0.0.1 - - [10/Oct/2000:13:55:36] "GET /loss HTTP/1.0" 200 2326\n' * 50),
     ],
 )

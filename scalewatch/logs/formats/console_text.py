@@ -38,6 +38,7 @@ MOST_ODD = 0.02
 SHOWN = 160
 _SUFFIXES = frozenset({".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".output", ".text", ".console", ""})
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4,})")
+_NUMBERS_ALONE = re.compile(r"(?:[ \t,;]*[-+\d][-+.\deE]*[ \t,;]*){1,20}\n")
 _POINT = re.compile(r"[a-z][ :=]+\d+\.\d")
 
 
@@ -164,6 +165,8 @@ class ConsoleText(AbstractFormat):
         numbers = [name for line in lines for name in line.cells if len(set(sample.numbers(name))) > 1]
         numbers = list(dict.fromkeys(numbers))
         proposed = likeliest(numbers, sample)
+        if proposed is None and _NUMBERS_ALONE.match(head(path, CLAIM_BYTES)):
+            return "is numbers without names; say which column is which: --format csv --column step=1 --column loss=2."
         if proposed is None:
             return "is text, and no line of it holds a loss."
         return (

@@ -38,6 +38,8 @@ _DOWNLOADED = {"wall time", "step", "value"}
 
 def cells_of(line: str, delimiter: str) -> list[str]:
     """Return the cells of one line."""
+    if delimiter == " ":
+        return line.split()
     if '"' not in line:
         return line.split(delimiter)
     try:
@@ -49,6 +51,8 @@ def cells_of(line: str, delimiter: str) -> list[str]:
 def header_of(line: str) -> tuple[list[str], str]:
     """Return the column names in a first line and what stands between them."""
     delimiter = max(DELIMITERS, key=line.count)
+    if delimiter not in line and len(parts := line.split()) > 1 and all(number(part) is not None for part in parts):
+        delimiter = " "  # numbers in columns, without a heading
     names = [name.strip().strip("#").strip() for name in cells_of(line, delimiter)]
     return names, delimiter
 
@@ -262,7 +266,7 @@ class CsvTable(AbstractFormat):
         names, delimiter = header_of(lines[0]) if lines else ([], ",")
         return (
             len(lines) > 1
-            and len(names) > 1
+            and (len(names) > 1 or training_loss(names[0]) is not None)
             and not lines[0].startswith("{")
             and _is_numbers(lines[1])
             and (len(cells_of(lines[1], delimiter)) == len(names))
