@@ -28,7 +28,6 @@ from scalewatch_lightning.step_metrics import StepMetrics, why_no_norm
 from scalewatch_lightning.tensorboard import tensorboard_writers
 from scalewatch_lightning.terminal import Terminal
 from scalewatch_torch.introspect import Sizes, count_sizes, validation_loss
-from scalewatch_torch.lr_lookahead import pack_rates
 from scalewatch_torch.sensors import PrecursorSource, Sensors
 
 if TYPE_CHECKING:
@@ -110,7 +109,6 @@ class ScaleWatch(LightningCallback):
         self._names_due = 1
         self._place = Place()
         self._norm_every = self._options.grad_norm_every
-        self._packed_rates: dict[str, Any] | None = None
         self._cost = Cost()
 
     @property
@@ -278,14 +276,11 @@ class ScaleWatch(LightningCallback):
         return self._guard.call("checkpoint", self._collect, self._session, self._metrics) or {}
 
     def _collect(self, session: Session, metrics: StepMetrics) -> dict[str, Any]:
-        rates = session.run.learning_rates
-        if self._packed_rates is None and rates is not None:
-            self._packed_rates = pack_rates(rates)
         return {
             "version": STATE_VERSION,
             "step": metrics.step,
             "tokens": metrics.tokens,
-            "plan": self._packed_rates,
+            "plan": self._checkpoint.packed(session.run.learning_rates),
             "monitor": session.state(),
             "run_id": session.run_id,
             "alerts": session.alert_state(),

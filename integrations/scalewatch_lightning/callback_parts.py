@@ -6,9 +6,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple, final
 
+from scalewatch.arrays import Floats
 from scalewatch.guard import Guard
 from scalewatch_lightning.session import Session
 from scalewatch_torch.introspect import Sizes
+from scalewatch_torch.lr_lookahead import pack_rates
 
 __all__ = ["Checkpoint", "Cost", "Place", "StopVote"]
 
@@ -35,6 +37,15 @@ class Checkpoint:
     def __init__(self) -> None:
         self.state: dict[str, Any] | None = None
         self._trainer_id: int | None = None
+        self._packed: tuple[Floats, dict[str, Any]] | None = None
+
+    def packed(self, rates: Floats | None) -> dict[str, Any] | None:
+        """Return planned rates as a checkpoint holds them; packed once, for they may be millions."""
+        if rates is None:
+            return None
+        if self._packed is None or self._packed[0] is not rates:
+            self._packed = rates, pack_rates(rates)
+        return self._packed[1]
 
     def belong_to(self, trainer: object) -> None:
         """Forget what is of a run of another trainer."""
