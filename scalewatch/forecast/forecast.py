@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, final
 
 import numpy as np
@@ -72,6 +72,8 @@ class Forecast:
     _branches: tuple[Branch, ...]
     _schedule: AbstractSchedule
     _end_noise: float
+    #: The end once it was asked for: levels and the quantile at each. A screen asks for several intervals of it.
+    _at_end: list[tuple[Floats, Floats]] = field(default_factory=list)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -94,7 +96,7 @@ class Forecast:
         """
         if not 0.0 < level < 1.0:
             raise ConfigError(f"`level` must lie between 0 and 1 (got {level!r}), e.g. 0.8 for 80 %.")
-        low, _, high = self._band(self._end(), level)
+        low, high = self.quantiles([0.5 - level / 2, 0.5 + level / 2]).tolist()
         return low, high
 
     def curve(self, steps: ArrayLike | None = None, level: float = 0.8) -> tuple[Floats, Floats, Floats]:
@@ -123,9 +125,8 @@ class Forecast:
 
     def quantiles_at(self, step: float, levels: ArrayLike) -> Floats:
         """Return the quantiles of the loss at `step` [nats/token] at `levels`, shape (n,), each in (0, 1)."""
-        return self._merged([row[0] for row in self._rows_at(np.array([step]))]).quantiles(
-            _calibrated(np.asarray(levels, dtype=np.float64))
-        )
+        end = self._merged([row[0] for row in self._rows_at(np.array([step]))])
+        return np.maximum(end.quantiles(_calibrated(np.asarray(levels, dtype=np.float64))), 0.0)
 
     def grid(self) -> Floats:
         """Return the steps of `curve`, shape (512,)."""
@@ -140,7 +141,10 @@ class Forecast:
 
     def quantiles(self, levels: ArrayLike) -> Floats:
         """Return the quantiles of the final loss [nats/token] at `levels`, shape (n,), each in (0, 1)."""
-        return np.maximum(self._merged(self._end()).quantiles(_calibrated(np.asarray(levels, dtype=np.float64))), 0.0)
+        if not self._at_end:
+            self._at_end.append(self._merged(self._end()).cumulated())
+        # laws are of losses above zero, and straight lines in (P, A) know no such bound
+        return np.maximum(np.interp(_calibrated(np.asarray(levels, dtype=np.float64)), *self._at_end[0]), 0.0)
 
     def combined(self, of: Callable[[Future, LawPosterior], Mixture], *, measured: bool = False) -> Mixture:
         """Return what `of` makes of the posterior in each future, as one mixture as wide as the intervals are.
@@ -172,7 +176,6 @@ class Forecast:
 
     def _band(self, ends: list[Mixture], level: float) -> tuple[float, float, float]:
         tails = np.array([0.5 - level / 2, 0.5, 0.5 + level / 2])
-        # laws are of losses above zero, and straight lines in (P, A) know no such bound
         low, mid, high = np.maximum(self._merged(ends).quantiles(_calibrated(tails)), 0.0).tolist()
         return low, mid, high
 

@@ -95,13 +95,17 @@ class Mixture:
 
     def quantiles(self, levels: Floats) -> Floats:
         """Return the quantiles at `levels`, shape (q,), each in (0, 1)."""
+        values: Floats = np.interp(levels, *self.cumulated())
+        return values
+
+    def cumulated(self) -> tuple[Floats, Floats]:
+        """Return levels, shape (p,), rising, and the quantile at each: between them it is taken straight."""
         heavy = self.weights > LEAST_WEIGHT * self.weights.max()
         points = (self.means[heavy, None] + self.sds[heavy, None] * _NODES[None, :]).ravel()
         weights = np.repeat(self.weights[heavy] / (self.weights[heavy].sum() * len(_NODES)), len(_NODES))
         order = np.argsort(points)
         cumulated = np.cumsum(weights[order]) - 0.5 * weights[order]
-        values: Floats = np.interp(levels, cumulated, points[order])
-        return values
+        return cumulated, points[order]
 
     def drawn_in(self, share: float) -> Mixture:
         """Return it drawn in about its median to `share` of its width."""
