@@ -157,6 +157,8 @@ def _sentences(past: RunHistory, chosen: BacktestRow, truth: float | None) -> li
     if min(past.steps) > chosen.step:
         begin = f"the log begins at step {min(past.steps):,}"
         return [f"At {100 * chosen.part:g} % nothing could be said: {begin}.", *ended]
+    if chosen.void and chosen.forecast is None:
+        return [f"{when} there is no forecast.", *ended]
     if chosen.void:
         return [f"{when} no law of loss curves holds, and what one says is worth nothing.", *ended]
     if chosen.forecast is None:
@@ -186,7 +188,8 @@ def _table(looked: Sequence[BacktestRow], truth: float | None, width: int) -> Ta
         cells = [f"{100 * each.part:g} %", f"{each.step:,}"]
         made = each.forecast
         if made is None or each.void:
-            why = "no law holds" if each.void else "nothing yet" if each.step else "no row yet"
+            held = "none" if made is None else "no law holds"
+            why = held if each.void else "nothing yet" if each.step else "no row yet"
             table.add_row(*cells, why, style="dim")
             continue
         intervals = [made.interval(level) for level in levels]

@@ -85,7 +85,8 @@ def whatif(
     if not isinstance(forecaster, Forecaster) or now is None:
         raise ConfigError("The run is over or has no planned length: say --total-steps N, or look back with --at 0.5.")
     if rows[0].void:
-        raise LogError(f"{log}: no law of loss curves holds at step {now.step:,}: {rows[0].validity_warnings[0]}")
+        why = rows[0].validity_warnings[0]
+        raise LogError(f"{log}: nothing can be said of other schedules at step {now.step:,}. {why}")
     if rows[0].forecast is None:
         raise LogError(f"{log}: nothing can be said at step {now.step:,}: too few rows past the warm-up.")
     if not now.rate > 0:

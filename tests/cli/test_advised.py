@@ -45,9 +45,16 @@ def test_replay_says_all_of_it(half: Path, scalewatch: Run) -> None:
     assert WHY in text
     assert f"would change it: {CHANGE}" in text
     assert ["stop"] == [advice["action"] for advice in told]
-    assert {"action", "reason", "evidence_grade", "expected_gain", "gain_interval", "would_change", "step"} == set(
-        told[0]
-    )
+    assert {
+        "action",
+        "reason",
+        "evidence_grade",
+        "expected_gain",
+        "gain_interval",
+        "would_change",
+        "step",
+        "unit",
+    } == set(told[0])
 
 
 def test_a_table_of_runs_has_it_where_there_is_room(

@@ -135,3 +135,13 @@ def test_an_option_that_is_none_is_refused(
 
     assert 2 == said.code, said.out
     assert words in said.err
+
+
+def test_other_schedules_are_not_offered_for_a_run_that_is_lost(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """Its forecast is suspended since the step of the incident, and so is every other end of it."""
+    rows = [f"{n},{2.0 + 2.0 * n**-0.4 if n < 400 else float('nan')},0.001" for n in range(1, 501)]
+    (tmp_path / "lost.csv").write_text("\n".join(["step,loss,lr", *rows]) + "\n")
+    said = scalewatch("whatif", tmp_path / "lost.csv", "--total-steps", 1_000)
+
+    assert 2 == said.code
+    assert "No forecast: suspended since step 400, for the run is lost to a non-finite loss" in said.err

@@ -122,7 +122,7 @@ def test_a_step_after_the_newest_is_the_newest(running: RunState) -> None:
         ("over", "The run is over, at step 1,200 of 1,200"),
         ("rate zero", "learning rate at step 800 is zero"),
         ("warm-up", "Nothing can be said at step 10 yet"),
-        ("recites", "No law of loss curves holds at step 800"),
+        ("recites", "Nothing can be said of other schedules at step 800"),
         ("too early", "No step is that early"),
     ],
 )

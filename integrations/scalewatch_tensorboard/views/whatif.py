@@ -106,7 +106,7 @@ def tell(state: RunState, request: ChartRequest) -> Counterfactual:
     found = validity_warnings(forecaster.blocks, forecaster.run.total_steps, why)
     for warning in found:
         if warning.void:
-            raise NothingToSayError(f"No law of loss curves holds at step {now.step:,}. {warning.text}")
+            raise NothingToSayError(f"Nothing can be said of other schedules at step {now.step:,}. {warning.text}")
     forecast = forecaster.forecast()
     if forecast is None or not math.isfinite(forecast.final_loss):
         raise NothingToSayError(
