@@ -326,7 +326,7 @@ class Monitor:
             law_gap=self.guard.call("forecast", self._law_gap),
             unjudged=self._unjudged(),
             no_forecast=self.why_no_forecast(look=False),
-            not_measured=not_measured(watch.given) if watch.sample.row else (),
+            not_measured=not_measured(watch.given) if step else (),
         )
 
     @property

@@ -47,8 +47,8 @@ _OTHER = frozenset(
 )
 #: Sides of a game: each has a loss, and neither is the loss of the run.
 _SIDES = frozenset({"d", "g", "disc", "discriminator", "gen", "generator"})
-#: Rank from which a name is that of one term of the loss.
-PART = 100.0
+#: Rank from which a name is that of one term of the loss, far beyond that of every kind of loss by itself.
+PART = 1_000.0
 #: Words beyond those of a loss that a held-out one may have.
 _MOST_EXTRA = 2
 
