@@ -74,7 +74,7 @@ def test_a_healthy_run_is_watched_in_silence(law: CurveLaw) -> None:
     assert [] == watch(monitor, log_of())
     assert [] == monitor.advice()
     assert [] == monitor.open_incidents
-    assert "healthy" == monitor.verdict().headline
+    assert "over: healthy to its end" == monitor.verdict().headline
 
 
 def test_a_nan_is_critical_at_once_and_advised_on() -> None:
@@ -126,7 +126,8 @@ def test_a_run_off_its_law_is_said_to_be_until_it_is_back(
     assert [(kind, Phase.CLOSED)] == [(finding.kind, finding.phase) for finding in closed]
     assert opened[0].start_step == closed[0].start_step
     assert [] == monitor.advice()
-    assert monitor.verdict().headline == ("recovered from gap above its law" if kind is Kind.OFF_LAW else "healthy")
+    ended = "recovered from gap above its law" if kind is Kind.OFF_LAW else "over: healthy to its end"
+    assert monitor.verdict().headline == ended
 
 
 def test_without_a_law_nobody_is_off_it() -> None:
