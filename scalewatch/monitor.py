@@ -326,7 +326,7 @@ class Monitor:
             law_gap=self.guard.call("forecast", self._law_gap),
             unjudged=self._unjudged(),
             no_forecast=self.why_no_forecast(look=False),
-            not_measured=not_measured(watch.given) if step else (),
+            not_measured=not_measured(watch.given) if watch.rows else (),
         )
 
     @property
@@ -339,7 +339,7 @@ class Monitor:
         watch, run = self._watch, self.run
         if watch.noise is None:
             # what is logged is known of a run that makes steps, also where no row of it has a loss
-            rows = watch.sample.row or int(self._goes_on)
+            rows = watch.rows or int(self._goes_on)
             return unjudged(run.logged, rows, watch.judged_rows, has_loss=watch.given["loss"])
         # names alone are no verdict: the loss of some policies falls for good, and such a fall is watched like any
         fell = self._forecaster is not None and clearly_fell(self._forecaster.blocks)

@@ -146,3 +146,11 @@ def test_a_finished_run_is_over_and_was_healthy() -> None:
     status = seen([2.0 + 0.01 * (step % 5) for step in range(60)], total_steps=60).status
 
     assert (State.OVER, "over: healthy to its end") == (status.state, status.sentence)
+
+
+def test_what_cannot_be_told_is_the_same_after_a_break() -> None:
+    """A run that goes on from its checkpoint has not lost the rows of before."""
+    before, after = seen([2.0] * 9), Monitor(Run("demo"))
+    after.load_state_dict(before.state_dict())
+
+    assert before.status == after.status

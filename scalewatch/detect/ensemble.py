@@ -136,6 +136,11 @@ class DetectorSet:
         return self._reader.sample
 
     @property
+    def rows(self) -> int:
+        """Rows so far, also those of before a break, count."""
+        return self._reader.rows
+
+    @property
     def given(self) -> dict[str, bool]:
         """Whether a row ever carried a loss that is a number, a gradient norm, a validation loss."""
         reader = self._reader
