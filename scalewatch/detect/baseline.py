@@ -17,13 +17,13 @@ the median of three take away where it matters, in short logs.
 
 from __future__ import annotations
 
-import math
 from typing import final
 
+from scalewatch.detect.loss_scale import LossScale, nats
 from scalewatch.detect.robust_scale import RobustScale
 from scalewatch.detect.state import Stateful
 
-__all__ = ["UNKNOWN", "RobustBaseline", "nats"]
+__all__ = ["SPARSE_STEPS", "UNKNOWN", "RobustBaseline"]
 
 #: Memory of the fast mean [rows]: a mean of eight has a third of the scatter of a row, and follows a descent. By hand.
 FAST_ROWS = 8
@@ -46,10 +46,14 @@ MIDDLE_ROWS = 512
 #: by hand, the least by which seeds move a final loss.
 LEAST_SHARE = 0.002
 MOST_START_NATS = 20.0
+#: Scatter of one row below which a log is narrow, and from which on it is wide [log units]: of language models rows of
+#: whole batches scatter by .3 to 3 %, of small batches and other objectives by 10 to 150 %, with tails of any kind. By
+#: hand.
+NARROW, WIDE = 0.03, 0.1
+#: Steps a row from which on rows are far apart [steps]: most spikes and all bad batches are over by then. By hand.
+SPARSE_STEPS = 5.0
 #: Stands for a level that is not known yet [log units]: above every log of a float. By hand.
 UNKNOWN = 1e3
-#: Largest logarithm that is turned back into a number [log units]: a little under that of the largest float. By hand.
-MOST_LOG = 700.0
 
 
 @final
@@ -91,7 +95,8 @@ class RobustBaseline(Stateful):
         "broken_rows",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, loss_scale: LossScale | None = None) -> None:
+        self.loss_scale = LossScale() if loss_scale is None else loss_scale
         self.rows = 0
         self.start = UNKNOWN
         self.running_mean = 0.0
@@ -170,14 +175,32 @@ class RobustBaseline(Stateful):
             self.low = False
             return
         self.rows += 1
+        if self.rows < FAST_ROWS:
+            # no mean of so few rows forgets an odd first one
+            middle = sorted(self.last)[len(self.last) >> 1]
+            self.running_mean = self.slow_mean = middle
+            self.slow_rows = self.rows
+            return
         self._follow(value, before)
         if not trend_frozen or self.slow_mean > self.fast_mean + self.slow_scale:
             self._settle()
         scatter.block(value)
 
+    @property
+    def width(self) -> float:
+        """How wide the scatter of a row is: 0 for that of a language model's log, 1 for one that may have any tails."""
+        share = 1.0 if self.loss_scale.is_linear else (self.scale - NARROW) / (WIDE - NARROW)
+        return 0.0 if share < 0.0 else 1.0 if share > 1.0 else share
+
+    def alone(self, spacing: float) -> float:
+        """How far each row is one by itself, from 0 to 1: rows of whole batches with several steps between them are."""
+        return max(0.0, 1.0 - 2.0 * self.width) if spacing >= SPARSE_STEPS else 0.0
+
     def matters(self, high: float, low: float) -> bool:
-        """Whether a rise from `low` to `high` [log units] is more than 0.2 % of the loss at the start."""
-        return nats(high) - nats(low) > LEAST_SHARE * min(nats(self.start), MOST_START_NATS)
+        """Whether a rise from `low` to `high` is more than 0.2 % of the loss at the start; any is on a linear scale."""
+        return self.loss_scale.is_linear or nats(high) - nats(low) > LEAST_SHARE * min(
+            nats(self.start), MOST_START_NATS
+        )
 
     def freeze(self, name: str) -> None:
         """Stay as you are: this detector has an incident open."""
@@ -239,12 +262,3 @@ class RobustBaseline(Stateful):
         move = self.rise
         move = bound if move > bound else -bound if move < -bound else move
         self.slow_mean += move / (self.slow_rows if self.slow_rows < SLOW_ROWS else SLOW_ROWS)
-
-
-def nats(log_value: float) -> float:
-    """The number that has this logarithm, at most 1e304.
-
-    >>> nats(0.0)
-    1.0
-    """
-    return math.exp(log_value if log_value < MOST_LOG else MOST_LOG)

@@ -62,6 +62,10 @@ class Block(NamedTuple):
     grad: float
     pace: float
     lasted: float
+    last_loss: float
+    same_rows: int
+    same_step: int
+    longest_same_rows: int
 
 
 class AbstractBlockDetector(Stateful):
@@ -69,10 +73,12 @@ class AbstractBlockDetector(Stateful):
 
     Attributes:
         name: what its guard, the table and a log call it.
+        in_loss_units: whether it remembers values of the loss, which a change of their scale makes void.
         incident: its incident.
     """
 
     name: ClassVar[str]
+    in_loss_units: ClassVar[bool] = False
 
     def __init__(self, incident: IncidentState) -> None:
         self.incident = incident
@@ -96,7 +102,7 @@ class Blocks(Stateful):
     >>> blocks, row = Blocks(Schedule(Run("doc"))), Sample()
     >>> row.usable, row.loss_given = True, True
     >>> for row.step in range(1, 5):
-    ...     row.row, row.log_loss = row.step, 1.0 - 0.1 * row.step
+    ...     row.row, row.value = row.step, 1.0 - 0.1 * row.step
     ...     block = blocks.take(row, hold=False)
     >>> block.rows, round(block.loss, 2), block.step
     (4, 0.75, 4)
@@ -116,6 +122,10 @@ class Blocks(Stateful):
         "clock",
         "clock_step",
         "lasted",
+        "last_loss",
+        "same_rows",
+        "same_step",
+        "longest_same_rows",
     )
 
     def __init__(self, schedule: Schedule) -> None:
@@ -133,6 +143,10 @@ class Blocks(Stateful):
         self.clock = 0.0
         self.clock_step = -1
         self.lasted = 0.0
+        self.last_loss = 0.0
+        self.same_rows = 0
+        self.same_step = 0
+        self.longest_same_rows = 0
 
     def take(self, sample: Sample, hold: bool) -> Block | None:
         """Count one row in; the block, if it is full.
@@ -144,8 +158,13 @@ class Blocks(Stateful):
         if self.rows == 0:
             self.first_step = sample.step
         self.rows += 1
+        if self.same_rows and sample.loss == self.last_loss:
+            self.same_rows += 1
+        elif -math.inf < sample.loss < math.inf:
+            self.longest_same_rows = max(self.longest_same_rows, self.same_rows)
+            self.last_loss, self.same_rows, self.same_step = sample.loss, 1, sample.step
         if sample.usable:
-            self.losses.append(sample.log_loss)
+            self.losses.append(sample.value)
         if sample.grad_given and 0.0 < sample.grad_norm < math.inf:
             self.norms.append(sample.grad_norm)
         if hold:
@@ -190,13 +209,17 @@ class Blocks(Stateful):
             grad=math.log(sorted(self.norms)[len(self.norms) >> 1]) if len(self.norms) >= least else math.nan,
             pace=sorted(self.paces)[len(self.paces) >> 1] if len(self.paces) >= least else math.nan,
             lasted=self.lasted,
+            last_loss=self.last_loss,
+            same_rows=self.same_rows,
+            same_step=self.same_step,
+            longest_same_rows=self.longest_same_rows,
         )
         self.size = next((size for until, size in SIZES if sample.row < until), BLOCK_ROWS)
         self._empty()
         return block
 
     def _empty(self) -> None:
-        self.rows = self.held = 0
+        self.rows = self.held = self.longest_same_rows = 0
         self.rise_expected, self.lasted = False, 0.0
         self.losses, self.norms, self.paces = [], [], []
 

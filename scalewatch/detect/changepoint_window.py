@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import final
 
 from scalewatch.detect.block import Block
+from scalewatch.detect.loss_scale import LossScale
 from scalewatch.detect.robust_scale import Window
 from scalewatch.detect.state import Stateful
 
@@ -59,7 +60,8 @@ class ChangepointWindow(Stateful):
 
     STATE = ("values", "rows", "first_steps", "rates", "bends", "expected_blocks", "held", "moved", "moved_step")
 
-    def __init__(self) -> None:
+    def __init__(self, loss_scale: LossScale | None = None) -> None:
+        self.loss_scale = LossScale() if loss_scale is None else loss_scale
         self.values: list[float] = []
         self.rows: list[int] = []
         self.first_steps: list[int] = []

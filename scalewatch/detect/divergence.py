@@ -1,12 +1,8 @@
 """A loss that rises and stays up, fast or slow.
 
-    S = max(0, S + min(r / s, 3) - 0.4 - 1/sqrt(n))      r = log loss - slow mean, n: rows that it rests on
-
-S grows by what the rise has more than four tenths of a scale, so that half a scale for a hundred rows counts as much as
-three scales for twenty; one bad batch counts for less than three. In the first 512 rows of a log, where no slow mean
-has
-settled, the median of the last five rows is compared with the lowest such median instead: neither lags behind a falling
-loss. Noise that grows together with the loss does not excuse it: of the scale then and now, at least half counts.
+Three looks at it: the CUSUM of the rise over the slow mean (rise_sum.py); where rows are far apart, in the first 512 of
+them, the median of the last five against the lowest such; and in the first dozen rows the rows themselves
+(short_log.py). Each is news only beyond what the run's own past explains.
 
 Why not raw CUSUM or Page-Hinkley: on a falling loss they alarm at the improvement (17 of
 19 alarms of trainscope 1.8.1 in 60,000 clean rows of a power law). Why not block means: blocks of 64 cost 64 rows of
@@ -15,58 +11,49 @@ delay.
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
-from scalewatch.detect.baseline import UNKNOWN, RobustBaseline, nats
+from scalewatch.detect.baseline import SPARSE_STEPS, UNKNOWN, RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.patience import waited
+from scalewatch.detect.rise_sum import RiseSum
+from scalewatch.detect.short_log import FirstRows, LowestMedian
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Divergence"]
 
-#: Rows before the rule may speak [rows]. By hand.
-ARM_ROWS = 8
-#: One-sided CUSUM: allowance, limit, largest step [slow scales]. With the slow mean known to 1/16 and a slow scale that
-#: is 1.09 scales, white noise alarms once in 4e5 rows (Siegmund 1985: (exp(2kb) - 2kb - 1) / 2k^2, b = h + 1.166).
-ALLOWANCE, LIMIT, CLIP = 0.4, 10.0, 3.0
-#: From here on [slow scales] a slow mean that rests on so many rows stays where it is. By hand.
-FREEZE, FREEZE_ROWS = 4.0, 128
-#: Memory of the slow mean [rows], as baseline.py has it.
-SLOW_ROWS = 256
+#: Rows before the rule may speak, and where each step is a row [rows]: the first rows of a log are one descent, and
+#: what recurs in it has not been seen. By hand.
+ARM_ROWS, DENSE_ROWS = 8, 128
 #: Memory of the mean rise [rows]. By hand.
 MEAN_ROWS = 8
-#: Least mean rise that is worth waking someone [log units: 1 % of the loss]: laws and the order of data err by .5-2 %.
-#: By hand.
-PAGE_RISE = 0.01
-#: Short logs: median of five above the lowest by so many scales and so much [scales, log units]. A median of five
-#: scatters by .54 scales, so 3 scales are 4 sd of a difference of two; 1.5 % because the lowest is low by chance.
-#: By hand.
-SHORT_SIGMAS, SHORT_RISE = 3.0, 0.015
-#: Least part of the present scale that counts there. By hand.
-SHORT_SHARE = 0.5
+#: One row counts in it as no more than so many times the mean and so many slow scales: 1e308 is one bad row. By hand.
+MOST_TIMES, MOST_SCALES = 2.0, 24.0
 #: Rise that a planned rise of the learning rate does not explain [log units]. By hand.
 MUTED_RISE = 0.35
-#: Above the first row by so much for so many rows, while nothing is known yet [log units: 65 %, rows]. By hand.
-START_RISE, START_ROWS = 0.5, 2
-#: Critical above the first [log units: 28 %]; or above the second (see spike.py) when it has not come back after so
-#: many steps, and rows. By hand.
-CRITICAL_RISE, CRITICAL_STAY = 0.25, 0.03
-PATIENCE_STEPS, PATIENCE_ROWS = 300, 16
+#: The same of the first warm-up: what annealing had gained is lost in it again, .27 nats of 3 in public runs
+#: that went on from a decayed checkpoint [log units]. By hand.
+WARMING_RISE = 0.2
+#: Critical above the first [log units: 28 %] and the second [slow scales] after so many rows; or above the third (see
+#: spike.py) and the fourth [scales, of a wide scatter] when it has not come back (patience.py). By hand.
+CRITICAL_RISE, CRITICAL_SIGMAS, CRITICAL_ROWS = 0.25, 5.0, 8
+CRITICAL_STAY, CRITICAL_STAY_SIGMAS = 0.03, 1.0
 #: So many times the patience, and where it stands is taken for its level: when critical, and when not. By hand.
-GIVE_UP_CRITICAL, GIVE_UP = 8, 2
+GIVE_UP_CRITICAL, GIVE_UP = 8.0, 2.0
 #: Over when the mean rise is below this part of its peak. By hand.
 BACK = 0.3
 
 
 @final
 class Divergence(AbstractDetector):
-    """Loss above its slow mean for longer than its scatter allows.
+    """Loss above its slow mean for longer than its scatter and its own past allow.
 
-    Rule: S > 10 and the mean of r over the last 8 rows above 1 %: warning; in the first 512 rows also median of five
-    rows above the lowest by 3 scales and 1.5 %; in the first 8 rows two rows at 1.65 times the first. Critical above
-    28 %, or when it stays up by 3 % for 300 steps. Closes when the mean of r is below 0.3 of its peak. NaN is
-    skipped. Memory: a dozen numbers. `restart` forgets what is open.
+    Rule: S > 10, and beyond what S has come back from (rise_sum.py): warning. Where rows are five steps apart or more:
+    also median of five rows above the lowest by 3 scales and 1.5 %. In the first twelve rows all of several rows at
+    1.65 times all before: critical. Critical else above 28 % and 5 slow scales for 8 rows, or when it stays up by 3 %
+    for the patience (patience.py). Closes when the mean of r over 8 rows is below 0.3 of its peak. NaN is skipped.
+    Memory: some fifty numbers. `restart` forgets what is open.
 
     >>> from scalewatch.detect import DetectorSet
     >>> from scalewatch.guard import Guard
@@ -77,166 +64,161 @@ class Divergence(AbstractDetector):
     ...     value = 3.0 + 0.01 * (step * 7 % 5) + 0.001 * max(0, step - 1000)
     ...     for finding in filter(lambda found: found.pages, watch.observe(Observation(step, value))):
     ...         print(finding.step, finding.severity, finding.message)
-    1043 warning loss has risen from 3.022 to 3.056 since step 1016 (+0.034 nats, 1.1 sigma) and stays up
+    1059 warning loss has risen from 3.022 to 3.073 since step 1016 (+0.051, 1.7 sigma) and stays up
     """
 
     name = "divergence"
+    in_loss_units = True
     STATE = (
         "incident",
         "freezes_baseline",
         "freezes_trend",
-        "sum",
-        "onset_step",
-        "onset_loss",
+        "level",
         "mean_rise",
         "peak_rise",
         "rows",
+        "muted",
+        "sum",
         "first",
-        "above",
         "lowest",
-        "lowest_scale",
-        "lowest_step",
     )
 
     def __init__(self, baseline: RobustBaseline) -> None:
         super().__init__(IncidentState(Kind.DIVERGENCE))
         self._baseline = baseline
-        self.sum = 0.0
-        self.onset_step = 0
-        self.onset_loss = 0.0
+        self.level = 0.0
         self.mean_rise = 0.0
         self.peak_rise = 0.0
         self.rows = 0
-        self.first = 0.0
-        self.above = 0
-        self.lowest = UNKNOWN
-        self.lowest_scale = 0.0
-        self.lowest_step = 0
+        self.muted = False
+        self.sum = RiseSum(baseline)
+        self.first = FirstRows()
+        self.lowest = LowestMedian()
 
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.usable:
             return None
-        baseline = self._baseline
-        self.mean_rise += (baseline.rise - self.mean_rise) / MEAN_ROWS
+        baseline, first = self._baseline, self.first
+        bound = MOST_TIMES * abs(self.mean_rise) + MOST_SCALES * baseline.slow_scale
+        self.mean_rise += (min(baseline.rise, bound) - self.mean_rise) / MEAN_ROWS
         if self.incident.is_open:
             return self._watch(sample)
-        if baseline.rows < ARM_ROWS:
-            return self._early(sample)
+        sparse = sample.spacing >= SPARSE_STEPS
+        exploded = first.look(sample.value, sample.step, baseline, rows_apart=sparse)
         if baseline.frozen_by:
-            self._calm(sample.step)
+            self._clear(sample.step)
             return None
-        if sample.rise_expected and self.mean_rise < MUTED_RISE:
-            self._calm(sample.step)
-            self.lowest = UNKNOWN
-            baseline.reset_slow_mean()
+        if exploded:
+            found = self._open(sample, first.level, sample.value - first.level, first.step, Severity.CRITICAL)
+            self.rows = first.rows
+            return found
+        if baseline.rows < ARM_ROWS:
             return None
-        if baseline.middle < UNKNOWN and self._above_lowest(sample.step):
-            self.mean_rise = baseline.middle - self.lowest
-            baseline.slow_mean = self.lowest
-            return self._open(sample, self.lowest_step)
-        return self._sum_up(sample)
+        if self._is_explained(sample):
+            return None
+        lowest = self.lowest
+        if sparse and baseline.middle < UNKNOWN and lowest.look(baseline, sample.step):
+            return self._open(sample, lowest.value, baseline.middle - lowest.value, lowest.step)
+        risen = self.sum.add(sample.step, sample.spacing, self.mean_rise)
+        self.freezes_trend = self.sum.freezes
+        if not risen or (baseline.rows < DENSE_ROWS and not sparse):
+            return None
+        return self._open(sample, baseline.slow_mean, self.mean_rise, self.sum.step)
+
+    def _is_explained(self, sample: Sample) -> bool:
+        """Whether the learning rate explains the rise; while it does, the level from before stands still."""
+        rise = self.mean_rise
+        if (sample.rise_expected and rise < MUTED_RISE) or (sample.warming and rise < WARMING_RISE):
+            self.sum.clear(sample.step)
+            self.lowest.restart()
+            self.freezes_trend = self.muted = True
+            return True
+        if self.muted and not (sample.rise_expected or sample.warming):
+            self.muted = False
+            self._baseline.reset_slow_mean()
+        return False
 
     def restart(self) -> None:
+        self.muted = False
         self.mean_rise = 0.0
-        self.above = self.rows = 0
-        self.lowest = UNKNOWN
+        self.rows = 0
+        self.lowest.restart()
         self._release()
 
-    def _sum_up(self, sample: Sample) -> Finding | None:
+    def _open(
+        self, sample: Sample, level: float, rise: float, start: int, severity: Severity = Severity.WARNING
+    ) -> Finding:
         baseline = self._baseline
-        z = baseline.rise / baseline.slow_scale
-        rests_on = baseline.slow_rows if baseline.slow_rows < SLOW_ROWS else SLOW_ROWS
-        total = self.sum + (z if z < CLIP else CLIP) - ALLOWANCE - rests_on**-0.5
-        if total <= 0.0:
-            self._calm(sample.step)
-            return None
-        if total > LIMIT:
-            high = baseline.slow_mean + self.mean_rise
-            if self.mean_rise > PAGE_RISE and baseline.matters(high, baseline.slow_mean):
-                return self._open(sample, self.onset_step)
-            total = LIMIT
-        self.sum = total
-        self.freezes_trend = FREEZE < total < LIMIT and baseline.slow_rows > FREEZE_ROWS
-        return None
-
-    def _above_lowest(self, step: int) -> bool:
-        baseline = self._baseline
-        middle = baseline.middle
-        if middle < self.lowest:
-            self.lowest, self.lowest_scale, self.lowest_step = middle, baseline.scale, step
-            return False
-        scale = min(baseline.scale, max(self.lowest_scale, SHORT_SHARE * baseline.scale))
-        return middle - self.lowest > SHORT_SIGMAS * scale + SHORT_RISE and baseline.matters(middle, self.lowest)
-
-    def _early(self, sample: Sample) -> Finding | None:
-        """The first rows: a run that starts by exploding is above its first row."""
-        if self._baseline.rows == 0:
-            self.first, self.lowest, self.onset_step, self.above = sample.log_loss, UNKNOWN, sample.step, 0
-        self.above = self.above + 1 if sample.log_loss > self.first + START_RISE else 0
-        if self.above < START_ROWS or self._baseline.frozen_by:
-            return None
-        self._baseline.slow_mean = self.first
-        self.mean_rise = sample.log_loss - self.first
-        return self._open(sample, self.onset_step)
-
-    def _open(self, sample: Sample, start: int) -> Finding:
-        baseline = self._baseline
-        self.onset_loss, self.peak_rise, self.rows = nats(baseline.slow_mean), self.mean_rise, 0
-        self.sum, self.freezes_baseline, self.freezes_trend = 0.0, True, False
+        baseline.slow_mean = self.level = level
+        self.mean_rise = self.peak_rise = rise
+        self.rows, self.freezes_baseline, self.freezes_trend = 0, True, False
+        self.sum.tell()
         baseline.freeze(self.name)
         message = (
-            f"loss has risen from {amount(self.onset_loss)} to {amount(self._now())} since step {start} "
-            f"(+{amount(self._now() - self.onset_loss)} nats, {self.mean_rise / baseline.scale:.1f} sigma) and stays up"
+            f"loss has risen from {self._text(0.0)} to {self._text(self.mean_rise)} since step {start} "
+            f"(+{amount(self._rise())}, {self.mean_rise / baseline.scale:.1f} sigma) and stays up"
         )
-        severity = Severity.CRITICAL if self.mean_rise > CRITICAL_RISE else Severity.WARNING
         return self.incident.open(severity, sample.step, start, message, self._evidence(sample))
 
     def _watch(self, sample: Sample) -> Finding | None:
         baseline, incident = self._baseline, self.incident
         self.rows += 1
+        self.sum.go_on()
         if self.mean_rise > self.peak_rise:
             self.peak_rise = self.mean_rise
         if self.mean_rise < BACK * self.peak_rise:
-            message = f"loss is back near {amount(self._now())} (it was {amount(self.onset_loss)} before it rose)"
+            message = f"loss is back near {self._text(self.mean_rise)} (it was {self._text(0.0)} before it rose)"
             found = incident.close(sample.step, message, self._evidence(sample))
+            self.sum.come_back()
             self._release()
             return found
         steps = sample.step - incident.start_step
-        times = GIVE_UP_CRITICAL if incident.severity == Severity.CRITICAL else GIVE_UP
-        if self.rows >= times * PATIENCE_ROWS and steps >= times * PATIENCE_STEPS:
-            message = f"loss has settled near {amount(self._now())}, which is taken for its level from here on"
+        critical = incident.severity == Severity.CRITICAL
+        if waited(self.rows, steps, sample.row, GIVE_UP_CRITICAL if critical else GIVE_UP):
+            message = f"loss has settled near {self._text(self.mean_rise)}, which is taken for its level from here on"
             found = incident.close(sample.step, message, self._evidence(sample))
             baseline.restart()
             self.restart()
             return found
-        late = self.rows >= PATIENCE_ROWS and steps >= PATIENCE_STEPS and self.mean_rise > CRITICAL_STAY
-        if incident.severity != Severity.CRITICAL and (late or self.mean_rise > CRITICAL_RISE):
+        if not critical and self._is_lost(sample, steps):
             message = (
-                f"loss does not come back: {amount(self._now())} against {amount(self.onset_loss)} {steps} steps ago"
+                f"loss does not come back: {self._text(self.mean_rise)} against {self._text(0.0)} {steps} steps ago"
             )
             return incident.escalate(Severity.CRITICAL, sample.step, message, self._evidence(sample))
         return None
 
-    def _now(self) -> float:
-        """Loss of the last rows, from their mean logarithm [nats]."""
-        return nats(math.log(self.onset_loss) + self.mean_rise)
+    def _is_lost(self, sample: Sample, steps: int) -> bool:
+        baseline, rise = self._baseline, self.mean_rise
+        if rise > CRITICAL_RISE and rise > CRITICAL_SIGMAS * baseline.slow_scale and self.rows >= CRITICAL_ROWS:
+            return True
+        stays = max(CRITICAL_STAY, CRITICAL_STAY_SIGMAS * baseline.width * baseline.scale)
+        return rise > stays and waited(self.rows, steps, sample.row)
+
+    def _text(self, rise: float) -> str:
+        """The loss so far above the level of the onset."""
+        return amount(self._baseline.loss_scale.loss_at(self.level + rise))
+
+    def _rise(self) -> float:
+        loss_at = self._baseline.loss_scale.loss_at
+        return loss_at(self.level + self.mean_rise) - loss_at(self.level)
 
     def _evidence(self, sample: Sample) -> dict[str, float]:
-        now = self._now()
+        loss_at = self._baseline.loss_scale.loss_at
         return {
-            "loss_nats": now,
-            "level_nats": self.onset_loss,
-            "excess_nats": now - self.onset_loss,
+            "loss_nats": loss_at(self.level + self.mean_rise),
+            "level_nats": loss_at(self.level),
+            "excess_nats": self._rise(),
             "sigmas": self.mean_rise / self._baseline.scale,
             "scale_relative": self._baseline.scale,
             "rows": self.rows,
         }
 
-    def _calm(self, step: int) -> None:
-        self.sum, self.onset_step, self.freezes_trend = 0.0, step, False
+    def _clear(self, step: int) -> None:
+        self.sum.clear(step)
+        self.freezes_trend = False
 
     def _release(self) -> None:
         self.incident.reset()
-        self.freezes_baseline = self.freezes_trend = False
-        self.sum = 0.0
+        self._clear(self.sum.step)
+        self.freezes_baseline = False
         self._baseline.unfreeze(self.name)

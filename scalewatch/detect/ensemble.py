@@ -25,6 +25,7 @@ from scalewatch.detect.sample_reader import SampleReader
 from scalewatch.detect.schedule import Schedule
 from scalewatch.detect.spike import Spike
 from scalewatch.detect.state import Stateful
+from scalewatch.detect.stillness import Stillness
 from scalewatch.detect.suspicious_improvement import SuspiciousImprovement
 from scalewatch.detect.throughput import Throughput
 from scalewatch.detect.validation import Validation
@@ -54,6 +55,7 @@ BLOCK_DETECTORS: tuple[Callable[[ChangepointWindow], AbstractBlockDetector], ...
     lambda window: LevelShift(window),
     lambda window: SuspiciousImprovement(window),
     lambda window: Noise(),
+    lambda window: Stillness(),
     lambda window: GradDrift(),
     lambda window: Throughput(),
 )
@@ -82,19 +84,20 @@ class DetectorSet:
         outside: detectors beside the built-in ones, as `checked_detectors` returned them; copies of them look at rows.
 
     >>> watch = DetectorSet(Run("doc"), Guard())
-    >>> for step, loss in enumerate([3.0, 2.9, float("nan")], start=1):
+    >>> for step, loss in enumerate([3.0, 2.9, *3 * [float("nan")]], start=1):
     ...     for finding in watch.observe(Observation(step, loss)):
     ...         print(finding.kind, finding.severity, finding.message)
-    nonfinite critical loss is nan at step 3
+    nonfinite info loss is nan at step 3: nothing is lost if that step was skipped
+    nonfinite critical loss is nan since step 3, 3 rows running
     """
 
     def __init__(self, run: Run, guard: Guard, outside: Iterable[AnyDetector] = ()) -> None:
         self._guard = guard
         self._reader = SampleReader()
-        self._baseline = RobustBaseline()
+        self._baseline = RobustBaseline(self._reader.loss_scale)
         self._schedule = Schedule(run)
         self._blocks = Blocks(self._schedule)
-        self._window = ChangepointWindow()
+        self._window = ChangepointWindow(self._reader.loss_scale)
         rows = [make(self._baseline) for make in DETECTORS]
         blocks = [make(self._window) for make in BLOCK_DETECTORS]
         validation = Validation(self._baseline)
@@ -112,6 +115,8 @@ class DetectorSet:
         self._improvement: SuspiciousImprovement = by_type[SuspiciousImprovement]
         self.know(run)
         self._detectors = {_part(detector): detector for detector in (*own, *self._outside)}
+        on_loss = [self._baseline, self._blocks, self._window, *(d for d in own if d.in_loss_units)]
+        self._as_new = [(part, part.state_dict()) for part in on_loss]
         self._freezing = rows
         self._stages = _Stages(
             rows=(
@@ -188,6 +193,8 @@ class DetectorSet:
             return found
         if jump < 0:
             found.append(self._rewound(jump))
+        if self._reader.loss_scale.changed:
+            guard.call("detector level", self._begin_anew)
         guard.run(self._stages.rows, sample, self._keep)
         if sample.validation_given:
             guard.run(self._stages.validation, sample, self._keep)
@@ -259,11 +266,13 @@ class DetectorSet:
         }
 
     def _expect_rise(self, sample: Sample) -> None:
-        sample.rise_expected = self._schedule.expects_rise(sample.step, sample.learning_rate)
+        schedule = self._schedule
+        sample.rise_expected = schedule.expects_rise(sample.step, sample.learning_rate)
+        sample.warming = schedule.is_warming(sample.step)
 
     def _score(self, sample: Sample) -> None:
         if sample.usable:
-            self._baseline.score(sample.log_loss)
+            self._baseline.score(sample.value)
 
     def _look_at_ranks(self, sample: Sample) -> None:
         if sample.rank_losses is not None and not (sample.usable and self._baseline.sigmas < RANK_SIGMAS):
@@ -281,6 +290,11 @@ class DetectorSet:
                 incident.evidence = dict(attributed.evidence)
             finding = attributed
         self._found.append(finding)
+
+    def _begin_anew(self) -> None:
+        """The loss is watched on another scale: what was learnt of it in other units is void."""
+        for part, state in self._as_new:
+            part.load_state_dict(state)
 
     def _rewound(self, jump: int) -> Finding:
         step, before, dropped = self.sample.step, self.sample.step - jump, len(self.open_incidents)

@@ -6,9 +6,10 @@ import math
 from typing import final
 
 from scalewatch.detect.base import amount
-from scalewatch.detect.baseline import UNKNOWN, nats
+from scalewatch.detect.baseline import UNKNOWN
 from scalewatch.detect.block import AbstractBlockDetector, Block
 from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.loss_scale import nats
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind, Severity
 

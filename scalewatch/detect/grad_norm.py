@@ -6,8 +6,9 @@ import math
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
-from scalewatch.detect.baseline import RobustBaseline, nats
+from scalewatch.detect.baseline import RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.loss_scale import nats
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["GradNorm"]

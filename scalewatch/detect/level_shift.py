@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import final
 
 from scalewatch.detect.base import amount
-from scalewatch.detect.baseline import nats
 from scalewatch.detect.block import AbstractBlockDetector, Block
 from scalewatch.detect.changepoint_window import ChangepointWindow
 from scalewatch.detect.incident_state import IncidentState
@@ -40,7 +39,7 @@ class LevelShift(AbstractBlockDetector):
     >>> detector = LevelShift(window)
     >>> row.usable = True
     >>> for row.step in range(1, 3001):
-    ...     row.row, row.log_loss = row.step, 1.0 + 0.01 * (row.step * 7 % 5) + 0.008 * (row.step > 2000)
+    ...     row.row, row.value = row.step, 1.0 + 0.01 * (row.step * 7 % 5) + 0.008 * (row.step > 2000)
     ...     block = blocks.take(row, hold=False)
     ...     if block is not None:
     ...         window.update(block)
@@ -51,6 +50,7 @@ class LevelShift(AbstractBlockDetector):
     """
 
     name = "level shift"
+    in_loss_units = True
     STATE = ("incident",)
 
     def __init__(self, window: ChangepointWindow) -> None:
@@ -63,10 +63,11 @@ class LevelShift(AbstractBlockDetector):
             return None
         if window.shift < 0.0 and (window.elasticity < LEARNING or window.shift < -DROP):
             return None
-        before, now, share = nats(window.level), nats(window.now), 100.0 * (nats(window.shift) - 1.0)
+        scale = window.loss_scale
+        before, now = scale.loss_at(window.level), scale.loss_at(window.now)
+        share = scale.share(0.0, window.shift)
         message = (
-            f"loss moved from {amount(before)} to {amount(now)} ({share:+.1f} %) near step {window.start_step} "
-            "and stays there"
+            f"loss moved from {amount(before)} to {amount(now)}{share} near step {window.start_step} and stays there"
         )
         evidence = {
             "loss_nats": now,

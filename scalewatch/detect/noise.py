@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import final
 
-from scalewatch.detect.baseline import nats
 from scalewatch.detect.bins import Bins
 from scalewatch.detect.block import AbstractBlockDetector, Block
 from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.loss_scale import nats
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Noise"]
@@ -43,7 +43,7 @@ class Noise(AbstractBlockDetector):
     >>> random, blocks, row, detector = Random(0), Blocks(Schedule(Run("doc"))), Sample(), Noise()
     >>> row.usable = True
     >>> for row.step in range(1, 2001):
-    ...     row.row, row.log_loss = row.step, 1.0 + random.gauss(0.0, 0.01 if row.step < 1500 else 0.03)
+    ...     row.row, row.value = row.step, 1.0 + random.gauss(0.0, 0.01 if row.step < 1500 else 0.03)
     ...     block = blocks.take(row, hold=False)
     ...     finding = None if block is None else detector.observe(block)
     ...     if finding is not None:
@@ -52,6 +52,7 @@ class Noise(AbstractBlockDetector):
     """
 
     name = "noise"
+    in_loss_units = True
     STATE = ("incident", "bins", "since", "since_step", "low", "usual", "now")
 
     def __init__(self) -> None:

@@ -6,11 +6,17 @@ import math
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample
+from scalewatch.detect.baseline import SPARSE_STEPS
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Evidence, Finding, Kind, Severity
 
 __all__ = ["NonFinite", "NonFiniteGradient"]
 
+#: Rows running without a number that mean a lost run, and of rows that are far apart [rows]: weights that are no
+#: numbers give none again, a step that was skipped does. By hand.
+LOST_ROWS, SPARSE_LOST_ROWS = 3, 2
+#: Rows without a number, though numbers come between, that are worth waking someone [rows]. By hand.
+REPEATED_ROWS = 4
 #: Finite rows that end the incident [rows]: a loss that flickers between NaN and numbers is one incident. By hand.
 CALM_ROWS = 16
 #: Non-finite gradient norms before it is worth waking someone [rows, less finite ones]: dynamic loss scaling
@@ -23,46 +29,69 @@ TOGETHER_ROWS = 64
 
 @final
 class NonFinite(AbstractDetector):
-    """Loss is NaN or infinite: critical at once.
+    """Loss is NaN or infinite: a note, a warning when it repeats, critical when it stays.
 
-    Rule: not isfinite(loss). Closes after 16 finite rows. A row without any loss is skipped. Memory: none
-    but its incident; `restart` closes it.
+    Rule: not isfinite(loss): info; the fourth such row of one incident: warning; three running (two where rows are five
+    steps apart or more): critical. A step that fp16 scaling or the training loop skipped leaves one such row and no
+    harm. Closes after 16 finite rows. A row without any loss is skipped. Memory: three counts; `restart` closes it.
 
-    >>> from scalewatch.detect.base import Sample
     >>> detector, row = NonFinite(), Sample()
-    >>> row.step, row.loss, row.loss_given = 7, math.nan, True
-    >>> detector.observe(row).message
-    'loss is nan at step 7'
+    >>> row.loss, row.loss_given = math.nan, True
+    >>> for row.step in range(7, 11):
+    ...     finding = detector.observe(row)
+    ...     if finding is not None:
+    ...         print(finding.step, finding.severity, finding.message)
+    7 info loss is nan at step 7: nothing is lost if that step was skipped
+    9 critical loss is nan since step 7, 3 rows running
     """
 
     name = "nonfinite"
-    STATE = ("incident", "calm")
+    STATE = ("incident", "calm", "running", "bad_rows")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.NONFINITE))
         self.calm = 0
+        self.running = 0
+        self.bad_rows = 0
 
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.loss_given:
             return None
+        if -math.inf < sample.loss < math.inf:
+            return self._finite(sample) if self.incident.is_open else None
         incident = self.incident
-        if not math.isfinite(sample.loss):
-            self.calm = 0
-            if incident.is_open:
-                return None
-            message = f"loss is {sample.loss} at step {sample.step}"
-            return incident.open(Severity.CRITICAL, sample.step, sample.step, message, {"loss": str(sample.loss)})
+        self.calm = 0
+        self.running += 1
+        self.bad_rows += 1
+        evidence: Evidence = {"loss": str(sample.loss), "rows": self.bad_rows}
         if not incident.is_open:
+            message = f"loss is {sample.loss} at step {sample.step}: nothing is lost if that step was skipped"
+            return incident.open(Severity.INFO, sample.step, sample.step, message, evidence)
+        if incident.severity == Severity.CRITICAL:
             return None
-        self.calm += 1
-        if self.calm < CALM_ROWS:
+        if self.running >= (SPARSE_LOST_ROWS if sample.spacing >= SPARSE_STEPS else LOST_ROWS):
+            message = f"loss is {sample.loss} since step {incident.start_step}, {self.running} rows running"
+            return incident.escalate(Severity.CRITICAL, sample.step, message, evidence)
+        if self.bad_rows < REPEATED_ROWS or incident.severity == Severity.WARNING:
             return None
-        message = f"loss has been a number again for {CALM_ROWS} rows (now {sample.loss:.4g})"
-        return incident.close(sample.step, message, {"loss_nats": sample.loss})
+        message = f"loss keeps being {sample.loss}: {self.bad_rows} rows since step {incident.start_step}"
+        return incident.escalate(Severity.WARNING, sample.step, message, evidence)
 
     def restart(self) -> None:
         self.incident.reset()
-        self.calm = 0
+        self.calm = self.running = self.bad_rows = 0
+
+    def _finite(self, sample: Sample) -> Finding | None:
+        self.calm += 1
+        self.running = 0
+        if self.calm < CALM_ROWS:
+            return None
+        rows, self.bad_rows = self.bad_rows, 0
+        message = (
+            f"loss has been a number again for {CALM_ROWS} rows (now {sample.loss:.4g}), after {rows} "
+            f"{'row' if rows == 1 else 'rows'} without one"
+        )
+        return self.incident.close(sample.step, message, {"loss_nats": sample.loss, "rows": rows})
 
 
 @final
@@ -92,7 +121,7 @@ class NonFiniteGradient(AbstractDetector):
     STATE = ("incident", "count", "bad_rows", "last_step", "last_row", "infinite")
 
     def __init__(self) -> None:
-        super().__init__(IncidentState(Kind.NONFINITE))
+        super().__init__(IncidentState(Kind.NONFINITE_GRADIENT))
         self.count = 0
         self.bad_rows = 0
         self.last_step = 0

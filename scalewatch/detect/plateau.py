@@ -7,7 +7,6 @@ import math
 from typing import final
 
 from scalewatch.detect.base import amount
-from scalewatch.detect.baseline import nats
 from scalewatch.detect.bins import Bins
 from scalewatch.detect.block import AbstractBlockDetector, Block
 from scalewatch.detect.changepoint_window import ChangepointWindow
@@ -48,7 +47,7 @@ class Plateau(AbstractBlockDetector):
     >>> blocks, row, detector = Blocks(Schedule(Run("doc"))), Sample(), Plateau(ChangepointWindow())
     >>> row.usable = True
     >>> for row.step in range(1, 2001):
-    ...     row.row, row.log_loss = row.step, 1.0 + 0.01 * (row.step * 7 % 5) + max(0.0, 0.5 - row.step / 1000)
+    ...     row.row, row.value = row.step, 1.0 + 0.01 * (row.step * 7 % 5) + max(0.0, 0.5 - row.step / 1000)
     ...     block = blocks.take(row, hold=False)
     ...     finding = None if block is None else detector.observe(block)
     ...     if finding is not None:
@@ -57,6 +56,7 @@ class Plateau(AbstractBlockDetector):
     """
 
     name = "plateau"
+    in_loss_units = True
     STATE = ("incident", "bins", "since_step", "since")
 
     def __init__(self, window: ChangepointWindow) -> None:
@@ -91,20 +91,24 @@ class Plateau(AbstractBlockDetector):
         then, now = sum(before) / len(before), sum(after) / len(after)
         gain, error = then - now, _error(before, after)
         low, high = gain - 2.0 * error, gain + error
+        scale = self._window.loss_scale
+        loss_at = scale.loss_at
         evidence = {
-            "loss_nats": nats(now),
-            "level_nats": nats(then),
+            "loss_nats": loss_at(now),
+            "level_nats": loss_at(then),
             "gain_relative": gain,
             "gain_limit_relative": high,
         }
         if not self.incident.is_open and high < LEAST_GAIN:
             message = (
-                f"loss has stopped falling: {amount(nats(now))} in the last quarter of the run and "
-                f"{amount(nats(then))} in the one before ({-100.0 * gain:+.1f} %)"
+                f"loss has stopped falling: {amount(loss_at(now))} in the last quarter of the run and "
+                f"{amount(loss_at(then))} in the one before{scale.share(then, now)}"
             )
             return self.incident.open(Severity.INFO, block.step, int(0.5 * block.step), message, evidence)
         if self.incident.is_open and low > LEAST_GAIN:
-            message = f"loss falls again: {amount(nats(now))} against {amount(nats(then))} a quarter of the run before"
+            message = (
+                f"loss falls again: {amount(loss_at(now))} against {amount(loss_at(then))} a quarter of the run before"
+            )
             return self.incident.close(block.step, message, evidence)
         return None
 

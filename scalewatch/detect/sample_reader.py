@@ -6,6 +6,7 @@ import math
 from typing import Any, final
 
 from scalewatch.detect.base import Sample
+from scalewatch.detect.loss_scale import LossScale
 from scalewatch.detect.state import Stateful
 from scalewatch.observation import Observation
 
@@ -21,7 +22,7 @@ MAX_STEP = 2**62
 class SampleReader(Stateful):
     """Cleans rows into one sample, which is the same object each time, and knows which of them are new.
 
-    Memory: four counts.
+    Memory: four counts, and the scale of the loss.
 
     Attributes:
         sample: the newest row, cleaned. losses, norms, validations: whether a row ever carried one.
@@ -31,7 +32,18 @@ class SampleReader(Stateful):
     ([1, 1, 0, 1, -2], 3.1)
     """
 
-    STATE = ("last_step", "first_step", "epoch_rows", "rows", "validated", "losses", "norms", "validations")
+    STATE = (
+        "last_step",
+        "first_step",
+        "epoch_rows",
+        "rows",
+        "validated",
+        "losses",
+        "norms",
+        "validations",
+        "loss_scale",
+        "last_loss",
+    )
 
     def __init__(self) -> None:
         self.sample = Sample()
@@ -40,6 +52,8 @@ class SampleReader(Stateful):
         self.epoch_rows = 0
         self.rows = 0
         self.losses = self.norms = self.validations = False
+        self.loss_scale = LossScale()
+        self.last_loss = 0.0
 
     @property
     def validated(self) -> bool:
@@ -51,7 +65,8 @@ class SampleReader(Stateful):
         self.sample.validation_given = given
 
     def _loaded(self) -> None:
-        self.sample.step = self.last_step
+        sample = self.sample
+        sample.row, sample.step, sample.loss = self.rows, self.last_step, self.last_loss
 
     def read(self, observation: Observation) -> int:
         """Take one row into the sample: 1 for a new step, 0 for a repeated one (left out), -n for n steps back."""
@@ -85,8 +100,11 @@ class SampleReader(Stateful):
         sample.rank_losses = ranks
         sample.precursors = precursors
         sample.rise_expected = False
-        sample.usable = 0.0 < loss < math.inf
-        sample.log_loss = math.log(loss) if sample.usable else 0.0
+        value = self.loss_scale.take(loss)
+        sample.usable = value == value
+        sample.value = value if sample.usable else 0.0
+        if sample.usable:
+            self.last_loss = loss
         if not self.losses and loss == loss:
             self.losses = True
         self.rows += 1

@@ -19,10 +19,14 @@ __all__ = ["Schedule"]
 #: it.
 RISE = 1.1
 EXPECT_STEPS = 512
+#: So many times the steps for which the rate was low, at most: what was not annealed for long is soon undone. By hand.
+EXPECT_LOW = 4
 #: Rows for which it is expected at least [rows]: by hand, the memory of the fast mean.
 EXPECT_ROWS = 8
 #: Rate that still counts as planned, or as seen before [ratio to it]: by hand, half of a rise.
 SLACK = 1.05
+#: Above every learning rate. By hand.
+MOST_RATE = 1e300
 #: Largest jump that is told apart from a larger one [ratio]: more is no number. By hand.
 MOST_JUMP = 1e9
 #: Rows in which the rate did not rise that end the first warm-up [rows]: by hand.
@@ -34,8 +38,9 @@ class Schedule(Stateful):
     """Says for how long a rising loss is expected after a meant rise of the learning rate.
 
     Rule: rate > 1.1 x its lowest since the last rise, after the first warm-up, and rate <= 1.05 x plan(step),
-    or without a plan rate <= 1.05 x the highest rate so far. A jump above everything seen before is nobody's
-    restart and makes no rise expected. Memory: six numbers; `restart` expects nothing.
+    or without a plan rate <= 1.05 x the highest rate so far. For four times the steps since the rate was last at its
+    highest, 512 at most. A jump above everything seen before is nobody's
+    restart and makes no rise expected. Memory: a dozen numbers; `restart` expects nothing.
 
     Attributes:
         rate: of the newest row; NaN where neither the log nor the plan has it. planned: that of the plan, or NaN.
@@ -61,6 +66,8 @@ class Schedule(Stateful):
         "top_step",
         "jump_step",
         "jump_ratio",
+        "high_step",
+        "warm_until",
     )
 
     def __init__(self, run: Run) -> None:
@@ -77,6 +84,8 @@ class Schedule(Stateful):
         self.top_step = 0
         self.jump_step = 0
         self.jump_ratio = 0.0
+        self.high_step = 0
+        self.warm_until = 0
         self.rate = math.nan
         self.planned = math.nan
 
@@ -99,7 +108,9 @@ class Schedule(Stateful):
             self.seen, self.first_step = True, step
         if not self.warm:
             self.flat_rows = self.flat_rows + 1 if rate <= self.highest else 0
-            self.warm = self.flat_rows >= FLAT_ROWS
+            if self.flat_rows >= FLAT_ROWS:
+                self.warm = True
+                self.warm_until = self.top_step + min(EXPECT_STEPS, (self.top_step - self.first_step) // 2)
             self.lowest = rate
         elif rate < self.lowest:
             self.lowest = rate
@@ -107,11 +118,24 @@ class Schedule(Stateful):
             meant = rate <= SLACK * planned if planned == planned else rate <= SLACK * self.highest
             self.lowest = rate
             if meant:
-                self.until_step, self.rows_left = step + EXPECT_STEPS, EXPECT_ROWS
+                low = step - self.high_step if rate <= SLACK * self.highest else EXPECT_STEPS
+                steps = min(EXPECT_STEPS, EXPECT_LOW * low)
+                self.until_step, self.rows_left = max(self.until_step, step + steps), EXPECT_ROWS
+        if SLACK * rate >= self.highest:
+            self.high_step = step
         if rate > self.highest:
             if self.warm and rate > RISE * self.highest > 0.0:
                 self.jump_step, self.jump_ratio = step, min(rate / self.highest, MOST_JUMP)
             self.highest, self.top_step = rate, step
+
+    def is_warming(self, step: int) -> bool:
+        """Whether this is the first warm-up or half as long after it, at most 512 steps.
+
+        The loss of weights that were annealed before, such as a checkpoint from the end of another run, rises in it.
+        """
+        if not self.warms_up or not self.rate >= 0.0:
+            return False
+        return not self.warm or step < self.warm_until
 
     @property
     def warms_up(self) -> bool:
@@ -121,3 +145,4 @@ class Schedule(Stateful):
     def restart(self) -> None:
         """The run went back: what was expected there is not expected here."""
         self.until_step, self.rows_left = -(2**63), 0
+        self.lowest = MOST_RATE

@@ -16,14 +16,17 @@ from __future__ import annotations
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
-from scalewatch.detect.baseline import RobustBaseline, nats
+from scalewatch.detect.baseline import SPARSE_STEPS, RobustBaseline
+from scalewatch.detect.excursions import Excursions
 from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.patience import waited
 from scalewatch.finding import Finding, Kind, Phase, Severity
 
 __all__ = ["Spike"]
 
-#: Rows before the rule may speak [rows]: by hand, the memory of the fast mean.
-ARM_ROWS = 8
+#: Rows before the rule may speak [rows]: by hand, the memory of the fast mean; and where each step is a row: what
+#: recurs has not been seen before. By hand.
+ARM_ROWS, DENSE_ROWS = 8, 32
 #: One row so far above the level is worth a note [scales]; the confirmed bad batches in data/ stand at 5.4 to 25.
 #: By hand.
 NOTE_SIGMAS = 6.0
@@ -32,11 +35,16 @@ NOTE_SIGMAS = 6.0
 STAY_SIGMAS, SUM_SIGMAS = 4.0, 12.0
 #: The same between rows that are far apart: no bad batch covers both, so 7 sd of the sum will do. By hand.
 SPARSE_STAY, SPARSE_SUM = 3.5, 10.0
-#: Steps a row from which on rows are far apart [steps]: most spikes and all bad batches are over by then. By hand.
-SPARSE_STEPS = 5.0
 #: There one row is a spike alone, at 7 sd too, if it is up by so much [scales, log units]: the largest confirmed bad
 #: batch of a whole global batch lifted the loss by 9 % (data/, modded_nanogpt). By hand.
 ALONE_SIGMAS, ALONE_EXCESS = 7.0, 0.09
+#: How far each row must be one by itself for that (baseline.py), from 0 to 1. By hand.
+LEAST_ALONE = 0.5
+#: What a pair far below the highest counts as one alike, in the past of pairs [share]: one bad pair is not to blind for
+#: long. By hand.
+SMALLER = 1.0 / 32.0
+#: By how much further a pair must be beyond the past where rows are not each one by itself [ratio]. By hand.
+PAIR_FACTOR = 0.33
 #: Least excess that is worth waking someone [log units: 2 % of the loss]: by hand, beyond what data order moves.
 PAGE_EXCESS = 0.02
 #: Excess that a planned rise of the learning rate does not explain [log units: 42 % of the loss]: by hand.
@@ -61,20 +69,21 @@ class Spike(AbstractDetector):
     Closes when the mean of z over 4 rows is below 1; critical when it is still up by 3 % after 300 steps. NaN is
     skipped. Memory: ten numbers. `restart` forgets what is open.
 
+    >>> from random import Random
     >>> from scalewatch.detect import DetectorSet
     >>> from scalewatch.guard import Guard
     >>> from scalewatch.observation import Observation
     >>> from scalewatch.run import Run
-    >>> watch = DetectorSet(Run("doc"), Guard())
-    >>> loss = [3.0 + 0.01 * (step * 7 % 5) for step in range(1, 101)] + [3.6, 3.5] + 10 * [3.02]
+    >>> watch, noise = DetectorSet(Run("doc"), Guard()), Random(1)
+    >>> loss = [noise.gauss(3.0, 0.03) for step in range(1, 101)] + [3.6, 3.5] + 10 * [3.02]
     >>> for step, value in enumerate(loss, start=1):
     ...     for finding in watch.observe(Observation(step, value)):
     ...         print(finding.step, finding.severity, finding.message)
-    102 warning loss rose from 3.019 to 3.600 (+0.581 nats, 17 sigma) and has stayed high for 2 rows
-    109 info loss is back at 3.020 after 2 high rows (peak 3.600)
+    102 warning loss rose from 2.988 to 3.600 (+0.612, 17 sigma) and has stayed high for 2 rows
     """
 
     name = "spike"
+    in_loss_units = True
     STATE = (
         "incident",
         "freezes_baseline",
@@ -88,6 +97,9 @@ class Spike(AbstractDetector):
         "rows",
         "high_rows",
         "mean_sigmas",
+        "before",
+        "singles",
+        "pairs",
     )
 
     def __init__(self, baseline: RobustBaseline) -> None:
@@ -103,45 +115,71 @@ class Spike(AbstractDetector):
         self.rows = 0
         self.high_rows = 0
         self.mean_sigmas = 0.0
+        self.before = 0.0
+        self.singles = Excursions()
+        self.pairs = Excursions(smaller=SMALLER)
 
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.usable:
             return None
         if self.incident.is_open:
             return self._watch(sample)
+        z = self._baseline.sigmas
+        pair, self.before = min(z, self.before), z
+        if self._baseline.rows < ARM_ROWS:
+            return None
+        found = self._look(sample, pair)
+        if not self.incident.is_open:
+            self.singles.see(z, ended=z < CALM_SIGMAS)
+            self.pairs.see(pair, ended=z < CALM_SIGMAS)
+        return found
+
+    def _look(self, sample: Sample, pair: float) -> Finding | None:
         sparse = sample.spacing >= SPARSE_STEPS
         high = self._baseline.sigmas > (SPARSE_STAY if sparse else STAY_SIGMAS)
         if not high and not self.pending:
             return None
-        return self._judge(sample, high, sparse)
+        return self._judge(sample, high, sparse, pair)
 
     def restart(self) -> None:
         self.pending = False
         self.rows = self.high_rows = 0
         self._release()
 
-    def _judge(self, sample: Sample, high: bool, sparse: bool) -> Finding | None:
+    def _judge(self, sample: Sample, high: bool, sparse: bool, pair: float) -> Finding | None:
         baseline = self._baseline
-        if baseline.frozen_by or baseline.rows < ARM_ROWS or (sample.rise_expected and baseline.excess < MUTED_EXCESS):
+        muted = sample.rise_expected and baseline.excess < MUTED_EXCESS
+        if baseline.frozen_by or muted or (sample.row < DENSE_ROWS and not sparse):
             self.pending = self.freezes_baseline = False
             return None
-        if high and baseline.excess > PAGE_EXCESS and baseline.matters(sample.log_loss, baseline.fast_mean):
-            if self.pending and self.pending_sigmas + baseline.sigmas > (SPARSE_SUM if sparse else SUM_SIGMAS):
+        if high and baseline.excess > PAGE_EXCESS and baseline.matters(sample.value, baseline.fast_mean):
+            if self.pending and self._stays(sparse, pair, baseline.alone(sample.spacing)):
                 return self._open(sample, self.pending_step, 2)
-            if sparse and baseline.sigmas > ALONE_SIGMAS and baseline.excess > ALONE_EXCESS:
+            if baseline.alone(sample.spacing) > LEAST_ALONE and self._stands_alone():
                 return self._open(sample, sample.step, 1)
         found = self._bad_batch(sample) if self.pending and not high and self.pending_sigmas > NOTE_SIGMAS else None
         self.pending = self.freezes_baseline = high
         if high:
             self.pending_step, self.pending_loss, self.pending_sigmas = sample.step, sample.loss, baseline.sigmas
-            self.level_loss = nats(baseline.fast_mean)
+            self.level_loss = baseline.loss_scale.loss_at(baseline.fast_mean)
         return found
+
+    def _stays(self, sparse: bool, pair: float, alone: float) -> bool:
+        """Whether two rows running are a spike: by the scatter, and by what the run has come back from."""
+        if self.pending_sigmas + self._baseline.sigmas <= (SPARSE_SUM if sparse else SUM_SIGMAS):
+            return False
+        strict = 1.0 - alone
+        return self.pairs.beyond(pair, factor=1.0 + PAIR_FACTOR * strict, lasted=1.0 + strict, alone=alone)
+
+    def _stands_alone(self) -> bool:
+        z, excess = self._baseline.sigmas, self._baseline.excess
+        return z > ALONE_SIGMAS and excess > ALONE_EXCESS and self.singles.beyond(z, alone=1.0)
 
     def _bad_batch(self, sample: Sample) -> Finding:
         rise = self.pending_loss - self.level_loss
         message = (
             f"loss of step {self.pending_step} was {amount(self.pending_loss)} instead of {amount(self.level_loss)} "
-            f"(+{amount(rise)} nats, {self.pending_sigmas:.0f} sigma) and the next row is normal: a bad batch"
+            f"(+{amount(rise)}, {self.pending_sigmas:.0f} sigma) and the next row is normal: a bad batch"
         )
         evidence = {
             "loss_nats": self.pending_loss,
@@ -152,17 +190,19 @@ class Spike(AbstractDetector):
         return Finding(Kind.BAD_BATCH, Severity.INFO, sample.step, self.pending_step, message, evidence, Phase.OPENED)
 
     def _open(self, sample: Sample, start: int, rows: int) -> Finding:
-        self.level_loss = nats(self._baseline.fast_mean)
+        self.level_loss = self._baseline.loss_scale.loss_at(self._baseline.fast_mean)
         self.peak_loss, self.peak_sigmas = sample.loss, self._baseline.sigmas
         if rows > 1 and self.pending_loss > sample.loss:
             self.peak_loss, self.peak_sigmas = self.pending_loss, self.pending_sigmas
         self.rows, self.high_rows, self.mean_sigmas = rows, rows, CALM_CLIP
         self.pending, self.freezes_baseline = False, True
+        self.singles.drop()
+        self.pairs.drop()
         self._baseline.freeze(self.name)
         tail = f"and has stayed high for {rows} rows" if rows > 1 else f"in a log of every {sample.spacing:.0f} steps"
         message = (
             f"loss rose from {amount(self.level_loss)} to {amount(self.peak_loss)} "
-            f"(+{amount(self.peak_loss - self.level_loss)} nats, {self.peak_sigmas:.0f} sigma) {tail}"
+            f"(+{amount(self.peak_loss - self.level_loss)}, {self.peak_sigmas:.0f} sigma) {tail}"
         )
         return self.incident.open(Severity.WARNING, sample.step, start, message, self._evidence(sample))
 
@@ -184,10 +224,11 @@ class Spike(AbstractDetector):
             self._release()
             return found
         steps = sample.step - incident.start_step
-        if self.rows < PATIENCE_ROWS or steps < PATIENCE_STEPS:
+        if not waited(self.rows, steps, sample.row):
             return None
-        times = GIVE_UP_CRITICAL if incident.severity == Severity.CRITICAL else GIVE_UP
-        if self.rows >= times * PATIENCE_ROWS and steps >= times * PATIENCE_STEPS:
+        if waited(
+            self.rows, steps, sample.row, GIVE_UP_CRITICAL if incident.severity == Severity.CRITICAL else GIVE_UP
+        ):
             message = f"loss has settled near {amount(sample.loss)}, which is taken for its level from here on"
             found = incident.close(sample.step, message, self._evidence(sample))
             baseline.restart()

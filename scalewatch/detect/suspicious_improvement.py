@@ -6,9 +6,9 @@ import math
 from typing import final
 
 from scalewatch.detect.base import amount
-from scalewatch.detect.baseline import nats
 from scalewatch.detect.block import AbstractBlockDetector, Block
 from scalewatch.detect.changepoint_window import ChangepointWindow
+from scalewatch.detect.excursions import Excursions
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Finding, Kind, Severity
 
@@ -21,6 +21,8 @@ SIGMAS = 6.0
 DROP, PAGE_DROP = 0.03, 0.3
 #: Least d log loss / d log steps, twice what level_shift.py asks for; and that of a fall that wakes someone. By hand.
 LEARNING, PAGE_LEARNING = 1.0, 4.0
+#: Fall that counts as one that the run has come back from, where there was none [log units]. By hand.
+LEAST_FALL = 0.05
 #: Least rows before a fall wakes someone [rows]: a run that sits on a plateau at its start falls off it at once.
 #: By hand.
 PAGE_ROWS = 512
@@ -53,7 +55,7 @@ class SuspiciousImprovement(AbstractBlockDetector):
     >>> detector = SuspiciousImprovement(window)
     >>> row.usable = True
     >>> for row.step in range(1, 2501):
-    ...     row.row, row.log_loss = row.step, 1.0 + 0.01 * (row.step * 7 % 5) - 0.4 * (row.step > 2000)
+    ...     row.row, row.value = row.step, 1.0 + 0.01 * (row.step * 7 % 5) - 0.4 * (row.step > 2000)
     ...     block = blocks.take(row, hold=False)
     ...     if block is not None:
     ...         window.update(block)
@@ -64,7 +66,8 @@ class SuspiciousImprovement(AbstractBlockDetector):
     """
 
     name = "suspicious improvement"
-    STATE = ("incident", "rows", "blocks", "bound", "is_text", "begun", "noted_floor")
+    in_loss_units = True
+    STATE = ("incident", "rows", "blocks", "bound", "is_text", "begun", "noted_floor", "past")
 
     def __init__(self, window: ChangepointWindow) -> None:
         super().__init__(IncidentState(Kind.SUSPICIOUS_IMPROVEMENT))
@@ -76,6 +79,7 @@ class SuspiciousImprovement(AbstractBlockDetector):
         self.of_text = False
         self.begun = False
         self.noted_floor = False
+        self.past = Excursions(least=LEAST_FALL)
 
     def observe(self, block: Block) -> Finding | None:
         self.rows += block.rows
@@ -85,12 +89,14 @@ class SuspiciousImprovement(AbstractBlockDetector):
             self.begun, self.is_text = True, self.of_text and LEAST_START < block.loss < MOST_START
         if self.incident.is_open:
             return self._watch(block)
+        fall = -self._window.shift
+        self.past.see(fall, ended=fall <= 0.0)
         if self._window.ready and self._fell():
             return self._open(block)
         if self.is_text and block.loss < FLOOR and not self.noted_floor:
             self.noted_floor, self.bound, self.blocks = True, FLOOR, 0
-            message = f"loss of {amount(nats(block.loss))} nats per token is below what any text has"
-            return self.incident.open(Severity.INFO, block.step, block.first_step, message, self._evidence(block.loss))
+            message = f"loss of {amount(self._loss(block))} nats per token is below what any text has"
+            return self.incident.open(Severity.INFO, block.step, block.first_step, message, self._evidence(block))
         return None
 
     def restart(self) -> None:
@@ -103,15 +109,16 @@ class SuspiciousImprovement(AbstractBlockDetector):
 
     def _open(self, block: Block) -> Finding:
         window = self._window
-        before, now = nats(window.level), nats(block.loss)
-        share = 100.0 * (now / before - 1.0)
+        scale = window.loss_scale
+        before, now = scale.loss_at(window.level), scale.loss_at(block.loss)
         message = (
-            f"loss fell at once from {amount(before)} to {amount(now)} ({share:.0f} %) near step {window.start_step}, "
-            "faster than learning does"
+            f"loss fell at once from {amount(before)} to {amount(now)}{scale.share(window.level, block.loss)} "
+            f"near step {window.start_step}, faster than learning does"
         )
-        pages = window.shift < -PAGE_DROP and window.elasticity > PAGE_LEARNING and self.rows > PAGE_ROWS
+        fast = window.shift < -PAGE_DROP and window.elasticity > PAGE_LEARNING
+        pages = fast and self.rows > PAGE_ROWS and self.past.beyond(-window.shift, alone=1.0)
         evidence = {
-            **self._evidence(block.loss),
+            **self._evidence(block),
             "level_nats": before,
             "excess_nats": now - before,
             "sigmas": window.sigmas,
@@ -126,12 +133,15 @@ class SuspiciousImprovement(AbstractBlockDetector):
     def _watch(self, block: Block) -> Finding | None:
         self.blocks += 1
         if block.loss > self.bound:
-            message = f"loss is up again at {amount(nats(block.loss))}"
+            message = f"loss is up again at {amount(self._loss(block))}"
         elif self.blocks >= GIVE_UP_BLOCKS:
-            message = f"loss has stayed near {amount(nats(block.loss))}, which is taken for its level from here on"
+            message = f"loss has stayed near {amount(self._loss(block))}, which is taken for its level from here on"
         else:
             return None
-        return self.incident.close(block.step, message, self._evidence(block.loss))
+        return self.incident.close(block.step, message, self._evidence(block))
 
-    def _evidence(self, log_loss: float) -> dict[str, float]:
-        return {"loss_nats": nats(log_loss)}
+    def _loss(self, block: Block) -> float:
+        return self._window.loss_scale.loss_at(block.loss)
+
+    def _evidence(self, block: Block) -> dict[str, float]:
+        return {"loss_nats": self._loss(block)}

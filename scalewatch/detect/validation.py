@@ -6,7 +6,7 @@ import math
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
-from scalewatch.detect.baseline import UNKNOWN, RobustBaseline, nats
+from scalewatch.detect.baseline import UNKNOWN, RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.robust_scale import NORMAL_BEND, Window
 from scalewatch.finding import Finding, Kind, Severity
@@ -57,6 +57,7 @@ class Validation(AbstractDetector):
     """
 
     name = "validation"
+    in_loss_units = True
     STATE = (
         "incident",
         "count",
@@ -91,14 +92,15 @@ class Validation(AbstractDetector):
         loss = sample.validation_loss
         if not math.isfinite(loss):
             return self._broken(sample)
-        if loss <= 0.0:
+        value = self._baseline.loss_scale.place(loss)
+        if value != value:
             return None
         if self.bad:
             self.bad, self.high, self.wide = 0, 0, 0
             if self.incident.is_open:
                 message = f"validation loss is a number again ({amount(loss)})"
                 return self.incident.close(sample.step, message, {"validation_loss_nats": loss})
-        value, train = math.log(loss), self._baseline.slow_mean if self._baseline.rows else 0.0
+        train = self._baseline.slow_mean if self._baseline.rows else 0.0
         bar = max(SIGMAS * self._scale(value), NOTE_RISE, EXCURSION * self.excursion)
         self.count += 1
         self.excursion *= FORGET
@@ -158,10 +160,11 @@ class Validation(AbstractDetector):
         return None
 
     def _text(self, loss: float) -> str:
-        return f"{amount(loss)} against {amount(nats(self.lowest))} at step {self.lowest_step}"
+        lowest = self._baseline.loss_scale.loss_at(self.lowest)
+        return f"{amount(loss)} against {amount(lowest)} at step {self.lowest_step}"
 
     def _evidence(self, loss: float, train: float) -> dict[str, float]:
-        lowest = nats(self.lowest)
+        lowest = self._baseline.loss_scale.loss_at(self.lowest)
         return {
             "validation_loss_nats": loss,
             "lowest_validation_loss_nats": lowest,

@@ -129,4 +129,4 @@ def test_a_digest_tells_the_state_of_all_runs(
 
     assert "scalewatch: x has taken the digest of 1 run, 0 with findings.\n" == done.stdout, done.stderr
     assert "DIGEST all runs: 1 run, 0 with findings" == data["title"]
-    assert "healthy (step 100, loss" in json.dumps(data["rows"])
+    assert "healthy to its end (step 100, loss" in json.dumps(data["rows"])

@@ -77,7 +77,7 @@ def test_a_nan_in_training_is_told_with_advice_and_then_the_end(
         "CRITICAL TinyText: loss is NaN or infinite since step 20",
         "ENDED TinyText: as planned; LOST: non-finite loss since step 20",
     ] == titles(server)
-    assert ["loss is nan at step 20"] == [item["message"] for item in first["items"]]
+    assert ["loss is nan since step 20, 3 rows running"] == [item["message"] for item in first["items"]]
     assert ["stop", "rewind"] == [advice["action"] for advice in first["advice"]]
     assert "as planned" == verdict["ended"]
     assert [] == [p for p in (tmp_path / "scalewatch").rglob("*") if p.is_file() and b"CANARY" in p.read_bytes()]

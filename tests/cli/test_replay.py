@@ -43,7 +43,7 @@ def spoiled(**change: float) -> np.ndarray:
 def folder(tmp_path: Path) -> Path:
     """A healthy run, one that diverged, one that became NaN, and a table that is no log."""
     write(tmp_path / "runs" / "healthy.csv", losses())
-    write(tmp_path / "runs" / "worse.jsonl", spoiled(from_400=1.0))
+    write(tmp_path / "runs" / "worse.jsonl", spoiled(from_560=1.0))
     write(tmp_path / "runs" / "lost.csv", spoiled(from_300=float("nan")))
     (tmp_path / "runs" / "labels.csv").write_text("name,kind\na,b\n")
     return tmp_path / "runs"
@@ -90,7 +90,7 @@ def test_json_holds_every_run_and_every_finding(folder: Path, scalewatch: Callab
 
     assert 1 == said.code == told["exit_code"]
     assert ["lost", "worse", "healthy"] == [run["run"] for run in told["runs"]]
-    assert [301, True] == [told["runs"][0]["first_page_step"], told["runs"][2]["healthy"]]
+    assert [303, True] == [told["runs"][0]["first_page_step"], told["runs"][2]["healthy"]]
     assert "nonfinite" in {finding["kind"] for finding in told["runs"][0]["findings"]}
     assert "labels.csv" in told["unreadable"][0]["path"]
 

@@ -55,7 +55,7 @@ def test_what_is_found_is_said_and_stands_in_a_journal(tmp_path: Path) -> None:
     (log,) = opened.logs
     rows = list(log.rows())
 
-    assert b"scalewatch: step 250: critical" in ours.stderr
+    assert b"scalewatch: step 252: critical" in ours.stderr
     assert b"LOST" in ours.stderr
     assert (300, 1000) == (len(rows), log.run.total_steps)
     assert any("console.log" in line for line in opened.passed_over)

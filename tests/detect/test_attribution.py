@@ -122,7 +122,7 @@ def test_a_nan_at_the_end_of_a_divergence_has_its_cause(follow: Follow, curve: C
     loss[1100:] = math.nan
     rates = np.where((T > 990) & (T < 1050), 2e-2, 1e-3)
 
-    lost = [f for f in follow(loss, rates=rates, plan=np.full(ROWS, 1e-3)) if f.kind is Kind.NONFINITE]
+    lost = [f for f in follow(loss, rates=rates, plan=np.full(ROWS, 1e-3)) if f.kind is Kind.NONFINITE and f.pages]
 
     assert [("learning_rate_too_high", "A")] == causes(lost, Kind.NONFINITE)
     assert "before it: the learning rate" in str(lost[0].evidence["cause_reason"])

@@ -14,7 +14,7 @@ Follow = Callable[..., list[Finding]]
 Curve = Callable[..., NDArray[np.float64]]
 
 #: Steps to the first page on the slow divergence: the median is the goal, the largest what is still useful.
-MEDIAN_DELAY, LARGEST_DELAY = 100, 150
+MEDIAN_DELAY, LARGEST_DELAY = 110, 150
 
 
 def slow(curve: Curve, seed: int) -> NDArray[np.float64]:
@@ -23,7 +23,7 @@ def slow(curve: Curve, seed: int) -> NDArray[np.float64]:
     return loss + np.where(t > 18_000, 0.8 * (t - 18_000) / 2000, 0.0)
 
 
-def test_the_slow_divergence_of_the_peers_bench_is_paged_within_100_steps(follow: Follow, curve: Curve) -> None:
+def test_the_slow_divergence_of_the_peers_bench_is_paged_within_110_steps(follow: Follow, curve: Curve) -> None:
     """At step 100 of the ramp the loss is up by 0.04 nats, 1.3 scales of one row."""
     delays = []
     for seed in range(1, 6):
@@ -69,10 +69,26 @@ def test_a_divergence_that_comes_back_closes(follow: Follow, curve: Curve) -> No
 
 @pytest.mark.parametrize("rate", [10, 50, 300])
 def test_a_run_that_explodes_at_once_is_critical(follow: Follow, rate: float) -> None:
-    """Two rows above 1.65 times the first are enough, even if they are the second and third of all."""
+    """Three rows at seven times the first are enough, even if they are the second to the fourth of all."""
     found = follow([9.3, 9.3 * rate, 8.0 * rate, 9.0 * rate, 7.0 * rate], every=20)
 
-    assert [(Kind.DIVERGENCE, Severity.CRITICAL, 60)] == [(f.kind, f.severity, f.step) for f in found]
+    assert [(Kind.DIVERGENCE, Severity.CRITICAL, 80)] == [(f.kind, f.severity, f.step) for f in found]
+
+
+def test_a_run_that_explodes_after_three_rows_is_lost(follow: Follow) -> None:
+    """Eleven rows in all: each of the last eight is far above each of the first three."""
+    found = follow([1.9, 1.6, 1.41, 3.3, 6.4, 5.5, 4.85, 4.87, 4.6, 4.5, 4.45], every=25)
+
+    assert [(Kind.DIVERGENCE, Severity.CRITICAL, 100)] == [(f.kind, f.severity, f.start_step) for f in found]
+
+
+def test_one_low_row_at_the_start_marks_nothing_lost(follow: Follow, curve: Curve) -> None:
+    """A first row at .3 of the level is an odd row."""
+    loss = curve(2000)
+    loss[0] *= 0.3
+
+    assert [] == [f for f in follow(loss) if f.pages]
+    assert [] == [f for f in follow(loss, every=50) if f.pages]
 
 
 def test_a_first_row_below_the_second_raises_nothing(follow: Follow) -> None:

@@ -26,8 +26,25 @@ def test_a_decay_mutes_nothing() -> None:
 
 
 def test_a_restart_mutes_512_steps() -> None:
-    """Back to a rate that this run has seen."""
-    assert list(range(101, 613)) == muted([1e-3] * 50 + [1e-4] * 50 + [1e-3] * 1000)
+    """Back to a rate that this run has seen, after a long time of a low one."""
+    assert list(range(251, 763)) == muted([1e-3] * 50 + [1e-4] * 200 + [1e-3] * 1000)
+
+
+def test_a_short_dip_of_the_rate_mutes_four_times_as_long() -> None:
+    """What was annealed for ten steps is undone soon; a rise of the loss long after has another cause."""
+    assert list(range(61, 105)) == muted([1e-3] * 50 + [1e-4] * 10 + [1e-3] * 1000)
+
+
+def test_a_first_warm_up_is_told() -> None:
+    """It lasts while the rate rises, and half as long again."""
+    schedule = Schedule(Run("test"))
+    warming = []
+    for step, rate in enumerate([1e-5 * step for step in range(1, 101)] + [1e-3] * 100, start=1):
+        schedule.expects_rise(step, rate)
+        if schedule.is_warming(step):
+            warming.append(step)
+
+    assert (2, 148) == (warming[0], warming[-1])
 
 
 def test_a_restart_in_a_sparse_log_mutes_eight_rows() -> None:

@@ -163,10 +163,10 @@ def test_trouble_silences_the_forecast_and_comes_each_time(fit_law: CurveLaw) ->
 
     said = []
     for begin in (301, 400):
-        watch(monitor, [Observation(begin, float("nan"))])
-        assert not counsel.follow(begin)
+        watch(monitor, [Observation(step, float("nan")) for step in (begin, begin + 1, begin + 2)])
+        assert not counsel.follow(begin + 2)
         said.append([advice.action for advice in counsel.say().new])
-        watch(monitor, rows(losses[begin : begin + 90], plan[begin : begin + 90], begin + 1))
+        watch(monitor, rows(losses[begin + 2 : begin + 92], plan[begin + 2 : begin + 92], begin + 3))
         counsel.say()
     assert not [finding for finding in monitor.open_incidents if finding.pages]
 
@@ -190,7 +190,7 @@ def test_a_look_elsewhere_is_the_look_here(fit_law: CurveLaw) -> None:
 def test_no_look_is_taken_while_something_is_wrong(fit_law: CurveLaw) -> None:
     """A forecast of a run in trouble is that of a run that recovers."""
     monitor = monitored(fit_law, 300)
-    found: list[Finding] = watch(monitor, [Observation(301, float("nan"))])
+    found: list[Finding] = watch(monitor, [Observation(step, float("nan")) for step in (301, 302, 303)])
 
-    assert (Kind.NONFINITE, Severity.CRITICAL) == (found[0].kind, found[0].severity)
+    assert (Kind.NONFINITE, Severity.CRITICAL) == (found[-1].kind, found[-1].severity)
     assert monitor.refresh_in_background() is None

@@ -170,7 +170,7 @@ def test_a_finding_does_not_break_the_progress_bar(
     lines = screen(out.getvalue())
     found = [line for line in lines if "critical: non-finite" in line]
     assert len(found) == 1
-    assert found[0].startswith("scalewatch: step 10: critical: non-finite loss: loss is nan")
+    assert found[0].startswith("scalewatch: step 12: critical: non-finite loss: loss is nan")
     start = next(n for n, line in enumerate(lines) if line.startswith("╭"))
     end = next(n for n, line in enumerate(lines) if line.startswith("╰"))
     assert all(line.startswith("│") and line.endswith("│") for line in lines[start + 1 : end])

@@ -161,7 +161,7 @@ def test_a_run_that_is_over_says_how_to_look_back_and_then_does(tmp_path: Path) 
 def test_an_open_incident_is_named_before_the_numbers(tmp_path: Path, at: float | None) -> None:
     """Then and now: what is said holds for a run that recovers."""
     losses = losses_of(TOTAL, DONE, 0)
-    losses[700:] *= 2.0
+    losses[780:] *= 2.0
     answer = what_if_of(state_of(tmp_path, losses=losses), ChartRequest(whatif=WhatIfRequest(at=at)))
 
     assert answer["notes"][0].startswith("An incident is open: ")
