@@ -55,6 +55,9 @@ class Divergence(AbstractDetector):
     for the patience (patience.py). Closes when the mean of r over 8 rows is below 0.3 of its peak. NaN is skipped.
     Memory: some fifty numbers. `restart` forgets what is open.
 
+    Attributes:
+        claims: whether the objective is one that falls, so that a rise is a fault; that of a game or a policy is none.
+
     >>> from scalewatch.detect import DetectorSet
     >>> from scalewatch.guard import Guard
     >>> from scalewatch.observation import Observation
@@ -87,6 +90,7 @@ class Divergence(AbstractDetector):
         super().__init__(IncidentState(Kind.DIVERGENCE))
         self._baseline = baseline
         self.level = 0.0
+        self.claims = True
         self.mean_rise = 0.0
         self.peak_rise = 0.0
         self.rows = 0
@@ -107,6 +111,8 @@ class Divergence(AbstractDetector):
         exploded = first.look(sample.value, sample.step, baseline, rows_apart=sparse)
         if baseline.frozen_by:
             self._clear(sample.step)
+            return None
+        if not self.claims:
             return None
         if exploded:
             found = self._open(sample, first.level, sample.value - first.level, first.step, Severity.CRITICAL)

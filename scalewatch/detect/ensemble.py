@@ -113,6 +113,7 @@ class DetectorSet:
             else:
                 blocks.append(detector)
         self._improvement: SuspiciousImprovement = by_type[SuspiciousImprovement]
+        self._divergence: Divergence = by_type[Divergence]
         self.know(run)
         self._detectors = {_part(detector): detector for detector in (*own, *self._outside)}
         on_loss = [self._baseline, self._blocks, self._window, *(d for d in own if d.in_loss_units)]
@@ -134,6 +135,7 @@ class DetectorSet:
     def know(self, run: Run) -> None:
         """Take note of what is known of the run by now: names of series turn up as a log goes on."""
         self._improvement.of_text = run.is_text
+        self._divergence.claims = not run.no_descent
 
     @property
     def sample(self) -> Sample:

@@ -83,8 +83,8 @@ class Stillness(AbstractBlockDetector):
 
     def _compare(self, block: Block) -> Finding | None:
         scatter = block.scatter
-        if scatter != scatter:
-            return None
+        if not scatter > 0.0:
+            return None  # nought where few digits make neighbours equal
         past = self.past
         if len(past) >= LEAST_BLOCKS:
             ranked = sorted(past)
