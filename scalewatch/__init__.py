@@ -13,6 +13,7 @@ from scalewatch.forecast import LawResidual as LawResidual
 from scalewatch.forecast.verdict import Verdict as Verdict
 from scalewatch.monitor import Monitor as Monitor
 from scalewatch.observation import Observation as Observation
+from scalewatch.phases import note_phase as note_phase
 from scalewatch.run import Run as Run
 
 __version__ = "0.1.0"
@@ -32,4 +33,5 @@ __all__ = [
     "ScalewatchError",
     "Severity",
     "Verdict",
+    "note_phase",
 ]

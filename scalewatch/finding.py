@@ -32,6 +32,7 @@ class Kind(StrEnum):
     BETTER_THAN_LAW = "better_than_law"
     OFF_PLAN = "off_plan"
     REWOUND = "rewound"
+    PHASE = "phase"
     PLATEAU = "plateau"
     LEVEL_SHIFT = "level_shift"
     NOISE = "noise"

@@ -178,6 +178,14 @@ _ROWS = (
     ),
     KindRow(Kind.REWOUND, "rewind", "went back to an earlier step", "Steps that are seen again.", "step", "at"),
     KindRow(
+        Kind.PHASE,
+        "phase",
+        "a phase begins",
+        "What a person says is changed by design from a step on.",
+        needs="phase",
+        joined="at",
+    ),
+    KindRow(
         Kind.PLATEAU,
         "plateau",
         "loss has stopped falling",

@@ -85,9 +85,7 @@ class Monitor:
         if not isinstance(run, Run):
             raise ConfigError(f"`run` must be a scalewatch.Run (got {type(run).__name__}).")
         if law is not None and not isinstance(law, CurveLaw):
-            raise ConfigError(
-                f"`law` must be a CurveLaw, as fit_curves or load_law return it, or None (got {type(law).__name__})."
-            )
+            raise ConfigError(f"`law` must be None, or as fit_curves or load_law return it (got {type(law).__name__}).")
         self.goals = Goals(target_loss, incumbent_loss, least_gain)
         self.run, self.law = run, law
         self.guard = guard if guard is not None else Guard()
@@ -105,8 +103,7 @@ class Monitor:
         total = run.total_steps
         self._final_from = math.inf if total is None else (1.0 - FINAL_SHARE) * total
         self._next_milestone = next_look(0, total)
-        baseline = self.registered
-        if baseline is not None:
+        if (baseline := self.registered) is not None:
             first = Milestone(0.0, 0, baseline.final_loss, baseline.low, baseline.high)
             self._looks.append(Look(0.0, first))
 
@@ -174,9 +171,11 @@ class Monitor:
             self._count(finding)
             if finding.kind is Kind.REWOUND:
                 self._rewind(step)
+            elif finding.kind is Kind.PHASE:
+                self._off_law.hold()
 
     def _count(self, finding: Finding) -> Finding:
-        if finding.phase is Phase.OPENED and finding.kind is not Kind.REWOUND:
+        if finding.phase is Phase.OPENED and finding.kind not in (Kind.REWOUND, Kind.PHASE):
             self._counts[finding.kind] += 1
         if finding.phase is not Phase.CLOSED and (finding.pages or len(self._incidents) < KEPT_FINDINGS // 2):
             self._incidents.append(finding)
@@ -238,6 +237,10 @@ class Monitor:
         if first is None:
             return ""
         return f"suspended since step {first.start_step:,}, for the run is lost to a {kind_name(first.kind)}"
+
+    def note_phase(self, name: str) -> None:
+        """Let a phase begin with the next row; `scalewatch.note_phase` does so for all monitors, and fails as this."""
+        self._watch.note_phase(name)
 
     def learn_logged(self, names: Iterable[str]) -> None:
         """Take note of series that are logged beside the loss; what they tell of it counts from here on."""

@@ -25,6 +25,7 @@ class Observation(NamedTuple):
         rank_losses: loss of each data-parallel rank at this step [nats/token], in the order of the ranks, where they
             are gathered: one rank that is not like the others is broken hardware rather than training.
         precursors: what is measured inside the model at some steps, by name (`scalewatch_torch` says which there are).
+        phase: what is changed by design from this row on, by name, as `scalewatch.note_phase` says it.
     """
 
     step: int
@@ -36,3 +37,4 @@ class Observation(NamedTuple):
     seconds: float | None = None
     rank_losses: tuple[float, ...] | None = None
     precursors: Mapping[str, float] | None = None
+    phase: str | None = None

@@ -10,7 +10,7 @@ from typing import final
 
 from scalewatch.advice import Advice
 from scalewatch.errors import JournalError
-from scalewatch.finding import Finding
+from scalewatch.finding import Finding, Kind
 from scalewatch.forecast import Forecast
 from scalewatch.journal import LAW, LOGGED, JournalWriter, advice_record, finding_record, observation_record
 from scalewatch.monitor import Monitor
@@ -57,7 +57,10 @@ class RunRecords:
         if self._writer is None:
             return
         # the hour is for those who look at the run later: what the monitor finds must not hang on it
-        self._writer.append(observation_record(observation._replace(seconds=round(time.time(), 2))))
+        found = list(found)
+        phase = next((str(finding.evidence["phase"]) for finding in found if finding.kind is Kind.PHASE), None)
+        row = observation._replace(seconds=round(time.time(), 2), phase=phase)
+        self._writer.append(observation_record(row))
         for finding in found:
             self._writer.append_through(finding_record(finding))
 

@@ -19,6 +19,7 @@ from scalewatch.detect.level_shift import LevelShift
 from scalewatch.detect.noise import Noise
 from scalewatch.detect.nonfinite import NonFinite, NonFiniteGradient
 from scalewatch.detect.outside import fresh_detectors
+from scalewatch.detect.phase_changes import PhaseChanges
 from scalewatch.detect.plateau import Plateau
 from scalewatch.detect.precursor import Precursor
 from scalewatch.detect.sample_reader import SampleReader
@@ -33,6 +34,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Severity, kind_of
 from scalewatch.guard import FAULT, Guard, Stage, attempt
 from scalewatch.observation import Observation
+from scalewatch.phases import NOTES, checked_phase
 from scalewatch.run import Run
 
 __all__ = ["BLOCK_DETECTORS", "DETECTORS", "AnyDetector", "DetectorSet"]
@@ -94,6 +96,7 @@ class DetectorSet:
     def __init__(self, run: Run, guard: Guard, outside: Iterable[AnyDetector] = ()) -> None:
         self._guard = guard
         self._reader = SampleReader()
+        self._phases = PhaseChanges()
         self._baseline = RobustBaseline(self._reader.loss_scale)
         self._schedule = Schedule(run)
         self._blocks = Blocks(self._schedule)
@@ -179,6 +182,14 @@ class DetectorSet:
         """The newest finding of each incident that is open."""
         return [newest for d in self._detectors.values() if (newest := d.incident.current()) is not None]
 
+    def note_phase(self, name: str) -> None:
+        """Let a phase begin with the next row, as `scalewatch.note_phase` does for all monitors of the process.
+
+        Raises:
+            ConfigError: if `name` is no text of 1 to 80 letters.
+        """
+        self._phases.note(checked_phase(name))
+
     def observe(self, observation: Observation) -> list[Finding]:
         """What is new with this row; mostly nothing."""
         guard, sample = self._guard, self._reader.sample
@@ -197,6 +208,11 @@ class DetectorSet:
             found.append(self._rewound(jump))
         if self._reader.loss_scale.changed:
             guard.call("detector level", self._begin_anew)
+        phases = self._phases
+        if observation.phase is not None or NOTES.count != phases.heard or not phases.quiet:
+            begun = guard.call("detector phase", self._begin_phase, observation.phase)
+            if begun is not None:
+                found.append(begun)
         guard.run(self._stages.rows, sample, self._keep)
         if sample.validation_given:
             guard.run(self._stages.validation, sample, self._keep)
@@ -260,6 +276,7 @@ class DetectorSet:
     def _shared(self) -> dict[str, Stateful]:
         return {
             "reader": self._reader,
+            "phases": self._phases,
             "baseline": self._baseline,
             "schedule": self._schedule,
             "blocks": self._blocks,
@@ -297,6 +314,22 @@ class DetectorSet:
         """The loss is watched on another scale: what was learnt of it in other units is void."""
         for part, state in self._as_new:
             part.load_state_dict(state)
+
+    def _begin_phase(self, given: object) -> Finding | None:
+        """What a person says begins with this row, if that is news; an open incident stays open, at its own level."""
+        name, step = self._phases.take(given), self.sample.step
+        if not name:
+            return None
+        if not self._baseline.frozen_by:
+            self._baseline.restart()
+        self._blocks.restart()
+        self._window.restart()
+        self._schedule.expect(step)
+        for part, detector in self._detectors.items():
+            if not detector.incident.is_open:
+                self._guard.call(part, detector.restart)
+        message = f"a phase begins: {name}; levels start anew"
+        return Finding(Kind.PHASE, Severity.INFO, step, step, message, {"phase": name})
 
     def _rewound(self, jump: int) -> Finding:
         step, before, dropped = self.sample.step, self.sample.step - jump, len(self.open_incidents)

@@ -77,7 +77,7 @@ class SampleReader(Stateful):
         jump = step - self.last_step
         if self.rows and jump == 0:
             return 0
-        _, logged, rate, norm, _, validation, seconds, ranks, precursors = observation
+        _, logged, rate, norm, _, validation, seconds, ranks, precursors, _ = observation
         given: float | None = logged if type(logged) is float else _number(logged)
         if rate is not None and type(rate) is not float:
             rate = _number(rate)

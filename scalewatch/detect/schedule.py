@@ -128,6 +128,10 @@ class Schedule(Stateful):
                 self.jump_step, self.jump_ratio = step, min(rate / self.highest, MOST_JUMP)
             self.highest, self.top_step = rate, step
 
+    def expect(self, step: int) -> None:
+        """Expect a rise from this step on, for 512 steps, or 8 rows where that is longer: a person says so."""
+        self.until_step, self.rows_left = max(self.until_step, step + EXPECT_STEPS), EXPECT_ROWS
+
     def is_warming(self, step: int) -> bool:
         """Whether this is the first warm-up or half as long after it, at most 512 steps.
 

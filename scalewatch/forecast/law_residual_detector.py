@@ -49,6 +49,7 @@ class LawResidualDetector:
         self._inside = 0
         self._since = 0
         self._closed = 0
+        self._held = False
         self.open: Kind | None = None
 
     def update(self, gap: LawResidual | None) -> Finding | None:
@@ -64,7 +65,7 @@ class LawResidualDetector:
         self._outside += 1
         if self._outside == 1 and self.open is None:
             self._since = gap.step
-        if self._outside < STRETCHES or self.open is not None:
+        if self._outside < STRETCHES or self.open is not None or self._held:
             return None
         above = gap.nats > 0
         self.open = Kind.OFF_LAW if above else Kind.BETTER_THAN_LAW
@@ -96,6 +97,10 @@ class LawResidualDetector:
         message = f"the loss is back within the law's interval, {gap.nats:+.3f} nats from it"
         return Finding(kind, Severity.INFO, gap.step, self._since, message, _evidence(gap), Phase.CLOSED)
 
+    def hold(self) -> None:
+        """Say no more that the run is off its law: it is changed by design, and the law is of runs that were not."""
+        self._held = True
+
     def restart(self) -> None:
         """Forget what is open, without a word: the run went back to before it."""
         self._outside = self._inside = self._since = self._closed = 0
@@ -108,6 +113,7 @@ class LawResidualDetector:
             "inside": self._inside,
             "since": self._since,
             "closed": self._closed,
+            "held": self._held,
             "open": "" if self.open is None else self.open.value,
         }
 
@@ -115,6 +121,7 @@ class LawResidualDetector:
         """Take back what `state_dict` gave."""
         self._outside, self._inside = int(state["outside"]), int(state["inside"])
         self._since, self._closed = int(state["since"]), int(state["closed"])
+        self._held = bool(state["held"])
         self.open = Kind(state["open"]) if state["open"] else None
 
 

@@ -2,8 +2,8 @@
 
 Every record says what it is under "type". An observation, of which there are millions, has a short
 form: `{"type": "o", "s": step, "l": loss, "r": learning rate, "g": gradient norm, "k": tokens,
-"v": validation loss, "w": wall-clock seconds, "d": losses of the ranks, "p": precursors by name}`, and leaves out what
-was not measured.
+"v": validation loss, "w": wall-clock seconds, "d": losses of the ranks, "p": precursors by name, "n": the phase that
+begins}`, and leaves out what was not measured.
 
 What is read back equals what was written, also a NaN in the evidence of a finding and an integer
 beyond 2^53. A learning-rate schedule comes back within 1e-6 of its peak (see `schedule.py`).
@@ -63,7 +63,7 @@ def observation_record(observation: Observation) -> Record:
     >>> observation_record(Observation(7, 3.2, tokens=1e6))
     {'type': 'o', 's': 7, 'l': 3.2, 'k': 1000000.0}
     """
-    step, loss, learning_rate, grad_norm, tokens, validation_loss, seconds, rank_losses, precursors = observation
+    step, loss, learning_rate, grad_norm, tokens, validation_loss, seconds, rank_losses, precursors, phase = observation
     record = {"type": "o", "s": step, "l": loss}
     if learning_rate is not None:
         record["r"] = learning_rate
@@ -79,6 +79,8 @@ def observation_record(observation: Observation) -> Record:
         record["d"] = list(rank_losses)
     if precursors is not None:
         record["p"] = dict(precursors)
+    if phase is not None:
+        record["n"] = phase
     return record
 
 
@@ -101,6 +103,7 @@ def observation_from(record: Mapping[str, Any]) -> Observation:
         optional(get("w"), "w"),
         None if get("d") is None else numbers(get("d"), "d"),
         _named_numbers(get("p"), "p"),
+        None if get("n") is None else text(get("n"), "n"),
     )
 
 

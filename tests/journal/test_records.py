@@ -61,6 +61,7 @@ def same(expected: object, actual: object) -> bool:
         seconds=st.none() | NUMBERS,
         rank_losses=st.none() | st.lists(NUMBERS, max_size=4).map(tuple),
         precursors=st.none() | st.dictionaries(TEXT, NUMBERS),
+        phase=st.none() | TEXT,
     )
 )
 def test_an_observation_comes_back_as_it_was(observation: Observation) -> None:
