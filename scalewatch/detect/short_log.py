@@ -17,7 +17,7 @@ __all__ = ["FirstRows", "LowestMedian"]
 START_ROWS, START_RISE, START_RANGES, START_LINEAR_RANGES, START_SCALE = 11, 0.5, 3.0, 1.5, 0.15
 #: The same after so few rows [rows], if all of them are five times the first and that is so many times their own range
 #: [log units, ranges]. By hand.
-AT_ONCE_ROWS, AT_ONCE_RISE, AT_ONCE_RANGES = 3, 1.6, 2.0
+AT_ONCE_ROWS, AT_ONCE_RISE, AT_ONCE_RANGES = 6, 1.6, 3.0
 #: Orders of the first rows of which one has all of the high ones last: chance is one in so many [count]. By hand.
 LEAST_ORDERS = 150
 #: Median of five above the lowest by so many scales and so much [scales, log units]; and so many scales more where the
@@ -29,6 +29,9 @@ SIGMAS, WIDE_SIGMAS, RISE = 3.0, 3.0, 0.015
 DESCENT = 3.0
 #: Least part of the present scale that counts there: noise that grows with the loss excuses no rise. By hand.
 SHARE = 0.5
+#: Beyond the highest rise that it has come back from by the first, and by one more in a past of so many rows; where
+#: there was none, that was so much [ratio, rows, scales]. By hand.
+MARGIN, SHORT_ROWS, LEAST_PAST = 1.4, 16.0, 1.0
 #: Rows for which a rise is not yet past [rows]. By hand.
 LAG = 16
 
@@ -115,7 +118,7 @@ class LowestMedian(Stateful):
         self.scale = 0.0
         self.step = 0
         self.recent: list[float] = []
-        self.past = Excursions(least=0.5)
+        self.past = Excursions()
 
     def look(self, baseline: RobustBaseline, step: int) -> bool:
         """Take one row in; whether it has risen."""
@@ -131,7 +134,7 @@ class LowestMedian(Stateful):
         scale = min(baseline.scale, max(self.scale, SHARE * baseline.scale))
         return (
             rise > (SIGMAS + WIDE_SIGMAS * baseline.width) * scale + RISE
-            and rise / baseline.scale > (1.5 + 16.0 / baseline.rows) * max(1.0, self.past.highest)
+            and rise / baseline.scale > (MARGIN + SHORT_ROWS / baseline.rows) * max(LEAST_PAST, self.past.highest)
             and baseline.matters(middle, self.value)
         )
 

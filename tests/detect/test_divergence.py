@@ -69,10 +69,10 @@ def test_a_divergence_that_comes_back_closes(follow: Follow, curve: Curve) -> No
 
 @pytest.mark.parametrize("rate", [10, 50, 300])
 def test_a_run_that_explodes_at_once_is_critical(follow: Follow, rate: float) -> None:
-    """Three rows at seven times the first are enough, even if they are the second to the fourth of all."""
-    found = follow([9.3, 9.3 * rate, 8.0 * rate, 9.0 * rate, 7.0 * rate], every=20)
+    """Six rows at seven times the first and close to each other are enough, even if they are the first after it."""
+    found = follow([9.3, *(each * rate for each in (9.3, 8.0, 9.0, 7.0, 8.1, 7.7, 8.0, 9.1))], every=20)
 
-    assert [(Kind.DIVERGENCE, Severity.CRITICAL, 80)] == [(f.kind, f.severity, f.step) for f in found]
+    assert [(Kind.DIVERGENCE, Severity.CRITICAL, 140)] == [(f.kind, f.severity, f.step) for f in found]
 
 
 def test_a_run_that_explodes_after_three_rows_is_lost(follow: Follow) -> None:
