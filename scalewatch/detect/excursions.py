@@ -70,19 +70,22 @@ class Excursions(Stateful):
             self.going_on = value
         if not ended:
             return
-        self.rows += self.going_rows
-        self.generation_rows += self.going_rows
-        highest, peak = max(self.highest, self.least), self.going_on
-        if peak > 2.0 * highest:
-            self.alike = 1.0
-        elif peak > highest:
-            self.alike = 1.0 + 0.5 * self.alike
+        rows, peak = self.going_rows, self.going_on
+        self.rows += rows
+        self.generation_rows += rows
+        self.going_on, self.going_rows = 0.0, 0
+        highest = self.highest
+        if highest < self.least:
+            highest = self.least
+        if peak <= 0.5 * highest:
+            self.alike += self.smaller
+        elif peak <= highest:
+            self.alike += 1.0
         else:
-            self.alike += 1.0 if peak > 0.5 * highest else self.smaller
+            self.alike = 1.0 if peak > 2.0 * highest else 1.0 + 0.5 * self.alike
         if peak > self.now:
             self.now = peak
-        self.drop()
-        if self.generation_rows >= max(GENERATION_ROWS, GENERATION_SHARE * self.rows):
+        if self.generation_rows >= GENERATION_ROWS and self.generation_rows >= GENERATION_SHARE * self.rows:
             self.before, self.now, self.generation_rows = self.now, 0.0, 0
 
     def beyond(self, value: float, *, factor: float = 1.0, lasted: float = 1.0, alone: float = 0.0) -> bool:

@@ -130,7 +130,8 @@ class Spike(AbstractDetector):
             return None
         found = self._look(sample, pair)
         if not self.incident.is_open:
-            self.singles.see(z, ended=z < CALM_SIGMAS)
+            if sample.spacing >= SPARSE_STEPS:
+                self.singles.see(z, ended=z < CALM_SIGMAS)
             self.pairs.see(pair, ended=z < CALM_SIGMAS)
         return found
 
