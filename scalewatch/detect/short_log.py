@@ -85,7 +85,8 @@ class FirstRows(Stateful):
         """Whether all of the rows since one of them are far above all before, so many that it is no chance."""
         begun, count = self.begun, len(self.begun)
         for before in range(2, count - 1):
-            clear = min(begun[before:]) > max(begun[:before]) + START_RISE
+            low, high = min(begun[:before]), max(begun[:before])
+            clear = min(begun[before:]) - high > max(START_RISE, high - low)
             if clear and math.comb(count, before) >= LEAST_ORDERS:
                 return self._found(before)
         return False
