@@ -36,9 +36,9 @@ MUTED_RISE = 0.35
 #: that went on from a decayed checkpoint [log units]. By hand.
 WARMING_RISE = 0.2
 #: Critical above the first [log units: 28 %] and the second [slow scales] after so many rows; or above the third (see
-#: spike.py) and the fourth [scales, of a wide scatter] when it has not come back (patience.py). By hand.
+#: spike.py) and the fourth [scales] when it has not come back (patience.py). By hand.
 CRITICAL_RISE, CRITICAL_SIGMAS, CRITICAL_ROWS = 0.25, 5.0, 8
-CRITICAL_STAY, CRITICAL_STAY_SIGMAS = 0.03, 1.0
+CRITICAL_STAY, CRITICAL_STAY_SIGMAS = 0.03, 2.0
 #: So many times the patience, and where it stands is taken for its level: when critical, and when not. By hand.
 GIVE_UP_CRITICAL, GIVE_UP = 8.0, 2.0
 #: Over when the mean rise is below this part of its peak. By hand.
@@ -197,7 +197,7 @@ class Divergence(AbstractDetector):
         baseline, rise = self._baseline, self.mean_rise
         if rise > CRITICAL_RISE and rise > CRITICAL_SIGMAS * baseline.slow_scale and self.rows >= CRITICAL_ROWS:
             return True
-        stays = max(CRITICAL_STAY, CRITICAL_STAY_SIGMAS * baseline.width * baseline.scale)
+        stays = max(CRITICAL_STAY, CRITICAL_STAY_SIGMAS * baseline.scale)
         return rise > stays and waited(self.rows, steps, sample.row)
 
     def _text(self, rise: float) -> str:

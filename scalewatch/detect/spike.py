@@ -56,6 +56,8 @@ CALM_SIGMAS, CALM_CLIP, CALM_ROWS = 1.0, 6.0, 4
 #: 3 %: by Kaplan's L ~ C^-0.05 (Kaplan et al. 2020, arXiv 2001.08361) the price of 1.8 times the compute.
 PATIENCE_STEPS, PATIENCE_ROWS = 300, 16
 CRITICAL_EXCESS = 0.03
+#: And by so much over the last rows [scales]. By hand.
+CRITICAL_SIGMAS = 2.0
 #: So many times the patience, and where it stands is taken for its level: when critical, and when not. By hand.
 GIVE_UP_CRITICAL, GIVE_UP = 8, 2
 
@@ -235,7 +237,11 @@ class Spike(AbstractDetector):
             baseline.restart()
             self._release()
             return found
-        if incident.severity != Severity.CRITICAL and baseline.excess > CRITICAL_EXCESS:
+        if (
+            incident.severity != Severity.CRITICAL
+            and baseline.excess > CRITICAL_EXCESS
+            and self.mean_sigmas > CRITICAL_SIGMAS
+        ):
             message = (
                 f"loss has not come back: {amount(sample.loss)} against {amount(self.level_loss)} "
                 f"{steps} steps ago (peak {amount(self.peak_loss)})"
