@@ -25,7 +25,7 @@ class IncidentState(Stateful):
     <Severity.INFO: 'info'>
     """
 
-    STATE = ("is_open", "severity", "step", "start_step", "message", "evidence")
+    STATE = ("is_open", "severity", "step", "start_step", "message", "evidence", "phase")
 
     def __init__(self, kind: Kind | str) -> None:
         self.kind = kind
@@ -35,6 +35,7 @@ class IncidentState(Stateful):
         self.start_step = 0
         self.message = ""
         self.evidence: dict[str, Any] = {}
+        self.phase = Phase.OPENED.value
 
     def open(self, severity: Severity, step: int, start_step: int, message: str, evidence: Evidence) -> Finding:
         """Begin, and say so."""
@@ -58,10 +59,10 @@ class IncidentState(Stateful):
         """The newest finding of an incident that is open."""
         if not self.is_open:
             return None
-        return Finding(
-            self.kind, Severity(self.severity), self.step, self.start_step, self.message, dict(self.evidence)
-        )
+        severity, phase = Severity(self.severity), Phase(self.phase)
+        return Finding(self.kind, severity, self.step, self.start_step, self.message, dict(self.evidence), phase)
 
     def _say(self, severity: Severity, step: int, message: str, evidence: Evidence, phase: Phase) -> Finding:
         self.severity, self.step, self.message, self.evidence = severity.value, step, message, dict(evidence)
+        self.phase = phase.value
         return Finding(self.kind, severity, step, min(self.start_step, step), message, dict(evidence), phase)
