@@ -28,6 +28,8 @@ SCALE_ROWS = 128
 LEAST_SCALE_ROWS = 16
 #: Rows before the quartiles of the excess count: before, they hold the first descent [rows]. By hand.
 QUARTILE_ROWS = 64
+#: Rows from which on the two scatters are compared [rows]. By hand.
+STRAY_ROWS = 24
 #: Scale before anything is known [log units], median over the sources in data/, and the rows it counts for, by hand.
 PRIOR_SCALE = 0.015
 PRIOR_ROWS = 4.0
@@ -155,6 +157,16 @@ class RobustScale(Stateful):
         del means[0]
         ratio = self.block_bends.quantile(0.75) / NORMAL_HIGH_BEND * BLOCK_ROWS**0.5 / self.scale
         self.wander = max(1.0, ratio) * (1.0 + 1.0 / (FEW_BLOCKS + len(self.block_bends.ranked)) ** 0.5)
+
+    @property
+    def strays(self) -> float:
+        """Scatter about the level over that from row to row, by quartiles [ratio]; 1 while there are too few rows."""
+        excesses, bends = self.excesses.ranked, self.bends.ranked
+        count = len(excesses)
+        if count < STRAY_ROWS:
+            return 1.0
+        spread = (excesses[(3 * count) >> 2] - excesses[count >> 2]) / NORMAL_IQR
+        return spread * NORMAL_BEND / max(bends[len(bends) >> 1], LEAST_SCALE * NORMAL_BEND)
 
     def pause(self) -> None:
         """The next row does not follow the last one."""

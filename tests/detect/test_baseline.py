@@ -121,3 +121,18 @@ def test_a_restart_keeps_the_scale() -> None:
 
     assert 0 == baseline.rows
     assert scale == baseline.scale
+
+
+@pytest.mark.parametrize(("memory", "low", "high"), [(0.0, 0.8, 1.5), (0.97, 1.6, 8.0)])
+def test_rows_that_follow_each_other_stray_further_than_from_row_to_row(memory: float, low: float, high: float) -> None:
+    """By which a log of rare rows shows whether each of them is one by itself."""
+    for seed in range(5):
+        random, baseline, value = np.random.default_rng(seed), RobustBaseline(), 0.0
+        for _ in range(400):
+            value = memory * value + random.normal(0.0, 0.02)
+            baseline.score(1.0 + value)
+            baseline.update(False)
+
+        assert low < baseline.scatter.strays < high
+        assert (baseline.alone(50.0) > 0.0) is (memory == 0.0)
+        assert baseline.alone(1.0) == 0.0
