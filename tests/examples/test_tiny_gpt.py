@@ -65,7 +65,7 @@ def test_sabotage_is_paged_while_it_happens_and_health_is_not(demo: tuple[Path, 
     assert not [f for f in healthy.findings if f.pages]
     first = next(f for f in sabotaged.findings if f.pages)
     assert FAULT_STEP <= first.step <= FAULT_STEP + 30
-    assert first.kind in {Kind.SPIKE, Kind.DIVERGENCE, Kind.OFF_PLAN}
+    assert first.kind in {Kind.SPIKE, Kind.DIVERGENCE, Kind.OFF_PLAN, Kind.OFF_LAW}  # of 66 rows little is known
     assert sabotaged.advice
     assert f"{first.step - FAULT_STEP + 1} steps into the fault" in output
     assert "scalewatch: advice:" in output
