@@ -16,7 +16,7 @@ from typing import final
 from scalewatch.detect.base import AbstractDetector, Sample, amount
 from scalewatch.detect.baseline import SPARSE_STEPS, UNKNOWN, RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
-from scalewatch.detect.patience import waited
+from scalewatch.detect.patience import GIVE_UP, GIVE_UP_CRITICAL, waited
 from scalewatch.detect.rise_sum import RiseSum
 from scalewatch.detect.short_log import FirstRows, LowestMedian
 from scalewatch.finding import Finding, Kind, Severity
@@ -39,8 +39,6 @@ WARMING_RISE = 0.2
 #: spike.py) and the fourth [scales] when it has not come back (patience.py). By hand.
 CRITICAL_RISE, CRITICAL_SIGMAS, CRITICAL_ROWS = 0.25, 5.0, 8
 CRITICAL_STAY, CRITICAL_STAY_SIGMAS = 0.03, 2.0
-#: So many times the patience, and where it stands is taken for its level: when critical, and when not. By hand.
-GIVE_UP_CRITICAL, GIVE_UP = 8.0, 2.0
 #: Over when the mean rise is below this part of its peak. By hand.
 BACK = 0.3
 

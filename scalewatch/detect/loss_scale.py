@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from typing import final
 
+from scalewatch.detect.robust_scale import NORMAL_BEND
 from scalewatch.detect.state import Stateful
 
 __all__ = ["LossScale", "nats"]
@@ -27,8 +28,6 @@ ROWS = 32
 #: Positive rows running that make the scale logarithmic again, if their least is so many sd of a row [rows, sd]. By
 #: hand.
 POSITIVE_ROWS, CLEAR = 64, 8.0
-#: Median of |second difference| of white noise of unit sd: .6745 sqrt(6). By definition.
-NORMAL_BEND = 1.652
 #: Largest value on the linear scale [value units]: beyond it a loss is as far as it can be. By hand.
 MOST = 1e6
 #: Largest logarithm that is turned back into a number [log units]: a little under that of the largest float. By hand.

@@ -19,7 +19,7 @@ from scalewatch.detect.base import AbstractDetector, Sample, amount
 from scalewatch.detect.baseline import SPARSE_STEPS, RobustBaseline
 from scalewatch.detect.excursions import Excursions
 from scalewatch.detect.incident_state import IncidentState
-from scalewatch.detect.patience import waited
+from scalewatch.detect.patience import GIVE_UP, GIVE_UP_CRITICAL, waited
 from scalewatch.finding import Finding, Kind, Phase, Severity
 
 __all__ = ["Spike"]
@@ -52,14 +52,11 @@ MUTED_EXCESS = 0.35
 #: Back to normal: the mean of z over so many rows, each row clipped, is below the first [scales]. One low row would end
 #: a spike in its tail, and the tail would be a divergence. By hand.
 CALM_SIGMAS, CALM_CLIP, CALM_ROWS = 1.0, 6.0, 4
-#: Not back after so many steps, and rows, is critical (by hand: BLOOM came back in 30, by itself), if it is still up by
-#: 3 %: by Kaplan's L ~ C^-0.05 (Kaplan et al. 2020, arXiv 2001.08361) the price of 1.8 times the compute.
-PATIENCE_STEPS, PATIENCE_ROWS = 300, 16
+#: Not back after the patience (patience.py) is critical if it is still up by so much [log units: 3 %]: by Kaplan's
+#: L ~ C^-0.05 (Kaplan et al. 2020, arXiv 2001.08361) the price of 1.8 times the compute.
 CRITICAL_EXCESS = 0.03
 #: And by so much over the last rows [scales]. By hand.
 CRITICAL_SIGMAS = 2.0
-#: So many times the patience, and where it stands is taken for its level: when critical, and when not. By hand.
-GIVE_UP_CRITICAL, GIVE_UP = 8, 2
 
 
 @final
@@ -68,7 +65,8 @@ class Spike(AbstractDetector):
 
     Rule: two rows running with z > 4, z1 + z2 > 12 and 2 % of excess: warning (in a log of every fifth step or rarer
     z > 3.5 and 10, or one row with z > 7 and 9 %). One row with z > 6 and the next below 4: a bad batch, info.
-    Closes when the mean of z over 4 rows is below 1; critical when it is still up by 3 % after 300 steps. NaN is
+    Closes when the mean of z over 4 rows is below 1; critical when it is still up by 3 % and 2 scales
+    after the patience (patience.py). NaN is
     skipped. Memory: ten numbers. `restart` forgets what is open.
 
     >>> from random import Random

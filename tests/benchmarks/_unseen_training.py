@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,7 @@ HARM_ROWS, HARM_SD, HARM_PART, LEAST_PART, LEAST_SD = 30, 5.0, 0.1, 0.01, 1.0
 HEALTHY_SEEDS, SABOTAGED_SEED = (0, 1, 2), 3
 
 
-class Task:
+class Task(ABC):
     """What a family of runs trains on; each family is a class of its own."""
 
     name: str
@@ -65,16 +66,19 @@ class Task:
         self.build()
         self.held = [self.batch(0) for _ in range(4)] if self.validate_every else []
 
+    @abstractmethod
     def build(self) -> None:
-        raise NotImplementedError
+        """Make what is trained."""
 
+    @abstractmethod
     def batch(self, step: int) -> tuple[Tensor, Any]:
-        raise NotImplementedError
+        """Inputs and labels of one step; None for labels where there are none."""
 
+    @abstractmethod
     def loss(self, x: Tensor, y: Any, step: int) -> Tensor:
-        raise NotImplementedError
+        """The loss of a batch."""
 
-    def after(self, step: int) -> None:
+    def after(self, step: int) -> None:  # noqa: B027 - most have nothing to do here
         """What follows an optimizer step."""
 
     def rate_at(self, step: int) -> float:
