@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import torch
 
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch
+from tests.ports import free_port
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 NewTrainer = Callable[..., pl.Trainer]
@@ -183,12 +183,6 @@ fit("stops", ["stop"])
 fit("watches", [])
 fit("is off", ["stop"], breaks=True)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:

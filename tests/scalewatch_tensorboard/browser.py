@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ from typing import Any, final
 from urllib.parse import quote
 
 import pytest
+
+from tests.ports import free_port
 
 __all__ = ["Board", "Panel", "chromium_path", "open_browser", "settled", "tensorboard"]
 
@@ -74,9 +75,7 @@ class Board:
 @contextmanager
 def tensorboard(logdir: Path | None, cache: Path, *arguments: str) -> Iterator[Board]:
     """Run `tensorboard` over a folder, or what the arguments say, until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     where = [] if logdir is None else ["--logdir", str(logdir)]
     command = [sys.executable, "-m", "tensorboard.main", *where, "--port", str(port)]
     prefix = next((flag.partition("=")[2] for flag in arguments if flag.startswith("--path_prefix=")), "")
