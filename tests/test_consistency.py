@@ -22,9 +22,9 @@ from scalewatch.guard import Guard
 from scalewatch.journal import read_journal
 from scalewatch.observation import Observation
 from scalewatch.run import Run
-from scalewatch_lightning.session import Session
-from scalewatch_lightning.terminal import Terminal
 from scalewatch_tensorboard.views.overview import page_of
+from scalewatch_torch.watching.session import Session
+from scalewatch_torch.watching.terminal import Terminal
 from tests.scalewatch_tensorboard.registries import registry_of
 from tests.synthetic import TOKENS_PER_STEP, TrueLaw, cosine, fitted, noisy
 
@@ -94,8 +94,8 @@ def watched(folder: Path, name: str) -> Watched:
         session.observe(Observation(step, float(losses[step - 1]), float(rates[step - 1])))
     with pytest.MonkeyPatch.context() as patient:
         # a busy machine may take longer than training waits for it
-        patient.setattr("scalewatch_lightning.session.ALERT_SECONDS", 60.0)
-        patient.setattr("scalewatch_lightning.session.CLOSE_SECONDS", 60.0)
+        patient.setattr("scalewatch_torch.watching.session.ALERT_SECONDS", 60.0)
+        patient.setattr("scalewatch_torch.watching.session.CLOSE_SECONDS", 60.0)
         session.close(steps, "as planned", [])
     journal = read_journal(folder / name / "scalewatch")
     (verdict,) = (record for record in journal.others if record.get("type") == "verdict")

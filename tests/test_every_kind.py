@@ -19,8 +19,8 @@ from scalewatch.guard import Guard
 from scalewatch.kinds import KINDS, EventKind, kind_name, kind_row
 from scalewatch.observation import Observation
 from scalewatch.plain import to_plain
-from scalewatch_lightning.terminal import finding_line
 from scalewatch_slack.message import message
+from scalewatch_torch.watching.terminal import finding_line
 
 ROOT = Path(__file__).parents[1]
 FILES = [path for room in ("scalewatch", "integrations") for path in sorted((ROOT / room).rglob("*.py"))]

@@ -20,15 +20,15 @@ from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.base import LightningCallback
 from scalewatch_lightning.callback_parts import Checkpoint, Cost, Place, StopVote
+from scalewatch_lightning.introspect import tensorboard_writers
 from scalewatch_lightning.options import checked
-from scalewatch_lightning.session import Session
-from scalewatch_lightning.shutdown import Shutdown
 from scalewatch_lightning.start import STATE_VERSION, readable_state, start
 from scalewatch_lightning.step_metrics import StepMetrics, why_no_norm
-from scalewatch_lightning.tensorboard import tensorboard_writers
-from scalewatch_lightning.terminal import Terminal
 from scalewatch_torch.introspect import Sizes, count_sizes, validation_loss
 from scalewatch_torch.sensors import PrecursorSource, Sensors
+from scalewatch_torch.watching.session import Session
+from scalewatch_torch.watching.shutdown import Shutdown
+from scalewatch_torch.watching.terminal import Terminal
 
 if TYPE_CHECKING:
     from scalewatch.alert import Receiver, Rules

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, final
 
 from scalewatch.arrays import Floats
 from scalewatch.guard import Guard
-from scalewatch_lightning.session import Session
 from scalewatch_torch.introspect import Sizes
 from scalewatch_torch.lr_lookahead import pack_rates
+from scalewatch_torch.watching.session import Session
 
 __all__ = ["Checkpoint", "Cost", "Place", "StopVote"]
 

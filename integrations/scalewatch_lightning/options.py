@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from scalewatch.advising.context import Goals
 from scalewatch.detect import AnyDetector, checked_detectors
 from scalewatch.errors import ConfigError
-from scalewatch_lightning.alerts import checked_alerts
+from scalewatch_torch.watching.alerts import checked_alerts
 
 if TYPE_CHECKING:
     from scalewatch.alert import Rules

@@ -19,11 +19,11 @@ from scalewatch.run import Run
 from scalewatch_lightning.introspect import planned_steps, replicas
 from scalewatch_lightning.lr_lookahead import trainer_rates
 from scalewatch_lightning.options import Options
-from scalewatch_lightning.resumed import Resumed
 from scalewatch_lightning.step_metrics import StepMetrics
 from scalewatch_torch.introspect import Sizes, count_sizes, main_group, tokens_in
 from scalewatch_torch.lr_lookahead import unpack_rates
 from scalewatch_torch.scalars import reader_for
+from scalewatch_torch.watching.resumed import Resumed
 
 __all__ = ["STATE_VERSION", "Start", "readable_state", "start"]
 

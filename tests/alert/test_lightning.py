@@ -59,7 +59,7 @@ def nan_at(batch: int) -> Callable[[int, torch.Tensor], torch.Tensor]:
 @pytest.fixture(autouse=True)
 def patient_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run's end waits until all is sent, however busy the machine is."""
-    monkeypatch.setattr("scalewatch_lightning.session.ALERT_SECONDS", 60.0)
+    monkeypatch.setattr("scalewatch_torch.watching.session.ALERT_SECONDS", 60.0)
 
 
 def titles(server: FakeServer) -> list[str]:
@@ -203,7 +203,7 @@ def test_a_hanging_endpoint_does_not_hold_the_end_of_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The run ends long before the endpoint lets go, and the table says what was not sent."""
-    monkeypatch.setattr("scalewatch_lightning.session.ALERT_SECONDS", 2.0)
+    monkeypatch.setattr("scalewatch_torch.watching.session.ALERT_SECONDS", 2.0)
     server.behave = server.hold
     watch = ScaleWatch(alerts=rules)
     began = time.monotonic()

@@ -20,8 +20,8 @@ from scalewatch.alert import Dispatcher, Http, Rules, Secret
 from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.guard import Guard
-from scalewatch_lightning.session import Session
-from scalewatch_lightning.terminal import Terminal
+from scalewatch_torch.watching.session import Session
+from scalewatch_torch.watching.terminal import Terminal
 from tests.alert.fake_server import FakeServer
 
 BLOCKS, BLOCK, ALERTS = 120, 500, 200

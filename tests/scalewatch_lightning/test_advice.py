@@ -18,7 +18,7 @@ from scalewatch import Action, Finding, Kind, Monitor, Observation, Severity
 from scalewatch.journal import Journal, read_journal
 from scalewatch.laws import CurveLaw
 from scalewatch_lightning import ScaleWatch
-from scalewatch_lightning.advice import AdviceFeed
+from scalewatch_torch.watching.advice import AdviceFeed
 from tests.scalewatch_lightning.conftest import TinyText, loader
 from tests.synthetic import TrueLaw, cosine, fitted, noisy, planned, rows, watch
 

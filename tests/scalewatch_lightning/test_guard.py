@@ -78,25 +78,25 @@ FAULTS = [
     "scalewatch_lightning.step_metrics.StepMetrics._loss",
     "scalewatch_torch.scalars.HostReader.take",
     "scalewatch_torch.scalars.HostReader.flush",
-    "scalewatch_lightning.resumed.Monitor.__init__",
-    "scalewatch_lightning.resumed.Monitor.observe",
-    "scalewatch_lightning.resumed.Monitor.advice",
-    "scalewatch_lightning.resumed.Monitor.expected_at",
-    "scalewatch_lightning.resumed.Monitor.verdict",
-    "scalewatch_lightning.records.JournalWriter.__init__",
-    "scalewatch_lightning.records.JournalWriter.append",
-    "scalewatch_lightning.records.JournalWriter.drain",
-    "scalewatch_lightning.records.observation_record",
-    "scalewatch_lightning.records.finding_record",
-    "scalewatch_lightning.session.verdict_markdown",
-    "scalewatch_lightning.session.Board.__init__",
-    "scalewatch_lightning.session.Board.point",
-    "scalewatch_lightning.session.Board.drain",
-    "scalewatch_lightning.session.Worker.__init__",
-    "scalewatch_lightning.tensorboard.layout_summary",
-    "scalewatch_lightning.terminal.verdict_table",
-    "scalewatch_lightning.terminal.in_colour",
-    "scalewatch_lightning.terminal.finding_line",
+    "scalewatch_torch.watching.resumed.Monitor.__init__",
+    "scalewatch_torch.watching.resumed.Monitor.observe",
+    "scalewatch_torch.watching.resumed.Monitor.advice",
+    "scalewatch_torch.watching.resumed.Monitor.expected_at",
+    "scalewatch_torch.watching.resumed.Monitor.verdict",
+    "scalewatch_torch.watching.records.JournalWriter.__init__",
+    "scalewatch_torch.watching.records.JournalWriter.append",
+    "scalewatch_torch.watching.records.JournalWriter.drain",
+    "scalewatch_torch.watching.records.observation_record",
+    "scalewatch_torch.watching.records.finding_record",
+    "scalewatch_torch.watching.session.verdict_markdown",
+    "scalewatch_torch.watching.session.Board.__init__",
+    "scalewatch_torch.watching.session.Board.point",
+    "scalewatch_torch.watching.session.Board.drain",
+    "scalewatch_torch.watching.session.Worker.__init__",
+    "scalewatch_torch.watching.tensorboard.layout_summary",
+    "scalewatch_torch.watching.terminal.verdict_table",
+    "scalewatch_torch.watching.terminal.in_colour",
+    "scalewatch_torch.watching.terminal.finding_line",
     "scalewatch.forecast.forecaster.Forecaster.forecast",
     "scalewatch.detect.ensemble.DetectorSet.observe",
 ]
@@ -159,8 +159,10 @@ def test_three_parts_that_fail_switch_all_of_it_off(
 ) -> None:
     """The journal, the terminal and the gradient norm fail: three warnings, one more, and silence."""
     monkeypatch.delenv("SCALEWATCH_STRICT")
-    for where in ("records.observation_record", "terminal.in_colour", "step_metrics.gradient_norm"):
-        monkeypatch.setattr(f"scalewatch_lightning.{where}", fault)
+    watching = "scalewatch_torch.watching"
+    parts = (f"{watching}.records.observation_record", f"{watching}.terminal.in_colour")
+    for where in (*parts, "scalewatch_lightning.step_metrics.gradient_norm"):
+        monkeypatch.setattr(where, fault)
 
     new_trainer([ScaleWatch(grad_norm_every=4)]).fit(TinyText(), loader())
 
@@ -173,7 +175,14 @@ def test_three_parts_that_fail_switch_all_of_it_off(
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
-@pytest.mark.parametrize("where", ["resumed.Monitor.observe", "callback.start", "step_metrics.gradient_norm"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "scalewatch_torch.watching.resumed.Monitor.observe",
+        "scalewatch_lightning.callback.start",
+        "scalewatch_lightning.step_metrics.gradient_norm",
+    ],
+)
 def test_what_stops_a_program_passes_through_us(
     stop: type[BaseException], where: str, new_trainer: NewTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +192,7 @@ def test_what_stops_a_program_passes_through_us(
     def stops(*_: Any, **__: Any) -> Any:
         raise stop
 
-    monkeypatch.setattr(f"scalewatch_lightning.{where}", stops)
+    monkeypatch.setattr(where, stops)
     # Lightning turns Ctrl-C into an exit with status 1
     expected = SystemExit if stop is KeyboardInterrupt else stop
 
@@ -200,7 +209,7 @@ def test_a_stop_iteration_of_ours_does_not_end_the_epoch(
     def stops(*_: Any, **__: Any) -> Any:
         raise StopIteration
 
-    monkeypatch.setattr("scalewatch_lightning.resumed.Monitor.observe", stops)
+    monkeypatch.setattr("scalewatch_torch.watching.resumed.Monitor.observe", stops)
     trainer = new_trainer([ScaleWatch(quiet=True)])
 
     trainer.fit(TinyText(), loader())

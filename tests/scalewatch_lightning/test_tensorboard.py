@@ -22,8 +22,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
-from scalewatch_lightning import ScaleWatch, tensorboard
-from scalewatch_lightning.tensorboard import Board, verdict_markdown
+from scalewatch_lightning import ScaleWatch
+from scalewatch_torch.watching import tensorboard
+from scalewatch_torch.watching.tensorboard import Board, verdict_markdown
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 NewTrainer = Callable[..., pl.Trainer]

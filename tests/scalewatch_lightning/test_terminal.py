@@ -15,8 +15,9 @@ from pytorch_lightning.callbacks import RichProgressBar, TQDMProgressBar
 
 from scalewatch.advice import Action, Advice, EvidenceGrade
 from scalewatch.finding import Finding, Kind, Phase, Severity
-from scalewatch_lightning import ScaleWatch, terminal
-from scalewatch_lightning.terminal import Terminal, advice_line, escape, finding_line, verdict_table
+from scalewatch_lightning import ScaleWatch
+from scalewatch_torch.watching import terminal
+from scalewatch_torch.watching.terminal import Terminal, advice_line, escape, finding_line, verdict_table
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 

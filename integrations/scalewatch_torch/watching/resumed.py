@@ -16,7 +16,7 @@ from scalewatch.guard import Guard
 from scalewatch.journal import registered_in
 from scalewatch.monitor import Monitor
 from scalewatch.run import Run
-from scalewatch_lightning.terminal import escape
+from scalewatch_torch.watching.terminal import escape
 
 if TYPE_CHECKING:
     from scalewatch.laws import CurveLaw

@@ -25,13 +25,13 @@ from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.tracker import Tracker
 from scalewatch.worker import Worker
-from scalewatch_lightning.advice import AdviceFeed, AdviceNews
-from scalewatch_lightning.alerts import end_of, new_dispatcher
-from scalewatch_lightning.records import LEVEL, RunRecords, new_writer
-from scalewatch_lightning.resumed import Resumed, monitor_of
-from scalewatch_lightning.shutdown import Shutdown
-from scalewatch_lightning.tensorboard import Board, advice_markdown, forecast_values, verdict_markdown
-from scalewatch_lightning.terminal import Terminal, escape
+from scalewatch_torch.watching.advice import AdviceFeed, AdviceNews
+from scalewatch_torch.watching.alerts import end_of, new_dispatcher
+from scalewatch_torch.watching.records import LEVEL, RunRecords, new_writer
+from scalewatch_torch.watching.resumed import Resumed, monitor_of
+from scalewatch_torch.watching.shutdown import Shutdown
+from scalewatch_torch.watching.tensorboard import Board, advice_markdown, forecast_values, verdict_markdown
+from scalewatch_torch.watching.terminal import Terminal, escape
 
 if TYPE_CHECKING:
     from scalewatch.alert import Dispatcher, Rules

@@ -68,7 +68,7 @@ class Terminal:
     """Prints lines past a progress bar.
 
     Args:
-        bar: the progress bar of the trainer, None if it has none.
+        bar: the progress bar of the loop, None if it has none.
         quiet: print nothing.
     """
 

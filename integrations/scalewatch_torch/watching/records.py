@@ -17,7 +17,7 @@ from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.worker import Worker
-from scalewatch_lightning.terminal import escape
+from scalewatch_torch.watching.terminal import escape
 
 __all__ = ["LEVEL", "RunRecords", "new_writer"]
 

@@ -1,6 +1,6 @@
 """The run against its law in stock TensorBoard: scalars, a band as a margin chart, the verdict as text.
 
-Goes into the event file of the trainer's own `TensorBoardLogger`, so it stands beside what the user logs.
+Goes into the event file of the loop's own `SummaryWriter`, so it stands beside what the user logs.
 A second file in the same folder would not do: TensorBoard follows only the newest file of a folder.
 
 The step path appends to a bounded queue; summaries are built and written on the background thread.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scalewatch.forecast import Forecast
 
-__all__ = ["Board", "advice_markdown", "forecast_values", "tensorboard_writers", "verdict_markdown"]
+__all__ = ["Board", "advice_markdown", "forecast_values", "verdict_markdown"]
 
 #: Points of one tag in a run of known length; stock TensorBoard draws a sample of 1,000.
 POINTS = 1_000
@@ -48,18 +48,6 @@ class _Text(NamedTuple):
     tag: str
     step: int
     markdown: str
-
-
-def tensorboard_writers(trainer: Any) -> list[Any]:
-    """Return torch's `SummaryWriter` of each `TensorBoardLogger` of the trainer."""
-    loggers = [
-        logger
-        for logger in trainer.loggers
-        if any(kind.__name__ == "TensorBoardLogger" for kind in type(logger).__mro__)
-    ]
-    writers = [logger.experiment for logger in loggers]
-    # without tensorboard installed Lightning writes through tensorboardX, whose messages are its own
-    return [writer for writer in writers if type(writer).__module__.startswith("torch.")]
 
 
 @final
