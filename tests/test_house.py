@@ -58,7 +58,7 @@ WAIT = {
     "scalewatch.cli": "a command imports what it needs when it is called, so that help and completion answer at once",
     "scalewatch.alert.lock": "filelock is wanted only by a run that sends alerts",
     "scalewatch_tensorboard": "TensorBoard imports the tab at its start, also for people who never open it",
-    "scalewatch_lightning.options": "a law is read only where one is given",
+    "scalewatch_torch.watching.options": "a law is read only where one is given",
     "scalewatch.offline.replayed": "a law is read only where one is given",
     "scalewatch.advising.budget": "a law of size is needed only where the run's size is known",
     "scalewatch.plugins": "what is installed takes longer to import than the rest of the monitor",

@@ -12,23 +12,24 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.base import LightningCallback
-from scalewatch_lightning.callback_parts import Checkpoint, Cost, Place, StopVote
+from scalewatch_lightning.callback_parts import Place, StopVote
 from scalewatch_lightning.introspect import tensorboard_writers
-from scalewatch_lightning.options import checked
-from scalewatch_lightning.start import STATE_VERSION, readable_state, start
-from scalewatch_lightning.step_metrics import StepMetrics, why_no_norm
+from scalewatch_lightning.start import start
+from scalewatch_lightning.step_metrics import TrainerSteps, why_no_norm
 from scalewatch_torch.introspect import Sizes, count_sizes, validation_loss
 from scalewatch_torch.sensors import PrecursorSource, Sensors
+from scalewatch_torch.watching.checkpoint import Checkpoint, readable_state
+from scalewatch_torch.watching.options import checked
 from scalewatch_torch.watching.session import Session
-from scalewatch_torch.watching.shutdown import Shutdown
 from scalewatch_torch.watching.terminal import Terminal
+from scalewatch_torch.watching.watch import Watch
 
 if TYPE_CHECKING:
     from scalewatch.alert import Receiver, Rules
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["ScaleWatch"]
 
 _log = logging.getLogger("scalewatch")
-
-#: How long a checkpoint waits for losses that are still on the device [s]; it waits for the weights anyway.
-CHECKPOINT_SECONDS = 10.0
-#: How long the end of a run waits for them [s]: a device that hangs must not hold the exit.
-END_SECONDS = 0.3
 
 
 @final
@@ -104,12 +100,10 @@ class ScaleWatch(LightningCallback):
         self._guard = Guard()
         self._vote = StopVote()
         self._begun = False
-        self._session: Session | None = None
-        self._metrics: StepMetrics | None = None
+        self._watch: Watch | None = None
+        self._steps: TrainerSteps | None = None
         self._names_due = 1
         self._place = Place()
-        self._norm_every = self._options.grad_norm_every
-        self._cost = Cost()
 
     @property
     def state_key(self) -> str:
@@ -167,8 +161,8 @@ class ScaleWatch(LightningCallback):
             self._begun = True
             if trainer.is_global_zero:
                 self._guard.call("start", self._begin, trainer, batch, batch_idx)
-        if self._sensors.on and self._metrics is not None:
-            self._sensors.begin(self._metrics.step + 1)
+        if self._sensors.on and self._watch is not None:
+            self._sensors.begin(self._watch.metrics.step + 1)
 
     def _begin(self, trainer: Any, batch: Any, batch_idx: int) -> None:
         state = self._checkpoint.state if trainer.global_step else None
@@ -188,9 +182,17 @@ class ScaleWatch(LightningCallback):
             detectors=self._options.detectors,
         )
         session.begin()
-        self._cost = Cost(started.metrics.step)
-        self._metrics, self._session = started.metrics, session
-        self._sensors.attach(trainer.lightning_module, started.metrics.optimizer, session.note)
+        self._sensors.attach(trainer.lightning_module, started.steps.metrics.optimizer, session.note)
+        self._steps = started.steps
+        self._watch = Watch(
+            session,
+            started.steps.metrics,
+            sensors=self._sensors,
+            guard=self._guard,
+            checkpoint=self._checkpoint,
+            norm_every=self._options.grad_norm_every,
+            why_no_norm=partial(why_no_norm, trainer, started.steps.metrics.optimizer),
+        )
 
     # --- each step --------------------------------------------------------------------------------
 
@@ -207,55 +209,34 @@ class ScaleWatch(LightningCallback):
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Read the learning rate of the step, and every so often its gradient norm."""
-        metrics = self._metrics
-        if metrics is None or not metrics.is_main(optimizer):
-            return
-        began = perf_counter()
-        self._guard.call("learning rate", metrics.before_step)
-        if self._norm_every and (metrics.step + 1) % self._norm_every == 0:
-            self._guard.call("gradient norm", self._norm, trainer, optimizer, metrics)
-        if self._sensors.on:
-            self._sensors.before_step()
-        self._cost.seconds += perf_counter() - began
-
-    def _norm(self, trainer: Any, optimizer: Any, metrics: StepMetrics) -> None:
-        why_not = why_no_norm(trainer, optimizer)
-        if why_not is None:
-            metrics.norm()
-            return
-        self._norm_every = 0
-        if self._session is not None:
-            self._session.note(f"note: the gradient norm is not watched: {why_not}.")
+        if self._watch is not None and self._watch.metrics.is_main(optimizer):
+            self._watch.before_step()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Observe the steps whose losses have arrived."""
-        if self._session is not None:
-            began = perf_counter()
-            self._sensors.after_forward()
-            self._guard.call("loss", self._observe, trainer, outputs, batch)
-            self._cost.seconds += perf_counter() - began
-        if self._options.stops and not self._vote.stopped and self._vote.take(trainer, self._session, self._guard):
+        watch = self._watch
+        if watch is not None and self._steps is not None:
+            watch.after_batch(self._steps.after_batch, trainer, outputs, batch)
+            if watch.metrics.step >= self._names_due:
+                self._names_due = 2 * watch.metrics.step + 1
+                self._guard.call("names of what is logged", self._learn_logged, trainer, watch)
+        session = None if watch is None else watch.session
+        if self._options.stops and not self._vote.stopped and self._vote.take(trainer, session, self._guard):
             trainer.should_stop = True
-            if self._session is not None:
-                self._guard.call("act", self._tell_stop, trainer, self._session)
+            if session is not None:
+                self._guard.call("act", self._tell_stop, trainer, session)
 
-    def _observe(self, trainer: Any, outputs: Any, batch: Any) -> None:
-        session, metrics = self._session, self._metrics
-        if session is not None and metrics is not None:
-            for observation in metrics.after_batch(trainer, outputs, batch):
-                session.observe(self._sensors.add_to(observation))
-            if metrics.step >= self._names_due:
-                self._names_due = 2 * metrics.step + 1
-                session.learn_logged(trainer.callback_metrics)
+    def _learn_logged(self, trainer: Any, watch: Watch) -> None:
+        watch.session.learn_logged(trainer.callback_metrics)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the validation loss for the next observation."""
-        if self._metrics is not None and not trainer.sanity_checking:
-            self._guard.call("validation loss", self._validated, trainer, self._metrics)
+        if self._watch is not None and not trainer.sanity_checking:
+            self._guard.call("validation loss", self._validated, trainer, self._watch)
 
-    def _validated(self, trainer: Any, metrics: StepMetrics) -> None:
+    def _validated(self, trainer: Any, watch: Watch) -> None:
         # computed and cached before this hook, so reading it is no collective
-        metrics.validation_loss = validation_loss(trainer.callback_metrics)
+        watch.metrics.validation_loss = validation_loss(trainer.callback_metrics)
 
     # --- acting -----------------------------------------------------------------------------------
 
@@ -270,71 +251,30 @@ class ScaleWatch(LightningCallback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint: plain numbers, strings, lists and dicts."""
-        if self._session is None or self._metrics is None:
-            return dict(self._checkpoint.state or {})
-        self._guard.call("loss", self._flush, self._session, self._metrics, CHECKPOINT_SECONDS)
-        return self._guard.call("checkpoint", self._collect, self._session, self._metrics) or {}
-
-    def _collect(self, session: Session, metrics: StepMetrics) -> dict[str, Any]:
-        return {
-            "version": STATE_VERSION,
-            "step": metrics.step,
-            "tokens": metrics.tokens,
-            "plan": self._checkpoint.packed(session.run.learning_rates),
-            "monitor": session.state(),
-            "run_id": session.run_id,
-            "alerts": session.alert_state(),
-            "told_ahead": session.told_ahead,
-        }
+        return dict(self._checkpoint.state or {}) if self._watch is None else self._watch.state()
 
     # --- the end ----------------------------------------------------------------------------------
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Close after a fault of the training: `teardown` is not called then."""
-        step = self._metrics.step if self._metrics is not None else 0
+        step = 0 if self._watch is None else self._watch.metrics.step
         word = "interrupted" if isinstance(exception, KeyboardInterrupt) else "crashed"
         why = Guard().call("verdict", str, exception)  # it may be of a class with a fault of its own
         self._finish(f"{word} after step {step:,}: {type(exception).__name__}: {why}".rstrip(": "))
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Close: the verdict is told, and everything is on the disk."""
-        if stage != "fit" or self._metrics is None:
+        if stage != "fit" or self._watch is None:
             return
-        step, total = self._metrics.step, self._session.run.total_steps if self._session else None
+        step, session = self._watch.metrics.step, self._watch.session
+        total = session.run.total_steps
         ended = "as planned" if total and step >= total else f"after step {step:,}"
-        if self._vote.stopped and self._session is not None:
-            ended = f"stopped by scalewatch {ended}: {self._session.stop_reason}"
+        if self._vote.stopped:
+            ended = f"stopped by scalewatch {ended}: {session.stop_reason}"
         self._finish(ended)
 
     def _finish(self, ended: str) -> None:
-        session, metrics = self._session, self._metrics
         self._sensors.after_forward()  # it may have raised
-        if session is None or metrics is None:
-            return
-        closing = Shutdown(self._guard)
-        closing.call("loss", self._flush, session, metrics, END_SECONDS)
-        self._sensors.detach()
-        metrics.reader.abandon()
-        if metrics.validation_loss is not None:  # there is no next observation for it to come with
-            closing.call("journal", session.write_validation, metrics.step, metrics.validation_loss)
-        self._checkpoint.state = closing.call("checkpoint", self._collect, session, metrics)
-        self._session = self._metrics = None
-        rows = closing.call("cost", self._rows, session, metrics) or []
-        session.close(metrics.step, ended, rows)
-
-    def _flush(self, session: Session, metrics: StepMetrics, timeout_seconds: float) -> None:
-        for observation in metrics.reader.flush(timeout_seconds):
-            session.observe(self._sensors.add_to(observation))
-
-    def _rows(self, session: Session, metrics: StepMetrics) -> list[tuple[str, str]]:
-        taken = metrics.step - self._cost.first_step
-        reader = metrics.reader
-        watched = f"{session.observed:,} of {taken:,} steps"
-        if reader.without_loss:
-            watched += f"; {reader.without_loss:,} had no loss"
-        if reader.dropped:
-            watched += f"; {reader.dropped:,} never arrived from the device"
-        rows = [("watched", watched)] if session.observed != taken else []
-        if metrics.validation_loss is not None:
-            rows.append(("validation loss", f"{metrics.validation_loss:.4g} after the last step"))
-        return rows + self._cost.rows(taken)
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.finish(ended)

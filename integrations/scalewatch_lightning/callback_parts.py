@@ -1,18 +1,15 @@
-"""What the callback keeps of one fit: where it is watched from, the vote on stopping, what watching costs."""
+"""What the callback keeps of one fit: where it is watched from, and the vote on stopping."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
 from typing import Any, NamedTuple, final
 
-from scalewatch.arrays import Floats
 from scalewatch.guard import Guard
 from scalewatch_torch.introspect import Sizes
-from scalewatch_torch.lr_lookahead import pack_rates
 from scalewatch_torch.watching.session import Session
 
-__all__ = ["Checkpoint", "Cost", "Place", "StopVote"]
+__all__ = ["Place", "StopVote"]
 
 #: Batches between two votes on stopping where there are several processes: a collective of 0.6 ms over
 #: gloo, 0.04 ms a batch.
@@ -24,52 +21,6 @@ class Place(NamedTuple):
 
     folder: Path | None = None
     sizes: Sizes = Sizes(None, None)
-
-
-@final
-class Checkpoint:
-    """What a checkpoint held of us, or the end of the fit before; it is of one trainer's runs.
-
-    Attributes:
-        state: plain numbers, strings, lists and dicts; None for nothing.
-    """
-
-    def __init__(self) -> None:
-        self.state: dict[str, Any] | None = None
-        self._trainer_id: int | None = None
-        self._packed: tuple[Floats, dict[str, Any]] | None = None
-
-    def packed(self, rates: Floats | None) -> dict[str, Any] | None:
-        """Return planned rates as a checkpoint holds them; packed once, for they may be millions."""
-        if rates is None:
-            return None
-        if self._packed is None or self._packed[0] is not rates:
-            self._packed = rates, pack_rates(rates)
-        return self._packed[1]
-
-    def belong_to(self, trainer: object) -> None:
-        """Forget what is of a run of another trainer."""
-        if self._trainer_id not in (None, id(trainer)):
-            self.state = None
-        self._trainer_id = id(trainer)
-
-
-@final
-class Cost:
-    """The time that watching takes of each step, and each step of the training."""
-
-    def __init__(self, first_step: int = 0) -> None:
-        self.first_step = first_step
-        self.seconds = 0.0
-        self._began_at = perf_counter()
-
-    def rows(self, taken: int) -> list[tuple[str, str]]:
-        """Return the row of the end table, after `taken` steps."""
-        if not taken:
-            return []
-        cost, whole = self.seconds / taken, (perf_counter() - self._began_at) / taken
-        share = f"{cost / whole:.2%} of {whole * 1e3:.3g} ms"
-        return [("cost of watching", f"{cost * 1e6:.0f} us a step ({share})")]
 
 
 @final

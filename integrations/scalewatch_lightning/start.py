@@ -7,7 +7,6 @@ late, and hooks of the module may yet change optimizers and schedulers.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,26 +17,24 @@ from scalewatch.guard import Guard
 from scalewatch.run import Run
 from scalewatch_lightning.introspect import planned_steps, replicas
 from scalewatch_lightning.lr_lookahead import trainer_rates
-from scalewatch_lightning.options import Options
-from scalewatch_lightning.step_metrics import StepMetrics
+from scalewatch_lightning.step_metrics import TrainerSteps
 from scalewatch_torch.introspect import Sizes, count_sizes, main_group, tokens_in
-from scalewatch_torch.lr_lookahead import unpack_rates
 from scalewatch_torch.scalars import reader_for
+from scalewatch_torch.watching.checkpoint import resumed_from, tokens_done, whole_schedule
+from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.resumed import Resumed
+from scalewatch_torch.watching.step_metrics import StepMetrics
 
-__all__ = ["STATE_VERSION", "Start", "readable_state", "start"]
+__all__ = ["Start", "start"]
 
 _log = logging.getLogger("scalewatch")
-
-#: Schema of what this callback puts into a checkpoint.
-STATE_VERSION = 1
 
 
 class Start(NamedTuple):
     """A run that is about to take its next step."""
 
     run: Run
-    metrics: StepMetrics
+    steps: TrainerSteps
     resumed: Resumed | None
 
 
@@ -76,13 +73,13 @@ def start(
         optimizer=optimizer,
         group=group,
         step=step,
-        tokens=_tokens_done(step, state, tokens_per_step),
+        tokens=tokens_done(step, state, tokens_per_step),
         tokens_per_step=options.tokens_per_step,
-        replicas=replicas(trainer),
-        manual=not module.automatic_optimization,
-        logged_as=options.loss,
     )
-    return Start(run, metrics, _resumed(step, state))
+    steps = TrainerSteps(
+        metrics, replicas=replicas(trainer), manual=not module.automatic_optimization, logged_as=options.loss
+    )
+    return Start(run, steps, resumed_from(step, state))
 
 
 def _steps_done(trainer: Any, state: Mapping[str, Any] | None) -> int:
@@ -102,14 +99,6 @@ def _tokens_per_step(trainer: Any, batch: Any) -> float | None:
         )
         return None
     return float(max(1, count) * replicas(trainer) * trainer.accumulate_grad_batches)
-
-
-def _tokens_done(step: int, state: Mapping[str, Any] | None, tokens_per_step: float | None) -> float | None:
-    if tokens_per_step is None:
-        return None
-    if state is not None and state["step"] == step and state["tokens"] is not None:
-        return float(state["tokens"])
-    return tokens_per_step * step
 
 
 def _largest(before: Sizes, now: Sizes) -> Sizes:
@@ -137,43 +126,4 @@ def _schedule(
     if ahead.rates is None:
         _log.warning("scalewatch: the planned learning rates are unknown: %s.", ahead.why_not)
         return None
-    if step == 0:
-        past = np.empty(0)
-    else:
-        # without a checkpoint of ours nobody knows the past: taken as constant at the rate of now
-        known = unpack_rates(state and state["plan"], step)
-        past = np.full(step, ahead.rates[0]) if known is None else known
-    schedule = np.concatenate([past, ahead.rates])
-    return schedule if schedule.max() > 0 else None
-
-
-def _resumed(step: int, state: Mapping[str, Any] | None) -> Resumed | None:
-    if step == 0:
-        return None
-    if state is None:
-        return Resumed(step, None, None)
-    return Resumed(step, state["monitor"], state["run_id"], state["alerts"], state["told_ahead"])
-
-
-def readable_state(state: object) -> dict[str, Any] | None:
-    """Return the state from a checkpoint, None (and one warning) if this version cannot read it."""
-    if isinstance(state, Mapping) and state.get("version") == STATE_VERSION:
-        fields = {name: state.get(name) for name in ("step", "tokens", "plan", "monitor", "run_id", "alerts")}
-        actions = state.get("told_ahead")
-        fields["told_ahead"] = [word for word in actions if isinstance(word, str)] if isinstance(actions, list) else []
-        step, tokens = fields["step"], fields["tokens"]
-        if (
-            isinstance(step, int)
-            and not isinstance(step, bool)
-            and step >= 0
-            and (tokens is None or _is_number(tokens))
-            and isinstance(fields["monitor"], Mapping)
-            and isinstance(fields["run_id"], str | None)
-        ):
-            return {"version": STATE_VERSION, **fields}
-    _log.warning("scalewatch: what the checkpoint holds for it cannot be read by this version: watching starts afresh.")
-    return None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return whole_schedule(ahead.rates, step, state)

@@ -1,8 +1,7 @@
-"""Reads one training step off the trainer: loss, learning rate, gradient norm, tokens, in that order of cost.
+"""Finds the loss and the number of a step among what a trainer hands to its callbacks.
 
-A step is one step of the optimizer that holds the most parameters, however many batches it was accumulated
-over and whatever other optimizers did meanwhile. With automatic optimisation that is the trainer's
-`global_step`; with manual optimisation the trainer counts every optimizer, so steps are counted here.
+With automatic optimisation the number is the trainer's `global_step`; with manual optimisation the trainer counts every
+optimizer, so steps are counted here.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ from typing import Any, final
 
 import torch
 
-from scalewatch.observation import Observation
 from scalewatch_torch.introspect import tokens_in
-from scalewatch_torch.optimizer import gradient_norm, why_no_gradient_norm
-from scalewatch_torch.scalars import ScalarReader
+from scalewatch_torch.optimizer import why_no_gradient_norm
+from scalewatch_torch.watching.step_metrics import StepMetrics
 
-__all__ = ["StepMetrics", "why_no_norm"]
+__all__ = ["TrainerSteps", "why_no_norm"]
 
 _log = logging.getLogger("scalewatch")
 
@@ -30,93 +28,41 @@ _SHARDING_STRATEGIES = ("FSDP", "DeepSpeed", "ModelParallel", "XLA")
 
 
 @final
-class StepMetrics:
-    """Turns the hooks of one run on one process into observations.
+class TrainerSteps:
+    """Hands each batch of a trainer to the measuring.
 
     Args:
-        reader: brings losses to the host.
-        optimizer: the one whose steps are counted.
-        group: index of its group whose learning rate is reported.
-        step: optimizer steps completed so far.
-        tokens: tokens consumed so far, None if they cannot be counted.
-        batch_tokens: tokens of one batch over all processes, None to count each batch.
+        metrics: measures the steps.
         replicas: processes that read different batches.
         manual: whether the module steps its optimizers itself.
         logged_as: name under which the loss is logged, None for what `training_step` returns.
     """
 
-    def __init__(
-        self,
-        reader: ScalarReader,
-        *,
-        optimizer: Any,
-        group: int,
-        step: int,
-        tokens: float | None,
-        tokens_per_step: float | None,
-        replicas: int,
-        manual: bool,
-        logged_as: str | None = None,
-    ) -> None:
-        self.reader = reader
-        self.step = step
-        self.tokens = tokens
-        self.validation_loss: float | None = None
-        self.optimizer = optimizer
-        self._group = group
-        self._tokens_per_step = tokens_per_step
+    def __init__(self, metrics: StepMetrics, *, replicas: int, manual: bool, logged_as: str | None = None) -> None:
+        self.metrics = metrics
         self._replicas = replicas
         self._manual = manual
         self._logged_as = logged_as
-        self._rate: float | None = None
-        self._main_stepped = False
         self._has_warned = False
 
-    def is_main(self, optimizer: Any) -> bool:
-        """Whether `optimizer` is the one whose steps are counted."""
-        return optimizer is self.optimizer
-
-    def before_step(self) -> None:
-        """Read the learning rate that the step is about to be taken with."""
-        rate = self.optimizer.param_groups[self._group]["lr"]
-        # a rate that is kept on a device is not fetched from there
-        on_host = not isinstance(rate, torch.Tensor) or rate.device.type == "cpu"
-        self._rate = float(rate) if on_host else None
-        self._main_stepped = True
-
-    def norm(self) -> None:
-        """Take the gradient norm of the step that is about to be taken, without waiting for it."""
-        norm = gradient_norm(self.optimizer)
-        if norm is not None:
-            self.reader.set_norm(norm)
-
-    def after_batch(self, trainer: Any, outputs: Any, batch: Any) -> list[Observation]:
-        """Take in one batch, and return the steps whose values have arrived."""
-        if self.tokens is not None and self._tokens_per_step is None:
-            self.tokens += (tokens_in(batch) or 0) * self._replicas
+    def after_batch(self, trainer: Any, outputs: Any, batch: Any) -> None:
+        """Take in one batch."""
+        metrics = self.metrics
+        if metrics.counts_tokens:
+            metrics.add_tokens((tokens_in(batch) or 0) * self._replicas)
         loss = self._loss(trainer, outputs)
         if loss is not None:
-            self.reader.add_loss(loss)
+            metrics.reader.add_loss(loss)
         step = self._step_after(trainer)
-        if step != self.step:
-            self._close(trainer, step)
-        return self.reader.take()
+        if step != metrics.step:
+            # Lightning hands out the loss divided by this, for the sum of the gradients
+            whole = self._manual or self._logged_as is not None
+            metrics.close(step, 1.0 if whole else float(trainer.accumulate_grad_batches))
 
     def _step_after(self, trainer: Any) -> int:
         if not self._manual:
             return int(trainer.global_step)
-        return self.step + self._main_stepped
-
-    def _close(self, trainer: Any, step: int) -> None:
-        if self.tokens is not None and self._tokens_per_step is not None:
-            self.tokens = self._tokens_per_step * step
-        # Lightning hands out the loss divided by this, for the sum of the gradients
-        whole = self._manual or self._logged_as is not None
-        scale = 1.0 if whole else float(trainer.accumulate_grad_batches)
-        self.reader.close_step(step, self._rate, self.tokens, self.validation_loss, scale)
-        self.step = step
-        self.validation_loss = None
-        self._main_stepped = False
+        return self.metrics.step + self.metrics.main_stepped
 
     def _loss(self, trainer: Any, outputs: Any) -> torch.Tensor | None:
         names: tuple[str, ...] = LOSS_NAMES

@@ -72,10 +72,10 @@ FAULTS = [
     "scalewatch_lightning.start.trainer_rates",
     "scalewatch_lightning.start.tokens_in",
     "scalewatch_lightning.start.Run.__init__",
-    "scalewatch_lightning.step_metrics.gradient_norm",
+    "scalewatch_torch.watching.step_metrics.gradient_norm",
     "scalewatch_lightning.step_metrics.tokens_in",
-    "scalewatch_lightning.step_metrics.StepMetrics.before_step",
-    "scalewatch_lightning.step_metrics.StepMetrics._loss",
+    "scalewatch_torch.watching.step_metrics.StepMetrics.before_step",
+    "scalewatch_lightning.step_metrics.TrainerSteps._loss",
     "scalewatch_torch.scalars.HostReader.take",
     "scalewatch_torch.scalars.HostReader.flush",
     "scalewatch_torch.watching.resumed.Monitor.__init__",
@@ -161,7 +161,7 @@ def test_three_parts_that_fail_switch_all_of_it_off(
     monkeypatch.delenv("SCALEWATCH_STRICT")
     watching = "scalewatch_torch.watching"
     parts = (f"{watching}.records.observation_record", f"{watching}.terminal.in_colour")
-    for where in (*parts, "scalewatch_lightning.step_metrics.gradient_norm"):
+    for where in (*parts, f"{watching}.step_metrics.gradient_norm"):
         monkeypatch.setattr(where, fault)
 
     new_trainer([ScaleWatch(grad_norm_every=4)]).fit(TinyText(), loader())
@@ -180,7 +180,7 @@ def test_three_parts_that_fail_switch_all_of_it_off(
     [
         "scalewatch_torch.watching.resumed.Monitor.observe",
         "scalewatch_lightning.callback.start",
-        "scalewatch_lightning.step_metrics.gradient_norm",
+        "scalewatch_torch.watching.step_metrics.gradient_norm",
     ],
 )
 def test_what_stops_a_program_passes_through_us(

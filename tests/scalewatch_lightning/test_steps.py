@@ -271,8 +271,8 @@ def test_through_the_buffer_of_a_device_every_step_arrives(
 
 
 def seen(watch: ScaleWatch) -> int:
-    assert watch._session is not None
-    return watch._session.observed
+    assert watch._watch is not None
+    return watch._watch.session.observed
 
 
 def test_a_checkpoint_waits_for_what_is_still_on_the_device(

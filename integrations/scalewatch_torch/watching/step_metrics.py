@@ -1,0 +1,91 @@
+"""Measures the steps of a run: loss, learning rate, gradient norm, tokens, in that order of cost.
+
+A step is one step of the optimizer that holds the most parameters, however many batches it was accumulated
+over and whatever other optimizers did meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import torch
+
+from scalewatch_torch.optimizer import gradient_norm
+from scalewatch_torch.scalars import ScalarReader
+
+__all__ = ["StepMetrics"]
+
+
+@final
+class StepMetrics:
+    """Turns what one process sees of a run into observations.
+
+    Args:
+        reader: brings losses to the host.
+        optimizer: the one whose steps are counted.
+        group: index of its group whose learning rate is reported.
+        step: optimizer steps completed so far.
+        tokens: tokens consumed so far, None if they cannot be counted.
+        tokens_per_step: tokens of one step over all processes, None to count each batch.
+
+    Attributes:
+        validation_loss: of the validation since the last step, None if there was none.
+        main_stepped: whether the counted optimizer is about to step, or has since the last step was closed.
+    """
+
+    def __init__(
+        self,
+        reader: ScalarReader,
+        *,
+        optimizer: Any,
+        group: int,
+        step: int,
+        tokens: float | None,
+        tokens_per_step: float | None,
+    ) -> None:
+        self.reader = reader
+        self.step = step
+        self.tokens = tokens
+        self.validation_loss: float | None = None
+        self.optimizer = optimizer
+        self.main_stepped = False
+        self._group = group
+        self._tokens_per_step = tokens_per_step
+        self._rate: float | None = None
+
+    def is_main(self, optimizer: Any) -> bool:
+        """Whether `optimizer` is the one whose steps are counted."""
+        return optimizer is self.optimizer
+
+    def before_step(self) -> None:
+        """Read the learning rate that the step is about to be taken with."""
+        rate = self.optimizer.param_groups[self._group]["lr"]
+        # a rate that is kept on a device is not fetched from there
+        on_host = not isinstance(rate, torch.Tensor) or rate.device.type == "cpu"
+        self._rate = float(rate) if on_host else None
+        self.main_stepped = True
+
+    def norm(self) -> None:
+        """Take the gradient norm of the step that is about to be taken, without waiting for it."""
+        norm = gradient_norm(self.optimizer)
+        if norm is not None:
+            self.reader.set_norm(norm)
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether the tokens of each batch are wanted."""
+        return self.tokens is not None and self._tokens_per_step is None
+
+    def add_tokens(self, tokens: int) -> None:
+        """Count the tokens of one batch over all processes."""
+        if self.tokens is not None:
+            self.tokens += tokens
+
+    def close(self, step: int, loss_scale: float) -> None:
+        """End the step under way, as number `step`: its loss is the mean over its batches, times `loss_scale`."""
+        if self.tokens is not None and self._tokens_per_step is not None:
+            self.tokens = self._tokens_per_step * step
+        self.reader.close_step(step, self._rate, self.tokens, self.validation_loss, loss_scale)
+        self.step = step
+        self.validation_loss = None
+        self.main_stepped = False

@@ -1,0 +1,125 @@
+"""One run under watch, whatever loop trains it: what is measured goes to the session, and at last everything closes.
+
+A loop says before each of its steps, and after it, what it has; a hook of a trainer and a hand-written loop say the
+same. Each part runs through the guard: a fault of ours costs one warning and the part that failed, never the training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, final
+
+from scalewatch.guard import Guard
+from scalewatch_torch.sensors import Sensors
+from scalewatch_torch.watching.checkpoint import Checkpoint
+from scalewatch_torch.watching.cost import Cost
+from scalewatch_torch.watching.session import Session
+from scalewatch_torch.watching.shutdown import Shutdown
+from scalewatch_torch.watching.step_metrics import StepMetrics
+
+__all__ = ["Watch"]
+
+#: How long a checkpoint waits for losses that are still on the device [s]; it waits for the weights anyway.
+CHECKPOINT_SECONDS = 10.0
+#: How long the end of a run waits for them [s]: a device that hangs must not hold the exit.
+END_SECONDS = 0.3
+
+
+@final
+class Watch:
+    """Watches one run on the process that reads it.
+
+    Args:
+        session: takes the observations.
+        metrics: measures the steps.
+        sensors: look into the model.
+        guard: what every part runs through.
+        checkpoint: makes the state, and keeps that of the end.
+        norm_every: steps between two gradient norms, 0 for none.
+        why_no_norm: says why the norm cannot be taken here, None if it can.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        metrics: StepMetrics,
+        *,
+        sensors: Sensors,
+        guard: Guard,
+        checkpoint: Checkpoint,
+        norm_every: int,
+        why_no_norm: Callable[[], str | None],
+    ) -> None:
+        self.session = session
+        self.metrics = metrics
+        self._sensors = sensors
+        self._guard = guard
+        self._checkpoint = checkpoint
+        self._norm_every = norm_every
+        self._why_no_norm = why_no_norm
+        self._cost = Cost(metrics.step)
+
+    def before_step(self) -> None:
+        """Read the learning rate of the step that is about to be taken, and every so often its gradient norm."""
+        began, metrics = perf_counter(), self.metrics
+        self._guard.call("learning rate", metrics.before_step)
+        if self._norm_every and (metrics.step + 1) % self._norm_every == 0:
+            self._guard.call("gradient norm", self._norm)
+        if self._sensors.on:
+            self._sensors.before_step()
+        self._cost.seconds += perf_counter() - began
+
+    def _norm(self) -> None:
+        why_not = self._why_no_norm()
+        if why_not is None:
+            self.metrics.norm()
+            return
+        self._norm_every = 0
+        self.session.note(f"note: the gradient norm is not watched: {why_not}.")
+
+    def after_batch(self, read: Callable[..., None], *arguments: Any) -> None:
+        """Have `read` give the batch to `metrics`, and observe the steps whose values have arrived."""
+        began = perf_counter()
+        self._sensors.after_forward()
+        self._guard.call("loss", self._observe, read, arguments)
+        self._cost.seconds += perf_counter() - began
+
+    def _observe(self, read: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        read(*arguments)
+        for observation in self.metrics.reader.take():
+            self.session.observe(self._sensors.add_to(observation))
+
+    def state(self) -> dict[str, Any]:
+        """Return the state for a checkpoint: plain numbers, strings, lists and dicts."""
+        self._guard.call("loss", self._flush, CHECKPOINT_SECONDS)
+        return self._guard.call("checkpoint", self._checkpoint.collect, self.session, self.metrics) or {}
+
+    def _flush(self, timeout_seconds: float) -> None:
+        for observation in self.metrics.reader.flush(timeout_seconds):
+            self.session.observe(self._sensors.add_to(observation))
+
+    def finish(self, ended: str) -> None:
+        """Close: what is under way is read, the verdict told, everything on the disk. `ended` says how it came."""
+        session, metrics = self.session, self.metrics
+        closing = Shutdown(self._guard)
+        closing.call("loss", self._flush, END_SECONDS)
+        self._sensors.detach()
+        metrics.reader.abandon()
+        if metrics.validation_loss is not None:  # there is no next observation for it to come with
+            closing.call("journal", session.write_validation, metrics.step, metrics.validation_loss)
+        self._checkpoint.state = closing.call("checkpoint", self._checkpoint.collect, session, metrics)
+        session.close(metrics.step, ended, closing.call("cost", self._rows) or [])
+
+    def _rows(self) -> list[tuple[str, str]]:
+        observed, reader = self.session.observed, self.metrics.reader
+        taken = self.metrics.step - self._cost.first_step
+        watched = f"{observed:,} of {taken:,} steps"
+        if reader.without_loss:
+            watched += f"; {reader.without_loss:,} had no loss"
+        if reader.dropped:
+            watched += f"; {reader.dropped:,} never arrived from the device"
+        rows = [("watched", watched)] if observed != taken else []
+        if self.metrics.validation_loss is not None:
+            rows.append(("validation loss", f"{self.metrics.validation_loss:.4g} after the last step"))
+        return rows + self._cost.rows(taken)
