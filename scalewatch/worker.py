@@ -1,7 +1,7 @@
 """The one background thread of a process: what is slow is done here, never on the step path.
 
 A part (journal, alerts, fits) leaves its work in a queue of its own and adds a drain, a function
-that empties the queue. The thread calls every drain each half second, at once when somebody wakes
+that empties the queue. The thread calls every drain four times a second, at once when somebody wakes
 it, and a last time when it is closed.
 
 Why a drain on a timer and not a thread behind a `queue.Queue`: each item put there wakes the other
@@ -27,12 +27,12 @@ from typing import NamedTuple, Protocol, final
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard, strict
 
-__all__ = ["Forkable", "Worker", "abandon_in_forked_children"]
+__all__ = ["Bell", "Forkable", "Worker", "abandon_in_forked_children"]
 
 _log = logging.getLogger("scalewatch")
 
-#: Half of the second that a crash may cost [s]: the other half is for drains that take their time.
-INTERVAL_SECONDS = 0.5
+#: Half of the half second that a crash may cost [s]: the other half is for drains that take their time.
+INTERVAL_SECONDS = 0.25
 
 #: How long a process that ends without `close` waits for the last drains [s].
 EXIT_SECONDS = 2.0
@@ -86,7 +86,7 @@ class _Part(NamedTuple):
 
 
 @final
-class _Bell:
+class Bell:
     """Wakes the one thread that waits for it.
 
     A lock used the other way round: ringing is one C call that never waits, also inside a signal
@@ -100,10 +100,12 @@ class _Bell:
         self._lock.acquire()
 
     def ring(self) -> None:
+        """Wake whoever waits, or who waits next."""
         with contextlib.suppress(RuntimeError):  # it has been rung already
             self._lock.release()
 
     def wait(self, seconds: float) -> None:
+        """Wait until it is rung, or so long [s]."""
         self._lock.acquire(timeout=seconds)
 
 
@@ -159,7 +161,7 @@ class Worker:
 
     def _renew(self) -> None:
         self._lock = threading.Lock()  # held for microseconds, never while a drain runs
-        self._bell = _Bell()
+        self._bell = Bell()
         self._done = threading.Event()
 
     def add(self, part: str, drain: Callable[[], None], *, finish: Callable[[], object] | None = None) -> None:
@@ -197,6 +199,11 @@ class Worker:
         except RuntimeError:
             self._thread = None
         return self._thread is not None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread runs drains, now and until it is closed."""
+        return self._thread is not None and not self._done.is_set()
 
     def wake(self) -> None:
         """Have a round of drains run now. Never waits; allowed inside a signal handler."""

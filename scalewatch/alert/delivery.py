@@ -67,7 +67,8 @@ class DeliveryQueue:
 
     Args:
         name: of the receiver, for people. receiver: takes the messages. outbox: what it was sent, kept by the log.
-        save: puts the log on the disk. chance: a number from 0 to 1, for pauses that differ between runs.
+        save: puts the log on the disk. chance: a number from 0 to 1, for pauses that differ between runs; None for
+            a generator of its own, because the global one is the training's, and this is another thread.
     """
 
     def __init__(
@@ -77,10 +78,10 @@ class DeliveryQueue:
         outbox: PendingNotifications,
         save: Callable[[], object],
         *,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] | None = None,
     ) -> None:
         self.name, self.receiver = name, receiver
-        self._save, self._chance = save, chance
+        self._save, self._chance = save, random.Random().random if chance is None else chance
         self.adopt(outbox)
         self.counters = Counters()
         #: Why nothing is sent any more; empty while it is.

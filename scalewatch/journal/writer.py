@@ -1,13 +1,15 @@
 """Writes the journal of a run: the step path appends to a deque, a drain takes it to the disk.
 
-What holds, whatever the disk does: an append never waits and never raises; memory is bounded; every
-record that is not written is counted; a fault is told once through `logging`; and when the disk is
-well again, writing goes on.
+What holds, whatever the disk does: an append never raises; memory is bounded; every record that is
+not written is counted; a fault is told once through `logging`; and when the disk is well again,
+writing goes on.
 
-A crash of the process costs what was appended since the last drain: half a second, while the disk
-keeps up. A power cut costs at most what came since the last `fsync`, which is done each 30 s and
-each time that something is written through. What was written before stays readable either way
-(SQLite's name for this promise is NORMAL).
+A crash of the process costs what was appended since the last drain, half a second at most while the
+disk keeps up, and nothing of what was written through: the append behind it waits for the file, which
+takes half a millisecond and therefore costs a training step nothing, and `PATIENCE_SECONDS` at most on
+a disk that hangs. No other append waits, and none waits again for such a disk. A power cut costs at
+most what came since the last `fsync`, which is done each 30 s and each time that something is written
+through. What was written before stays readable either way (SQLite's name for this promise is NORMAL).
 
 When the queue is full the newest record is dropped, not the oldest: what is queued continues what
 is on the disk, so the journal has one gap at a known place, and an append stays one comparison.
@@ -31,7 +33,7 @@ from scalewatch.journal.lines import encode
 from scalewatch.journal.records import run_record
 from scalewatch.journal.store import Store
 from scalewatch.run import Run
-from scalewatch.worker import Worker, abandon_in_forked_children
+from scalewatch.worker import Bell, Worker, abandon_in_forked_children
 
 __all__ = ["JournalWriter"]
 
@@ -46,6 +48,9 @@ BATCH_RECORDS, BATCH_BYTES = 4_096, MIB
 #: Longest time for which what was written is only in the memory of the system [s].
 SYNC_SECONDS = 30.0
 
+#: Longest time that an append waits for what was written through before it [s].
+PATIENCE_SECONDS = 0.05
+
 #: How often closing tries: a disk that has failed three times in a row will fail a fourth time.
 CLOSE_TRIES = 3
 
@@ -58,6 +63,8 @@ class _Queue:
         self.records: deque[Mapping[str, Any]] = deque()
         self.refused = 0
         self.sync_asked = False
+        #: Records so far that are to be written through [count].
+        self.through = 0
         self._capacity = capacity
         self._capacity_through = capacity + RESERVED_RECORDS
 
@@ -69,6 +76,7 @@ class _Queue:
         self.records.append(record)
         if through:
             self.sync_asked = True
+            self.through += 1
         return True
 
     def shut(self) -> None:
@@ -132,6 +140,9 @@ class JournalWriter:
         self._io = threading.Lock()
         self._closed = False
         self._pending: list[bytes] = []
+        self._through_written = 0
+        self._in_file = Bell()
+        self._is_patient = True
         self._gaps = _Gaps()
         self._thinning = Thinning(limits.max_total_bytes)
         self._clock = clock
@@ -170,13 +181,30 @@ class JournalWriter:
     # --- on the step path -------------------------------------------------------------------------
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Queue a record, which must not be changed any more. Never waits, never raises."""
+        """Queue a record, which must not be changed any more; what was written through before it is in the file.
+
+        Never raises. Waits only behind a record that was written through, see above.
+        """
+        if self._queue.through != self._through_written and self._is_patient:
+            self._wait_for_file()
         self._queue.put(record, through=False)
 
     def append_through(self, record: Mapping[str, Any]) -> None:
         """Queue a record and ask the worker to write and sync it now. Never waits, never raises."""
         if self._queue.put(record, through=True) and self._worker is not None:
             self._worker.wake()
+
+    def _wait_for_file(self) -> None:
+        """Wait until what was written through is in the file, if the worker and its disk are there to do it."""
+        if self._closed or self._worker is None or not self._worker.is_running:
+            return
+        wanted, until = self._queue.through, time.monotonic() + PATIENCE_SECONDS
+        while self._through_written < wanted and not self._closed:
+            left = until - time.monotonic()
+            if left <= 0:
+                self._is_patient = False  # until it has been written: one step waits for a disk that hangs, not each
+                return
+            self._in_file.wait(left)
 
     # --- in the background ------------------------------------------------------------------------
 
@@ -204,6 +232,7 @@ class JournalWriter:
     def abandon(self) -> None:
         """Let go of the file and of what is queued: for a forked child; its parent has both."""
         self._io = threading.Lock()  # in this copy, whoever held the old one will never let go
+        self._in_file = Bell()
         self._give_up()
 
     def _finish(self) -> None:
@@ -225,6 +254,7 @@ class JournalWriter:
 
     def _give_up(self) -> None:
         self._closed = True
+        self._in_file.ring()
         self._queue.shut()
         self._queue.records.clear()
         self._pending = []
@@ -236,7 +266,7 @@ class JournalWriter:
         if self._closed:
             return True
         queue = self._queue
-        asked, queue.sync_asked = queue.sync_asked, False
+        asked, queue.sync_asked, through = queue.sync_asked, False, queue.through
         # A record is refused when the queue is full: the gap is behind all that is queued now.
         refused, left = queue.refused - self._gaps.refusals_told, len(queue.records)
         if refused:
@@ -251,6 +281,8 @@ class JournalWriter:
             if self._pending and not self._flush():
                 queue.sync_asked = asked or queue.sync_asked
                 return False
+        self._through_written, self._is_patient = through, True
+        self._in_file.ring()
         if asked or self._clock() - self._synced_at >= SYNC_SECONDS:
             self._store.sync()
             self._synced_at = self._clock()

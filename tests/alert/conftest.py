@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.alert.fake_server import FakeServer
@@ -35,3 +37,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
     subprocess.run([*made, "-keyout", "key.pem", "-out", "cert.pem"], cwd=folder, check=True, capture_output=True)
     return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.fixture(autouse=True)
+def untouched_chance(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever an endpoint does, the generators that a training draws from stay where they were, on every thread."""
+    trains = request.module.__name__.endswith("test_lightning")
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    yield
+    after = random.getstate(), np.random.get_state()  # noqa: NPY002
+    if not trains:
+        assert before[0] == after[0], "something drew from the global `random`"
+        assert str(before[1]) == str(after[1]), "something drew from NumPy's global generator"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -74,10 +75,9 @@ AT_ONCE = 12
 
 FINDING_EVERY = 100
 
-#: What a kill may cost [s]: the second that is promised; and for what is written through, the time
-#: in which a busy machine of two cores, with a dozen of these on it, comes to run the other thread.
-LOST_SECONDS = 1.0
-LOST_THROUGH_SECONDS = 0.5
+#: What a kill may cost [s]: half a second, and as much again where a machine of two cores with a dozen of these on it
+#: comes late to the other thread.
+LOST_SECONDS, LOST_WHEN_BUSY_SECONDS = 0.5, 1.0
 
 
 def kill_at(seconds: list[float], folders: list[Path]) -> list[list[tuple[int, float]]]:
@@ -100,27 +100,79 @@ def kill_at(seconds: list[float], folders: list[Path]) -> list[list[tuple[int, f
     return [[(int(step), float(at)) for step, at in run] for run in lines]
 
 
-def test_a_killed_run_loses_a_second_at_most_and_no_finding(tmp_path: Path) -> None:
-    """At two dozen random moments: readable, in order, without a hole, and so much of it."""
+def lost_by(folder: Path, run: list[tuple[int, float]], *, with_findings: bool) -> float:
+    """How long before its end the first row that is lost was appended [s]; the journal is whole up to there.
+
+    A finding that another row has followed is never lost.
+    """
+    journal = read_journal(folder)
+    through = {finding.step for finding in journal.findings}
+    kept = {row.step for row in journal.observations} | through
+    last_step, last_at = run[-1]
+    lost = [(step, last_at - at) for step, at in run if step not in kept]
+    findings = [step for step, _ in lost if with_findings and step % FINDING_EVERY == 0 and step != last_step]
+
+    assert [] == findings
+    assert set(range(1, len(kept) + 1)) == kept
+    assert {"the file ends within this record"} >= {damage.reason for damage in journal.damage}
+    return max((seconds for _, seconds in lost), default=0.0)
+
+
+def losses_of(kills: int, folder: Path) -> list[float]:
+    """Kill so many runs, each at a random moment of its first second and a half; what each has lost [s]."""
     chance = random.Random(7)
-    appended: list[list[tuple[int, float]]] = []
-    folders = [tmp_path / str(i) for i in range(KILLS)]
-    for first in range(0, KILLS, AT_ONCE):
-        moments = [chance.uniform(0.0, 1.6) for _ in range(AT_ONCE)]
-        appended += kill_at(moments, folders[first : first + AT_ONCE])
+    losses = []
+    for first in range(0, kills, AT_ONCE):
+        folders = [folder / str(first + i) for i in range(min(AT_ONCE, kills - first))]
+        runs = kill_at([chance.uniform(0.0, 1.6) for _ in folders], folders)
+        pairs = zip(folders, runs, strict=True)
+        losses += [lost_by(folder, run, with_findings=i % 2 == 0) for i, (folder, run) in enumerate(pairs)]
+    return losses
 
-    for i, (folder, run) in enumerate(zip(folders, appended, strict=True)):
-        journal = read_journal(folder)
-        through = {finding.step for finding in journal.findings}
-        kept = {row.step for row in journal.observations} | through
-        last_at = run[-1][1]
-        lost = [(step, last_at - at) for step, at in run if step not in kept]
-        lost_through = [loss for loss in lost if i % 2 == 0 and loss[0] % FINDING_EVERY == 0]
 
-        assert [] == [loss for loss in lost if loss[1] > LOST_SECONDS]
-        assert [] == [loss for loss in lost_through if loss[1] > LOST_THROUGH_SECONDS]
-        assert set(range(1, len(kept) + 1)) == kept
-        assert {"the file ends within this record"} >= {damage.reason for damage in journal.damage}
+def test_a_killed_run_loses_half_a_second_at_most_and_no_finding(tmp_path: Path) -> None:
+    """At two dozen random moments: readable, in order, without a hole, and so much of it."""
+    losses = losses_of(KILLS, tmp_path)
+
+    assert statistics.median(losses) <= LOST_SECONDS
+    assert max(losses) <= LOST_WHEN_BUSY_SECONDS
+
+
+@pytest.mark.soak
+def test_of_five_hundred_killed_runs_none_loses_a_finding(tmp_path: Path) -> None:
+    """The same, long enough to meet what is rare."""
+    losses = losses_of(500, tmp_path)
+    assert max(losses) <= LOST_SECONDS
+
+
+SLOW = """
+worker = Worker()
+writer = JournalWriter(sys.argv[2], Run("slow"), worker=worker)
+worker.start()
+write = os.write
+os.write = lambda descriptor, data: (time.sleep(0.3), write(descriptor, data))[1]
+took = []
+for step in range(1, 60):
+    began = time.monotonic()
+    if step % 5 == 0:
+        writer.append_through(finding(step))
+    else:
+        writer.append(row(step))
+    took.append(time.monotonic() - began)
+    time.sleep(0.01)
+os.write = write
+print(sum(seconds > 0.04 for seconds in took), max(took) < 0.3, worker.close())
+"""
+
+
+def test_a_disk_that_hangs_is_waited_for_once_and_not_each_time(tmp_path: Path) -> None:
+    """A write of .3 s: the row behind a finding waits a twentieth of a second, and until the disk is back no other."""
+    _, out, err = end(start(SLOW, tmp_path))
+
+    assert "" == err
+    waits, short, closed = out.split()
+    assert (True, "True", "True") == (int(waits) <= 3, short, closed)
+    assert 59 == len(read_journal(tmp_path).observations) + len(read_journal(tmp_path).findings)
 
 
 # --- how a process ends ---------------------------------------------------------------------------
