@@ -1,8 +1,8 @@
-"""Texts from somebody's file, fit for a terminal."""
+"""How things are written for people: names from somebody's file, times."""
 
 from __future__ import annotations
 
-__all__ = ["no_control", "shortened"]
+__all__ = ["duration", "no_control", "shortened"]
 
 #: Letters of a run's name in a table.
 NAME_LETTERS = 36
@@ -22,3 +22,16 @@ def shortened(name: str, letters: int = NAME_LETTERS) -> str:
 def no_control(text: str) -> str:
     """Return a text from somebody's file without letters that steer a terminal."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> duration(75), duration(3 * 3600 + 120), duration(200_000)
+    ('1:15 min', '3:02 h', '2.3 days')
+    """
+    if seconds < 3600:
+        return f"{int(seconds) // 60}:{int(seconds) % 60:02} min"
+    if seconds < 48 * 3600:
+        return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02} h"
+    return f"{seconds / 86400:.1f} days"

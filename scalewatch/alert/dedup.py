@@ -109,6 +109,8 @@ class SentLog:
         entries: by kind, what it knows. sent_at: messages of the last hour. last_at: newest message.
         findings_counted: findings of the run that had been counted by then.
         digest_at, digest_step: newest digest, and the step of the run in it; before the first, where the run began.
+        failing_since, why: since when nothing has been taken, and the last word about it; 0 and "" while it is.
+        unheard: by kind, `opened_at` of an incident that a message was about which was not taken.
     """
 
     entries: dict[str, LogEntry] = field(default_factory=dict)
@@ -117,6 +119,9 @@ class SentLog:
     findings_counted: int = 0
     digest_at: float = 0.0
     digest_step: int = 0
+    failing_since: float = 0.0
+    why: str = ""
+    unheard: dict[str, float] = field(default_factory=dict)
 
 
 @final
@@ -132,11 +137,18 @@ class Decision(NamedTuple):
     reasons: Mapping[str, Reason]
 
 
-def judge(incident: Incident, entry: LogEntry | None, now: float, rules: Rules) -> Reason:
-    """Return what is new about an incident to somebody who knows what is in `entry`, held back or not."""
+def judge(
+    incident: Incident, entry: LogEntry | None, now: float, rules: Rules, *, unheard: float | None = None
+) -> Reason:
+    """Return what is new about an incident to somebody who knows what is in `entry`, held back or not.
+
+    `unheard` is when the incident began that was told of last in a message that did not arrive.
+    """
     over = incident.is_over(now, rules)
     if entry is None or entry.opened_at != incident.opened_at:
-        return Reason.NEVER_TOLD if over else Reason.NEW
+        if over and unheard != incident.opened_at:
+            return Reason.NEVER_TOLD
+        return Reason.RESOLVED if over else Reason.NEW
     if entry.over:
         return Reason.UNCHANGED
     if over:  # a note is not taken back
@@ -190,7 +202,8 @@ def decide(
     """
     reasons: dict[str, Reason] = {}
     for incident in incidents:
-        reason = judge(incident, log.entries.get(incident.kind), now, rules)
+        kind = incident.kind
+        reason = judge(incident, log.entries.get(kind), now, rules, unheard=log.unheard.get(kind))
         if reason.sends:
             reason = why_held(incident, incidents, routes, run, rules, silences, now) or reason
         reasons[incident.kind] = reason

@@ -15,6 +15,7 @@ from scalewatch.alert.notification_log import PendingNotifications
 from scalewatch.alert.receiver import Receiver
 from scalewatch.alert.secret import DeliveryError
 from scalewatch.guard import attempt
+from scalewatch.text import duration
 
 __all__ = ["Counters", "DeliveryQueue"]
 
@@ -52,82 +53,9 @@ class Counters:
         """The numbers in a line, those that are 0 left out."""
         retried = self.tries - self.sent
         words = [f"{self.sent:,} sent"]
-        words += [f"{retried:,} failed tries"] if retried else []
-        words += [f"{self.given_up:,} put off"] if self.given_up else []
-        words += [f"{self.lost:,} LOST"] if self.lost else []
-        return ", ".join(words)
-
-    def __add__(self, other: Counters) -> Counters:
-        return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
-
-@final
-class DeliveryQueue:
-    """Sends to one receiver. All of it runs on the background thread.
-
-    Args:
-        name: of the receiver, for people. receiver: takes the messages. outbox: what it was sent, kept by the log.
-        save: puts the log on the disk. chance: a number from 0 to 1, for pauses that differ between runs; None for
-            a generator of its own, because the global one is the training's, and this is another thread.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        receiver: Receiver,
-        outbox: PendingNotifications,
-        save: Callable[[], object],
-        *,
-        chance: Callable[[], float] | None = None,
-    ) -> None:
-        self.name, self.receiver = name, receiver
-        self._save, self._chance = save, random.Random().random if chance is None else chance
-        self.adopt(outbox)
-        self.counters = Counters()
-        #: Why nothing is sent any more; empty while it is.
-        self.off = ""
-        #: Why the last attempt failed; empty if it did not.
-        self.trouble = ""
-        self._waiting: deque[Notification] = deque()
-        self._first_try_at: float | None = None
-        self._tries = 0
-        self._not_before = 0.0
-
-    def adopt(self, outbox: PendingNotifications) -> None:
-        """Go on from what is in `outbox`."""
-        self.outbox = outbox
-        self.receiver.remember(outbox.memory, self._save)
-
-    @property
-    def is_free(self) -> bool:
-        """Whether another message may be decided on: none is on its way."""
-        return not self.off and self.outbox.pending is None and not self._waiting
-
-    def is_due(self, now: float) -> bool:
-        """Whether an attempt may be made at `now` [s]."""
-        return not self.off and now >= self._not_before
-
-    @property
-    def unsent(self) -> int:
-        """Messages that are on their way [count]."""
-        return (self.outbox.pending is not None) + len(self._waiting)
-
-    def hurry(self) -> None:
-        """The run ends: make the next attempt now, whatever pause was meant."""
-        self._not_before = 0.0
-
-    def put(self, notification: Notification) -> None:
-        """Have a message sent that no incident brings about."""
-        if self.off or len(self._waiting) >= MAX_WAITING:
-            self.counters.lost += 1
-        else:
-            self._waiting.append(notification)
-
-    def begin(self, notification: Notification, entries: dict[str, LogEntry]) -> None:
-        """Write down that a message is about to be sent; `entries` is what the receiver then knows, by kind."""
-        self.outbox.pending, self.outbox.entries = notification, entries
-        self._first_try_at, self._tries = None, 0
-        self._save()
+        words += [f"{lost:,} message{'s' * (lost > 1)} before this one never arrived"] if lost else []
+        why = f" ({log.why})" if log.why else ""
+        return [("delivery", "; ".join(words) + why)] if words else []
 
     def step(self, now: float, findings: int, *, timeout: float = ATTEMPT_SECONDS) -> bool:
         """Make one attempt if one is due; whether one was made.
@@ -173,7 +101,9 @@ class DeliveryQueue:
         if self.outbox.entries:
             log.last_at, log.findings_counted = now, findings
         self._had_digest(now)
-        self.trouble = ""
+        self.trouble, log.failing_since, log.why = "", 0.0, ""
+        log.unheard = {kind: at for kind, at in log.unheard.items() if kind not in self.outbox.entries}
+        self._lost_told = self.counters.lost
         self.counters.sent += 1
         self._not_before = now + APART_SECONDS
         self._clear()
@@ -190,6 +120,8 @@ class DeliveryQueue:
 
     def _failed(self, fault: DeliveryError, now: float) -> None:
         first, self.trouble = not self.trouble, str(fault)
+        log = self.outbox.sent
+        log.failing_since, log.why = log.failing_since or now, self.trouble
         if fault.fatal:
             self._switch_off(str(fault))
             return
@@ -207,6 +139,7 @@ class DeliveryQueue:
     def _give_up(self, now: float, *, useless: bool) -> None:
         """Put the message off: incidents and digests are decided anew, the end of a run is tried again as it is."""
         pending, of_incidents = self.outbox.pending, bool(self.outbox.entries)
+        self.outbox.sent.unheard.update({kind: entry.opened_at for kind, entry in self.outbox.entries.items()})
         again = pending is not None and not useless and pending.status is Status.ENDED
         is_due = pending is not None and not useless and pending.status is Status.DIGEST
         self.counters.given_up += again or is_due or (of_incidents and not useless)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, final
 
-from scalewatch.alert.dedup import HOUR_SECONDS, Incident, SentLog
+from scalewatch.alert.dedup import Incident, SentLog
 from scalewatch.alert.notification import began
 from scalewatch.alert.rules import Route, Rules, Silence
 from scalewatch.finding import Severity
 from scalewatch.kinds import kind_row
+from scalewatch.text import duration
 
 __all__ = ["ForecastRow", "digest_due", "digest_headline", "digest_rows"]
 
@@ -64,8 +65,8 @@ def digest_rows(
     rows = []
     per_second = (step - before) / (now - since) if now > since else 0.0
     if per_second > 0:
-        left = f", {_duration((total - step) / per_second)} left" if total is not None and total > step else ""
-        rows.append(("steps", f"{step - before:,} in {_duration(now - since)} ({per_second:.3g} a second){left}"))
+        left = f", {duration((total - step) / per_second)} left" if total is not None and total > step else ""
+        rows.append(("steps", f"{step - before:,} in {duration(now - since)} ({per_second:.3g} a second){left}"))
     if curve:
         then = next((loss for at, loss in reversed(curve) if at <= before), None)
         was = f" (was {then:.4g} at step {before:,})" if then is not None and before > 0 else ""
@@ -83,14 +84,3 @@ def digest_rows(
     if len(recent) > MAX_INCIDENTS:
         rows.append(("and", f"{len(recent) - MAX_INCIDENTS} more kinds of incidents"))
     return tuple(rows)
-
-
-def _duration(seconds: float) -> str:
-    """Return a time in the unit that people would use.
-
-    >>> _duration(90.0), _duration(7200.0), _duration(200_000.0)
-    ('2 min', '2.0 h', '2.3 days')
-    """
-    if seconds < HOUR_SECONDS:
-        return f"{max(seconds, 60.0) / 60:.0f} min"
-    return f"{seconds / HOUR_SECONDS:.1f} h" if seconds < 48 * HOUR_SECONDS else f"{seconds / 86400:.1f} days"

@@ -38,6 +38,8 @@ MAX_KINDS = 64
 #: sums in another order move a detection by a few rows, and the longest persistence of a detector is 16.
 REPLAY_STEPS = 16
 MAX_MEMORY = 32
+#: Letters kept of why a message was not taken.
+MAX_WHY = 300
 #: Kinds that the clock finds and not the data: no step is made; the process is gone.
 
 
@@ -341,6 +343,8 @@ def _outbox_to_json(outbox: PendingNotifications) -> dict[str, Any]:
         "last_at": outbox.sent.last_at,
         "findings_counted": outbox.sent.findings_counted,
         "digest": [outbox.sent.digest_at, outbox.sent.digest_step],
+        "failing": [outbox.sent.failing_since, outbox.sent.why],
+        "unheard": dict(outbox.sent.unheard),
         "pending": None if outbox.pending is None else outbox.pending.to_json(),
         "entries": {k: [t.opened_at, t.severity.value, t.over, t.at] for k, t in outbox.entries.items()},
         "memory": dict(list(outbox.memory.items())[-MAX_MEMORY:]),
@@ -352,6 +356,7 @@ def _outbox_from_json(data: Mapping[str, Any]) -> PendingNotifications:
         return {str(k): LogEntry(float(o), Severity(s), bool(v), float(at)) for k, (o, s, v, at) in table.items()}
 
     digest_at, digest_step = data.get("digest", (0.0, 0))
+    failing_since, why = data.get("failing", (0.0, ""))
     sent = SentLog(
         entries(data["sent_entries"]),
         [float(at) for at in data["sent_at"]][-1000:],
@@ -359,6 +364,9 @@ def _outbox_from_json(data: Mapping[str, Any]) -> PendingNotifications:
         int(data["findings_counted"]),
         float(digest_at),
         int(digest_step),
+        float(failing_since),
+        str(why)[:MAX_WHY],
+        {str(kind): float(at) for kind, at in data.get("unheard", {}).items()},
     )
     pending = None if data["pending"] is None else replace(Notification.from_json(data["pending"]), may_repeat=True)
     memory = {str(k): str(v) for k, v in data["memory"].items()}

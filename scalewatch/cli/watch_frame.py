@@ -14,7 +14,7 @@ from scalewatch.cli.replay import finding_line
 from scalewatch.finding import Finding, Severity
 from scalewatch.offline.replayed import trouble
 from scalewatch.status import State
-from scalewatch.text import no_control, shortened
+from scalewatch.text import duration, no_control, shortened
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -200,16 +200,3 @@ def _cells(run: Followed, wide: bool, letters: int) -> list[RenderableType]:
         "" if left is None or left == 0 else duration(left),
         "" if end is None else f"{end.final_loss:.3f}",
     ]
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it.
-
-    >>> duration(75), duration(3 * 3600 + 120), duration(200_000)
-    ('1:15 min', '3:02 h', '2.3 days')
-    """
-    if seconds < 3600:
-        return f"{int(seconds) // 60}:{int(seconds) % 60:02} min"
-    if seconds < 48 * 3600:
-        return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02} h"
-    return f"{seconds / 86400:.1f} days"

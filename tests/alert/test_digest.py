@@ -27,7 +27,7 @@ def test_a_daily_digest_says_how_the_run_is() -> None:
 
     assert ["24:00:00", "48:00:00"] == [message.clock for message in digests]
     assert "DIGEST gpt: nothing wrong; now step 8,641" == digests[0].title
-    assert "8,640 in 24.0 h (0.1 a second)" == rows[0]["steps"]
+    assert "8,640 in 24:00 h (0.1 a second)" == rows[0]["steps"]
     assert "3" == rows[0]["loss"].split()[0]
     assert "since step 72,000, over" == rows[0]["loss spike"]
     assert "loss spike" not in rows[1]
@@ -49,7 +49,7 @@ def test_a_digest_of_a_run_in_trouble_says_so_first() -> None:
     (digest,) = (notification for notification in receiver.got if notification.status == "digest")
 
     assert "DIGEST gpt: loss diverges since step 9,990; now step 19,700 of 50,000 (39 %)" == digest.title
-    assert "9.3 h left" in dict(digest.rows)["steps"]
+    assert "9:15 h left" in dict(digest.rows)["steps"]
     assert (Severity.WARNING, ["stop"]) == (digest.severity, [a.action for a in digest.advice])
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from scalewatch import Action, Advice, EvidenceGrade
 from scalewatch.alert import DeliveryError, Quiet, Route, Rules, Silence, SilenceFile
+from scalewatch.alert.notification import plain_text
 from scalewatch.finding import Severity
 from tests.alert.timetable import MIDNIGHT, Timetable, seconds
 
@@ -175,6 +176,22 @@ def test_an_outage_of_an_hour_delays_and_loses_nothing() -> None:
     assert "01:10:00" <= message[0] <= "01:12:10"
     assert "CRITICAL gpt: loss diverges since step 600" == message[1]
     assert 0 == day.dispatcher.counters.lost
+    ((label, text),) = day.receiver.got[0].rows
+    assert ("delivery", True) == (label, text.endswith("before this message (HTTP 500)"))
+    assert text.startswith(("failed for 59:", "failed for 1:00 h", "failed for 1:01 h"))
+
+
+def test_an_incident_that_came_and_went_during_an_outage_is_told_afterwards() -> None:
+    """Nobody heard of it, and everybody was meant to."""
+    day = Timetable()
+    day.receiver.refuses = DeliveryError("HTTP 500")
+    day.at("00:10:00").opens("divergence", step=600)
+    day.at("00:20:00").closes("divergence")
+    day.at("01:10:00").does(lambda: setattr(day.receiver, "refuses", None))
+    messages = day.run("03:00:00")
+
+    assert ["RESOLVED gpt: divergence is over"] == [title for _, title in messages]
+    assert "failed for" in plain_text(day.receiver.got[0])
 
 
 def test_a_message_that_is_refused_as_it_is_is_not_sent_again_and_again() -> None:
@@ -187,6 +204,7 @@ def test_a_message_that_is_refused_as_it_is_is_not_sent_again_and_again() -> Non
 
     assert ["02:00:00"] == [clock for clock, _ in day.run("03:00:00", every=2.0)]
     assert (2, 1, 1) == (day.dispatcher.counters.tries, day.dispatcher.counters.sent, day.dispatcher.counters.lost)
+    assert "1 message before this one never arrived (HTTP 400)" in plain_text(day.receiver.got[0])
 
 
 def test_a_clock_that_was_set_back_between_two_starts_delays_nothing(tmp_path: Path) -> None:

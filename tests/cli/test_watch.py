@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from scalewatch.cli.braille import layer, plot
-from scalewatch.cli.watch_frame import duration
+from scalewatch.text import duration
 
 COMMAND = [sys.executable, "-c", "from scalewatch.cli import main; main()", "watch"]
 PATIENCE_SECONDS = 240.0

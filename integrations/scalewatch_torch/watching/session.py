@@ -41,10 +41,10 @@ __all__ = ["Session"]
 
 _log = logging.getLogger("scalewatch")
 
-#: How long the end of a run may wait for the disk [s].
-CLOSE_SECONDS = 1.7
-#: How long it may wait for the disk and the alerts together [s].
-ALERT_SECONDS = 2.0
+#: How long the end of a run may wait for the disk and the alerts together [s].
+CLOSE_SECONDS = 2.0
+#: How long of it for the alerts, while the journal is written already [s].
+ALERT_SECONDS = 1.6
 #: Parts of the planned run at which the forecast is told.
 FORECAST_FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 #: Forecasts that are made for TensorBoard, at 4 ms each: about so many in a run.
@@ -285,7 +285,7 @@ class Session:
 
         `ended` says how the run came to its end, `extra` are rows for below the verdict.
         """
-        closing = Shutdown(self._guard)
+        closing, until = Shutdown(self._guard), time.monotonic() + CLOSE_SECONDS
         rows = closing.call("verdict", lambda: self._tracker.verdict.rows()) or [("run", self.run.name)]
         rows += [("ended", ended), *extra]
         failed = {**self._guard.failed, **self._worker.guard.failed}
@@ -300,13 +300,14 @@ class Session:
         # a record that could not be made does not mean that the file cannot be written
         closing.again("journal", self._records.verdict, step, rows)
         closing.call("tensorboard", self._show_verdict, step, rows)
-        until = time.monotonic() + ALERT_SECONDS
         if self._alerts is not None:  # sent while the journal is being written
             closing.call("alerts", self._tell_end, ended, alert_rows, self._alerts)
-        finished = closing.again("background thread", self._worker.close, CLOSE_SECONDS)
-        if self._alerts is not None:
-            closing.again("alerts", self._alerts.close, max(0.1, until - time.monotonic()))
-            rows += closing.again("alerts", self._alerts.rows) or []
+            closing.again("alerts", self._alerts.close, ALERT_SECONDS)
+            told = closing.again("alerts", self._alerts.rows) or []
+            for label, text in told:  # what nobody took stands at least here
+                closing.again("journal", self._records.note, f"{label}: {text}")
+            rows += told
+        finished = closing.again("background thread", self._worker.close, until - time.monotonic())
         rows += closing.again("journal", self._records.row, bool(finished)) or []
         if self._drawing is not None and self._drawing.board.dropped:
             rows.append(("TensorBoard", f"{self._drawing.board.dropped:,} points lost"))
