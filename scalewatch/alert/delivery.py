@@ -53,6 +53,90 @@ class Counters:
         """The numbers in a line, those that are 0 left out."""
         retried = self.tries - self.sent
         words = [f"{self.sent:,} sent"]
+        words += [f"{retried:,} failed tries"] if retried else []
+        words += [f"{self.given_up:,} put off"] if self.given_up else []
+        words += [f"{self.lost:,} LOST"] if self.lost else []
+        return ", ".join(words)
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@final
+class DeliveryQueue:
+    """Sends to one receiver. All of it runs on the background thread.
+
+    Args:
+        name: of the receiver, for people. receiver: takes the messages. outbox: what it was sent, kept by the log.
+        save: puts the log on the disk. chance: a number from 0 to 1, for pauses that differ between runs; None for
+            a generator of its own, because the global one is the training's, and this is another thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        receiver: Receiver,
+        outbox: PendingNotifications,
+        save: Callable[[], object],
+        *,
+        chance: Callable[[], float] | None = None,
+    ) -> None:
+        self.name, self.receiver = name, receiver
+        self._save, self._chance = save, random.Random().random if chance is None else chance
+        self.adopt(outbox)
+        self.counters = Counters()
+        #: Why nothing is sent any more; empty while it is.
+        self.off = ""
+        #: Why the last attempt failed; empty if it did not.
+        self.trouble = ""
+        self._waiting: deque[Notification] = deque()
+        self._first_try_at: float | None = None
+        self._tries = 0
+        self._lost_told = 0
+        self._not_before = 0.0
+
+    def adopt(self, outbox: PendingNotifications) -> None:
+        """Go on from what is in `outbox`."""
+        self.outbox = outbox
+        self.receiver.remember(outbox.memory, self._save)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether another message may be decided on: none is on its way."""
+        return not self.off and self.outbox.pending is None and not self._waiting
+
+    def is_due(self, now: float) -> bool:
+        """Whether an attempt may be made at `now` [s]."""
+        return not self.off and now >= self._not_before
+
+    @property
+    def unsent(self) -> int:
+        """Messages that are on their way [count]."""
+        return (self.outbox.pending is not None) + len(self._waiting)
+
+    def hurry(self) -> None:
+        """The run ends: make the next attempt now, whatever pause was meant."""
+        self._not_before = 0.0
+
+    def put(self, notification: Notification) -> None:
+        """Have a message sent that no incident brings about."""
+        if self.off or len(self._waiting) >= MAX_WAITING:
+            self.counters.lost += 1
+        else:
+            self._waiting.append(notification)
+
+    def begin(self, notification: Notification, entries: dict[str, LogEntry]) -> None:
+        """Write down that a message is about to be sent; `entries` is what the receiver then knows, by kind."""
+        rows = (*notification.rows, *self._gap(notification.at_unix_s))
+        self.outbox.pending, self.outbox.entries = replace(notification, rows=rows), entries
+        self._first_try_at, self._tries = None, 0
+        self._save()
+
+    def _gap(self, now: float) -> list[tuple[str, str]]:
+        """The row that tells of messages before this one that did not arrive."""
+        log, lost = self.outbox.sent, self.counters.lost - self._lost_told
+        seconds = now - log.failing_since if log.failing_since else 0.0
+        words = [f"failed for {duration(seconds)} before this message"] if seconds >= MESSAGE_SECONDS else []
         words += [f"{lost:,} message{'s' * (lost > 1)} before this one never arrived"] if lost else []
         why = f" ({log.why})" if log.why else ""
         return [("delivery", "; ".join(words) + why)] if words else []
