@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, NamedTuple, ParamSpec, TypeVar, final
 
 from scalewatch.errors import ScalewatchError
-from scalewatch.guard import Guard
+from scalewatch.guard import FAULT, Fault, Guard
 from scalewatch_tensorboard.runs.cache import Cache
 from scalewatch_tensorboard.runs.logdirs import Found
 from scalewatch_tensorboard.runs.memory import return_large_pieces, trim
@@ -17,9 +18,12 @@ from scalewatch_tensorboard.runs.preview import LEAST_BYTES, Preview
 from scalewatch_tensorboard.runs.registry import AbstractReader, RunRegistry
 from scalewatch_tensorboard.runs.rescheduled import rescheduled_state
 from scalewatch_tensorboard.runs.run_state import RunState
-from scalewatch_tensorboard.runs.source import open_source
+from scalewatch_tensorboard.runs.source import UnreadableRunError, open_source
 
 __all__ = ["Ingester"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _log = logging.getLogger("scalewatch")
 
@@ -45,7 +49,10 @@ MOST_RESCHEDULED = 6
 #: Runs that are remembered as looked at.
 MOST_PREFERRED = 16
 
-_CONSEQUENCE = "and is off until TensorBoard is started again"
+#: A run that failed, and a search that did, is tried again after so long, each time after twice as long [s].
+RETRY_SECONDS, MOST_RETRY_SECONDS = 5.0, 300.0
+
+_CONSEQUENCE = "in TensorBoard's tab and is tried again"
 
 
 @final
@@ -62,11 +69,10 @@ class Ingester(AbstractReader):
     ) -> None:
         self._summary_of, self._warm_up = summary_of, warm_up
         self._registry = registry
-        self._guard = Guard(consequence=_CONSEQUENCE)
         self._cache = Cache(registry.cache)
         self._wake = threading.Event()
         self._known: dict[str, Found] = {}
-        self._unread: dict[str, tuple[int, str]] = {}
+        self._tried: dict[str, _Tried] = {}
         self._lock = threading.Lock()
         self._rescheduled: dict[tuple[str, int | None, str | None], RunState] = {}
         self._preferred: list[tuple[float, RunState]] = []
@@ -75,13 +81,19 @@ class Ingester(AbstractReader):
     def run(self) -> None:
         """Go on for ever."""
         return_large_pieces()
-        self._guard.call("law", self._load_law)
-        self._guard.call("search and reading", self._turn)
-        self._guard.call("charts", self._warm_up)
-        while not self._guard.off:
-            if not self._guard.call("search and reading", self._turn):
-                if self._guard.is_off("search and reading"):
-                    return
+        _guarded("law", self._load_law)
+        _guarded("first search", self.turn)
+        _guarded("charts", self._warm_up)
+        wait = RETRY_SECONDS
+        while True:
+            more = _guarded("search and reading", self.turn)
+            if more is FAULT:
+                self._next_search = time.monotonic() + wait
+                time.sleep(wait)
+                wait = min(2 * wait, MOST_RETRY_SECONDS)
+                continue
+            wait = RETRY_SECONDS
+            if not more:
                 self._wake.wait(0.2)
                 self._wake.clear()
 
@@ -112,7 +124,7 @@ class Ingester(AbstractReader):
         self.prefer(made)
         return made
 
-    def _turn(self) -> bool:
+    def turn(self) -> bool:
         """Do the next thing; whether there is more at once."""
         now = time.monotonic()
         if now >= self._next_search:
@@ -146,45 +158,51 @@ class Ingester(AbstractReader):
         return not state.reading.caught_up or now >= state.upkeep.next_visit
 
     def _read(self, state: RunState) -> None:
+        """Read a run for a slice of time; a fault of this is that run's."""
+        guard = Guard(consequence=f"of the run {state.name:.100} {_CONSEQUENCE}")
+        if guard.outcome("reading", self._advance, state, guard) is FAULT:
+            why = guard.failed["reading"]
+            state.fail(why)
+            if not state.rescheduled:
+                one = self._known.get(state.name)
+                self._give_up(state.name, -1 if one is None else _size(one), why)
+
+    def _advance(self, state: RunState, guard: Guard) -> None:
         if state.upkeep.preview is not None:
-            if not state.guard.call("preview", state.upkeep.preview.advance, SLICE_SECONDS, state.rows, state.lock):
+            if not guard.call("preview", state.upkeep.preview.advance, SLICE_SECONDS, state.rows, state.lock):
                 state.upkeep.preview = None
                 trim()
             state.upkeep.version += 1
             if time.monotonic() >= state.upkeep.next_summary:
                 self._summarise(state)
-                state.upkeep.next_summary = time.monotonic() + SUMMARY_SECONDS
             return
         before, stage = state.upkeep.version, state.stage
-        more = state.guard.call("reading", state.advance, SLICE_SECONDS)
-        if more is None:
-            state.fail(state.guard.failed.get("reading", "its parts failed"))
+        more = state.advance(SLICE_SECONDS)
         now = time.monotonic()
         if more:
             if now >= state.upkeep.next_summary:
                 self._summarise(state)
-                state.upkeep.next_summary = now + SUMMARY_SECONDS
             return
+        self._tried.pop(state.name, None)
         if state.stale:
-            self._known.pop(state.name, None)  # found anew by the next search
+            self._forget(state.name)  # found anew by the next search
             self._next_search = now
         lately = any(r is state and now - t < LOOKED_AT_SECONDS for t, r in self._preferred)
         state.upkeep.next_visit = now + (LIVE_SECONDS if lately or state.stage == "live" else IDLE_SECONDS)
         if state.upkeep.version != before or state.stage != stage or not state.upkeep.summary:
             with state.lock:
-                state.guard.call("looks", state.newest_look)
+                guard.call("looks", state.newest_look)
             self._summarise(state)
         if state.reading.identity != state.upkeep.kept and (state.stage != "live" or now >= state.upkeep.next_keep):
             state.upkeep.kept, state.upkeep.next_keep = state.reading.identity, now + KEEP_SECONDS
             if not state.rescheduled and state.bytes_total >= LEAST_BYTES:
                 trim()
             if not state.rescheduled:
-                self._guard.call("cache", self._cache.keep, state)
+                guard.call("cache", self._cache.keep, state)
 
     def _summarise(self, state: RunState) -> None:
-        made = state.guard.call("summary", self._summary_of, state)
-        if made is not None:
-            state.upkeep.summary = made
+        state.upkeep.summary = self._summary_of(state)
+        state.upkeep.next_summary = time.monotonic() + SUMMARY_SECONDS
 
     def _load_law(self) -> None:
         path = self._registry.logdirs.law
@@ -201,36 +219,78 @@ class Ingester(AbstractReader):
     def _search(self) -> None:
         registry = self._registry
         found = {one.name: one for one in registry.found()}
-        for name in [state.name for state in registry.runs() if state.name not in found]:
+        for name in {*(state.name for state in registry.runs()), *self._tried} - found.keys():
             registry.drop(name)
-            self._known.pop(name, None)
-        troubles: list[str] = []
+            self._forget(name)
         for name, one in found.items():
             known = self._known.get(name)
             if known is not None and known.journal == one.journal:
                 continue
             size = _size(one)
-            tried = self._unread.get(name)
-            if tried is not None and tried[0] == size:
-                troubles.append(tried[1])
+            tried = self._tried.get(name)
+            if tried is not None and tried.size == size and time.monotonic() < tried.again:
                 continue
-            try:
-                state = RunState(name, open_source(one), registry.law)
-            except ScalewatchError as fault:
-                self._unread[name] = size, f"{name}: {fault}"
-                troubles.append(f"{name}: {fault}")
-                continue
-            state.reading.identity = state.origin.identity()
-            if self._guard.call("cache", self._cache.load, state):
-                state.upkeep.kept = state.reading.identity
-            elif state.bytes_total >= LEAST_BYTES:
-                state.upkeep.preview = Preview(open_source(one))
-                state.stage = "reading"
-            self._known[name] = one
-            state.upkeep.summary = self._summary_of(state)
-            registry.put(state)
-        registry.troubles = troubles
+            guard = Guard(consequence=f"of the run {name:.100} {_CONSEQUENCE}")
+            if guard.outcome("opening", self._open, one, size) is FAULT:
+                self._give_up(name, size, guard.failed["opening"])
+        registry.troubles = [f"{name}: {tried.why}" for name, tried in self._tried.items() if not tried.is_run]
         registry.searched = True
+
+    def _open(self, one: Found, size: int) -> None:
+        registry = self._registry
+        try:
+            state = RunState(one.name, open_source(one), registry.law)
+        except UnreadableRunError as fault:
+            return self._give_up(one.name, size, str(fault))
+        except ScalewatchError as fault:
+            registry.drop(one.name)
+            self._tried[one.name] = _Tried(size, str(fault), is_run=False)
+            return None
+        state.reading.identity = state.origin.identity()
+        if _guarded("cache", self._cache.load, state) is True:
+            state.upkeep.kept = state.reading.identity
+        elif state.bytes_total >= LEAST_BYTES:
+            state.upkeep.preview = Preview(open_source(one))
+            state.stage = "reading"
+        self._summarise(state)
+        self._known[one.name] = one
+        tried = self._tried.get(one.name)
+        if tried is not None and not tried.is_run:
+            del self._tried[one.name]
+        registry.put(state)
+        return None
+
+    def _give_up(self, name: str, size: int, why: str) -> None:
+        """Show why a run cannot be read, and try it again later: sooner where its files change."""
+        before = self._tried.get(name)
+        wait = RETRY_SECONDS if before is None else min(2 * before.wait, MOST_RETRY_SECONDS)
+        self._known.pop(name, None)
+        self._tried[name] = _Tried(size, why, is_run=True, wait=wait, again=time.monotonic() + wait)
+        self._registry.put_unreadable(name, why)
+
+    def _forget(self, name: str) -> None:
+        self._known.pop(name, None)
+        self._tried.pop(name, None)
+
+
+class _Tried(NamedTuple):
+    """A folder that could not be read.
+
+    Attributes:
+        size: of its files then [bytes]. why: in a sentence. is_run: whether it is shown among the runs.
+        wait: before it is tried again though its files are the same [s]. again: when that is, monotonic [s].
+    """
+
+    size: int
+    why: str
+    is_run: bool
+    wait: float = 0.0
+    again: float = math.inf
+
+
+def _guarded(part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | Fault:
+    """Return what a part returns; a fault of it is told and is no reason not to try it again."""
+    return Guard(consequence=_CONSEQUENCE).outcome(part, function, *args, **kwargs)
 
 
 def _size(found: Found) -> int:

@@ -106,6 +106,8 @@ def found_runs(roots: tuple[tuple[str, Path], ...]) -> Iterator[Found]:
 
 
 def _name(root_name: str, below: str) -> str:
+    # a name that is no UTF-8 can be no part of an answer; a browser would send it back as another
+    below = os.fsencode(below).decode("utf-8", "backslashreplace")
     return f"{root_name}/{below or '.'}" if root_name else below or "."
 
 
@@ -136,9 +138,16 @@ def _listed(folder: Path, seen: set[tuple[int, int]], most: int) -> tuple[list[s
         seen.add(identity)
         with os.scandir(folder) as entries:
             for entry in entries:
-                (folders if entry.is_dir() else files).append(entry.name)
+                (folders if _is_folder(entry) else files).append(entry.name)
                 if len(files) + len(folders) >= most:
                     break
     except (OSError, ValueError):
         pass
     return sorted(files), sorted(folders)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or through a folder that is closed to us
+        return False

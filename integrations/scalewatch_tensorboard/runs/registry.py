@@ -62,6 +62,7 @@ class RunRegistry:
         self.work = BackgroundWork()
         self.reader: AbstractReader | None = None
         self._states: dict[str, RunState] = {}
+        self._unreadable: dict[str, str] = {}
         self._lock = threading.Lock()
         self._any: tuple[float, bool] = (float("-inf"), False)
 
@@ -88,13 +89,28 @@ class RunRegistry:
     def put(self, state: RunState) -> None:
         """Add a run, or put it in the place of the one of its name."""
         with self._lock:
+            self._unreadable.pop(state.name, None)
             self._states[state.name] = state
             self.generation += 1
+
+    def put_unreadable(self, name: str, why: str) -> None:
+        """Say why a run cannot be read now; what was read of it before is gone."""
+        with self._lock:
+            if self._unreadable.get(name) != why or name in self._states:
+                self.generation += 1
+            self._states.pop(name, None)
+            self._unreadable[name] = why
+
+    def unreadable(self) -> dict[str, str]:
+        """Return the runs that cannot be read now, name -> why."""
+        with self._lock:
+            return dict(self._unreadable)
 
     def drop(self, name: str) -> None:
         """Take a run away: its folder is gone."""
         with self._lock:
-            if self._states.pop(name, None) is not None:
+            known = self._states.pop(name, None) is not None
+            if self._unreadable.pop(name, None) is not None or known:
                 self.generation += 1
 
     def prefer(self, state: RunState) -> None:

@@ -10,19 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import final
 
-from scalewatch.errors import ConfigError, JournalError, LawFileError
+from scalewatch.errors import ConfigError, JournalError, LawFileError, LogError
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.journal import LAW, observation_from, registered_in, run_from
 from scalewatch.journal import Record as JournalRecord
 from scalewatch.journal.stream import JournalStream
 from scalewatch.laws import CurveLaw
 from scalewatch.logs.tensorboard.event_log import TensorBoardLog
-from scalewatch.logs.tensorboard.events_folder import event_files
+from scalewatch.logs.tensorboard.events_folder import event_files, odd_files
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch_tensorboard.runs.logdirs import Found
 
-__all__ = ["AbstractSource", "EventFiles", "Identity", "JournalRows", "open_source"]
+__all__ = ["AbstractSource", "EventFiles", "Identity", "JournalRows", "UnreadableRunError", "open_source"]
 
 #: Path, size [bytes] and time of change [ns] of each file of a run.
 Identity = list[tuple[str, int, int]]
@@ -32,6 +32,14 @@ NOTHING = (
     "The run has no row with a loss yet: scalewatch looks again every few seconds, and shows it once the first one is "
     "logged."
 )
+
+
+#: Sentences on the odd files of one folder.
+MOST_ODD = 3
+
+
+class UnreadableRunError(LogError):
+    """A folder with the names of a run's files, none of which can be read now."""
 
 
 class AbstractSource(ABC):
@@ -169,13 +177,20 @@ class EventFiles(AbstractSource):
 
     Raises:
         LogError: if there is no loss among them, or not yet.
+        UnreadableRunError: if none of them can be read.
     """
 
     kind = "event files"
 
     def __init__(self, name: str, folder: Path) -> None:
         self._folder = folder
-        self._log = TensorBoardLog(event_files(folder), {})
+        files, odd = event_files(folder), odd_files(folder)
+        told = list(odd.values())[:MOST_ODD]
+        if all(path.name in odd for path in files):
+            raise UnreadableRunError(f"{'; '.join(told) or 'its files are gone'}.")
+        self._log = TensorBoardLog(files, {})
+        for line in told:
+            self._log.note(line)
         super().__init__(named(self._log.run, name))
 
     def rows(self) -> Iterator[Observation | int]:

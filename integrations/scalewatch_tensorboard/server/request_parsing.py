@@ -46,6 +46,8 @@ def run_of(registry: RunRegistry, args: Any, parameter: str = "run") -> RunState
 def _known(registry: RunRegistry, name: str) -> RunState:
     state = registry.find(name)
     if state is None:
+        if (why := registry.unreadable().get(name)) is not None:
+            raise BadRequestError(f"The run {name!r:.200} cannot be read: {why:.400} It is tried again.", 404)
         raise BadRequestError(f"There is no run of the name {name!r:.200}.", 404)
     return state
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Request
 from scalewatch_tensorboard.server.request_parsing import chart_request, one_of
 from scalewatch_tensorboard.server.responses import MAX_ANSWER_BYTES, BadRequestError, Handler, Text, to_json
 from scalewatch_tensorboard.server.vega import Vega
-from scalewatch_tensorboard.views.overview import page_of
+from scalewatch_tensorboard.views.overview import page_of, unreadable_row
 from scalewatch_tensorboard.views.rows import csv_of, file_name, rows_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def _busy(registry: RunRegistry, handler: Handler) -> Handler:
 
 def _runs(registry: RunRegistry) -> dict[str, Any]:
     rows = [state.upkeep.summary | {"stage": state.stage} for state in registry.runs() if state.upkeep.summary]
+    rows += [unreadable_row(name, why) for name, why in sorted(registry.unreadable().items())]
     answer = {
         "logdir": registry.logdirs.shown,
         "law": None if registry.logdirs.law is None else registry.logdirs.law.name,

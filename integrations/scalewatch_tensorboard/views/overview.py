@@ -15,7 +15,7 @@ from scalewatch.status import State
 if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.run_state import RunState
 
-__all__ = ["page_of", "row_of"]
+__all__ = ["page_of", "row_of", "unreadable_row"]
 
 #: Points of the small picture of a loss.
 SPARK_POINTS = 60
@@ -67,6 +67,24 @@ def row_of(state: RunState) -> dict[str, Any]:
         "seconds_last": _unix(state),
         "spark": _spark(columns.steps, columns.losses),
         "notes": len(state.notes),
+    }
+
+
+def unreadable_row(name: str, why: str) -> dict[str, Any]:
+    """Return the row of a run that cannot be read now."""
+    return {
+        "name": name,
+        "source": "files that cannot be read",
+        "stage": "failed",
+        "read": 0.0,
+        "rows": 0,
+        "step": 0,
+        "level": "failed",
+        "headline": why[:NOTE_LETTERS],
+        "open_incidents": 0,
+        "incidents": 0,
+        "spark": [],
+        "notes": 0,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from scalewatch.logs.tensorboard.events import EventDecoder, Scalars
 from scalewatch.logs.tensorboard.events_wire import BadEventError, read_event
 from scalewatch.logs.tensorboard.tfrecord import TFRecordFile, first_record, is_header
 
-__all__ = ["EventFolder", "event_files", "in_order", "is_event_file"]
+__all__ = ["EventFolder", "event_files", "in_order", "is_event_file", "odd_files"]
 
 #: What TensorBoard looks for in a name.
 _MARK = "tfevents"
@@ -59,6 +60,51 @@ def event_files(folder: Path, known: Collection[Path] = ()) -> list[Path]:
     except OSError:
         return []
     return in_order(path for path in found if path not in known and is_event_file(path))
+
+
+#: What else than a file may lie in a folder, by the test that tells it.
+_ODD_KINDS = (
+    (stat.S_ISFIFO, "is a pipe"),
+    (stat.S_ISSOCK, "is a socket"),
+    (stat.S_ISCHR, "is a device"),
+    (stat.S_ISBLK, "is a device"),
+    (stat.S_ISDIR, "is a folder"),
+)
+
+
+def odd_files(folder: Path) -> dict[str, str]:
+    """Return what is named like an event file in a folder and is none, or cannot be read: name -> why, in words.
+
+    The folder itself has the name "".
+    """
+    try:
+        names = sorted(name for name in os.listdir(folder) if _MARK in name)
+    except OSError as fault:
+        return {"": f"the folder cannot be looked into ({_words(fault)})"}
+    return {name: f"{printable(name)} {why}" for name in names if (why := _why_odd(folder / name))}
+
+
+def printable(name: str) -> str:
+    """Return a file's name as it can be shown: bytes that are no UTF-8 as escapes, no control characters."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _why_odd(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            return next((words for is_kind, words in _ODD_KINDS if is_kind(mode)), "is no plain file")
+        os.close(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)))
+    except OSError as fault:
+        if path.is_symlink() and isinstance(fault, FileNotFoundError):
+            return "is a link that leads nowhere"
+        return f"cannot be read ({_words(fault)})"
+    return ""
+
+
+def _words(fault: OSError) -> str:
+    return (fault.strerror or str(fault)).lower()
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
