@@ -20,15 +20,15 @@ from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.base import LightningCallback
 from scalewatch_lightning.callback_parts import Place, StopVote
-from scalewatch_lightning.introspect import tensorboard_writers
+from scalewatch_lightning.sessions import new_session
 from scalewatch_lightning.start import start
 from scalewatch_lightning.step_metrics import TrainerSteps, why_no_norm
-from scalewatch_torch.introspect import Sizes, count_sizes, validation_loss
+from scalewatch_torch.introspect import Sizes, count_sizes, validation_losses
 from scalewatch_torch.sensors import PrecursorSource, Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, readable_state
 from scalewatch_torch.watching.options import checked
 from scalewatch_torch.watching.session import Session
-from scalewatch_torch.watching.terminal import Terminal
+from scalewatch_torch.watching.several import Sessions
 from scalewatch_torch.watching.watch import Watch
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class ScaleWatch(LightningCallback):
         detectors: Detectors of your own beside the built-in ones, objects such as `[DeadNeurons(0.9)]`.
         loss: Name under which the module logs the loss to watch, such as "g_loss". None for what `training_step`
             returns.
+        losses: Names of several, such as `["g_loss", "d_loss"]`: each is watched by itself, under one verdict.
+        validation: Names of the validation losses to watch, by their mean; one that is logged for several data loaders
+            stands for all of them. Empty for the usual names, and else for every loss that is called one of validation.
 
     Raises:
         ConfigError: If an option is not what it may be.
@@ -88,10 +91,12 @@ class ScaleWatch(LightningCallback):
         least_gain: float | None = None,
         detectors: Sequence[AbstractDetector | AbstractBlockDetector] = (),
         loss: str | None = None,
+        losses: Sequence[str] = (),
+        validation: Sequence[str] | str = (),
     ) -> None:
         super().__init__()
         asked = (law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
-        self._options = checked(*asked, target_loss, incumbent_loss, least_gain, detectors, loss)
+        self._options = checked(*asked, target_loss, incumbent_loss, least_gain, detectors, loss, losses, validation)
         self._sensors = Sensors(precursors)
         self._checkpoint = Checkpoint()
         self._reset()
@@ -169,18 +174,7 @@ class ScaleWatch(LightningCallback):
         started = start(trainer, batch, batch_idx, self._options, self._place.sizes, state)
         if started is None:
             return
-        session = Session(
-            started.run,
-            law=self._options.law,
-            guard=self._guard,
-            terminal=Terminal(trainer.progress_bar_callback, quiet=self._options.quiet),
-            folder=self._place.folder,
-            writers=self._guard.call("tensorboard", tensorboard_writers, trainer) or [],
-            resumed=started.resumed,
-            alerts=None if trainer.fast_dev_run else self._options.alerts,
-            goals=self._options.goals,
-            detectors=self._options.detectors,
-        )
+        session = new_session(trainer, started, self._options, self._guard, self._place.folder)
         session.begin()
         self._sensors.attach(trainer.lightning_module, started.steps.metrics.optimizer, session.note)
         self._steps = started.steps
@@ -236,11 +230,14 @@ class ScaleWatch(LightningCallback):
 
     def _validated(self, trainer: Any, watch: Watch) -> None:
         # computed and cached before this hook, so reading it is no collective
-        watch.metrics.validation_loss = validation_loss(trainer.callback_metrics)
+        found = validation_losses(trainer.callback_metrics, self._options.validation)
+        watch.metrics.validation_loss = sum(found.values()) / len(found) if found else None
+        if len(found) > 1:
+            watch.session.write_validations(watch.metrics.step, found)
 
     # --- acting -----------------------------------------------------------------------------------
 
-    def _tell_stop(self, trainer: Any, session: Session) -> None:
+    def _tell_stop(self, trainer: Any, session: Session | Sessions) -> None:
         least_epochs, least_steps = trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps
         held = [f"min_epochs={least_epochs}"] if least_epochs else []
         held += [f"min_steps={least_steps}"] if least_steps else []

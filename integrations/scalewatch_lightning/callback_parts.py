@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, final
 from scalewatch.guard import Guard
 from scalewatch_torch.introspect import Sizes
 from scalewatch_torch.watching.session import Session
+from scalewatch_torch.watching.several import Sessions
 
 __all__ = ["Place", "StopVote"]
 
@@ -37,7 +38,7 @@ class StopVote:
         self._batches = 0
         self.stopped = False
 
-    def take(self, trainer: Any, session: Session | None, guard: Guard) -> bool:
+    def take(self, trainer: Any, session: Session | Sessions | None, guard: Guard) -> bool:
         """Vote after a batch, if it is time to; whether it was decided just now to stop."""
         self._batches += 1
         is_due = self._batches % VOTE_EVERY_BATCHES == 0

@@ -36,6 +36,7 @@ class Start(NamedTuple):
     run: Run
     steps: TrainerSteps
     resumed: Resumed | None
+    others: Mapping[str, Resumed | None]
 
 
 def start(
@@ -68,18 +69,22 @@ def start(
         tokens_per_step=tokens_per_step,
         **_largest(sizes, count_sizes(module))._asdict(),
     )
+    device = trainer.strategy.root_device
     metrics = StepMetrics(
-        reader_for(trainer.strategy.root_device),
+        reader_for(device),
         optimizer=optimizer,
         group=group,
         step=step,
         tokens=tokens_done(step, state, tokens_per_step),
         tokens_per_step=options.tokens_per_step,
+        others=[reader_for(device) for _ in options.losses[1:]],
     )
     steps = TrainerSteps(
-        metrics, replicas=replicas(trainer), manual=not module.automatic_optimization, logged_as=options.loss
+        metrics, replicas=replicas(trainer), manual=not module.automatic_optimization, logged_as=options.losses
     )
-    return Start(run, steps, resumed_from(step, state))
+    states = (state or {}).get("others", {})
+    others = {name: resumed_from(step, states.get(name)) for name in options.losses[1:]}
+    return Start(run, steps, resumed_from(step, state), others)
 
 
 def _steps_done(trainer: Any, state: Mapping[str, Any] | None) -> int:

@@ -21,7 +21,7 @@ __all__ = ["TrainerSteps", "why_no_norm"]
 _log = logging.getLogger("scalewatch")
 
 #: Names under which a loss is logged by a module that returns none, most usual first.
-LOSS_NAMES = ("train_loss", "loss", "train/loss", "train_loss_step", "loss_step", "train/loss_step")
+LOSS_NAMES = ("train_loss", "loss", "train/loss")
 
 #: Strategies that keep each gradient in pieces: its norm would take a collective.
 _SHARDING_STRATEGIES = ("FSDP", "DeepSpeed", "ModelParallel", "XLA")
@@ -35,10 +35,10 @@ class TrainerSteps:
         metrics: measures the steps.
         replicas: processes that read different batches.
         manual: whether the module steps its optimizers itself.
-        logged_as: name under which the loss is logged, None for what `training_step` returns.
+        logged_as: names under which the losses are logged, empty for what `training_step` returns.
     """
 
-    def __init__(self, metrics: StepMetrics, *, replicas: int, manual: bool, logged_as: str | None = None) -> None:
+    def __init__(self, metrics: StepMetrics, *, replicas: int, manual: bool, logged_as: tuple[str, ...] = ()) -> None:
         self.metrics = metrics
         self._replicas = replicas
         self._manual = manual
@@ -53,10 +53,14 @@ class TrainerSteps:
         loss = self._loss(trainer, outputs)
         if loss is not None:
             metrics.reader.add_loss(loss)
+        for name, reader in zip(self._logged_as[1:], metrics.others, strict=False):
+            loss = _logged(trainer.callback_metrics, name)
+            if loss is not None:
+                reader.add_loss(loss)
         step = self._step_after(trainer)
         if step != metrics.step:
             # Lightning hands out the loss divided by this, for the sum of the gradients
-            whole = self._manual or self._logged_as is not None
+            whole = self._manual or bool(self._logged_as)
             metrics.close(step, 1.0 if whole else float(trainer.accumulate_grad_batches))
 
     def _step_after(self, trainer: Any) -> int:
@@ -65,10 +69,8 @@ class TrainerSteps:
         return self.metrics.step + self.metrics.main_stepped
 
     def _loss(self, trainer: Any, outputs: Any) -> torch.Tensor | None:
-        names: tuple[str, ...] = LOSS_NAMES
-        if self._logged_as is not None:
-            names = (self._logged_as, f"{self._logged_as}_step")
-        else:
+        names: tuple[str, ...] = self._logged_as[:1] or LOSS_NAMES
+        if not self._logged_as:
             loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
             if isinstance(loss, torch.Tensor):
                 return loss
@@ -76,17 +78,24 @@ class TrainerSteps:
                 return None  # `training_step` returned None: the reader counts the step
         metrics = trainer.callback_metrics
         for name in names:
-            if name in metrics:
-                return metrics[name]  # type: ignore[no-any-return]
+            loss = _logged(metrics, name)
+            if loss is not None:
+                return loss
         if not self._has_warned:
             self._has_warned = True
             _log.warning(
                 "scalewatch: there is no loss to watch: none is logged under %s (logged are: %s); return it as 'loss',"
                 " or name one with `loss=`.",
-                ", ".join(names[:3]),
+                ", ".join(names),
                 ", ".join(list(metrics)[:6]) or "none",
             )
         return None
+
+
+def _logged(metrics: Mapping[str, Any], name: str) -> torch.Tensor | None:
+    """What is logged under a name, or under what Lightning calls its value of one step."""
+    value: torch.Tensor | None = metrics.get(f"{name}_step", metrics.get(name))
+    return value
 
 
 def why_no_norm(trainer: Any, optimizer: Any) -> str | None:

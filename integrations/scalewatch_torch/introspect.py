@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-__all__ = ["Sizes", "count_sizes", "main_group", "tokens_in", "validation_loss"]
+from scalewatch.objective import words_of
+
+__all__ = ["Sizes", "count_sizes", "main_group", "tokens_in", "validation_losses"]
 
 #: Keys under which a batch holds its text, most specific first.
 TOKEN_KEYS = ("input_ids", "tokens", "token_ids", "idx", "x", "inputs")
@@ -21,6 +23,12 @@ VALIDATION_LOSS_NAMES = (
     *("val_loss", "val/loss", "valid_loss", "valid/loss", "validation_loss", "validation/loss"),
     *("loss/val", "eval_loss", "eval/loss", "dev_loss", "dev/loss"),
 )
+
+#: Words of a name that say of what it is, and that it is a loss. By hand.
+_VALIDATION_WORDS = frozenset({"val", "valid", "validation", "eval", "dev", "heldout", "holdout"})
+_LOSS_WORDS = frozenset({"loss", "nll", "ce"})
+#: What Lightning puts behind the name of a metric that is logged for each of several data loaders.
+ALL_LOADERS = "/dataloader_idx_"
 
 #: Batches are nested at most this deep: a list of a dict of a tuple.
 MAX_BATCH_DEPTH = 4
@@ -117,10 +125,24 @@ def main_group(optimizers: Iterable[Any]) -> tuple[Any, int] | None:
     return None if best is None else best[1:]
 
 
-def validation_loss(metrics: Mapping[str, Any]) -> float | None:
-    """The validation loss among logged metrics, None if there is none under a usual name."""
-    for name in VALIDATION_LOSS_NAMES:
-        value = metrics.get(name)
-        if value is not None:
-            return float(value)
-    return None
+def validation_losses(metrics: Mapping[str, Any], names: Sequence[str] = ()) -> dict[str, float]:
+    """The validation losses among logged metrics, by their names; empty if there are none.
+
+    Args:
+        metrics: what is logged, by name. names: those that are wanted; one of several data loaders has `ALL_LOADERS`
+            and a number behind it, and stands for all of them without. Empty for the most usual name that is there, and
+            else for every loss whose name says that it is of validation.
+
+    >>> validation_losses({"val_loss/dataloader_idx_0": 2.0, "val_loss/dataloader_idx_1": 3.0, "loss": 1.0})
+    {'val_loss/dataloader_idx_0': 2.0, 'val_loss/dataloader_idx_1': 3.0}
+    >>> validation_losses({"dev_acc": 0.5, "dev/nll_loss": 3.0, "loss": 1.0}), validation_losses({"a": 1.0}, ["a"])
+    ({'dev/nll_loss': 3.0}, {'a': 1.0})
+    """
+    for usual in (names,) if names else [(name,) for name in VALIDATION_LOSS_NAMES]:
+        chosen = [key for key in metrics if key in usual or key.partition(ALL_LOADERS)[0] in usual]
+        if chosen:
+            break
+    else:
+        wanted = [] if names else [(key, set(words_of(key))) for key in metrics]
+        chosen = [key for key, words in wanted if words & _VALIDATION_WORDS and words & _LOSS_WORDS]
+    return {key: float(metrics[key]) for key in chosen}

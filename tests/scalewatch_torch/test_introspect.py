@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from scalewatch_torch.introspect import count_sizes, tokens_in, validation_loss
+from scalewatch_torch.introspect import count_sizes, tokens_in, validation_losses
 
 
 class Gpt(nn.Module):
@@ -109,7 +109,18 @@ def test_tokens_of_a_batch(batch: object, expected: int | None) -> None:
 
 
 def test_the_validation_loss_has_many_names() -> None:
-    """The most usual one wins; an accuracy is none."""
-    assert validation_loss({"val/loss": torch.tensor(2.0), "val_loss": torch.tensor(1.0)}) == 1.0
-    assert validation_loss({"eval_loss": 3}) == 3.0
-    assert validation_loss({"val_accuracy": torch.tensor(0.5)}) is None
+    """The most usual one wins, and else all that are called one; an accuracy is none."""
+    assert validation_losses({"val/loss": torch.tensor(2.0), "val_loss": torch.tensor(1.0)}) == {"val_loss": 1.0}
+    assert validation_losses({"eval_loss": 3, "heldout/nll": 4}) == {"eval_loss": 3.0}
+    assert validation_losses({"heldout/nll": 4.0, "loss": 1.0, "val_acc": 0.5}) == {"heldout/nll": 4.0}
+    assert validation_losses({"val_accuracy": torch.tensor(0.5)}) == {}
+
+
+def test_a_validation_loss_of_several_loaders_is_known_by_its_one_name() -> None:
+    """Or one of them by its own."""
+    logged = {"val_loss/dataloader_idx_0": 2.0, "val_loss/dataloader_idx_1": 4.0, "other/dataloader_idx_0": 9.0}
+
+    assert list(validation_losses(logged).values()) == [2.0, 4.0]
+    assert validation_losses(logged, ["other"]) == {"other/dataloader_idx_0": 9.0}
+    assert list(validation_losses(logged, ["val_loss/dataloader_idx_1"]).values()) == [4.0]
+    assert validation_losses(logged, ["nothing"]) == {}

@@ -13,6 +13,7 @@ from scalewatch.arrays import Floats
 from scalewatch_torch.lr_lookahead import pack_rates, unpack_rates
 from scalewatch_torch.watching.resumed import Resumed
 from scalewatch_torch.watching.session import Session
+from scalewatch_torch.watching.several import Sessions
 from scalewatch_torch.watching.step_metrics import StepMetrics
 
 __all__ = ["STATE_VERSION", "Checkpoint", "readable_state", "resumed_from", "tokens_done", "whole_schedule"]
@@ -42,7 +43,7 @@ class Checkpoint:
             self.state = None
         self._trainer_id = id(trainer)
 
-    def collect(self, session: Session, metrics: StepMetrics) -> dict[str, Any]:
+    def collect(self, session: Session | Sessions, metrics: StepMetrics) -> dict[str, Any]:
         """Return what a checkpoint is to hold now."""
         return {
             "version": STATE_VERSION,
@@ -53,6 +54,7 @@ class Checkpoint:
             "run_id": session.run_id,
             "alerts": session.alert_state(),
             "told_ahead": session.told_ahead,
+            "others": session.others() if isinstance(session, Sessions) else {},
         }
 
     def _pack(self, rates: Floats | None) -> dict[str, Any] | None:
@@ -70,6 +72,7 @@ def readable_state(state: object) -> dict[str, Any] | None:
         fields = {name: state.get(name) for name in ("step", "tokens", "plan", "monitor", "run_id", "alerts")}
         actions = state.get("told_ahead")
         fields["told_ahead"] = [word for word in actions if isinstance(word, str)] if isinstance(actions, list) else []
+        fields["others"] = _readable_others(state.get("others"))
         step, tokens = fields["step"], fields["tokens"]
         if (
             isinstance(step, int)
@@ -82,6 +85,17 @@ def readable_state(state: object) -> dict[str, Any] | None:
             return {"version": STATE_VERSION, **fields}
     _log.warning("scalewatch: what the checkpoint holds for it cannot be read by this version: watching starts afresh.")
     return None
+
+
+def _readable_others(states: object) -> dict[str, dict[str, Any]]:
+    """What a checkpoint holds of the second loss and on."""
+    found = {}
+    for name, state in states.items() if isinstance(states, Mapping) else ():
+        if isinstance(state, Mapping) and isinstance(state.get("monitor"), Mapping):
+            told = state.get("told_ahead")
+            kept = {key: state.get(key) for key in ("monitor", "run_id", "alerts")}
+            found[str(name)] = {**kept, "told_ahead": told if isinstance(told, list) else []}
+    return found
 
 
 def _is_number(value: object) -> bool:

@@ -39,7 +39,8 @@ class Options(NamedTuple):
     alerts: Rules | None
     goals: Goals
     detectors: tuple[AnyDetector, ...]
-    loss: str | None
+    losses: tuple[str, ...]
+    validation: tuple[str, ...]
 
 
 def checked(
@@ -56,6 +57,8 @@ def checked(
     least_gain: Any = None,
     detectors: Any = (),
     loss: Any = None,
+    losses: Any = (),
+    validation: Any = (),
 ) -> Options:
     """Return the options, or say what is wrong with one.
 
@@ -74,17 +77,34 @@ def checked(
         alerts=checked_alerts(alerts),
         goals=Goals(target_loss, incumbent_loss, least_gain),
         detectors=checked_detectors(detectors),
-        loss=_series(loss),
+        losses=_losses(loss, losses),
+        validation=_names("validation", (validation,) if isinstance(validation, str) else validation),
     )
 
 
-def _series(loss: Any) -> str | None:
-    if loss is None or (isinstance(loss, str) and loss.strip()):
-        return loss
-    raise ConfigError(
-        f"`loss` must be the name under which the module logs its loss, such as 'g_loss', or None for what "
-        f"`training_step` returns (got {loss!r:.60}, {type(loss).__name__})."
-    )
+def _losses(loss: Any, losses: Any) -> tuple[str, ...]:
+    if loss is not None and not (isinstance(loss, str) and loss.strip()):
+        raise ConfigError(
+            f"`loss` must be the name under which the module logs its loss, such as 'g_loss', or None for what "
+            f"`training_step` returns (got {loss!r:.60}, {type(loss).__name__})."
+        )
+    names = _names("losses", losses)
+    if loss is not None and names:
+        raise ConfigError("Give either `loss`, for one, or `losses`, for several that are watched each by itself.")
+    return names if loss is None else (loss,)
+
+
+def _names(option: str, names: Any) -> tuple[str, ...]:
+    is_list = names is None or (isinstance(names, Sequence) and not isinstance(names, str | bytes))
+    given = tuple(names or ()) if is_list else ()
+    if not is_list or any(not isinstance(name, str) or not name.strip() for name in given):
+        raise ConfigError(
+            f'`{option}` must be a list of names under which the module logs, such as ["g_loss", "d_loss"]'
+            f" (got {names!r:.60}, {type(names).__name__})."
+        )
+    if len(set(given)) < len(given):
+        raise ConfigError(f"`{option}` must name each series once (got {list(given)!r:.200}).")
+    return given
 
 
 def _law(law: Any) -> CurveLaw | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import final
 
@@ -93,6 +93,13 @@ class RunRecords:
         """Keep a validation loss that no observation carries."""
         if self._writer is not None:
             self._writer.append_through({"type": "validation", "step": step, "loss": loss})
+
+    def validations(self, step: int, losses: Mapping[str, float]) -> None:
+        """Keep what a validation loss is the mean of."""
+        if self._writer is not None:
+            # words, because JSON has none of the numbers that are not finite
+            parts = [[escape(name), f"{loss:.6g}"] for name, loss in losses.items()]
+            self._writer.append({"type": "validations", "step": step, "losses": parts})
 
     def note(self, text: str) -> None:
         """Keep a line that is no finding."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -23,6 +23,7 @@ from scalewatch.guard import Guard
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
+from scalewatch.status import Status
 from scalewatch.tracker import Tracker
 from scalewatch.worker import Worker
 from scalewatch_torch.watching.advice import AdviceFeed, AdviceNews
@@ -262,6 +263,10 @@ class Session:
         """Keep a validation loss that no observation carries."""
         self._records.validation(step, loss)
 
+    def write_validations(self, step: int, losses: Mapping[str, float]) -> None:
+        """Keep what a validation loss is the mean of, by their names."""
+        self._guard.call("journal", self._records.validations, step, losses)
+
     def note(self, text: str) -> None:
         """Print a line that is no finding, and keep it in the journal."""
         self._guard.call("terminal", self._terminal.say, f"scalewatch: {escape(text)}", "1")
@@ -280,10 +285,15 @@ class Session:
         """Return what was told to whom, as plain numbers, strings, lists and dicts; None without alerts."""
         return None if self._alerts is None else self._guard.call("alerts", self._alerts.state)
 
-    def close(self, step: int, ended: str, extra: list[tuple[str, str]]) -> None:
+    @property
+    def status(self) -> Status:
+        """How the run stands."""
+        return self._tracker.status
+
+    def close(self, step: int, ended: str, extra: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """End the watch: verdict to the journal, TensorBoard and the terminal, within `CLOSE_SECONDS`.
 
-        `ended` says how the run came to its end, `extra` are rows for below the verdict.
+        `ended` says how the run came to its end, `extra` are rows for below the verdict. Returns the table.
         """
         closing, until = Shutdown(self._guard), time.monotonic() + CLOSE_SECONDS
         rows = closing.call("verdict", lambda: self._tracker.verdict.rows()) or [("run", self.run.name)]
@@ -312,6 +322,7 @@ class Session:
         if self._drawing is not None and self._drawing.board.dropped:
             rows.append(("TensorBoard", f"{self._drawing.board.dropped:,} points lost"))
         closing.call("terminal", self._terminal.verdict, rows)
+        return rows
 
     def _tell_end(self, ended: str, rows: list[tuple[str, str]], alerts: Dispatcher) -> None:
         alerts.end(*end_of(ended, self._tracker.status), rows)

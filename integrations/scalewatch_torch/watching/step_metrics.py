@@ -6,10 +6,12 @@ over and whatever other optimizers did meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import torch
 
+from scalewatch.observation import Observation
 from scalewatch_torch.optimizer import gradient_norm
 from scalewatch_torch.scalars import ScalarReader
 
@@ -27,6 +29,7 @@ class StepMetrics:
         step: optimizer steps completed so far.
         tokens: tokens consumed so far, None if they cannot be counted.
         tokens_per_step: tokens of one step over all processes, None to count each batch.
+        others: bring the losses to the host that are watched beside the first.
 
     Attributes:
         validation_loss: of the validation since the last step, None if there was none.
@@ -42,8 +45,10 @@ class StepMetrics:
         step: int,
         tokens: float | None,
         tokens_per_step: float | None,
+        others: Sequence[ScalarReader] = (),
     ) -> None:
         self.reader = reader
+        self.others = tuple(others)
         self.step = step
         self.tokens = tokens
         self.validation_loss: float | None = None
@@ -86,6 +91,19 @@ class StepMetrics:
         if self.tokens is not None and self._tokens_per_step is not None:
             self.tokens = self._tokens_per_step * step
         self.reader.close_step(step, self._rate, self.tokens, self.validation_loss, loss_scale)
+        for reader in self.others:
+            reader.close_step(step, self._rate, self.tokens)
         self.step = step
         self.validation_loss = None
         self.main_stepped = False
+
+    def take(self, flush_seconds: float | None = None) -> Iterator[tuple[int, Observation]]:
+        """The steps whose values have arrived, each with the number of its loss; waits only up to `flush_seconds`."""
+        for number, reader in enumerate((self.reader, *self.others)):
+            for observation in reader.take() if flush_seconds is None else reader.flush(flush_seconds):
+                yield number, observation
+
+    def abandon(self) -> None:
+        """Count what has not arrived as dropped."""
+        for reader in (self.reader, *self.others):
+            reader.abandon()

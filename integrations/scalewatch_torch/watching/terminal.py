@@ -70,11 +70,13 @@ class Terminal:
     Args:
         bar: the progress bar of the loop, None if it has none.
         quiet: print nothing.
+        label: what each line is about, where several are watched in one terminal: their tables are told as one.
     """
 
-    def __init__(self, bar: Any | None, *, quiet: bool = False) -> None:
+    def __init__(self, bar: Any | None, *, quiet: bool = False, label: str = "") -> None:
         self._bar = bar
         self._quiet = quiet
+        self._label = label
         self._lines = 0
 
     def finding(self, finding: Finding) -> None:
@@ -94,10 +96,14 @@ class Terminal:
             return
         if self._lines == MAX_LINES:
             line, colour = "scalewatch: that is enough lines; all further findings are in the journal.", ""
+        if self._label:
+            line = line.replace("scalewatch: ", f"scalewatch: {escape(self._label)}: ", 1)
         self._write(f"\x1b[{colour}m{line}\x1b[0m" if colour and in_colour() else line)
 
     def verdict(self, rows: Sequence[tuple[str, str]]) -> None:
         """Print the table of the end."""
+        if self._label:
+            return
         self._write(verdict_table(rows, colour=in_colour()))
 
     def _write(self, text: str) -> None:

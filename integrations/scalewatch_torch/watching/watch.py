@@ -15,6 +15,7 @@ from scalewatch_torch.sensors import Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint
 from scalewatch_torch.watching.cost import Cost
 from scalewatch_torch.watching.session import Session
+from scalewatch_torch.watching.several import Sessions
 from scalewatch_torch.watching.shutdown import Shutdown
 from scalewatch_torch.watching.step_metrics import StepMetrics
 
@@ -42,7 +43,7 @@ class Watch:
 
     def __init__(
         self,
-        session: Session,
+        session: Session | Sessions,
         metrics: StepMetrics,
         *,
         sensors: Sensors,
@@ -87,25 +88,27 @@ class Watch:
 
     def _observe(self, read: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         read(*arguments)
-        for observation in self.metrics.reader.take():
-            self.session.observe(self._sensors.add_to(observation))
+        self._take(None)
+
+    def _take(self, flush_seconds: float | None) -> None:
+        for series, observation in self.metrics.take(flush_seconds):
+            if series == 0:
+                self.session.observe(self._sensors.add_to(observation))
+            elif isinstance(self.session, Sessions):
+                self.session.observe(observation, series)
 
     def state(self) -> dict[str, Any]:
         """Return the state for a checkpoint: plain numbers, strings, lists and dicts."""
-        self._guard.call("loss", self._flush, CHECKPOINT_SECONDS)
+        self._guard.call("loss", self._take, CHECKPOINT_SECONDS)
         return self._guard.call("checkpoint", self._checkpoint.collect, self.session, self.metrics) or {}
-
-    def _flush(self, timeout_seconds: float) -> None:
-        for observation in self.metrics.reader.flush(timeout_seconds):
-            self.session.observe(self._sensors.add_to(observation))
 
     def finish(self, ended: str) -> None:
         """Close: what is under way is read, the verdict told, everything on the disk. `ended` says how it came."""
         session, metrics = self.session, self.metrics
         closing = Shutdown(self._guard)
-        closing.call("loss", self._flush, END_SECONDS)
+        closing.call("loss", self._take, END_SECONDS)
         self._sensors.detach()
-        metrics.reader.abandon()
+        metrics.abandon()
         if metrics.validation_loss is not None:  # there is no next observation for it to come with
             closing.call("journal", session.write_validation, metrics.step, metrics.validation_loss)
         self._checkpoint.state = closing.call("checkpoint", self._checkpoint.collect, session, metrics)
