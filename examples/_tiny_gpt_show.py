@@ -162,7 +162,6 @@ def draw(run: Watched, path: Path) -> Path:
         baseline=_band("law of the smaller runs, before the start", run.before),
         forecast=_band(f"forecast at {100 * FORECAST_AT:.0f} % of the run", run.on_the_way),
         findings=run.record.findings,
-        log_axes=False,
     )
     return save_chart(chart, path)
 

@@ -53,15 +53,12 @@ def draw(notification: Notification, curve: list[tuple[int, float]]) -> bytes:
 
     shown = _around([item.start_step for item in notification.items], curve)
     steps, losses = zip(*shown, strict=True)
-    whole = len(shown) == len(curve)
     marks = [
         Finding(Kind(item.kind), Severity(item.severity), item.start_step, item.start_step, item.message)
         for item in notification.items
         if item.kind in list(Kind)
     ]
-    chart = loss_against_law(
-        steps, losses, Frame(notification.run, [notification.what]), findings=marks, log_axes=whole and min(losses) > 0
-    )
+    chart = loss_against_law(steps, losses, Frame(notification.run, [notification.what]), findings=marks)
     with tempfile.TemporaryDirectory(prefix="scalewatch-") as folder:
         return save_chart(chart, Path(folder) / "loss.png").read_bytes()
 

@@ -16,8 +16,9 @@ from scalewatch.forecast.candidates import OTHER_SHARE, OTHER_WALK
 from scalewatch.forecast.counterfactual import Outcome, Position, position, what_if
 from scalewatch.forecast.forecast import Forecast
 from scalewatch.forecast.forecaster import Forecaster
+from scalewatch.text import percent
 
-__all__ = ["about_aims", "about_least_gain", "about_schedule", "percent"]
+__all__ = ["about_aims", "about_least_gain", "about_schedule", "chance_text"]
 
 #: Chance of reaching target or incumbent below which a run is stopped (Domhan et al. 2015).
 HOPELESS = 0.05
@@ -46,14 +47,14 @@ def about_aims(context: AdviceContext) -> list[Advice]:
         return []
     low, high = forecast.interval(0.8)
     ends = f"It will end at {forecast.final_loss:.3f} (80 %: {low:.3f} to {high:.3f})"
-    fails = f"and gets below the {name} of {loss:.3f} with a probability of {percent(chance)}"
+    fails = f"and gets below the {name} of {loss:.3f} with a probability of {chance_text(chance)}"
     better = _still_could(forecaster, at, loss)
     if better is not None:
         action, outcome = better
         worse, gain = (-d for d in reversed(outcome.difference_interval(0.8)))
         reason = (
             f"{ends} {fails}. With another schedule it could: {outcome.name} ends at {outcome.final_loss:.3f}, below "
-            f"it with a probability of {percent(outcome.probability_below(loss))}."
+            f"it with a probability of {chance_text(outcome.probability_below(loss))}."
         )
         change = "The plan itself getting below it with a probability above 5 %."
         return [Advice(action, reason, outcome.evidence_grade, -outcome.difference, at.step, (worse, gain), change)]
@@ -138,15 +139,13 @@ def _now(forecaster: Forecaster | None) -> tuple[Position | None, Forecast | Non
     return at, None if forecaster is None or at is None else forecaster.forecast()
 
 
-def percent(chance: float) -> str:
+def chance_text(chance: float) -> str:
     """Return a probability in words, without a certainty that no forecast has.
 
-    >>> percent(0.4321), percent(0.001)
+    >>> chance_text(0.4321), chance_text(0.001)
     ('43 %', 'less than 1 %')
     """
-    return (
-        "less than 1 %" if chance < 0.01 else "more than 99 %" if chance > 0.99 else f"{chance:.0%}".replace("%", " %")
-    )
+    return "less than 1 %" if chance < 0.01 else "more than 99 %" if chance > 0.99 else percent(chance)
 
 
 def _capital(text: str) -> str:

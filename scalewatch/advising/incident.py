@@ -19,6 +19,7 @@ from scalewatch.forecast.candidate_schedules import scaled
 from scalewatch.forecast.counterfactual import position, what_if
 from scalewatch.forecast.schedule_detector import ScheduleDetector
 from scalewatch.kinds import HOLD_THE_LOSS, kind_name, kind_row
+from scalewatch.text import percent
 
 __all__ = ["about_incident"]
 
@@ -126,7 +127,7 @@ def _strained(context: AdviceContext, incident: Finding) -> list[Advice]:
     rising = " and the ".join(f"{kind_row(f.kind).strain} since step {f.start_step:,}" for f in before)
     reason = (
         f"The {rising} had been rising before this {what}: the rate may be too high for this run. By which "
-        f"factor to lower it nobody has shown; a cut of {1 - HABITUAL_CUT:.0%} is habit"
+        f"factor to lower it nobody has shown; a cut of {percent(1 - HABITUAL_CUT)} is habit"
     )
     gain, interval = _price(context)
     reason += "." if gain is None else ", with its price by the law if nothing else was wrong."

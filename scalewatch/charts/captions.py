@@ -6,6 +6,8 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from scalewatch.text import shortened
+
 __all__ = ["WIDTH", "headline", "named", "plain", "sentences"]
 
 #: Width of a chart that stands alone [pixels].
@@ -33,8 +35,7 @@ def plain(text: str) -> str:
 
 def named(name: object) -> str:
     """Return a name short enough for a legend or a label."""
-    text = " ".join(str(name).split())
-    return text if len(text) <= NAME_LETTERS else text[: NAME_LETTERS - 1] + "…"
+    return shortened(" ".join(str(name).split()), NAME_LETTERS)
 
 
 def sentences(texts: Sequence[str], width: int) -> list[str]:
@@ -52,4 +53,10 @@ def headline(title: str, width: int) -> str | list[str]:
     letters = TITLE_LETTERS * width // WIDTH
     if len(title) <= letters:
         return title
-    return textwrap.wrap(" ".join(title.split()), letters, max_lines=TITLE_LINES, placeholder=" …")
+    lines = textwrap.wrap(" ".join(title.split()), letters)
+    if len(lines) <= TITLE_LINES:
+        return lines
+    # a sentence is cut at its end, a name that is one word in its middle: names differ at their ends
+    if " " in title.strip():
+        return textwrap.wrap(" ".join(title.split()), letters, max_lines=TITLE_LINES, placeholder=" …")
+    return textwrap.wrap(shortened(title.strip(), TITLE_LINES * letters), letters)

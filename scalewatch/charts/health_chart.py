@@ -19,6 +19,7 @@ from scalewatch.charts.frame import Frame
 from scalewatch.charts.incidents import Incident, rows_of, severity_channels, shown, spans_of, tips
 from scalewatch.charts.marks import evenly
 from scalewatch.charts.spec import Axis, Drawing, Spec, beside, channel, ending, layer, panel, table, tip
+from scalewatch.charts.theme import readable
 from scalewatch.charts.x_axis import (
     SMOOTH,
     STEPS,
@@ -147,7 +148,7 @@ def _residuals(
         place |= {"fontSize": 11}
         halo: Spec = {"color": theme.background, "stroke": theme.background, "strokeWidth": 4, "strokeJoin": "round"}
         at: Spec = {"x": {"value": shared.width}, "y": y, "text": {"field": "label", "type": "nominal"}}
-        layers += [layer("text", rule, place | how, **at) for how in (halo, {"color": theme.alarm})]
+        layers += [layer("text", rule, place | how, **at) for how in (halo, {"color": readable(theme.alarm, theme)})]
     layers += [hover(shared, "sigmas", TIPS), *clipped(rows, up, shared.x, theme, "sigmas")]
     return panel(layers, shared.width, SIGMA_HEIGHT)
 
@@ -197,7 +198,13 @@ def _spans(shared: SharedAxis, incidents: list[Incident]) -> Spec:
     still = [each for each in kept if each.is_open]
     if still:
         ends = table(x=[each.end for each in still], what=[each.name for each in still], label=["open"] * len(still))
-        mark: Spec = {"align": "left", "dx": 6, "fontSize": 11, "fontWeight": "bold", "color": theme.alarm}
+        mark: Spec = {
+            "align": "left",
+            "dx": 6,
+            "fontSize": 11,
+            "fontWeight": "bold",
+            "color": readable(theme.alarm, theme),
+        }
         layers.append(
             layer("text", ends, mark | {"clip": False}, x=shared.x, y=y, text={"field": "label", "type": "nominal"})
         )

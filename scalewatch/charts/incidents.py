@@ -12,7 +12,7 @@ from typing import Any, final
 
 from scalewatch.charts.marks import evenly
 from scalewatch.charts.spec import Spec, layer, table, tip
-from scalewatch.charts.theme import Theme
+from scalewatch.charts.theme import Theme, readable
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.kinds import kind_name
 
@@ -128,6 +128,7 @@ def rows_of(incidents: Sequence[Incident], theme: Theme) -> Spec:
         shape=[SHAPES[each.severity] for each in incidents],
         size=[SIZES[each.severity] for each in incidents],
         shade=[shade_of(each.severity, theme) for each in incidents],
+        words=[readable(shade_of(each.severity, theme), theme) for each in incidents],
     )
 
 
@@ -168,7 +169,7 @@ def marks_of(incidents: Sequence[Incident], x: Spec, theme: Theme, place: Any, *
     names = _names(incidents, place)
     mark = click | {"align": "left", "dx": -5, "dy": -13, "fontSize": 11, "fontWeight": "bold"}
     text = {"field": "what", "type": "nominal"}
-    label = layer("text", rows_of(names, theme), mark, x=x, y=at, text=text, color=by["color"])
+    label = layer("text", rows_of(names, theme), mark, x=x, y=at, text=text, color=by["color"] | {"field": "words"})
     return [bar, symbol, *([label] if names else [])]
 
 

@@ -112,8 +112,8 @@ def isoloss(
             title=["loss", "[nats/token]"],
             orient="right",
             gradientLength=220,
-            values=_spread(losses),
-            format=".2f",
+            values=sorted(c.loss for c in few),
+            format=f".{_digits(few)}f",
         ),
     )
     layers = [_lines(few, x, y, colour)]
@@ -146,8 +146,9 @@ def _spans(
     return span(*[c.flops for c in contours]), span(*[c.parameters for c in contours])
 
 
-def _spread(losses: Sequence[float]) -> list[float]:
-    return sorted({round(float(v), 2) for v in np.linspace(min(losses), max(losses), 6)})
+def _digits(contours: Sequence[Contour]) -> int:
+    """Digits that tell the losses of all lines apart, at the lines and in the legend."""
+    return 2 if all(abs(one.loss - other.loss) > 0.009 for one, other in itertools.pairwise(contours)) else 3
 
 
 def _lines(contours: Sequence[Contour], x: dict[str, Any], y: dict[str, Any], colour: Any) -> Any:
@@ -200,7 +201,7 @@ def _labels(
     busy = [np.concatenate([[], *(fraction(mark[i], spans[i]) for mark in marks)]) for i in (0, 1)]
     corner = 0.0 if frontier is None else (10 + LETTER * len(frontier.label)) / INNER
     at = []
-    digits = 2 if all(abs(one.loss - other.loss) > 0.009 for one, other in itertools.pairwise(contours)) else 3
+    digits = _digits(contours)
     for contour in contours:
         across, up = fraction(contour.flops, x_span), fraction(contour.parameters, y_span)
         inside = (across > EDGE_LEFT) & (across < 1 - EDGE_RIGHT) & (up > EDGE_BELOW) & (up < 1 - 2 * LABEL[1])

@@ -21,6 +21,7 @@ from scalewatch.charts.marks import Ribbon, colours, panel_title, ribbon_layers
 from scalewatch.charts.records import columns, rows
 from scalewatch.charts.theme import Theme
 from scalewatch.errors import ConfigError
+from scalewatch.text import percent
 
 if TYPE_CHECKING:
     import altair as alt
@@ -93,7 +94,7 @@ def ladder(
         known.append((law.label, theme.law))
     if target is not None:
         _check(target)
-        known.append((f"{PROMISE}, {target.level:.0%} interval", theme.forecast))
+        known.append((f"{PROMISE}, {percent(target.level)} interval", theme.forecast))
         if target.outcome is not None:
             known.append((target.series, theme.alarm))
     look = {"labelLimit": 320, "symbolStrokeWidth": 3, "symbolOpacity": 1}
@@ -165,7 +166,7 @@ def _main(
 def _target(target: Target, x: Any, y: dict[str, Any], colour: Any) -> list[Any]:
     import altair as alt
 
-    label = f"{PROMISE}, {target.level:.0%} interval"
+    label = f"{PROMISE}, {percent(target.level)} interval"
     base = alt.Chart(
         rows(x=[target.parameters], loss=[target.loss], low=[target.low], high=[target.high], series=[label])
     )

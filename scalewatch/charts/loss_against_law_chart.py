@@ -1,7 +1,7 @@
 """The picture of a run: its loss, what its law predicted, what was forecast on the way, and what went wrong.
 
-Above, the loss on logarithmic axes, where a law is nearly straight. Below, what a logarithmic axis flatters:
-the distance to that in nats, on a linear axis.
+Above, the loss, on a logarithmic axis where it can be. Below, what a logarithmic axis flatters: the distance to its
+law, on a linear axis.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from scalewatch.charts.decimate import Envelope, envelope
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.marks import colours
 from scalewatch.charts.records import data, rows
-from scalewatch.charts.theme import Theme
+from scalewatch.charts.spec import columns_of
+from scalewatch.charts.theme import Theme, readable
+from scalewatch.charts.y_domain import log_losses
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase
 from scalewatch.kinds import kind_name
@@ -72,7 +74,8 @@ def loss_against_law(
     baseline: Band | None = None,
     forecast: Band | None = None,
     findings: Sequence[Finding] = (),
-    log_axes: bool = True,
+    log_x: bool = False,
+    log_y: bool | None = None,
 ) -> alt.TopLevelMixin:
     """Draw a run against its law.
 
@@ -83,7 +86,7 @@ def loss_against_law(
         baseline: what the law predicted before the start; the lower panel shows the distance to it.
         forecast: what was forecast on the way.
         findings: opened and escalated ones worth a page are marked.
-        log_axes: logarithmic axes above; linear ones otherwise.
+        log_x: a logarithmic axis of the steps. log_y: one of the losses; None: where all of them are above zero.
 
     Raises:
         ConfigError: if no row can be drawn.
@@ -91,17 +94,19 @@ def loss_against_law(
     import altair as alt
 
     theme = frame.theme
-    steps, losses = _drawable(steps, losses, log_axes)
-    baseline, forecast = _drawable_band(baseline, log_axes), _drawable_band(forecast, log_axes)
-    log = envelope(steps, losses, log_steps=log_axes)
+    log_y = log_losses(losses) if log_y is None else log_y
+    steps, losses = _drawable(steps, losses, log_y)
+    baseline, forecast = _drawable_band(baseline, log_y), _drawable_band(forecast, log_y)
+    log = envelope(steps, losses, log_steps=log_x)
     if not len(log.steps):
-        raise ConfigError(f"There is no finite {'positive ' if log_axes else ''}loss to draw.")
+        raise ConfigError(f"There is no finite {'positive ' if log_y else ''}loss to draw.")
     shades = _shades(baseline, forecast, findings, theme)
-    colour = colours("series", shades, orient="top", direction="horizontal", symbolStrokeWidth=3, labelLimit=320)
+    fit = columns_of([name for name, _ in shades], WIDTH)
+    colour = colours("series", shades, orient="top", columns=fit, symbolStrokeWidth=3, labelLimit=WIDTH)
     # a run that is on its way is drawn with the way that is ahead of it
     shown = log.steps if forecast is None else np.append(log.steps, forecast.steps.max())
-    x = _x_axis(shown, log_axes)
-    y = _y_axis(log, [b for b in (baseline, forecast) if b is not None], log_axes, frame.titled())
+    x = _x_axis(shown, log_x)
+    y = _y_axis(log, [b for b in (baseline, forecast) if b is not None], log_x, log_y, frame.titled())
     layers: list[Any] = []
     for band, shade in ((baseline, theme.law), (forecast, theme.forecast)):
         if band is not None:
@@ -112,7 +117,7 @@ def loss_against_law(
             x=x, y=alt.Y("low:Q", **y), y2="high:Q"
         )
     )
-    smooth = _smooth(steps, losses, log_axes)
+    smooth = _smooth(steps, losses, log_x)
     layers.append(
         alt.Chart(rows(step=smooth[0], loss=smooth[1], series=["training loss"] * len(smooth[0])))
         .mark_line(strokeWidth=2.2, clip=True)
@@ -122,26 +127,26 @@ def loss_against_law(
     upper = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     if baseline is None:
         return finished(upper, frame)
-    lower = _gap_panel(smooth, baseline, findings, log_axes, shown, theme)
+    lower = _gap_panel(steps, losses, baseline, findings, log_x, shown, theme)
     return finished(alt.vconcat(upper, lower, spacing=14), frame)
 
 
-def _drawable(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floats, Floats]:
+def _drawable(steps: ArrayLike, losses: ArrayLike, log: bool) -> tuple[Floats, Floats]:
     at, loss = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
     if at.ndim != 1 or at.shape != loss.shape:
         raise ConfigError(f"`steps` and `losses` must have one shape (n,) (got {at.shape} and {loss.shape}).")
-    keep = np.isfinite(at) & np.isfinite(loss) & ((loss > 0) | (not log_axes))
+    keep = np.isfinite(at) & np.isfinite(loss) & ((loss > 0) | (not log))
     return at[keep], np.clip(loss[keep], -MOST_DRAWN, MOST_DRAWN)
 
 
-def _drawable_band(band: Band | None, log_axes: bool) -> Band | None:
+def _drawable_band(band: Band | None, log: bool) -> Band | None:
     """The rows of a band that an axis can hold; none of them is no band."""
     if band is None:
         return None
     parts = [np.asarray(part, dtype=np.float64) for part in (band.steps, band.mid, band.low, band.high)]
     if len({part.shape for part in parts}) != 1 or parts[0].ndim != 1:
         raise ConfigError(f"The arrays of the band '{band.label:.40}' must have one shape (n,).")
-    fine = np.logical_and.reduce([np.isfinite(part) & ((part > 0) | (not log_axes)) for part in parts])
+    fine = np.logical_and.reduce([np.isfinite(part) & ((part > 0) | (not log)) for part in parts])
     return Band(band.label, *(np.clip(part[fine], -MOST_DRAWN, MOST_DRAWN) for part in parts)) if fine.any() else None
 
 
@@ -155,26 +160,26 @@ def _shades(
     return known + ([("page", theme.alarm)] if paged else [])
 
 
-def _x_axis(steps: Floats, log_axes: bool) -> Any:
+def _x_axis(steps: Floats, log: bool) -> Any:
     import altair as alt
 
     last = float(steps.max())
-    first = max(float(steps.min()), last / SPAN) if log_axes else 0.0
-    scale = alt.Scale(type="log" if log_axes else "linear", domain=[first, last], nice=False)
-    shown = round_numbers(first, last, (1, 2, 5)) if log_axes else None
+    first = max(float(steps.min()), last / SPAN) if log else 0.0
+    scale = alt.Scale(type="log" if log else "linear", domain=[first, last], nice=False)
+    shown = round_numbers(first, last, (1, 2, 5)) if log else None
     known: dict[str, Any] = {"values": shown} if shown else {"tickCount": 8}
     label = "format(datum.value, ',.0f')" if last < 2e4 else "replace(format(datum.value, '~s'), 'G', 'B')"
     axis = alt.Axis(labelExpr=label, labelOverlap=True, grid=False, title="optimizer steps", **known)
     return alt.X("step:Q", scale=scale, axis=axis)
 
 
-def _y_axis(log: Envelope, bands: Sequence[Band], log_axes: bool, title: str) -> dict[str, Any]:
+def _y_axis(log: Envelope, bands: Sequence[Band], log_x: bool, log_y: bool, title: str) -> dict[str, Any]:
     import altair as alt
 
-    shown = log.steps >= log.steps.max() / (SPAN if log_axes else LINEAR_SPAN)
+    shown = log.steps >= log.steps.max() / (SPAN if log_x else LINEAR_SPAN)
     low = min([float(np.quantile(log.low[shown], 0.02)), *(float(b.low.min()) for b in bands)]) / 1.02
     high = float(np.quantile(log.mean[shown], 0.999)) * 1.04
-    if not (log_axes and low > 0):
+    if not (log_y and low > 0):
         return {
             "scale": alt.Scale(domain=[low, high], nice=False),
             "axis": alt.Axis(format=".3~f", tickCount=6),
@@ -205,9 +210,9 @@ def _band_layers(band: Band, shade: str, x: Any, y: dict[str, Any], colour: Any)
     ]
 
 
-def _smooth(steps: ArrayLike, losses: ArrayLike, log_axes: bool) -> tuple[Floats, Floats]:
+def _smooth(steps: ArrayLike, losses: ArrayLike, log_x: bool) -> tuple[Floats, Floats]:
     """Means over stretches of equal length on the axis that is drawn."""
-    few = envelope(steps, losses, SMOOTH_STRETCHES, log_steps=log_axes)
+    few = envelope(steps, losses, SMOOTH_STRETCHES, log_steps=log_x)
     return few.steps, few.mean
 
 
@@ -223,30 +228,30 @@ def _alarms(findings: Sequence[Finding], x: Any, colour: Any, last: float, theme
         side: Literal["left", "right"] = "right" if page.step > 0.4 * last else "left"
         shift = -6 if side == "right" else 6
         # placed by pixel: a scale of its own would draw a second axis
-        label = base.mark_text(align=side, dx=shift, color=theme.alarm, fontSize=12, fontWeight="bold")
+        label = base.mark_text(align=side, dx=shift, color=readable(theme.alarm, theme), fontSize=12, fontWeight="bold")
         layers.append(base.mark_rule(strokeWidth=1.6, strokeDash=[2, 2], clip=True).encode(x=x, color=colour))
         layers.append(label.encode(x=x, y=alt.value(10 + 18 * row), text="what:N"))
     return layers
 
 
 def _gap_panel(
-    smooth: tuple[Floats, Floats],
+    at: Floats,
+    loss: Floats,
     baseline: Band,
     findings: Sequence[Finding],
-    log_axes: bool,
-    steps: Floats,
+    log_x: bool,
+    shown: Floats,
     theme: Theme,
 ) -> Any:
     import altair as alt
 
-    at, loss = smooth
     inside = (at >= baseline.steps[0]) & (at <= baseline.steps[-1])
-    at, loss = at[inside], loss[inside]
-    gap = loss - np.interp(at, baseline.steps, baseline.mid)
+    # row by row, and then the mean: a curve that bends within a stretch is not off by its bend
+    at, gap = _smooth(at[inside], loss[inside] - np.interp(at[inside], baseline.steps, baseline.mid), log_x)
     keep = np.unique(np.linspace(0, len(baseline.steps) - 1, BAND_POINTS).astype(int))
     low, high = (baseline.low - baseline.mid)[keep], (baseline.high - baseline.mid)[keep]
     reach = 1.15 * max(_reach(baseline.steps[keep], np.maximum(-low, high), 1.0), _reach(at, gap, 0.98), LEAST_REACH)
-    x = _x_axis(steps, log_axes)
+    x = _x_axis(shown, log_x)
     y: dict[str, Any] = {
         "scale": alt.Scale(domain=[-reach, reach], nice=False),
         "axis": alt.Axis(labelExpr="datum.value ? format(datum.value, '+.3~f') : '0'", tickCount=5),

@@ -11,7 +11,7 @@ import numpy as np
 from scalewatch.arrays import Floats
 from scalewatch.charts.captions import named
 from scalewatch.charts.records import rows
-from scalewatch.charts.theme import Theme
+from scalewatch.charts.theme import Theme, readable
 
 __all__ = [
     "Placed",
@@ -176,7 +176,7 @@ def note(text: str, shade: str, theme: Theme, *, right: float | None = None, row
     halo = base.mark_text(
         align=align, fontSize=12, fontWeight=weight, color=theme.background, stroke=theme.background, strokeWidth=5
     )
-    return alt.layer(halo, base.mark_text(align=align, fontSize=12, fontWeight=weight, color=shade))
+    return alt.layer(halo, base.mark_text(align=align, fontSize=12, fontWeight=weight, color=readable(shade, theme)))
 
 
 def colours(field: str, shades: Sequence[tuple[str, str]], **legend: Any) -> Any:

@@ -17,7 +17,7 @@ from scalewatch.charts.axes import axis, on_axes, span
 from scalewatch.charts.captions import named
 from scalewatch.charts.frame import Frame, finished
 from scalewatch.charts.records import columns, rows
-from scalewatch.charts.theme import Theme
+from scalewatch.charts.theme import Theme, readable
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -149,7 +149,12 @@ def _far_off(
         right = values[i] < centre
         one = alt.Chart(rows(x=[values[i]], off=[off[i]], label=[labels[i]]))
         text = one.mark_text(
-            align="left" if right else "right", dx=8 if right else -8, dy=-6, fontSize=11, color=theme.alarm, limit=150
+            align="left" if right else "right",
+            dx=8 if right else -8,
+            dy=-6,
+            fontSize=11,
+            color=readable(theme.alarm, theme),
+            limit=150,
         )
         layers.append(text.encode(**on_axes("x", x, "off", y), text="label:N"))
     return layers

@@ -58,7 +58,7 @@ from scalewatch.charts.x_axis import (
     row_layers,
     shared_axis,
 )
-from scalewatch.charts.y_domain import clipped, drawable, reach_of
+from scalewatch.charts.y_domain import clipped, drawable, log_losses, reach_of
 from scalewatch.errors import ConfigError
 
 __all__ = ["Beside", "RunRows", "run_panel"]
@@ -136,12 +136,13 @@ ALONE = Beside()
 
 
 def run_panel(
-    run: RunRows, frame: Frame, *, axis: RunAxis = STEPS, log_y: bool = False, beside: Beside = ALONE
+    run: RunRows, frame: Frame, *, axis: RunAxis = STEPS, log_y: bool | None = None, beside: Beside = ALONE
 ) -> Drawing:
     """Draw a run as it stands.
 
     Args:
-        run: its rows. frame: around it. axis: of x. log_y: a logarithmic one of y. beside: what else is drawn.
+        run: its rows. frame: around it. axis: of x. log_y: a logarithmic one of y; None: where all losses are
+            above zero. beside: what else is drawn.
 
     Raises:
         ConfigError: if no row holds a loss that the axes can show, or the columns differ in length.
@@ -150,6 +151,7 @@ def run_panel(
     rates, norms = (None if each is None else np.asarray(each) for each in (run.learning_rates, run.grad_norms))
     if any(each is not None and each.shape != at.shape for each in (loss, rates, norms)):
         raise ConfigError(f"`losses`, `learning_rates` and `grad_norms` must have the shape of `x` (got {at.shape}).")
+    log_y = log_losses(loss) if log_y is None else log_y
     shared = shared_axis(at, axis, frame)
     taken = {
         name: shared.taken.of(column)
@@ -166,6 +168,7 @@ def run_panel(
     meta = {
         "domain": [shared.across.low, shared.across.high],
         "zoomed": not shared.whole,
+        "log_y": log_y,
         "sentence": _sentence(frame.title, shared, loss, beside),
     }
     more: Spec = {"datasets": {"rows": _rows(shared, taken)}, "params": params_of(panels, shared.theme)}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scalewatch.charts.axes import AXIS_LETTERS, LABELS, Unit, ticks
 from scalewatch.charts.captions import headline, plain, sentences
 from scalewatch.charts.frame import Frame
-from scalewatch.charts.theme import Theme
+from scalewatch.charts.theme import Theme, readable
 
 if TYPE_CHECKING:
     import altair as alt
@@ -29,6 +29,7 @@ __all__ = [
     "Spec",
     "beside",
     "channel",
+    "columns_of",
     "datum",
     "ending",
     "inner_width",
@@ -197,14 +198,23 @@ def layer(kind: str, rows: Spec | None, mark: Spec, **channels: Any) -> Spec:
     return made if rows is None else {"data": rows, **made}
 
 
+def columns_of(labels: Sequence[str], width: int) -> int:
+    """Return in how many columns the entries of a legend fit beside each other.
+
+    >>> columns_of(["loss", "law"], 700), columns_of(["loss", "a law of the smaller runs " * 4], 700)
+    (2, 1)
+    """
+    room = [KEY_ROOM + KEY_LETTER * len(label) for label in labels]
+    fitting = (n for n in range(len(labels), 0, -1) if sum(max(room[i::n]) for i in range(n)) <= width)
+    return next(fitting, 1)
+
+
 def legend(keys: Sequence[Key], width: int) -> tuple[Spec, list[Spec]]:
     """Return the layer that says what colours and dashes mean, and the channels of each entry.
 
     Args:
         keys: the entries. width: of the panel [pixels]; the entries stand in as many columns as it holds.
     """
-    room = [KEY_ROOM + KEY_LETTER * len(key.label) for key in keys]
-    fitting = (n for n in range(len(keys), 0, -1) if sum(max(room[i::n]) for i in range(n)) <= width)
     shown = {
         "orient": "top",
         "direction": "horizontal",
@@ -213,7 +223,7 @@ def legend(keys: Sequence[Key], width: int) -> tuple[Spec, list[Spec]]:
         "symbolStrokeWidth": 3,
         "symbolOpacity": 1,
         "labelLimit": width,
-        "columns": next(fitting, 1),
+        "columns": columns_of([key.label for key in keys], width),
         "offset": KEY_OFFSET,
     }
     labels = [plain(key.label) for key in keys]
@@ -240,7 +250,14 @@ def words(
     label = {"field": "label", "type": "nominal"}
     return [
         layer("text", rows, mark | halo, x=x, y=y, text=label),
-        layer("text", rows, mark | {"color": shade or theme.text}, x=x, y=y, text=label),
+        layer(
+            "text",
+            rows,
+            mark | {"color": theme.text if shade is None else readable(shade, theme)},
+            x=x,
+            y=y,
+            text=label,
+        ),
     ]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import final
 
 import numpy as np
 
-__all__ = ["DARK", "LIGHT", "Theme", "ramp"]
+__all__ = ["DARK", "LIGHT", "Theme", "contrast", "ramp", "readable"]
 
 
 @final
@@ -58,6 +59,42 @@ DARK = Theme(
     reference="#e08ac8",
     stops=("#8a7be0", "#5b93e0", "#2fb3b8", "#4fd08a", "#e8e337"),
 )
+
+
+#: Least contrast of words (WCAG 2.2, level AA), and the steps in which a colour is mixed with that of words.
+LEAST_CONTRAST, STEPS = 4.5, 20
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours, 1 to 21 (WCAG 2.2).
+
+    >>> contrast("#ffffff", "#000000")
+    21.0
+    """
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@cache
+def readable(shade: str, theme: Theme) -> str:
+    """Return a colour for words that stand for a mark of colour `shade`: as near to it as can be read.
+
+    >>> readable(LIGHT.lost, LIGHT) == LIGHT.lost, contrast(readable(LIGHT.law, LIGHT), LIGHT.background) >= 4.5
+    (True, True)
+    """
+    ends = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (shade, theme.ink)], dtype=float)
+    for step in range(STEPS + 1):
+        mixed = ends[0] + (ends[1] - ends[0]) * step / STEPS
+        colour = "#" + "".join(f"{round(part):02x}" for part in mixed.tolist())
+        if contrast(colour, theme.background) >= LEAST_CONTRAST:
+            return colour
+    return theme.ink
 
 
 def ramp(count: int, theme: Theme) -> list[str]:

@@ -24,6 +24,7 @@ from scalewatch.charts.marks import halo_text, interval_bars
 from scalewatch.charts.records import rows
 from scalewatch.charts.theme import Theme
 from scalewatch.errors import ConfigError
+from scalewatch.text import percent
 
 if TYPE_CHECKING:
     import altair as alt
@@ -143,7 +144,7 @@ def _exponents(known: Sequence[Answer], colour: Any, theme: Theme) -> Any:
     exponents = [float(a.exponent or 0.0) for a in known]
     low, high = span(bounds, exponents, [0.5], log=False, room=0.08)
     low, high = max(low, -0.5), min(high, 1.5)
-    levels = {f"{a.level:.0%}" for a in known if a.interval_known}
+    levels = {f"{percent(a.level)}" for a in known if a.interval_known}
     interval = f", {levels.pop()} interval" if len(levels) == 1 else ""
     x = axis(low, high, f"exponent a of N ~ C^a{interval}", log=False, most=6)
     y = alt.Y("row:Q", scale=alt.Scale(domain=[-0.6, len(known) - 0.4], reverse=True, nice=False), axis=None)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.arrays import Floats
 from scalewatch.charts.axes import Unit
@@ -19,7 +19,7 @@ from scalewatch.charts.records import LEAST_DRAWN, MOST_DRAWN
 from scalewatch.charts.spec import Axis, Spec, layer, table, tip
 from scalewatch.charts.theme import Theme
 
-__all__ = ["clipped", "drawable", "least_room", "reach_of"]
+__all__ = ["clipped", "drawable", "least_room", "log_losses", "reach_of"]
 
 #: Parts of the stretches whose means, and whose single rows, are always on the axis.
 MEANS, ROWS = 0.995, 0.98
@@ -41,6 +41,17 @@ def drawable(values: NDArray[np.floating], log: bool) -> NDArray[np.bool_]:
     """Return which values an axis can hold, shape (n,)."""
     fine: NDArray[np.bool_] = np.abs(values.astype(np.float64, copy=False)) < MOST_DRAWN
     return fine & (values > LEAST_DRAWN) if log else fine
+
+
+def log_losses(losses: ArrayLike) -> bool:
+    """Return whether losses go on a logarithmic axis unless somebody wants a linear one: where each is above zero.
+
+    >>> log_losses([2.5, float("nan")]), log_losses([0.5, -0.1]), log_losses([float("nan")])
+    (True, False, False)
+    """
+    values = np.asarray(losses)
+    fine = drawable(values, log=False)
+    return bool(fine.any() and (values[fine] > LEAST_DRAWN).all())
 
 
 def reach_of(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.text import percent
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -70,8 +72,8 @@ def collapse(
         lines = [f"{measured.runs} finished runs of {measured.sizes} sizes, L0 = {measured.floor:.4g} nats/token."]
         for at in SHOWN:
             deviation, noise = measured.at(at)
-            seeds = "" if noise != noise else f"; seeds of one size {noise:.2%}"
-            lines.append(f"At {at:.0%} of the run their curves differ by {deviation:.2%}{seeds}.")
+            seeds = "" if noise != noise else f"; seeds of one size {percent(noise, 2)}"
+            lines.append(f"At {percent(at)} of the run their curves differ by {percent(deviation, 2)}{seeds}.")
         say(console, lines, "")
         say(console, measured.notes, "yellow")
     left = [_held(console, curve, finished) for curve in sized if curve not in finished]
@@ -86,7 +88,7 @@ def _held(console: Console, curve: Curve, finished: Sequence[Curve]) -> bool:
     from scalewatch.laws import CollapseVerdict, diagnose_collapse
     from scalewatch.laws.collapse import progress_of
 
-    name = f"'{curve.run.name:.60}' ({_progress(curve):.0%} done)"
+    name = f"'{curve.run.name:.60}' ({percent(_progress(curve))} done)"
     below = [other for other in finished if _size(other) <= _size(curve)] or list(finished)
     if not below:
         say(console, [f"{name}: there is no finished run to hold it against."], "yellow")
@@ -100,7 +102,11 @@ def _held(console: Console, curve: Curve, finished: Sequence[Curve]) -> bool:
         say(console, [f"{name}: {fault}"], "yellow")
         return False
     gone = found.verdict in (CollapseVerdict.ABOVE, CollapseVerdict.BELOW)
-    since = "" if found.begins_at is None else f" From {found.begins_at:.0%} on it lies {found.size:+.1%} off."
+    since = (
+        ""
+        if found.begins_at is None
+        else f" From {percent(found.begins_at)} on it lies {percent(found.size, 1, sign=True)} off."
+    )
     lines = [f"{name} against '{reference.run.name:.60}': {found.verdict}{since}"]
     say(console, lines, "bold red" if gone else "green")
     say(console, found.notes, "dim")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from scalewatch.text import percent
+
 __all__ = ["emergence"]
 
 
@@ -51,8 +53,8 @@ def emergence(
     lines = [
         f"The metric gains {jump.gain:.3g} (sd {jump.gain_sd:.2g}) between {jump.start:.3g} and {jump.end:.3g}, "
         f"half of its rise, {jump.sharpness:.2g} times as fast as on average.",
-        f"From the smooth part of the proxy alone it would gain {proxy.smooth_jump:.3g} there, {found.explained:.0%} "
-        f"of it, with answers of {found.answer_tokens:.3g} tokens.",
+        f"From the smooth part of the proxy alone it would gain {proxy.smooth_jump:.3g} there, "
+        f"{percent(found.explained)} of it, with answers of {found.answer_tokens:.3g} tokens.",
         f"The largest step of ln(proxy loss) there: {proxy.step:+.3g} (sd {proxy.step_sd:.2g}); negative is better.",
     ]
     say(console, lines, "")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+from scalewatch.text import percent
+
 __all__ = ["LEVEL", "Constant", "constants_table"]
 
 #: Level of the intervals that are printed.
@@ -32,7 +34,7 @@ def constants_table(title: str, constants: Sequence[Constant]) -> object:
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
-    table.add_column(f"{LEVEL:.0%} interval", justify="right", no_wrap=True)
+    table.add_column(f"{percent(LEVEL)} interval", justify="right", no_wrap=True)
     table.add_column("what it is")
     for constant in constants:
         span = "" if constant.interval is None else _interval(*constant.interval)

@@ -19,6 +19,7 @@ from scalewatch.laws import Curve, CurveLaw
 from scalewatch.offline.finished_runs import MOST_NAMED, how_many, named
 from scalewatch.offline.journals import find_journals
 from scalewatch.plan.quantities import count
+from scalewatch.text import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -153,7 +154,7 @@ def _parts_left_out() -> str:
     from scalewatch.fitting.curves import LEFT_OUT_SHARE
 
     return (
-        f"Left out: of each run, the warm-up and the first {LEFT_OUT_SHARE:.0%} of its walk (learning rate times "
+        f"Left out: of each run, the warm-up and the first {percent(LEFT_OUT_SHARE)} of its walk (learning rate times "
         "steps); early descent is of another law."
     )
 
@@ -188,7 +189,7 @@ def _promise(curves: Sequence[Curve], law: CurveLaw) -> str:
     if expected is None or not law.usable:
         return "What it says of a new run cannot be relied on."
     half = NORMAL_80 * expected[1] / expected[0]
-    return f"A new run like the largest will end within {half:.1%} of the law, four times in five."
+    return f"A new run like the largest will end within {percent(half, 1)} of the law, four times in five."
 
 
 def _runs_table(curves: Sequence[Curve], law: CurveLaw) -> object:

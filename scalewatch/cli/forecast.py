@@ -11,6 +11,7 @@ import typer
 
 from scalewatch.cli.options import AsJson, GoalOptions, Log, LogOptions, ScheduleOptions, with_groups
 from scalewatch.errors import ConfigError, LogError
+from scalewatch.text import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,7 +111,7 @@ def _print(
 ) -> None:
     from rich.console import Console
 
-    from scalewatch.advising.goals import percent
+    from scalewatch.advising.goals import chance_text
     from scalewatch.cli.advised import print_advice
 
     console = Console()
@@ -119,7 +120,7 @@ def _print(
         console.print(sentence, style="bold", markup=False, highlight=False)
     for name, chance in _chances(chosen, goals).items():
         bar = goals.target_loss if name == "target" else goals.incumbent_loss
-        below = f"It would get below the {name} of {bar:g} with a probability of {percent(chance)}."
+        below = f"It would get below the {name} of {bar:g} with a probability of {chance_text(chance)}."
         console.print(below, markup=False, highlight=False)
     if chosen.forecast is not None and not chosen.void:
         console.print(f"By {chosen.forecast.laws_text}.", style="dim", markup=False, highlight=False)
@@ -179,7 +180,7 @@ def _table(looked: Sequence[BacktestRow], truth: float | None, width: int) -> Ta
 
     levels = LEVELS if width >= WIDE else LEVELS[1:]
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in ("at", "step", "forecast", *(f"{level:.0%}".replace("%", " %") for level in levels)):
+    for head in ("at", "step", "forecast", *(percent(level) for level in levels)):
         table.add_column(head, justify="right", no_wrap=True)
     if truth is not None:
         table.add_column("off", justify="right", no_wrap=True)
@@ -204,7 +205,7 @@ def _held(made: Forecast, truth: float) -> str:
     for level in LEVELS:
         low, high = made.interval(level)
         if low <= truth <= high:
-            return f"{level:.0%}".replace("%", " %")
+            return percent(level)
     return "none"
 
 

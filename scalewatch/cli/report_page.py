@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
@@ -12,7 +13,7 @@ from typing import Any
 
 from scalewatch.advice import Advice
 from scalewatch.charts import Band, Frame, loss_against_law, save_chart
-from scalewatch.charts.theme import DARK, LIGHT, Theme
+from scalewatch.charts.theme import DARK, LIGHT, Theme, readable
 from scalewatch.cli.replay import forecast_text, loss_text
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Phase, Severity
@@ -28,8 +29,6 @@ __all__ = ["page"]
 MOST_PICTURES = 40
 #: Findings of one run in its table.
 MOST_FINDINGS = 200
-#: Rows that make a log of steps worth a logarithmic axis: last step over first.
-DECADES = 30.0
 
 _STYLE = """
 *{box-sizing:border-box}
@@ -41,7 +40,7 @@ h3{font-size:13px;margin:24px 0 6px;color:var(--text);font-weight:600}
 p,.dim{color:var(--text)} p{margin:4px 0}
 section{background:var(--card);border:1px solid var(--grid);border-radius:10px;padding:20px 24px;margin:20px 0}
 .head{display:flex;gap:12px;align-items:center;flex-wrap:wrap}
-.badge{border-radius:999px;padding:2px 12px;font-size:14px;font-weight:600;white-space:nowrap}
+.badge{border-radius:14px;padding:2px 12px;font-size:14px;font-weight:600}
 .lost{background:#b3261e;color:#fff}.bad{background:#8a5a00;color:#fff}
 .past{background:#6b5d00;color:#fff}.fine{background:#1b6e3c;color:#fff}
 .wide{overflow-x:auto}
@@ -51,11 +50,12 @@ td{border-bottom:1px solid var(--grid);padding:5px 10px 5px 0;vertical-align:top
 tr:last-child td{border-bottom:0}
 .n{text-align:right;white-space:nowrap;padding-right:18px}.k{color:var(--text);white-space:nowrap;width:1%;padding-right:24px}
 .s{white-space:nowrap;width:1%}
-.critical{color:var(--alarm);font-weight:700}.warning{color:var(--warn);font-weight:600}.info{color:var(--text)}
+.critical{color:var(--lost);font-weight:700}.warning{color:var(--warn);font-weight:600}.info{color:var(--text)}
 a{color:var(--link)} img{display:block;width:100%;max-width:860px;height:auto;margin:14px auto 0;border-radius:6px}
 td a{display:inline-block;min-width:130px}
-td .badge{white-space:normal;display:inline-block;border-radius:12px}
-li{margin:4px 0} ul{margin:0;padding-left:20px}
+td .badge{white-space:normal;display:inline-block;border-radius:12px;min-width:11em;overflow-wrap:normal}
+@media(max-width:600px){main{padding:16px 8px 40px}section{padding:14px 12px}.k{white-space:normal;overflow-wrap:normal;padding-right:12px}picture{display:block;overflow-x:auto}img{min-width:600px}}
+summary{cursor:pointer;padding:6px 0;color:var(--text)} li{margin:4px 0} ul{margin:0;padding-left:20px}
 footer{color:var(--text);font-size:13px}
 @media print{section{break-inside:avoid}}
 """
@@ -104,8 +104,8 @@ def _colours(theme: Theme, page: str, warn: str) -> str:
         "text": theme.text,
         "grey": theme.grey,
         "grid": theme.grid,
-        "alarm": theme.alarm,
-        "link": theme.forecast,
+        "lost": readable(theme.lost, theme),
+        "link": readable(theme.forecast, theme),
         "warn": warn,
     }
     return "".join(f"--{name}:{colour};" for name, colour in named.items())
@@ -180,11 +180,21 @@ def _findings(run: ReplayedRun) -> str:
     if len(chosen) > MOST_FINDINGS:
         order = sorted(range(len(chosen)), key=lambda i: (-chosen[i].severity.rank, i))[:MOST_FINDINGS]
         chosen = [chosen[i] for i in sorted(order)]
-    rows = "".join(map(_finding, chosen))
+    paged = {finding.kind for finding in chosen if finding.pages}
+    # what never paged anybody is folded: a spike is not to be looked for under a hundred notes
+    folded = [finding for finding in chosen if finding.kind not in paged]
+    shown = [finding for finding in chosen if finding.kind in paged]
     left = len(run.tracker.findings) + run.tracker.dropped - len(chosen)
     more = f"<p>And {left:,} more notes.</p>" if left else ""
+    kinds = Counter(kind_name(finding.kind) for finding in folded if finding.phase is Phase.OPENED)
+    what = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common())
+    notes = f"<details><summary>Notes: {escape(what)}</summary>{_table(folded)}</details>" if folded else ""
+    return (_table(shown) if shown else "") + notes + more
+
+
+def _table(findings: Sequence[Finding]) -> str:
     head = '<th class="n">step</th><th>severity</th><th>kind</th><th>what</th>'
-    return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>{more}'
+    return f'<div class="wide"><table><tr>{head}</tr>{"".join(map(_finding, findings))}</table></div>'
 
 
 def _finding(finding: Finding) -> str:
@@ -217,8 +227,6 @@ def _picture(run: ReplayedRun) -> str:
     losses = run.curve.drawn()
     promise = _band("law of the smaller runs, before the start", run.before)
     coming = _band(label, shown)
-    positive = min(run.curve.losses) > 0
-    log_axes = positive and run.curve.steps[-1] > DECADES * max(run.curve.steps[0], 1.0)
     pages = [f for f in run.tracker.findings if f.pages and f.phase is not Phase.CLOSED]
     pages.sort(key=lambda f: f.severity is not Severity.CRITICAL)
     drawn: dict[bool, str] = {}
@@ -231,7 +239,6 @@ def _picture(run: ReplayedRun) -> str:
                 baseline=promise,
                 forecast=coming,
                 findings=pages,
-                log_axes=log_axes,
             )
         except ConfigError as fault:
             if "extra" in str(fault):

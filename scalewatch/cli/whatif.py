@@ -10,6 +10,7 @@ import typer
 
 from scalewatch.cli.options import AsJson, Log, LogOptions, ScheduleOptions, with_groups
 from scalewatch.errors import ConfigError, LogError
+from scalewatch.text import percent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,7 +80,9 @@ def whatif(
     part = at if at is not None else past.last_step / total
     rows = backtest(past, plan, settings, [part]).rows
     if not rows:
-        raise ConfigError(f"The log ends at {past.last_step / total:.0%} of the plan: choose an `--at` up to that.")
+        raise ConfigError(
+            f"The log ends at {percent(past.last_step / total)} of the plan: choose an `--at` up to that."
+        )
     forecaster = rows[0].forecaster
     now = None if forecaster is None else position(forecaster)
     if not isinstance(forecaster, Forecaster) or now is None:

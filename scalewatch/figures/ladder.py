@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.figures.law_parts import GRID, LEVEL, NORMAL_80, law_ribbon, law_sentences, used_curves
+from scalewatch.text import percent
 
 if TYPE_CHECKING:
     from scalewatch.charts import Frame, Ribbon, Target
@@ -63,13 +64,14 @@ def _title(law: Ribbon, sizes: Floats, loss: Floats, target: Target | None) -> s
         if not np.isfinite(law.low).any():
             return f"The law through {len(sizes)} rungs gives no interval"
         inside = (loss >= np.interp(sizes, law.x, law.low)) & (loss <= np.interp(sizes, law.x, law.high))
-        return f"{int(inside.sum())} of {len(sizes)} rungs lie within the law's {LEVEL:.0%} interval"
+        return f"{int(inside.sum())} of {len(sizes)} rungs lie within the law's {percent(LEVEL)} interval"
     size, bounds = quantity(target.parameters), f"{target.low:.3f} to {target.high:.3f}"
     if target.outcome is None:
-        return f"{size} parameters are predicted to reach {target.loss:.3f} nats/token ({LEVEL:.0%} interval {bounds})"
+        what = f"{target.loss:.3f} nats/token ({percent(LEVEL)} interval {bounds})"
+        return f"{size} parameters are predicted to reach {what}"
     where = "below" if target.outcome < target.low else "above" if target.outcome > target.high else "within"
     word = "is forecast to end" if target.running else "came out"
-    return f"{size} {word} at {target.outcome:.3f} nats/token, {where} the predicted {bounds} ({LEVEL:.0%} interval)"
+    return f"{size} {word} at {target.outcome:.3f} nats/token, {where} the predicted {bounds} ({percent(LEVEL)})"
 
 
 def ladder_of_points(fit: PointFit[Chinchilla], goal: Goal | None, dark: bool) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats
+from scalewatch.text import percent
 
 if TYPE_CHECKING:
     from scalewatch.charts import NormalisedCurve, Ribbon
@@ -88,7 +89,7 @@ def _constant(value: float) -> str:
 def within(low: float, high: float, form: Callable[[float], str]) -> str:
     """An interval in words, for a headline."""
     known = np.isfinite(low) and np.isfinite(high)
-    return f"{LEVEL:.0%} interval {form(low)} to {form(high)}" if known else UNKNOWN
+    return f"{percent(LEVEL)} interval {form(low)} to {form(high)}" if known else UNKNOWN
 
 
 def law_ribbon(name: str, x: Floats, mid: ArrayLike, low: ArrayLike, high: ArrayLike) -> Ribbon:
@@ -97,7 +98,7 @@ def law_ribbon(name: str, x: Floats, mid: ArrayLike, low: ArrayLike, high: Array
 
     bounds = np.array([low, high], dtype=np.float64)
     known = np.isfinite(bounds).all(axis=0)
-    label = f"{name}, {LEVEL:.0%} interval of a run" if known.any() else f"{name}, {UNKNOWN}"
+    label = f"{name}, {percent(LEVEL)} interval of a run" if known.any() else f"{name}, {UNKNOWN}"
     return Ribbon(label, x, np.asarray(mid, dtype=np.float64), *np.where(known, bounds, np.nan))
 
 

@@ -19,6 +19,7 @@ from scalewatch.figures.law_parts import (
     law_sentences,
     within,
 )
+from scalewatch.text import percent
 
 if TYPE_CHECKING:
     from scalewatch.charts import Ribbon
@@ -141,7 +142,7 @@ def _isoflop(fit: PointFit[Chinchilla], dark: bool) -> Any:
     low, high = np.quantile(made.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     label = f"N ~ C^a, a = {made.exponent:.3f} ({within(low, high, '{:.3f}'.format)})"
     line = Ribbon(label, grid, np.exp(middle), np.exp(middle - half), np.exp(middle + half))
-    notes = [f"{len(points)} runs; bottoms with {LEVEL:.0%} intervals."]
+    notes = [f"{len(points)} runs; bottoms with {percent(LEVEL)} intervals."]
     if left_out:
         notes += left_out
     return isoflop(
@@ -161,7 +162,7 @@ def _frontier(fit: PointFit[Chinchilla], flops: Floats) -> Ribbon:
 
     best = fit.law.optimum(flops)
     bounds = np.array([optimum_interval(fit, f, LEVEL).parameters for f in flops.tolist()])
-    what = f"{LEVEL:.0%} interval" if np.isfinite(bounds).all() else UNKNOWN
+    what = f"{percent(LEVEL)} interval" if np.isfinite(bounds).all() else UNKNOWN
     return Ribbon(f"best size, {what}", flops, np.asarray(best.size.count), bounds[:, 0], bounds[:, 1])
 
 

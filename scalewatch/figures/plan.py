@@ -31,7 +31,7 @@ def plan_chart(surface: AbstractLossModel, plan: Plan, *, dark: bool) -> Any:
 
     best, middle = plan.best, log_pair(plan.best.flops.value)
     pairs = np.linspace(middle - BUDGET_LOG, middle + BUDGET_LOG, POINTS)
-    label = "best size at this compute" + ("" if best.parameters.low is None else f", {plan.level:.0%} interval")
+    label = "best size at this compute" + ("" if best.parameters.low is None else f", {percent(plan.level)} interval")
     line = best_sizes(surface, pairs, plan.level, label)
     ends = np.log(line.x[[0, -1]] / FLOPS_PER_PARAMETER_TOKEN)
     most, least = frontier.frontier_loss(surface, ends[None, :])[0].tolist()

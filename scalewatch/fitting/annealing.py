@@ -21,6 +21,7 @@ from scalewatch.fitting.robust import JacobianResidualModel, minimise
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.annealing_law import AnnealingLaw, walk_and_decay
 from scalewatch.laws.curve import Curve
+from scalewatch.text import percent
 
 __all__ = ["AnnealingFit", "fit_annealing"]
 
@@ -96,7 +97,7 @@ def fit_annealing(curves: Sequence[Curve], *, count_warmup: bool = False) -> Ann
         objective=objectives[k],
         memory_objectives=tuple(objectives),
         statuses=(_status(worst, alpha, converged),),
-        notes=(f"The curve that fits worst is {worst:.2%} off on average.",),
+        notes=(f"The curve that fits worst is {percent(worst, 2)} off on average.",),
         rows=len(losses),
         runs=len(usable),
         left_out=tuple(left_out),

@@ -30,6 +30,7 @@ from scalewatch.fitting.families import Points, read_points
 from scalewatch.fitting.isoflop import SEED_NOISE_NATS, Method, allocation_fit, bottoms, check_noise
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.size import Parameters, SizeKind, positive
+from scalewatch.text import percent
 
 __all__ = [
     "Approach",
@@ -128,7 +129,7 @@ class Comparison:
 
     def table(self, flops: float | None = None) -> str:
         """Return the approaches as lines of text, with the best size for `flops` [FLOP] if it is given."""
-        level = f"{self.results[0].level:.0%} interval" if self.results else "interval"
+        level = f"{percent(self.results[0].level)} interval" if self.results else "interval"
         lines = [f"{'approach':<20} {'a':>7} {level:>17} {'b':>7}" + ("" if flops is None else f" {'N':>10}")]
         for result in self.results:
             if result.exponent is None:
@@ -316,8 +317,8 @@ def _cautions(final: Points) -> tuple[str, ...]:
     if len(apart) < FEWEST_TWINS or float(np.median(apart)) < TWINS_DIFFER:
         return ()
     return (
-        f"Runs of one size and equal tokens end {np.expm1(np.median(apart)):.0%} apart ({len(apart)} such groups): if "
-        "they differ in data, tokenizer or recipe, compare one kind at a time; of a sweep the best run counts.",
+        f"Runs of one size and equal tokens end {percent(np.expm1(np.median(apart)))} apart ({len(apart)} such "
+        "groups): if they differ in data, tokenizer or recipe, compare one kind at a time; of a sweep the best counts.",
     )
 
 

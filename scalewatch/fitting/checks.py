@@ -15,6 +15,7 @@ from scalewatch.fitting.homogeneity import recipe_mismatches
 from scalewatch.fitting.mixed_units import UnitMismatch
 from scalewatch.fitting.robust import AbstractResidualModel
 from scalewatch.fitting.status import FitStatus, collinear, not_independent, outliers, scatter
+from scalewatch.text import percent
 
 __all__ = ["judge_constants", "judge_points", "judge_residuals"]
 
@@ -84,9 +85,9 @@ def judge_residuals(
     if unit is not None:
         judged.append((FitStatus.MIXED_UNITS, _of_unit(unit, len(points), names)))
     elif off > MOST_SCATTER:
-        judged.append((FitStatus.MISFIT, f"The law is {off:.1%} off on average over its own runs."))
+        judged.append((FitStatus.MISFIT, f"The law is {percent(off, 1)} off on average over its own runs."))
     elif off > MOST_OF_ONE_RECIPE:
-        judged.append((FitStatus.SCATTERED, f"{off:.1%} off on average; half a percent is usual."))
+        judged.append((FitStatus.SCATTERED, f"{percent(off, 1)} off on average; half a percent is usual."))
     if len(far) and unit is None and off <= MOST_SCATTER:
         judged.append((FitStatus.OUTLIERS, f"{_runs(len(far))} more than 6 % off: {_listed(far, names)}."))
     if len(np.unique(labels)) == len(labels) and not_independent(residuals, points.log_size):

@@ -20,6 +20,7 @@ from scalewatch.fitting.mixed_units import unit_mismatch
 from scalewatch.laws.annealing import ScheduleFeatures, schedule_features
 from scalewatch.laws.curve import Curve
 from scalewatch.laws.curve_law import CurveEvidence, CurveLaw, CurveScatter, CurveShape, CurveUnits
+from scalewatch.text import percent
 
 __all__ = ["fit_curves"]
 
@@ -214,13 +215,13 @@ def _prepare(curve: Curve, setting: _Setting) -> tuple[_Material | None, str]:
     if keep.sum() < 6:
         begin = int(curve.steps[0])
         return None, (
-            f"'{curve.run.name}' is left out: too few rows after its warm-up and first {LEFT_OUT_SHARE:.0%} (its "
+            f"'{curve.run.name}' is left out: too few rows after its warm-up and first {percent(LEFT_OUT_SHARE)} (its "
             f"log has {len(curve.steps)} from step {begin:,} to {int(end):,})."
         )
     # the last block may be a single row
     above = float(np.average(losses[-2:], weights=rows[-2:]) / losses[keep].min())
     if above > DIVERGED_RATIO:
-        return None, f"'{curve.run.name}' is left out: it ends {above - 1:.0%} above its best loss."
+        return None, f"'{curve.run.name}' is left out: it ends {percent(above - 1)} above its best loss."
     tokens = (curve.run.tokens_per_step or 1.0) if setting.unit == "tokens" else 1.0
     size = {"total": curve.run.parameters, "non_embedding": curve.run.non_embedding_parameters}.get(setting.kind)
     return _Material(

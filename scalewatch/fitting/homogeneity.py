@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scalewatch.arrays import Floats
 from scalewatch.fitting.families import Points
 from scalewatch.fitting.status import robust_sd
+from scalewatch.text import percent
 
 __all__ = ["recipe_mismatches"]
 
@@ -33,15 +34,18 @@ def recipe_mismatches(points: Points, least: float) -> list[str]:
     off, count = _same_point_scatter(points)
     if off > least:
         found.append(
-            f"{count} runs of equal size and tokens differ by {off:.1%} (sd), so something else was varied, as in a "
-            "sweep of learning rates: keep the best of each size and tokens."
+            f"{count} runs of equal size and tokens differ by {percent(off, 1)} (sd), so something else was "
+            "varied, as in "
+            "a sweep of learning rates: keep the best of each size and tokens."
         )
     sizes, most = _rises(points, least)
     if sizes:
         named = ", ".join(f"{size:.3g}" for size in sizes[:MOST_LISTED])
         found.append(
-            f"More tokens ended at a higher loss at {len(sizes)} of the sizes ({named}), by up to {most:.1%}: no law "
-            "of size and tokens does that; look whether data repeat, the longest runs are badly tuned, or the loss is "
+            f"More tokens ended at a higher loss at {len(sizes)} of the sizes ({named}), by up to "
+            f"{percent(most, 1)}: no "
+            "law of size and tokens does that; look whether data repeat, the longest runs are badly tuned, "
+            "or the loss is "
             "of other text than the training data."
         )
     return found

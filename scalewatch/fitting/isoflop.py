@@ -27,6 +27,7 @@ from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.families import read_points
 from scalewatch.laws.size import Parameters
+from scalewatch.text import percent
 
 __all__ = ["AllocationLine", "Bottom", "Method", "allocation_fit", "bottoms", "budget_of_each", "check_noise"]
 
@@ -245,7 +246,7 @@ def _budgets(log_size: Floats, log_flops: Floats, least: int) -> tuple[list[NDAr
     lone, why = len(at) - sum(len(rows) for rows in budgets), []
     if most:
         held = "one size lies" if most == 1 else f"{most} sizes lie"
-        why.append(f"at most {held} within {BUDGET_WIDTH:.0%} of compute, and a valley takes {least}")
+        why.append(f"at most {held} within {percent(BUDGET_WIDTH)} of compute, and a valley takes {least}")
     if crowded:
         why.append(f"where compute creeps from run to run no budget can be told ({crowded} such places)")
     return budgets, [f"{lone} of {len(at)} runs are of no budget: {'; '.join(why)}."] if lone and why else []

@@ -26,6 +26,7 @@ from scalewatch.fitting.result import Fit
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.curve import Curve
 from scalewatch.laws.multi_power import CHUNK_STEPS, MultiPowerLaw, ScheduleTerms, schedule_terms
+from scalewatch.text import percent
 
 __all__ = ["MultiPowerFit", "fit_multi_power"]
 
@@ -119,7 +120,7 @@ def fit_multi_power(curves: Sequence[Curve], *, ridge: float = RIDGE, chunk_step
         objective=float(_huber(residuals).sum()),
         statuses=_statuses(values, log_constants, residuals, plans),
         mean_error=float(np.abs(residuals).mean()),
-        notes=(f"The law is {float(np.abs(residuals).mean()):.2%} off on average over its own curves.",),
+        notes=(f"The law is {percent(float(np.abs(residuals).mean()), 2)} off on average over its own curves.",),
         worst_error=float(np.abs(residuals).max()),
         rows=len(residuals),
         runs=len(rows),

@@ -24,6 +24,7 @@ from scalewatch.fitting.robust import JacobianResidualModel, minimise
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.repeated_data import RepeatedData
 from scalewatch.laws.size import Parameters, SizeKind, total
+from scalewatch.text import percent
 
 __all__ = ["fit_repeated_data"]
 
@@ -87,7 +88,10 @@ def fit_repeated_data(
         objective=float(ends.objective[best]),
         runs=len(points),
         statuses=tuple(dict.fromkeys(status for status, _ in judged)) or (FitStatus.OK,),
-        notes=(f"The law is {off:.2%} off on average over {len(observed)} runs with repeats.", *(n for _, n in judged)),
+        notes=(
+            f"The law is {percent(off, 2)} off on average over {len(observed)} runs with repeats.",
+            *(n for _, n in judged),
+        ),
         standard_errors={**first.standard_errors, **errors},
     )
 

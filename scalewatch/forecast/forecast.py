@@ -13,6 +13,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.forecast.law_residual import LawResidual
 from scalewatch.forecast.posterior import LawPosterior, Mixture
 from scalewatch.forecast.schedule import AbstractSchedule, Future
+from scalewatch.text import percent
 
 __all__ = ["Branch", "Forecast", "LawResidual"]
 
@@ -86,7 +87,7 @@ class Forecast:
     @property
     def laws_text(self) -> str:
         """The competing laws and their weights, the most first, in a line; those below one per cent are left out."""
-        return "; ".join(f"{name} ({weight:.0%})" for name, weight in self.weights.items() if weight >= LEAST_TOLD)
+        return "; ".join(f"{name} ({percent(weight)})" for name, weight in self.weights.items() if weight >= LEAST_TOLD)
 
     def interval(self, level: float = 0.8) -> tuple[float, float]:
         """Return (low, high) of the final loss [nats/token] that hold it with probability `level`.

@@ -33,6 +33,7 @@ from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSched
 from scalewatch.forecast.validity import Rise, rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
 from scalewatch.run import Run
+from scalewatch.text import percent
 
 __all__ = ["Forecaster"]
 
@@ -213,7 +214,10 @@ class Forecaster:
                 branches.append(Branch(candidate.law, future.probability * weight, future, each, candidate.spread))
             notes = competing[0].notes
             if competing[0].law == LADDER and weights[0] < CONTRADICTED:
-                notes = (*notes, f"The run's own curve contradicts its law, which counts for {weights[0]:.0%} here.")
+                notes = (
+                    *notes,
+                    f"The run's own curve contradicts its law, which counts for {percent(weights[0])} here.",
+                )
             best = competing[int(np.argmax(weights))]
             surprised = max(surprised, surprise(best, *curve, noise, future.end_annealing_sum))
         if surprised > TOLD_SURPRISE:

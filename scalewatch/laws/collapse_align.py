@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.laws.size import positive
+from scalewatch.text import percent
 
 __all__ = ["Alignment", "CollapseDiagnosis", "CollapseRecipe", "CollapseVerdict", "diagnose_collapse", "early_align"]
 
@@ -146,15 +147,16 @@ def early_align(
     keep = (at >= start) & (at <= end)
     if not keep.any():
         raise FitError(
-            f"Alignment reads {start:.0%} to {end:.0%} of a run, and its rows end at {at.max():.0%}: wait, or use the "
-            "annealing law of a ladder, which reads earlier."
+            f"Alignment reads {percent(start)} to {percent(end)} of a run, and its rows end at "
+            f"{percent(at.max())}: wait, or "
+            "use the annealing law of a ladder, which reads earlier."
         )
     ratio = np.log(losses[keep]) - np.log(np.interp(at[keep], *ell))
     notes: list[str] = []
     if keep.sum() < FEWEST_ROWS:
         notes.append(f"Rests on {int(keep.sum())} rows: log more often, or wait.")
     if at.max() < end - SMOOTHING:
-        notes.append(f"The run is at {at.max():.0%}; the alignment settles at {end:.0%}.")
+        notes.append(f"The run is at {percent(at.max())}; the alignment settles at {percent(end)}.")
     unmet: tuple[str, ...] = ()
     if recipe is None or reference_recipe is None:
         notes.append("The conditions of collapse are not known: give both recipes.")
@@ -272,5 +274,5 @@ def _curve(name: str, progress: ArrayLike, loss: ArrayLike) -> tuple[Floats, Flo
 def _reference(progress: ArrayLike, loss: ArrayLike) -> tuple[Floats, Floats]:
     at, losses = _curve("reference_progress", progress, loss)
     if at[-1] < 0.99:
-        raise FitError(f"The reference must be a finished run (its rows end at {at[-1]:.0%} of its plan).")
+        raise FitError(f"The reference must be a finished run (its rows end at {percent(at[-1])} of its plan).")
     return at, losses / losses[-1]

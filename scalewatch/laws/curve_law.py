@@ -27,6 +27,7 @@ from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.run import Run
 from scalewatch.strict_json import choice, least_and_most, numbers, numbers_within, sentences
+from scalewatch.text import percent
 
 __all__ = ["CurveEvidence", "CurveLaw", "CurveScatter", "CurveShape", "CurveUnits", "RunPrior"]
 
@@ -259,12 +260,12 @@ class CurveLaw(Law):
         notes, run_log_sd = [], self.scatter.run_log_sd
         if not self.usable:
             notes.append(
-                f"The law does not describe these runs, their final losses lie {run_log_sd:.0%} off (one sd): fit "
+                f"The law does not describe these runs, their final losses lie {percent(run_log_sd)} off (one sd): fit "
                 "runs of one recipe, one tokenizer and one unit."
             )
         elif run_log_sd > SCATTERED_LOG_SD:
             notes.append(
-                f"The runs scatter about the law by {run_log_sd:.1%}, more than runs of one recipe do: fit one "
+                f"The runs scatter about the law by {percent(run_log_sd, 1)}, more than runs of one recipe do: fit one "
                 "recipe (data, tokenizer, batch size, peak rate) at a time."
             )
         if self.units.size_kind == "none":

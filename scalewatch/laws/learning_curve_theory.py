@@ -30,6 +30,7 @@ from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import positive
+from scalewatch.text import percent
 
 __all__ = ["ZipfCurve", "ZipfTail", "fit_zipf_tail"]
 
@@ -212,7 +213,7 @@ def fit_zipf_tail(counts: ArrayLike, least_count: int = LEAST_COUNT) -> ZipfTail
             "features exists, and the curve is set by how many there are; count longer features, such as n-grams."
         )
     if len(used) < 10 * FEWEST_TYPES:
-        notes.append(f"Rests on {len(used)} types: the exponent is uncertain by {power_sd / power:.0%} at best.")
+        notes.append(f"Rests on {len(used)} types: the exponent is uncertain by {percent(power_sd / power)} at best.")
     if used.min() >= SEEN_WHOLE * least_count:
         notes.append(
             f"No type occurs less than {used.min():.0f} times, so there is no tail left to see: with finitely many "

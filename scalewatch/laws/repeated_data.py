@@ -28,6 +28,7 @@ from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.laws.law import Law, Publication, Quantity, asked
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind, count_for, positive, total
+from scalewatch.text import percent
 
 __all__ = ["RepeatedData", "RepeatedOptimum"]
 
@@ -237,7 +238,8 @@ class RepeatedData(Law):
         elif epochs > 1 + self.token_decay:
             worth = float(self.repeat_worth(epochs))
             notes.append(
-                f"{epochs:.0f} epochs: one more token is worth {worth:.0%} of a fresh one; regularise or find data."
+                f"{epochs:.0f} epochs: one more token is worth {percent(worth)} of a fresh one; regularise or "
+                "find data."
             )
         if count > MOST_SIZE or data > MOST_TOKENS:
             notes.append(

@@ -21,6 +21,7 @@ from scalewatch.logs.columns import scale_of
 from scalewatch.objective import words_of
 from scalewatch.offline.run_columns import named_budgets, saved_at_intervals
 from scalewatch.offline.tables import Table, named_columns, text_instead
+from scalewatch.text import percent
 
 __all__ = ["Rows", "ends", "few", "from_tables", "how_many", "late", "named", "nats_per_token"]
 
@@ -312,7 +313,7 @@ def ends(rows: Rows) -> Rows:
         later = own[rows.tokens[own] >= FIRST_PART * rows.tokens[last]]
         ratio = float(rows.loss[last] / rows.loss[later].min())
         if ratio > DIVERGED_RATIO:
-            diverged.append(f"'{rows.runs[last]:.60}' is left out: it ends {ratio - 1:.0%} above its best loss.")
+            diverged.append(f"'{rows.runs[last]:.60}' is left out: it ends {percent(ratio - 1)} above its best loss.")
         else:
             kept.append(last)
     if not kept:
@@ -339,7 +340,7 @@ def late(rows: Rows) -> Rows:
     last = np.zeros(int(labels.max()) + 1)
     np.maximum.at(last, labels, rows.tokens)
     keep = rows.tokens >= FIRST_PART * last[labels]
-    note = f"{int(np.sum(~keep))} rows of the first {FIRST_PART:.0%} of each run are left out."
+    note = f"{int(np.sum(~keep))} rows of the first {percent(FIRST_PART)} of each run are left out."
     return rows.take(np.flatnonzero(keep), [note] if not keep.all() else [])
 
 

@@ -21,6 +21,14 @@ def test_each_contour_is_labelled_with_its_loss() -> None:
     assert {"2.10", "2.50", "3.00"} <= set(texts_of(isoloss([contour(v) for v in (2.1, 2.5, 3.0)], Frame("t"))))
 
 
+def test_the_legend_names_the_lines_that_are_drawn() -> None:
+    """And no losses in between, which nobody finds in the picture."""
+    chart = isoloss([contour(v) for v in (2.1, 2.5, 3.0)], Frame("t"))
+
+    (line,) = layers_of(chart, "line")
+    assert [2.1, 2.5, 3.0] == line["encoding"]["color"]["legend"]["values"]
+
+
 def test_more_contours_than_can_be_told_apart_are_thinned() -> None:
     """Sixteen remain, the first and the last among them."""
     chart = isoloss([contour(v) for v in np.linspace(2.0, 4.0, 100).tolist()], Frame("t"))

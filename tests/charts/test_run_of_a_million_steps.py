@@ -74,14 +74,14 @@ def test_a_million_rows_are_a_few_hundred_points() -> None:
     assert len(text_of(made)) < MOST_BYTES
 
 
-@pytest.mark.parametrize("log_axes", [True, False])
+@pytest.mark.parametrize("log", [True, False])
 @pytest.mark.parametrize("at", [200_000, 999_990])
-def test_a_spike_of_one_step_in_a_million_is_drawn(at: int, log_axes: bool) -> None:
+def test_a_spike_of_one_step_in_a_million_is_drawn(at: int, log: bool) -> None:
     """On either kind of axis."""
     losses = LOSSES.copy()
     losses[at] = 17.0
 
-    assert 17.0 == max(drawn(spec(losses=losses, log_axes=log_axes), "high"))
+    assert 17.0 == max(drawn(spec(losses=losses, log_x=log, log_y=log), "high"))
 
 
 def test_the_law_the_forecast_and_their_names_are_in_it() -> None:
@@ -112,9 +112,9 @@ def test_rows_that_cannot_be_drawn_are_left_out() -> None:
     losses = LOSSES.copy()
     losses[[100, 200_000, 300_000, 400_000]] = math.nan, math.inf, -1.0, 0.0
 
-    assert min(drawn(spec(losses=losses), "low")) > 1.9
-    assert max(drawn(spec(losses=losses), "high")) <= 5.0
-    assert -1.0 == min(drawn(spec(losses=losses, log_axes=False), "low"))
+    assert min(drawn(spec(losses=losses, log_y=True), "low")) > 1.9
+    assert max(drawn(spec(losses=losses, log_y=True), "high")) <= 5.0
+    assert -1.0 == min(drawn(spec(losses=losses), "low"))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_rows_that_cannot_be_drawn_are_left_out() -> None:
 def test_no_loss_to_draw_is_a_clear_error(steps: list[float], losses: list[float]) -> None:
     """An empty picture would look like a fault of the browser."""
     with pytest.raises(ConfigError, match=r"no finite positive loss to draw"):
-        loss_against_law(steps, losses, Frame("x"))
+        loss_against_law(steps, losses, Frame("x"), log_y=True)
 
 
 def test_steps_and_losses_that_do_not_match_are_a_clear_error() -> None:
@@ -133,17 +133,17 @@ def test_steps_and_losses_that_do_not_match_are_a_clear_error() -> None:
         loss_against_law([1, 2, 3], [3.0, 3.0], Frame("x"))
 
 
-@pytest.mark.parametrize("log_axes", [True, False])
+@pytest.mark.parametrize("log", [True, False])
 @pytest.mark.parametrize(
     "losses",
     [[3.0], [3.0, 3.0, 3.0], [1e308, 3.0, 2.0], [5e-324, 3.0], [1e-300] * 4, [1e308] * 4, [3.0, 2.0]],
     ids=["one-row", "level", "beyond", "least", "tiny", "huge", "two"],
 )
-def test_odd_logs_give_a_chart_of_finite_numbers(losses: list[float], log_axes: bool) -> None:
+def test_odd_logs_give_a_chart_of_finite_numbers(losses: list[float], log: bool) -> None:
     """One row, no spread at all, values at the ends of what a float holds: strict JSON, never a warning."""
     steps = np.arange(1, len(losses) + 1)
 
-    assert text_of(loss_against_law(steps, losses, Frame("x"), log_axes=log_axes, baseline=band()).to_dict())
+    assert text_of(loss_against_law(steps, losses, Frame("x"), log_x=log, log_y=log, baseline=band()).to_dict())
 
 
 def test_a_title_is_text() -> None:

@@ -75,7 +75,7 @@ def test_runs_of_one_recipe_collapse(scalewatch: Callable[..., Any], tmp_path: P
 
     assert 0 == said.code
     assert "4 finished runs of 4 sizes" in said.out
-    assert "At 50% of the run their curves differ by 0." in said.out
+    assert "At 50 % of the run their curves differ by 0." in said.out
 
 
 def test_tables_of_runs_that_are_no_curves_are_refused(scalewatch: Callable[..., Any], table: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_table_of_curves_gives_a_law_of_curves(
     assert (0, "") == (said.code, said.err)
     law = load_law(law_file)
     assert (3, "tokens", CURVES[0]) == (law.evidence.runs, law.units.lr_sum_unit, law.evidence.sizes[0])
-    assert "Left out: of each run, the warm-up and the first 5%" in said.out
+    assert "Left out: of each run, the warm-up and the first 5 %" in said.out
 
 
 def test_a_curve_a_file_is_a_run_named_after_it(

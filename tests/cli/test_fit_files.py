@@ -152,7 +152,7 @@ def test_a_run_that_ended_above_its_best_checkpoint_has_diverged(
     many["loss"][-1] *= 1.5
 
     said = scalewatch("fit", write(tmp_path / "t.csv", many), "-o", law_file, "--bootstrap", 0)
-    assert "'r3' is left out: it ends 50% above its best loss." in said.out
+    assert "'r3' is left out: it ends 50 % above its best loss." in said.out
     assert 34 == load_chinchilla(law_file).runs
 
 

@@ -32,7 +32,7 @@ def test_an_outcome_stands_in_the_headline_of_the_ladder_and_in_the_picture(
     assert (0, "") == (said.code, said.err)
     title, sentences = head_of(file)
     assert title.startswith(f"70B came out at {outcome}00 nats/token, {word} the predicted ")
-    assert "80% interval" in title
+    assert "(80 %)" in title
     assert "The target has 1.4T tokens, as --target says." in " ".join(sentences)
     assert f"{outcome}00 came out" in file.read_text()
 
@@ -117,5 +117,5 @@ def test_a_law_without_an_interval_is_drawn_without_one(
     assert "" == said.err
     drawn = file.read_text()
     assert "its interval is not known" in drawn
-    assert "80%" not in drawn
+    assert "80 %" not in drawn
     assert "-inf" not in drawn

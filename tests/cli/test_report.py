@@ -124,3 +124,21 @@ def test_what_cannot_be_read_or_written_is_one_line(tmp_path: Path, scalewatch: 
         said = scalewatch("report", *arguments)
         assert 2 == said.code
         assert said.err.startswith("scalewatch: ")
+
+
+def test_notes_are_folded_below_what_paged(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """Sixty bad batches are one line to open; the spike among them stands in the table."""
+
+    def troubled(loss: np.ndarray) -> np.ndarray:
+        made = loss.copy()
+        made[100:380:10] += 1.0
+        made[250:280] += 3.0
+        return made
+
+    log = write(tmp_path / "noisy.csv", troubled)
+    assert scalewatch("report", log, "-o", tmp_path / "page.html").code == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    before, _, after = page.partition("<details>")
+
+    assert "spike" in before.rpartition("Findings")[2]
+    assert re.search(r"<summary>Notes: .*\d+ x bad batch", after)

@@ -257,7 +257,7 @@ def test_runs_of_several_recipes_in_one_table_are_pointed_out() -> None:
 
     compared = compare_approaches(np.append(size, size), np.append(tokens, tokens), np.append(loss, 1.08 * loss))
 
-    assert "8% apart" in compared.cautions[0]
+    assert "8 % apart" in compared.cautions[0]
     assert "caution" in compared.status
 
 

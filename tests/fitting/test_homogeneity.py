@@ -50,7 +50,7 @@ def test_a_loss_that_rises_with_tokens_is_named_with_its_size() -> None:
     fit = fit_family(CHINCHILLA, size, tokens, loss)
 
     assert FitStatus.SCATTERED in fit.statuses
-    assert any("at 1 of the sizes (5e+07), by up to 3.0%" in note for note in fit.notes)
+    assert any("at 1 of the sizes (5e+07), by up to 3.0 %" in note for note in fit.notes)
 
 
 def test_noisy_checkpoints_are_no_rise() -> None:

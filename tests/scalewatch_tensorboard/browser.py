@@ -186,7 +186,7 @@ class Panel:
         theme = "?darkMode=true" if dark else "?darkMode=false"
         self.page.goto(f"{self.board.url}{theme}{self.board.link(**link)}")
         self.page.wait_for_selector("iframe[src*='name=scalewatch']", state="attached")
-        self.frame.wait_for_selector("main.panel > :not(.empty), main.panel > .empty")
+        self.frame.wait_for_selector(".panel > :not(.empty), .panel > .empty")
         return self.frame
 
     @property

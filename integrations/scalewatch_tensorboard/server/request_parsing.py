@@ -68,7 +68,7 @@ def chart_request(registry: RunRegistry, args: Any) -> tuple[RunState, ChartRequ
         AxesRequest(
             one_of(args, "x", UNITS, "steps") or "steps",
             one_of(args, "xscale", SCALES, "linear") == "log",
-            one_of(args, "yscale", SCALES, "linear") == "log",
+            None if (scale := one_of(args, "yscale", SCALES, None)) is None else scale == "log",
             _window(args),
         ),
         compare=tuple(_known(registry, name) for name in compare),

@@ -46,13 +46,13 @@ export class App {
   }
 
   build() {
-    this.main = h("main", { class: "panel" });
+    this.main = h("div", { class: "panel" });
     this.tabs = tabs({ label: "ScaleWatch", options: PANELS, panel: this.main, onChange: (panel) => this.state.set({ panel }) });
     this.pulse = h("p", { class: "pulse" }, h("span", { class: "dot" }), h("span", {}, "loading"));
     this.notice = h("div", { class: "notice", role: "alert", hidden: true });
     this.spoken = h("div", { class: "unseen", "aria-live": "polite" });
     this.subject = new Subject(this);
-    replace(this.root, h("header", { class: "top" }, this.tabs.element, this.pulse), this.notice, this.subject.element, this.main, this.spoken);
+    replace(this.root, h("header", { class: "top" }, h("h1", { class: "unseen" }, "ScaleWatch"), this.tabs.element, this.pulse), this.notice, h("main", {}, this.subject.element, this.main), this.spoken);
     replace(this.main, h("p", { class: "empty" }, "Looking for runs …"));
   }
 

@@ -25,10 +25,10 @@ export function moved([low, high], { scale = 1, shift = 0, log = false }) {
   return [back(middle - half + away), back(middle + half + away)];
 }
 
-/** A chart that fetches its own specification. Options: name, label, onZoom, onIncident, rows. */
+/** A chart that fetches its own specification. Options: label, onZoom, onIncident, onDrawn, rows. */
 export class Chart {
-  constructor(app, { label, onZoom, onIncident, rows }) {
-    Object.assign(this, { app, label, onZoom, onIncident, rows });
+  constructor(app, { label, onZoom, onIncident, onDrawn, rows }) {
+    Object.assign(this, { app, label, onZoom, onIncident, onDrawn, rows });
     this.requested = null;
     this.drawn = null;
     this.spec = null;
@@ -44,7 +44,8 @@ export class Chart {
   toolbar() {
     const button = (text, title, action) => {
       const made = h("button", { type: "button", class: "tool", title, on: { click: action } }, text);
-      if (title !== text) made.setAttribute("aria-label", title);
+      // what is said holds what is seen, or who speaks to the browser cannot call it
+      if (title !== text) made.setAttribute("aria-label", title.includes(text) ? title : `${text} ${title}`);
       return made;
     };
     this.zooms = [];
@@ -56,7 +57,7 @@ export class Chart {
         this.reset,
       ];
     }
-    const link = button("Copy link", "Copy a link to what you see", async () => {
+    const link = button("Copy link", "Copy link to what you see", async () => {
       const text = this.app.link();
       if (await copied(text)) this.app.announce("The link is on the clipboard.");
       else this.app.say(`Copy this link by hand: ${text}`);
@@ -160,6 +161,7 @@ export class Chart {
     if (this.reset) this.reset.disabled = !meta.zoomed;
     for (const tool of this.takes) tool.disabled = false;
     this.listen();
+    this.onDrawn?.(meta);
     this.app.drawn(this.label);
   }
 

@@ -15,8 +15,30 @@ export function count(value) {
 export function loss(value) {
   if (!known(value)) return DASH;
   const size = Math.abs(value);
-  if (size >= 1e4 || (size > 0 && size < 1e-3)) return value.toExponential(2);
+  if (size >= 1e4) return quantity(value);
+  if (size > 0 && size < 1e-3) return power(value);
   return size >= 100 ? value.toFixed(1) : size >= 10 ? value.toFixed(2) : value.toFixed(3);
+}
+
+/** 80.1k, 124M: a large number as people say it, as at the axes of the charts. */
+export function quantity(value) {
+  if (!known(value)) return DASH;
+  const [size, letter] = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]].find(([least]) => Math.abs(value) >= 0.9995 * least) ?? [1, ""];
+  const part = value / size;
+  return Math.abs(part) < 1e3 ? `${Number(part.toPrecision(3))}${letter}` : power(value);
+}
+
+/** 1.2e-7: without zeros. */
+function power(value) {
+  const [digits, exponent] = value.toExponential(2).split("e");
+  return `${Number(digits)}e${Number(exponent)}`;
+}
+
+/** A name of at most so many letters: its middle is left out, for names differ at their ends. */
+export function shortened(name, letters) {
+  const all = [...name];
+  const half = Math.floor((letters - 1) / 2);
+  return all.length <= letters ? name : `${all.slice(0, letters - 1 - half).join("")}…${all.slice(-half).join("")}`;
 }
 
 /** "2.41 to 2.53", or a dash. */
@@ -78,5 +100,6 @@ export function evidence(value) {
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (!known(value)) return String(value);
   if (Number.isInteger(value)) return count(value);
-  return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
+  const size = Math.abs(value);
+  return size >= 1e5 ? quantity(value) : size >= 1e-3 ? String(Number(value.toPrecision(4))) : power(value);
 }

@@ -2,7 +2,7 @@
 
 import { Chart } from "./chart.js";
 import { emptyState, h, replace, table } from "./dom.js";
-import { capital, count } from "./format.js";
+import { capital, count, words } from "./format.js";
 
 /** Residuals, noise and precursors, and what each detector says. */
 export class HealthPanel {
@@ -32,9 +32,9 @@ export class HealthPanel {
     const rows = first.map((detector) => {
       const open = detector.state === "open";
       const state = open ? `Open since step ${count(detector.since)}` : capital(detector.state);
-      return [capital(detector.name), h("span", { class: open ? "state open" : "state" }, state), detector.looks_at ?? ""];
+      return [[capital(detector.name), h("span", { class: "small" }, detector.looks_at ?? "")], h("span", { class: `state ${words(detector.state).replace(" ", "-")}` }, state)];
     });
-    const columns = [{ text: "Detector" }, { text: "State" }, { text: "Looks at" }];
+    const columns = [{ text: "Detector" }, { text: "State" }];
     replace(
       this.detectors,
       rows.length ? table({ caption: "State of each detector", columns, rows }) : emptyState("Detectors begin to look with the first rows of the run."),

@@ -1,11 +1,13 @@
 // Overview: which of my runs needs me?
 
 import { emptyState, h, progressBar, replace } from "./dom.js";
-import { count, DASH, interval, loss, percent, plural } from "./format.js";
+import { count, DASH, interval, loss, percent, plural, shortened } from "./format.js";
 import { spark } from "./spark.js";
 import { badge, headline, position, rank } from "./verdict.js";
 
 const PAGE = 10;
+/** Of a longer name the middle is left out; the whole one is its title. */
+const NAME_LETTERS = 64;
 
 const gapSize = (row) => row.gap?.nats ?? null;
 
@@ -148,7 +150,7 @@ function cells(row) {
   const head = (key) => COLUMNS.find((column) => column.key === key).text;
   const place = (key, numeric, ...children) => h("td", { class: numeric ? `${key} numeric` : key, "data-head": head(key) }, children);
   const small = (text, title) => (text ? h("span", { class: "small", title }, text) : null);
-  const name = h("button", { type: "button", class: "run-name", title: `${row.name}, read from its ${row.source}`, tabindex: -1 }, row.name || ".");
+  const name = h("button", { type: "button", class: "run-name", title: `${row.name}, read from its ${row.source}`, tabindex: -1 }, shortened(row.name || ".", NAME_LETTERS));
   const reading = row.stage === "reading" && row.read < 1;
   const done = typeof row.progress === "number";
   const incidents = row.open_incidents ? `${count(row.open_incidents)} open` : row.incidents ? count(row.incidents) : "0";

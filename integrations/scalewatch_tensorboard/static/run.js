@@ -36,6 +36,8 @@ export class RunPanel {
       label: "Loss of the run",
       onZoom: (window) => app.state.set({ from: window ? window[0] : null, to: window ? window[1] : null }),
       onIncident: (index) => this.explain(index),
+      // what nobody chose, the server does: the loss is on a logarithmic axis where it can be
+      onDrawn: (meta) => this.axes.yscale.set(app.state.now.yscale ?? (meta.log_y ? "log" : "linear")),
       rows: (format) => text("rows", { ...this.parameters(), format }),
     });
     this.incidents = new IncidentList({
@@ -65,7 +67,9 @@ export class RunPanel {
 
   show() {
     const { now } = this.app.state;
-    for (const name of ["x", "xscale", "yscale"]) this.axes[name].set(now[name], name === "x" ? this.detail?.axes : null);
+    this.axes.x.set(now.x, this.detail?.axes);
+    this.axes.xscale.set(now.xscale);
+    if (now.yscale) this.axes.yscale.set(now.yscale);
     this.compare.set();
     this.reference.set();
     const { xscale, yscale, compare, reference } = now;

@@ -16,7 +16,7 @@ const DEFAULTS = {
   run: null,
   x: "steps",
   xscale: "linear",
-  yscale: "log",
+  yscale: null,
   from: null,
   to: null,
   compare: [],

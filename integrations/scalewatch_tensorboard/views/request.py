@@ -21,13 +21,14 @@ class AxesRequest:
     """Over what a run is drawn.
 
     Attributes:
-        x: unit of the x axis: steps, tokens, flops or hours. log_x, log_y: logarithmic axes.
+        x: unit of the x axis: steps, tokens, flops or hours. log_x, log_y: logarithmic axes; of the loss
+            None for what fits it.
         window: from and to in that unit, infinite for an open end; None for all.
     """
 
     x: XUnit = "steps"
     log_x: bool = False
-    log_y: bool = False
+    log_y: bool | None = None
     window: tuple[float, float] | None = None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from scalewatch.charts.axes import power, quantity
 from scalewatch.errors import ConfigError, FitError
+from scalewatch.text import percent
 from scalewatch_tensorboard.views.figures.spec import answered, nothing
 from scalewatch_tensorboard.views.scaling import (
     LEVEL,
@@ -111,7 +112,7 @@ def isoloss(state: RunState, request: ChartRequest, registry: RunRegistry) -> Dr
     law, placement = _law_and_placement(state, registry)
     flops, size, loss = _beside(state, law, registry)
     pairs = _budgets(placement, flops, BUDGET_LOG)
-    line = best_sizes(law.surface, np.linspace(*pairs, POINTS), LEVEL, f"best size, {LEVEL:.0%} interval")
+    line = best_sizes(law.surface, np.linspace(*pairs, POINTS), LEVEL, f"best size, {percent(LEVEL)} interval")
     if len(line.x) < 2:
         raise CannotDrawError(_NO_BEST)
     most, least = (float(v) for v in _least(law, np.log(line.x[[0, -1]] / 6)).mid)
@@ -265,7 +266,7 @@ def _sizes(law: LawSource, placement: Placement, others: Any, pairs: tuple[float
 def _least(law: LawSource, pairs: Any) -> Ribbon:
     from scalewatch.figures.loss_lines import least_losses
 
-    return least_losses(law.surface, pairs, LEVEL, f"best at this compute, {LEVEL:.0%} interval of a run")
+    return least_losses(law.surface, pairs, LEVEL, f"best at this compute, {percent(LEVEL)} interval of a run")
 
 
 def _best(law: LawSource, placement: Placement) -> tuple[float, float] | None:
@@ -322,7 +323,7 @@ def _cost(law: LawSource, placement: Placement) -> str:
     share = math.exp(least - pair) if math.isfinite(least) else 1.0
     if share > WELL_SPENT:
         return f"By the law, {power(at.flops)} FLOP are well spent at this size"
-    return f"By the law, a model of the best size reaches as much with {share:.0%} of {power(at.flops)} FLOP"
+    return f"By the law, a model of the best size reaches as much with {percent(share)} of {power(at.flops)} FLOP"
 
 
 def _notes(law: LawSource, placement: Placement) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scalewatch.text import percent
 from scalewatch_tensorboard.views.figures.spec import nothing
 from scalewatch_tensorboard.views.whatif import LEVEL, Counterfactual, NothingToSayError, name_of, sentence, tell
 
@@ -39,7 +40,7 @@ def whatif(state: RunState, request: ChartRequest, registry: RunRegistry) -> dic
     now = found.now
     part = 100 * now.step / now.total_steps
     where = f"{'Looked back to' if found.looked_back else 'At'} step {now.step:,} of {now.total_steps:,} ({part:.0f} %)"
-    rate = f"the learning rate is {now.rate / now.peak:.0%} of its peak"
+    rate = f"the learning rate is {percent(now.rate / now.peak)} of its peak"
     return schedule_comparison(
         _chosen(found, request.whatif.alternative),
         Frame(
