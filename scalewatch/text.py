@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-__all__ = ["duration", "no_control", "shortened"]
-=======
-__all__ = ["no_control", "percent", "shortened"]
->>>>>>> c81cd86 (Words in colour reach 4.5 to 1, one default for axes, per cent with its space, names keep their ends; axe-core finds nothing in the tab)
+__all__ = ["duration", "no_control", "percent", "shortened"]
 
 #: Letters of a run's name in a table.
 NAME_LETTERS = 36

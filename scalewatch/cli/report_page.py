@@ -54,7 +54,10 @@ tr:last-child td{border-bottom:0}
 a{color:var(--link)} img{display:block;width:100%;max-width:860px;height:auto;margin:14px auto 0;border-radius:6px}
 td a{display:inline-block;min-width:130px}
 td .badge{white-space:normal;display:inline-block;border-radius:12px;min-width:11em;overflow-wrap:normal}
-@media(max-width:600px){main{padding:16px 8px 40px}section{padding:14px 12px}.k{white-space:normal;overflow-wrap:normal;padding-right:12px}picture{display:block;overflow-x:auto}img{min-width:600px}}
+@media(max-width:600px){
+main{padding:16px 8px 40px}section{padding:14px 12px}.k{white-space:normal;overflow-wrap:normal;padding-right:12px}
+picture{display:block;overflow-x:auto}img{min-width:600px}
+}
 summary{cursor:pointer;padding:6px 0;color:var(--text)} li{margin:4px 0} ul{margin:0;padding-left:20px}
 footer{color:var(--text);font-size:13px}
 @media print{section{break-inside:avoid}}

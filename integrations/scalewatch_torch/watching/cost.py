@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import perf_counter
 from typing import final
 
+from scalewatch.text import percent
+
 __all__ = ["Cost"]
 
 
@@ -22,5 +24,5 @@ class Cost:
         if not taken:
             return []
         cost, whole = self.seconds / taken, (perf_counter() - self._began_at) / taken
-        share = f"{cost / whole:.2%} of {whole * 1e3:.3g} ms"
+        share = f"{percent(cost / whole, 2)} of {whole * 1e3:.3g} ms"
         return [("cost of watching", f"{cost * 1e6:.0f} us a step ({share})")]
