@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scalewatch.errors import ConfigError, FitError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scalewatch.cli.fit_runs import Drawing, Options
+    from scalewatch.offline.tables import Reading
 
 __all__ = ["fit"]
 
@@ -33,6 +39,10 @@ def fit(
     bytes_per_token: Annotated[float | None, typer.Option(help="Turns bits per byte into nats per token.")] = None,
     estimator: Annotated[str, typer.Option(help="huber, or lad: least absolute deviations.")] = "huber",
     bootstrap: Annotated[int, typer.Option(help="Resamples for intervals; 0: the normal approximation.")] = 1_000,
+    predict: Annotated[
+        Path | None, typer.Option(help="Other runs, a table: prints the loss of each, and writes no law.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --predict: one JSON object.")] = False,
     keep_outliers: Annotated[bool, typer.Option(help="Fit also runs that lie far above the law.")] = False,
     dark: Annotated[bool, typer.Option(help="Draw for a dark page.")] = False,
 ) -> None:
@@ -51,6 +61,9 @@ def fit(
 
     characters, parameters, effective_characters: `transfer`, what pre-training is worth in fine-tuning text.
 
+    `--predict POINTS` foretells the losses of other runs from a table with whatever columns it has: every law that they
+    allow competes, weighed by how well it foretold its own farthest runs from the others.
+
     x, y: `broken`, a metric with breaks over any scale. count: `zipf`, the exponent that rare features promise.
 
     run, step, loss, learning_rate, or journals: `curves`, and of one model `annealing` and `multi-power`.
@@ -61,14 +74,17 @@ def fit(
     from rich.console import Console
 
     from scalewatch.cli.fit_families import check_family, fit_one_family
-    from scalewatch.cli.fit_runs import Drawing, Options, fit_runs
-    from scalewatch.cli.fit_whole_curves import fit_whole_curves
+    from scalewatch.cli.fit_predict import fit_predict
+    from scalewatch.cli.fit_runs import Drawing, Options
     from scalewatch.cli.goal import goal_of
     from scalewatch.cli.outputs import check_output
-    from scalewatch.offline.curve_tables import has_curves
-    from scalewatch.offline.finished_runs import from_tables
     from scalewatch.offline.tables import Reading
 
+    if predict is not None:
+        fit_predict(Console(), Reading.of(runs, column or [], where or [], None), predict, as_json=as_json)
+        return
+    if as_json:
+        raise ConfigError("`--json` goes with `--predict POINTS`.")
     check_output("--output", output)
     options = Options.checked(estimator, bootstrap, keep_outliers)
     drawing = Drawing(out, chart, goal_of(target, outcome), dark)
@@ -80,6 +96,19 @@ def fit(
         if not fit_one_family(console, reading, family, output, options, breaks):
             raise typer.Exit(1)
         return
+    if not _fit_default(console, reading, family, output, drawing, options):
+        raise typer.Exit(1)
+
+
+def _fit_default(
+    console: Console, reading: Reading, family: str, output: Path, drawing: Drawing, options: Options
+) -> bool:
+    """Fit whole curves or finished runs, whichever these are; return whether the law can be used."""
+    from scalewatch.cli.fit_runs import fit_runs
+    from scalewatch.cli.fit_whole_curves import fit_whole_curves
+    from scalewatch.offline.curve_tables import has_curves
+    from scalewatch.offline.finished_runs import from_tables
+
     curved = [has_curves(table, reading.overrides) for table in reading.tables]
     if family == "auto" and ((curved and any(curved) != all(curved)) or (reading.folders and not all(curved))):
         raise FitError("Some of these are whole curves and others finished runs: fit one kind at a time.")
@@ -88,9 +117,6 @@ def fit(
         raise ConfigError(f"{reading.folders[0]} is no table: the family chinchilla is fitted to finished runs.")
     drawing.check(curves=curves)
     if curves:
-        usable = fit_whole_curves(console, reading, output, drawing)
-    else:
-        rows = from_tables(reading.tables, reading.overrides, bytes_per_token=bytes_per_token)
-        usable = fit_runs(console, rows, output, drawing, options)
-    if not usable:
-        raise typer.Exit(1)
+        return fit_whole_curves(console, reading, output, drawing)
+    rows = from_tables(reading.tables, reading.overrides, bytes_per_token=reading.bytes_per_token)
+    return fit_runs(console, rows, output, drawing, options)

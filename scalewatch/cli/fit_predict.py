@@ -1,0 +1,114 @@
+"""`scalewatch fit TABLE --predict POINTS`: the losses of other runs, one line a run."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from scalewatch.errors import ConfigError
+from scalewatch.offline.tables import Reading, read_table
+from scalewatch.plain import to_plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scalewatch.offline.foretelling import Foretelling
+
+__all__ = ["fit_predict"]
+
+#: Laws that are named with their weight and error. By hand.
+MOST_LAWS = 6
+#: Width of the bar that shows a weight [characters]. By hand.
+BAR = 12
+
+
+def fit_predict(console: Console, reading: Reading, points: Path, *, as_json: bool) -> None:
+    """Print what the runs of a table say of the runs in `points`.
+
+    Raises:
+        FitError: if a column is missing, or the runs carry no law.
+        ConfigError: if there is not one table, or `points` is none.
+    """
+    from scalewatch.offline.foretelling import foretell
+    from scalewatch.offline.tables import is_table
+
+    if reading.folders or len(reading.tables) != 1:
+        raise ConfigError("`--predict` takes one table of finished runs: .csv, .tsv or .parquet.")
+    if not is_table(points):
+        raise ConfigError(f"`--predict`: {points} is no table: .csv, .tsv or .parquet.")
+    told = foretell(reading.tables[0], read_table(points), reading.overrides)
+    if as_json:
+        typer.echo(json.dumps({"table": reading.tables[0].source, "points": str(points), "losses": _plain(told)}))
+        return
+    for one in told:
+        _show(console, one, several=len(told) > 1)
+
+
+def _plain(told: Sequence[Foretelling]) -> list[dict[str, Any]]:
+    made = []
+    for one in told:
+        rows: list[dict[str, Any]] = []
+        for i, far in enumerate(one.far):
+            if far is None:
+                rows.append({"row": i + 1, "prediction": None, "low": None, "high": None, "beyond": None})
+                continue
+            numbers = {"prediction": one.foretold.loss[i], "low": one.foretold.low[i], "high": one.foretold.high[i]}
+            beyond = {**far.factors, **({} if math.isnan(far.compute) else {"compute": far.compute})}
+            rows.append({"row": i + 1, **numbers, "beyond": beyond, "fall_beyond": far.fall})
+        laws = [
+            {"law": score.name, "weight": score.weight, "held_out_error": score.error}
+            for score in one.contest.scores
+            if score.weight > 0
+        ]
+        about = {"loss": one.loss, "runs": one.runs, "level": one.foretold.level, "notes": list(one.notes)}
+        made.append(to_plain({**about, "laws": laws, "points": rows}))
+    return made
+
+
+def _show(console: Console, one: Foretelling, *, several: bool) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from scalewatch.cli.fit_runs import say
+
+    say(console, one.notes, "dim")
+    say(console, [_about(one)], "bold" if several else "")
+    say(console, _laws(one), "")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("row", one.loss, f"{one.foretold.level:.0%} interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("beyond the runs")
+    for i, far in enumerate(one.far):
+        if far is None:
+            table.add_row(str(i + 1), "-", "", "a number is missing or not positive")
+            continue
+        low, high = (f"{values[i]:.4g}" for values in (one.foretold.low, one.foretold.high))
+        table.add_row(str(i + 1), f"{one.foretold.loss[i]:.4g}", f"{low} to {high}", str(far))
+    console.print(table)
+
+
+def _about(one: Foretelling) -> str:
+    axes = ", ".join(
+        axis.column if axis.key in (axis.column, "part") else f"{axis.column} ({axis.key})"
+        for axis in one.contest.axes.axes
+    )
+    labels = f", labels {', '.join(one.contest.axes.groups)}" if one.contest.axes.groups else ""
+    return f"{one.loss} of {one.runs:,} runs, told apart by {axes}{labels}."
+
+
+def _laws(one: Foretelling) -> list[str]:
+    relative = one.contest.axes.relative
+    lines = []
+    heavy = [score for score in one.contest.scores if score.weight > 0]
+    for score in heavy[:MOST_LAWS]:
+        off = f"{score.error:.2%} off" if relative else f"{score.error * one.contest.axes.spread:.3g} off"
+        told = "" if math.isnan(score.error) else f" {off} on its own runs that it had not seen"
+        lines.append(f"  {score.weight:4.0%} {'#' * max(round(BAR * score.weight), 1):<{BAR}} {score.name}:{told}")
+    if len(heavy) > MOST_LAWS:
+        lines.append(f"  and {len(heavy) - MOST_LAWS} lighter ones")
+    return lines

@@ -1,0 +1,242 @@
+"""Laws that compete on a table of finished runs, and their average, with an interval that holds their model error.
+
+Each law that the columns allow is fitted to part of the runs and asked about the others (`origins`), and weighs
+
+    weight ~ 1 / (e^2 + s^2)^POWER,    e^2 = (WORTH e0^2 + sum over origins of its mean square) / (WORTH + origins)
+
+with s the scatter of the best law and e0 what laws usually get wrong here, so that three lucky origins of eight runs
+do not decide everything. The interval of the average is Student's with
+
+    var(r) = k (scatter^2 + constants^2 + between^2 + (share reach)^2)
+
+where `constants` is what the parameters leave open, `between` how far the laws are apart at the point, and reach how
+much the law falls from the nearest place inside the runs to the point: the error grows with the distance. k is what
+the average itself got wrong at its origins, with a prior as in `scalewatch.fitting.model_error`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from scalewatch.arrays import Floats
+from scalewatch.errors import FitError
+from scalewatch.fitting.outcomes.axes import Axes, Outcomes
+from scalewatch.fitting.outcomes.candidates import Candidate, Told, candidates
+from scalewatch.fitting.outcomes.origins import origins
+
+__all__ = ["CALIBRATION", "Calibration", "Contest", "Foretold", "Score", "compete"]
+
+#: Sharpness of the weights. By hand.
+POWER = 3.0
+#: How many origins the usual error is worth. By hand.
+WORTH = 1.0
+#: Quantile of the laws' errors that counts as usual. By hand.
+USUAL = 0.5
+#: Weight below which a law is left out of the average. By hand.
+LEAST_WEIGHT = 0.01
+#: Mean |r| of a normal deviate, in standard deviations: sqrt(2 / pi). By definition.
+MEAN_ABS = 0.7979
+#: Least scatter of a loss that is not rounding [e-folds or spreads]. By hand.
+LEAST_SCATTER = 0.0015
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What is expected of an average beyond its runs, before its own origins are asked.
+
+    Attributes:
+        share: part of the fall outside the runs that is missed, one sd. worth: how many origins this is worth.
+    """
+
+    share: float = 0.14
+    worth: float = 3.0
+
+
+CALIBRATION = Calibration()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """How a law did in the contest.
+
+    Attributes:
+        name: of the law. weight: in [0, 1]. error: root mean square over the origins of its error [e-folds, or spreads
+        of losses that may be negative], nan without an origin. candidate: itself. why_not: why it has no weight.
+    """
+
+    name: str
+    weight: float
+    error: float
+    candidate: Candidate | None
+    why_not: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Foretold:
+    """What is foretold of runs, each of shape (m,).
+
+    Attributes:
+        loss: as the table has it. low, high: interval of `level`. level: of it.
+        reach: how much of ln(loss) lies between the run and the nearest place inside the table.
+        by_law: name of a law with weight -> what it says alone.
+    """
+
+    loss: Floats
+    low: Floats
+    high: Floats
+    level: float
+    reach: Floats
+    by_law: dict[str, Floats]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Contest:
+    """Laws fitted to a table, weighed by what each foretold.
+
+    Attributes:
+        runs: how many. axes: of the table. scores: every law that was tried, heaviest first.
+        k, freedom: of the interval. calibration: what was expected. held_out: runs that were asked about.
+    """
+
+    runs: int
+    axes: Axes
+    scores: tuple[Score, ...]
+    k: float
+    freedom: float
+    calibration: Calibration
+    held_out: int
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Name -> weight of the laws that have one, heaviest first."""
+        return {score.name: score.weight for score in self.scores if score.weight > 0}
+
+    def predict(
+        self, columns: Mapping[str, Floats], group: Sequence[str] | None = None, level: float = 0.8
+    ) -> Foretold:
+        """Return what is foretold of other runs.
+
+        Args:
+            columns: name -> values, shape (m,), named as in the table. group: labels, shape (m,), where it has them.
+            level: of the interval.
+        """
+        from scipy.special import stdtrit
+
+        there = [(s.weight, s.name, s.candidate.told(columns, group)) for s in self.scores if s.candidate and s.weight]
+        middle, variance, reach = _average([(weight, told) for weight, _, told in there], self.calibration.share)
+        half = float(stdtrit(self.freedom, 0.5 + level / 2)) * np.sqrt(self.k * variance)
+        loss, low, high = (self.axes.loss(one) for one in (middle, middle - half, middle + half))
+        alone = {name: self.axes.loss(told.target) for _, name, told in there}
+        return Foretold(loss, low, high, level, reach, alone)
+
+
+def _average(told: Sequence[tuple[float, Told]], share: float) -> tuple[Floats, Floats, Floats]:
+    """Return middle, variance with k = 1, and reach of an average."""
+    weight = np.array([w for w, _ in told])
+    weight = weight / weight.sum()
+    stacked = np.array([one.target for _, one in told])
+    middle = weight @ stacked
+    between = weight @ (stacked - middle) ** 2
+    own = weight @ np.array([one.scatter**2 + one.constants**2 for _, one in told])
+    reach = weight @ np.array([one.reach for _, one in told])
+    return middle, np.maximum(own + between, LEAST_SCATTER**2) + (share * reach) ** 2, reach
+
+
+def compete(
+    runs: Outcomes,
+    asked: Mapping[str, Floats] | None = None,
+    group: Sequence[str] | None = None,
+    calibration: Calibration = CALIBRATION,
+    only: Sequence[str] | None = None,
+) -> Contest:
+    """Fit every law that the columns allow, ask each about runs it has not seen, and weigh them by that.
+
+    Args:
+        runs: finished runs. asked: columns of the runs that are to be foretold, if known: laws are then tried in the
+            directions in which these go beyond the table. group: their labels.
+        calibration: what is expected beyond the runs. only: names of the laws that compete, all if None.
+
+    Raises:
+        FitError: if there are fewer than four runs, nothing varies, or no law could be fitted.
+    """
+    if len(runs) < 4:
+        raise FitError(f"Too few runs: laws compete on four or more (got {len(runs)}).")
+    axes = Axes.of(runs)
+    points = axes.points(runs.columns, runs.group)
+    there = None if asked is None else axes.points(asked, group)
+    cuts = origins(axes, points, there)
+    known = set(group or ()) <= set(axes.groups)
+    entries = [one for one in candidates(axes, known=known) if only is None or one.name in only]
+    found: list[tuple[Candidate, list[tuple[Floats, Told]]]] = []
+    failed = []
+    for entry in entries:
+        try:
+            fitted = entry.fit(runs)
+            asked_of = [_asked(entry, runs, small, large) for small, large in cuts]
+        except FitError as fault:
+            failed.append(Score(entry.name, 0.0, float("nan"), None, str(fault)))
+            continue
+        found.append((fitted, asked_of))
+    if not found:
+        raise FitError("No law could be fitted: " + "; ".join(f"{one.name}: {one.why_not}" for one in failed))
+    return _judged(runs, axes, found, failed, calibration, sum(len(large) for _, large in cuts))
+
+
+def _asked(entry: Candidate, runs: Outcomes, small: np.ndarray, large: np.ndarray) -> tuple[Floats, Told]:
+    fitted, rest = entry.fit(runs.take(small), few=True), runs.take(large)
+    told = fitted.told(rest.columns, rest.group)
+    return fitted.off(told, rest.loss), told
+
+
+def _judged(
+    runs: Outcomes,
+    axes: Axes,
+    found: list[tuple[Candidate, list[tuple[Floats, Told]]]],
+    failed: list[Score],
+    calibration: Calibration,
+    held_out: int,
+) -> Contest:
+    squares = np.array([[_square(off) for off, _ in held] for _, held in found])
+    scatter = np.array([fitted.scatter for fitted, _ in found])
+    if squares.size:
+        error2 = (WORTH * np.quantile(squares.mean(axis=1), USUAL) + squares.sum(axis=1)) / (WORTH + squares.shape[1])
+        errors = np.sqrt(squares.mean(axis=1))
+    else:
+        # nothing could be asked: all that is known is how each fits, of which simple laws promise less
+        error2, errors = scatter**2, np.full(len(found), np.nan)
+    weights = 1.0 / (error2 + max(float(scatter.min()), LEAST_SCATTER) ** 2) ** POWER
+    weights /= weights.sum()
+    weights = np.where(weights < LEAST_WEIGHT, 0.0, weights)
+    weights /= weights.sum()
+    scores = [
+        Score(fitted.name, float(weight), float(error), fitted)
+        for (fitted, _), weight, error in zip(found, weights, errors, strict=True)
+    ]
+    off = [
+        _average_off([(w, held[i]) for w, (_, held) in zip(weights, found, strict=True) if w], calibration)
+        for i in range(squares.shape[1] if squares.size else 0)
+    ]
+    freedom = calibration.worth + len(off)
+    k = (calibration.worth + sum(off)) / freedom
+    heaviest = sorted(scores, key=lambda score: -score.weight)
+    return Contest(len(runs), axes, (*heaviest, *failed), float(k), float(freedom), calibration, held_out)
+
+
+def _square(off: Floats) -> float:
+    """Return the mean square of errors, as their mean says it: one diverged run is no law's fault."""
+    return float((np.mean(np.minimum(np.abs(off), 1e3)) / MEAN_ABS) ** 2)
+
+
+def _average_off(held: Sequence[tuple[float, tuple[Floats, Told]]], calibration: Calibration) -> float:
+    """Return the mean square of the average's errors at one origin, over what was expected."""
+    observed = held[0][1][0] + held[0][1][1].target
+    middle, variance, _ = _average([(w, told) for w, (_, told) in held], calibration.share)
+    return float(np.mean((observed - middle) ** 2 / variance))

@@ -1,0 +1,163 @@
+"""From a table of finished runs to the losses of others: what `scalewatch fit TABLE --predict POINTS` answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from scalewatch.arrays import Floats
+from scalewatch.errors import FitError
+from scalewatch.fitting.outcomes.axes import Axes
+from scalewatch.fitting.outcomes.contest import Contest, Foretold, compete
+from scalewatch.offline.finished_runs import how_many
+from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns
+from scalewatch.offline.tables import Table
+
+__all__ = ["LEVEL", "FarOut", "Foretelling", "foretell"]
+
+#: Level of the intervals, as of every forecast here.
+LEVEL = 0.8
+#: Factor beyond the runs that is none: rounding of sizes. By hand.
+LEAST_FACTOR = 1.01
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FarOut:
+    """How far a point lies outside the runs.
+
+    Attributes:
+        factors: column -> how many times it lies beyond the largest or below the least of the runs (positive columns),
+            or how many standard deviations (others); only those outside. compute: size times tokens over the dearest
+            run's, 1 or less inside, nan if the table has none. fall: part of the loss that lies between the point and
+            the nearest place inside the runs.
+    """
+
+    factors: dict[str, float]
+    compute: float
+    fall: float
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        found = [f"{name} {factor:.2g}x" for name, factor in self.factors.items()]
+        if self.compute > LEAST_FACTOR:
+            found.insert(0, f"compute {self.compute:.2g}x")
+        return ", ".join(found) or "inside"
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Foretelling:
+    """What is foretold of one loss.
+
+    Attributes:
+        loss: name of its column. contest: the laws, weighed. foretold: shape (m,), NaN where a point lacks a number.
+        far: how far out each point is, shape (m,). runs: used. notes: how the tables were read, a sentence each.
+    """
+
+    loss: str
+    contest: Contest
+    foretold: Foretold
+    far: list[FarOut | None]
+    runs: int
+    notes: tuple[str, ...]
+
+
+def foretell(table: Table, points: Table, overrides: Mapping[str, str] | None = None) -> list[Foretelling]:
+    """Return what the runs of a table say of the losses of others, one answer for each column that is a loss.
+
+    Args:
+        table: finished runs: losses, and whatever says what was trained. points: other runs, columns named alike.
+        overrides: `{"loss": name}` where the name of the column does not say so.
+
+    Raises:
+        FitError: if a column is missing, or the runs carry no law. ConfigError: if an override is wrong.
+    """
+    losses = loss_columns(table, overrides or {})
+    inputs = inputs_of(table, losses)
+    shared = [name for name in inputs.columns if name in points.columns]
+    missing = tuple(
+        f"{points.source} has no column '{name}', so the laws do not use it."
+        for name in inputs.columns
+        if name not in points.columns
+    )
+    if not shared:
+        raise FitError(f"{points.source}: it has none of the columns {', '.join(inputs.columns)}.")
+    labels = inputs.labels if inputs.labels in points.columns else None
+    inputs = Inputs(
+        {name: inputs.columns[name] for name in shared},
+        labels,
+        inputs.group if labels else None,
+        (*inputs.notes, *missing),
+    )
+    asked = inputs_of(points, losses, [*shared, *([labels] if labels else [])])
+    words = [name for name in shared if name not in asked.columns]
+    if words:
+        raise FitError(f"{points.source}: column '{words[0]}' holds words, and numbers in {table.source}.")
+    return [_foretell_one(table, name, inputs, asked) for name in losses]
+
+
+def _foretell_one(table: Table, name: str, inputs: Inputs, asked: Inputs) -> Foretelling:
+    loss = _loss(table, name)
+    runs = inputs.outcomes(loss)
+    left = len(loss) - len(runs)
+    notes = (*inputs.notes, *((f"{how_many(left, 'row')} without a number in each column: left out.",) if left else ()))
+    axes = Axes.of(runs) if len(runs) else None
+    if axes is None:
+        raise FitError(f"{table.source}: no row has a number in each column and in '{name}'.")
+    positive = [axis.column for axis in axes.axes if axis.log]
+    fine = asked.complete()
+    for column in positive:
+        fine &= asked.columns[column] > 0
+    rows = np.flatnonzero(fine)
+    if not len(rows):
+        needed = ", ".join(inputs.columns)
+        raise FitError(f"No point has a number in each of the columns {needed}, above zero where all runs have one.")
+    columns, group = asked.rows(rows)
+    contest = compete(runs, columns, group)
+    told = contest.predict(columns, group, LEVEL)
+    far: list[FarOut | None] = [None] * len(fine)
+    for place, row in enumerate(rows.tolist()):
+        far[row] = _far(axes, runs.columns, {name: float(v[place]) for name, v in columns.items()}, told.reach[place])
+    return Foretelling(name, contest, _spread(told, rows, len(fine)), far, len(runs), notes)
+
+
+def _loss(table: Table, name: str) -> Floats:
+    values = inputs_of(table, (), [name]).columns.get(name)
+    if values is None:
+        raise FitError(f"{table.source}: column '{name}' holds words, no losses.")
+    return values
+
+
+def _spread(told: Foretold, rows: np.ndarray, count: int) -> Foretold:
+    def put(values: Floats) -> Floats:
+        whole = np.full(count, math.nan)
+        whole[rows] = values
+        return whole
+
+    by_law = {name: put(values) for name, values in told.by_law.items()}
+    return Foretold(put(told.loss), put(told.low), put(told.high), told.level, put(told.reach), by_law)
+
+
+def _far(axes: Axes, runs: Mapping[str, Floats], point: Mapping[str, float], reach: float) -> FarOut:
+    factors = {}
+    for axis in axes.axes:
+        here, there = point[axis.column], runs[axis.column]
+        if axis.log:
+            factor = max(here / float(there.max()), float(there.min()) / here)
+            if factor > LEAST_FACTOR:
+                factors[axis.column] = factor
+        else:
+            past = max(here - float(there.max()), float(there.min()) - here) / float(there.std())
+            if past > LEAST_FACTOR - 1:
+                factors[axis.column] = past
+    column = {axis.key: axis.column for axis in axes.axes}
+    compute = math.nan
+    if {"size", "tokens"} <= set(column):
+        size, tokens = column["size"], column["tokens"]
+        compute = point[size] * point[tokens] / float(np.max(runs[size] * runs[tokens]))
+    return FarOut(factors, compute, float(reach))

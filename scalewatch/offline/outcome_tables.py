@@ -1,0 +1,149 @@
+"""Tables of finished runs with whatever columns they have, for laws that compete: inputs, labels and losses.
+
+A column with `loss` among the words of its name is a loss; every other column of numbers is an input, words that are
+numbers (70M) too, and words of which each stands in several rows are labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalewatch.arrays import Floats
+from scalewatch.errors import ConfigError, FitError
+from scalewatch.fitting.outcomes.axes import Outcomes, plain
+from scalewatch.logs.values import number
+from scalewatch.objective import words_of
+from scalewatch.offline.finished_runs import few, how_many
+from scalewatch.offline.tables import Table
+
+__all__ = ["Inputs", "inputs_of", "loss_columns"]
+
+#: Names of columns that say which run a row is of, or what drew it: no cause of a loss.
+NO_CAUSE = frozenset({"seed", "index", "id", "row", "runid", "run", "runname", "name", "trial", "unnamed0", "date"})
+#: Part of a column's cells that may be empty. By hand.
+MOST_EMPTY = 0.1
+#: Rows that a label needs to be one, and labels that there may be. By hand.
+ROWS_A_LABEL, MOST_LABELS = 3, 12
+#: What words count as, at the end of a number.
+SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """What a table says of its runs.
+
+    Attributes:
+        columns: name -> values, shape (n,), NaN where a cell is empty. labels: name of the column of labels, or None.
+        group: label of each run, shape (n,), None without labels. notes: what was left out, a sentence each.
+    """
+
+    columns: dict[str, Floats]
+    labels: str | None
+    group: tuple[str, ...] | None
+    notes: tuple[str, ...]
+
+    def complete(self) -> NDArray[np.bool_]:
+        """Return which runs have a number in every column, shape (n,)."""
+        return np.asarray(np.all([np.isfinite(values) for values in self.columns.values()], axis=0))
+
+    def rows(self, index: NDArray[np.int64]) -> tuple[dict[str, Floats], tuple[str, ...] | None]:
+        """Return columns and labels of some of the runs."""
+        labels = None if self.group is None else tuple(self.group[i] for i in index.tolist())
+        return {name: values[index] for name, values in self.columns.items()}, labels
+
+    def outcomes(self, loss: Floats) -> Outcomes:
+        """Return the runs that have every number and a loss."""
+        kept = np.flatnonzero(self.complete() & np.isfinite(loss))
+        columns, labels = self.rows(kept)
+        return Outcomes(columns, loss[kept], labels)
+
+
+def loss_columns(table: Table, overrides: Mapping[str, str]) -> list[str]:
+    """Return the names of the columns that are losses.
+
+    Args:
+        table: of finished runs. overrides: `{"loss": name}` says which.
+
+    Raises:
+        ConfigError: if an override names a column that there is not, or anything but the loss.
+        FitError: if no column is a loss; it says how to name one.
+    """
+    for role, name in overrides.items():
+        if role != "loss":
+            raise ConfigError(f"`--column`: with `--predict` only the loss is named, loss=NAME (got {role!r:.40}).")
+        if name not in table.columns:
+            raise ConfigError(f"`--column`: {table.source} has no column {name!r:.80}.")
+        return [name]
+    found = [name for name in table.columns if "loss" in words_of(name) and _numbers(table, name) is not None]
+    if not found:
+        there = few(list(table.columns))
+        raise FitError(f"{table.source}: no column is a loss by its name ({there}). Say which: --column loss=NAME.")
+    return found
+
+
+def inputs_of(table: Table, losses: Sequence[str], names: Sequence[str] | None = None) -> Inputs:
+    """Return what a table says of its runs beside their losses.
+
+    Args:
+        table: of runs. losses: columns that are none of it. names: columns to take, every one that may be if None.
+
+    Raises:
+        FitError: if a column of `names` is missing, or without `names` no column is an input.
+    """
+    columns: dict[str, Floats] = {}
+    labels: dict[str, list[str]] = {}
+    notes: list[str] = []
+    for name in table.columns if names is None else names:
+        if name not in table.columns:
+            raise FitError(f"{table.source}: no column {name!r:.80}, which the runs are told apart by.")
+        if name in losses or (names is None and (plain(name) in NO_CAUSE or "loss" in words_of(name))):
+            continue
+        values = _numbers(table, name)
+        if values is None:
+            words = table.words(name)
+            if names is not None or _are_labels(words):
+                labels[name] = words
+            else:
+                notes.append(f"Column '{name}' holds words and is left out.")
+        elif names is None and np.mean(~np.isfinite(values)) > MOST_EMPTY:
+            notes.append(f"Column '{name}' is empty in {how_many(int(np.sum(~np.isfinite(values))), 'row')}: left out.")
+        elif names is not None or np.nanmin(values) < np.nanmax(values):
+            columns[name] = values
+    if not columns and names is None:
+        raise FitError(f"{table.source}: no column of numbers tells the runs apart ({few(list(table.columns))}).")
+    label = next(iter(labels), None)
+    notes += [f"Column '{name}' is a second label and is left out." for name in list(labels)[1:]]
+    return Inputs(columns, label, None if label is None else tuple(labels[label]), tuple(notes))
+
+
+def _are_labels(words: Sequence[str]) -> bool:
+    counts = Counter(words)
+    return 1 < len(counts) <= MOST_LABELS and min(counts.values()) >= ROWS_A_LABEL
+
+
+def _numbers(table: Table, name: str) -> Floats | None:
+    """Return a column as numbers, NaN where a cell is empty, None where it holds words."""
+    column = table.columns[name]
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
+        return np.where(np.isfinite(values := np.asarray(column, dtype=np.float64)), values, np.nan)
+    made = []
+    for cell in column:
+        text = "" if cell is None else str(cell).strip().lower()
+        if text in ("", "nan", "none", "null", "na"):
+            made.append(math.nan)
+            continue
+        times = SUFFIXES.get(text[-1], 1.0)
+        value = number(text if times == 1.0 else text[:-1])
+        if value is None:
+            return None
+        made.append(value * times if math.isfinite(value) else math.nan)
+    values = np.array(made, dtype=np.float64)
+    return values if np.isfinite(values).any() else None

@@ -1,0 +1,94 @@
+"""`scalewatch fit TABLE --predict POINTS`: one line a run to come, and one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.cli.tables import write
+
+SIZE, TOKENS = (v.ravel() for v in np.meshgrid(np.geomspace(1e8, 2e9, 5), np.geomspace(2e9, 1e11, 5)))
+LOSS = 1.8 + 400 * SIZE**-0.34 + 2000 * TOKENS**-0.37
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """25 finished runs, with columns that say nothing."""
+    note = ["fine"] * 24 + ["restarted twice"]
+    return write(
+        tmp_path / "runs.csv",
+        {"name": [f"run{i}" for i in range(25)], "params": SIZE, "tokens": TOKENS, "note": note, "val_loss": LOSS},
+    )
+
+
+def test_a_run_to_come_has_a_line_with_its_loss_its_interval_and_how_far_out_it_is(
+    scalewatch: Callable[..., Any], table: Path, tmp_path: Path
+) -> None:
+    """The laws are named above with their weights, and no law file is written."""
+    points = write(tmp_path / "points.csv", {"params": ["7B", "500M"], "tokens": ["140B", "20B"]})
+
+    said = scalewatch("fit", table, "--predict", points, "-o", tmp_path / "law.json")
+
+    assert 0 == said.code
+    for words in ("compute 4.9x", "inside", "chinchilla", "80% interval"):
+        assert words in said.out
+    assert "Column 'note' holds words" in said.out
+    assert not (tmp_path / "law.json").exists()
+
+
+def test_json_holds_what_is_foretold_of_each_point(scalewatch: Callable[..., Any], table: Path, tmp_path: Path) -> None:
+    """With the weights of the laws; a point without a number has null, and the others are answered."""
+    points = write(tmp_path / "points.csv", {"tokens": [1.4e11, "", 2e10], "params": [7e9, 7e9, 5e8]})
+
+    said = scalewatch("fit", table, "--predict", points, "--json")
+
+    (one,) = json.loads(said.out)["losses"]
+    first, second, third = one["points"]
+    came = 1.8 + 400 * 7e9**-0.34 + 2000 * 1.4e11**-0.37
+    assert first["prediction"] == pytest.approx(came, rel=0.01)
+    assert first["low"] < came < first["high"]
+    assert {"params", "tokens", "compute"} == set(first["beyond"])
+    assert second["prediction"] is None
+    assert third["beyond"]["compute"] < 1
+    assert sum(law["weight"] for law in one["laws"]) == pytest.approx(1.0)
+
+
+def test_a_table_with_several_losses_and_negative_ones_is_foretold_for_each(
+    scalewatch: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Columns that no published law reads are axes too."""
+    x, y = (v.ravel() for v in np.meshgrid(np.geomspace(1, 9, 6), np.linspace(-1, 1, 5)))
+    rows = {"width": x, "tilt": y, "loss_a": 2 + 1 / x, "loss_b": -3 + 1 / x + 0.1 * y}
+    points = {"width": [20.0], "tilt": [0.3]}
+
+    said = scalewatch("fit", write(tmp_path / "t.csv", rows), "--predict", write(tmp_path / "p.csv", points), "--json")
+
+    found = {one["loss"]: one["points"][0]["prediction"] for one in json.loads(said.out)["losses"]}
+    assert found["loss_a"] == pytest.approx(2.05, abs=0.05)
+    assert found["loss_b"] == pytest.approx(-2.92, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("rows", "points", "says"),
+    [
+        ({"params": [1, 2, 3], "score": [1, 2, 3]}, {"params": [4]}, "no column is a loss"),
+        ({"params": [1e8, 2e8, 3e8], "loss": [4, 3, 2]}, {"params": [4e8]}, "Too few runs"),
+        ({"params": [1e8] * 9, "loss": [4, 3, 2] * 3}, {"params": [4e8]}, "no column of numbers"),
+        ({"params": [1e8, 2e8] * 5, "loss": [4, 3] * 5}, {"size": [4e8]}, "none of the columns"),
+        ({"params": [1e8, 2e8] * 5, "loss": [4, 3] * 5}, {"params": ["big"]}, "holds words"),
+        ({"params": [1e8, 2e8] * 5, "loss": [4, 3] * 5}, {"params": [-1]}, "No point has a number"),
+    ],
+)
+def test_what_cannot_be_foretold_is_refused_in_one_sentence(
+    scalewatch: Callable[..., Any], tmp_path: Path, rows: dict[str, Any], points: dict[str, Any], says: str
+) -> None:
+    """With exit code 2, and no traceback."""
+    said = scalewatch("fit", write(tmp_path / "t.csv", rows), "--predict", write(tmp_path / "p.csv", points))
+
+    assert 2 == said.code
+    assert says in said.err
