@@ -36,6 +36,7 @@ class EventKind(StrEnum):
     GONE = "gone"
     TARGET = "target"
     ADVICE = "advice"
+    ACT = "act"
 
 
 @final
@@ -291,6 +292,14 @@ _ROWS = (
         "advice from the forecast",
         "advice from the forecast",
         "What the forecast advises.",
+        needs="",
+        joined="at",
+    ),
+    KindRow(
+        EventKind.ACT,
+        "act of scalewatch",
+        "scalewatch acts",
+        "What is done to the run by those who asked for it.",
         needs="",
         joined="at",
     ),

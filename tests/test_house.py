@@ -32,7 +32,7 @@ FLOORS = {
     **dict.fromkeys(GROUND, 0),
     **dict.fromkeys(("laws", "detect", "journal", "charts"), 1),
     **dict.fromkeys(("fitting", "forecast", "alert", "logs"), 2),
-    **dict.fromkeys(("advising", "plan"), 3),
+    **dict.fromkeys(("advising", "plan", "acting"), 3),
     "monitor": 4,
     DOOR: 4,
     "tracker": 5,

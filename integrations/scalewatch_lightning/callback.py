@@ -16,10 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+from scalewatch.acting.acts import ActLimits
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
+from scalewatch_lightning.acting import Acting
 from scalewatch_lightning.base import LightningCallback
-from scalewatch_lightning.callback_parts import Place, StopVote
+from scalewatch_lightning.callback_parts import Place
 from scalewatch_lightning.sessions import new_session
 from scalewatch_lightning.start import start
 from scalewatch_lightning.step_metrics import TrainerSteps, why_no_norm
@@ -27,8 +29,6 @@ from scalewatch_torch.introspect import Sizes, count_sizes, validation_losses
 from scalewatch_torch.sensors import PrecursorSource, Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, readable_state
 from scalewatch_torch.watching.options import checked
-from scalewatch_torch.watching.session import Session
-from scalewatch_torch.watching.several import Sessions
 from scalewatch_torch.watching.watch import Watch
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class ScaleWatch(LightningCallback):
         law: Law to hold the run against, as `scalewatch fit` writes it: a path, or a CurveLaw. None for a
             forecast from the run itself.
         act: What the callback may do by itself: `stop` ends a run that is lost, or that the forecast advises to stop
-            (it hardly can reach `target_loss` or beat `incumbent_loss`). Empty, it changes nothing.
+            (it hardly can reach `target_loss` or beat `incumbent_loss`). With `dry-run` in the list it only tells what
+            would be done; "dry-run" alone tells it of every act. Empty, it changes nothing. docs/acts.md.
         directory: Folder of the journal. None for `scalewatch` in the trainer's log directory.
         tokens_per_step: Tokens of one optimizer step over all devices. None to count them in the batch.
         grad_norm_every: Optimizer steps between two gradient norms. 0 for none.
@@ -69,6 +70,7 @@ class ScaleWatch(LightningCallback):
         losses: Names of several, such as `["g_loss", "d_loss"]`: each is watched by itself, under one verdict.
         validation: Names of the validation losses to watch, by their mean; one that is logged for several data loaders
             stands for all of them. Empty for the usual names, and else for every loss that is called one of validation.
+        act_limits: From when, how often and how much it may act; None for the usual limits.
 
     Raises:
         ConfigError: If an option is not what it may be.
@@ -78,7 +80,7 @@ class ScaleWatch(LightningCallback):
     def __init__(
         self,
         law: str | os.PathLike[str] | CurveLaw | None = None,
-        act: Sequence[Literal["stop"]] = (),
+        act: Sequence[Literal["stop", "dry-run"]] | Literal["dry-run"] = (),
         directory: str | os.PathLike[str] | None = None,
         tokens_per_step: int | None = None,
         grad_norm_every: int = 10,
@@ -93,17 +95,19 @@ class ScaleWatch(LightningCallback):
         loss: str | None = None,
         losses: Sequence[str] = (),
         validation: Sequence[str] | str = (),
+        act_limits: ActLimits | None = None,
     ) -> None:
         super().__init__()
         asked = (law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
-        self._options = checked(*asked, target_loss, incumbent_loss, least_gain, detectors, loss, losses, validation)
+        wanted = (target_loss, incumbent_loss, least_gain, detectors, loss, losses, validation)
+        self._options = checked(*asked, *wanted, act_limits)
         self._sensors = Sensors(precursors)
         self._checkpoint = Checkpoint()
         self._reset()
 
     def _reset(self) -> None:
         self._guard = Guard()
-        self._vote = StopVote()
+        self._acting = Acting(self._options.acts)
         self._begun = False
         self._watch: Watch | None = None
         self._steps: TrainerSteps | None = None
@@ -177,6 +181,7 @@ class ScaleWatch(LightningCallback):
         session = new_session(trainer, started, self._options, self._guard, self._place.folder)
         session.begin()
         self._sensors.attach(trainer.lightning_module, started.steps.metrics.optimizer, session.note)
+        self._guard.call("act", self._acting.begin, trainer, session, started.steps.metrics)
         self._steps = started.steps
         self._watch = Watch(
             session,
@@ -214,11 +219,7 @@ class ScaleWatch(LightningCallback):
             if watch.metrics.step >= self._names_due:
                 self._names_due = 2 * watch.metrics.step + 1
                 self._guard.call("names of what is logged", self._learn_logged, trainer, watch)
-        session = None if watch is None else watch.session
-        if self._options.stops and not self._vote.stopped and self._vote.take(trainer, session, self._guard):
-            trainer.should_stop = True
-            if session is not None:
-                self._guard.call("act", self._tell_stop, trainer, session)
+        self._acting.after_batch(trainer, None if watch is None else watch.session, self._guard)
 
     def _learn_logged(self, trainer: Any, watch: Watch) -> None:
         watch.session.learn_logged(trainer.callback_metrics)
@@ -234,15 +235,6 @@ class ScaleWatch(LightningCallback):
         watch.metrics.validation_loss = sum(found.values()) / len(found) if found else None
         if len(found) > 1:
             watch.session.write_validations(watch.metrics.step, found)
-
-    # --- acting -----------------------------------------------------------------------------------
-
-    def _tell_stop(self, trainer: Any, session: Session | Sessions) -> None:
-        least_epochs, least_steps = trainer.fit_loop.min_epochs, trainer.fit_loop.min_steps
-        held = [f"min_epochs={least_epochs}"] if least_epochs else []
-        held += [f"min_steps={least_steps}"] if least_steps else []
-        but = f" (the trainer goes on until {' and '.join(held)} is met)" if held else ""
-        session.note(f"stops the run at step {trainer.global_step:,}: {session.stop_reason}{but}")
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -266,12 +258,11 @@ class ScaleWatch(LightningCallback):
         step, session = self._watch.metrics.step, self._watch.session
         total = session.run.total_steps
         ended = "as planned" if total and step >= total else f"after step {step:,}"
-        if self._vote.stopped:
-            ended = f"stopped by scalewatch {ended}: {session.stop_reason}"
-        self._finish(ended)
+        self._finish(self._acting.ended(session, step, ended))
 
     def _finish(self, ended: str) -> None:
         self._sensors.after_forward()  # it may have raised
+        self._guard.call("act", self._acting.end)
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.finish(ended)

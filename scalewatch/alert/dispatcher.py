@@ -175,6 +175,12 @@ class Dispatcher:
         if ahead and not self._life.inert:
             self.submit_event(advice_event(ahead, max(self._progress.step, 0)))
 
+    def submit_act(self, text: str, step: int, since: int, *, loud: bool) -> None:
+        """Have told what is done to the run; worth waking someone where `loud`, else a note."""
+        if not self._life.inert:
+            severity = Severity.WARNING if loud else Severity.INFO
+            self.submit_event(Event(EventKind.ACT, severity, Phase.OPENED, step, since, clean(text)))
+
     def begin(self, open_findings: Sequence[Finding] = ()) -> None:
         """Start the thread; `open_findings` are the incidents that a resumed monitor knows to be open."""
         for finding in open_findings:

@@ -28,6 +28,16 @@ def lost(at: int) -> TinyText:
     return TinyText(spoil=lambda n, loss: loss * math.nan if n >= at else loss)
 
 
+def told(folder: Path, word: str) -> list[dict[str, Any]]:
+    """The records of one type in the journal."""
+    return [record for record in read_journal(folder / "scalewatch").others if record["type"] == word]
+
+
+def ended_as(folder: Path) -> str:
+    """How the verdict says that the run has ended."""
+    return dict(told(folder, "verdict")[0]["rows"])["ended"]
+
+
 def test_a_lost_run_is_stopped_as_soon_as_it_is_known_to_be(
     new_trainer: NewTrainer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,22 +74,106 @@ def test_a_healthy_run_is_not_stopped(new_trainer: NewTrainer) -> None:
 
 
 def test_a_trainer_that_must_go_on_is_told_of(new_trainer: NewTrainer, tmp_path: Path) -> None:
-    """`min_steps` also means one whole epoch, which nobody expects: it is said."""
+    """`min_steps` also means one whole epoch, which nobody expects: it is said, and the verdict says what happened."""
     trainer = new_trainer([ScaleWatch(act=["stop"], quiet=True)], max_steps=1000, min_steps=1)
 
     trainer.fit(lost(at=5), loader())
 
     assert trainer.global_step == 16  # the end of the epoch
-    notes = [r["text"] for r in read_journal(tmp_path / "scalewatch").others if r["type"] == "note"]
-    assert len(notes) == 1
-    assert "(the trainer goes on until min_epochs=1 and min_steps=1 is met)" in notes[0]
+    assert len(told(tmp_path, "note")) == 1
+    assert "(the trainer goes on until min_epochs=1 is met)" in told(tmp_path, "note")[0]["text"]
+    ended = ended_as(tmp_path)
+    assert ended.startswith("stopped by scalewatch after step 16; scalewatch asked to stop at step 7, and the trainer")
+
+
+def test_a_stop_that_the_trainer_never_honours_is_no_stop(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    """`min_steps` up to the end of the run: the verdict does not say that it was stopped."""
+    trainer = new_trainer([ScaleWatch(act=["stop"], quiet=True)], max_steps=40, min_steps=40, max_epochs=-1)
+
+    trainer.fit(lost(at=5), loader())
+
+    assert trainer.global_step == 40
+    assert ended_as(tmp_path).startswith("as planned; scalewatch asked to stop at step 7: ")
+    assert ["asked", "not honoured"] == [each["phase"] for each in told(tmp_path, "act")]
+
+
+def test_weights_that_are_lost_are_not_validated(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    """The stop comes in mid-epoch, and nothing is validated after it; the trainer is left as it was."""
+    module = lost(at=30)
+    validated: list[int] = []
+    module.validation_step = lambda batch, index: validated.append(module.trainer.global_step)  # type: ignore[method-assign]
+    trainer = new_trainer([ScaleWatch(act=["stop"], quiet=True)], max_steps=1000, num_sanity_val_steps=0)
+
+    trainer.fit(module, loader(160), loader(8))
+
+    assert (32, []) == (trainer.global_step, validated)  # an epoch has 40 batches
+    assert trainer.limit_val_batches == 1.0
+    assert [("asked", 32), ("honoured", 32)] == [(each["phase"], each["step"]) for each in told(tmp_path, "act")]
+
+
+def test_what_waits_for_a_validation_does_not_raise(new_trainer: NewTrainer) -> None:
+    """An early stopping and a plateau scheduler look at the validation loss at the end of the epoch."""
+    module = lost(at=30)
+    module.scheduler = lambda optimizer: {
+        "scheduler": torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer),
+        "monitor": "val_loss",
+    }
+    callbacks = [ScaleWatch(act=["stop"], quiet=True), pl.callbacks.EarlyStopping("val_loss")]
+    trainer = new_trainer(callbacks, max_steps=1000, num_sanity_val_steps=0)
+
+    trainer.fit(module, loader(160), loader(8))
+
+    assert trainer.global_step == 32
+
+
+def test_a_dry_run_only_tells(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    """Once, in the journal; the run goes to its end."""
+    trainer = new_trainer([ScaleWatch(act=["stop", "dry-run"], quiet=True)], max_steps=60)
+
+    trainer.fit(lost(at=30), loader())
+
+    assert trainer.global_step == 60
+    assert [("would", "stop", 32)] == [(each["phase"], each["act"], each["step"]) for each in told(tmp_path, "act")]
+    assert told(tmp_path, "act")[0]["text"].startswith("would stop the run at step 32 (dry run): the loss is no number")
+    assert ended_as(tmp_path) == "as planned"
+
+
+def test_a_step_that_the_scaler_left_out_is_no_reason(new_trainer: NewTrainer) -> None:
+    """The loss overflows for ten steps, and the optimizer takes none of them: nothing is lost."""
+
+    class LeavesOut(TinyText):
+        def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+            loss = optimizer_closure()
+            if math.isfinite(loss.item()):
+                super().optimizer_step(epoch, batch_idx, optimizer, lambda: loss)
+
+    trainer = new_trainer([ScaleWatch(act=["stop"], quiet=True)], max_steps=80)
+
+    trainer.fit(LeavesOut(spoil=lambda n, loss: loss * math.inf if 30 <= n < 40 else loss), loader())
+
+    assert trainer.current_epoch >= 4
+
+
+def test_losses_that_are_no_numbers_over_weights_that_are_do_not_stop_at_once(new_trainer: NewTrainer) -> None:
+    """Some modules mask what they cannot use themselves: the weights are looked at before anything is done."""
+
+    class Masks(TinyText):
+        def on_before_optimizer_step(self, optimizer: Any) -> None:
+            for parameter in self.parameters():
+                parameter.grad.nan_to_num_(0.0)  # type: ignore[union-attr]
+
+    trainer = new_trainer([ScaleWatch(act=["stop"], quiet=True)], max_steps=60)
+
+    trainer.fit(Masks(spoil=lambda n, loss: loss * math.nan if 30 <= n < 40 else loss), loader())
+
+    assert trainer.global_step == 60
 
 
 @pytest.mark.parametrize(
     "where",
     [
-        "pytorch_lightning.strategies.SingleDeviceStrategy.reduce_boolean_decision",
-        "scalewatch_lightning.callback.Session.wants_stop",
+        "scalewatch_lightning.acting.Acting._carry_out",
+        "scalewatch_lightning.callback.Session.decide",
     ],
 )
 def test_a_fault_in_acting_costs_one_warning(
@@ -169,8 +263,8 @@ class Fails(TinyText):
 def fit(name, act, breaks=False):
     votes = []
     strategy = pl.strategies.DDPStrategy(process_group_backend="gloo")
-    vote = strategy.reduce_boolean_decision
-    strategy.reduce_boolean_decision = lambda *a, **k: votes.append(1) or vote(*a, **k)
+    tell = strategy.broadcast
+    strategy.broadcast = lambda *a, **k: votes.append(1) or tell(*a, **k)
     folder = os.path.join(sys.argv[1], name)
     watch = ScaleWatch(act=act, directory=folder, quiet=True)
     trainer = pl.Trainer(max_steps=100, accelerator="cpu", devices=2, strategy=strategy, callbacks=[watch],
@@ -186,8 +280,9 @@ fit("is off", ["stop"], breaks=True)
 
 
 def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
-    """The first one loses its loss at step 20, and both end at the next vote, step 32. Without act nobody votes and
-    both go on. A process whose watch is off votes all the same, or the other one would wait for ever."""
+    """The first one loses its loss at step 20, and both end at the next vote, step 32. Without act nobody decides and
+    both go on. A process whose watch is off takes part all the same, or the other one would wait for ever. Two of the
+    broadcasts are for the folder."""
     shared = {
         "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}",
         "PYTHONWARNINGS": "ignore",
@@ -215,7 +310,7 @@ def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
 
     for out, err in outputs:
         ends = [json.loads(line[4:]) for line in out.splitlines() if line.startswith("END ")]
-        assert ends == [["stops", 32, 2], ["watches", 100, 0], ["is off", 100, 6]], err[-3000:]
+        assert ends == [["stops", 32, 4], ["watches", 100, 2], ["is off", 100, 8]], err[-3000:]
     journal = read_journal(tmp_path / "stops")
     assert [segment.rank for segment in journal.segments] == [0]
     assert [row.tokens for row in journal.observations][:2] == [80, 160]  # of both processes

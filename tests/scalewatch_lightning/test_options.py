@@ -17,7 +17,7 @@ from scalewatch_lightning import ScaleWatch
     ("options", "says"),
     [
         ({"act": "stop"}, "`act` must be a list"),
-        ({"act": ["explode"]}, "of which there is ['stop']"),
+        ({"act": ["explode"]}, "of which there are ['stop'"),
         ({"act": None}, "`act` must be a list"),
         ({"tokens_per_step": -5}, "`tokens_per_step` must be an integer of at least 1 (got -5, int)"),
         ({"tokens_per_step": 0}, "at least 1"),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scalewatch.acting.acts import Acts, checked_acts
 from scalewatch.advising.context import Goals
 from scalewatch.detect import AnyDetector, checked_detectors
 from scalewatch.errors import ConfigError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "checked"]
 
-#: What `act` may hold.
-ACTIONS = ("stop",)
 #: Names that are a folder's name on every system.
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
@@ -30,7 +29,7 @@ class Options(NamedTuple):
     """The checked options; `ScaleWatch` says what they mean."""
 
     law: CurveLaw | None
-    stops: bool
+    acts: Acts
     directory: Path | None
     tokens_per_step: int | None
     grad_norm_every: int
@@ -59,6 +58,7 @@ def checked(
     loss: Any = None,
     losses: Any = (),
     validation: Any = (),
+    act_limits: Any = None,
 ) -> Options:
     """Return the options, or say what is wrong with one.
 
@@ -68,7 +68,7 @@ def checked(
     """
     return Options(
         law=_law(law),
-        stops="stop" in _actions(act),
+        acts=checked_acts(act, act_limits),
         directory=_directory(directory),
         tokens_per_step=None if tokens_per_step is None else _count("tokens_per_step", tokens_per_step, 1),
         grad_norm_every=_count("grad_norm_every", grad_norm_every, 0),
@@ -120,13 +120,6 @@ def _law(law: Any) -> CurveLaw | None:
         f"`law` must be the path of a law file, a CurveLaw or None (got {law!r}, {type(law).__name__});"
         " `scalewatch fit` writes such a file."
     )
-
-
-def _actions(act: Any) -> Sequence[str]:
-    is_list = isinstance(act, Sequence) and not isinstance(act, str | bytes)
-    if not is_list or any(action not in ACTIONS for action in act):
-        raise ConfigError(f"`act` must be a list of actions, of which there is {list(ACTIONS)} (got {act!r}).")
-    return list(act)
 
 
 def _directory(directory: Any) -> Path | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import final
 
+from scalewatch.acting.acts import ActPhase, Decision
 from scalewatch.advice import Advice
 from scalewatch.errors import JournalError
 from scalewatch.finding import Finding, Kind
@@ -105,6 +106,11 @@ class RunRecords:
         """Keep a line that is no finding."""
         if self._writer is not None:
             self._writer.append_through({"type": "note", "text": escape(text)})
+
+    def act(self, decision: Decision, phase: ActPhase, text: str) -> None:
+        """Keep what is done to the run, or would be."""
+        if self._writer is not None:
+            self._writer.append_through({"type": "act", "phase": phase, **decision.to_plain(), "text": escape(text)})
 
     def verdict(self, step: int, rows: Iterable[tuple[str, str]]) -> None:
         """Keep the table that the run ends with."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from scalewatch.acting.acts import Act, ActPhase, Acts, Decision
 from scalewatch.advice import Action, Advice
 from scalewatch.advising.context import Goals
 from scalewatch.detect import AnyDetector
-from scalewatch.finding import Finding, Phase, Severity
+from scalewatch.finding import Finding, Phase
 from scalewatch.forecast import Forecast
 from scalewatch.guard import Guard
 from scalewatch.monitor import Monitor
@@ -26,6 +27,7 @@ from scalewatch.run import Run
 from scalewatch.status import Status
 from scalewatch.tracker import Tracker
 from scalewatch.worker import Worker
+from scalewatch_torch.acting.feed import ActFeed
 from scalewatch_torch.watching.advice import AdviceFeed, AdviceNews
 from scalewatch_torch.watching.alerts import end_of, new_dispatcher
 from scalewatch_torch.watching.records import LEVEL, RunRecords, new_writer
@@ -130,7 +132,8 @@ class Session:
         run_id = (resumed.run_id if resumed else None) or uuid.uuid4().hex
         done = resumed.step if resumed else 0
         self.observed = 0
-        self.stop_reason: str | None = None
+        self.acting: ActFeed | None = None
+        self._followed: Action | None = None
         self._guard = guard
         self._terminal = terminal
         wanted = Goals() if goals is None else goals
@@ -148,7 +151,6 @@ class Session:
         self._worker.add("advice", self._advice.drain)
         self._worker.start()
         self._forecasts = _ForecastsTold(run.total_steps or 0, done)
-        self._news = False
         self._alerts: Dispatcher | None = None
         if alerts is not None:
             kept = resumed.alerts if resumed else None
@@ -185,12 +187,13 @@ class Session:
         guard = self._guard
         found = guard.call("monitor", self._tracker.observe, observation) or []
         guard.call("journal", self._records.observation, observation, found)
+        if self.acting is not None:
+            guard.call("act", self.acting.observe, observation, found)
         if self._drawing is not None:
             guard.call("tensorboard", self._drawing.draw, observation, found, self._tracker.monitor)
         if guard.call("advice", self._advice.follow, observation.step):
             self._worker.wake()
         if found or self._advice.has_looked:
-            self._news = True
             self._tell_news(found)
         if self._alerts is not None:
             guard.call("alerts", self._alert, observation.step, observation.loss, self._alerts)
@@ -243,21 +246,31 @@ class Session:
         for note in forecast.notes if forecast.step == 0 else ():
             self._terminal.say(f"scalewatch: note: {escape(note)}")
 
-    def has_news(self) -> bool:
-        """Whether anything was found or advised since this was asked last."""
-        news, self._news = self._news, False
-        return news
+    def act(
+        self, acts: Acts, weights_finite: Callable[[], bool | None], taken: Callable[[int], bool | None] | None
+    ) -> None:
+        """Have what was asked for decided from now on, as `ActFeed` says."""
+        self.acting = ActFeed(acts, self._tracker.monitor, weights_finite=weights_finite, taken=taken)
 
-    def wants_stop(self) -> bool:
-        """Whether the run is lost, or hopeless: a critical incident is open, or the newest advice is to stop.
+    def decide(self) -> Decision | None:
+        """Return what is to be done to the run now, each thing once; None for nothing."""
+        return None if self.acting is None else self.acting.decide()
 
-        `stop_reason` then says why.
-        """
-        reasons = [advice.reason for advice in self._tracker.monitor.advice(look=False) if advice.action is Action.STOP]
-        open_now = self._tracker.monitor.open_incidents
-        reasons += [finding.message for finding in open_now if finding.severity is Severity.CRITICAL]
-        self.stop_reason = reasons[0] if reasons else None
-        return bool(reasons)
+    def keep_act(self, decision: Decision, phase: ActPhase, text: str) -> None:
+        """Keep what became of an act, in the journal only."""
+        self._guard.call("journal", self._records.act, decision, phase, text)
+
+    def tell_act(self, decision: Decision, phase: ActPhase, text: str) -> None:
+        """Tell what is done to the run, or would be, everywhere."""
+        guard, loud = self._guard, phase == "asked"
+        if decision.act is Act.STOP and loud:
+            self._followed = Action.STOP
+        self.keep_act(decision, phase, text)
+        self.note(text)
+        if self._drawing is not None:
+            guard.call("tensorboard", self._drawing.board.text, "acts", decision.step, text)
+        if self._alerts is not None:
+            guard.call("alerts", self._alerts.submit_act, text, decision.step, decision.since, loud=loud)
 
     def write_validation(self, step: int, loss: float) -> None:
         """Keep a validation loss that no observation carries."""
@@ -304,8 +317,7 @@ class Session:
             rows.append(("switched off", off))
         alert_rows = list(rows)  # alerts have the advice apart
         news = closing.call("advice", self._advice.say, look=True) or AdviceNews([], [], [])
-        followed = Action.STOP if self.stop_reason else None
-        rows += [("advice", advice.text) for advice in news.standing if advice.action is not followed]
+        rows += [("advice", advice.text) for advice in news.standing if advice.action is not self._followed]
         closing.call("journal", self._records.advice, news.new)
         # a record that could not be made does not mean that the file cannot be written
         closing.again("journal", self._records.verdict, step, rows)

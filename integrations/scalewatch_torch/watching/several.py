@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, final
 
+from scalewatch.acting.acts import Act, ActPhase, Acts, Decision
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch_torch.watching.session import Session
@@ -57,12 +59,6 @@ class Sessions:
         return min(session.observed for session in self._all)
 
     @property
-    def stop_reason(self) -> str | None:
-        """Why the run is to be stopped, as `wants_stop` found it."""
-        reasons = [f"{name}: {each.stop_reason}" for name, each in self._by_name.items() if each.stop_reason]
-        return reasons[0] if reasons else None
-
-    @property
     def told_ahead(self) -> list[str]:
         """What the forecast of the first loss advised so far, an action each."""
         return self._all[0].told_ahead
@@ -82,15 +78,28 @@ class Sessions:
         """Take in one step of the loss of this number."""
         self._all[series].observe(observation)
 
-    def has_news(self) -> bool:
-        """Whether anything was found or advised of any since this was asked last."""
-        news = [session.has_news() for session in self._all]  # each is asked: asking takes the news away
-        return any(news)
+    def act(
+        self, acts: Acts, weights_finite: Callable[[], bool | None], taken: Callable[[int], bool | None] | None
+    ) -> None:
+        """Have what was asked for decided from now on: of the first loss all of it, of the others whether to stop."""
+        for number, session in enumerate(self._all):
+            session.act(acts if number == 0 else acts.only(Act.STOP), weights_finite, taken)
 
-    def wants_stop(self) -> bool:
-        """Whether the run is lost by any of its losses."""
-        wanted = [session.wants_stop() for session in self._all]  # each is asked: asking finds the reason
-        return any(wanted)
+    def decide(self) -> Decision | None:
+        """Return what is to be done to the run now, by any of its losses."""
+        for name, session in self._by_name.items():
+            decision = session.decide()
+            if decision is not None:
+                return replace(decision, reason=f"{name}: {decision.reason}")
+        return None
+
+    def keep_act(self, decision: Decision, phase: ActPhase, text: str) -> None:
+        """Keep what became of an act, with the first."""
+        self._all[0].keep_act(decision, phase, text)
+
+    def tell_act(self, decision: Decision, phase: ActPhase, text: str) -> None:
+        """Tell what is done to the run, or would be."""
+        self._all[0].tell_act(decision, phase, text)
 
     def write_validation(self, step: int, loss: float) -> None:
         """Keep a validation loss that no observation carries, with the first."""

@@ -12,6 +12,7 @@ from typing import Any, final
 import torch
 
 from scalewatch.observation import Observation
+from scalewatch_torch.acting.taken import StepsTaken
 from scalewatch_torch.optimizer import gradient_norm
 from scalewatch_torch.scalars import ScalarReader
 
@@ -34,6 +35,7 @@ class StepMetrics:
     Attributes:
         validation_loss: of the validation since the last step, None if there was none.
         main_stepped: whether the counted optimizer is about to step, or has since the last step was closed.
+        taken: which steps the optimizer really took, where somebody wants to know.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class StepMetrics:
         self.validation_loss: float | None = None
         self.optimizer = optimizer
         self.main_stepped = False
+        self.taken: StepsTaken | None = None
         self._group = group
         self._tokens_per_step = tokens_per_step
         self._rate: float | None = None
@@ -93,6 +96,8 @@ class StepMetrics:
         self.reader.close_step(step, self._rate, self.tokens, self.validation_loss, loss_scale)
         for reader in self.others:
             reader.close_step(step, self._rate, self.tokens)
+        if self.taken is not None:
+            self.taken.end_step(step)
         self.step = step
         self.validation_loss = None
         self.main_stepped = False

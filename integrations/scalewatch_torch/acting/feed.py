@@ -1,0 +1,63 @@
+"""Feeds the gate of one run from its monitor, and asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+from scalewatch.acting.acts import Acts, Decision
+from scalewatch.acting.gate import Gate, Standing
+from scalewatch.advice import Action
+from scalewatch.finding import Finding
+from scalewatch.monitor import Monitor
+from scalewatch.observation import Observation
+
+__all__ = ["ActFeed"]
+
+
+@final
+class ActFeed:
+    """The gate of one run, on the process that watches it.
+
+    Args:
+        acts: what was asked for. monitor: of the run.
+        weights_finite: looks whether the weights are numbers; None where nobody can. taken: whether a step was taken.
+    """
+
+    def __init__(
+        self,
+        acts: Acts,
+        monitor: Monitor,
+        *,
+        weights_finite: Callable[[], bool | None] | None = None,
+        taken: Callable[[int], bool | None] | None = None,
+    ) -> None:
+        self.acts = acts
+        self.gate = Gate(acts, monitor.run)
+        self.gate.resume(monitor.open_incidents)
+        self._monitor = monitor
+        self._weights_finite, self._taken = weights_finite, taken
+
+    def observe(self, observation: Observation, found: Sequence[Finding]) -> None:
+        """Take in one step that the monitor has seen; constant time."""
+        taken = None if self._taken is None else self._taken(observation.step)
+        self.gate.observe(observation.step, observation.loss, self._monitor.watch.sigmas, found, taken=taken)
+
+    def decide(self) -> Decision | None:
+        """Return what is to be done now, each thing once."""
+        gate, monitor = self.gate, self._monitor
+        aims = next((each.reason for each in monitor.forecast_advice if each.action is Action.STOP), "")
+        if not (gate.is_due or aims):
+            return None
+        looks = self._weights_finite if gate.may_be_dead else None
+        return gate.decide(
+            Standing(
+                unjudged=monitor.verdict().unjudged,
+                aims=aims,
+                weights_finite=None if looks is None else looks(),
+            )
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return what was done so far, for a checkpoint."""
+        return self.gate.state_dict()

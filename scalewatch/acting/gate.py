@@ -1,0 +1,328 @@
+"""What stands between a page and an act: how sure one has to be before anything is done to a run.
+
+A page costs a look, an act costs a run. So a critical incident is not enough: it has to last for a share of the run
+after it was called critical, with the loss far up in the run's own scatter all that time, or the weights have to be
+dead: steps in a row that were really taken with a loss that is no number. Nothing is done in warm-up, and nothing where
+the monitor cannot tell how the run is.
+
+The gate is a pure function of what the monitor of one process has seen: rank 0 decides, and hands the decision on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+from scalewatch.acting.acts import Act, Acts, Decision
+from scalewatch.acting.offending import offending_steps
+from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.kinds import kind_name
+from scalewatch.run import Run
+
+__all__ = ["Gate", "Standing", "confirm_steps", "warm_up_end"]
+
+#: Part of the planned run for which a critical incident has to last, and bounds of that [steps]. Of 92 healthy runs of
+#: 23 domains one turned critical, and stood .35 scales up in the rows after; of 14 that were lost and stayed so, 13
+#: stood 3 to 24 scales up. By hand, on the open runs of the zoo (tests/benchmarks/gate.py).
+CONFIRM_SHARE, LEAST_STEPS, MOST_STEPS = 0.01, 16, 300
+#: Mean height over its level that the loss has in these rows [scales], and what one row counts at most. By hand, as
+#: above.
+SURE_SIGMAS, MOST_SIGMAS = 3.0, 8.0
+#: Rows that this mean is of at least [rows]. By hand: the least that the patience of the detectors is.
+LEAST_ROWS = 16
+#: Memory of the mean that says whether the loss is still up [rows]. By hand.
+RECENT_ROWS = 4
+#: Steps in a row, really taken with a loss that is no number, after which the weights are called dead [steps]: by hand,
+#: what the detector of such losses calls critical.
+DEAD_STEPS = 3
+#: Part of its peak from which on a planned rate is no longer warming up. By hand.
+WARM = 0.99
+#: Part of the planned steps that counts as warm-up where no rates are known. By hand.
+UNKNOWN_WARM_UP = 0.02
+#: So many times the confirmation an act has its chance before the next one, and a run is calm before a cut is taken
+#: back. By hand.
+CHANCE, CALM = 3, 4
+#: A rate above its plan by more than this factor is the cause that is put right first; schedulers differ by a step in
+#: what they call step k, hence no less than the tolerance of the schedule's detector. By hand.
+OFF_PLAN = 1.5
+#: Rows that are kept to see which batches an incident began with [rows]. By hand.
+KEPT_ROWS = 512
+
+
+class Standing(NamedTuple):
+    """How the run stands when the gate is asked.
+
+    Attributes:
+        unjudged: why the monitor cannot tell how it is, "" where it can.
+        aims: why the forecast advises to stop, "" where it does not.
+        weights_finite: whether the weights are numbers, None where nobody looked.
+        rate_excess: scheduled learning rate over its plan, 1 where that is unknown.
+        checkpoint: step of the last good checkpoint before the oldest critical incident, None for none.
+        rewinds_left: how often somebody would still take the run back, 0 where nobody can.
+        rewinds_done: how often that was done.
+    """
+
+    unjudged: str = ""
+    aims: str = ""
+    weights_finite: bool | None = None
+    rate_excess: float = 1.0
+    checkpoint: int | None = None
+    rewinds_left: int = 0
+    rewinds_done: int = 0
+
+
+@dataclass(slots=True)
+class _Confirmation:
+    """A critical incident, and how the loss stood since it was called so."""
+
+    finding: Finding
+    rows: int = 0
+    mean: float = 0.0
+    recent: float = 0.0
+
+    def add(self, sigmas: float, most_rows: int) -> None:
+        self.rows += 1
+        self.mean += (sigmas - self.mean) / min(self.rows, max(most_rows, LEAST_ROWS))
+        self.recent += (sigmas - self.recent) / RECENT_ROWS
+
+    @property
+    def stands(self) -> bool:
+        return self.rows >= LEAST_ROWS and min(self.mean, self.recent) >= SURE_SIGMAS
+
+    def restart(self) -> None:
+        self.rows, self.mean, self.recent = 0, 0.0, 0.0
+
+
+@dataclass(slots=True)
+class _Cause:
+    """What an act is against."""
+
+    since: int
+    reason: str
+    dead: bool
+
+
+def warm_up_end(run: Run) -> int:
+    """Return the last step of a run's warm-up: the one before its planned rate is at its peak for the first time.
+
+    Where no rates are planned it is taken to be a fiftieth of the run.
+
+    >>> warm_up_end(Run("a", 100, [min(1.0, step / 10) for step in range(1, 101)])), warm_up_end(Run("b", 100))
+    (9, 2)
+    """
+    rates = run.learning_rates
+    if rates is None or not len(rates):
+        return 0 if run.total_steps is None else int(UNKNOWN_WARM_UP * run.total_steps)
+    return int((rates >= WARM * rates.max()).argmax())
+
+
+def confirm_steps(run: Run, step: int) -> int:
+    """Return for how long an incident has to be critical [steps]: a hundredth of the run, 16 at least, 300 at most.
+
+    >>> [confirm_steps(Run("a", total), 1) for total in (500, 10_000, 1_000_000)], confirm_steps(Run("b"), 5_000)
+    ([16, 100, 300], 50)
+    """
+    return int(min(MOST_STEPS, max(LEAST_STEPS, CONFIRM_SHARE * (run.total_steps or step))))
+
+
+@final
+class Gate:
+    """Decides what is done to one run.
+
+    Memory: 512 rows, and a few numbers for each incident that is critical.
+
+    Args:
+        acts: what was asked for. run: what is trained.
+
+    >>> gate = Gate(Acts(frozenset({Act.STOP})), Run("demo", 1_000))
+    >>> for step in range(30, 33):
+    ...     gate.observe(step, math.nan, math.nan, [])
+    >>> gate.decide(Standing()).reason
+    'the loss is no number since step 30, for 3 steps that were taken'
+    """
+
+    def __init__(self, acts: Acts, run: Run) -> None:
+        self._acts, self._run = acts, run
+        first = acts.limits.from_step
+        self._first = warm_up_end(run) if first is None else max(first, warm_up_end(run))
+        self._rows: deque[tuple[int, float]] = deque(maxlen=KEPT_ROWS)
+        self._critical: dict[str, _Confirmation] = {}
+        self._step = 0
+        self._dead_steps = self._dead_since = 0
+        self._calm = 0
+        self._aims_since: int | None = None
+        self._tried: list[Act] = []
+        self._hold_until = 0
+        self.factor, self._for_plan, self.cuts = 1.0, False, 0
+
+    def resume(self, still_open: Iterable[Finding]) -> None:
+        """Know of the incidents that are open when the run goes on."""
+        self._learn(still_open)
+
+    def observe(
+        self, step: int, loss: float, sigmas: float, found: Sequence[Finding], *, taken: bool | None = None
+    ) -> None:
+        """Take one row in, in constant time.
+
+        Args:
+            loss: of the step. sigmas: its height over the level before [scales], NaN where it has none.
+            found: what was found with it. taken: whether the optimizer really stepped, None where nobody knows.
+        """
+        if step <= self._step:
+            self._go_back()
+        self._step = step
+        self._rows.append((step, loss))
+        self._learn(found)
+        is_number = math.isfinite(loss)
+        if is_number:
+            self._dead_steps = 0
+        elif taken is not False:
+            self._dead_steps += 1
+            self._dead_since = step if self._dead_steps == 1 else self._dead_since
+        if not self._critical and self._dead_steps < DEAD_STEPS:
+            self._calm += 1
+            return
+        self._calm = 0
+        height = 0.0 if taken is False else MOST_SIGMAS
+        if is_number:
+            height = max(-MOST_SIGMAS, min(MOST_SIGMAS, sigmas)) if sigmas == sigmas else 0.0
+        for confirmation in self._critical.values():
+            confirmation.add(height, confirm_steps(self._run, step))
+
+    def _learn(self, found: Iterable[Finding]) -> None:
+        for finding in found:
+            if finding.phase is Phase.CLOSED:
+                self._critical.pop(finding.kind, None)
+            elif finding.kind is Kind.REWOUND:
+                self._go_back()
+            elif finding.severity is Severity.CRITICAL and finding.kind not in self._critical:
+                self._critical[finding.kind] = _Confirmation(finding)
+
+    def _go_back(self) -> None:
+        self._critical.clear()
+        self._rows.clear()
+        self._dead_steps = self._calm = self._hold_until = 0
+        self._tried, self._aims_since = [], None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether asking could lead to anything; asking costs a look at advice, weights and checkpoints."""
+        if self._step <= max(self._first, self._hold_until):
+            return False
+        return bool(self._critical) or self._dead_steps >= DEAD_STEPS or self.factor != 1.0
+
+    @property
+    def may_be_dead(self) -> bool:
+        """Whether it is worth a look whether the weights are numbers."""
+        return self._dead_steps >= DEAD_STEPS
+
+    @property
+    def since(self) -> int | None:
+        """Step at which the oldest thing that is critical began; None while nothing is."""
+        begun = [each.finding.start_step for each in self._critical.values()]
+        if self._dead_steps:
+            begun.append(self._dead_since)
+        return min(begun, default=None)
+
+    def decide(self, now: Standing) -> Decision | None:
+        """Return what to do, once for each time that it is to be done; None for nothing."""
+        if self._step <= max(self._first, self._hold_until):
+            return None
+        if Act.STOP in self._tried and not self._acts.dry:  # it is honoured when the loop allows it
+            return None
+        cause = self._cause(now)
+        if cause is not None:
+            return self._against(cause, now)
+        return self._release(now) or self._hopeless(now)
+
+    def _cause(self, now: Standing) -> _Cause | None:
+        """What is sure enough to act on; the weights first, which are a fact."""
+        if self._dead_steps >= DEAD_STEPS and now.weights_finite is not True:
+            reason = (
+                f"the loss is no number since step {self._dead_since:,}, for {self._dead_steps} steps that were taken"
+            )
+            return _Cause(self._dead_since, reason, dead=True)
+        needed = confirm_steps(self._run, self._step)
+        critical = self._critical.values()
+        sure = [each for each in critical if each.stands and self._step - each.finding.step >= needed]
+        if not sure or now.unjudged:
+            return None
+        first = min(sure, key=lambda each: each.finding.start_step)
+        lasted = self._step - first.finding.step
+        reason = f"{first.finding.message}; {kind_name(first.finding.kind)} has stayed critical for {lasted:,} steps"
+        return _Cause(first.finding.start_step, reason, dead=False)
+
+    def _against(self, cause: _Cause, now: Standing) -> Decision | None:
+        return self._rewind(cause, now) or self._lower(cause, now) or self._stop(cause.reason, cause.since)
+
+    def _rewind(self, cause: _Cause, now: Standing) -> Decision | None:
+        if Act.REWIND not in self._acts or Act.REWIND in self._tried:
+            return None
+        # a dry run tells it also where nobody would take it back
+        if not self._acts.dry and (now.checkpoint is None or now.rewinds_left < 1):
+            return None
+        self._tried.append(Act.REWIND)
+        off_plan = now.rate_excess > OFF_PLAN
+        skip = None if off_plan else offending_steps(self._rows, cause.since)
+        factor = 1.0 / now.rate_excess if off_plan else self._acts.limits.cut if now.rewinds_done else 1.0
+        return Decision(Act.REWIND, self._step, cause.reason, cause.since, factor, skip=skip)
+
+    def _lower(self, cause: _Cause, now: Standing) -> Decision | None:
+        limits = self._acts.limits
+        if Act.LOWER_LEARNING_RATE not in self._acts or cause.dead or self.cuts >= limits.cuts:
+            return None
+        if self._acts.dry and Act.LOWER_LEARNING_RATE in self._tried:
+            return None
+        for_plan = now.rate_excess > OFF_PLAN
+        factor = 1.0 / now.rate_excess if for_plan else self.factor * limits.cut
+        if factor >= self.factor or (factor < limits.lowest and not for_plan):
+            return None
+        self._tried.append(Act.LOWER_LEARNING_RATE)
+        self._hold_until = self._step + CHANCE * confirm_steps(self._run, self._step)
+        if not self._acts.dry:
+            self.cuts, self.factor, self._for_plan = self.cuts + 1, factor, for_plan
+        for confirmation in self._critical.values():  # what follows is judged by what follows
+            confirmation.restart()
+        return Decision(Act.LOWER_LEARNING_RATE, self._step, cause.reason, cause.since, factor, lost=False)
+
+    def _release(self, now: Standing) -> Decision | None:
+        """Take a cut back: at once where the rate is on its plan again, else when the run has been calm."""
+        calm = self._calm >= CALM * confirm_steps(self._run, self._step)
+        if calm:
+            self._tried = []
+        if self.factor == 1.0 or (now.rate_excess > OFF_PLAN if self._for_plan else not calm):
+            return None
+        self.factor, self._for_plan = 1.0, False
+        reason = "the scheduled rate is on its plan" if not calm else f"the loss has been calm for {self._calm:,} steps"
+        return Decision(Act.LOWER_LEARNING_RATE, self._step, reason, self._step, 1.0, lost=False)
+
+    def _hopeless(self, now: Standing) -> Decision | None:
+        if not now.aims:
+            self._aims_since = None
+            return None
+        if self._aims_since is None:
+            self._aims_since = self._step
+        if now.unjudged or self._step - self._aims_since < confirm_steps(self._run, self._step):
+            return None
+        return self._stop(now.aims, self._aims_since, lost=False)
+
+    def _stop(self, reason: str, since: int, *, lost: bool = True) -> Decision | None:
+        if Act.STOP not in self._acts or Act.STOP in self._tried:
+            return None
+        self._tried.append(Act.STOP)
+        return Decision(Act.STOP, self._step, reason, since, self.factor, lost=lost)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was done so far, as plain numbers: the limits are those of a run, and not of a process."""
+        return {"factor": self.factor, "for_plan": self._for_plan, "cuts": self.cuts}
+
+    def load_state_dict(self, state: object) -> None:
+        """Take back what `state_dict` gave; what is nothing of the kind changes nothing."""
+        if not isinstance(state, Mapping):
+            return
+        factor, cuts = state.get("factor"), state.get("cuts")
+        if isinstance(factor, float) and 0.0 < factor <= 1.0 and isinstance(cuts, int) and cuts >= 0:
+            self.factor, self.cuts, self._for_plan = factor, cuts, bool(state.get("for_plan"))
