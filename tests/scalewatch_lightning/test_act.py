@@ -173,7 +173,7 @@ def test_losses_that_are_no_numbers_over_weights_that_are_do_not_stop_at_once(ne
     "where",
     [
         "scalewatch_lightning.acting.Acting._carry_out",
-        "scalewatch_lightning.callback.Session.decide",
+        "scalewatch_torch.watching.session.Session.decide",
     ],
 )
 def test_a_fault_in_acting_costs_one_warning(
