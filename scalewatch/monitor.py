@@ -22,7 +22,7 @@ from scalewatch.finding import Finding, Kind, Phase, Severity, kind_of
 from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawResidual
 from scalewatch.forecast.descent import clearly_fell
 from scalewatch.forecast.law_residual_detector import LawResidualDetector
-from scalewatch.forecast.milestones import TENTHS, Look, Milestone, next_look
+from scalewatch.forecast.milestones import MOST_SUM, NEVER, TENTHS, Look, Milestone, next_look
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.schedule_detector import ScheduleDetector
 from scalewatch.forecast.verdict import Verdict
@@ -46,7 +46,7 @@ STATE_VERSION = 1
 
 @final
 class Monitor:
-    """Watches one training run.
+    """Watches one training run; for one thread at a time (give each thread its own, or a lock).
 
     Args:
         run: what is trained, as planned.
@@ -143,7 +143,7 @@ class Monitor:
 
     def _follow(self, step: int, loss: float, rate: float) -> bool:
         if step > self._final_from:
-            self._final_sum += loss
+            self._final_sum = max(-MOST_SUM, min(self._final_sum + loss, MOST_SUM))
             self._final_rows += 1
         forecaster = self._forecaster
         return forecaster is not None and forecaster.observe(
@@ -360,7 +360,7 @@ class Monitor:
             "incidents": [finding_record(f) for f in self._incidents],
             "counts": {str(kind): count for kind, count in self._counts.items()},
             "final": [self._final_sum, self._final_rows],
-            "next_milestone": self._next_milestone,
+            "next_milestone": self._next_milestone if math.isfinite(self._next_milestone) else NEVER,
             "rollbacks": self._rollbacks,
         }
 
@@ -393,6 +393,6 @@ class Monitor:
         self._incidents = [finding_from(record) for record in state["incidents"]]
         self._counts = Counter({kind_of(kind): int(count) for kind, count in state["counts"].items()})
         self._final_sum, self._final_rows = float(state["final"][0]), int(state["final"][1])
-        self._next_milestone = float(state["next_milestone"])
+        self._next_milestone = math.inf if (due := float(state["next_milestone"])) == NEVER else due
         self._rollbacks = int(state["rollbacks"])
         self._adviser.restart()

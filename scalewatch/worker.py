@@ -17,7 +17,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
-import os
 import threading
 import time
 import weakref
@@ -26,6 +25,7 @@ from typing import NamedTuple, Protocol, final
 
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard, strict
+from scalewatch.system import after_fork_in_child
 
 __all__ = ["Bell", "Forkable", "Worker", "abandon_in_forked_children"]
 
@@ -56,8 +56,8 @@ _hooked: set[str] = set()
 def abandon_in_forked_children(thing: Forkable) -> None:
     """Have `thing.abandon()` called in every child that is forked while `thing` lives."""
     _forkables.add(thing)
-    if hasattr(os, "register_at_fork") and _first_time("fork"):
-        os.register_at_fork(after_in_child=_abandon_all)
+    if _first_time("fork"):
+        after_fork_in_child(_abandon_all)
 
 
 def _first_time(hook: str) -> bool:

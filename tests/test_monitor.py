@@ -8,6 +8,7 @@ import math
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,6 +22,7 @@ from scalewatch.detect.spike import Spike
 from scalewatch.errors import ConfigError
 from scalewatch.fitting import fit_curves
 from scalewatch.laws import CurveLaw
+from scalewatch.status import State
 from tests.synthetic import Floats, TrueLaw, cosine, fitted, ladder, noisy, planned, rows, watch
 
 TRUE = TrueLaw()
@@ -693,3 +695,30 @@ def test_a_late_row_costs_what_an_early_one_costs() -> None:
     watch(monitor, log[6_000:50_000])
 
     assert microseconds(50_000) < 3 * early
+
+
+class Percent(float):
+    """A float of somebody else's kind."""
+
+
+@pytest.mark.parametrize("kind", [float, Decimal, Percent, np.float16, np.float32, np.longdouble, np.array])
+def test_a_number_is_a_number_whatever_its_type(kind: Callable[[float], Any]) -> None:
+    """A Decimal from a parser or a subclass of float is no missing loss."""
+    monitor = Monitor(Run("typed", total_steps=400))
+    for step in range(1, 401):
+        monitor.observe(Observation(step, kind(3.0 - step / 400 + step % 7 / 100)))
+
+    assert State.OVER is monitor.status.state
+
+
+@pytest.mark.parametrize("total", [None, 10, 400])
+@pytest.mark.parametrize("odd", [3.0, math.nan, math.inf, -4.0, 1e308, None])
+def test_a_state_is_strict_json_at_every_age(total: int | None, odd: Any) -> None:
+    """Fresh, after a few rows and at the end, whatever came: JSON has no NaN, and other programs read it."""
+    monitor = Monitor(Run("strict", total_steps=total))
+    for step in range(401):
+        if step:
+            monitor.observe(Observation(step, odd if step % 7 == 0 or step > 380 else 3.0 - step / 400))
+        if step in (0, 1, 2, 9, 100, 400):
+            written = json.dumps(monitor.state_dict(), allow_nan=False)
+            Monitor(Run("strict", total_steps=total)).load_state_dict(json.loads(written))

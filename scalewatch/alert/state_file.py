@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
+from scalewatch.system import open_to_read, open_to_replace
+
 __all__ = ["StateFile"]
 
 _log = logging.getLogger("scalewatch")
@@ -32,8 +34,7 @@ class StateFile:
     def read(self) -> object:
         """Return what it holds; None if there is none or it cannot be read."""
         try:
-            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            with os.fdopen(os.open(self.path, flags), "rb") as stream:
+            with os.fdopen(open_to_read(self.path), "rb") as stream:
                 raw = stream.read(MAX_STATE_BYTES + 1)
             return None if len(raw) > MAX_STATE_BYTES else json.loads(raw)
         except FileNotFoundError:
@@ -45,10 +46,9 @@ class StateFile:
     def write(self, state: Mapping[str, Any]) -> bool:
         """Put it on the disk; False, and one warning for them all, if that cannot be done."""
         beside = self.path.with_name(self.path.name + ".new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(beside, flags, 0o600), "wb") as stream:
+            with os.fdopen(open_to_replace(beside), "wb") as stream:
                 stream.write(json.dumps(state, allow_nan=False).encode("ascii"))
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -128,8 +128,9 @@ def _number(value: Any) -> float | None:
     """A float, or None for what is no one number: nothing, text, complex numbers, arrays of several values."""
     if value is None:
         return None
+    is_one = isinstance(value, (int, float, str)) or not hasattr(value, "item")  # a Decimal, a Fraction
     try:
-        return float(value if isinstance(value, (int, str)) else value.item())
+        return float(value if is_one else value.item())
     except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError):
         return None
 

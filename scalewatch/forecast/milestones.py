@@ -13,8 +13,12 @@ from typing import final
 
 from scalewatch.forecast.forecast import Forecast
 
-__all__ = ["TENTHS", "Look", "Milestone", "next_look"]
+__all__ = ["MOST_SUM", "NEVER", "TENTHS", "Look", "Milestone", "next_look"]
 
+#: Stands for the step of a look that never comes: JSON has no infinity. By definition.
+NEVER = -1.0
+#: A sum of losses is no higher: what overflows is infinite, and no JSON. The largest double, by hand.
+MOST_SUM = 1e308
 #: A run is looked at, and advice from its forecast refreshed, at each tenth of its plan. By hand.
 TENTHS = 10
 

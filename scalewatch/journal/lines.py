@@ -102,7 +102,8 @@ def decode(line: bytes) -> Record:
     ...
     scalewatch.errors.JournalError: the checksum does not match
     """
-    data = line[_PREFIX_BYTES:].removesuffix(b"\n")
+    # a copy that was made in text mode on Windows ends its lines in two characters
+    data = line[_PREFIX_BYTES:].removesuffix(b"\n").removesuffix(b"\r")
     # Compared as text: `int(..., 16)` would also take capitals, underscores and blanks.
     if line[:_PREFIX_BYTES] != b"%08x " % zlib.crc32(data):
         raise JournalError("the checksum does not match" if line[8:9] == b" " else "not a record")
@@ -131,7 +132,7 @@ def scan(file: IO[bytes]) -> Iterator[Line]:
                 break
         if too_long:
             yield Line(offset, length, None, f"the line is longer than {MAX_LINE_BYTES} bytes")
-        elif line != b"\n":
+        elif line not in (b"\n", b"\r\n"):
             yield _read(offset, line, whole)
         offset += length
 

@@ -29,9 +29,10 @@ from scalewatch.journal.history import History, Rewind
 from scalewatch.journal.lines import Record, scan
 from scalewatch.journal.records import advice_from, finding_from, observation_from, run_from
 from scalewatch.journal.registered import REGISTERED
-from scalewatch.journal.segment import SCHEMA, first_record, open_to_read, segments_in
+from scalewatch.journal.segment import SCHEMA, first_record, segments_in
 from scalewatch.observation import Observation
 from scalewatch.run import Run
+from scalewatch.system import open_to_read
 
 __all__ = ["Damage", "Journal", "SegmentInfo", "read_journal"]
 

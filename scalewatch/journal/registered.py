@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scalewatch.journal.lines import Record, scan
-from scalewatch.journal.segment import first_record, open_to_read, segments_in
+from scalewatch.journal.segment import first_record, segments_in
+from scalewatch.system import open_to_read
 
 __all__ = ["LAW", "LOGGED", "REGISTERED", "logged_in", "registered_in"]
 

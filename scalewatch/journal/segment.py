@@ -11,14 +11,14 @@ import contextlib
 import errno
 import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
 from scalewatch.journal.lines import MAX_LINE_BYTES, Record, decode, encode
+from scalewatch.system import open_new_to_append, open_to_read, sync_folder
 
-__all__ = ["SCHEMA", "Segment", "first_record", "open_to_read", "segments_in"]
+__all__ = ["SCHEMA", "Segment", "first_record", "segments_in"]
 
 #: Version of the records. A reader refuses what is newer than itself.
 SCHEMA = 1
@@ -27,10 +27,6 @@ _NAME = re.compile(r"journal-([0-9]{6,9})\.jsonl")
 
 #: Numbers that are tried: so many other writers cannot have come in between.
 _TRIES = 1_000
-
-# The last two do not exist on every system; there, nothing takes their place.
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-_SAFE_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def segments_in(folder: Path) -> list[tuple[int, Path]]:
@@ -45,25 +41,6 @@ def segments_in(folder: Path) -> list[tuple[int, Path]]:
         return []
     matches = (match for match in map(_NAME.fullmatch, names) if match)
     return sorted((int(match[1]), folder / match[0]) for match in matches)
-
-
-def open_to_read(path: Path, *, follow_links: bool = False) -> int:
-    """A descriptor of a regular file; of nothing else, and without waiting for anything.
-
-    Raises:
-        OSError: if it is no regular file or cannot be opened.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    if not follow_links:
-        flags |= getattr(os, "O_NOFOLLOW", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except ValueError as fault:  # a NUL in the path
-        raise OSError(errno.EINVAL, str(fault), os.fspath(path)) from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
-    return descriptor
 
 
 def first_record(path: Path) -> Record | None:
@@ -109,7 +86,7 @@ class Segment:
         self._header_bytes = len(line)
         #: What was written to it [bytes].
         self.size_bytes = len(line)
-        _sync_folder(folder)
+        sync_folder(folder)
 
     @property
     def has_records(self) -> bool:
@@ -157,16 +134,5 @@ def _created(folder: Path) -> tuple[int, Path, int]:
     for number in range(first, first + _TRIES):
         path = folder / f"journal-{number:06d}.jsonl"
         with contextlib.suppress(FileExistsError):
-            return number, path, os.open(path, _FLAGS | _SAFE_FLAGS, 0o600)
+            return number, path, open_new_to_append(path)
     raise OSError(errno.EEXIST, "no number is free for the next segment", os.fspath(folder))
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without it a power cut may take the name of a file whose bytes are safe. Some file systems
-    # cannot do it, and then there is nothing to be done about it.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import final
 
 from scalewatch.journal.lines import Record, scan
-from scalewatch.journal.segment import SCHEMA, first_record, open_to_read, segments_in
+from scalewatch.journal.segment import SCHEMA, first_record, segments_in
+from scalewatch.system import open_to_read
 
 __all__ = ["JournalStream"]
 

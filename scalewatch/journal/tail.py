@@ -8,7 +8,8 @@ from typing import final
 
 from scalewatch.errors import JournalError
 from scalewatch.journal.lines import MAX_LINE_BYTES, Record, decode
-from scalewatch.journal.segment import open_to_read, segments_in
+from scalewatch.journal.segment import segments_in
+from scalewatch.system import open_to_read
 
 __all__ = ["JournalTail"]
 

@@ -182,7 +182,8 @@ class LossBlocks:
             "mean_steps": list(self.mean_steps),
             "losses": list(self.losses),
             "rows": list(self.rows),
-            "level": [level.log_noise, level.level, level.last, level.seen],
+            # JSON has no NaN: before its first row there is no level
+            "level": [level.log_noise, *([level.level, level.last] if level.seen else [0.0, 0.0]), level.seen],
             "open": [block.edge, block.count, block.sum_steps, block.sum_losses, block.newest],
         }
 
@@ -203,7 +204,8 @@ class LossBlocks:
         (log_noise,) = _numbers([noise])
         self.end_steps, self.mean_steps, self.losses, self.rows = ends, means, losses, rows
         self._level.log_noise = log_noise
-        self._level.level, self._level.last, self._level.seen = float(level), float(last), int(seen)
+        self._level.seen = int(seen)
+        self._level.level, self._level.last = (float(level), float(last)) if seen else (math.nan, math.nan)
         self._open.edge, self._open.count, self._open.newest = edge, count, newest
         self._open.sum_steps, self._open.sum_losses = sums
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+
+from scalewatch.system import kill_with_descendants
 
 __all__ = ["run_program"]
 
@@ -39,11 +39,7 @@ def run_program(argv: Sequence[str], data: bytes, env: Mapping[str, str], timeou
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        with contextlib.suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-            else:  # Windows knows no groups of processes: what this one has started is left
-                process.kill()
+        kill_with_descendants(process)
         process.wait()
     if process.stdin is not None:
         with contextlib.suppress(OSError):

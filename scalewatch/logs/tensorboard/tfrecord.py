@@ -19,6 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from scalewatch.logs.tensorboard.tfrecord_checksum import masked_crc32c, masked_crc32c_of
+from scalewatch.system import open_to_read
 
 __all__ = ["Records", "TFRecordFile", "first_record", "is_header"]
 
@@ -207,7 +208,7 @@ class TFRecordFile:
         """Read up to the present end, block by block; never raises for what is or is not there."""
         try:
             # A pipe of that name would keep us waiting for its other end.
-            source = os.fdopen(os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb", buffering=0)
+            source = os.fdopen(open_to_read(self.path, follow_links=True), "rb", buffering=0)
             with source:
                 yield from self._read(source)
         except OSError as error:
