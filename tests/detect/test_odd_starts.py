@@ -1,4 +1,4 @@
-"""Runs that begin, or go on after a break, with a row that says nothing of what comes: no page, and no blindness after."""
+"""Runs that begin, or go on after a break, with a row that says nothing of what comes: no page, no blindness after."""
 
 from __future__ import annotations
 
