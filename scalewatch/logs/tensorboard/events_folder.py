@@ -13,6 +13,7 @@ from typing import final
 from scalewatch.logs.tensorboard.events import EventDecoder, Scalars
 from scalewatch.logs.tensorboard.events_wire import BadEventError, read_event
 from scalewatch.logs.tensorboard.tfrecord import TFRecordFile, first_record, is_header
+from scalewatch.system import open_to_read
 
 __all__ = ["EventFolder", "event_files", "in_order", "is_event_file", "odd_files"]
 
@@ -95,7 +96,7 @@ def _why_odd(path: Path) -> str:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             return next((words for is_kind, words in _ODD_KINDS if is_kind(mode)), "is no plain file")
-        os.close(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)))
+        os.close(open_to_read(path, follow_links=True))
     except OSError as fault:
         if path.is_symlink() and isinstance(fault, FileNotFoundError):
             return "is a link that leads nowhere"
