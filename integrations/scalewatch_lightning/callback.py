@@ -28,6 +28,7 @@ from scalewatch_lightning.step_metrics import TrainerSteps, why_no_norm
 from scalewatch_torch.introspect import Sizes, count_sizes, validation_losses
 from scalewatch_torch.sensors import PrecursorSource, Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, readable_state
+from scalewatch_torch.watching.endings import ended, ended_by
 from scalewatch_torch.watching.options import checked
 from scalewatch_torch.watching.watch import Watch
 
@@ -193,6 +194,30 @@ class ScaleWatch(LightningCallback):
             why_no_norm=partial(why_no_norm, trainer, started.steps.metrics.optimizer),
         )
 
+    # --- in other hands than a trainer's -----------------------------------------------------------
+
+    def on_after_setup(self, fabric: Any = None, module: Any = None) -> None:
+        """Refuse to be a callback of Fabric, which calls this first and none of the hooks of a trainer.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "`Fabric(callbacks=[ScaleWatch()])` watches nothing: Fabric calls no hook of a trainer. Use"
+            " `scalewatch_torch.Watcher(model, optimizer)` in its loop; examples/fabric.py is one."
+        )
+
+    def on_init_end(self, *_: Any, **__: Any) -> None:
+        """Refuse to be a callback of the Trainer of transformers, which calls this first.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "scalewatch_lightning.ScaleWatch watches nothing in the Trainer of transformers: use"
+            " `scalewatch_transformers.ScaleWatch()`."
+        )
+
     # --- each step --------------------------------------------------------------------------------
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
@@ -247,22 +272,19 @@ class ScaleWatch(LightningCallback):
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Close after a fault of the training: `teardown` is not called then."""
         step = 0 if self._watch is None else self._watch.metrics.step
-        word = "interrupted" if isinstance(exception, KeyboardInterrupt) else "crashed"
-        why = Guard().call("verdict", str, exception)  # it may be of a class with a fault of its own
-        self._finish(f"{word} after step {step:,}: {type(exception).__name__}: {why}".rstrip(": "))
+        self._finish(ended_by(exception, step))
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Close: the verdict is told, and everything is on the disk."""
         if stage != "fit" or self._watch is None:
             return
         step, session = self._watch.metrics.step, self._watch.session
-        total = session.run.total_steps
-        ended = "as planned" if total and step >= total else f"after step {step:,}"
-        self._finish(self._acting.ended(session, step, ended))
+        word = ended(step, session.run.total_steps)
+        self._finish(self._acting.ended(session, step, word))
 
-    def _finish(self, ended: str) -> None:
+    def _finish(self, word: str) -> None:
         self._sensors.after_forward()  # it may have raised
         self._guard.call("act", self._acting.end)
         watch, self._watch = self._watch, None
         if watch is not None:
-            watch.finish(ended)
+            watch.finish(word)

@@ -1,22 +1,16 @@
 """What every loop in PyTorch needs to be watched, whoever writes it: by hand, Fabric, accelerate, Lightning.
 
-    run = Run("mine", STEPS, learning_rates=planned_rates(optimizer, [Scheduled(scheduler)], STEPS).rates)
-    monitor, reader, precursors = Monitor(run), reader_for(device), Precursors(model, optimizer)
-    for step, batch in enumerate(batches, start=1):
-        with precursors.forward(step):
+    with Watcher(model, optimizer, scheduler, total_steps=STEPS) as watcher:
+        for batch in batches:
             loss = loss_of(model, batch)
-        loss.backward()
-        precursors.before_step()
-        reader.set_norm(gradient_norm(optimizer))
-        optimizer.step()
-        reader.add_loss(loss)
-        reader.close_step(step, scheduler.get_last_lr()[0])
-        scheduler.step()
-        for observation in reader.take():    # steps whose losses have arrived; never waits
-            monitor.observe(observation._replace(precursors=precursors.read(observation.step)))
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+            watcher.step(loss)    # never waits for the device
 
-`reader.flush(seconds)` gives the rest at the end. `examples/plain_torch.py` is the whole of it, and runs. Under
-Lightning the callback does all of this: `ScaleWatch(precursors=Precursors())`.
+`examples/plain_torch.py` is the whole of it, and runs. Under Lightning `scalewatch_lightning.ScaleWatch` does all of
+this, and under the Trainer of transformers `scalewatch_transformers.ScaleWatch`. The parts can be had by themselves:
+`reader_for` brings losses to the host, `planned_rates` runs a scheduler ahead, `Precursors` looks into the model.
 """
 
 from __future__ import annotations
@@ -27,6 +21,7 @@ from scalewatch_torch.lr_lookahead import Clock, LookAhead, Scheduled, planned_r
 from scalewatch_torch.optimizer import gradient_norm, why_no_gradient_norm
 from scalewatch_torch.precursors import Precursors
 from scalewatch_torch.scalars import ScalarReader, reader_for
+from scalewatch_torch.watcher import Watcher
 
 __all__ = [
     "Clock",
@@ -35,6 +30,7 @@ __all__ = [
     "ScalarReader",
     "Scheduled",
     "Sizes",
+    "Watcher",
     "count_sizes",
     "gradient_norm",
     "group_of",

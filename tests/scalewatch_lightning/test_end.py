@@ -65,7 +65,7 @@ class Unspeakable(Exception):
 @pytest.mark.parametrize(
     ("fault", "passes", "ended"),
     [
-        (Unspeakable(), Unspeakable, "crashed after step 12: Unspeakable: None"),
+        (Unspeakable(), Unspeakable, "crashed after step 12: Unspeakable"),
         (ValueError("bad\n\x1b[31mdata"), ValueError, "crashed after step 12: ValueError: bad\\n\\x1b[31mdata"),
         (KeyboardInterrupt(), SystemExit, "interrupted after step 12: KeyboardInterrupt"),
         (SystemExit(3), SystemExit, "crashed after step 12: SystemExit: 3"),

@@ -112,9 +112,10 @@ class Terminal:
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         text = text.encode(encoding, "replace").decode(encoding)
         kinds = {kind.__name__ for kind in type(self._bar).__mro__}
-        if "TQDMProgressBar" in kinds:
-            from tqdm import tqdm  # type: ignore[import-untyped]  # the bar has imported it
-
+        # a bar that is the user's own is known to tqdm alone, which is imported then
+        tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+        is_drawn = self._bar is None and bool(getattr(tqdm, "_instances", None))
+        if tqdm is not None and ("TQDMProgressBar" in kinds or is_drawn):
             tqdm.write(text)
         elif self._bar is None or "RichProgressBar" in kinds:
             sys.stdout.write(text + "\n")

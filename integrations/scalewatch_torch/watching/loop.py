@@ -1,0 +1,159 @@
+"""A watch on a loop that says itself what it trains: by hand, in Fabric, under accelerate, in the Trainer of others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from scalewatch.arrays import Floats
+from scalewatch.guard import Guard
+from scalewatch.run import Run
+from scalewatch_torch.introspect import count_sizes, main_group
+from scalewatch_torch.lr_lookahead import Clock, Scheduled, planned_rates
+from scalewatch_torch.optimizer import why_no_gradient_norm
+from scalewatch_torch.scalars import reader_for
+from scalewatch_torch.sensors import Sensors
+from scalewatch_torch.watching.checkpoint import Checkpoint, resumed_from, tokens_done, whole_schedule
+from scalewatch_torch.watching.options import Options
+from scalewatch_torch.watching.session import Session
+from scalewatch_torch.watching.step_metrics import StepMetrics
+from scalewatch_torch.watching.terminal import Terminal
+from scalewatch_torch.watching.unwrapped import plain_module
+from scalewatch_torch.watching.watch import Watch
+
+__all__ = ["Loop", "new_watch", "processes", "reads_here", "why_no_norm"]
+
+_log = logging.getLogger("scalewatch")
+
+
+class Loop(NamedTuple):
+    """What a loop says of its run before the next step.
+
+    Attributes:
+        model: what is trained.
+        optimizers: those that train it; the one with the most parameters is watched.
+        schedulers: of its learning rate, and when they step.
+        step: optimizer steps that were taken before.
+        total_steps: steps that are planned in all, None if unknown.
+        steps_per_epoch: steps of an epoch, None if unknown.
+        tokens_per_step: tokens of a step over all processes, None if unknown.
+    """
+
+    model: nn.Module
+    optimizers: Sequence[torch.optim.Optimizer]
+    schedulers: Sequence[Scheduled] = ()
+    step: int = 0
+    total_steps: int | None = None
+    steps_per_epoch: int | None = None
+    tokens_per_step: float | None = None
+
+
+def new_watch(
+    loop: Loop,
+    options: Options,
+    *,
+    guard: Guard,
+    sensors: Sensors,
+    checkpoint: Checkpoint,
+    folder: Path | None,
+    bar: Any | None = None,
+    writers: Iterable[Any] = (),
+    no_norm: Callable[[torch.optim.Optimizer], str | None] | None = None,
+) -> Watch | None:
+    """Begin to watch; None if no optimizer has a parameter.
+
+    Args:
+        options: as they were checked. guard: what every part runs through. sensors: look into the model.
+        checkpoint: what a checkpoint held, and what the next will hold.
+        folder: of the journal, None for none. bar: the progress bar, None for none. writers: TensorBoard's.
+        no_norm: why the gradient norm of an optimizer cannot be taken, None for what every loop has to say of it.
+    """
+    main = main_group(loop.optimizers)
+    if main is None:
+        _log.warning("scalewatch: the optimizer has no parameters, so there are no steps to watch.")
+        return None
+    optimizer, group = main
+    state, step, model = checkpoint.state if loop.step else None, loop.step, plain_module(loop.model)
+    run = Run(
+        options.name or type(model).__name__,
+        total_steps=loop.total_steps,
+        learning_rates=_schedule(loop, optimizer, group, checkpoint),
+        tokens_per_step=loop.tokens_per_step,
+        **count_sizes(model)._asdict(),
+    )
+    session = Session(
+        run,
+        law=options.law,
+        guard=guard,
+        terminal=Terminal(bar, quiet=options.quiet),
+        folder=folder,
+        writers=list(writers),
+        resumed=resumed_from(step, state),
+        alerts=options.alerts,
+        goals=options.goals,
+        detectors=options.detectors,
+    )
+    session.begin()
+    metrics = StepMetrics(
+        reader_for(optimizer.param_groups[group]["params"][0].device),
+        optimizer=optimizer,
+        group=group,
+        step=step,
+        tokens=tokens_done(step, state, loop.tokens_per_step),
+        tokens_per_step=loop.tokens_per_step,
+    )
+    sensors.attach(model, optimizer, session.note)
+    return Watch(
+        session,
+        metrics,
+        sensors=sensors,
+        guard=guard,
+        checkpoint=checkpoint,
+        norm_every=options.grad_norm_every,
+        why_no_norm=lambda: (no_norm or why_no_norm)(optimizer),
+    )
+
+
+def _schedule(loop: Loop, optimizer: torch.optim.Optimizer, group: int, checkpoint: Checkpoint) -> Floats | None:
+    total, step = loop.total_steps, loop.step
+    if total is None or total <= step:
+        return None
+    clock = None
+    if loop.steps_per_epoch:
+        epoch, batch = divmod(step, loop.steps_per_epoch)
+        clock = Clock(batch, epoch, loop.steps_per_epoch)
+    # somebody else's scheduler may raise what it likes: a guard of its own, which spends no strike of ours
+    part, attempt = "learning-rate schedule", Guard()
+    ahead = attempt.call(
+        part, planned_rates, optimizer, loop.schedulers, total - step, group=group, clock=clock, shared=(loop.model,)
+    )
+    if ahead is None:
+        return None
+    if ahead.rates is None:
+        _log.warning("scalewatch: the planned learning rates are unknown: %s.", ahead.why_not)
+        return None
+    return whole_schedule(ahead.rates, step, checkpoint.state)
+
+
+def why_no_norm(optimizer: torch.optim.Optimizer) -> str | None:
+    """Why the gradient norm cannot be taken right before a step of `optimizer`, None if it can."""
+    if getattr(optimizer, "grad_scale", None) is not None:  # set by a GradScaler for as long as the step lasts
+        return "the fused optimizer unscales the gradients inside its step"
+    return why_no_gradient_norm(optimizer)
+
+
+def processes() -> int:
+    """How many processes train together."""
+    there = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if there else 1
+
+
+def reads_here() -> bool:
+    """Whether this process is the one that watches: of several the one of rank 0."""
+    there = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return not there or torch.distributed.get_rank() == 0
