@@ -39,6 +39,8 @@ from scalewatch.errors import ConfigError
 
 __all__ = ["Kept", "forecast_history"]
 
+#: Between two lines of a hatched stretch [pixels].
+HATCH_APART = 9.0
 #: Heights of the panels, and of a row of the count [pixels].
 HEIGHT, ROW_HEIGHT = 300, 30
 #: Looks at the forecast that are drawn.
@@ -80,6 +82,7 @@ def forecast_history(
     registered: Ending | None = None,
     truth: float | None = None,
     kept: Sequence[Kept] = (),
+    suspended: tuple[float, float] | None = None,
 ) -> Drawing:
     """Draw how a forecast moved.
 
@@ -88,7 +91,7 @@ def forecast_history(
         final_loss: median that was forecast then [nats/token], shape (n,). bands: (low, high) of each level, the widest
             first. frame: around it.
         registered: what was predicted before the start; its `x` is not used. truth: the final loss, once it is known.
-        kept: the count for each level. dark: colours. width: of the whole chart [pixels].
+        kept: the count for each level. suspended: from where to where nothing is forecast, for the run is lost [%].
 
     Raises:
         ConfigError: if there is nothing to draw, or the arrays differ in length.
@@ -106,6 +109,8 @@ def forecast_history(
     at, mid = at[some], mid[some]
     ends = [(low[some], high[some]) for low, high in ends]
     panels = [_moved(at, mid, ends, registered, truth, theme, wide, frame.titled("forecast of the final loss"))]
+    if suspended is not None:
+        panels[0]["layer"] += _hatched(*suspended, panels[0], theme)
     counted = [each for each in kept if each.of]
     if counted:
         panels.append(_count(counted, theme, wide))
@@ -168,6 +173,27 @@ def _moved(
         end: Spec = {"filled": True, "shape": "diamond", "size": 90, "color": theme.ink, "opacity": 1}
         layers.append(layer("point", table(x=[100.0], mean=[truth]), end, x=x, y=y))
     return panel(layers, width, HEIGHT)
+
+
+def _hatched(low: float, high: float, drawn: Spec, theme: Theme) -> list[Spec]:
+    """A stretch without a forecast, hatched: what is empty would be taken for what was not read."""
+    # the axis as it is labelled: layers that differ in that share none
+    x = next(part["encoding"]["x"] for part in drawn["layer"] if "axis" in part["encoding"].get("x", ()))
+    rise = drawn["width"] / (100.0 + RIGHT)
+    high = max(high, low + HATCH_APART / rise)
+    begins = np.arange(low - HEIGHT / rise, high, HATCH_APART / rise)
+    # each line rises by one pixel a pixel, and is cut where the stretch begins and ends
+    first, last = np.maximum(begins, low), np.minimum(begins + HEIGHT / rise, high)
+    rows = table(x=first, end=last, y=HEIGHT - rise * (first - begins), up=HEIGHT - rise * (last - begins))
+    pixels: Spec = {"type": "quantitative", "scale": None, "axis": None}
+    lines = {"y": {"field": "y", **pixels}, "y2": {"field": "up"}}
+    mark: Spec = {"color": theme.grey, "strokeWidth": 1, "opacity": 0.55}
+    at = table(x=[low], label=["suspended"])
+    place: Spec = {"align": "left", "dx": 6, "fontSize": 12, "fontWeight": "bold"}
+    halo: Spec = {"color": theme.background, "stroke": theme.background, "strokeWidth": 5, "strokeJoin": "round"}
+    text = {"field": "label", "type": "nominal"}
+    words = [layer("text", at, place | how, x=x, y={"value": 14}, text=text) for how in (halo, {"color": theme.text})]
+    return [layer("rule", rows, mark, x=x, x2={"field": "end"}, **lines), *words]
 
 
 def _of(registered: Ending) -> str:

@@ -26,6 +26,8 @@ SMOOTHED = 5
 GAUSSIAN_80 = 1.2816
 #: Token ratios beyond this are no statement about tokens any more. By hand.
 MOST_TOKEN_RATIO = 20.0
+#: Token ratio from which on nothing is said to be lost: less than half a per cent. By hand.
+MOST_RATIO_LOST = 0.995
 #: Freedom of a law whose scatter is taken as known. By hand.
 KNOWN = 1_000
 #: A way to leave the law is told where chance makes it in fewer runs than this. By hand.
@@ -96,6 +98,18 @@ class LawResidual:
         side = "above" if self.nats > 0 else "below"
         return f"{abs(self.nats):.3f} nats ({self._percent()} %) {side} its law"
 
+    def short(self) -> str:
+        """Say in one line what it is and what it costs: a distance within both errors is none."""
+        if abs(self.sigmas) < GAUSSIAN_80:
+            return f"on its law ({self._percent()} % {'above' if self.nats > 0 else 'below'}, within its error)"
+        if self.nats < 0:
+            return f"{self._percent()} % below its law: better than expected"
+        ratio = self.token_ratio
+        lost = ""
+        if ratio is not None and ratio < MOST_RATIO_LOST:
+            lost = f": about {100 * (1 - ratio):.0f} % of the compute so far bought nothing"
+        return f"{self._percent()} % above its law{lost}"
+
     def text(self) -> str:
         """Say it in one sentence, and the way in a second where chance does not explain it."""
         return f"{self.distance()} (the law's own error is {self.sd:.3f}): {self._equivalent()}.{self._way()}"
@@ -109,7 +123,7 @@ class LawResidual:
         if ratio is None or ratio > MOST_TOKEN_RATIO:
             return "better than the law expects of any number of tokens"
         between = "" if self.token_range is None else f" (80 %: {self._between(*self.token_range)})"
-        lost = f", {100 * (1 - ratio):.0f} % of the compute so far is lost" if ratio < 0.995 else ""
+        lost = f", {100 * (1 - ratio):.0f} % of the compute so far bought nothing" if ratio < MOST_RATIO_LOST else ""
         if self.tokens is None:
             return f"at step {self.step:,} you are where the law expects step {ratio * self.step:,.0f}{between}{lost}"
         here, there = _count(self.tokens), _count(ratio * self.tokens)

@@ -121,7 +121,7 @@ def test_the_gap_is_a_sentence_in_tokens() -> None:
     start, end = gap(sd=0.05).text().split(": ")
 
     assert "0.100 nats (4.0 %) above its law (the law's own error is 0.050)" == start
-    assert "at 12.0 B tokens you are where the law expects 10.3 B, 14 % of the compute so far is lost." == end
+    assert "at 12.0 B tokens you are where the law expects 10.3 B, 14 % of the compute so far bought nothing." == end
 
 
 def test_the_sentence_in_tokens_has_an_interval() -> None:

@@ -66,4 +66,4 @@ def test_a_real_run_in_bits_is_off_a_law_in_nats(gpts: list[Logged], law: CurveL
     found = said(run, run.losses / math.log(2.0), law)
 
     assert [Kind.OFF_LAW] == [each.kind for each in found]
-    assert "compute so far is lost" in found[0].message
+    assert "compute so far bought nothing" in found[0].message

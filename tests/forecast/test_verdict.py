@@ -130,7 +130,7 @@ def test_the_law_is_in_the_verdict_where_there_is_one() -> None:
     text = row(verdict(law_gap=GAP), "against its law") or ""
 
     assert text.startswith("0.100 nats (4.0 %) above its law")
-    assert "at 1.90 M tokens you are where the law expects 1.52 M, 20 % of the compute so far is lost." in text
+    assert "at 1.90 M tokens you are where the law expects 1.52 M, 20 % of the compute so far bought nothing." in text
 
 
 def test_a_gap_from_before_an_open_incident_says_that_it_is_old() -> None:

@@ -26,7 +26,7 @@ def zoo_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     folder = tmp_path_factory.mktemp("zoo")
     law = zoo(folder)
     with tensorboard(folder, tmp_path_factory.mktemp("cache"), "--scalewatch_law", str(law)) as board:
-        settled(board, 7)
+        settled(board, 8)
         yield board
 
 

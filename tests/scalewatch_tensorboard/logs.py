@@ -27,6 +27,8 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 #: The run in the middle of its plan: its planned steps, those it has done, and where its loss jumps.
 TOTAL, DONE, SPIKE_STEP, SPIKE_STEPS = 3_000, 1_500, 1_100, 60
 PARAMETERS = 8e6
+#: Step from which on the run that is lost is.
+LOST_STEP = 1_200
 
 
 def losses_of(total: int, done: int, seed: int, spike: bool = False) -> Floats:
@@ -95,6 +97,10 @@ def zoo(folder: Path) -> Path:
         run = planned(cosine(total), size, f"{size / 1e6:.0f}M")
         losses = noisy(TrueLaw().losses(cosine(total), size), 0.01, int(size))
         journal_log(folder / "ladder" / run.name, run, losses, cosine(total))
+    broken = losses_of(TOTAL, DONE, 4)
+    broken[300:1_000:20] *= 1.3
+    broken[LOST_STEP - 1 :] += 2.0
+    journal_log(folder / "lost", planned(rates, PARAMETERS, "lost"), broken, rates, ended=False)
     event_log(folder / "old", losses_of(TOTAL, DONE, 1), rates)
     event_log(folder / HOSTILE, losses_of(600, 600, 2), tag="train/loss", more=HOSTILE)
     cut = event_log(folder / "cut", losses_of(900, 900, 3))

@@ -88,7 +88,7 @@ def test_a_file_that_is_cut_shows_what_is_whole(zoo_board: Board, open_panel: Op
     panel.drawn()
     panel.shot("cut_file")
 
-    assert "step 899" in frame.inner_text(".subject")
+    assert "step 899" in frame.inner_text(".answer")
     assert frame.query_selector(".stage canvas") is not None
 
 

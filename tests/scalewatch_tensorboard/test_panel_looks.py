@@ -16,12 +16,12 @@ STATIC = Path(scalewatch_tensorboard.__file__).parent / "static"
 SCALING = ("isoflop", "isoloss", "frontier", "ladder", "collapse")
 #: Words that each panel must show of the run `live`.
 SAYS = {
-    "overview": ("live", "Had trouble", "1,500 of 3,000"),
+    "overview": ("live", "Recovered", "1,500 of 3,000"),
     "run": ("Incidents", "Spike"),
     "health": ("Detectors", "Quiet"),
     "forecast": ("Where it will end", "at step 3,000", "as planned"),
     "scaling": ("IsoFLOP", "Collapse"),
-    "advice": ("What to do now", "Spike"),
+    "advice": ("Do this", "What was advised before"),
 }
 CHARTED = ("run", "health", "forecast", "scaling")
 

@@ -127,7 +127,7 @@ def test_a_drag_fetches_finer_rows_and_escape_shows_all(zoo_board: Board, open_p
 
 
 def test_a_mark_in_the_chart_opens_its_explanation(zoo_board: Board, open_panel: Open) -> None:
-    """A click on an incident's mark opens its sentence in the list; its button zooms to it."""
+    """A click on an incident's mark opens its sentence in the list and zooms to it, and so does one on its row."""
     panel = open_panel(zoo_board)
     frame = panel.open(panel="run", run="live", xscale="linear")
     panel.drawn()
@@ -135,7 +135,11 @@ def test_a_mark_in_the_chart_opens_its_explanation(zoo_board: Board, open_panel:
     panel.page.mouse.click(*panel.place_of_incident(0))
     frame.wait_for_selector(".incidents summary:focus")
     told = frame.inner_text(".incidents details[open]")
-    frame.click(".incidents details[open] >> text=Show in the chart")
+    frame.wait_for_selector(".stage.zoomed")
+    frame.click("text=Reset zoom")
+    frame.wait_for_selector(".stage:not(.zoomed)")
+    frame.click(".incidents details[open] > summary")
+    frame.click(".incidents details:not([open]) > summary")
     frame.wait_for_selector(".stage.zoomed")
 
     assert "Spike" in told
@@ -151,12 +155,39 @@ def test_axes_are_kept_in_the_browser(zoo_board: Board, open_panel: Open) -> Non
     panel.drawn()
     frame.check("fieldset:has(legend:text('X axis')) input[value=tokens]", force=True)
     frame.check("fieldset:has(legend:text('X scale')) input[value=log]", force=True)
+    frame.check("fieldset:has(legend:text('Loss scale')) input[value=linear]", force=True)
     panel.drawn()
     panel.open(panel="run", run="live")
     panel.drawn()
 
     asked = last_chart(panel)
-    assert [asked["x"], asked["xscale"], asked["yscale"]] == [["tokens"], ["log"], ["log"]]
+    assert [asked["x"], asked["xscale"], asked["yscale"]] == [["tokens"], ["log"], ["linear"]]
+
+
+def test_which_run_needs_me_is_one_click_away(zoo_board: Board, open_panel: Open) -> None:
+    """The overview names the run, what is wrong and what to do; one click shows its picture, notes folded below what
+    pages, nothing forecast of a run that is lost."""
+    panel = open_panel(zoo_board)
+    frame = panel.open(panel="overview")
+    frame.wait_for_selector("text=1 of 8 runs needs you")
+    told = frame.inner_text(".answer")
+    assert all(word in told for word in ("lost", "Spike since step 1,200", "Stop"))
+    frame.click("text=Open it")
+    panel.drawn()
+
+    assert frame.input_value("#scalewatch-run") == "lost"
+    rows = [each.inner_text() for each in frame.query_selector_all(".incidents > ul > li > details > summary")]
+    assert [row.split("\n")[0] for row in rows] == ["Critical", "Note"], rows
+    assert "35 notes" in rows[1]
+    frame.click(".others summary")
+    assert "Ignore this if" in frame.inner_text(".others")
+
+    frame.click(".tabs.main [data-value=forecast]")
+    frame.wait_for_selector("text=Suspended since step 1,200")
+    panel.drawn()
+    panel.shot("suspended")
+    assert "suspended" in panel.words()
+    assert not frame.is_visible("text=What if")
 
 
 # --- links, comparison, what-if -------------------------------------------------------------------
@@ -238,7 +269,7 @@ def test_the_overview_is_sorted_filtered_and_walked_by_keyboard(zoo_board: Board
     def names() -> list[str]:
         return [each.inner_text() for each in frame.query_selector_all(".run-name")]
 
-    assert names()[0] == "live"
+    assert names()[:2] == ["lost", "live"]
 
     frame.click("thead th.name button")
     assert frame.get_attribute("thead th.name", "aria-sort") == "ascending"

@@ -30,7 +30,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     broken[200:] = float("nan")
     event_log(folder / "nan", broken)
     with tensorboard(folder, tmp_path_factory.mktemp("cache"), "--scalewatch_law", str(law)) as board:
-        settled(board, 8)
+        settled(board, 9)
         yield board.url
 
 

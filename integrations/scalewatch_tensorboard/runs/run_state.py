@@ -187,6 +187,7 @@ class RunState:
                     "severity": None if found is None else str(found.severity),
                     "since": None if found is None else found.start_step,
                     "looks_at": kind_row(kind).looks_at,
+                    "needs": kind_row(kind).needs,
                 }
                 for name, kind, found in self.tracker.monitor.watch.detectors
             ]

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { AdvicePanel } from "./advice.js";
+import { Answer } from "./answer.js";
 import { h, replace } from "./dom.js";
 import { ForecastPanel } from "./forecast.js";
 import { plural } from "./format.js";
@@ -12,7 +13,6 @@ import { Poller } from "./poll.js";
 import { RunPanel } from "./run.js";
 import { ScalingPanel } from "./scaling.js";
 import { parsed, State } from "./state.js";
-import { Subject } from "./subject.js";
 import { tabs } from "./tabs.js";
 
 const PANELS = [
@@ -51,8 +51,8 @@ export class App {
     this.pulse = h("p", { class: "pulse" }, h("span", { class: "dot" }), h("span", {}, "loading"));
     this.notice = h("div", { class: "notice", role: "alert", hidden: true });
     this.spoken = h("div", { class: "unseen", "aria-live": "polite" });
-    this.subject = new Subject(this);
-    replace(this.root, h("header", { class: "top" }, h("h1", { class: "unseen" }, "ScaleWatch"), this.tabs.element, this.pulse), this.notice, h("main", {}, this.subject.element, this.main), this.spoken);
+    this.answer = new Answer(this);
+    replace(this.root, h("header", { class: "top" }, h("h1", { class: "unseen" }, "ScaleWatch"), this.tabs.element, this.pulse), this.notice, h("main", {}, this.answer.element, this.main), this.spoken);
     replace(this.main, h("p", { class: "empty" }, "Looking for runs …"));
   }
 
@@ -146,7 +146,7 @@ export class App {
     if (fresh) this.panels.set(panel, new entry.make(this));
     const shown = this.panels.get(panel);
     const alone = panel === "overview";
-    this.subject.show(!alone);
+    this.answer.show(alone);
     if (!alone && !this.rows.has(run)) {
       replace(this.main, h("p", { class: "empty" }, this.runs.length ? `There is no run named “${run}” below this log folder. Choose another one above.` : this.noRuns()));
       return;
@@ -164,7 +164,9 @@ export class App {
     if (this.known?.key !== key) this.known = { key, answer: get("run", { run, ...this.guess() }) };
     try {
       const detail = await this.known.answer;
-      if (panel.detailKey === key) panel.tell(detail);
+      if (panel.detailKey !== key) return;
+      panel.tell(detail);
+      this.answer.tell(run, detail);
     } catch (error) {
       panel.detailKey = null;
       if (this.known?.key === key) this.known = null;

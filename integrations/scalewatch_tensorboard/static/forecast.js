@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { emptyState, h, replace, table } from "./dom.js";
-import { count, DASH, interval, loss, signed } from "./format.js";
+import { count, DASH, interval, loss, sentence, signed } from "./format.js";
 import { scheduleForm } from "./schedule_form.js";
 
 const LEVELS = ["50", "80", "95"];
@@ -32,11 +32,21 @@ export class ForecastPanel {
       { class: "forecast-panel" },
       this.schedule.element,
       h("div", { class: "beside" }, h("div", { class: "wide" }, this.chart.element), h("aside", { "aria-label": "Forecast" }, h("h2", {}, "Where it will end"), this.intervals)),
+      this.whatIf(),
+    );
+  }
+
+  /** Other schedules: hidden while nothing can be said of them, for the run is lost. */
+  whatIf() {
+    this.rest = h(
+      "section",
+      { "aria-label": "What if" },
       h("h2", {}, "What if"),
       h("p", { class: "lead" }, "Other schedules for the rest of the run, each compared with the plan. Errors that both share cancel, so differences are surer than the losses."),
       this.form(),
       h("div", { class: "beside outcome" }, h("div", { class: "wide" }, this.other.element), h("aside", { "aria-label": "Outcomes" }, h("h2", {}, "Outcomes"), this.outcomes)),
     );
+    return this.rest;
   }
 
   form() {
@@ -93,6 +103,13 @@ export class ForecastPanel {
     this.compare(request, version);
   }
 
+  /** Other schedules as of the last step before an incident. */
+  lookBack(detail) {
+    const since = Math.min(...(detail.open ?? []).map(({ start_step: step }) => step));
+    if (since > 1 && Number.isFinite(since)) this.app.state.set({ at: String(since - 1) });
+    this.rest.hidden = false;
+  }
+
   async compare(request, version) {
     const key = JSON.stringify([request, version]);
     if (key === this.request) return;
@@ -140,6 +157,8 @@ export class ForecastPanel {
   tell(detail) {
     this.detail = detail;
     this.schedule.tell(detail);
+    // an earlier step can still be looked back to, if somebody asks for one
+    this.rest.hidden = suspended(detail) && this.app.state.now.at === null;
     const forecast = detail.forecast;
     if (!forecast && typeof detail.final_loss === "number") {
       const promised = registered(detail.registered);
@@ -148,6 +167,11 @@ export class ForecastPanel {
         h("p", { class: "big" }, loss(detail.final_loss), h("span", {}, " it ended")),
         promised ? [h("h3", {}, "Registered before the run"), h("p", {}, promised)] : null,
       );
+      return;
+    }
+    if (!forecast && detail.no_forecast) {
+      const look = h("button", { type: "button", class: "tool", on: { click: () => this.lookBack(detail) } }, "What was said before that");
+      replace(this.intervals, h("p", { class: "big" }, suspended(detail) ? "Suspended" : "None"), h("p", {}, sentence(detail.no_forecast)), suspended(detail) ? look : null);
       return;
     }
     if (!forecast) {
@@ -170,6 +194,11 @@ export class ForecastPanel {
       notes.length ? h("ul", { class: "notes" }, notes.map((note) => h("li", {}, note))) : null,
     );
   }
+}
+
+/** Whether an incident keeps a run from being forecast. */
+function suspended(detail) {
+  return /^suspended/.test(detail.no_forecast ?? "");
 }
 
 /** The laws that compete for the forecast, those that count for a percent or more. */

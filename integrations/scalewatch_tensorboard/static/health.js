@@ -1,8 +1,8 @@
 // Health: does anything look unlike the rest of the run?
 
 import { Chart } from "./chart.js";
-import { emptyState, h, replace, table } from "./dom.js";
-import { capital, count, words } from "./format.js";
+import { emptyState, h, replace } from "./dom.js";
+import { capital, count } from "./format.js";
 
 /** Residuals, noise and precursors, and what each detector says. */
 export class HealthPanel {
@@ -30,14 +30,16 @@ export class HealthPanel {
   tell(detail) {
     const first = [...(detail.detectors ?? [])].sort((one, other) => (other.state === "open") - (one.state === "open"));
     const rows = first.map((detector) => {
-      const open = detector.state === "open";
-      const state = open ? `Open since step ${count(detector.since)}` : capital(detector.state);
-      return [[capital(detector.name), h("span", { class: "small" }, detector.looks_at ?? "")], h("span", { class: `state ${words(detector.state).replace(" ", "-")}` }, state)];
+      const [kind, state] = said(detector, detail.level === "unknown");
+      return h("li", {}, h("span", { class: "what" }, capital(detector.name)), h("span", { class: `state ${kind}` }, state), h("p", { class: "small" }, detector.looks_at ?? ""));
     });
-    const columns = [{ text: "Detector" }, { text: "State" }];
-    replace(
-      this.detectors,
-      rows.length ? table({ caption: "State of each detector", columns, rows }) : emptyState("Detectors begin to look with the first rows of the run."),
-    );
+    replace(this.detectors, rows.length ? h("ul", { class: "detectors" }, rows) : emptyState("Detectors begin to look with the first rows of the run."));
   }
+}
+
+/** How a detector stands: what was not given is not quiet, and neither is what saw too little. */
+function said(detector, early) {
+  if (detector.state === "open") return ["open", `Open since step ${count(detector.since)}`];
+  if (detector.state === "not measured") return ["unknown", `Not measured: log ${detector.needs}`];
+  return early ? ["unknown", "Too few rows"] : ["quiet", capital(detector.state)];
 }

@@ -3,7 +3,7 @@
 import { emptyState, h, progressBar, replace } from "./dom.js";
 import { count, DASH, interval, loss, percent, plural, shortened } from "./format.js";
 import { spark } from "./spark.js";
-import { badge, headline, position, rank } from "./verdict.js";
+import { badge, matter, needs, position, rank } from "./verdict.js";
 
 const PAGE = 10;
 /** Of a longer name the middle is left out; the whole one is its title. */
@@ -28,6 +28,7 @@ function compare(one, other, column, up) {
   const missing = (value) => value === null || value === undefined || Number.isNaN(value);
   if (missing(a) || missing(b)) return Number(missing(a)) - Number(missing(b));
   const order = a < b ? -1 : a > b ? 1 : 0;
+  if (order === 0 && column.key === "verdict" && needs(one)) return (other.seconds_last ?? 0) - (one.seconds_last ?? 0) || one.name.localeCompare(other.name);
   return order === 0 ? one.name.localeCompare(other.name) : up ? order : -order;
 }
 
@@ -85,7 +86,7 @@ export class Overview {
   fill() {
     const runs = this.app.runs;
     const wanted = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const text = (row) => `${row.name} ${row.headline ?? ""} ${row.stage}`.toLowerCase();
+    const text = (row) => `${row.name} ${matter(row)} ${row.headline ?? ""} ${row.stage}`.toLowerCase();
     const kept = runs.filter((row) => wanted.every((word) => text(row).includes(word)));
     const column = COLUMNS.find(({ key }) => key === this.sort.key);
     kept.sort((one, other) => compare(one, other, column, this.sort.up));
@@ -157,7 +158,7 @@ function cells(row) {
   const forecast = row.forecast;
   return [
     h("th", { scope: "row", class: "name" }, name),
-    place("verdict", false, badge(row), small(headline(row), row.headline)),
+    place("verdict", false, badge(row), small(matter(row), row.headline), needs(row) && row.answer?.action ? h("span", { class: "small act" }, `Do: ${row.answer.action}`) : null),
     place(
       "progress",
       false,
@@ -176,14 +177,7 @@ function ended(row) {
 }
 
 function gapWords(gap) {
-  const side = gap.nats < 0 ? "below" : "above";
-  const tokens = (value) => (value < 10 ? `${Math.round(100 * value)} %` : `${Math.round(value)} times`);
-  const known = [gap.tokens_ratio, gap.tokens_ratio_low, gap.tokens_ratio_high].every(Number.isFinite);
-  const range = known && gap.tokens_ratio_low !== gap.tokens_ratio_high ? ` (${tokens(gap.tokens_ratio_low).replace(" %", "")} to ${tokens(gap.tokens_ratio_high)})` : "";
-  const worth = Number.isFinite(gap.tokens_ratio) ? `worth ${tokens(gap.tokens_ratio)} of its tokens${range}` : "";
-  if (gap.before_step) {
-    return h("span", { class: "muted", title: gap.sentence }, `unknown since step ${count(gap.before_step)}`);
-  }
-  return h("span", { title: gap.sentence }, `${Math.abs(gap.percent).toFixed(Math.abs(gap.percent) < 10 ? 2 : 0)} % ${side}`, h("span", { class: "small" }, worth));
+  if (gap.before_step) return h("span", { class: "muted", title: gap.sentence }, `unknown since step ${count(gap.before_step)}`);
+  const [first, rest] = gap.short.split(/: | \(/);
+  return h("span", { title: gap.sentence }, first, rest ? h("span", { class: "small" }, rest.replace(/\)$/, "")) : null);
 }
-

@@ -35,13 +35,13 @@ export class RunPanel {
     this.chart = new Chart(app, {
       label: "Loss of the run",
       onZoom: (window) => app.state.set({ from: window ? window[0] : null, to: window ? window[1] : null }),
-      onIncident: (index) => this.explain(index),
+      onIncident: (index) => this.explain(index, true),
       // what nobody chose, the server does: the loss is on a logarithmic axis where it can be
       onDrawn: (meta) => this.axes.yscale.set(app.state.now.yscale ?? (meta.log_y ? "log" : "linear")),
       rows: (format) => text("rows", { ...this.parameters(), format }),
     });
     this.incidents = new IncidentList({
-      onShow: (incident) => this.zoomTo(incident),
+      onRow: (incident) => this.zoomTo(incident),
       empty: "No incident so far. Spikes, divergence, a loss off its law and the like will stand here, and as marks in the chart.",
     });
     this.hint = h("p", { class: "hint" }, "Drag over the chart to zoom. With the chart in focus: + and − zoom, arrows move, Escape shows all.");
@@ -89,16 +89,17 @@ export class RunPanel {
   }
 
   /** Open the explanation of a finding, now or as soon as it is there. */
-  explain(index) {
+  explain(index, zoom = false) {
     const found = this.incidents.open(index);
     this.waiting = found ? null : index;
+    if (found && zoom) this.zoomTo(found);
     if (found) this.app.announce(found.findings[0].message);
   }
 
+  /** Look at an incident and at as much before and after it. */
   zoomTo(incident) {
     const long = Math.max(LEAST_STEPS, 2 * (incident.last - incident.first));
     this.app.state.set({ panel: "run", x: "steps", from: Math.max(1, incident.first - long), to: incident.last + long });
-    this.chart.stage.focus({ preventScroll: true });
     this.chart.element.scrollIntoView({ block: "nearest" });
   }
 }

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalewatch.advice import Advice
-from scalewatch.finding import Phase
+from scalewatch.finding import Severity
 from scalewatch.forecast import Forecast, LawResidual
 from scalewatch.plain import to_plain
 from scalewatch.status import State
+from scalewatch_tensorboard.views.answer import answer_of
 
 if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.run_state import RunState
@@ -31,7 +32,14 @@ NOTE_LETTERS, MOST_NOTES = 400, 40
 LAST_SHARE, LAST_ROWS = 0.01, 5
 
 #: What the badge of each state is called in the page.
-_LEVELS = {State.LOST: "lost", State.IN_TROUBLE: "trouble", State.RECOVERED: "past"}
+_LEVELS = {
+    State.HEALTHY: "healthy",
+    State.IN_TROUBLE: "trouble",
+    State.LOST: "lost",
+    State.RECOVERED: "past",
+    State.CANNOT_TELL: "unknown",
+    State.OVER: "over",
+}
 
 
 def row_of(state: RunState) -> dict[str, Any]:
@@ -41,10 +49,13 @@ def row_of(state: RunState) -> dict[str, Any]:
         forecast = None if verdict.finished else state.tracker.monitor.forecast()
         open_now = list(state.tracker.monitor.open_incidents)
         total = state.run.total_steps
+        # of a run that needs nobody the page asks, when somebody looks at it
+        advice = state.tracker.advice if any(f.pages for f in open_now) else []
     columns = state.columns()
     step = int(columns.steps[-1]) if len(columns.steps) else None
     pages_now = [f for f in open_now if f.pages]
-    level = _LEVELS.get(verdict.status.state, "healthy")
+    last_loss = _last_loss(columns.losses) if verdict.last_loss is None else verdict.last_loss
+    incidents, notes = _counted(state)
     low, high = (None, None) if forecast is None else forecast.interval(0.8)
     return {
         "name": state.name,
@@ -55,15 +66,17 @@ def row_of(state: RunState) -> dict[str, Any]:
         "step": step or 0,
         "total_steps": total,
         "progress": None if total is None else round(min((step or 0) / total, 1.0), 4),
-        "level": level,
+        "level": _LEVELS[verdict.status.state],
+        "answer": answer_of(verdict, open_now, advice, forecast, last_loss),
         "headline": _headline(state, verdict.headline),
         "not_measured": list(verdict.not_measured),
-        "last_loss": _last_loss(columns.losses) if verdict.last_loss is None else verdict.last_loss,
+        "last_loss": last_loss,
         "final_loss": verdict.final_loss,
         "forecast": None if forecast is None else {"final_loss": forecast.final_loss, "low": low, "high": high},
         "gap": _gap(verdict.law_gap, verdict.gap_ends_at),
         "open_incidents": len(pages_now),
-        "incidents": sum(1 for f in state.findings if f.phase is Phase.OPENED and f.pages),
+        "incidents": incidents,
+        "noted": notes,
         "seconds_last": _unix(state),
         "spark": _spark(columns.steps, columns.losses),
         "notes": len(state.notes),
@@ -86,6 +99,14 @@ def unreadable_row(name: str, why: str) -> dict[str, Any]:
         "spark": [],
         "notes": 0,
     }
+
+
+def _counted(state: RunState) -> tuple[int, int]:
+    """How many incidents were worth a page, and how many only a note: as the list beside a chart counts them."""
+    from scalewatch.charts.incidents import incidents_of
+
+    pages = [each.severity is not Severity.INFO for each in incidents_of(state.findings, (), 0)]
+    return sum(pages), len(pages) - sum(pages)
 
 
 def _headline(state: RunState, headline: str) -> str:
@@ -115,6 +136,7 @@ def _gap(gap: LawResidual | None, ends_at: int | None) -> dict[str, Any] | None:
         "tokens_ratio_low": low,
         "tokens_ratio_high": high,
         "before_step": ends_at,
+        "short": gap.short(),
         "sentence": gap.text() if ends_at is None else f"Before the incident at step {ends_at:,}: {gap.text()}",
     }
 
@@ -144,8 +166,10 @@ def page_of(state: RunState) -> dict[str, Any]:
     with state.lock:
         forecast = state.tracker.forecast
         advice = state.tracker.advice
-        open_now = to_plain(state.tracker.monitor.open_incidents)
+        open_incidents = list(state.tracker.monitor.open_incidents)
+        suspended = state.tracker.no_forecast
         row = row_of(state)
+        answer = answer_of(state.tracker.verdict, open_incidents, advice, forecast, row["last_loss"])
     registered = state.registered
     findings = state.findings
     if len(findings) > MOST_FINDINGS:
@@ -154,12 +178,14 @@ def page_of(state: RunState) -> dict[str, Any]:
     else:
         kept = list(range(len(findings)))
     return row | {
+        "answer": answer,
+        "no_forecast": suspended,
         "planned": _planned(state),
         "columns": state.origin.columns,
         "notes": [note[:NOTE_LETTERS] for note in state.notes[:MOST_NOTES]],
         "findings": [to_plain(findings[n]) | {"index": n} for n in kept],
         "findings_left_out": len(findings) - len(kept),
-        "open": open_now,
+        "open": to_plain(open_incidents),
         "advice": _advice(advice, state.tracker.advised),
         "forecast": _forecast(forecast),
         "registered": None

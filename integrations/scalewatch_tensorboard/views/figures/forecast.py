@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalewatch.errors import ConfigError
+from scalewatch.finding import Severity
 from scalewatch_tensorboard.views.figures.run import baseline_ending, frame_for
 from scalewatch_tensorboard.views.figures.spec import nothing
 
@@ -55,10 +56,24 @@ def forecast_figure(state: RunState, request: ChartRequest, registry: RunRegistr
             registered=None if baseline is None else baseline_ending(baseline, total),
             truth=state.upkeep.summary.get("final_loss"),
             kept=_kept(looks, state.columns(), total),
+            suspended=_suspended(state, total),
         )
     except ConfigError as reason:
         return nothing(state, reason)
     return drawn.to_dict()
+
+
+def _suspended(state: RunState, total: int) -> tuple[float, float] | None:
+    """From where to where of the plan nothing is forecast, for the run is lost [%]; None if it is not."""
+    with state.lock:
+        lost = [f.start_step for f in state.tracker.monitor.open_incidents if f.severity is Severity.CRITICAL]
+        step = state.tracker.monitor.step or 0
+        why = state.tracker.no_forecast
+    if not lost or not why:
+        return None
+    # what was still forecast while nobody knew yet that the run is lost stands beside it
+    begin = max([min(lost), *(look.step for look in state.charts.looks)])
+    return 100 * begin / total, 100 * step / total
 
 
 def _kept(looks: list[SavedForecast], columns: Columns, total: int) -> list[Kept]:
