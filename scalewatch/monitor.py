@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, final
 
 from scalewatch.advice import Advice
 from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
+from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.detect import AnyDetector, DetectorSet, checked_detectors
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase, Severity, kind_of
@@ -94,8 +95,8 @@ class Monitor:
         self._off_law = LawResidualDetector(run.total_steps)
         self._off_plan = ScheduleDetector(run)
         self._has_plan, self._goes_on = run.learning_rates is not None, False
-        self._adviser = Adviser()
-        self._rollbacks = 0
+        self._adviser, self._rollbacks = Adviser(), 0
+        self.checkpoints: Sequence[SavedCheckpoint] = ()
         self._looks: list[Look] = []
         self._incidents: list[Finding] = []
         self._counts: Counter[str] = Counter()
@@ -260,7 +261,7 @@ class Monitor:
         """Return what to do now, the most urgent first; empty if there is nothing to do but train on.
 
         Of a healthy run that is a look at its forecast, 4 to 30 ms once a row; without `look` it is what the last
-        refresh found. Asking changes nothing.
+        refresh found. It names the last good one of `checkpoints`, which who writes them sets. Asking changes nothing.
         """
         return self.guard.call("advice", lambda: self._adviser.advise(self._situation(), look=look)) or []
 
@@ -285,6 +286,7 @@ class Monitor:
             run=self.run,
             forecaster=self._forecaster,
             goals=self.goals,
+            checkpoints=self.checkpoints,
         )
 
     def _law_gap(self) -> LawResidual | None:

@@ -22,7 +22,7 @@ MAX_FUNCTION_LINES = 60
 #: The plain modules that everything stands on. They may read each other; rooms may not.
 GROUND = (
     *("run", "objective", "observation", "finding", "advice", "status", "errors", "guard", "worker"),
-    *("plain", "plugins", "text", "strict_json", "lazy", "kinds", "arrays", "phases", "system"),
+    *("plain", "plugins", "text", "strict_json", "lazy", "kinds", "arrays", "phases", "system", "checkpoints"),
 )
 
 #: `scalewatch/__init__.py`: re-exports what floors 0 to 3 hold, and is read by floors 4 and 5 only.

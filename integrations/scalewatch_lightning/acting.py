@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, final
 import torch
 
 from scalewatch.acting.acts import Act, Acts, Decision
+from scalewatch.acting.gate import known_after
 from scalewatch.guard import Guard
+from scalewatch_lightning.checkpoints import TrainerCheckpoints
 from scalewatch_torch.acting.taken import StepsTaken
 from scalewatch_torch.acting.weights import are_finite
 from scalewatch_torch.watching.session import Session
@@ -46,15 +48,27 @@ class Acting:
     def __init__(self, acts: Acts) -> None:
         self.acts = acts
         self.asked: Asked | None = None
+        self.checkpoints = TrainerCheckpoints(protects=bool(acts) and not acts.dry)
         # decisions must go on where everything else is off: the other processes wait for this one's
         self._guard = Guard()
         self._taken = StepsTaken()
         self._batches = 0
         self._validation: Any = None
         self._trainer: Any = None
+        self._session: Session | Sessions | None = None
+
+    def protect(self, trainer: Any) -> None:
+        """Have no checkpoint of lost weights written, on all processes."""
+        self.checkpoints.protect(trainer, self._is_lost)
+
+    def _is_lost(self) -> bool:
+        critical = self._session is not None and self._session.critical_since is not None
+        return critical and self.asked is not None and self.asked.decision.lost
 
     def begin(self, trainer: Any, session: Session | Sessions, metrics: StepMetrics) -> None:
         """Watch the steps of a fit, on the process that decides."""
+        self._session = session
+        self.checkpoints.begin(trainer, session, known_after(session.run))
         if not self.acts:
             return
         self._taken.attach(metrics.optimizer)
@@ -130,11 +144,17 @@ class Acting:
             session.keep_act(decision, "honoured" if honoured else "not honoured", words)
         return words
 
-    def end(self) -> None:
-        """Leave the trainer and its optimizer as they were."""
-        self._taken.detach()
+    def end(self, trainer: Any, *, crashed: bool) -> None:
+        """Leave the trainer and its optimizer as they were; after a crash its checkpoint callbacks come after us."""
+        self.checkpoints.look(trainer)
+        closing = Guard()  # whatever has failed before
+        closing.call("act", self._taken.detach)
         if self._validation is not None:
-            self._trainer.limit_val_batches, self._validation = self._validation, None
+            trainer.limit_val_batches, self._validation = self._validation, None
+        self.checkpoints.end()
+        self._session = None
+        if not crashed:
+            self.checkpoints.release()
 
 
 def would_do(decision: Decision) -> str:

@@ -138,8 +138,10 @@ class ScaleWatch(LightningCallback):
                 f"Two ScaleWatch callbacks of one trainer must have different names (got {len(twins)}"
                 f" with `name={self._options.name!r}`): they keep a journal and a state each."
             )
+        self._acting.checkpoints.release()
         self._reset()
         self._checkpoint.belong_to(trainer)
+        self._guard.call("act", self._acting.protect, trainer)
         folder = self._guard.call("journal", self._where, trainer)
         self._place = Place(folder, self._guard.call("parameter count", count_sizes, pl_module) or Sizes(None, None))
 
@@ -171,6 +173,7 @@ class ScaleWatch(LightningCallback):
             self._begun = True
             if trainer.is_global_zero:
                 self._guard.call("start", self._begin, trainer, batch, batch_idx)
+        self._acting.checkpoints.look(trainer)
         if self._sensors.on and self._watch is not None:
             self._sensors.begin(self._watch.metrics.step + 1)
 
@@ -267,24 +270,32 @@ class ScaleWatch(LightningCallback):
         """Return the state for a checkpoint: plain numbers, strings, lists and dicts."""
         return dict(self._checkpoint.state or {}) if self._watch is None else self._watch.state()
 
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Take note that a checkpoint is written: the advice names the last good one."""
+        self._acting.checkpoints.written(trainer)
+
     # --- the end ----------------------------------------------------------------------------------
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Close after a fault of the training: `teardown` is not called then."""
         step = 0 if self._watch is None else self._watch.metrics.step
+        self._acting.end(trainer, crashed=True)
         self._finish(ended_by(exception, step))
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Close: the verdict is told, and everything is on the disk."""
-        if stage != "fit" or self._watch is None:
+        if stage != "fit":
             return
-        step, session = self._watch.metrics.step, self._watch.session
-        word = ended(step, session.run.total_steps)
-        self._finish(self._acting.ended(session, step, word))
+        word = "" if self._watch is None else self._ended(self._watch)
+        self._acting.end(trainer, crashed=False)
+        self._finish(word)
+
+    def _ended(self, watch: Watch) -> str:
+        step = watch.metrics.step
+        return self._acting.ended(watch.session, step, ended(step, watch.session.run.total_steps))
 
     def _finish(self, word: str) -> None:
         self._sensors.after_forward()  # it may have raised
-        self._guard.call("act", self._acting.end)
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.finish(word)

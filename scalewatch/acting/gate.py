@@ -22,7 +22,7 @@ from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.kinds import kind_name
 from scalewatch.run import Run
 
-__all__ = ["Gate", "Standing", "confirm_steps", "warm_up_end"]
+__all__ = ["Gate", "Standing", "confirm_steps", "known_after", "warm_up_end"]
 
 #: Part of the planned run for which a critical incident has to last, and bounds of that [steps]. Of 92 healthy runs of
 #: 23 domains one turned critical, and stood .35 scales up in the rows after; of 14 that were lost and stayed so, 13
@@ -48,6 +48,9 @@ CHANCE, CALM = 3, 4
 #: A rate above its plan by more than this factor is the cause that is put right first; schedulers differ by a step in
 #: what they call step k, hence no less than the tolerance of the schedule's detector. By hand.
 OFF_PLAN = 1.5
+#: Steps, and part of the planned run if that is less, that a fault takes at most to be called critical (the patience of
+#: the detectors).
+PATIENCE_STEPS, PATIENCE_SHARE = 300, 0.1
 #: Rows that are kept to see which batches an incident began with [rows]. By hand.
 KEPT_ROWS = 512
 
@@ -126,6 +129,16 @@ def confirm_steps(run: Run, step: int) -> int:
     ([16, 100, 300], 50)
     """
     return int(min(MOST_STEPS, max(LEAST_STEPS, CONFIRM_SHARE * (run.total_steps or step))))
+
+
+def known_after(run: Run) -> int:
+    """Return how many steps after its begin a fault that is critical is sure [steps].
+
+    >>> known_after(Run("a", 1_000)), known_after(Run("b"))
+    (116, 600)
+    """
+    patience = PATIENCE_STEPS if run.total_steps is None else min(PATIENCE_STEPS, PATIENCE_SHARE * run.total_steps)
+    return int(patience) + confirm_steps(run, PATIENCE_STEPS * 100)
 
 
 @final

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding
 from scalewatch.forecast.forecast import LawResidual
@@ -61,7 +62,7 @@ class AdviceContext:
         gap: how far it is off its law, None without one or while it is on it.
         off_plan: where the learning rate stands against its plan.
         run, forecaster: of the run; without them nothing is said of its end.
-        goals: what is wanted of it.
+        goals: what is wanted of it. checkpoints: that it has left and are still there.
     """
 
     step: int
@@ -74,6 +75,7 @@ class AdviceContext:
     run: Run | None = None
     forecaster: Forecaster | None = None
     goals: Goals = field(default_factory=Goals)
+    checkpoints: Sequence[SavedCheckpoint] = ()
 
     @property
     def is_over(self) -> bool:

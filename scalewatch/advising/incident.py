@@ -14,6 +14,7 @@ import math
 
 from scalewatch.advice import Action, Advice, EvidenceGrade
 from scalewatch.advising.context import AdviceContext
+from scalewatch.checkpoints import SavedCheckpoint, last_good
 from scalewatch.finding import Finding, Severity
 from scalewatch.forecast.candidate_schedules import scaled
 from scalewatch.forecast.counterfactual import position, what_if
@@ -52,16 +53,16 @@ def about_incident(context: AdviceContext) -> list[Advice]:
     if incident is None:
         return []
     if context.is_over:
-        return [_ended(context.step, incident)]
+        return [_ended(context, incident)]
     first = [*_back_to_plan(context.step, incident, context.off_plan), *_remedy(context.step, incident)]
-    rewind = _rewind(context.step, incident, skip=context.of_text and not first)
+    rewind = _rewind(context, incident, skip=context.of_text and not first)
     if incident.severity is Severity.CRITICAL:
         return [*first, _lost(context.step, incident), *_structural(context), rewind]
     advice = [*first, *_structural(context)] or _strained(context, incident)
     until = incident.start_step + patience(context)
     ends = None if context.run is None else context.run.total_steps
     if context.step < until and not advice and (ends is None or until <= ends):
-        return [_wait(context, until)]
+        return [_wait(context, incident, until)]
     return [*advice, rewind]
 
 
@@ -72,14 +73,27 @@ def patience(context: AdviceContext) -> int:
     return math.ceil(max(min(PATIENCE_STEPS, share), PATIENCE_ROWS * context.spacing))
 
 
-def _ended(step: int, incident: Finding) -> Advice:
-    back = max(incident.start_step - REWIND_STEPS, 1)
+def _ended(context: AdviceContext, incident: Finding) -> Advice:
     reason = (
         f"The run ended in the {kind_name(incident.kind)} that began at step {incident.start_step:,}: what came after "
-        f"it is lost. If it is to go on, then from a checkpoint from before step {back:,}."
+        f"it is lost. If it is to go on, then from {_back_to(context, incident)}."
     )
     change = "A loss of the last checkpoint, measured apart, that is as low as before that step."
-    return Advice(Action.REWIND, reason, EvidenceGrade.B, None, step, None, change)
+    return Advice(Action.REWIND, reason, EvidenceGrade.B, None, context.step, None, change)
+
+
+def _back_to(context: AdviceContext, incident: Finding) -> str:
+    """The checkpoint to go back to, as far as it is known."""
+    good = last_good(context.checkpoints, incident.start_step)
+    if good is not None:
+        return f"{good.name}, {incident.start_step - good.step:,} steps before{_place(good)}"
+    gone = ", of which none is left" if context.checkpoints else ""
+    return f"a checkpoint from before step {max(incident.start_step - REWIND_STEPS, 1):,}{gone}"
+
+
+def _place(checkpoint: SavedCheckpoint) -> str:
+    folder = checkpoint.path[: -len(checkpoint.name)].rstrip("/\\") if checkpoint.path else ""
+    return f" (in {folder})" if folder else ""
 
 
 def _back_to_plan(step: int, incident: Finding, off_plan: ScheduleDetector) -> list[Advice]:
@@ -153,18 +167,20 @@ def _lost(step: int, incident: Finding) -> Advice:
     return Advice(Action.STOP, reason, EvidenceGrade.B, None, step, None, change)
 
 
-def _rewind(step: int, incident: Finding, *, skip: bool) -> Advice:
-    back = max(incident.start_step - REWIND_STEPS, 1)
-    past = " and skip the next 200 to 500 batches, as PaLM did" if skip else ""
-    reason = f"Go back to a checkpoint from before step {back:,}{past}."
+def _rewind(context: AdviceContext, incident: Finding, *, skip: bool) -> Advice:
+    past = ", and skip the next 200 to 500 batches, as PaLM did" if skip else ""
+    verb = "Rewind to" if last_good(context.checkpoints, incident.start_step) is not None else "Go back to"
+    reason = f"{verb} {_back_to(context, incident)}{past}."
     change = "The loss returning to its trend alone before the checkpoint is loaded."
-    return Advice(Action.REWIND, reason, EvidenceGrade.B, None, step, None, change)
+    return Advice(Action.REWIND, reason, EvidenceGrade.B, None, context.step, None, change)
 
 
-def _wait(context: AdviceContext, until: int) -> Advice:
+def _wait(context: AdviceContext, incident: Finding, until: int) -> Advice:
     when = f"at step {until:,}"
     if context.spacing > SPARSE:
         when = f"in {math.ceil((until - context.step) / context.spacing):,} rows of the log, {when}"
-    reason = f"Spikes like this often recover alone. Look again {when}."
+    good = last_good(context.checkpoints, incident.start_step)
+    else_ = "" if good is None else f"; if it has not, rewind to {_back_to(context, incident)}"
+    reason = f"Spikes like this often recover alone. Look again {when}{else_}."
     change = f"The loss still above its trend at step {until:,}, or not finite before."
     return Advice(Action.WAIT, reason, EvidenceGrade.B, None, context.step, None, change)

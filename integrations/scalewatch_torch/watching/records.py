@@ -10,6 +10,7 @@ from typing import final
 
 from scalewatch.acting.acts import ActPhase, Decision
 from scalewatch.advice import Advice
+from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.errors import JournalError
 from scalewatch.finding import Finding, Kind
 from scalewatch.forecast import Forecast
@@ -106,6 +107,11 @@ class RunRecords:
         """Keep a line that is no finding."""
         if self._writer is not None:
             self._writer.append_through({"type": "note", "text": escape(text)})
+
+    def checkpoint(self, saved: SavedCheckpoint) -> None:
+        """Keep that a checkpoint was written, and where."""
+        if self._writer is not None:
+            self._writer.append_through({"type": "checkpoint", "step": saved.step, "path": escape(saved.path)})
 
     def act(self, decision: Decision, phase: ActPhase, text: str) -> None:
         """Keep what is done to the run, or would be."""

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, final
 from scalewatch.acting.acts import Act, ActPhase, Acts, Decision
 from scalewatch.advice import Action, Advice
 from scalewatch.advising.context import Goals
+from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.detect import AnyDetector
-from scalewatch.finding import Finding, Phase
+from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.forecast import Forecast
 from scalewatch.guard import Guard
 from scalewatch.monitor import Monitor
@@ -245,6 +246,20 @@ class Session:
         self._terminal.say(f"scalewatch: {when}: forecast: {escape(line)}", "36")
         for note in forecast.notes if forecast.step == 0 else ():
             self._terminal.say(f"scalewatch: note: {escape(note)}")
+
+    @property
+    def critical_since(self) -> int | None:
+        """Step at which the oldest incident began that is critical now; None while none is."""
+        lost = [f.start_step for f in self._tracker.monitor.open_incidents if f.severity is Severity.CRITICAL]
+        return min(lost, default=None)
+
+    def know_checkpoints(self, checkpoints: Sequence[SavedCheckpoint]) -> None:
+        """Take note of all checkpoints that are there: the advice names the last good one."""
+        monitor = self._tracker.monitor
+        new = [each for each in checkpoints if each not in monitor.checkpoints]
+        monitor.checkpoints = tuple(checkpoints)
+        for each in new:
+            self._guard.call("journal", self._records.checkpoint, each)
 
     def act(
         self, acts: Acts, weights_finite: Callable[[], bool | None], taken: Callable[[int], bool | None] | None

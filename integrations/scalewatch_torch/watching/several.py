@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, final
 
 from scalewatch.acting.acts import Act, ActPhase, Acts, Decision
+from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch_torch.watching.session import Session
@@ -77,6 +78,17 @@ class Sessions:
     def observe(self, observation: Observation, series: int = 0) -> None:
         """Take in one step of the loss of this number."""
         self._all[series].observe(observation)
+
+    @property
+    def critical_since(self) -> int | None:
+        """Step at which the oldest incident of any loss began that is critical now; None while none is."""
+        lost = [each.critical_since for each in self._all]
+        return min((since for since in lost if since is not None), default=None)
+
+    def know_checkpoints(self, checkpoints: Sequence[SavedCheckpoint]) -> None:
+        """Take note of all checkpoints that are there: the advice names the last good one."""
+        for session in self._all:
+            session.know_checkpoints(checkpoints)
 
     def act(
         self, acts: Acts, weights_finite: Callable[[], bool | None], taken: Callable[[int], bool | None] | None
