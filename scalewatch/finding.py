@@ -42,6 +42,7 @@ class Kind(StrEnum):
     THROUGHPUT = "throughput"
     VALIDATION = "validation"
     PRECURSOR = "precursor"
+    RANK_APART = "rank_apart"
 
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")

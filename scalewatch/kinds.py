@@ -257,6 +257,18 @@ _ROWS = (
         ),
     ),
     KindRow(
+        Kind.RANK_APART,
+        "rank unlike the others",
+        "one rank is not like the others",
+        "The loss of one rank that stays above that of the others, where all ranks are watched.",
+        needs="rank_losses",
+        remedy=Remedy(
+            Action.CHECK_SETUP,
+            "Look at what this rank reads, and whether its machine computes right: run its batch on another rank.",
+            "Losses that differ by design, because the ranks read data of different kinds.",
+        ),
+    ),
+    KindRow(
         Kind.GRAD_DRIFT,
         "drift of the gradient norm",
         "gradient norm drifts",

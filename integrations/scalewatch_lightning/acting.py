@@ -7,6 +7,7 @@ checkpoint at the end of the epoch: of weights that are lost that is an hour of 
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any, NamedTuple, final
 
 import torch
@@ -15,16 +16,15 @@ from scalewatch.acting.acts import Act, Acts, Decision
 from scalewatch.acting.gate import known_after
 from scalewatch.guard import Guard
 from scalewatch_lightning.checkpoints import TrainerCheckpoints
+from scalewatch_torch.acting.ballot import from_ballot, to_ballot
 from scalewatch_torch.acting.taken import StepsTaken
 from scalewatch_torch.acting.weights import are_finite
+from scalewatch_torch.ranks import EXCHANGE_EVERY_BATCHES, AllRanks
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.several import Sessions
 from scalewatch_torch.watching.step_metrics import StepMetrics
 
 __all__ = ["Acting", "Asked"]
-
-#: Batches between two decisions where there are several processes: a broadcast of 0.8 ms over gloo, 0.05 ms a batch.
-DECIDE_EVERY_BATCHES = 16
 
 
 class Asked(NamedTuple):
@@ -53,6 +53,7 @@ class Acting:
         self._guard = Guard()
         self._taken = StepsTaken()
         self._batches = 0
+        self._wished: deque[Decision] = deque()
         self._validation: Any = None
         self._trainer: Any = None
         self._session: Session | Sessions | None = None
@@ -75,11 +76,20 @@ class Acting:
         metrics.taken, module = self._taken, trainer.lightning_module
         session.act(self.acts, lambda: are_finite(module.parameters()), self._taken.was_taken)
 
-    def after_batch(self, trainer: Any, session: Session | Sessions | None, guard: Guard) -> None:
-        """Decide after a batch, if it is time to, and do it."""
+    def after_batch(
+        self, trainer: Any, session: Session | Sessions | None, guard: Guard, ranks: AllRanks | None, *, shared: bool
+    ) -> None:
+        """Decide after a batch, if it is time to, and do it.
+
+        Args:
+            ranks: what joins the ranks, None where rank 0 alone is watched. shared: whether they have just exchanged.
+        """
         if not self.acts:
             return
-        decision = self._agreed(trainer, session, guard)
+        if ranks is None:
+            decision = self._agreed(trainer, session, guard)
+        else:
+            decision = self._voted(ranks, session, guard) if shared else None
         if decision is not None:
             self._guard.call("act", self._carry_out, trainer, session, decision)
         elif self.asked is not None:
@@ -89,7 +99,7 @@ class Acting:
         """What the first process decides; the same on all of them."""
         self._batches += 1
         alone = trainer.world_size == 1
-        if not alone and self._batches % DECIDE_EVERY_BATCHES:
+        if not alone and self._batches % EXCHANGE_EVERY_BATCHES:
             return None
         decided = None if session is None else guard.call("act", session.decide)
         if alone:
@@ -97,6 +107,15 @@ class Acting:
         plain = None if decided is None else decided.to_plain()
         told = self._guard.call("act", trainer.strategy.broadcast, plain)
         return None if told is None else Decision.from_plain(told)
+
+    def _voted(self, ranks: AllRanks, session: Session | Sessions | None, guard: Guard) -> Decision | None:
+        """What rank 0 decides, by the broadcast that goes with an exchange."""
+        wish = None if session is None else guard.call("act", session.decide)
+        if wish is not None:
+            self._wished.append(wish)
+        decision = from_ballot(self._guard.call("act", ranks.vote, to_ballot(wish)) or to_ballot(None))
+        # on rank 0 it has its reason; where a device runs behind it is that of the exchange before
+        return self._wished.popleft() if decision is not None and self._wished else decision
 
     def _carry_out(self, trainer: Any, session: Session | Sessions | None, decision: Decision) -> None:
         if self.acts.dry:

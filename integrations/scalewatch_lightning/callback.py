@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -21,11 +21,12 @@ from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.acting import Acting
 from scalewatch_lightning.base import LightningCallback
-from scalewatch_lightning.callback_parts import Place
+from scalewatch_lightning.callback_parts import Place, exchange_of, saves_now
 from scalewatch_lightning.sessions import new_session
-from scalewatch_lightning.start import start
+from scalewatch_lightning.start import follow, start
 from scalewatch_lightning.step_metrics import TrainerSteps, why_no_norm
 from scalewatch_torch.introspect import Sizes, count_sizes, validation_losses
+from scalewatch_torch.ranks import AllRanks
 from scalewatch_torch.sensors import PrecursorSource, Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, readable_state
 from scalewatch_torch.watching.endings import ended, ended_by
@@ -72,6 +73,8 @@ class ScaleWatch(LightningCallback):
         validation: Names of the validation losses to watch, by their mean; one that is logged for several data loaders
             stands for all of them. Empty for the usual names, and else for every loss that is called one of validation.
         act_limits: From when, how often and how much it may act; None for the usual limits.
+        ranks: Of several processes `all` are watched, by their mean loss, and the one that is not like the others is
+            named; `zero` watches that of rank 0 alone, without a word between them.
 
     Raises:
         ConfigError: If an option is not what it may be.
@@ -97,11 +100,12 @@ class ScaleWatch(LightningCallback):
         losses: Sequence[str] = (),
         validation: Sequence[str] | str = (),
         act_limits: ActLimits | None = None,
+        ranks: Literal["all", "zero"] = "all",
     ) -> None:
         super().__init__()
         asked = (law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
         wanted = (target_loss, incumbent_loss, least_gain, detectors, loss, losses, validation)
-        self._options = checked(*asked, *wanted, act_limits)
+        self._options = checked(*asked, *wanted, act_limits, ranks)
         self._sensors = Sensors(precursors)
         self._checkpoint = Checkpoint()
         self._reset()
@@ -114,6 +118,9 @@ class ScaleWatch(LightningCallback):
         self._steps: TrainerSteps | None = None
         self._names_due = 1
         self._place = Place()
+        self._ranks: AllRanks | None = None
+        # of its own: the other ranks wait for this one also where everything else is off
+        self._guard_of_ranks = Guard()
 
     @property
     def state_key(self) -> str:
@@ -171,15 +178,20 @@ class ScaleWatch(LightningCallback):
         """Begin to watch, at the first batch."""
         if not self._begun:
             self._begun = True
-            if trainer.is_global_zero:
-                self._guard.call("start", self._begin, trainer, batch, batch_idx)
+            # not through the guard: each rank must have one where the others do
+            self._ranks = exchange_of(trainer, self._options)
+            self._guard.call("start", self._begin, trainer, batch, batch_idx)
         self._acting.checkpoints.look(trainer)
         if self._sensors.on and self._watch is not None:
             self._sensors.begin(self._watch.metrics.step + 1)
 
     def _begin(self, trainer: Any, batch: Any, batch_idx: int) -> None:
         state = self._checkpoint.state if trainer.global_step else None
-        started = start(trainer, batch, batch_idx, self._options, self._place.sizes, state)
+        readers = [] if self._ranks is None else self._ranks.readers()
+        if not trainer.is_global_zero:
+            self._steps = follow(trainer, self._options, state, readers) if readers else None
+            return
+        started = start(trainer, batch, batch_idx, self._options, self._place.sizes, state, readers)
         if started is None:
             return
         session = new_session(trainer, started, self._options, self._guard, self._place.folder)
@@ -238,6 +250,8 @@ class ScaleWatch(LightningCallback):
         """Read the learning rate of the step, and every so often its gradient norm."""
         if self._watch is not None and self._watch.metrics.is_main(optimizer):
             self._watch.before_step()
+        elif self._watch is None and self._steps is not None and self._steps.metrics.is_main(optimizer):
+            self._guard.call("learning rate", self._steps.metrics.before_step)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Observe the steps whose losses have arrived."""
@@ -247,10 +261,36 @@ class ScaleWatch(LightningCallback):
             if watch.metrics.step >= self._names_due:
                 self._names_due = 2 * watch.metrics.step + 1
                 self._guard.call("names of what is logged", self._learn_logged, trainer, watch)
-        self._acting.after_batch(trainer, None if watch is None else watch.session, self._guard)
+        elif self._steps is not None:
+            self._guard.call("loss", self._steps.after_batch, trainer, outputs, batch)
+        ranks = self._ranks
+        shared = ranks is not None and self._share(partial(ranks.after_batch, now=saves_now(trainer)))
+        self._acting.after_batch(trainer, None if watch is None else watch.session, self._guard, ranks, shared=shared)
+
+    def _share(self, exchange: Callable[[], bool]) -> bool:
+        """Take part in what the ranks tell one another, whatever has failed on this one; whether they did."""
+        shared = bool(self._guard_of_ranks.call("ranks", exchange))
+        if shared and self._watch is not None:
+            self._watch.take_arrived()
+        return shared
 
     def _learn_logged(self, trainer: Any, watch: Watch) -> None:
         watch.session.learn_logged(trainer.callback_metrics)
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Share the steps before a validation: a checkpoint may follow it."""
+        if self._ranks is not None and not trainer.sanity_checking:
+            self._share(self._ranks.between_batches)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Share those of the epoch, for the same reason."""
+        if self._ranks is not None:
+            self._share(self._ranks.between_batches)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Share the last steps."""
+        if self._ranks is not None:
+            self._share(self._ranks.between_batches)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the validation loss for the next observation."""

@@ -7,7 +7,7 @@ late, and hooks of the module may yet change optimizers and schedulers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,13 +19,13 @@ from scalewatch_lightning.introspect import planned_steps, replicas
 from scalewatch_lightning.lr_lookahead import trainer_rates
 from scalewatch_lightning.step_metrics import TrainerSteps
 from scalewatch_torch.introspect import Sizes, count_sizes, main_group, tokens_in
-from scalewatch_torch.scalars import reader_for
+from scalewatch_torch.scalars import ScalarReader, reader_for
 from scalewatch_torch.watching.checkpoint import resumed_from, tokens_done, whole_schedule
 from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.resumed import Resumed
 from scalewatch_torch.watching.step_metrics import StepMetrics
 
-__all__ = ["Start", "start"]
+__all__ = ["Start", "follow", "start"]
 
 _log = logging.getLogger("scalewatch")
 
@@ -46,12 +46,14 @@ def start(
     options: Options,
     sizes: Sizes,
     state: Mapping[str, Any] | None,
+    readers: Sequence[ScalarReader] = (),
 ) -> Start | None:
     """Describe the run that `trainer` is about to go on with; None if it has no optimizer.
 
     Args:
         sizes: parameters as they were counted in `setup`.
         state: what a checkpoint held, as `readable_state` returned it.
+        readers: bring the losses of all ranks, one for each that is watched; empty for those of this rank.
     """
     main = main_group(trainer.optimizers)
     if main is None:
@@ -69,22 +71,41 @@ def start(
         tokens_per_step=tokens_per_step,
         **_largest(sizes, count_sizes(module))._asdict(),
     )
-    device = trainer.strategy.root_device
-    metrics = StepMetrics(
-        reader_for(device),
-        optimizer=optimizer,
-        group=group,
-        step=step,
-        tokens=tokens_done(step, state, tokens_per_step),
-        tokens_per_step=options.tokens_per_step,
-        others=[reader_for(device) for _ in options.losses[1:]],
-    )
-    steps = TrainerSteps(
-        metrics, replicas=replicas(trainer), manual=not module.automatic_optimization, logged_as=options.losses
-    )
+    steps = _steps(trainer, main, options, step, readers, tokens_done(step, state, tokens_per_step))
     states = (state or {}).get("others", {})
     others = {name: resumed_from(step, states.get(name)) for name in options.losses[1:]}
     return Start(run, steps, resumed_from(step, state), others)
+
+
+def follow(
+    trainer: Any, options: Options, state: Mapping[str, Any] | None, readers: Sequence[ScalarReader]
+) -> TrainerSteps | None:
+    """Return what reads the steps of a rank that is not 0, for rank 0 to see; None if it has no optimizer."""
+    main = main_group(trainer.optimizers)
+    return None if main is None else _steps(trainer, main, options, _steps_done(trainer, state), readers, None)
+
+
+def _steps(
+    trainer: Any,
+    main: tuple[Any, int],
+    options: Options,
+    step: int,
+    readers: Sequence[ScalarReader],
+    tokens: float | None,
+) -> TrainerSteps:
+    first, *others = readers or [reader_for(trainer.strategy.root_device) for _ in options.losses or ("",)]
+    optimizer, group = main
+    metrics = StepMetrics(
+        first,
+        optimizer=optimizer,
+        group=group,
+        step=step,
+        tokens=tokens,
+        tokens_per_step=options.tokens_per_step,
+        others=others,
+    )
+    manual = not trainer.lightning_module.automatic_optimization
+    return TrainerSteps(metrics, replicas=replicas(trainer), manual=manual, logged_as=options.losses)
 
 
 def _steps_done(trainer: Any, state: Mapping[str, Any] | None) -> int:

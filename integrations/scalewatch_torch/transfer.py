@@ -55,24 +55,30 @@ class Transfers(Generic[L]):
 
     Args:
         shape: largest shape of a lot; one may have fewer rows.
-        new_event: makes a mark on the device; None for what the device of the numbers has.
+        new_event: makes a mark on the device; None for what the device of the numbers has. dtype: of the numbers.
     """
 
-    def __init__(self, shape: tuple[int, ...], new_event: Callable[[], Event] | None = None) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        new_event: Callable[[], Event] | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self._shape = shape
+        self._dtype = dtype
         self._new_event = new_event
         self._under_way: deque[_Sent] = deque()
         self._spare: list[torch.Tensor] = []
 
     def send(self, values: torch.Tensor, label: L) -> L | None:
-        """Send float32 numbers of shape (rows, ...); the label of what was given up for them, None without that."""
+        """Send numbers of shape (rows, ...); the label of what was given up for them, None without that."""
         given_up: L | None = None
         if len(self._under_way) >= MAX_UNDER_WAY:
             oldest = self._under_way.popleft()
             given_up = oldest.label
             self._spare.append(oldest.values)  # its copy comes before the next one, in the order of the device
         is_cuda = values.device.type == "cuda"
-        host = self._spare.pop() if self._spare else torch.empty(self._shape, pin_memory=is_cuda)
+        host = self._spare.pop() if self._spare else torch.empty(self._shape, dtype=self._dtype, pin_memory=is_cuda)
         # elsewhere a copy that does not wait is not promised to be seen by an event
         host[: len(values)].copy_(values, non_blocking=is_cuda)
         event: Event = self._new_event() if self._new_event else torch.cuda.Event() if is_cuda else _Now()

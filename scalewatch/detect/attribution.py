@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 from scalewatch.detect.base import Sample, amount
 from scalewatch.detect.baseline import RobustBaseline
@@ -25,12 +25,13 @@ from scalewatch.detect.grad_norm import GradNorm
 from scalewatch.detect.noise import Noise
 from scalewatch.detect.nonfinite import NonFiniteGradient
 from scalewatch.detect.precursor import Precursor
+from scalewatch.detect.ranks import odd_rank
 from scalewatch.detect.schedule import Schedule
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.kinds import kind_row
 
-__all__ = ["CauseAttribution", "odd_rank"]
+__all__ = ["CauseAttribution"]
 
 #: Learning rate above its plan that is no rounding, and that is beyond doubt [ratio]. By hand.
 ABOVE_PLAN, FAR_ABOVE_PLAN = 1.05, 1.5
@@ -57,10 +58,6 @@ AFTER_WARM_UP = 2.0
 #: Rates above this are like nobody's: published transformers peak at 1e-5 to 6e-3 with Adam, at 2e-2 to 5e-2 with Muon.
 #: By hand.
 NOBODYS_RATE = 0.06
-#: One rank off by so many scaled median deviations, and by so much of the median; ranks to compare at least. By hand.
-RANK_SIGMAS, RANK_SHARE, RANKS = 10.0, 0.05, 3
-#: Scale of a normal distribution over its median absolute deviation. By definition.
-MAD = 1.4826
 
 
 class _Attribution(NamedTuple):
@@ -119,7 +116,8 @@ class CauseAttribution(Stateful):
 
     def look_at_ranks(self, sample: Sample) -> None:
         """Take in the losses of the ranks at a row that may belong to an incident."""
-        rank, broken = odd_rank(sample.rank_losses)
+        level = self._baseline.loss_scale.loss_at(self._baseline.fast_mean) if self._baseline.rows else math.nan
+        rank, broken = odd_rank(sample.rank_losses, level)
         if rank < 0:
             return
         self.rank_rows = self.rank_rows + 1 if rank == self.rank else 1
@@ -129,7 +127,8 @@ class CauseAttribution(Stateful):
         """The finding, with its cause among the evidence; the same one if its kind has none."""
         if not kind_row(finding.kind).has_cause:
             return finding
-        made = self._rank(finding, sample) or self._rule(finding, sample)
+        of_rank = self._rank(finding, sample)
+        made = of_rank or self._rule(finding, sample)
         kind = str(finding.kind)
         if finding.phase is not Phase.OPENED and kind in self.newest:
             before = _Attribution(*self.newest[kind])
@@ -139,7 +138,11 @@ class CauseAttribution(Stateful):
         if finding.phase is Phase.CLOSED:
             del self.newest[kind]
         evidence = {"cause": made.cause, "cause_grade": made.grade, "cause_reason": made.reason}
-        return replace(finding, evidence={**finding.evidence, **evidence})
+        if of_rank is None:
+            return replace(finding, evidence={**finding.evidence, **evidence})
+        # whoever reads it first wants to know which machine to look at
+        message = finding.message if "rank" in finding.message else f"{finding.message} (rank {self.rank} alone)"
+        return replace(finding, message=message, evidence={**finding.evidence, **evidence, "rank": self.rank})
 
     def _rule(self, finding: Finding, sample: Sample) -> _Attribution:
         kind = finding.kind
@@ -274,25 +277,3 @@ class CauseAttribution(Stateful):
             return self._unknown()
         reason = f"the loss moved near step {finding.start_step} and its noise stayed what it was"
         return _Attribution("data_change", "C", reason)
-
-
-def odd_rank(losses: Any) -> tuple[int, bool]:
-    """The one rank that is not like the others, -1 if there is none, and whether its loss is not finite.
-
-    >>> odd_rank((3.1, 3.0, float("nan"), 3.2)), odd_rank((3.1, 3.0, 9.0, 3.2)), odd_rank((3.1, 3.0, 3.3, 3.2))
-    ((2, True), (2, False), (-1, False))
-    """
-    try:
-        values = [float(value) for value in losses or ()]
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return -1, False
-    if len(values) < RANKS:
-        return -1, False
-    broken = [rank for rank, value in enumerate(values) if not math.isfinite(value)]
-    if broken:
-        return (broken[0], True) if len(broken) == 1 else (-1, False)
-    ranked = sorted(values)
-    median = ranked[len(ranked) >> 1]
-    spread = MAD * sorted(abs(value - median) for value in values)[len(values) >> 1]
-    far = [r for r, v in enumerate(values) if abs(v - median) > max(RANK_SIGMAS * spread, RANK_SHARE * abs(median))]
-    return (far[0], False) if len(far) == 1 else (-1, False)

@@ -22,6 +22,7 @@ from scalewatch.detect.outside import fresh_detectors
 from scalewatch.detect.phase_changes import PhaseChanges
 from scalewatch.detect.plateau import Plateau
 from scalewatch.detect.precursor import Precursor
+from scalewatch.detect.ranks import RankApart
 from scalewatch.detect.sample_reader import SampleReader
 from scalewatch.detect.schedule import Schedule
 from scalewatch.detect.spike import Spike
@@ -49,6 +50,7 @@ DETECTORS: tuple[Callable[[RobustBaseline], AbstractDetector], ...] = (
     lambda baseline: Divergence(baseline),
     lambda baseline: GradNorm(),
     lambda baseline: Precursor(),
+    lambda baseline: RankApart(),
 )
 
 #: Every detector of blocks, in the order in which they look at one; each is made from the shared window.
@@ -306,7 +308,7 @@ class DetectorSet:
         if attributed is not None and attributed is not finding:
             incident = self._detectors[part].incident
             if incident.is_open and incident.kind == finding.kind:
-                incident.evidence = dict(attributed.evidence)
+                incident.evidence, incident.message = dict(attributed.evidence), attributed.message
             finding = attributed
         self._found.append(finding)
 

@@ -8,6 +8,7 @@ from typing import final
 from scalewatch.detect.base import AbstractDetector, Sample
 from scalewatch.detect.baseline import SPARSE_STEPS
 from scalewatch.detect.incident_state import IncidentState
+from scalewatch.detect.ranks import broken_ranks, ranks_in_words
 from scalewatch.finding import Evidence, Finding, Kind, Severity
 
 __all__ = ["NonFinite", "NonFiniteGradient"]
@@ -63,18 +64,22 @@ class NonFinite(AbstractDetector):
         self.calm = 0
         self.running += 1
         self.bad_rows += 1
+        broken = broken_ranks(sample.rank_losses)
+        where = f" of {ranks_in_words(broken)}" if broken else ""
         evidence: Evidence = {"loss": str(sample.loss), "rows": self.bad_rows}
+        if broken:
+            evidence = {**evidence, "rank": broken[0], "broken_ranks": len(broken)}
         if not incident.is_open:
-            message = f"loss is {sample.loss} at step {sample.step}: nothing is lost if that step was skipped"
+            message = f"loss{where} is {sample.loss} at step {sample.step}: nothing is lost if that step was skipped"
             return incident.open(Severity.INFO, sample.step, sample.step, message, evidence)
         if incident.severity == Severity.CRITICAL:
             return None
         if self.running >= (SPARSE_LOST_ROWS if sample.spacing >= SPARSE_STEPS else LOST_ROWS):
-            message = f"loss is {sample.loss} since step {incident.start_step}, {self.running} rows running"
+            message = f"loss{where} is {sample.loss} since step {incident.start_step}, {self.running} rows running"
             return incident.escalate(Severity.CRITICAL, sample.step, message, evidence)
         if self.bad_rows < REPEATED_ROWS or incident.severity == Severity.WARNING:
             return None
-        message = f"loss keeps being {sample.loss}: {self.bad_rows} rows since step {incident.start_step}"
+        message = f"loss{where} keeps being {sample.loss}: {self.bad_rows} rows since step {incident.start_step}"
         return incident.escalate(Severity.WARNING, sample.step, message, evidence)
 
     def restart(self) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +15,9 @@ import torch
 
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch
-from tests.ports import free_port
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 NewTrainer = Callable[..., pl.Trainer]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def lost(at: int) -> TinyText:
@@ -237,80 +233,3 @@ def _not_from_a_step(name: str) -> Callable[..., Any]:
         return real(self, *args, **kwargs)
 
     return call
-
-
-DDP = """
-import json, math, os, sys
-import pytorch_lightning as pl
-from scalewatch_lightning import ScaleWatch
-from tests.scalewatch_lightning.conftest import TinyText, loader
-
-rank = int(os.environ["RANK"])
-
-class Fails(TinyText):
-    def __init__(self, breaks):
-        super().__init__()
-        self.breaks = breaks
-
-    def training_step(self, batch, batch_idx):
-        loss = super().training_step(batch, batch_idx)
-        return loss * math.nan if self.batches_seen >= 20 and rank == 0 else loss
-
-    def on_train_batch_end(self, *args):
-        if self.batches_seen == 5 and self.breaks and rank == 0:
-            self.trainer.callbacks[0]._guard.off = True
-
-def fit(name, act, breaks=False):
-    votes = []
-    strategy = pl.strategies.DDPStrategy(process_group_backend="gloo")
-    tell = strategy.broadcast
-    strategy.broadcast = lambda *a, **k: votes.append(1) or tell(*a, **k)
-    folder = os.path.join(sys.argv[1], name)
-    watch = ScaleWatch(act=act, directory=folder, quiet=True)
-    trainer = pl.Trainer(max_steps=100, accelerator="cpu", devices=2, strategy=strategy, callbacks=[watch],
-        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        default_root_dir=folder, max_epochs=-1, use_distributed_sampler=False)
-    trainer.fit(Fails(breaks), loader())
-    print("END " + json.dumps([name, trainer.global_step, len(votes)]))
-
-fit("stops", ["stop"])
-fit("watches", [])
-fit("is off", ["stop"], breaks=True)
-"""
-
-
-def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
-    """The first one loses its loss at step 20, and both end at the next vote, step 32. Without act nobody decides and
-    both go on. A process whose watch is off takes part all the same, or the other one would wait for ever. Two of the
-    broadcasts are for the folder."""
-    shared = {
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}",
-        "PYTHONWARNINGS": "ignore",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port()),
-        "WORLD_SIZE": "2",
-        "GROUP_RANK": "0",
-        "TORCHELASTIC_RUN_ID": "test",
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", DDP, str(tmp_path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank},
-        )
-        for rank in ("0", "1")
-    ]
-    try:
-        outputs = [process.communicate(timeout=600) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-
-    for out, err in outputs:
-        ends = [json.loads(line[4:]) for line in out.splitlines() if line.startswith("END ")]
-        assert ends == [["stops", 32, 4], ["watches", 100, 2], ["is off", 100, 8]], err[-3000:]
-    journal = read_journal(tmp_path / "stops")
-    assert [segment.rank for segment in journal.segments] == [0]
-    assert [row.tokens for row in journal.observations][:2] == [80, 160]  # of both processes

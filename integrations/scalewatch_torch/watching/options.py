@@ -40,6 +40,7 @@ class Options(NamedTuple):
     detectors: tuple[AnyDetector, ...]
     losses: tuple[str, ...]
     validation: tuple[str, ...]
+    all_ranks: bool
 
 
 def checked(
@@ -59,6 +60,7 @@ def checked(
     losses: Any = (),
     validation: Any = (),
     act_limits: Any = None,
+    ranks: Any = "all",
 ) -> Options:
     """Return the options, or say what is wrong with one.
 
@@ -79,7 +81,14 @@ def checked(
         detectors=checked_detectors(detectors),
         losses=_losses(loss, losses),
         validation=_names("validation", (validation,) if isinstance(validation, str) else validation),
+        all_ranks=_ranks(ranks) == "all",
     )
+
+
+def _ranks(ranks: Any) -> str:
+    if ranks not in ("all", "zero"):
+        raise ConfigError(f"`ranks` must be 'all', or 'zero' to watch rank 0 alone (got {ranks!r:.60}).")
+    return str(ranks)
 
 
 def _losses(loss: Any, losses: Any) -> tuple[str, ...]:

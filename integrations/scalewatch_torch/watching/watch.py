@@ -6,11 +6,13 @@ same. Each part runs through the guard: a fault of ours costs one warning and th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, final
 
 from scalewatch.guard import Guard
+from scalewatch_torch.ranks import RankReader
 from scalewatch_torch.sensors import Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint
 from scalewatch_torch.watching.cost import Cost
@@ -90,6 +92,12 @@ class Watch:
         read(*arguments)
         self._take(None)
 
+    def take_arrived(self) -> None:
+        """Observe the steps whose values have arrived since: an exchange between ranks has brought some."""
+        began = perf_counter()
+        self._guard.call("loss", self._take, None)
+        self._cost.seconds += perf_counter() - began
+
     def _take(self, flush_seconds: float | None) -> None:
         for series, observation in self.metrics.take(flush_seconds):
             if series == 0:
@@ -107,12 +115,25 @@ class Watch:
         session, metrics = self.session, self.metrics
         closing = Shutdown(self._guard)
         closing.call("loss", self._take, END_SECONDS)
+        closing.call("loss", self._take_alone)
         self._sensors.detach()
         metrics.abandon()
         if metrics.validation_loss is not None:  # there is no next observation for it to come with
             closing.call("journal", session.write_validation, metrics.step, metrics.validation_loss)
         self._checkpoint.state = closing.call("checkpoint", self._checkpoint.collect, session, metrics)
         session.close(metrics.step, ended, closing.call("cost", self._rows) or [])
+
+    def _take_alone(self) -> None:
+        """After a crash there are steps that only this rank knows: their losses scatter more than a mean does."""
+        reader = self.metrics.reader
+        alone = reader.alone() if isinstance(reader, RankReader) else []
+        for observation in alone:
+            if not math.isfinite(observation.loss):
+                self.session.observe(self._sensors.add_to(observation))
+        if alone:
+            losses = ", ".join(f"{observation.loss:.4g}" for observation in alone)
+            steps = f"{alone[0].step:,} to {alone[-1].step:,}"
+            self.session.note(f"note: steps {steps} were not shared between ranks; on rank 0 the loss was {losses}.")
 
     def _rows(self) -> list[tuple[str, str]]:
         observed, reader = self.session.observed, self.metrics.reader
@@ -123,6 +144,8 @@ class Watch:
         if reader.dropped:
             watched += f"; {reader.dropped:,} never arrived from the device"
         rows = [("watched", watched)] if observed != taken else []
+        if isinstance(reader, RankReader):
+            rows += reader.table_rows()
         if self.metrics.validation_loss is not None:
             rows.append(("validation loss", f"{self.metrics.validation_loss:.4g} after the last step"))
         return rows + self._cost.rows(taken)
