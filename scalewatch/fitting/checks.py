@@ -14,6 +14,7 @@ from scalewatch.fitting.families import AbstractFamily, Points
 from scalewatch.fitting.homogeneity import recipe_mismatches
 from scalewatch.fitting.mixed_units import UnitMismatch
 from scalewatch.fitting.robust import AbstractResidualModel
+from scalewatch.fitting.shape_of_residuals import ResidualShape, residual_shape
 from scalewatch.fitting.status import FitStatus, collinear, not_independent, outliers, scatter
 from scalewatch.text import percent
 
@@ -88,6 +89,9 @@ def judge_residuals(
         judged.append((FitStatus.MISFIT, f"The law is {percent(off, 1)} off on average over its own runs."))
     elif off > MOST_OF_ONE_RECIPE:
         judged.append((FitStatus.SCATTERED, f"{percent(off, 1)} off on average; half a percent is usual."))
+    shape = None if unit is not None or off > MOST_SCATTER else residual_shape(residuals, points)
+    if shape is not None:
+        judged.append((FitStatus.WRONG_SHAPE, _of_shape(shape)))
     if len(far) and unit is None and off <= MOST_SCATTER:
         judged.append((FitStatus.OUTLIERS, f"{_runs(len(far))} more than 6 % off: {_listed(far, names)}."))
     if len(np.unique(labels)) == len(labels) and not_independent(residuals, points.log_size):
@@ -101,6 +105,13 @@ def _of_unit(unit: UnitMismatch, count: int, names: Names) -> str:
     return (
         f"{len(unit.rows)} of {count} runs are {unit.factor:.2f} times the others at equal size and tokens{guess}: "
         f"{_listed(unit.rows, names)}."
+    )
+
+
+def _of_shape(shape: ResidualShape) -> str:
+    return (
+        f"ln(observed / predicted) correlates with ln(tokens / parameters) at {shape.smallest:+.2f} in the smallest "
+        f"quarter of the sizes and {shape.largest:+.2f} in the largest; its smooth part is {shape.moved:.1%} (sd)."
     )
 
 

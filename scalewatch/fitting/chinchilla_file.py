@@ -138,7 +138,8 @@ class SavedChinchilla:
     @property
     def _evidence(self) -> Evidence:
         freedom = float(max(self.runs - len(_CONSTANTS), 1))
-        return Evidence(self.status, self.notes, self.scale, freedom, self.fall_per_efold, self.flops[1])
+        misshapen = FitStatus.WRONG_SHAPE in self.statuses
+        return Evidence(self.status, self.notes, self.scale, freedom, self.fall_per_efold, self.flops[1], misshapen)
 
 
 def save_chinchilla(fitted: SavedChinchilla, path: str | os.PathLike[str]) -> None:

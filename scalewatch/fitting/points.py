@@ -44,6 +44,8 @@ Estimator = Literal["huber", "lad"]
 
 #: Huber's threshold in log loss (Hoffmann et al. 2022, section 3.3).
 HUBER_DELTA = 1e-3
+#: Part of the runs that are the dearest, where a law of the wrong shape is asked from. By hand.
+DEAREST = 0.2
 #: Relative fall of the objective at which a start, and then the best of them, is done. By hand.
 START_TOLERANCE, TOLERANCE = 1e-9, 1e-12
 #: Thresholds that lead to the least absolute deviations; the last moves no constant by more than 1e-4 of itself.
@@ -165,7 +167,7 @@ class PointFit(Fit[LawT], Generic[LawT]):
         samples: constants of each bootstrap resample, shape (b, q), None without one.
         residuals: ln(observed) - ln(predicted) of each run, shape (n,). outliers: indices of those far off.
         unit_mismatch: indices of runs whose losses are a constant factor away from the others', as in another unit.
-        scale: standard deviation of a residual, outliers aside.
+        scale: standard deviation of a residual, outliers aside; of a law of the wrong shape that of the dearest runs.
         search: how the optimum was found. points: the runs, as logarithms.
     """
 
@@ -210,13 +212,14 @@ class PointFit(Fit[LawT], Generic[LawT]):
         tokens: ArrayLike,
         level: float = 0.8,
         *,
-        extrapolation_share: float = EXTRAPOLATION_SHARE,
+        extrapolation_share: float | None = None,
     ) -> Prediction:
         """Predict the loss of new runs, each with an interval that includes the scatter of runs.
 
         Args:
             size: parameters of the kind fitted. tokens: count; both broadcast. level: of the interval.
-            extrapolation_share: part of the fall in log loss beyond the fitted runs that the law may miss, one sd.
+            extrapolation_share: part of the fall in log loss beyond the fitted runs that the law may miss, one sd; None
+                for what public families say of such a fit.
 
         Raises:
             ConfigError: if `size` counts something else, a number is not positive or `level` is not within (0, 1).
@@ -241,7 +244,8 @@ class PointFit(Fit[LawT], Generic[LawT]):
     def _evidence(self) -> Evidence:
         freedom = float(max(len(self.residuals) - self._solution.theta.shape[0], 1))
         most = float(np.exp(self.points.log_flops.max()))
-        return Evidence(self.status, self.notes, self.scale, freedom, self.fall_per_efold, most)
+        misshapen = FitStatus.WRONG_SHAPE in self.statuses
+        return Evidence(self.status, self.notes, self.scale, freedom, self.fall_per_efold, most, misshapen)
 
 
 def fit_family(
@@ -328,7 +332,7 @@ def fit_points(
         residuals=residuals,
         outliers=far,
         unit_mismatch=np.zeros(0, dtype=np.int64) if unit is None else unit.rows,
-        scale=_scale(np.delete(residuals, far), len(theta)),
+        scale=_scale_of(residuals, far, points, len(theta), misshapen=FitStatus.WRONG_SHAPE in [s for s, _ in judged]),
         statuses=tuple(dict.fromkeys(s for s, _ in judged)) or (FitStatus.OK,),
         notes=tuple(note for _, note in judged),
         search=Search(estimator, found.starts, found.agreeing, found.second),
@@ -368,6 +372,14 @@ def _optimum(form: AbstractResidualModel, log_loss: Floats, starts: Floats, esti
 
 def _scale(residuals: Floats, count: int) -> float:
     return float(np.sqrt(residuals @ residuals / max(len(residuals) - count, 1)))
+
+
+def _scale_of(residuals: Floats, far: NDArray[np.int64], points: Points, count: int, *, misshapen: bool) -> float:
+    whole = _scale(np.delete(residuals, far), count)
+    if not misshapen:
+        return whole
+    dear = np.setdiff1d(np.flatnonzero(points.log_flops >= np.quantile(points.log_flops, 1 - DEAREST)), far)
+    return max(whole, float(np.sqrt(np.mean(residuals[dear] ** 2))) if len(dear) else 0.0)
 
 
 def _rank(theta: Floats, reached: Floats) -> tuple[int, float | None, int]:

@@ -50,6 +50,11 @@ class FitStatus(StrEnum):
         "Points not independent: those of one size err together; give `groups`, one label a run, so that the "
         "bootstrap draws runs and not points."
     )
+    WRONG_SHAPE = (
+        "The shape is wrong: what this law leaves rises with tokens per parameter at one end of the sizes and falls at "
+        "the other, and grows beyond the runs. Foretell runs with `scalewatch fit TABLE --predict POINTS`, where a law "
+        "whose data exponent moves with size competes."
+    )
     OUTLIERS = (
         "Some runs lie far off the law: look at `outliers` (diverged, unfinished, another unit?) and leave out "
         "what does not belong."

@@ -40,17 +40,19 @@ class FittedRuns:
     Attributes:
         log_sd: standard deviation of ln(loss) of a run about the law. count: of runs.
         fall_per_efold: how much ln(loss) fell for each e-fold of compute. most_flops: of them [FLOP].
+        share: part of the fall beyond them that the law misses, one sd.
     """
 
     log_sd: float
     count: int
     fall_per_efold: float
     most_flops: float
+    share: float = EXTRAPOLATION_SHARE
 
     def scatter(self, flops: float) -> Scatter:
         """Return how a run of some compute [FLOP] scatters: more beyond the runs, where laws miss part of the fall."""
         beyond = max(math.log(flops / self.most_flops), 0.0)
-        missed = EXTRAPOLATION_SHARE * self.fall_per_efold * beyond
+        missed = self.share * self.fall_per_efold * beyond
         return Scatter(math.hypot(self.log_sd, missed), max(self.count - CONSTANTS, 1))
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from scalewatch.errors import ConfigError
 from scalewatch.fitting.chinchilla_file import KIND as CHINCHILLA_KIND
 from scalewatch.fitting.chinchilla_file import SavedChinchilla, load_chinchilla
+from scalewatch.fitting.prediction import EXTRAPOLATION_SHARE, MISSHAPEN_SHARE
+from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.law_file import load_law
 from scalewatch.plan.chinchilla_model import BESIROGLU_RUNS, ChinchillaLossModel, FittedRuns, besiroglu_draws
@@ -82,6 +84,8 @@ def fitted_loss_model(fitted: SavedChinchilla, name: str, draws: int = DRAWS) ->
     errors = (
         f"Intervals are of the law, from the errors of its fit; a run ends {100 * fitted.scale:.2g} % off it (one sd)."
     )
-    runs = FittedRuns(fitted.scale, fitted.runs, fitted.fall_per_efold, fitted.flops[1])
+    misshapen = FitStatus.WRONG_SHAPE in fitted.statuses
+    share = MISSHAPEN_SHARE if misshapen else EXTRAPOLATION_SHARE
+    runs = FittedRuns(fitted.scale, fitted.runs, fitted.fall_per_efold, fitted.flops[1], share)
     kept = np.unique(np.linspace(0, len(fitted.draws) - 1, min(draws, len(fitted.draws))).astype(int))
     return ChinchillaLossModel(fitted.law, fitted.draws[kept], label, errors, (*faults, *fitted.notes), runs)

@@ -179,21 +179,31 @@ def compete(
     failed = []
     for entry in entries:
         try:
-            fitted = entry.fit(runs)
-            asked_of = [_asked(entry, runs, small, large) for small, large in cuts]
+            found += _entered(entry, runs, cuts)
         except FitError as fault:
             failed.append(Score(entry.name, 0.0, float("nan"), None, str(fault)))
-            continue
-        found.append((fitted, asked_of))
     if not found:
         raise FitError("No law could be fitted: " + "; ".join(f"{one.name}: {one.why_not}" for one in failed))
     return _judged(runs, axes, found, failed, calibration, sum(len(large) for _, large in cuts))
 
 
-def _asked(entry: Candidate, runs: Outcomes, small: np.ndarray, large: np.ndarray) -> tuple[Floats, Told]:
-    fitted, rest = entry.fit(runs.take(small), few=True), runs.take(large)
-    told = fitted.told(rest.columns, rest.group)
-    return fitted.off(told, rest.loss), told
+def _entered(
+    entry: Candidate, runs: Outcomes, cuts: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> list[tuple[Candidate, list[tuple[Floats, Told]]]]:
+    """Return a law fitted, and what it said at each origin; and the same with its residuals carried on."""
+    plain = entry.fit(runs)
+    carrying = plain.carrying(runs)
+    said: list[tuple[Floats, Told]] = []
+    carried: list[tuple[Floats, Told]] = []
+    for small, large in cuts:
+        few, rest = runs.take(small), runs.take(large)
+        fitted = entry.fit(few, plain)
+        told = fitted.told(rest.columns, rest.group)
+        said.append((fitted.off(told, rest.loss), told))
+        if carrying is not None:
+            told = (fitted.carrying(few) or fitted).told(rest.columns, rest.group)
+            carried.append((fitted.off(told, rest.loss), told))
+    return [(plain, said), *([(carrying, carried)] if carrying is not None else [])]
 
 
 def _judged(

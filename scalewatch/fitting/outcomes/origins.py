@@ -24,7 +24,7 @@ __all__ = ["Direction", "directions", "origins"]
 Rows = NDArray[np.int64]
 
 #: Parts of the runs that are fitted before the rest is asked about. By hand.
-PARTS = (0.5, 0.7, 0.85)
+PARTS = (0.5, 0.65, 0.8, 0.9)
 #: Turns in which every run is held out once, where no point goes beyond the runs. By hand.
 TURNS = 4
 #: How far beyond the runs, in parts of their spread along a direction, a point counts as going beyond. By hand.
@@ -33,6 +33,9 @@ BEYOND = 0.02
 LEAST_PART = 0.1
 #: Fewest runs that are fitted, and held out. By hand.
 FEWEST, FEWEST_HELD = 4, 1
+#: Runs farther from the fitted than so many times the points are not asked about, but for the nearest so many, or so
+#: large a part of all. By hand.
+FARTHER, FEWEST_ASKED, LEAST_HELD = 1.5, 3, 0.05
 
 
 @final
@@ -82,12 +85,15 @@ def origins(axes: Axes, runs: Points, asked: Points | None) -> list[tuple[Rows, 
     count = len(next(iter(runs.values())))
     found: list[tuple[Rows, Rows]] = []
     for way in directions(axes, runs, asked):
-        found += _along(way.place(runs), count)
+        place = way.place(runs)
+        ahead = np.inf if asked is None else float(np.max(way.place(asked)) - place.max())
+        found += _along(place, ahead)
     return found or _by_turns(count)
 
 
-def _along(place: Floats, count: int) -> list[tuple[Rows, Rows]]:
-    """Return origins along a direction; runs of one place stay together."""
+def _along(place: Floats, ahead: float) -> list[tuple[Rows, Rows]]:
+    """Return origins along a direction: who comes within `ahead` of the fitted; runs of one place stay together."""
+    count = len(place)
     values = np.unique(np.round(place, 9))
     cuts: list[float] = []
     for part in PARTS:
@@ -102,6 +108,12 @@ def _along(place: Floats, count: int) -> list[tuple[Rows, Rows]]:
     found = []
     for cut in cuts:
         fitted, held = np.flatnonzero(place < cut - 1e-9), np.flatnonzero(place >= cut - 1e-9)
+        if not len(fitted):
+            continue
+        # as far as the points lie, and at least so far that some runs do
+        past = place[held] - place[fitted].max()
+        least = np.sort(past)[min(max(FEWEST_ASKED, round(LEAST_HELD * count)), len(held)) - 1]
+        held = held[past <= max(FARTHER * ahead, least) + 1e-9]
         if len(fitted) >= min(FEWEST, count - 1) and len(held) >= FEWEST_HELD:
             found.append((fitted, held))
     return found

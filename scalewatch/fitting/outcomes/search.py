@@ -119,11 +119,12 @@ class _Form(JacobianResidualModel):
         return here, np.concatenate([slopes.transpose(0, 2, 1) / self.scatter, own], axis=1)
 
 
-def find(shape: Shape, axes: Axes, runs: Outcomes, start: Floats | None = None) -> Found:
+def find(shape: Shape, axes: Axes, runs: Outcomes, near: Found | None = None) -> Found:
     """Return a shape with its parameters found.
 
     Args:
-        shape: of the law. axes: of the table. runs: what is fitted. start: parameters to begin from, shape (p,).
+        shape: of the law. axes: of the table. runs: what is fitted.
+        near: the same law of a table that holds these runs, where its search need not be made again.
 
     Raises:
         FitError: if nothing finite came out.
@@ -131,7 +132,7 @@ def find(shape: Shape, axes: Axes, runs: Outcomes, start: Floats | None = None) 
     points, target = axes.points(runs.columns, runs.group), axes.target(runs.loss)
     form = _Form(shape, axes, points)
     free = len(form.names)
-    starts = _starts(shape, axes, runs, free) if start is None else start[None, :]
+    starts = _starts(shape, axes, runs, near)
     theta, residuals = starts[0], target
     for round_ in range(ROUNDS):
         ends = _minimise(form, target, starts, STEPS)
@@ -149,7 +150,7 @@ def find(shape: Shape, axes: Axes, runs: Outcomes, start: Floats | None = None) 
     return Found(shape, axes, theta, form.scatter, residuals, factor, settled, most)
 
 
-def _starts(shape: Shape, axes: Axes, runs: Outcomes, free: int) -> Floats:
+def _starts(shape: Shape, axes: Axes, runs: Outcomes, near: Found | None) -> Floats:
     few = runs
     if len(runs) > TRIED_ON:
         order = np.argsort(runs.loss, kind="stable")
@@ -157,10 +158,14 @@ def _starts(shape: Shape, axes: Axes, runs: Outcomes, free: int) -> Floats:
     form, target = _Form(shape, axes, axes.points(few.columns, few.group)), axes.target(few.loss)
     # wide at first: far from the runs all residuals are large, and what is expected would be all that counts
     form.scatter = max(float(np.std(target)) * 0.1, SCATTER)
-    rng = np.random.default_rng(0)
-    drawn = np.concatenate([np.zeros((1, free)), rng.standard_normal((STARTS - 1, free))])
-    theta, reached = _minimise(form, target, drawn, FIRST_STEPS)
-    return np.asarray(theta[np.argsort(reached)[:FOLLOWED]])
+    free, rng = len(form.names), np.random.default_rng(0)
+    if near is None:
+        others, followed = rng.standard_normal((STARTS - 1, free)), FOLLOWED
+    else:
+        there = dict(zip(near.shape.expected(near.axes), near.theta.tolist(), strict=True))
+        others, followed = np.array([[there.get(name, 0.0) for name in form.names]]), 1
+    theta, reached = _minimise(form, target, np.concatenate([np.zeros((1, free)), others]), FIRST_STEPS)
+    return np.asarray(theta[np.argsort(reached)[:followed]])
 
 
 def _minimise(form: _Form, target: Floats, starts: Floats, steps: int) -> tuple[Floats, Floats]:
