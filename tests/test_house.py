@@ -40,7 +40,7 @@ FLOORS = {
     "cli": 7,
     "__main__": 7,
     **dict.fromkeys(("scalewatch_torch", "scalewatch_slack", "scalewatch_tensorboard"), 7),
-    "scalewatch_lightning": 8,
+    **dict.fromkeys(("scalewatch_lightning", "scalewatch_transformers"), 8),
 }
 INTEGRATIONS = tuple(room for room in FLOORS if room.startswith("scalewatch_"))
 

@@ -98,7 +98,7 @@ def test_the_metadata_says_what_an_installer_needs(installed: Path) -> None:
     assert "Apache-2.0" == distribution.metadata["License-Expression"]
     assert ">=3.11" == distribution.metadata["Requires-Python"]
     assert ["filelock", "numpy", "rich", "scipy", "typer"] == sorted(r.split(">")[0] for r in needed)
-    assert {"lightning", "torch", "tensorboard", "slack", "apprise", "charts", "all", "dev"} == set(
+    assert {"lightning", "torch", "transformers", "tensorboard", "slack", "apprise", "charts", "all", "dev"} == set(
         distribution.metadata.get_all("Provides-Extra")
     )
     assert [("scalewatch", "scalewatch.cli:main")] == [

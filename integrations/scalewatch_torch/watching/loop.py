@@ -42,6 +42,7 @@ class Loop(NamedTuple):
         total_steps: steps that are planned in all, None if unknown.
         steps_per_epoch: steps of an epoch, None if unknown.
         tokens_per_step: tokens of a step over all processes, None if unknown.
+        counts_tokens: whether they differ from step to step, and each batch is counted.
     """
 
     model: nn.Module
@@ -51,6 +52,7 @@ class Loop(NamedTuple):
     total_steps: int | None = None
     steps_per_epoch: int | None = None
     tokens_per_step: float | None = None
+    counts_tokens: bool = False
 
 
 def new_watch(
@@ -105,7 +107,7 @@ def new_watch(
         group=group,
         step=step,
         tokens=tokens_done(step, state, loop.tokens_per_step),
-        tokens_per_step=loop.tokens_per_step,
+        tokens_per_step=None if loop.counts_tokens else loop.tokens_per_step,
     )
     sensors.attach(model, optimizer, session.note)
     return Watch(

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any, final
 
 from scalewatch.guard import Guard
+from scalewatch.observation import Observation
 from scalewatch_torch.ranks import RankReader
 from scalewatch_torch.sensors import Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint
@@ -41,6 +42,9 @@ class Watch:
         checkpoint: makes the state, and keeps that of the end.
         norm_every: steps between two gradient norms, 0 for none.
         why_no_norm: says why the norm cannot be taken here, None if it can.
+
+    Attributes:
+        newest: the newest step that was observed, None for none.
     """
 
     def __init__(
@@ -56,22 +60,35 @@ class Watch:
     ) -> None:
         self.session = session
         self.metrics = metrics
+        self.newest: Observation | None = None
         self._sensors = sensors
         self._guard = guard
         self._checkpoint = checkpoint
         self._norm_every = norm_every
         self._why_no_norm = why_no_norm
         self._cost = Cost(metrics.step)
+        self._normed = metrics.step
 
     def before_step(self) -> None:
         """Read the learning rate of the step that is about to be taken, and every so often its gradient norm."""
         began, metrics = perf_counter(), self.metrics
         self._guard.call("learning rate", metrics.before_step)
-        if self._norm_every and (metrics.step + 1) % self._norm_every == 0:
-            self._guard.call("gradient norm", self._norm)
+        self._norm_if_due()
         if self._sensors.on:
             self._sensors.before_step()
         self._cost.seconds += perf_counter() - began
+
+    def before_clip(self) -> None:
+        """Take the gradient norm, if it is time for one: where gradients are clipped before `before_step`."""
+        began = perf_counter()
+        self._norm_if_due()
+        self._cost.seconds += perf_counter() - began
+
+    def _norm_if_due(self) -> None:
+        step = self.metrics.step + 1
+        if self._norm_every and step % self._norm_every == 0 and step != self._normed:
+            self._normed = step
+            self._guard.call("gradient norm", self._norm)
 
     def _norm(self) -> None:
         why_not = self._why_no_norm()
@@ -101,6 +118,7 @@ class Watch:
     def _take(self, flush_seconds: float | None) -> None:
         for series, observation in self.metrics.take(flush_seconds):
             if series == 0:
+                self.newest = observation
                 self.session.observe(self._sensors.add_to(observation))
             elif isinstance(self.session, Sessions):
                 self.session.observe(observation, series)
