@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, final
 
 import torch
@@ -17,6 +19,8 @@ from scalewatch.acting.gate import known_after
 from scalewatch.guard import Guard
 from scalewatch_lightning.checkpoints import TrainerCheckpoints
 from scalewatch_torch.acting.ballot import from_ballot, to_ballot
+from scalewatch_torch.acting.rates import RateFactor
+from scalewatch_torch.acting.skipping import Skipped, SkipSteps
 from scalewatch_torch.acting.taken import StepsTaken
 from scalewatch_torch.acting.weights import are_finite
 from scalewatch_torch.ranks import EXCHANGE_EVERY_BATCHES, AllRanks
@@ -25,6 +29,9 @@ from scalewatch_torch.watching.several import Sessions
 from scalewatch_torch.watching.step_metrics import StepMetrics
 
 __all__ = ["Acting", "Asked"]
+
+#: Steps in which the learning rate goes to what was decided [steps]. By hand.
+RAMP_STEPS = 16
 
 
 class Asked(NamedTuple):
@@ -52,11 +59,14 @@ class Acting:
         # decisions must go on where everything else is off: the other processes wait for this one's
         self._guard = Guard()
         self._taken = StepsTaken()
+        self._rates = RateFactor()
+        self._skips: SkipSteps | None = None
         self._batches = 0
         self._wished: deque[Decision] = deque()
         self._validation: Any = None
         self._trainer: Any = None
         self._session: Session | Sessions | None = None
+        self._kept: dict[str, Any] = {}
 
     def protect(self, trainer: Any) -> None:
         """Have no checkpoint of lost weights written, on all processes."""
@@ -66,6 +76,18 @@ class Acting:
         critical = self._session is not None and self._session.critical_since is not None
         return critical and self.asked is not None and self.asked.decision.lost
 
+    def attach(self, trainer: Any, state: Mapping[str, Any] | None) -> None:
+        """Take part in the steps of the optimizers, on all processes; `state` is what a checkpoint held of us."""
+        self._kept = dict((state or {}).get("acts") or {})
+        if {Act.LOWER_LEARNING_RATE, Act.REWIND} & self.acts.wanted and not self.acts.dry:
+            self._rates.attach(trainer.optimizers)
+            factor = self._kept.get("factor")
+            if isinstance(factor, float) and 0.0 < factor < 1.0:
+                self._rates.set(factor)
+        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+        if Act.SKIP in self.acts and not scaled:  # loss scaling leaves such steps out by itself
+            self._skips = SkipSteps(self.acts.limits, dry=self.acts.dry)
+
     def begin(self, trainer: Any, session: Session | Sessions, metrics: StepMetrics) -> None:
         """Watch the steps of a fit, on the process that decides."""
         self._session = session
@@ -73,8 +95,25 @@ class Acting:
         if not self.acts:
             return
         self._taken.attach(metrics.optimizer)
-        metrics.taken, module = self._taken, trainer.lightning_module
-        session.act(self.acts, lambda: are_finite(module.parameters()), self._taken.was_taken)
+        metrics.taken, metrics.factor, module = self._taken, self._rates, trainer.lightning_module
+        session.act(self.acts, lambda: are_finite(module.parameters()), self._taken.was_taken, self._kept)
+
+    def before_step(self, trainer: Any, optimizer: Any, guard: Guard) -> None:
+        """Leave a step out whose gradient is no number; on all processes, where it is the same."""
+        skips = self._skips
+        if skips is None:
+            return
+        step, count = int(trainer.global_step) + 1, skips.count
+        # a guard of its own: what one process leaves out the others do too
+        skipped = self._guard.call("skip", skips.before_step, optimizer, step)
+        if skips.count > count and not self.acts.dry:
+            self._taken.leave_out()
+        if skipped is not None and self._session is not None:
+            guard.call("act", tell_skip, self._session, skipped, self.acts.dry)
+        if skips.spent:
+            self._skips = None
+            if self._session is not None:
+                self._session.note(skips.spent)
 
     def after_batch(
         self, trainer: Any, session: Session | Sessions | None, guard: Guard, ranks: AllRanks | None, *, shared: bool
@@ -105,7 +144,7 @@ class Acting:
         if alone:
             return decided
         plain = None if decided is None else decided.to_plain()
-        told = self._guard.call("act", trainer.strategy.broadcast, plain)
+        told = self._guard.call("agreement", trainer.strategy.broadcast, plain)
         return None if told is None else Decision.from_plain(told)
 
     def _voted(self, ranks: AllRanks, session: Session | Sessions | None, guard: Guard) -> Decision | None:
@@ -113,9 +152,12 @@ class Acting:
         wish = None if session is None else guard.call("act", session.decide)
         if wish is not None:
             self._wished.append(wish)
-        decision = from_ballot(self._guard.call("act", ranks.vote, to_ballot(wish)) or to_ballot(None))
-        # on rank 0 it has its reason; where a device runs behind it is that of the exchange before
-        return self._wished.popleft() if decision is not None and self._wished else decision
+        decision = from_ballot(self._guard.call("agreement", ranks.vote, to_ballot(wish)) or to_ballot(None))
+        if decision is None or not self._wished:
+            return decision
+        # on rank 0 it has its reason; where a device runs behind it is that of the exchange before. Numbers are those
+        # that were sent: a rate that is rounded on one rank only would part the weights
+        return replace(self._wished.popleft(), factor=decision.factor)
 
     def _carry_out(self, trainer: Any, session: Session | Sessions | None, decision: Decision) -> None:
         if self.acts.dry:
@@ -124,6 +166,13 @@ class Acting:
             return
         if decision.act is Act.STOP:
             self._stop(trainer, session, decision)
+        elif decision.act is Act.LOWER_LEARNING_RATE:
+            self._rates.set(decision.factor, RAMP_STEPS)
+            if session is not None:
+                what = (
+                    f"multiplies the learning rate with {decision.factor:.3g} from step {trainer.global_step + 1:,} on"
+                )
+                session.tell_act(decision, "asked", f"{what}: {decision.reason}")
 
     def _stop(self, trainer: Any, session: Session | Sessions | None, decision: Decision) -> None:
         trainer.should_stop = True
@@ -168,6 +217,7 @@ class Acting:
         self.checkpoints.look(trainer)
         closing = Guard()  # whatever has failed before
         closing.call("act", self._taken.detach)
+        closing.call("act", self._rates.detach)
         if self._validation is not None:
             trainer.limit_val_batches, self._validation = self._validation, None
         self.checkpoints.end()
@@ -185,6 +235,17 @@ def would_do(decision: Decision) -> str:
         Act.LOWER_LEARNING_RATE: f"multiply the learning rate with {decision.factor:.3g}",
     }[decision.act]
     return f"would {what} at step {decision.step:,} (dry run): {decision.reason}"
+
+
+def tell_skip(session: Session | Sessions, skipped: Skipped, dry: bool) -> None:
+    """Tell of a step that was left out: of the first, and whenever there are twice as many; the journal has all."""
+    step, count = skipped
+    decision = Decision(Act.SKIP, step, "its gradient is no number", step, lost=False)
+    text = f"{'would skip' if dry else 'skips'} step {step:,}, the gradient of which is no number ({count} so far)"
+    if count & (count - 1) == 0:
+        session.tell_act(decision, "would" if dry else "asked", text)
+    else:
+        session.keep_act(decision, "would" if dry else "asked", text)
 
 
 def held_by(trainer: Any) -> str:

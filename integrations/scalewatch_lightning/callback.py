@@ -84,7 +84,7 @@ class ScaleWatch(LightningCallback):
     def __init__(
         self,
         law: str | os.PathLike[str] | CurveLaw | None = None,
-        act: Sequence[Literal["stop", "dry-run"]] | Literal["dry-run"] = (),
+        act: Sequence[Literal["stop", "lower_learning_rate", "skip", "dry-run"]] | Literal["dry-run"] = (),
         directory: str | os.PathLike[str] | None = None,
         tokens_per_step: int | None = None,
         grad_norm_every: int = 10,
@@ -180,6 +180,8 @@ class ScaleWatch(LightningCallback):
             self._begun = True
             # not through the guard: each rank must have one where the others do
             self._ranks = exchange_of(trainer, self._options)
+            state = self._checkpoint.state if trainer.global_step else None
+            self._guard.call("act", self._acting.attach, trainer, state)
             self._guard.call("start", self._begin, trainer, batch, batch_idx)
         self._acting.checkpoints.look(trainer)
         if self._sensors.on and self._watch is not None:
@@ -252,6 +254,7 @@ class ScaleWatch(LightningCallback):
             self._watch.before_step()
         elif self._watch is None and self._steps is not None and self._steps.metrics.is_main(optimizer):
             self._guard.call("learning rate", self._steps.metrics.before_step)
+        self._acting.before_step(trainer, optimizer, self._guard)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Observe the steps whose losses have arrived."""

@@ -101,8 +101,8 @@ def checked_acts(act: object, limits: object = None) -> Acts:
     Raises:
         ConfigError: if one is no act, or `limits` are none.
 
-    >>> sorted(checked_acts(["stop"]).wanted), checked_acts("dry-run").dry, bool(checked_acts([]))
-    ([<Act.STOP: 'stop'>], True, False)
+    >>> sorted(checked_acts(["stop", "skip"]).wanted), checked_acts("dry-run").dry, bool(checked_acts([]))
+    ([<Act.SKIP: 'skip'>, <Act.STOP: 'stop'>], True, False)
     """
     if limits is not None and not isinstance(limits, ActLimits):
         raise ConfigError(f"`act_limits` must be scalewatch.acting.acts.ActLimits (got {type(limits).__name__}).")
@@ -115,8 +115,8 @@ def checked_acts(act: object, limits: object = None) -> Acts:
         )
     wanted = frozenset(Act(word) for word in words if word != DRY_RUN)
     dry = DRY_RUN in words
-    if not dry and wanted - {Act.STOP}:
-        raise ConfigError("`act` can only be ['stop'] yet, but for a dry run.")
+    if not dry and Act.REWIND in wanted:
+        raise ConfigError("`act` cannot be 'rewind' yet, but for a dry run.")
     return Acts(wanted or (frozenset(Act) if dry else wanted), dry, limits or ActLimits())
 
 

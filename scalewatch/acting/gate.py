@@ -51,6 +51,8 @@ OFF_PLAN = 1.5
 #: Steps, and part of the planned run if that is less, that a fault takes at most to be called critical (the patience of
 #: the detectors).
 PATIENCE_STEPS, PATIENCE_SHARE = 300, 0.1
+#: Rows between two looks at whether a cut may be taken back [rows]. By hand.
+LOOK_EVERY_STEPS = 16
 #: Rows that are kept to see which batches an incident began with [rows]. By hand.
 KEPT_ROWS = 512
 
@@ -225,7 +227,8 @@ class Gate:
         """Whether asking could lead to anything; asking costs a look at advice, weights and checkpoints."""
         if self._step <= max(self._first, self._hold_until):
             return False
-        return bool(self._critical) or self._dead_steps >= DEAD_STEPS or self.factor != 1.0
+        done = (self.factor != 1.0 or bool(self._tried)) and self._step % LOOK_EVERY_STEPS == 0
+        return self._dead_steps >= DEAD_STEPS or bool(self._sure()) or done
 
     @property
     def may_be_dead(self) -> bool:
@@ -258,15 +261,19 @@ class Gate:
                 f"the loss is no number since step {self._dead_since:,}, for {self._dead_steps} steps that were taken"
             )
             return _Cause(self._dead_since, reason, dead=True)
-        needed = confirm_steps(self._run, self._step)
-        critical = self._critical.values()
-        sure = [each for each in critical if each.stands and self._step - each.finding.step >= needed]
+        sure = self._sure()
         if not sure or now.unjudged:
             return None
         first = min(sure, key=lambda each: each.finding.start_step)
         lasted = self._step - first.finding.step
         reason = f"{first.finding.message}; {kind_name(first.finding.kind)} has stayed critical for {lasted:,} steps"
         return _Cause(first.finding.start_step, reason, dead=False)
+
+    def _sure(self) -> list[_Confirmation]:
+        """The incidents that have been critical for long enough, and still stand."""
+        needed = confirm_steps(self._run, self._step)
+        critical = self._critical.values()
+        return [each for each in critical if each.stands and self._step - each.finding.step >= needed]
 
     def _against(self, cause: _Cause, now: Standing) -> Decision | None:
         return self._rewind(cause, now) or self._lower(cause, now) or self._stop(cause.reason, cause.since)

@@ -218,6 +218,66 @@ def test_without_act_there_is_no_collective_of_ours(new_trainer: NewTrainer, mon
     assert trainer.global_step == 20
 
 
+def test_a_step_whose_gradient_is_no_number_is_skipped(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    """The run goes on as if that batch had not been there; it stands in the journal and the verdict."""
+    trainer = new_trainer([ScaleWatch(act=["skip", "stop"], quiet=True)], max_steps=60)
+    module = TinyText(spoil=lambda n, loss: loss * math.nan if n in (20, 30, 31, 32) else loss)
+
+    trainer.fit(module, loader())
+
+    assert trainer.global_step == 60
+    assert all(bool(torch.isfinite(each).all()) for each in module.parameters())
+    assert [20, 30, 31, 32] == [each["step"] for each in told(tmp_path, "act")]
+    rows = [text for label, text in told(tmp_path, "verdict")[0]["rows"] if label == "act"]
+    assert "skips step 20, the gradient of which is no number (1 so far)" == rows[0]
+
+
+def test_a_rate_is_lowered_and_released(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    """While the loss stands up by itself the rate is half, in the steps and nowhere else; later it is whole again."""
+    inside: list[float] = []
+    outside: list[float] = []
+
+    class Looks(TinyText):
+        def on_before_optimizer_step(self, optimizer: Any) -> None:
+            inside.append(optimizer.param_groups[0]["lr"])
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            outside.append(self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    up = range(300, 370)
+    module = Looks(spoil=lambda n, loss: loss + (3.0 if n in up else 0.0) + 1.0 + 0.01 * (n * 7 % 11))
+    trainer = new_trainer([ScaleWatch(act=["lower_learning_rate"], quiet=True)], max_steps=700)
+
+    trainer.fit(module, loader())
+
+    assert {1e-2} == set(outside)
+    assert pytest.approx(5e-3) == min(inside)
+    assert pytest.approx(1e-2) == inside[-1]
+    acts = told(tmp_path, "act")
+    assert [0.5, 1.0] == [each["factor"] for each in acts]
+    assert acts[0]["step"] in up
+    journal = read_journal(tmp_path / "scalewatch")
+    assert {1e-2} == {row.learning_rate for row in journal.observations}
+    assert not any(finding.kind == "off_plan" for finding in journal.findings)
+
+
+def test_a_cut_goes_on_after_a_break(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    """The checkpoint of the optimizer has the scheduled rate, and ours the cut."""
+    up = range(300, 420)
+    module = TinyText(spoil=lambda n, loss: loss + (3.0 if n in up else 0.0) + 1.0 + 0.01 * (n * 7 % 11))
+    first = new_trainer([ScaleWatch(act=["lower_learning_rate"], quiet=True)], max_steps=390)
+    first.fit(module, loader())
+    first.save_checkpoint(tmp_path / "cut.ckpt")
+    saved = torch.load(tmp_path / "cut.ckpt", weights_only=False)
+
+    again = TinyText()
+    second = new_trainer([ScaleWatch(act=["lower_learning_rate"], quiet=True)], max_steps=400)
+    second.fit(again, loader(), ckpt_path=tmp_path / "cut.ckpt")
+
+    assert [1e-2] == [group["lr"] for group in saved["optimizer_states"][0]["param_groups"]]
+    assert pytest.approx([5e-3] * 10) == again.rates
+
+
 def _not_from_a_step(name: str) -> Callable[..., Any]:
     real = getattr(pl.strategies.SingleDeviceStrategy, name)
 

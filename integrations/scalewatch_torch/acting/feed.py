@@ -8,7 +8,7 @@ from typing import Any, final
 from scalewatch.acting.acts import Acts, Decision
 from scalewatch.acting.gate import Gate, Standing
 from scalewatch.advice import Action
-from scalewatch.finding import Finding
+from scalewatch.finding import Finding, Kind
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 
@@ -55,8 +55,15 @@ class ActFeed:
                 unjudged=monitor.verdict().unjudged,
                 aims=aims,
                 weights_finite=None if looks is None else looks(),
+                rate_excess=self._rate_excess(),
             )
         )
+
+    def _rate_excess(self) -> float:
+        """The scheduled learning rate over its plan while it is off it, 1 while it is on it or nobody knows."""
+        off = [each for each in self._monitor.open_incidents if each.kind is Kind.OFF_PLAN]
+        factor = off[-1].evidence.get("factor") if off else None
+        return float(factor) if isinstance(factor, float) else 1.0
 
     def state(self) -> dict[str, Any]:
         """Return what was done so far, for a checkpoint."""

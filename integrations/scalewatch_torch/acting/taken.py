@@ -20,7 +20,7 @@ class StepsTaken:
 
     def __init__(self) -> None:
         self._handle: Any = None
-        self._stepped = False
+        self._stepped = self._empty = False
         self._left_out: deque[int] = deque(maxlen=KEPT_STEPS)
 
     def attach(self, optimizer: Any) -> None:
@@ -32,11 +32,15 @@ class StepsTaken:
     def _note(self, *_: Any) -> None:
         self._stepped = True
 
+    def leave_out(self) -> None:
+        """The step under way is left out, although the optimizer steps."""
+        self._empty = True
+
     def end_step(self, step: int) -> None:
         """The loop has counted a step: remember whether it was one."""
-        if self._handle is not None and not self._stepped:
+        if self._handle is not None and (self._empty or not self._stepped):
             self._left_out.append(step)
-        self._stepped = False
+        self._stepped = self._empty = False
 
     def was_taken(self, step: int) -> bool | None:
         """Whether the optimizer took this step, None where nobody knows."""

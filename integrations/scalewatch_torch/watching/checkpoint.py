@@ -54,6 +54,7 @@ class Checkpoint:
             "run_id": session.run_id,
             "alerts": session.alert_state(),
             "told_ahead": session.told_ahead,
+            "acts": session.act_state(),
             "others": session.others() if isinstance(session, Sessions) else {},
         }
 
@@ -72,6 +73,7 @@ def readable_state(state: object) -> dict[str, Any] | None:
         fields = {name: state.get(name) for name in ("step", "tokens", "plan", "monitor", "run_id", "alerts")}
         actions = state.get("told_ahead")
         fields["told_ahead"] = [word for word in actions if isinstance(word, str)] if isinstance(actions, list) else []
+        fields["acts"] = state.get("acts") or {}
         fields["others"] = _readable_others(state.get("others"))
         step, tokens = fields["step"], fields["tokens"]
         if (

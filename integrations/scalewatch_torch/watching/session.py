@@ -49,6 +49,8 @@ _log = logging.getLogger("scalewatch")
 CLOSE_SECONDS = 2.0
 #: How long of it for the alerts, while the journal is written already [s].
 ALERT_SECONDS = 1.6
+#: Acts that the table of the end names.
+MOST_ACTS = 10
 #: Parts of the planned run at which the forecast is told.
 FORECAST_FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 #: Forecasts that are made for TensorBoard, at 4 ms each: about so many in a run.
@@ -135,6 +137,8 @@ class Session:
         self.observed = 0
         self.acting: ActFeed | None = None
         self._followed: Action | None = None
+        self._done: list[str] = []
+        self._factor = 1.0
         self._guard = guard
         self._terminal = terminal
         wanted = Goals() if goals is None else goals
@@ -262,10 +266,16 @@ class Session:
             self._guard.call("journal", self._records.checkpoint, each)
 
     def act(
-        self, acts: Acts, weights_finite: Callable[[], bool | None], taken: Callable[[int], bool | None] | None
+        self,
+        acts: Acts,
+        weights_finite: Callable[[], bool | None],
+        taken: Callable[[int], bool | None] | None,
+        kept: Mapping[str, Any] | None = None,
     ) -> None:
-        """Have what was asked for decided from now on, as `ActFeed` says."""
+        """Have what was asked for decided from now on, as `ActFeed` says; `kept` is what a checkpoint held."""
         self.acting = ActFeed(acts, self._tracker.monitor, weights_finite=weights_finite, taken=taken)
+        self.acting.gate.load_state_dict(kept)
+        self._factor = self.acting.gate.factor
 
     def decide(self) -> Decision | None:
         """Return what is to be done to the run now, each thing once; None for nothing."""
@@ -275,6 +285,10 @@ class Session:
         """Keep what became of an act, in the journal only."""
         self._guard.call("journal", self._records.act, decision, phase, text)
 
+    def act_state(self) -> dict[str, Any]:
+        """Return what was done to the run so far, as plain numbers."""
+        return {} if self.acting is None else self.acting.state()
+
     def tell_act(self, decision: Decision, phase: ActPhase, text: str) -> None:
         """Tell what is done to the run, or would be, everywhere."""
         guard, loud = self._guard, phase == "asked"
@@ -282,8 +296,10 @@ class Session:
             self._followed = Action.STOP
         self.keep_act(decision, phase, text)
         self.note(text)
+        self._done.append(text)
         if self._drawing is not None:
-            guard.call("tensorboard", self._drawing.board.text, "acts", decision.step, text)
+            guard.call("tensorboard", self._drawing.board.act, decision.step, text, self._factor, decision.factor)
+        self._factor = decision.factor
         if self._alerts is not None:
             guard.call("alerts", self._alerts.submit_act, text, decision.step, decision.since, loud=loud)
 
@@ -325,7 +341,7 @@ class Session:
         """
         closing, until = Shutdown(self._guard), time.monotonic() + CLOSE_SECONDS
         rows = closing.call("verdict", lambda: self._tracker.verdict.rows()) or [("run", self.run.name)]
-        rows += [("ended", ended), *extra]
+        rows += [("ended", ended), *extra, *(("act", text) for text in self._done[:MOST_ACTS])]
         failed = {**self._guard.failed, **self._worker.guard.failed}
         if failed:
             off = "; ".join(f"{part} ({why})" for part, why in failed.items())

@@ -91,11 +91,15 @@ class Sessions:
             session.know_checkpoints(checkpoints)
 
     def act(
-        self, acts: Acts, weights_finite: Callable[[], bool | None], taken: Callable[[int], bool | None] | None
+        self,
+        acts: Acts,
+        weights_finite: Callable[[], bool | None],
+        taken: Callable[[int], bool | None] | None,
+        kept: Mapping[str, Any] | None = None,
     ) -> None:
         """Have what was asked for decided from now on: of the first loss all of it, of the others whether to stop."""
         for number, session in enumerate(self._all):
-            session.act(acts if number == 0 else acts.only(Act.STOP), weights_finite, taken)
+            session.act(acts if number == 0 else acts.only(Act.STOP), weights_finite, taken, kept)
 
     def decide(self) -> Decision | None:
         """Return what is to be done to the run now, by any of its losses."""
@@ -108,6 +112,10 @@ class Sessions:
     def keep_act(self, decision: Decision, phase: ActPhase, text: str) -> None:
         """Keep what became of an act, with the first."""
         self._all[0].keep_act(decision, phase, text)
+
+    def act_state(self) -> dict[str, Any]:
+        """Return what was done to the run so far, as plain numbers."""
+        return self._all[0].act_state()
 
     def tell_act(self, decision: Decision, phase: ActPhase, text: str) -> None:
         """Tell what is done to the run, or would be."""

@@ -12,6 +12,7 @@ from typing import Any, final
 import torch
 
 from scalewatch.observation import Observation
+from scalewatch_torch.acting.rates import RateFactor
 from scalewatch_torch.acting.taken import StepsTaken
 from scalewatch_torch.optimizer import gradient_norm
 from scalewatch_torch.scalars import ScalarReader
@@ -36,6 +37,7 @@ class StepMetrics:
         validation_loss: of the validation since the last step, None if there was none.
         main_stepped: whether the counted optimizer is about to step, or has since the last step was closed.
         taken: which steps the optimizer really took, where somebody wants to know.
+        factor: what is on its learning rate beside the schedule: what is reported is the scheduled rate.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class StepMetrics:
         self.optimizer = optimizer
         self.main_stepped = False
         self.taken: StepsTaken | None = None
+        self.factor: RateFactor | None = None
         self._group = group
         self._tokens_per_step = tokens_per_step
         self._rate: float | None = None
@@ -67,7 +70,8 @@ class StepMetrics:
 
     def before_step(self) -> None:
         """Read the learning rate that the step is about to be taken with."""
-        rate = self.optimizer.param_groups[self._group]["lr"]
+        settings = self.optimizer.param_groups[self._group]
+        rate = settings["lr"] if self.factor is None else self.factor.scheduled(settings)
         # a rate that is kept on a device is not fetched from there
         on_host = not isinstance(rate, torch.Tensor) or rate.device.type == "cpu"
         self._rate = float(rate) if on_host else None

@@ -36,6 +36,7 @@ PREFIX = "scalewatch/"
 LOSS, VALIDATION_LOSS = f"{PREFIX}loss", f"{PREFIX}validation_loss"
 EXPECTED, FINAL = f"{PREFIX}expected_loss", f"{PREFIX}forecast_final_loss"
 GAP_NATS, GAP_TOKENS = f"{PREFIX}gap_nats", f"{PREFIX}gap_token_ratio"
+RATE_FACTOR = f"{PREFIX}learning_rate_factor"
 LOW, HIGH = "_low_80", "_high_80"
 
 
@@ -95,6 +96,13 @@ class Board:
     def text(self, tag: str, step: int, markdown: str) -> None:
         """Show a text, such as the verdict, among those of TensorBoard."""
         self._append(_Text(tag, step, markdown))
+
+    def act(self, step: int, text: str, before: float, factor: float) -> None:
+        """Show what was done to the run, and the factor on its learning rate."""
+        self.text("acts", step, text)
+        if before != factor:
+            self._append(_Point(step, {RATE_FACTOR: before}))
+            self._append(_Point(step + 1, {RATE_FACTOR: factor}))
 
     def _append(self, item: _Point | _Text) -> None:
         if len(self._waiting) >= MAX_WAITING:
