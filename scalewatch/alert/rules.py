@@ -11,6 +11,7 @@ import fnmatch
 import math
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ T = TypeVar("T")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: A rules file larger than this is none [bytes].
 MAX_RULES_BYTES = 256 * 1024
+#: Dots in one line of them: Python's TOML reader takes minutes over a name of 30,000 parts. By hand.
+MOST_DOTS = 250
 #: A digest that comes more often is noise [s].
 LEAST_DIGEST_SECONDS = 3600.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -306,20 +309,35 @@ def load_rules(path: str | os.PathLike[str]) -> Rules:
         ConfigError: if it cannot be read or says something it may not, naming file, place and what it may say.
     """
     file = Path(path)
+    text = _text_of(file)
+    if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+        raise ConfigError(f"{file}: a line with more than {MOST_DOTS} dots; no rule has a name of so many parts.")
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_RULES_BYTES + 1)
-        if len(raw) > MAX_RULES_BYTES:
-            raise ConfigError(f"{file}: a rules file must be smaller than {MAX_RULES_BYTES // 1024} KiB.")
-        data = tomllib.loads(raw.decode("utf-8"))
-    except OSError as fault:
-        raise ConfigError(f"The alert rules {str(file)!r} cannot be read: {fault.strerror or fault}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as fault:  # also an integer of more digits than Python reads
         raise ConfigError(f"{file}: this is no TOML: {str(fault)[:200]}.") from None
     try:
         return _rules(data)
     except ConfigError as fault:
         raise ConfigError(f"{file}: {fault}") from None
+    except OverflowError:
+        raise ConfigError(f"{file}: a number in it is larger than any that can be meant.") from None
+
+
+def _text_of(file: Path) -> str:
+    try:
+        # a pipe that nobody writes to would hang an open, so look before opening
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            raise ConfigError(f"{file}: a rules file must be a regular file.")
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_RULES_BYTES + 1)
+        if len(raw) > MAX_RULES_BYTES:
+            raise ConfigError(f"{file}: a rules file must be smaller than {MAX_RULES_BYTES // 1024} KiB.")
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise ConfigError(f"{file}: this is no TOML: {str(fault)[:200]}.") from None
+    except OSError as fault:
+        raise ConfigError(f"The alert rules {str(file)!r} cannot be read: {fault.strerror or fault}.") from None
 
 
 def _rules(data: dict[str, Any]) -> Rules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,32 @@ def test_a_run_that_will_miss_its_target_pages() -> None:
     assert "CRITICAL gpt: forecast misses the target since step" in got[0][0][0]
     assert f"against a target of {missed.target:g}: it ends more than 0.02 above it with 100 %" in got[0][0][1]
     assert [] == got[1]
+
+
+HOSTILE = {
+    "levels": ("x = " + "[" * 100_000, "this is no TOML"),
+    "parts of a name": ("a." * 30_000 + "b = 1", "more than 250 dots"),
+    "digits": ("repeat = " + "9" * 60_000, "this is no TOML"),
+    "a number beyond all": ("group_wait = " + "9" * 4_000, "larger than any that can be meant"),
+    "size": ('x = "' + "a" * 1_000_000 + '"', "must be smaller than 256 KiB"),
+    "no text": ("\0" * 1_000, "this is no TOML"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_rules_file_gets_a_sentence(tmp_path: Path, kind: str) -> None:
+    """A file that is no rules is refused at once, whatever it holds; none of these may take minutes or memory."""
+    text, words = HOSTILE[kind]
+    (tmp_path / "rules.toml").write_text(text)
+
+    with pytest.raises(ConfigError, match=words):
+        load_rules(tmp_path / "rules.toml")
+
+
+def test_rules_that_are_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    """Nor a device that never ends."""
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="must be a regular file"):
+            load_rules(path)
