@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalewatch.logs import AbstractLog, open_logs
+from scalewatch.logs.formats.csv_table import CsvLog
 from scalewatch.logs.lines import Lines
 from scalewatch.logs.log import MAX_NOTES
 from scalewatch.observation import Observation
@@ -352,3 +353,26 @@ def test_lines_are_given_once_while_a_file_grows_byte_by_byte(tmp_path: Path) ->
             got += list(lines.new())
         assert ["step,löss", "1,3.5", "2,3.4"] == [line for line in got if line]
         assert [] == notes
+
+
+def test_a_quote_that_is_not_closed_does_not_cost_the_whole_file(tmp_path: Path) -> None:
+    """What follows it and holds no row is left unread, and said; hundreds of megabytes would take minutes."""
+    path = tmp_path / "run.csv"
+    path.write_text('step,loss,text\n1,2.5,a\n2,2.4,"' + "lorem ipsum\n" * 300_000)
+    (log,) = open_logs([path]).logs
+    rows = list(log.rows())
+
+    assert [1, 2] == [row.step for row in rows]
+    assert any("a quote is not closed at line 3; the rest of the file, 2 MB, is not read" in note for note in log.notes)
+    assert [] == list(log.rows())
+
+
+def test_a_table_of_a_million_columns_is_refused_and_one_of_thousands_is_read(tmp_path: Path) -> None:
+    """A run that logs each parameter has thousands of columns; a first line without end is no table."""
+    for width, letters in ((3_000, 40), (1_000_000, 6)):
+        names = ",".join(f"{number:0{letters}}" for number in range(width))
+        (tmp_path / f"{width}.csv").write_text(f"step,loss,{names}\n" + f"1,2.5,{'0,' * (width - 1)}0\n" * 3)
+    opened = open_logs([tmp_path])
+
+    assert [3_002] == [len(log.names) for log in opened.logs if isinstance(log, CsvLog)]
+    assert ["a table of a run has at most 20,000 columns" in no.reason for no in opened.unreadable] == [True]

@@ -28,6 +28,10 @@ __all__ = ["CsvLog", "CsvTable", "LightningCsv", "cells_of", "header_of"]
 DELIMITERS = ",\t;|"
 #: Lines that one quoted cell may go over.
 MOST_LINES_OF_A_CELL = 16
+#: Longest first line [bytes], and columns at most: by hand; a run that logs each parameter has some thousand.
+MOST_HEADER_BYTES, MOST_COLUMNS = 1 << 20, 20_000
+#: Lines without a number, one after the other, after which the rest is not read: half a second of them. By hand.
+MOST_LOST_LINES = 100_000
 #: Bytes of a table that are looked at to tell its columns.
 SAMPLE_BYTES = 256 << 10
 #: Runs of one table at most, that each are read.
@@ -59,7 +63,10 @@ def header_of(line: str) -> tuple[list[str], str]:
 
 def _first_line(path: Path) -> str:
     """The first line that holds anything and is no comment; a header may begin with #."""
-    lines = [line for line in head(path).split("\n")[:200] if line.strip()]
+    start = head(path)
+    if "\n" not in start:
+        start = head(path, MOST_HEADER_BYTES)
+    lines = [line for line in start.split("\n")[:200] if line.strip()]
     plain = [line for line in lines if not line.startswith("#")]
     if lines and lines[0].startswith("#") and plain:
         # numpy.savetxt marks its header so
@@ -68,6 +75,15 @@ def _first_line(path: Path) -> str:
         if len(names) > 1 and len(names) == len(cells_of(plain[0], delimiter)) and _is_numbers(plain[0]):
             return before
     return plain[0] if plain else ""
+
+
+def _check_width(path: Path, first: str) -> None:
+    width = max(map(first.count, DELIMITERS)) + 1
+    if len(first) >= MOST_HEADER_BYTES - 4 or width > MOST_COLUMNS:
+        raise LogError(
+            f"{path}: its first line has {width:,} columns or more, in {len(first):,} letters; a table of a run "
+            f"has at most {MOST_COLUMNS:,} columns in {MOST_HEADER_BYTES >> 20} MiB."
+        )
 
 
 def _is_numbers(line: str) -> bool:
@@ -110,8 +126,11 @@ class CsvLog(AbstractTabularLog):
         self._data_lines = 0
         self._skip = 0
         self._ragged = False
+        self._quote_at = self._lost = 0
+        self._gave_up = False
         if not self._top:
             raise LogError(f"{path}: is empty so far.")
+        _check_width(path, self._top)
         self._head(self._top)
         sample = self._sample()
         if "loss" not in self.asked:
@@ -172,8 +191,13 @@ class CsvLog(AbstractTabularLog):
         """Yield what is new; a file that was written anew is read again, without what was given already."""
         if self._lines.bytes_read and (self._lines.shrank() or _first_line(self.path) != self._top):
             self._begin_again()
+        if self._gave_up:
+            return
         open_cell: list[str] = []
         for line in self._lines.new():
+            if self._lost > MOST_LOST_LINES:
+                self._give_up()
+                break
             if '"' not in line and not open_cell:
                 yield from self._line(line)
                 continue
@@ -182,16 +206,28 @@ class CsvLog(AbstractTabularLog):
                 line, open_cell = "\n".join(open_cell), []
                 yield from self._line(line)
             elif len(open_cell) >= MOST_LINES_OF_A_CELL:
-                self.note(f"line {self._lines.number - len(open_cell) + 1}: a quote is not closed")
+                self._quote_at = self._lines.number - len(open_cell) + 1
+                self.note(f"line {self._quote_at}: a quote is not closed")
                 parts, open_cell = open_cell, []
                 for part in parts:
                     yield from self._line(part)
-        self.bytes_read = self._lines.bytes_read
-        yield from self._last_line()
+        self.bytes_read = self.bytes_total if self._gave_up else self._lines.bytes_read
+        if not self._gave_up:
+            yield from self._last_line()
         yield from self.assembled.flush()
+
+    def _give_up(self) -> None:
+        """Leave the rest of a file that holds rows no more: it may be hundreds of megabytes."""
+        self._gave_up = True
+        why = f", where a quote is not closed at line {self._quote_at:,}" if self._quote_at else ""
+        self.note(
+            f"line {self._lines.number:,}: the {self._lost:,} lines before it hold no row{why}; the rest of the file, "
+            f"{max(self.bytes_total - self._lines.bytes_read, 0) / 1e6:,.0f} MB, is not read"
+        )
 
     def _begin_again(self) -> None:
         self._lines.start_over()
+        self._gave_up, self._lost = False, 0
         self._skip, self._data_lines = self._data_lines, 0
         self._top = _first_line(self.path)
         if self._top:
@@ -227,9 +263,14 @@ class CsvLog(AbstractTabularLog):
         self.bytes_read = self._lines.bytes_read
         if self._data_lines <= self._skip:
             return ()
-        if len(cells) != len(self._names) and not self._ragged:
-            self._ragged = True
-            self.note(f"line {self._lines.number}: has {len(cells)} cells where the header names {len(self._names)}")
+        if len(cells) != len(self._names):
+            self._lost = 0 if any(number(cell) is not None for cell in cells) else self._lost + 1
+            if not self._ragged:
+                self._ragged = True
+                names = len(self._names)
+                self.note(f"line {self._lines.number}: has {len(cells)} cells where the header names {names}")
+        elif self._lost:
+            self._lost = 0
         pairs = dict(zip(self._names, self._with_points(cells), strict=False))
         pairs.pop("", None)
         return self.assembled.add(pairs, self._lines.number)
