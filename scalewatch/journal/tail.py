@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import final
@@ -11,7 +12,7 @@ from scalewatch.journal.lines import MAX_LINE_BYTES, Record, decode
 from scalewatch.journal.segment import segments_in
 from scalewatch.system import open_to_read
 
-__all__ = ["JournalTail"]
+__all__ = ["JournalTail", "last_records"]
 
 #: Most that one poll reads of a file [bytes]: a long journal comes in several helpings.
 MAX_POLL_BYTES = 4 * MAX_LINE_BYTES
@@ -68,3 +69,25 @@ class JournalTail:
         except JournalError:
             self.damaged += 1
             return None
+
+
+def last_records(file: Path, reach_bytes: int) -> list[Record]:
+    """Return the whole records in the last bytes of a segment, oldest first; [] if it cannot be read.
+
+    Args:
+        file: the segment. reach_bytes: how much of its end to read [bytes].
+    """
+    try:
+        with os.fdopen(open_to_read(file), "rb") as source:
+            begin = max(os.fstat(source.fileno()).st_size - reach_bytes, 0)
+            source.seek(begin)
+            data = source.read(reach_bytes)
+    except OSError:
+        return []
+    lines = data[: data.rfind(b"\n") + 1].split(b"\n")
+    records = []
+    for line in lines[1:] if begin else lines:
+        with contextlib.suppress(JournalError):
+            if line:
+                records.append(decode(line))
+    return records

@@ -223,7 +223,7 @@ class Panel:
 
     def polls(self) -> int:
         """How often the list of runs was asked for."""
-        return sum(1 for address in self.asked if address == "runs")
+        return sum(1 for address in self.asked if address.partition("?")[0] == "runs")
 
     def drawings(self) -> int:
         """How many charts were drawn so far."""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, ParamSpec, TypeVar, final
+from typing import Any, ParamSpec, TypeVar, final
 
 from scalewatch.errors import ScalewatchError
 from scalewatch.guard import FAULT, Fault, Guard
 from scalewatch_tensorboard.runs.cache import Cache
+from scalewatch_tensorboard.runs.helpers import Helpers
+from scalewatch_tensorboard.runs.listed import Told
 from scalewatch_tensorboard.runs.logdirs import Found
+from scalewatch_tensorboard.runs.many import ManyRuns
 from scalewatch_tensorboard.runs.memory import return_large_pieces, trim
 from scalewatch_tensorboard.runs.preview import LEAST_BYTES, Preview
 from scalewatch_tensorboard.runs.registry import AbstractReader, RunRegistry
 from scalewatch_tensorboard.runs.rescheduled import rescheduled_state
 from scalewatch_tensorboard.runs.run_state import RunState
 from scalewatch_tensorboard.runs.source import UnreadableRunError, open_source
+from scalewatch_tensorboard.runs.tries import Tries
 
 __all__ = ["Ingester"]
 
@@ -49,7 +52,9 @@ MOST_RESCHEDULED = 6
 #: Runs that are remembered as looked at.
 MOST_PREFERRED = 16
 
-#: A run that failed, and a search that did, is tried again after so long, each time after twice as long [s].
+#: Part of the time that the search for runs takes at most.
+SEARCH_SHARE = 0.05
+#: A search that failed is tried again after so long, each time after twice as long [s].
 RETRY_SECONDS, MOST_RETRY_SECONDS = 5.0, 300.0
 
 _CONSEQUENCE = "in TensorBoard's tab and is tried again"
@@ -71,8 +76,8 @@ class Ingester(AbstractReader):
         self._registry = registry
         self._cache = Cache(registry.cache)
         self._wake = threading.Event()
-        self._known: dict[str, Found] = {}
-        self._tried: dict[str, _Tried] = {}
+        self._tries = Tries()
+        self._many = ManyRuns(registry, self._tries, Helpers(self._wake.set))
         self._lock = threading.Lock()
         self._rescheduled: dict[tuple[str, int | None, str | None], RunState] = {}
         self._preferred: list[tuple[float, RunState]] = []
@@ -124,17 +129,34 @@ class Ingester(AbstractReader):
         self.prefer(made)
         return made
 
+    def wake(self) -> None:
+        """Look at once what is to be done."""
+        self._wake.set()
+
+    def load(self, found: Found) -> RunState | None:
+        """Open a run that is listed, from what was kept of it or anew; None if that is not possible now."""
+        guard = Guard(consequence=f"of the run {found.name:.100} {_CONSEQUENCE}")
+        if guard.outcome("opening", self._open, found) is FAULT:
+            self._registry.fail(self._tries, found, guard.failed["opening"])
+        return self._registry.loaded(found.name)
+
     def turn(self) -> bool:
         """Do the next thing; whether there is more at once."""
         now = time.monotonic()
         if now >= self._next_search:
             self._search()
-            self._next_search = time.monotonic() + SEARCH_SECONDS
+            # a search through very many folders is a share of a core at most
+            took = time.monotonic() - now
+            self._next_search = time.monotonic() + max(SEARCH_SECONDS, took / SEARCH_SHARE)
         if self._registry.work.work():
             return True
+        helped = self._many.turn()
         state = self._next(now)
         if state is None:
-            return False
+            waiting = None if helped or self._many.wanted else self._many.next()
+            if waiting is not None:
+                self.load(waiting.found)
+            return helped or waiting is not None
         self._registry.busy.wait(MOST_WAIT_SECONDS)
         self._read(state)
         time.sleep(BREATH_SECONDS)
@@ -155,7 +177,21 @@ class Ingester(AbstractReader):
     def _due(self, state: RunState, now: float) -> bool:
         if state.stage == "failed":
             return False
+        if state.upkeep.preview is None and not state.reading.caught_up and self._is_helped(state):
+            return False
         return not state.reading.caught_up or now >= state.upkeep.next_visit
+
+    def _is_helped(self, state: RunState) -> bool:
+        """Whether a helper watches this run and keeps what it finds, so that it is taken from there."""
+        listed = self._registry.listing.get(state.name)
+        if state.rescheduled or listed is None or self._registry.cache is None or state.bytes_total < LEAST_BYTES:
+            return False
+        if listed.at_work or not (listed.told is Told.ALL and listed.fresh):
+            return listed.at_work
+        if not state.upkeep.asked_cache:
+            state.upkeep.asked_cache = True
+            self.load(listed.found)
+        return False
 
     def _read(self, state: RunState) -> None:
         """Read a run for a slice of time; a fault of this is that run's."""
@@ -163,9 +199,9 @@ class Ingester(AbstractReader):
         if guard.outcome("reading", self._advance, state, guard) is FAULT:
             why = guard.failed["reading"]
             state.fail(why)
-            if not state.rescheduled:
-                one = self._known.get(state.name)
-                self._give_up(state.name, -1 if one is None else _size(one), why)
+            listed = self._registry.listing.get(state.name)
+            if not state.rescheduled and listed is not None:
+                self._registry.fail(self._tries, listed.found, why)
 
     def _advance(self, state: RunState, guard: Guard) -> None:
         if state.upkeep.preview is not None:
@@ -183,9 +219,10 @@ class Ingester(AbstractReader):
             if now >= state.upkeep.next_summary:
                 self._summarise(state)
             return
-        self._tried.pop(state.name, None)
-        if state.stale:
-            self._forget(state.name)  # found anew by the next search
+        if not state.rescheduled:
+            self._tries.forget(state.name)
+        if state.stale and not state.rescheduled:
+            self._registry.unload(state.name)  # opened anew, by the next search at the latest
             self._next_search = now
         lately = any(r is state and now - t < LOOKED_AT_SECONDS for t, r in self._preferred)
         state.upkeep.next_visit = now + (LIVE_SECONDS if lately or state.stage == "live" else IDLE_SECONDS)
@@ -203,6 +240,8 @@ class Ingester(AbstractReader):
     def _summarise(self, state: RunState) -> None:
         state.upkeep.summary = self._summary_of(state)
         state.upkeep.next_summary = time.monotonic() + SUMMARY_SECONDS
+        if not state.rescheduled:
+            self._registry.tell(state)
 
     def _load_law(self) -> None:
         path = self._registry.logdirs.law
@@ -219,32 +258,30 @@ class Ingester(AbstractReader):
     def _search(self) -> None:
         registry = self._registry
         found = {one.name: one for one in registry.found()}
-        for name in {*(state.name for state in registry.runs()), *self._tried} - found.keys():
-            registry.drop(name)
-            self._forget(name)
-        for name, one in found.items():
-            known = self._known.get(name)
-            if known is not None and known.journal == one.journal:
-                continue
-            size = _size(one)
-            tried = self._tried.get(name)
-            if tried is not None and tried.size == size and time.monotonic() < tried.again:
-                continue
-            guard = Guard(consequence=f"of the run {name:.100} {_CONSEQUENCE}")
-            if guard.outcome("opening", self._open, one, size) is FAULT:
-                self._give_up(name, size, guard.failed["opening"])
-        registry.troubles = [f"{name}: {tried.why}" for name, tried in self._tried.items() if not tried.is_run]
+        for run in registry.listing.all():
+            if run.found.name not in found:
+                registry.drop(run.found.name)
+        self._tries.gone(set(found))
+        for one in found.values():
+            known = registry.listing.get(one.name)
+            if known is not None and known.found.journal != one.journal:
+                registry.unload(one.name)
+            if not self._tries.is_no_run(one):
+                registry.listing.add(one)
+        self._many.refresh()
+        registry.troubles = self._tries.sentences()
         registry.searched = True
 
-    def _open(self, one: Found, size: int) -> None:
+    def _open(self, one: Found) -> None:
         registry = self._registry
         try:
             state = RunState(one.name, open_source(one), registry.law)
         except UnreadableRunError as fault:
-            return self._give_up(one.name, size, str(fault))
+            return registry.fail(self._tries, one, str(fault))
         except ScalewatchError as fault:
+            self._tries.no_run(one, str(fault))
             registry.drop(one.name)
-            self._tried[one.name] = _Tried(size, str(fault), is_run=False)
+            registry.troubles = self._tries.sentences()
             return None
         state.reading.identity = state.origin.identity()
         if _guarded("cache", self._cache.load, state) is True:
@@ -252,40 +289,9 @@ class Ingester(AbstractReader):
         elif state.bytes_total >= LEAST_BYTES:
             state.upkeep.preview = Preview(open_source(one))
             state.stage = "reading"
-        self._summarise(state)
-        self._known[one.name] = one
-        tried = self._tried.get(one.name)
-        if tried is not None and not tried.is_run:
-            del self._tried[one.name]
-        registry.put(state)
+        state.upkeep.summary = self._summary_of(state)
+        registry.put(state, one)
         return None
-
-    def _give_up(self, name: str, size: int, why: str) -> None:
-        """Show why a run cannot be read, and try it again later: sooner where its files change."""
-        before = self._tried.get(name)
-        wait = RETRY_SECONDS if before is None else min(2 * before.wait, MOST_RETRY_SECONDS)
-        self._known.pop(name, None)
-        self._tried[name] = _Tried(size, why, is_run=True, wait=wait, again=time.monotonic() + wait)
-        self._registry.put_unreadable(name, why)
-
-    def _forget(self, name: str) -> None:
-        self._known.pop(name, None)
-        self._tried.pop(name, None)
-
-
-class _Tried(NamedTuple):
-    """A folder that could not be read.
-
-    Attributes:
-        size: of its files then [bytes]. why: in a sentence. is_run: whether it is shown among the runs.
-        wait: before it is tried again though its files are the same [s]. again: when that is, monotonic [s].
-    """
-
-    size: int
-    why: str
-    is_run: bool
-    wait: float = 0.0
-    again: float = math.inf
 
 
 def _guarded(part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | Fault:

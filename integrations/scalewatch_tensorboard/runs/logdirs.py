@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, TypeAlias, final
 
-__all__ = ["Found", "Logdirs", "cache_folder", "found_runs"]
+__all__ = ["Files", "Found", "Logdirs", "cache_folder", "found_runs"]
+
+#: Name, size [bytes] and time of change [ns] of each file of a run, by name.
+Files: TypeAlias = tuple[tuple[str, int, int], ...]
 
 #: Entries of folders that one search looks at.
 MOST_ENTRIES = 200_000
@@ -72,13 +75,24 @@ class Found(NamedTuple):
 
     Attributes:
         name: as TensorBoard calls it. folder: of the run. journal: folder of its segments, None if there are none.
-        events: whether event files lie in the folder itself.
+        events: whether event files lie in the folder itself. files: those and the journal's.
     """
 
     name: str
     folder: Path
     journal: Path | None
     events: bool
+    files: Files = ()
+
+    @property
+    def size(self) -> int:
+        """Of all files [bytes]."""
+        return sum(size for _, size, _ in self.files)
+
+    @property
+    def newest(self) -> float:
+        """When one was written to last, since 1970 [s]; 0 if that is not known."""
+        return max((changed for _, _, changed in self.files), default=0) / 1e9
 
 
 def found_runs(roots: tuple[tuple[str, Path], ...]) -> Iterator[Found]:
@@ -99,10 +113,11 @@ def found_runs(roots: tuple[tuple[str, Path], ...]) -> Iterator[Found]:
                 waiting.extend(reversed(down))
             if below and folder.name == JOURNAL_FOLDER and any(map(_is_segment, files)):
                 continue  # it is its parent's
-            journal = _journal_in(folder, files, folders)
-            events = any("tfevents" in name for name in files)
+            journal, segments = _journal_in(folder, files, folders)
+            events = {name: status for name, status in files.items() if "tfevents" in name}
             if events or journal is not None:
-                yield Found(_name(root_name, below), folder, journal, events)
+                sizes = tuple((name, *status) for name, status in sorted((events | segments).items()))
+                yield Found(_name(root_name, below), folder, journal, bool(events), sizes)
 
 
 def _name(root_name: str, below: str) -> str:
@@ -111,39 +126,63 @@ def _name(root_name: str, below: str) -> str:
     return f"{root_name}/{below or '.'}" if root_name else below or "."
 
 
-def _journal_in(folder: Path, files: list[str], folders: list[str]) -> Path | None:
+#: Name -> size [bytes] and time of change [ns]; zeros where that is not known or of no interest.
+_Sizes: TypeAlias = dict[str, tuple[int, int]]
+
+
+def _journal_in(folder: Path, files: _Sizes, folders: list[str]) -> tuple[Path | None, _Sizes]:
+    """The folder of the journal of a run and its segments."""
     if JOURNAL_FOLDER in folders:
         inner = folder / JOURNAL_FOLDER
-        try:
-            if any(map(_is_segment, os.listdir(inner))):
-                return inner
-        except OSError:
-            pass
-    return folder if any(map(_is_segment, files)) else None
+        segments = {name: status for name, status in _entries(inner, MOST_ENTRIES)[0].items() if _is_segment(name)}
+        if segments:
+            return inner, segments
+    segments = {name: status for name, status in files.items() if _is_segment(name)}
+    return (folder if segments else None), segments
 
 
 def _is_segment(name: str) -> bool:
     return name.startswith("journal-") and name.endswith(".jsonl")
 
 
-def _listed(folder: Path, seen: set[tuple[int, int]], most: int) -> tuple[list[str], list[str]]:
-    """Names of the files and folders in a folder, sorted; nothing if it was seen before or cannot be read."""
-    files: list[str] = []
-    folders: list[str] = []
+def _listed(folder: Path, seen: set[tuple[int, int]], most: int) -> tuple[_Sizes, list[str]]:
+    """The files in a folder, and the names of its folders, sorted; nothing if it was seen before or cannot be read."""
     try:
         status = folder.stat()
-        identity = status.st_dev, status.st_ino
-        if identity in seen:
-            return [], []
-        seen.add(identity)
+    except (OSError, ValueError):
+        return {}, []
+    identity = status.st_dev, status.st_ino
+    if identity in seen:
+        return {}, []
+    seen.add(identity)
+    return _entries(folder, most)
+
+
+def _entries(folder: Path, most: int) -> tuple[_Sizes, list[str]]:
+    files: _Sizes = {}
+    folders: list[str] = []
+    try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                (folders if _is_folder(entry) else files).append(entry.name)
+                if _is_folder(entry):
+                    folders.append(entry.name)
+                else:
+                    files[entry.name] = _size_of(entry)
                 if len(files) + len(folders) >= most:
                     break
     except (OSError, ValueError):
         pass
-    return sorted(files), sorted(folders)
+    return files, sorted(folders)
+
+
+def _size_of(entry: os.DirEntry[str]) -> tuple[int, int]:
+    if "tfevents" not in entry.name and not _is_segment(entry.name):
+        return 0, 0
+    try:
+        status = entry.stat()
+        return status.st_size, status.st_mtime_ns
+    except OSError:
+        return 0, 0
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -6,20 +6,28 @@ import itertools
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from scalewatch_tensorboard.runs.background import BackgroundWork
+from scalewatch_tensorboard.runs.listed import Told
+from scalewatch_tensorboard.runs.listing import Listing
 from scalewatch_tensorboard.runs.logdirs import Found, Logdirs, found_runs
 
 if TYPE_CHECKING:
     from scalewatch.laws import CurveLaw
     from scalewatch_tensorboard.runs.run_state import RunState
+    from scalewatch_tensorboard.runs.tries import Tries
 
 __all__ = ["AbstractReader", "RunRegistry"]
 
-#: Runs that are kept at most; the first by name.
-MOST_RUNS = 2_000
+#: Runs that are listed at most; the first that are found.
+MOST_RUNS = 20_000
+#: Runs whose rows are in memory at most, but for the one that was opened last, and bytes of their rows.
+MOST_LOADED, MOST_LOADED_BYTES = 48, 96_000_000
+#: What a row takes in memory [bytes].
+ROW_BYTES = 36
 #: How long a first look for runs holds [s].
 FIRST_LOOK_SECONDS = 5.0
 
@@ -32,23 +40,32 @@ class AbstractReader(ABC):
         """Read this run before the others from now on."""
 
     @abstractmethod
+    def wake(self) -> None:
+        """Look at once what is to be done."""
+
+    @abstractmethod
+    def load(self, found: Found) -> RunState | None:
+        """Open a run that is listed, from what was kept of it or anew; None if that is not possible now."""
+
+    @abstractmethod
     def rescheduled(self, state: RunState, total_steps: int | None, schedule: str | None) -> RunState:
         """Return the run with other learning rates planned; raises `ScalewatchError` if there is no such schedule."""
 
 
 @final
 class RunRegistry:
-    """What the panel knows.
+    """What the panel knows: the list of all runs, and those of them that somebody looks at, with their rows.
 
     Args:
         logdirs: where the runs are, and the law and the cache.
 
     Attributes:
         law: each run is held against, None for none. law_trouble: why the one that was asked for cannot be used.
-        troubles: why folders that look like runs are none, a sentence each. generation: rises when runs come or go.
+        troubles: why folders that look like runs are none, a sentence each. listing: every run, with its row.
         searched: whether the folders have been looked through at all.
         busy: how many requests are being answered. work: what takes too long for a request.
         reader: reads the runs; None before TensorBoard's start is over.
+        seen: names that a page shows just now, and when it said so, monotonic [s].
     """
 
     def __init__(self, logdirs: Logdirs) -> None:
@@ -56,19 +73,20 @@ class RunRegistry:
         self.law: CurveLaw | None = None
         self.law_trouble = ""
         self.troubles: list[str] = []
-        self.generation = 0
+        self.listing = Listing()
         self.searched = False
         self.busy = Busy()
         self.work = BackgroundWork()
         self.reader: AbstractReader | None = None
-        self._states: dict[str, RunState] = {}
+        self.seen: tuple[float, tuple[str, ...]] = (float("-inf"), ())
+        self._loaded: OrderedDict[str, RunState] = OrderedDict()
         self._unreadable: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._any: tuple[float, bool] = (float("-inf"), False)
 
     def has_runs(self) -> bool:
         """Return whether a folder below the logdir may hold a run; quick, and looked at again every few seconds."""
-        if self._states:
+        if len(self.listing):
             return True
         looked, there = self._any
         if time.monotonic() - looked > FIRST_LOOK_SECONDS:
@@ -77,41 +95,83 @@ class RunRegistry:
         return there
 
     def runs(self) -> list[RunState]:
-        """Return every run, by name."""
+        """Return the runs whose rows are in memory, by name."""
         with self._lock:
-            return [self._states[name] for name in sorted(self._states)]
+            return [self._loaded[name] for name in sorted(self._loaded)]
 
     def find(self, name: str) -> RunState | None:
-        """Return the run of that name, None if there is none."""
+        """Return the run of that name with its rows, None if there is none; one that is only listed is opened."""
         with self._lock:
-            return self._states.get(name)
+            state = self._loaded.get(name)
+            if state is not None:
+                self._loaded.move_to_end(name)
+                return state
+        listed = self.listing.get(name)
+        if listed is None or self.reader is None or name in self._unreadable:
+            return None
+        return self.reader.load(listed.found)
 
-    def put(self, state: RunState) -> None:
-        """Add a run, or put it in the place of the one of its name."""
+    def put(self, state: RunState, found: Found | None = None) -> RunState:
+        """Hold a run in memory, in the place of the one of its name; the ones looked at longest ago go."""
         with self._lock:
             self._unreadable.pop(state.name, None)
-            self._states[state.name] = state
-            self.generation += 1
+            self._loaded[state.name] = state
+            self._loaded.move_to_end(state.name)
+            self.listing.add(found or Found(state.name, Path(), None, events=True))
+            if state.upkeep.summary:
+                self.tell(state)
+            self._make_room()
+        return state
 
-    def put_unreadable(self, name: str, why: str) -> None:
-        """Say why a run cannot be read now; what was read of it before is gone."""
+    def tell(self, state: RunState) -> None:
+        """Show in the list what is known of a run in memory."""
+        whole = state.reading.caught_up
+        self.listing.tell(
+            state.name, state.upkeep.summary | {"stage": state.stage}, Told.ALL if whole else Told.LAST_ROWS
+        )
+
+    def _make_room(self) -> None:
+        sizes = {name: len(state.rows) * ROW_BYTES for name, state in self._loaded.items()}
+        total = sum(sizes.values())
+        for name, size in list(sizes.items())[:-1]:
+            if len(self._loaded) <= MOST_LOADED and total <= MOST_LOADED_BYTES:
+                return
+            del self._loaded[name]
+            total -= size
+
+    def fail(self, tries: Tries, found: Found, why: str) -> None:
+        """Say why a run cannot be read now, and note it to be tried again; what was read of it before is gone."""
+        tries.failed(found, why)
         with self._lock:
-            if self._unreadable.get(name) != why or name in self._states:
-                self.generation += 1
-            self._states.pop(name, None)
-            self._unreadable[name] = why
+            self._loaded.pop(found.name, None)
+            self._unreadable[found.name] = why
+            self.listing.give_up(found.name, why)
+
+    def loaded(self, name: str) -> RunState | None:
+        """Return the run of that name if its rows are in memory."""
+        return self._loaded.get(name)
 
     def unreadable(self) -> dict[str, str]:
         """Return the runs that cannot be read now, name -> why."""
         with self._lock:
             return dict(self._unreadable)
 
-    def drop(self, name: str) -> None:
-        """Take a run away: its folder is gone."""
+    def unload(self, name: str) -> None:
+        """Take a run out of memory; it stays in the list."""
         with self._lock:
-            known = self._states.pop(name, None) is not None
-            if self._unreadable.pop(name, None) is not None or known:
-                self.generation += 1
+            self._loaded.pop(name, None)
+
+    def drop(self, name: str) -> None:
+        """Take a run away: its folder is gone, or holds none."""
+        with self._lock:
+            self._loaded.pop(name, None)
+            self._unreadable.pop(name, None)
+            self.listing.drop(name)
+
+    def wake(self) -> None:
+        """Say that a page shows other rows now."""
+        if self.reader is not None:
+            self.reader.wake()
 
     def prefer(self, state: RunState) -> None:
         """Have this run read before the others."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.registry import RunRegistry
     from scalewatch_tensorboard.runs.run_state import RunState
 
-__all__ = ["chart_request", "one_of", "run_of"]
+__all__ = ["MOST_VERSIONS", "chart_request", "one_of", "run_of", "whole_number"]
 
 Word = TypeVar("Word", bound=str)
 
@@ -27,8 +27,10 @@ MOST_COMPARED = 8
 LEAST_WIDTH, MOST_WIDTH = 200, 4_000
 #: Numbers of a request are no larger: tokens and FLOPs of any run are below.
 MOST_NUMBER = 1e30
-#: Steps of a plan.
-MOST_STEPS = 10**12
+#: Steps of a plan that is asked about: it is gone through step by step, and a page waits for two million 2 s.
+MOST_STEPS = 2_000_000
+#: Versions of a list.
+MOST_VERSIONS = 10**12
 
 
 def run_of(registry: RunRegistry, args: Any, parameter: str = "run") -> RunState:
@@ -63,7 +65,7 @@ def chart_request(registry: RunRegistry, args: Any) -> tuple[RunState, ChartRequ
     if len(compare) > MOST_COMPARED:
         raise BadRequestError(f"`compare` may be given {MOST_COMPARED} times (got {len(compare)}).")
     reference = args.get("reference", "")
-    total, schedule = _whole(args, "total_steps"), one_of(args, "schedule", SCHEDULES, None)
+    total, schedule = whole_number(args, "total_steps"), one_of(args, "schedule", SCHEDULES, None)
     wanted = ChartRequest(
         AxesRequest(
             one_of(args, "x", UNITS, "steps") or "steps",
@@ -79,8 +81,8 @@ def chart_request(registry: RunRegistry, args: Any) -> tuple[RunState, ChartRequ
         schedule=schedule,
         whatif=WhatIfRequest(
             _number(args, "at"),
-            _whole(args, "extend"),
-            _whole(args, "decay"),
+            whole_number(args, "extend"),
+            whole_number(args, "decay"),
             _number(args, "rate"),
             args.get("alternative", "") or None,
         ),
@@ -125,10 +127,15 @@ def _number(args: Mapping[str, str], name: str) -> float | None:
     return number
 
 
-def _whole(args: Mapping[str, str], name: str) -> int | None:
+def whole_number(args: Mapping[str, str], name: str, most: int = MOST_STEPS) -> int | None:
+    """Return a parameter that is a whole number; None where it is not given.
+
+    Raises:
+        BadRequestError: if it is none from 1 to `most`.
+    """
     number = _number(args, name)
     if number is None:
         return None
-    if not (number.is_integer() and 1 <= number <= MOST_STEPS):
-        raise BadRequestError(f"`{name}` must be a whole number from 1 to {MOST_STEPS:.0e} (got {number:g}).")
+    if not (number.is_integer() and 1 <= number <= most):
+        raise BadRequestError(f"`{name}` must be a whole number from 1 to {most:,} (got {number:g}).")
     return int(number)

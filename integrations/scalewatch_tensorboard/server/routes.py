@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request
 
-from scalewatch_tensorboard.server.request_parsing import chart_request, one_of
+from scalewatch_tensorboard.server.request_parsing import (
+    MOST_VERSIONS,
+    chart_request,
+    one_of,
+    whole_number,
+)
 from scalewatch_tensorboard.server.responses import MAX_ANSWER_BYTES, BadRequestError, Handler, Text, to_json
 from scalewatch_tensorboard.server.vega import Vega
-from scalewatch_tensorboard.views.overview import page_of, unreadable_row
+from scalewatch_tensorboard.views.overview import page_of
 from scalewatch_tensorboard.views.rows import csv_of, file_name, rows_of
 
 if TYPE_CHECKING:
@@ -20,7 +26,7 @@ __all__ = ["routes"]
 
 #: Sentences on folders that hold no run that one answer has.
 MOST_TROUBLES = 8
-#: Part of the largest answer that an overview fills before it leaves out the small pictures.
+#: Part of the largest answer that the rows of one list fill.
 ROOM_SHARE = 0.9
 READING = "This run is being read: its charts come in a moment."
 WAITING = "This run has no row with a loss yet. It is looked at again every few seconds."
@@ -30,7 +36,7 @@ def routes(registry: RunRegistry) -> Mapping[str, Handler]:
     """Return route -> handler; while one of them is at work, the reading in the background waits."""
     vega = Vega(registry.cache)
     handlers: dict[str, Handler] = {
-        "/runs": lambda request: _runs(registry),
+        "/runs": lambda request: _runs(registry, request),
         "/run": lambda request: _run(registry, request),
         "/chart": lambda request: _chart(registry, request),
         "/whatif": lambda request: _whatif(registry, request),
@@ -49,27 +55,34 @@ def _busy(registry: RunRegistry, handler: Handler) -> Handler:
     return answered
 
 
-def _runs(registry: RunRegistry) -> dict[str, Any]:
-    rows = [state.upkeep.summary | {"stage": state.stage} for state in registry.runs() if state.upkeep.summary]
-    rows += [unreadable_row(name, why) for name, why in sorted(registry.unreadable().items())]
-    answer = {
+def _runs(registry: RunRegistry, request: Request) -> Text:
+    """The list of runs: all that there is room for, or what changed `since` a version of the list of an `epoch`.
+
+    A page says by `visible` which rows it shows: these are read before the others.
+    """
+    seen = tuple(request.args.getlist("visible"))
+    if seen:
+        registry.seen = time.monotonic(), seen
+        registry.wake()
+    since = whole_number(request.args, "since", MOST_VERSIONS) or 0
+    part = registry.listing.since(request.args.get("epoch", ""), since, int(ROOM_SHARE * MAX_ANSWER_BYTES))
+    told = {
         "logdir": registry.logdirs.shown,
         "law": None if registry.logdirs.law is None else registry.logdirs.law.name,
         "law_trouble": registry.law_trouble or None,
-        "generation": registry.generation,
         "searched": registry.searched,
         "troubles": registry.troubles[:MOST_TROUBLES],
-        "runs": rows,
-        "left_out": 0,
+        "epoch": part.epoch,
+        "version": part.version,
+        "whole": part.whole,
+        "more": part.more,
+        "gone": part.gone,
+        "left_out": part.left_out,
+        "total": part.total,
     }
-    room = ROOM_SHARE * MAX_ANSWER_BYTES
-    if len(rows) > 100 and len(to_json(answer)) > room:
-        answer["runs"] = rows = [row | {"spark": row["spark"][::4]} for row in rows]
-        each = len(to_json(answer)) / len(rows)
-        if each * len(rows) > room:
-            most = int(room / each)
-            answer |= {"runs": rows[:most], "left_out": len(rows) - most}
-    return answer
+    # the rows are JSON already: those of thousands of runs are not made anew for each request
+    rows = b",".join(part.rows).decode("ascii")
+    return Text(f'{to_json(told)[:-1]},"runs":[{rows}]}}', "application/json")
 
 
 def _run(registry: RunRegistry, request: Request) -> dict[str, Any]:

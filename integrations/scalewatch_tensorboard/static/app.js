@@ -8,6 +8,7 @@ import { ForecastPanel } from "./forecast.js";
 import { plural } from "./format.js";
 import { HealthPanel } from "./health.js";
 import { Host } from "./host.js";
+import { Listing } from "./listing.js";
 import { Overview } from "./overview.js";
 import { Poller } from "./poll.js";
 import { RunPanel } from "./run.js";
@@ -35,9 +36,9 @@ export class App {
     this.root = root;
     this.host = host;
     this.state = new State();
+    this.listing = new Listing();
     this.runs = [];
     this.rows = new Map();
-    this.versions = new Map();
     this.ladder = null;
     this.answered = false;
     this.dark = host.dark();
@@ -59,7 +60,7 @@ export class App {
   /** Begin: where the link points, then what the server knows, again every few seconds. */
   async start() {
     this.theme(this.dark);
-    const first = get("runs").catch(() => null);
+    const first = this.listing.fetch([]).catch(() => null);
     this.state.set(parsed(await this.host.linked()));
     this.state.onChange((changed) => this.changed(changed));
     this.poller = new Poller(() => this.poll(), () => this.host.seen(), (error, wait) => this.lost(error, wait));
@@ -73,7 +74,7 @@ export class App {
   }
 
   async poll() {
-    this.take(await get("runs"));
+    this.take(await this.listing.fetch(this.visible()));
   }
 
   /** Take in what the server said; redraw only what changed. */
@@ -84,18 +85,21 @@ export class App {
     this.logdir = answer.logdir ?? "";
     this.searched = answer.searched !== false;
     this.troubles = [answer.law_trouble, ...(answer.troubles ?? [])].filter(Boolean);
-    const live = answer.runs.filter(({ stage }) => stage === "live" || stage === "reading").length;
-    this.poller.soon = !this.searched || answer.runs.some(({ stage }) => stage === "reading" || stage === "waiting");
-    this.beat(live ? `${plural(live, "run")} live` : answer.runs.length ? "up to date" : "waiting for runs", live > 0);
-    const versions = new Map(answer.runs.map((row) => [row.name, JSON.stringify(row)]));
-    const same = versions.size === this.versions.size && [...versions].every(([name, text]) => this.versions.get(name) === text);
-    const finished = answer.runs.filter(({ stage }) => stage === "finished").map(({ name }) => name);
+    const same = this.answered && !this.listing.changed;
+    if (!same) {
+      this.rows = new Map(this.listing.rows);
+      this.runs = [...this.rows.values()];
+    }
+    const count = (...stages) => this.runs.filter(({ stage }) => stages.includes(stage)).length;
+    const [live, unread] = [count("live", "reading"), count("reading", "waiting", "glanced")];
+    this.poller.soon = !this.searched || this.listing.more || unread > 0;
+    const rest = unread ? `reading ${plural(unread, "run")}` : this.runs.length ? "up to date" : "waiting for runs";
+    this.beat(live ? `${plural(live, "run")} live` : rest, live > 0);
+    const finished = this.runs.filter(({ stage }) => stage === "finished").map(({ name }) => name);
     this.ladder = JSON.stringify([this.law, finished]);
-    if (same && this.answered) return;
+    if (same) return;
+    this.listing.changed = false;
     this.answered = true;
-    this.runs = answer.runs;
-    this.rows = new Map(answer.runs.map((row) => [row.name, row]));
-    this.versions = versions;
     this.news(had);
     this.show();
   }
@@ -174,13 +178,19 @@ export class App {
     }
   }
 
+  /** Names of the runs that are on the screen. */
+  visible() {
+    const shown = this.panels.get(this.state.now.panel);
+    return shown?.visible ? shown.visible() : [this.state.now.run].filter(Boolean);
+  }
+
   row(name) {
     return this.rows.get(name) ?? null;
   }
 
   /** Changes whenever the run does. */
   version(name) {
-    return this.versions.get(name) ?? null;
+    return this.listing.versions.get(name) ?? null;
   }
 
   /** What the user guesses of a schedule that the log does not hold. */

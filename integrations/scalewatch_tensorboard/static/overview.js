@@ -8,6 +8,10 @@ import { badge, matter, needs, position, rank } from "./verdict.js";
 const PAGE = 10;
 /** Of a longer name the middle is left out; the whole one is its title. */
 const NAME_LETTERS = 64;
+/** Rows that are drawn at first, and added with each press on “more”: a browser is slow with thousands. */
+const ROWS = 200;
+/** Names of rows on the screen that the server is told. */
+const MOST_VISIBLE = 40;
 
 const gapSize = (row) => row.gap?.nats ?? null;
 
@@ -38,6 +42,7 @@ export class Overview {
     this.app = app;
     this.sort = { key: "verdict", up: false };
     this.known = new Map();
+    this.most = ROWS;
     this.focused = null;
     this.filter = h("input", {
       type: "search", placeholder: "Filter by name or verdict", "aria-label": "Filter runs", on: { input: () => this.fill() },
@@ -57,8 +62,9 @@ export class Overview {
       ),
     );
     this.nothing = h("div", {});
+    this.further = h("p", { class: "further", hidden: true });
     this.troubles = h("ul", { class: "notes troubles" });
-    this.element = h("div", { class: "overview" }, h("div", { class: "bar-of-controls" }, this.filter, this.counted), this.table, this.nothing, this.troubles);
+    this.element = h("div", { class: "overview" }, h("div", { class: "bar-of-controls" }, this.filter, this.counted), this.table, this.further, this.nothing, this.troubles);
   }
 
   head(column) {
@@ -93,7 +99,7 @@ export class Overview {
     COLUMNS.forEach(({ key, value }, i) => {
       if (value) this.heads[i].setAttribute("aria-sort", key !== this.sort.key ? "none" : this.sort.up ? "ascending" : "descending");
     });
-    const rows = kept.map((row) => this.row(row));
+    const rows = kept.slice(0, this.most).map((row) => this.row(row));
     this.table.classList.toggle("no-gap", !runs.some((row) => row.gap));
     this.table.classList.toggle("no-forecast", !runs.some((row) => row.forecast || typeof row.final_loss === "number"));
     const held = this.body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.run : null;
@@ -103,7 +109,21 @@ export class Overview {
     if (stop) stop.querySelector("button").tabIndex = 0;
     if (held !== null) rows.find((row) => row.dataset.run === held)?.querySelector("button").focus();
     this.table.hidden = kept.length === 0;
+    this.tellFurther(kept.length - rows.length);
     this.tell(runs, kept);
+  }
+
+  tellFurther(left) {
+    this.further.hidden = left <= 0;
+    if (left <= 0) return;
+    const more = h("button", { type: "button", class: "tool", on: { click: () => { this.most += ROWS; this.fill(); } } }, `Show ${count(Math.min(left, ROWS))} more`);
+    replace(this.further, more, ` ${plural(left, "run")} further down: filter or sort to bring them up.`);
+  }
+
+  /** Names of the rows on the screen, which the server reads before the others. */
+  visible() {
+    const inside = ({ top, bottom }) => bottom > 0 && top < window.innerHeight;
+    return [...this.body.rows].filter((row) => inside(row.getBoundingClientRect())).slice(0, MOST_VISIBLE).map((row) => row.dataset.run);
   }
 
   tell(runs, kept) {

@@ -10,11 +10,12 @@ const LEVELS = {
   past: { text: "Recovered", path: "M8 4v4.5l3 2M8 1.8a6.2 6.2 0 1 0 .01 0" },
   trouble: { text: "In trouble", path: "M8 2.5l6 11H2zM8 7v3M8 11.6v.4" },
   lost: { text: "Lost", path: "M4 4l8 8M12 4l-8 8" },
+  glanced: { text: "Quiet at its end", path: "M3 8h10M10 5l3 3-3 3" },
   reading: { text: "Replaying", path: "M8 2.5v7M5 7l3 3 3-3M3 13h10" },
   waiting: { text: "Waiting", path: "M4.5 8h.01M8 8h.01M11.5 8h.01" },
   failed: { text: "Unreadable", path: "M8 4v5M8 11.6v.4M8 1.8a6.2 6.2 0 1 0 .01 0" },
 };
-const ORDER = ["waiting", "reading", "over", "healthy", "unknown", "past", "failed", "trouble", "lost"];
+const ORDER = ["waiting", "glanced", "reading", "over", "healthy", "unknown", "past", "failed", "trouble", "lost"];
 
 /** How much a run needs somebody, for sorting: the worst first, of those alike the one that still goes on. */
 export function rank(row) {
@@ -29,6 +30,7 @@ export function needs(row) {
 /** Which of the words above a run has. */
 export function level(row) {
   if (row.stage === "failed" || !row.rows) return row.stage in LEVELS ? row.stage : "waiting";
+  if (row.stage === "glanced" && row.level === "healthy") return "glanced";
   // what is not read yet is not healthy yet
   if (["healthy", "over", "unknown"].includes(row.level) && replaying(row)) return "reading";
   return row.level in LEVELS ? row.level : "unknown";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from scalewatch_tensorboard.views.answer import answer_of
 if TYPE_CHECKING:
     from scalewatch_tensorboard.runs.run_state import RunState
 
-__all__ = ["page_of", "row_of", "unreadable_row"]
+__all__ = ["page_of", "row_of"]
 
 #: Points of the small picture of a loss.
 SPARK_POINTS = 60
@@ -30,6 +31,8 @@ RATE_POINTS = 200
 NOTE_LETTERS, MOST_NOTES = 400, 40
 #: Share of a run that its loss now is a mean of, and rows at least.
 LAST_SHARE, LAST_ROWS = 0.01, 5
+#: Part of its plan that a finished run has done.
+WHOLE = 0.98
 
 #: What the badge of each state is called in the page.
 _LEVELS = {
@@ -40,6 +43,10 @@ _LEVELS = {
     State.CANNOT_TELL: "unknown",
     State.OVER: "over",
 }
+
+
+#: States of a run that a law may be fitted to.
+_SOUND = (State.HEALTHY, State.OVER, State.RECOVERED)
 
 
 def row_of(state: RunState) -> dict[str, Any]:
@@ -80,25 +87,20 @@ def row_of(state: RunState) -> dict[str, Any]:
         "seconds_last": _unix(state),
         "spark": _spark(columns.steps, columns.losses),
         "notes": len(state.notes),
+        "ended": _ended(state, verdict.status.state, verdict.final_loss, step or 0),
     }
 
 
-def unreadable_row(name: str, why: str) -> dict[str, Any]:
-    """Return the row of a run that cannot be read now."""
-    return {
-        "name": name,
-        "source": "files that cannot be read",
-        "stage": "failed",
-        "read": 0.0,
-        "rows": 0,
-        "step": 0,
-        "level": "failed",
-        "headline": why[:NOTE_LETTERS],
-        "open_incidents": 0,
-        "incidents": 0,
-        "spark": [],
-        "notes": 0,
-    }
+def _ended(state: RunState, health: State, final_loss: float | None, step: int) -> list[Any] | None:
+    """What laws are fitted to, of a run that is whole and healthy and says its size; see `Ended`."""
+    run = state.run
+    total = run.total_steps
+    tokens = run.tokens_at(total or 0)
+    if final_loss is None or not total or not tokens or run.parameters is None:
+        return None
+    if health not in _SOUND or not (step >= WHOLE * total and math.isfinite(final_loss) and final_loss > 0):
+        return None
+    return [run.parameters, run.non_embedding_parameters, tokens, final_loss, run.learning_rates is not None]
 
 
 def _counted(state: RunState) -> tuple[int, int]:

@@ -16,14 +16,14 @@ from scalewatch.charts import Placed
 from scalewatch.errors import ScalewatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scalewatch.fitting.points import PointFit
     from scalewatch.forecast.verdict import Verdict
     from scalewatch.laws import Curve, CurveLaw
     from scalewatch.laws.chinchilla import Chinchilla
     from scalewatch.plan.loss_model import AbstractLossModel
-    from scalewatch.run import Run
+    from scalewatch_tensorboard.runs.listed import Ended
     from scalewatch_tensorboard.runs.registry import RunRegistry
     from scalewatch_tensorboard.runs.run_state import RunState
 
@@ -42,12 +42,12 @@ __all__ = [
 LEVEL = 0.8
 #: Sets of constants that an interval is from: enough for a line on a screen.
 DRAWS = 100
-#: Part of its plan that a finished run has done.
-WHOLE = 0.98
 #: Runs and sizes that a law of final losses, and one of whole curves, takes at least.
 FEWEST_POINTS, FEWEST_SIZES, FEWEST_CURVES, FEWEST_CURVE_SIZES = 8, 3, 3, 3
 #: Runs that a law of curves is fitted to at most, the largest, and rows of each: a fit then takes a second or two.
 MOST_CURVES, MOST_ROWS = 40, 5_000
+#: A run that is not in memory is read in stretches of so long [s].
+READ_SECONDS = 1.0
 #: What is said to somebody whose runs lack it.
 _JOURNAL = (
     "Train with the ScaleWatch callback, whose journal beside the event files holds it (event files have no place for "
@@ -65,18 +65,29 @@ class LadderRun(NamedTuple):
     """A finished, healthy run: its size, its tokens and where it ended.
 
     Attributes:
-        state: of the run. version: of its state. tokens: in all, count. final_loss: [nats/token].
+        name: of the run. version: of its row. ended: what is known of its end.
+        load: opens the run with its rows; None if that is not possible now.
     """
 
-    state: RunState
+    name: str
     version: int
-    tokens: float
-    final_loss: float
+    ended: Ended
+    load: Callable[[], RunState | None]
 
     @property
-    def run(self) -> Run:
-        """As planned."""
-        return self.state.run
+    def parameters(self) -> float:
+        """Of the run, count."""
+        return self.ended.parameters
+
+    @property
+    def tokens(self) -> float:
+        """In all, count."""
+        return self.ended.tokens
+
+    @property
+    def final_loss(self) -> float:
+        """Where it ended [nats/token]."""
+        return self.ended.final_loss
 
 
 @final
@@ -122,17 +133,11 @@ class Placement(NamedTuple):
 
 def finished_beside(registry: RunRegistry, state: RunState) -> list[LadderRun]:
     """Return the finished and healthy runs of the folder that say their size and tokens, but for that of `state`."""
-    ladder = []
-    for other in registry.runs():
-        run, row = other.run, other.upkeep.summary
-        if other.name == state.name or not other.reading.caught_up or not row:
-            continue
-        loss, tokens = row.get("final_loss"), run.tokens_at(run.total_steps or 0)
-        if loss is None or not tokens or run.parameters is None or row.get("level") not in ("healthy", "past"):
-            continue
-        if (row.get("progress") or 0.0) >= WHOLE and math.isfinite(loss) and loss > 0:
-            ladder.append(LadderRun(other, other.upkeep.version, tokens, float(loss)))
-    return ladder
+    return [
+        LadderRun(run.found.name, run.changed, run.ended, partial(registry.find, run.found.name))
+        for run in registry.listing.all()
+        if run.ended is not None and run.found.name != state.name
+    ]
 
 
 def law_for(registry: RunRegistry, state: RunState) -> LawSource:
@@ -167,11 +172,11 @@ def law_beside(registry: RunRegistry, state: RunState) -> LawSource | str:
         CannotDrawError: if it is being fitted.
     """
     ladder = finished_beside(registry, state)
-    sizes = len({each.run.parameters for each in ladder})
+    sizes = len({each.parameters for each in ladder})
     if len(ladder) < FEWEST_CURVES or sizes < FEWEST_CURVE_SIZES:
         have = f"the {len(ladder)} here that say theirs are of {sizes}" if ladder else "no other run here says its size"
         return f"A law of your own takes finished runs of three sizes, and {have}"
-    key = tuple((each.state.name, id(each.state), each.version) for each in ladder)
+    key = tuple((each.name, each.version) for each in ladder)
     made: LawSource | str | None = registry.work.get(key, partial(_fitted_or_why, ladder))
     if made is None:
         raise CannotDrawError(f"A law is being fitted to the {len(ladder)} finished runs here: a few seconds.")
@@ -252,7 +257,7 @@ def _fitted_or_why(ladder: list[LadderRun]) -> LawSource | str:
 def _points(ladder: list[LadderRun]) -> PointFit[Chinchilla] | None:
     from scalewatch.fitting.chinchilla import fit_chinchilla
 
-    size = np.array([float(each.run.parameters or 0) for each in ladder])
+    size = np.array([each.parameters for each in ladder])
     if len(ladder) < FEWEST_POINTS or len(np.unique(size)) < FEWEST_SIZES:
         return None
     fit = fit_chinchilla(size, [each.tokens for each in ladder], [each.final_loss for each in ladder])
@@ -264,16 +269,21 @@ def _curves(ladder: list[LadderRun]) -> list[Curve]:
     from scalewatch.laws import Curve
 
     curves = []
-    known = [each for each in ladder if each.run.learning_rates is not None]
-    for each in sorted(known, key=lambda each: -(each.run.parameters or 0))[:MOST_CURVES]:
-        columns = each.state.columns()
+    known = [each for each in ladder if each.ended.knows_rates]
+    for each in sorted(known, key=lambda each: -each.parameters)[:MOST_CURVES]:
+        state = each.load()
+        if state is None:
+            continue
+        while not state.reading.caught_up and state.advance(READ_SECONDS):
+            pass
+        columns = state.columns()
         kept = np.unique(np.linspace(0, len(columns.steps) - 1, min(len(columns.steps), MOST_ROWS)).astype(int))
         try:
-            curve = Curve(each.run, columns.steps[kept], columns.losses[kept])
+            curve = Curve(state.run, columns.steps[kept], columns.losses[kept])
         except FitError:
             continue
         # a name of the logdir is of one run; that of a run need not be
-        curves.append(curve.renamed(each.state.name))
+        curves.append(curve.renamed(each.name))
     return curves
 
 

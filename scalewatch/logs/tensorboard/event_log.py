@@ -18,7 +18,7 @@ from scalewatch.logs.tensorboard.events_folder import EventFolder, is_event_file
 from scalewatch.logs.tensorboard.rows import FIELD_NUMBERS, Measured, RowMaker
 from scalewatch.observation import Observation
 
-__all__ = ["TensorBoardFormat", "TensorBoardLog"]
+__all__ = ["Tags", "TensorBoardFormat", "TensorBoardLog"]
 
 #: What every event has, as `columns` shows it where no tag was asked for.
 _OWN = {"step": "step", "seconds": "wall_time"}
@@ -27,7 +27,7 @@ CLOCK_SECONDS = 1.0
 
 
 @final
-class _Tags:
+class Tags:
     """Which tags are which fields, as far as they have been seen."""
 
     def __init__(self, asked: Mapping[str, str]) -> None:
@@ -93,7 +93,7 @@ class TensorBoardLog(AbstractLog):
     def __init__(self, paths: Sequence[Path], columns: Mapping[str, str]) -> None:
         folder = paths[0].parent
         super().__init__(folder.absolute().name or "run", folder)
-        self._tags = _Tags(columns)
+        self._tags = Tags(columns)
         self._set_columns(paths)
         self._events = EventFolder(paths, self.note)
         self._maker = RowMaker()

@@ -8,6 +8,7 @@ the next place with a right one is searched.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from scalewatch.logs.tensorboard.tfrecord_checksum import masked_crc32c, masked_crc32c_of
 from scalewatch.system import open_to_read
 
-__all__ = ["Records", "TFRecordFile", "first_record", "is_header"]
+__all__ = ["Records", "TFRecordFile", "first_record", "is_header", "last_records"]
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
@@ -320,3 +321,28 @@ def _read_whole(source: BinaryIO, count: int) -> bytes:
         parts.append(part)
         count -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def last_records(path: Path, reach_bytes: int) -> tuple[Records, bool]:
+    """Return the whole records in the last bytes of a file, and whether these are all that it holds.
+
+    For a first look: the checksums of the data are not held against them, those of the lengths are.
+
+    Args:
+        path: the file. reach_bytes: how much of its end to read [bytes].
+
+    Raises:
+        OSError: if it cannot be read or is no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb", buffering=0) as source:
+        status = os.fstat(source.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        begin = max(status.st_size - reach_bytes, 0)
+        source.seek(begin)
+        block = _read_whole(source, reach_bytes)
+    walk = _Walk()
+    walk.lost_from = begin or None
+    found = walk.through(block, begin, True, lambda *_: None)
+    return Records(block, np.array(found.starts, np.int64), np.array(found.lengths, np.int64), begin), not begin

@@ -64,7 +64,7 @@ def _answering(draw: Callable[[RunState, ChartRequest, RunRegistry], Drawn]) -> 
 
     @wraps(draw)
     def figure(state: RunState, request: ChartRequest, registry: RunRegistry) -> dict[str, Any]:
-        beside = tuple((each.state.name, each.version) for each in finished_beside(registry, state))
+        beside = tuple((each.name, each.version) for each in finished_beside(registry, state))
         plan = (state.run.total_steps, request.schedule)
         key = (draw.__name__, state.name, id(state), state.upkeep.version, plan, request.dark, request.width, beside)
         kept = registry.work.drawn(key)
@@ -202,7 +202,7 @@ def _law_of_runs(state: RunState, registry: RunRegistry, what: str) -> LawSource
     """The law of the runs beside, or a sentence on how to get one."""
     law = law_beside(registry, state)
     if isinstance(law, str):
-        sizes = len({each.run.parameters for each in finished_beside(registry, state)})
+        sizes = len({each.parameters for each in finished_beside(registry, state)})
         raise CannotDrawError(
             f"{what} needs three finished, healthy runs or more beside this one, of three sizes and one recipe; here "
             f"are {sizes} sizes. Train some smaller models with the ScaleWatch callback below this folder."
@@ -230,7 +230,7 @@ def _beside(state: RunState, law: LawSource, registry: RunRegistry) -> tuple[Any
     inner = str(law.surface.facts.kind) == "non_embedding"
     found = []
     for each in finished_beside(registry, state):
-        size = each.run.non_embedding_parameters if inner else each.run.parameters
+        size = each.ended.non_embedding_parameters if inner else each.parameters
         if size is not None:
             found.append((6.0 * size * each.tokens, float(size), each.final_loss))
     table = np.array(found, dtype=np.float64).reshape(-1, 3)
