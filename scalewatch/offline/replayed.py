@@ -20,6 +20,7 @@ from scalewatch.logs import AbstractFormat, AbstractLog, Opened, Unreadable, for
 from scalewatch.logs.standard_input import STANDARD_INPUT, spooled
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
+from scalewatch.offline.all_cores import read_on_all_cores, worth_it
 from scalewatch.plain import to_plain
 from scalewatch.run import Run
 from scalewatch.text import no_control, shortened
@@ -238,27 +239,38 @@ def watch_all(
     # on a terminal the bar and what is found share a console, so that neither writes over the other
     shown = console if found is not None and console.is_terminal else stderr
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    done: list[ReplayedRun] = []
+    runs = [ReplayedRun(log, settings, curve=curve) for log in opened.logs]
     with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as bar:
         task = bar.add_task("", total=sum(max(log.bytes_total, 1) for log in opened.logs))
-        before = 0
-        for log in opened.logs:
-            run = ReplayedRun(log, settings, curve=curve)
-            bar.update(task, description=escape(shortened(log.name)))
-            for finding in run.advance(partial(_move, bar, task, before, log)):
-                if found is not None:
-                    found(console, finding)
-            before += max(log.bytes_total, 1)
-            bar.update(task, completed=before)
-            if not run.tracker.rows:
-                opened.unreadable.append(_without_rows(log, alone=len(opened.logs) == 1))
-                continue
-            if ended is not None:
-                ended(console, run)
-            done.append(run)
+        if found is None and ended is None and worth_it(runs):
+            for place, run in read_on_all_cores(runs):
+                runs[place] = run
+                bar.update(task, description=escape(shortened(run.log.name)), advance=max(run.log.bytes_total, 1))
+        else:
+            _read_one_by_one(runs, bar, task, None if found is None else partial(found, console))
+    done = [run for run in runs if run.tracker.rows]
+    opened.unreadable.extend(_without_rows(run.log, alone=len(runs) == 1) for run in runs if not run.tracker.rows)
     if not done:
         raise LogError(_why_nothing(opened))
+    if ended is not None:
+        for run in done:
+            ended(console, run)
     return sorted(done, key=trouble)
+
+
+def _read_one_by_one(
+    runs: Sequence[ReplayedRun], bar: Progress, task: TaskID, found: Callable[[Finding], None] | None
+) -> None:
+    from rich.markup import escape
+
+    before = 0
+    for run in runs:
+        bar.update(task, description=escape(shortened(run.log.name)))
+        for finding in run.advance(partial(_move, bar, task, before, run.log)):
+            if found is not None:
+                found(finding)
+        before += max(run.log.bytes_total, 1)
+        bar.update(task, completed=before)
 
 
 def _why_nothing(opened: Opened) -> str:
