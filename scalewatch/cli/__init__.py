@@ -13,6 +13,7 @@ __all__ = ["COMMANDS", "main", "new_app"]
 COMMANDS = {
     "fit": "scalewatch.cli.fit",
     "approaches": "scalewatch.cli.approaches",
+    "ladder": "scalewatch.cli.ladder",
     "emergence": "scalewatch.cli.emergence",
     "collapse": "scalewatch.cli.collapse",
     "plan": "scalewatch.cli.plan",

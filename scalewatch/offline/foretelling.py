@@ -14,7 +14,7 @@ from scalewatch.errors import FitError
 from scalewatch.fitting.outcomes.axes import Axes
 from scalewatch.fitting.outcomes.contest import Contest, Foretold, compete
 from scalewatch.offline.finished_runs import how_many
-from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns
+from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns, numbers_of
 from scalewatch.offline.tables import Table
 
 __all__ = ["LEVEL", "FarOut", "Foretelling", "foretell"]
@@ -102,7 +102,7 @@ def foretell(table: Table, points: Table, overrides: Mapping[str, str] | None = 
 
 
 def _foretell_one(table: Table, name: str, inputs: Inputs, asked: Inputs) -> Foretelling:
-    loss = _loss(table, name)
+    loss = numbers_of(table, name)
     runs = inputs.outcomes(loss)
     left = len(loss) - len(runs)
     notes = (*inputs.notes, *((f"{how_many(left, 'row')} without a number in each column: left out.",) if left else ()))
@@ -124,13 +124,6 @@ def _foretell_one(table: Table, name: str, inputs: Inputs, asked: Inputs) -> For
     for place, row in enumerate(rows.tolist()):
         far[row] = _far(axes, runs.columns, {name: float(v[place]) for name, v in columns.items()}, told.reach[place])
     return Foretelling(name, contest, _spread(told, rows, len(fine)), far, len(runs), notes)
-
-
-def _loss(table: Table, name: str) -> Floats:
-    values = inputs_of(table, (), [name]).columns.get(name)
-    if values is None:
-        raise FitError(f"{table.source}: column '{name}' holds words, no losses.")
-    return values
 
 
 def _spread(told: Foretold, rows: np.ndarray, count: int) -> Foretold:

@@ -23,7 +23,7 @@ from scalewatch.objective import words_of
 from scalewatch.offline.finished_runs import few, how_many
 from scalewatch.offline.tables import Table
 
-__all__ = ["Inputs", "inputs_of", "loss_columns"]
+__all__ = ["Inputs", "inputs_of", "loss_columns", "numbers_of"]
 
 #: Names of columns that say which run a row is of, or what drew it: no cause of a loss.
 NO_CAUSE = frozenset({"seed", "index", "id", "row", "runid", "run", "runname", "name", "trial", "unnamed0", "date"})
@@ -122,6 +122,18 @@ def inputs_of(table: Table, losses: Sequence[str], names: Sequence[str] | None =
     label = next(iter(labels), None)
     notes += [f"Column '{name}' is a second label and is left out." for name in list(labels)[1:]]
     return Inputs(columns, label, None if label is None else tuple(labels[label]), tuple(notes))
+
+
+def numbers_of(table: Table, name: str) -> Floats:
+    """Return a column as numbers, NaN where a cell is empty.
+
+    Raises:
+        FitError: if it holds words.
+    """
+    values = _numbers(table, name)
+    if values is None:
+        raise FitError(f"{table.source}: column '{name}' holds words, no losses.")
+    return values
 
 
 def _are_labels(words: Sequence[str]) -> bool:

@@ -58,6 +58,14 @@ class Carried:
         left = np.maximum(self.variance - np.sum((across @ self.inverse.T) ** 2, axis=1), 0.0)
         return np.asarray(across @ self.weights), np.sqrt(left)
 
+    def joint(self, points: Points) -> Floats:
+        """Return the covariance of what is not sure of points, shape (m, m)."""
+        at, label = _spreads(self.axes, points), _labels(points, len(points[self.axes.keys[0]]))
+        across = self.variance * _kernel(at, self.at, self.length) * (label[:, None] == self.label[None, :])
+        turned = across @ self.inverse.T
+        own = self.variance * _kernel(at, at, self.length) * (label[:, None] == label[None, :])
+        return np.asarray(own - turned @ turned.T)
+
 
 def carry(axes: Axes, points: Points, residuals: Floats, scatter: float) -> Carried | None:
     """Return the residuals of a law as a process, None where there are too few or nothing is left in them.

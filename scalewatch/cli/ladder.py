@@ -1,0 +1,97 @@
+"""`scalewatch ladder`: which run to train next, so that the one a ladder is for is foretold surest for its compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scalewatch.offline.ladders import Ladder
+
+__all__ = ["ladder"]
+
+#: Part of the target's compute that the next run may take, if nothing is said. By hand.
+PART = 0.1
+#: Choices that are shown. By hand.
+MOST_SHOWN = 8
+
+
+def ladder(
+    table: Annotated[Path, typer.Argument(help="Finished runs: .csv, .tsv, .parquet.", show_default=False)],
+    target: Annotated[str | None, typer.Option(help="The run the ladder is for, with its tokens: 7B:140B.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Most compute that the next run may take [FLOP]; a tenth of the target's if none."),
+    ] = None,
+    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what a ladder foretells of its target now, and which run to train next.
+
+    Of every run that the budget allows it is reckoned how much narrower the interval of the target would be once it has
+    ended, whatever its loss: from what the laws leave open, how far they are apart, and how far they have to reach.
+
+    Exit code 0: there is a run worth training; 1: none makes the target surer; 2: nothing was fitted.
+    """
+    import json
+
+    from rich.console import Console
+
+    from scalewatch.cli.goal import goal_of
+    from scalewatch.errors import ConfigError
+    from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
+    from scalewatch.offline.ladders import ladder_of
+    from scalewatch.offline.tables import Reading, count_of
+    from scalewatch.plain import to_plain
+
+    reading = Reading.of([table], column or [], where or [], None)
+    if not reading.tables:
+        raise ConfigError(f"{table} is no table: this command reads .csv, .tsv and .parquet.")
+    goal = goal_of(target, None)
+    if goal is None or goal.tokens is None or target is None:
+        raise ConfigError(f"`--target` must name size and tokens, such as 7B:140B (got {target or 'nothing'!r:.40}).")
+    whole = FLOPS_PER_PARAMETER_TOKEN * goal.parameters * goal.tokens
+    most = whole * PART if budget is None else count_of("--budget", budget)
+    found = ladder_of(reading.tables[0], goal.parameters, goal.tokens, most, reading.overrides)
+    if as_json:
+        typer.echo(json.dumps(to_plain(found)))
+    else:
+        _show(Console(), found, target)
+    if found.best is None:
+        raise typer.Exit(1)
+
+
+def _show(console: Console, found: Ladder, target: str) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from scalewatch.cli.fit_runs import say
+    from scalewatch.plan.quantities import count
+
+    laws = ", ".join(f"{name} {weight:.0%}" for name, weight in list(found.laws.items())[:4])
+    half = 0.5 * (found.high - found.low)
+    say(console, [f"{found.runs:,} runs foretell {found.loss} of {target}: {found.prediction:.4g}, "
+                  f"{found.level:.0%} interval {found.low:.4g} to {found.high:.4g}. By {laws}."], "")  # fmt: skip
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("parameters", "tokens", "FLOP", "interval then", "narrower by"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    every = max(-(-len(found.choices) // MOST_SHOWN), 1)
+    kept = [*found.choices[::-every]][::-1]
+    if found.best is not None and found.best not in kept:
+        kept = sorted([*kept, found.best], key=lambda run: run.flops)
+    for run in kept:
+        style = "bold green" if run == found.best else ""
+        cells = (count(run.parameters), count(run.tokens), f"{run.flops:.2g}", f"+- {half * run.sd:.2g}")
+        shown.add_row(*cells, f"{1 - run.sd:.0%}", style=style)
+    console.print(shown)
+    if found.best is None:
+        say(console, ["No run within the budget makes the target surer."], "yellow")
+        return
+    best = found.best
+    say(console, [f"Train {count(best.parameters)} on {count(best.tokens)} tokens next: the interval of {target} is "
+                  f"{1 - best.sd:.0%} narrower then, for {best.flops:.2g} FLOP."], "green")  # fmt: skip
