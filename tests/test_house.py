@@ -39,6 +39,7 @@ FLOORS = {
     **dict.fromkeys(("offline", "figures", "reproduce"), 6),
     "cli": 7,
     "__main__": 7,
+    "optuna": 7,
     **dict.fromkeys(("scalewatch_torch", "scalewatch_slack", "scalewatch_tensorboard"), 7),
     **dict.fromkeys(("scalewatch_lightning", "scalewatch_transformers"), 8),
 }

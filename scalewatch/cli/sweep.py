@@ -1,11 +1,11 @@
-"""`scalewatch sweep`: which runs of a sweep to stop now, what that saves, and at what risk of killing the winner."""
+"""`scalewatch sweep`: which runs of a sweep to stop, pause and resume now, what that saves, and at what regret."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +16,8 @@ from scalewatch.errors import ConfigError, LogError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from scalewatch.advising.stopping import Standing
+    from scalewatch.advising.race import Race, Standing, Verdict
+    from scalewatch.finding import Finding
     from scalewatch.logs import AbstractLog
     from scalewatch.offline.replayed import Settings
 
@@ -28,6 +29,8 @@ LENGTHS_DIFFER = 1.02
 WIDE = 100
 #: Letters of a run's name.
 NAME_LETTERS = 32
+#: Part of the plan from which on a run has ended.
+WHOLE = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,8 @@ class _Row:
     step: int
     total: int
     loss: float
-    standing: Standing | None
+    standing: Standing
     lost: str
-    truth: float | None
     notes: tuple[str, ...]
     void: bool = False
 
@@ -53,46 +55,52 @@ def sweep(
     logs: Logs,
     *,
     at: Annotated[float | None, typer.Option(help="Part of the runs to look back to; without it, now.")] = None,
-    risk: Annotated[float, typer.Option(help="Chance of killing the winner, over the whole sweep.")] = 0.02,
-    margin: Annotated[float, typer.Option(help="Least advantage worth a run's compute [nats].")] = 0.0,
-    spent: Annotated[float, typer.Option(help="Part of the risk that earlier stops have used.")] = 0.0,
+    budget: Annotated[
+        float, typer.Option(help="How far above the best of all to end on average [part of the loss].")
+    ] = 0.001,
+    at_once: Annotated[int, typer.Option(help="Runs that may go on at a time; one costs least, more end sooner.")] = 1,
     reading: LogOptions,
     rates: ScheduleOptions,
     json_: AsJson = False,
 ) -> None:
-    """Say which of these runs to stop now.
+    """Say which of these runs to stop, pause and resume now.
 
-    For runs of one model size, length and unit that differ in a setting. A run is stopped when it hardly can end best;
-    the chances of all that are stopped add up to the risk at most. Exit code 1 if a run is to be stopped, else 0.
+    For runs of one model size, length and unit that differ in a setting, and that can be resumed from a checkpoint. All
+    go to a fifth of their steps and pause there; the one that is forecast to end lowest is finished; the rest is judged
+    against it. Run it again whenever a run has gone on: a run to "go on" that was paused or stopped is resumed. Exit
+    code 1 if a run is to be stopped or paused, else 0.
     """
-    from scalewatch.advising.stopping import chances_of_best, runs_to_stop
+    from scalewatch.advising.race import Step, judge
     from scalewatch.cli.replay import list_unreadable
 
     if at is not None and not 0.0 < at <= 1.0:
         raise ConfigError(f"`--at` is a part of the runs, above 0 and at most 1 (got {at:g}), e.g. 0.3.")
+    if not 0.0 < budget < 1.0:
+        raise ConfigError(f"`--budget` is a part of the loss, above 0 and below 1 (got {budget:g}), e.g. 0.001.")
+    if at_once < 1:
+        raise ConfigError(f"`--at-once` must be 1 or more runs (got {at_once}).")
     settings = reading.settings()
     opened = settings.open(logs)
     if len(opened.logs) < 2:
         reason = opened.unreadable[0].reason if opened.unreadable else f"{logs[0]} holds {len(opened.logs)} run."
         raise LogError(f"{reason} A sweep is two or more (scalewatch forecast is for one).")
     rows = [_one(log, settings, rates, at) for log in opened.logs]
-    standing = [row.standing for row in rows if row.standing is not None and not row.lost]
-    stops = {stop.name: stop.chance for stop in runs_to_stop(standing, risk=risk, spent=spent, margin=margin)}
-    chances = dict(zip((s.name for s in standing), chances_of_best(standing, margin), strict=True))
-    rows.sort(key=lambda row: (bool(row.lost), -chances.get(row.name, 0.0), _middle(row)))
+    race = judge([row.standing for row in rows], budget=budget, at_once=at_once)
+    judged = list(zip(rows, race.verdicts, strict=True))
+    order = (Step.ENDED, Step.RUN, Step.PAUSE, Step.STOP)
+    judged.sort(key=lambda each: (bool(each[0].lost), order.index(each[1].step), each[1].middle or math.inf))
     notes = [*_warnings(rows), *_shared(rows)]
-    stopped = [row for row in rows if row.lost or row.name in stops]
     if json_:
-        _print_json(rows, chances, stops, notes)
+        _print_json(judged, race, notes)
     else:
-        _print(rows, chances, stops, notes)
+        _print(judged, race, notes)
         list_unreadable(opened)
-    raise typer.Exit(1 if stopped else 0)
+    raise typer.Exit(1 if race.named(Step.STOP) or race.named(Step.PAUSE) else 0)
 
 
 def _one(log: AbstractLog, settings: Settings, rates: ScheduleOptions, at: float | None) -> _Row:
-    from scalewatch.advising.stopping import Standing
-    from scalewatch.finding import Severity
+    from scalewatch.advising.race import Standing
+    from scalewatch.forecast.siblings import SiblingCurve
     from scalewatch.offline.backtest import backtest
     from scalewatch.offline.history import planned, read
 
@@ -102,18 +110,30 @@ def _one(log: AbstractLog, settings: Settings, rates: ScheduleOptions, at: float
     part = min(at if at is not None else 1.0, past.last_step / total, 1.0)
     looked = backtest(past, plan, settings, [part])
     if not looked.rows:
-        return _Row(past.name, 0, total, math.nan, None, "", None, ("no row so early",))
+        return _Row(past.name, 0, total, math.nan, Standing(past.name, 0.0, None), "", ("no row so early",))
     now, truth = looked.rows[0], looked.final_loss
-    lost = next((f"{f.kind} since {f.start_step:,}" for f in now.open if f.severity is Severity.CRITICAL), "")
-    ended = truth is not None and part >= 0.98
-    standing = None
-    if ended and truth is not None and math.isfinite(truth):
-        standing = Standing.finished(past.name, truth)
-    elif now.forecast is not None and not now.void:
-        trouble = any(f.pages for f in now.open)
-        standing = Standing.of(past.name, min(now.step / total, 0.999), now.forecast, spike=trouble)
+    rows = sum(step <= part * total for step in past.steps)
+    curve = SiblingCurve.of(past.steps[:rows], past.losses[:rows], total, plan.run.learning_rates)
+    lost = _lost(now.open)
+    if truth is not None and part >= WHOLE and math.isfinite(truth):
+        standing = Standing.finished(past.name, truth, curve)
+    else:
+        made = Standing.of(past.name, min(now.step / total, 0.999), None if now.void else now.forecast)
+        standing = replace(
+            made,
+            curve=None if now.void else curve,
+            now=now.loss,
+            lost=bool(lost),
+            spike=any(f.pages for f in now.open),
+        )
     notes = (*now.validity_warnings, *plan.told, *past.told)
-    return _Row(past.name, now.step, total, now.loss, standing, lost, truth if ended else None, notes, now.void)
+    return _Row(past.name, now.step, total, now.loss, standing, lost, notes, now.void)
+
+
+def _lost(open_: Sequence[Finding]) -> str:
+    from scalewatch.finding import Severity
+
+    return next((f"{f.kind} since {f.start_step:,}" for f in open_ if f.severity is Severity.CRITICAL), "")
 
 
 def _warnings(rows: Sequence[_Row]) -> list[str]:
@@ -123,7 +143,7 @@ def _warnings(rows: Sequence[_Row]) -> list[str]:
         sentences.append("The runs differ in their planned lengths: the longer have an advantage that they pay for.")
     if len({row.name for row in rows}) < len(rows):
         sentences.append("Two runs have one name: the decisions on them cannot be told apart.")
-    early = [row.name for row in rows if row.standing is None and not row.lost and not row.void]
+    early = [row.name for row in rows if row.standing.ends is None and not row.lost and not row.void]
     if early:
         sentences.append(f"Nothing can be said yet of {', '.join(early[:5])}: too few rows past the warm-up.")
     return sentences
@@ -142,69 +162,91 @@ def _shared(rows: Sequence[_Row]) -> list[str]:
     return lines
 
 
-def _middle(row: _Row) -> float:
-    return math.inf if row.standing is None else float(row.standing.ends[len(row.standing.ends) // 2])
-
-
-def _print(rows: Sequence[_Row], chances: dict[str, float], stops: dict[str, float], notes: Sequence[str]) -> None:
+def _print(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Sequence[str]) -> None:
     from rich.console import Console
 
     from scalewatch.cli.forecast import print_notes
 
     console = Console()
-    console.print(_table(rows, chances, stops, wide=console.width >= WIDE))
-    gone = [row for row in rows if row.lost or row.name in stops]
-    console.print(_summary(rows, gone, stops), style="bold", markup=False, highlight=False)
+    console.print(_table(judged, race, wide=console.width >= WIDE))
+    console.print(_summary(judged, race), style="bold", markup=False, highlight=False)
     print_notes(console, list(notes))
 
 
-def _summary(rows: Sequence[_Row], gone: Sequence[_Row], stops: dict[str, float]) -> str:
-    running = [row for row in rows if row.truth is None]
-    if not running:
+def _summary(judged: Sequence[tuple[_Row, Verdict]], race: Race) -> str:
+    from scalewatch.advising.race import Step
+
+    going = [row for row, verdict in judged if verdict.step is not Step.ENDED]
+    if not going:
         return "All runs have ended: there is nothing to stop. Look back with --at 0.3."
-    if not gone:
-        return f"Stop none of {len(running)} runs now: each may still end best."
-    whole, left = sum(row.total for row in rows), sum(row.total - row.step for row in gone)
-    risk = sum(stops.values())
-    text = f"{100 * risk:.1f} %" if risk >= 0.0005 else "less than 0.1 %"
-    ahead = sum(row.total - row.step for row in running)
-    return (
-        f"Stop {len(gone)} of the {len(running)} runs now: saves {left:,} steps, {100 * left / max(ahead, 1):.0f} % of "
-        f"what is ahead ({100 * left / whole:.0f} % of the sweep), at a risk of {text} of killing the winner."
-    )
+    gone = [row for row, verdict in judged if verdict.step is Step.STOP]
+    held, on = len(race.named(Step.PAUSE)), len(race.named(Step.RUN))
+    steps, left = sum(row.total for row, _ in judged), sum(row.total - row.step for row in gone)
+    ahead = max(sum(row.total - row.step for row in going), 1)
+    what = [f"stop {len(gone)}"] if gone else []
+    what += [f"pause {held}"] if held else []
+    what += [f"go on with {on}"] if on else []
+    text = f"Of {len(going)} runs {', '.join(what)}."
+    if gone:
+        text += (
+            f" Stopping saves {left:,} steps, {100 * left / ahead:.0f} % of what is ahead ({100 * left / steps:.0f} % "
+            f"of the sweep). The best that is left is expected to end {_percent(race.expected_regret)} above the best "
+            f"of all; more than {_percent(race.budget)} above it with a chance of at most {_chance(race.chance)}."
+        )
+    if held:
+        text += " A paused run keeps its checkpoint: look again when what goes on has gone on."
+    return text
 
 
-def _table(rows: Sequence[_Row], chances: dict[str, float], stops: dict[str, float], *, wide: bool) -> Table:
+def _percent(part: float) -> str:
+    return f"{100 * part:.2g} %" if part >= 1e-5 else "less than 0.001 %"
+
+
+def _chance(chance: float) -> str:
+    return "0.1 %" if chance < 0.001 else f"{100 * chance:.1f} %" if chance < 0.1 else f"{100 * chance:.0f} %"
+
+
+def _table(judged: Sequence[tuple[_Row, Verdict]], race: Race, *, wide: bool) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    from scalewatch.advising.stopping import LEVELS
+    from scalewatch.advising.race import LEVELS, Step
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("run", no_wrap=True)
-    for head in ("done", *(["loss now"] if wide else []), "ends at", "80 %", "best"):
+    for head in ("done", *(["loss now"] if wide else []), "ends at", "80 %", "may gain"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
-    names = _told_apart([row.name for row in rows], NAME_LETTERS if wide else NAME_LETTERS - 8)
-    for row, name in zip(rows, names, strict=True):
-        loss = "" if math.isnan(row.loss) else f"{row.loss:.3f}"
-        cells = [f"{100 * row.step / row.total:.0f} %", *([loss] if wide else [])]
-        if row.standing is None:
+    names = _told_apart([row.name for row, _ in judged], NAME_LETTERS if wide else NAME_LETTERS - 8)
+    styles = {Step.STOP: "yellow", Step.PAUSE: "cyan", Step.ENDED: "dim", Step.RUN: ""}
+    for (row, verdict), name in zip(judged, names, strict=True):
+        cells = [f"{100 * row.step / row.total:.0f} %"]
+        cells += ["" if math.isnan(row.loss) else f"{row.loss:.3f}"] if wide else []
+        if verdict.ends is None or row.lost:
             cells += ["", "", ""]
         else:
-            tenth, ninetieth = (row.standing.ends[abs(LEVELS - q).argmin()] for q in (0.1, 0.9))
-            interval = "ended" if row.truth is not None else f"{tenth:.3f} to {ninetieth:.3f}"
-            cells += [f"{_middle(row):.3f}", interval, _chance(chances.get(row.name))]
-        decision, style = "keep (no law holds)" if row.void else "keep", ""
-        if row.lost:
-            decision, style = f"STOP: lost, {row.lost}".replace("_", " "), "bold red"
-        elif row.name in stops:
-            decision, style = "STOP", "yellow"
-        elif row.truth is not None:
-            decision, style = "", "dim"
-        table.add_row(Text(name), *cells, decision, style=style)
+            tenth, ninetieth = (verdict.ends[abs(LEVELS - q).argmin()] for q in (0.1, 0.9))
+            interval = "ended" if verdict.step is Step.ENDED else f"{tenth:.3f} to {ninetieth:.3f}"
+            known = verdict.gain is not None and math.isfinite(verdict.gain)
+            cells += [f"{verdict.middle:.3f}", interval, _percent(verdict.gain or 0.0) if known else ""]
+        style = "bold red" if row.lost else styles[verdict.step]
+        table.add_row(Text(name), *cells, _decision(row, verdict, leads=row.name == race.leader), style=style)
     return table
+
+
+def _decision(row: _Row, verdict: Verdict, *, leads: bool) -> str:
+    from scalewatch.advising.race import EARLIEST, Step
+
+    if row.lost and verdict.step is Step.STOP:
+        return f"STOP: lost, {row.lost}".replace("_", " ")
+    word = {Step.STOP: "STOP", Step.PAUSE: "pause", Step.ENDED: "best" if leads else "", Step.RUN: "go on"}[
+        verdict.step
+    ]
+    if verdict.step is Step.RUN and row.standing.progress < EARLIEST:
+        return f"go on to {EARLIEST:.0%}"
+    why = "leads" if leads and verdict.step is Step.RUN else "no law holds" if row.void else ""
+    return f"{word} ({why})" if why else word
 
 
 def _told_apart(names: Sequence[str], letters: int) -> list[str]:
@@ -231,28 +273,35 @@ def _in_common(names: Sequence[str]) -> int:
     return next((n for n, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, names)))
 
 
-def _chance(chance: float | None) -> str:
-    if chance is None:
-        return ""
-    return "< 0.1 %" if chance < 0.001 else f"{100 * chance:.1f} %" if chance < 0.1 else f"{100 * chance:.0f} %"
-
-
-def _print_json(rows: Sequence[_Row], chances: dict[str, float], stops: dict[str, float], notes: Sequence[str]) -> None:
+def _print_json(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Sequence[str]) -> None:
     import json
 
+    from scalewatch.advising.race import LEVELS, Step
+
+    places = [int(abs(LEVELS - q).argmin()) for q in (0.1, 0.9)]
     runs = [
         {
             "run": row.name,
             "step": row.step,
             "total_steps": row.total,
             "loss": row.loss if math.isfinite(row.loss) else None,
-            "forecast": None if row.standing is None else _middle(row),
-            "chance_of_best": chances.get(row.name),
-            "stop": bool(row.lost) or row.name in stops,
+            "forecast": verdict.middle,
+            "interval": None if verdict.ends is None else [float(verdict.ends[n]) for n in places],
+            "sibling": verdict.sibling or None,
+            "expected_gain": verdict.gain if verdict.gain is not None and math.isfinite(verdict.gain) else None,
+            "action": str(verdict.step),
             "lost": row.lost or None,
             "no_law_holds": row.void,
         }
-        for row in rows
+        for row, verdict in judged
     ]
-    answer = {"risk": sum(stops.values(), 0.0), "runs": runs, "notes": list(notes)}
+    answer = {
+        "leader": race.leader or None,
+        "budget": race.budget,
+        "expected_regret": race.expected_regret,
+        "chance_over_budget": race.chance,
+        "saved_steps": sum(row.total - row.step for row, verdict in judged if verdict.step is Step.STOP),
+        "runs": runs,
+        "notes": list(notes),
+    }
     typer.echo(json.dumps(answer, indent=1))

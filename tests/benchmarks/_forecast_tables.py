@@ -1,4 +1,4 @@
-"""Tables of what was told: error, coverage and width by source and progress, choice of runs, sweeps, off the law."""
+"""Tables of what was told: error, coverage and width by source and progress, choice of runs, off the law."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from _forecast_told import LEVELS, OURS, Told, Watched
 from rich.console import Console
 from rich.table import Table
 
-from scalewatch.advising.stopping import runs_to_stop
-
 #: Runs of one family, size and length from which on a choice among them is one.
 FEWEST_CHOICES = 3
-#: Progress from which on rules stop runs.
-EARLIEST = 0.2
 
 
 def by_source(told: Sequence[Told]) -> dict[str, list[Told]]:
@@ -133,56 +129,6 @@ def regret(console: Console, told: Sequence[Told], mode: str, fractions: Sequenc
             cells.append(f"{np.mean(lost):.4f}" if lost else "-")
         table.add_row(who, *cells)
     console.print(table)
-
-
-def stopping(console: Console, told: Sequence[Told], mode: str, fractions: Sequence[float]) -> None:
-    """Print what stopping runs of a sweep saves and kills: by forecast, and by the median rule."""
-    ours = [e for e in told if e.mode == mode and e.who == OURS and e.fraction >= EARLIEST]
-    sweeps = [list(group.values()) for group in _sweeps(ours).values()]
-    if not sweeps:
-        return
-    table = Table(
-        title=f"{mode}: {len(sweeps)} sweeps, runs stopped at tenths from {EARLIEST:.0%} on", show_lines=False
-    )
-    for column in ("rule", "compute saved", "winner killed", "regret [nats]"):
-        table.add_column(column, justify="left" if column == "rule" else "right")
-    checks = [f for f in fractions if f >= EARLIEST]
-    for name, rule in (("stop by forecast, risk 2 %", _by_forecast), ("median rule", _by_median)):
-        saved, killed, lost = [], 0, []
-        for sweep in sweeps:
-            stopped = rule(sweep, checks)
-            finals = [next(iter(run.values())).run.final for run in sweep]
-            left = [final for n, final in enumerate(finals) if n not in stopped]
-            saved.append(sum(1 - at for at in stopped.values()) / len(sweep))
-            killed += int(np.argmin(finals)) in stopped
-            lost.append(min(left) - min(finals))
-        table.add_row(name, f"{100 * np.mean(saved):.0f} %", f"{killed}/{len(sweeps)}", f"{np.mean(lost):.4f}")
-    console.print(table)
-
-
-def _by_forecast(sweep: list[dict[float, Told]], checks: Sequence[float]) -> dict[int, float]:
-    stopped: dict[int, float] = {}
-    spent = 0.0
-    names = [next(iter(run.values())).run.run.name for run in sweep]
-    for check in checks:
-        here = [run[check].standing for n, run in enumerate(sweep) if n not in stopped and check in run]
-        for stop in runs_to_stop([standing for standing in here if standing is not None], spent=spent):
-            spent += stop.chance
-            stopped[names.index(stop.name)] = check
-    return stopped
-
-
-def _by_median(sweep: list[dict[float, Told]], checks: Sequence[float]) -> dict[int, float]:
-    """Stop what is worse now than the median of the runs still going (Golovin et al. 2017, Vizier, section 3.2.2)."""
-    stopped: dict[int, float] = {}
-    for check in checks:
-        now = {n: r[check].run.now(r[check].run.rows_before(check)) for n, r in enumerate(sweep) if check in r}
-        left = {n: loss for n, loss in now.items() if n not in stopped}
-        middle = float(np.median(list(left.values()))) if left else 0.0
-        for n, loss in left.items():
-            if loss > middle and len(stopped) < len(sweep) - 1:
-                stopped[n] = check
-    return stopped
 
 
 def off_law(console: Console, watched: Watched) -> None:

@@ -12,7 +12,6 @@ from _forecast_rivals import RIVALS
 from _forecast_runs import Floats, Logged
 
 from scalewatch import Finding, Kind, Monitor, Observation
-from scalewatch.advising.stopping import Standing
 from scalewatch.fitting import fit_curves
 from scalewatch.laws import CurveLaw
 
@@ -32,7 +31,6 @@ class Told:
     middle: float
     low: Floats = field(default_factory=lambda: np.full(len(LEVELS), np.nan))
     high: Floats = field(default_factory=lambda: np.full(len(LEVELS), np.nan))
-    standing: Standing | None = None
 
     @property
     def error(self) -> float:
@@ -92,8 +90,7 @@ def _ask(monitor: Monitor, run: Logged, mode: str, fraction: float, into: Watche
     if forecast is None or not math.isfinite(forecast.final_loss):
         return
     low, high = np.array([forecast.interval(level) for level in LEVELS]).T
-    standing = Standing.of(run.run.name, fraction, forecast)
-    into.told.append(Told(run, mode, OURS, fraction, forecast.final_loss, low, high, standing))
+    into.told.append(Told(run, mode, OURS, fraction, forecast.final_loss, low, high))
 
 
 def rival(who: str, run: Logged, ladder: Sequence[Logged], fractions: Sequence[float], into: Watched) -> None:

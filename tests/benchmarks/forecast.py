@@ -73,7 +73,7 @@ def main() -> None:
             if mode == "ladder" and name == OURS and "off-law" in parts:
                 tables.off_law(console, watched)
         if not only_off_law:
-            for show in (tables.errors, tables.calibration, tables.regret, tables.stopping):
+            for show in (tables.errors, tables.calibration, tables.regret):
                 show(console, told, mode, fractions)
     console.print(simple_scaling_laws())
     if options.charts is not None and told:

@@ -264,17 +264,34 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_a_sweep_names_the_runs_to_stop_and_what_that_saves(runs: Path, scalewatch: Callable[..., Any]) -> None:
-    """The hopeless and the lost; the close one goes on. Exit code 1: there is something to do."""
+    """The hopeless and the lost; the close one waits for the best. Exit code 1: there is something to do."""
     said = scalewatch("sweep", runs, "--total-steps", TOTAL, "--schedule", "linear", "--json")
     by_name = {run["run"]: run for run in told(said)["runs"]}
 
     assert 1 == said.code
-    assert {"worse", "bad", "lost"} == {name for name, run in by_name.items() if run["stop"]}
+    assert {"worse", "bad", "lost"} == {name for name, run in by_name.items() if run["action"] == "stop"}
+    assert {"run", "pause"} == {by_name[name]["action"] for name in ("best", "close")}
     assert by_name["lost"]["lost"]
-    assert told(said)["risk"] <= 0.02
+    assert told(said)["expected_regret"] <= 0.001
+    assert 1_800 == told(said)["saved_steps"]
     text = scalewatch("sweep", runs, "--total-steps", TOTAL, "--schedule", "linear").out
-    assert "Stop 3 of the 5 runs now: saves 1,800 steps" in text
-    assert "of killing the winner" in text
+    assert "Of 5 runs stop 3, pause 1, go on with 1. Stopping saves 1,800 steps" in text.replace("\n", " ")
+    assert "above the best of all" in text.replace("\n", " ")
+
+
+def test_once_a_run_has_ended_a_paused_one_is_resumed(runs: Path, scalewatch: Callable[..., Any]) -> None:
+    """The leader ended no better than forecast: the close one goes on, compared with it."""
+    plan = wsd(TOTAL, decay=0.8)
+    write(runs / "best.csv", curve(plan) + 0.002, plan)
+    write(runs / "close.csv", curve(plan)[: int(0.6 * TOTAL)], plan[: int(0.6 * TOTAL)])
+    said = scalewatch("sweep", runs, "--total-steps", TOTAL, "--schedule", "wsd", "--json")
+    by_name = {run["run"]: run for run in told(said)["runs"]}
+
+    assert "best" == told(said)["leader"]
+    assert {"best": "ended", "close": "run"} == {name: by_name[name]["action"] for name in ("best", "close")}
+    assert "best" == by_name["close"]["sibling"]
+    low, high = by_name["close"]["interval"]
+    assert low < by_name["close"]["forecast"] < high
 
 
 def test_a_sweep_that_has_ended_has_nothing_to_stop(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
@@ -286,7 +303,22 @@ def test_a_sweep_that_has_ended_has_nothing_to_stop(tmp_path: Path, scalewatch: 
 
     assert [0, 1] == [now.code, then.code]
     assert "there is nothing to stop" in now.out
-    assert "Stop 1 of the 2 runs now" in then.out
+    assert "Of 2 runs stop 1, go on with 1." in then.out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--budget", "2", "a part of the loss"), ("--at-once", "0", "1 or more"), ("--at", "7", "a part of the runs")],
+)
+def test_a_number_that_no_sweep_has_is_refused_in_a_sentence(
+    runs: Path, option: str, value: str, words: str, scalewatch: Callable[..., Any]
+) -> None:
+    """With the option's name and what it may be."""
+    said = scalewatch("sweep", runs, option, value)
+
+    assert 2 == said.code
+    assert f"`{option}`" in said.err
+    assert words in said.err
 
 
 def test_a_sweep_of_one_run_is_none(finished: Path, scalewatch: Callable[..., Any]) -> None:
