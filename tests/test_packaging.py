@@ -98,9 +98,18 @@ def test_the_metadata_says_what_an_installer_needs(installed: Path) -> None:
     assert "Apache-2.0" == distribution.metadata["License-Expression"]
     assert ">=3.11" == distribution.metadata["Requires-Python"]
     assert ["filelock", "numpy", "rich", "scipy", "typer"] == sorted(r.split(">")[0] for r in needed)
-    assert {"lightning", "torch", "transformers", "tensorboard", "slack", "apprise", "charts", "all", "dev"} == set(
-        distribution.metadata.get_all("Provides-Extra")
-    )
+    assert {
+        "lightning",
+        "torch",
+        "transformers",
+        "tensorboard",
+        "slack",
+        "apprise",
+        "charts",
+        "optuna",
+        "all",
+        "dev",
+    } == set(distribution.metadata.get_all("Provides-Extra"))
     assert [("scalewatch", "scalewatch.cli:main")] == [
         (e.name, e.value) for e in distribution.entry_points if e.group == "console_scripts"
     ]
