@@ -29,7 +29,8 @@ from scalewatch_torch.introspect import Sizes, count_sizes, validation_losses
 from scalewatch_torch.ranks import AllRanks
 from scalewatch_torch.sensors import PrecursorSource, Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, readable_state
-from scalewatch_torch.watching.endings import ended, ended_by
+from scalewatch_torch.watching.endings import close_at_exit, ended, ended_by
+from scalewatch_torch.watching.folders import own_folder
 from scalewatch_torch.watching.options import checked
 from scalewatch_torch.watching.watch import Watch
 
@@ -196,7 +197,13 @@ class ScaleWatch(LightningCallback):
         started = start(trainer, batch, batch_idx, self._options, self._place.sizes, state, readers)
         if started is None:
             return
-        session = new_session(trainer, started, self._options, self._guard, self._place.folder)
+        folder = self._place.folder
+        if folder is not None and self._options.directory is None:
+            run_id = None if started.resumed is None else started.resumed.run_id
+            folder = own_folder(folder, run_id, goes_on=started.resumed is not None)
+        session = new_session(trainer, started, self._options, self._guard, folder)
+        # a process that was forked or spawned for the training ends without a word to its callbacks
+        close_at_exit.add(self)
         session.begin()
         self._sensors.attach(trainer.lightning_module, started.steps.metrics.optimizer, session.note)
         self._guard.call("act", self._acting.begin, trainer, session, started.steps.metrics)
@@ -325,6 +332,11 @@ class ScaleWatch(LightningCallback):
         self._acting.end(trainer, crashed=True)
         self._finish(ended_by(exception, step))
 
+    def end(self, fault: BaseException | None) -> None:
+        """Close where nobody told of the end: the process leaves, by `fault` if one is known."""
+        step = 0 if self._watch is None else self._watch.metrics.step
+        self._finish(f"interrupted after step {step:,}" if fault is None else ended_by(fault, step))
+
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Close: the verdict is told, and everything is on the disk."""
         if stage != "fit":
@@ -339,6 +351,7 @@ class ScaleWatch(LightningCallback):
 
     def _finish(self, word: str) -> None:
         self._sensors.after_forward()  # it may have raised
+        close_at_exit.remove(self)
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.finish(word)

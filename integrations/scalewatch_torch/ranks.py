@@ -37,6 +37,8 @@ __all__ = ["EXCHANGE_EVERY_BATCHES", "AllRanks", "RankReader", "mean_over_ranks"
 
 #: Batches between two exchanges: a gather of 1 ms over gloo is .06 ms a batch (tests/benchmarks/rank_cost.py).
 EXCHANGE_EVERY_BATCHES = 16
+#: Time between two exchanges at most, of batches that take longer than a sixteenth of it [s]. By hand.
+EXCHANGE_SECONDS = 1.0
 #: Behind the losses and norms of a buffer: how many steps are in it, and the number of the last one.
 _HEADER = 2
 #: Step numbers are compared modulo this: float32 counts no further.
@@ -45,6 +47,37 @@ _STEP_MODULO = 1 << 20
 APART_SHARE = 0.1
 #: Pause between two looks at what has not arrived [s].
 _POLL_SECONDS = 0.001
+
+
+@final
+class _Pace:
+    """How many batches there are between two exchanges: 16, and fewer where they take long, agreed on once."""
+
+    def __init__(self) -> None:
+        self.every_batches = EXCHANGE_EVERY_BATCHES
+        self.is_known = False
+        self._last = math.nan
+        self._fastest = math.inf
+
+    def after_batch(self) -> None:
+        """Take the time; the fastest batch counts, for the first ones compile."""
+        now = time.perf_counter()
+        if now - self._last < self._fastest:
+            self._fastest = now - self._last
+        self._last = now
+
+    def agree(self, device: torch.device) -> None:
+        """Agree on the slowest rank's: the one time that all ranks wait for their device."""
+        self.is_known = True
+        seconds = torch.zeros(1, device=device)
+        seconds.fill_(self._fastest)
+        dist.all_reduce(seconds, dist.ReduceOp.MAX)
+        arriving: Transfers[None] = Transfers((1,))
+        arriving.send(seconds, None)
+        while (arrived := arriving.take()) is None:
+            time.sleep(_POLL_SECONDS)
+        slowest = max(float(arrived[1][0]), EXCHANGE_SECONDS / EXCHANGE_EVERY_BATCHES)
+        self.every_batches = max(1, int(EXCHANGE_SECONDS / slowest)) if slowest < math.inf else EXCHANGE_EVERY_BATCHES
 
 
 @final
@@ -66,6 +99,7 @@ class AllRanks:
         self.late = device.type != "cpu"
         self._batches = self._exchanged = 0
         self._guard = Guard()
+        self._pace = _Pace()
         width = 2 * EXCHANGE_EVERY_BATCHES + _HEADER
         self._buffer = torch.zeros((losses, width), device=device)
         self._ballots: Transfers[None] = Transfers((1, BALLOT), dtype=torch.float64)
@@ -82,13 +116,23 @@ class AllRanks:
         All ranks must call it alike, also with `now`, for an exchange before its time.
         """
         self._batches += 1
-        return self._exchange() if now or self._batches % EXCHANGE_EVERY_BATCHES == 0 else False
+        if not self._pace.is_known:
+            self._pace.after_batch()
+        if not now and self._batches - self._exchanged < self._pace.every_batches:
+            return False
+        self._exchange()
+        if self._batches >= EXCHANGE_EVERY_BATCHES and not self._pace.is_known:
+            self._pace.agree(self._buffer.device)
+        return True
 
     def between_batches(self) -> bool:
         """Take part in an exchange of what is left since the last one; whether there was a batch since."""
-        return self._exchange() if self._batches != self._exchanged else False
+        if self._batches == self._exchanged:
+            return False
+        self._exchange()
+        return True
 
-    def _exchange(self) -> bool:
+    def _exchange(self) -> None:
         self._exchanged = self._batches
         lots = [reader.seal() for reader in self._readers]
         gathered = torch.empty((self.size, *self._buffer.shape), device=self._buffer.device)
@@ -98,7 +142,6 @@ class AllRanks:
         if self.rank == 0:
             self._lots.send(gathered.view(self.size * len(lots), -1), lots)
             self.receive()
-        return True
 
     def vote(self, wish: Sequence[float]) -> tuple[float, ...]:
         """Decide what rank 0 wishes, shape (7,), on all ranks after the same batch; the wishes of others are not asked.

@@ -12,6 +12,10 @@ from scalewatch.errors import ConfigError
 __all__ = ["Receiver", "settings_of"]
 
 
+def _keep_nothing() -> None:
+    """Stands for what puts the memory on the disk, where there is none."""
+
+
 class Receiver(ABC):
     """Takes messages to people. Made once, used by one background thread, for one run at a time.
 
@@ -24,7 +28,7 @@ class Receiver(ABC):
     opens: bool = False
 
     def __init__(self) -> None:
-        self.remember({}, lambda: None)
+        self.remember({}, _keep_nothing)  # a function of the module: a receiver may be pickled, to spawned processes
 
     def remember(self, memory: dict[str, str], keep: Callable[[], object]) -> None:
         """Go on from `memory`; `keep` puts it on the disk."""

@@ -161,7 +161,23 @@ def test_a_run_that_is_killed_leaves_its_journal(tmp_path: Path) -> None:
         assert [row.step for row in rows] == list(range(1, len(rows) + 1))
         assert len(rows) >= 20
     [verdict] = verdicts(tmp_path / "SIGTERM" / "scalewatch")
-    assert verdict["ended"].startswith("crashed after step")
+    assert verdict["ended"].startswith("interrupted after step")
+    assert verdict["ended"].endswith(": SIGTERM")
     assert "│ health  " in out
     assert "scalewatch: its part" not in err
     assert processes[1].returncode == -signal.SIGKILL
+
+
+def test_runs_that_are_told_one_folder_have_a_journal_each(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    """Without a logger there is one folder for all; a run that goes on returns to its own."""
+    for learning_rate in (1e-2, 1e-3):
+        trainer = new_trainer([ScaleWatch(quiet=True)])
+        trainer.fit(TinyText(learning_rate), loader())
+    trainer.save_checkpoint(tmp_path / "second.ckpt")
+    again = new_trainer([ScaleWatch(quiet=True)], max_steps=30)
+    again.fit(TinyText(1e-3), loader(), ckpt_path=tmp_path / "second.ckpt")
+
+    first, second = (read_journal(tmp_path / name) for name in ("scalewatch", "scalewatch-2"))
+    assert [row.step for row in first.observations] == list(range(1, 21))
+    assert [row.step for row in second.observations] == list(range(1, 31))
+    assert not (tmp_path / "scalewatch-3").exists()

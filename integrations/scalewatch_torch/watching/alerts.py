@@ -53,12 +53,9 @@ def new_dispatcher(rules: Rules, run: Run, run_id: str, folder: Path | None, sta
 
 
 def end_of(ended: str, status: Status) -> tuple[str, Severity]:
-    """Return what is told of the end of a run and how loud, from the words for how it came and how the run was.
-
-    A job that its cluster takes back with SIGTERM has not crashed.
-    """
+    """Return what is told of the end of a run and how loud, from the words for how it came and how the run was."""
     headline = f"{ended}; {status.sentence}"
-    if ended.startswith("crashed") and "SIGTERMException" not in ended:
+    if ended.startswith("crashed"):
         return headline, Severity.CRITICAL
     bad = ended.startswith("stopped by scalewatch") or status.state in (State.LOST, State.IN_TROUBLE)
     return headline, Severity.WARNING if bad else Severity.INFO

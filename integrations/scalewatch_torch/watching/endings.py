@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import multiprocessing
+import multiprocessing.util
 import os
 import sys
 import weakref
@@ -11,6 +13,9 @@ from typing import Protocol, final
 from scalewatch.guard import attempt
 
 __all__ = ["Closable", "OpenWatches", "close_at_exit", "ended", "ended_by"]
+
+#: Before what `multiprocessing` does itself at the exit of a process, which has 10 and below.
+EXIT_PRIORITY = 100
 
 
 class Closable(Protocol):
@@ -32,9 +37,14 @@ def ended(step: int, total_steps: int | None) -> str:
 def ended_by(fault: BaseException, step: int) -> str:
     """Return the words for an end by an exception, after `step`.
 
+    A job that its cluster takes back with SIGTERM has not crashed: Lightning raises an exception of that name.
+
     >>> ended_by(ValueError("no data"), 1500), ended_by(KeyboardInterrupt(), 7)
     ('crashed after step 1,500: ValueError: no data', 'interrupted after step 7: KeyboardInterrupt')
     """
+    taken_back = any(kind.__name__ == "SIGTERMException" for kind in type(fault).__mro__)
+    if taken_back:
+        return f"interrupted after step {step:,}: SIGTERM"
     word = "interrupted" if isinstance(fault, KeyboardInterrupt) else "crashed"
     why, _ = attempt(str, fault)  # it may be of a class with a fault of its own
     return f"{word} after step {step:,}: {type(fault).__name__}: {why or ''}".rstrip(": ")
@@ -47,6 +57,7 @@ class OpenWatches:
     def __init__(self) -> None:
         self._open: weakref.WeakKeyDictionary[Closable, tuple[int, BaseException | None]] = weakref.WeakKeyDictionary()
         self._is_registered = False
+        self._finalizes_in = 0
 
     def add(self, thing: Closable) -> None:
         """Close it at the exit of this process; not of its children."""
@@ -55,10 +66,14 @@ class OpenWatches:
             # after the hook of the background threads, so that it runs before it
             self._is_registered = True
             atexit.register(self.close)
+        if multiprocessing.parent_process() is not None and self._finalizes_in != os.getpid():
+            # a process of `multiprocessing` leaves without these hooks, but not without its own
+            self._finalizes_in = os.getpid()
+            multiprocessing.util.Finalize(None, self.close, exitpriority=EXIT_PRIORITY)
 
     def close(self) -> None:
         """Close all that is open."""
-        fault = _last_fault()
+        fault = _last_fault() or _fault_under_way()
         for thing, (process, before) in list(self._open.items()):
             if process == os.getpid():
                 thing.end(None if fault is before else fault)
@@ -77,3 +92,11 @@ def _last_fault() -> BaseException | None:
     # what the interpreter remembers of the exception that it has printed last
     fault = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     return fault if isinstance(fault, BaseException) else None
+
+
+def _fault_under_way() -> BaseException | None:
+    """The exception that a process of `multiprocessing` leaves by: what runs it has turned it into an exit code."""
+    fault = sys.exc_info()[1]
+    while isinstance(fault, SystemExit) and fault.__context__ is not None:
+        fault = fault.__context__
+    return fault
