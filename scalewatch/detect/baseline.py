@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import final
 
 from scalewatch.detect.loss_scale import LossScale, nats
-from scalewatch.detect.robust_scale import RobustScale
+from scalewatch.detect.robust_scale import BLOCK_ROWS, RobustScale
 from scalewatch.detect.state import Stateful
 
 __all__ = ["SPARSE_STEPS", "UNKNOWN", "RobustBaseline"]
@@ -187,7 +187,10 @@ class RobustBaseline(Stateful):
         self._follow(value, before)
         if not trend_frozen or self.slow_mean > self.fast_mean + self.slow_scale:
             self._settle()
-        scatter.block(value)
+        scatter.sum += value
+        scatter.summed += 1
+        if scatter.summed >= BLOCK_ROWS:
+            scatter.close_block()
 
     @property
     def width(self) -> float:
@@ -258,7 +261,7 @@ class RobustBaseline(Stateful):
             self.low = False
             if move > bound:
                 move = bound
-        self.running_mean += move / (self.rows if self.rows < FAST_ROWS else FAST_ROWS)
+        self.running_mean += move / FAST_ROWS
 
     def _settle(self) -> None:
         """Move the slow mean; after an improvement take it anew, a slow scale above the present level."""

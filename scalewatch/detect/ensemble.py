@@ -126,15 +126,16 @@ class DetectorSet:
         self._freezing = rows
         self._stages = _Stages(
             rows=(
-                ("detector schedule", self._expect_rise),
+                ("detector schedule", self._schedule.look),
                 ("detector level", self._score),
-                ("detector cause", self._look_at_ranks),
                 *((_part(d), d.observe) for d in rows),
             ),
+            ends=(("detector blocks", self._take_block), ("detector level", self._learn)),
             validation=((_part(validation), validation.observe),),
             blocks=(("detector window", self._window.update), *((_part(d), d.observe) for d in blocks)),
         )
         self._found: list[Finding] = []
+        self._frozen = self._trend_frozen = False
         self.clean = False
 
     def know(self, run: Run) -> None:
@@ -197,7 +198,7 @@ class DetectorSet:
         guard, sample = self._guard, self._reader.sample
         found: list[Finding] = []
         self._found = found
-        jump = guard.outcome("detector order", self._reader.read, observation)
+        jump = guard.given("detector order", self._reader.read, observation)
         if jump is FAULT:
             return found
         if jump == 0:
@@ -220,18 +221,14 @@ class DetectorSet:
             guard.run(self._stages.validation, sample, self._keep)
         if guard.failed:
             self._release()
-        frozen = trend_frozen = False
+        self._frozen = self._trend_frozen = False
         for detector in self._freezing:
             if detector.freezes_baseline:
-                frozen = True
+                self._frozen = True
             elif detector.freezes_trend:
-                trend_frozen = True
-        block = guard.call("detector blocks", self._blocks.take, sample, frozen)
-        if block is not None:
-            guard.run(self._stages.blocks, block, self._keep)
-        self.clean = sample.usable and not frozen and self._baseline.sigmas < CLEAN_SIGMAS
-        if sample.usable:
-            guard.call("detector level", self._baseline.update, frozen, trend_frozen)
+                self._trend_frozen = True
+        self.clean = sample.usable and not self._frozen and self._baseline.sigmas < CLEAN_SIGMAS
+        guard.run(self._stages.ends, sample, self._keep)
         return found
 
     def state_dict(self) -> dict[str, Any]:
@@ -286,18 +283,20 @@ class DetectorSet:
             "cause": self._cause,
         }
 
-    def _expect_rise(self, sample: Sample) -> None:
-        schedule = self._schedule
-        sample.rise_expected = schedule.expects_rise(sample.step, sample.learning_rate)
-        sample.warming = schedule.is_warming(sample.step)
-
     def _score(self, sample: Sample) -> None:
         if sample.usable:
             self._baseline.score(sample.value)
-
-    def _look_at_ranks(self, sample: Sample) -> None:
         if sample.rank_losses is not None and not (sample.usable and self._baseline.sigmas < RANK_SIGMAS):
-            self._cause.look_at_ranks(sample)
+            self._guard.call("detector cause", self._cause.look_at_ranks, sample)
+
+    def _take_block(self, sample: Sample) -> None:
+        block = self._blocks.take(sample, self._frozen)
+        if block is not None:
+            self._guard.run(self._stages.blocks, block, self._keep)
+
+    def _learn(self, sample: Sample) -> None:
+        if sample.usable:
+            self._baseline.update(self._frozen, self._trend_frozen)
 
     def _keep(self, part: str, finding: Finding) -> None:
         """Take in what a detector said, with its cause; what is no finding, or of no kind, is its own fault."""
@@ -357,9 +356,10 @@ class DetectorSet:
 
 
 class _Stages(NamedTuple):
-    """What is run of each row, of each row with a validation, and of each block."""
+    """What is run of each row before and after it is known to be calm, of each validation, and of each block."""
 
     rows: tuple[Stage[Sample, Finding], ...]
+    ends: tuple[Stage[Sample, Finding], ...]
     validation: tuple[Stage[Sample, Finding], ...]
     blocks: tuple[Stage[Block, Finding], ...]
 

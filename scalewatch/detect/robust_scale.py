@@ -6,7 +6,8 @@
     wander  w = q75 |m - 2 m' + m''| * 4 / (2.818 s)    m, m', m'': means of 16 rows each; at least 1
 
 A second difference has no slope in it, so a falling loss does not look noisy even in a log of thirty rows; in a
-smoothed log it is too small, which the quartiles of the excess see. Incidents go up: a dip is noise, and the deepest
+smoothed log it is too small, which the quartiles of the excess see. In a long log the quantiles are taken each 16 rows:
+a window of 128 in which an eighth has not arrived yet. Incidents go up: a dip is noise, and the deepest
 one warns of heavy tails before the quantiles do; one alone at most doubles the scale.
 
 Why not a variance: one bad batch in a window of 128 doubles it. Why a median, which wastes half the rows: the steep
@@ -28,6 +29,8 @@ SCALE_ROWS = 128
 LEAST_SCALE_ROWS = 16
 #: Rows before the quartiles of the excess count: before, they hold the first descent [rows]. By hand.
 QUARTILE_ROWS = 64
+#: Rows from which on a log is long, and rows between two looks at its quantiles [rows]. By hand.
+LONG_ROWS, REFRESH_ROWS = 1024, 16
 #: Rows from which on the two scatters are compared [rows]. By hand.
 STRAY_ROWS = 24
 #: Scale before anything is known [log units], median over the sources in data/, and the rows it counts for, by hand.
@@ -53,9 +56,12 @@ FEW_BLOCKS = 4.0
 
 @final
 class Window(Stateful):
-    """The last values, oldest first, and sorted: half a microsecond a row.
+    """The last values, oldest first, and sorted: half a microsecond a row, a fifth of it where they may wait.
 
     Memory: twice `rows` floats. Only finite values may enter.
+
+    Attributes:
+        values, ranked: oldest first, and sorted. waiting: values that are in neither yet.
 
     >>> window = Window(3)
     >>> for value in (5.0, 1.0, 9.0, 2.0):
@@ -64,10 +70,11 @@ class Window(Stateful):
     ([1.0, 9.0, 2.0], [1.0, 2.0, 9.0])
     """
 
-    STATE = ("values",)
+    STATE = ("values", "waiting")
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
+        self.waiting: list[float] = []
         self.values: list[float] = []
         self.ranked: list[float] = []
 
@@ -85,6 +92,13 @@ class Window(Stateful):
         while len(values) > keep:
             del ranked[bisect_left(ranked, values.pop(0))]
 
+    def take_waiting(self) -> None:
+        """Let all that waits in at once."""
+        self.values += self.waiting
+        self.waiting = []
+        del self.values[: -self.rows]
+        self.ranked = sorted(self.values)
+
     def quantile(self, share: float) -> float:
         """The value that this share of the window lies below."""
         return self.ranked[int(share * len(self.ranked))]
@@ -98,7 +112,7 @@ class RobustScale(Stateful):
 
     Attributes:
         rows: rows learnt, count.
-        scale: sd of one row [units of the series].
+        scale: sd of one row [units of the series]. steady: the same without the deepest dip.
         wander: by how much sums over many rows scatter more than white noise would, at least 1 [ratio].
 
     >>> from random import Random
@@ -110,11 +124,14 @@ class RobustScale(Stateful):
     0.02
     """
 
-    STATE = ("rows", "scale", "wander", "past", "bends", "excesses", "dip", "sum", "summed", "means", "block_bends")
+    STATE = (
+        *("rows", "scale", "steady", "wander", "past", "bends", "excesses", "dip"),
+        *("sum", "summed", "means", "block_bends"),
+    )
 
     def __init__(self) -> None:
         self.rows = 0
-        self.scale = PRIOR_SCALE
+        self.scale = self.steady = PRIOR_SCALE
         self.wander = 1.0 + 1.0 / FEW_BLOCKS**0.5
         self.past: list[float] = []
         self.bends = Window(SCALE_ROWS)
@@ -127,27 +144,38 @@ class RobustScale(Stateful):
 
     def learn(self, value: float, excess: float) -> None:
         """Take in one finite row and its excess over the level."""
-        self.rows += 1
-        self.excesses.push(excess, SCALE_ROWS)
-        past = self.past
-        past.append(value)
-        if len(past) < 3:
+        self.rows = rows = self.rows + 1
+        past, is_long = self.past, rows > LONG_ROWS
+        if is_long:
+            self.excesses.waiting.append(excess)
+        else:
+            self.excesses.push(excess, SCALE_ROWS)
+        if len(past) < 2:
+            past.append(value)
             return
-        before, middle = past[0], past[1]
-        del past[0]
-        dip = min((before if before < value else value) - middle, 2.0 * NORMAL_DIP * self.scale)
-        faded = self.dip * (1.0 - DIP_FADE)
-        self.dip = dip if dip > faded else faded
-        half = self.rows // 2
-        self.bends.push(abs(before - 2.0 * middle + value), half if half > LEAST_SCALE_ROWS else LEAST_SCALE_ROWS)
-        self._rate()
+        before, middle = past
+        past[0], past[1] = middle, value
+        dip = (before if before < value else value) - middle
+        most, faded = 2.0 * NORMAL_DIP * self.scale, self.dip * (1.0 - DIP_FADE)
+        dip = dip if dip < most else most
+        self.dip = dip = dip if dip > faded else faded
+        bend = abs(before - 2.0 * middle + value)
+        if is_long:
+            self.bends.waiting.append(bend)
+            if len(self.bends.waiting) >= REFRESH_ROWS:
+                self.excesses.take_waiting()
+                self.bends.take_waiting()
+                self._look()
+        else:
+            half = rows // 2
+            self.bends.push(bend, half if half > LEAST_SCALE_ROWS else LEAST_SCALE_ROWS)
+            self._look()
+        dip /= NORMAL_DIP
+        scale = self.steady if self.steady > dip else dip
+        self.scale = scale if scale > LEAST_SCALE else LEAST_SCALE
 
-    def block(self, value: float) -> None:
-        """Count one row that belongs to no incident into the block means."""
-        self.sum += value
-        self.summed += 1
-        if self.summed < BLOCK_ROWS:
-            return
+    def close_block(self) -> None:
+        """Take in the mean of a block of rows that belong to no incident, which are `summed` and their `sum`."""
         means = self.means
         means.append(self.sum / BLOCK_ROWS)
         self.sum, self.summed = 0.0, 0
@@ -177,7 +205,8 @@ class RobustScale(Stateful):
         self.past, self.means = [], []
         self.sum, self.summed = 0.0, 0
 
-    def _rate(self) -> None:
+    def _look(self) -> None:
+        """Take the scale from the quantiles."""
         ranked = self.bends.ranked
         count = len(ranked)
         scale = ranked[count >> 1] / NORMAL_BEND
@@ -190,7 +219,4 @@ class RobustScale(Stateful):
             spread = (ranked[(3 * count) >> 2] - ranked[count >> 2]) / NORMAL_IQR
             if spread > scale:
                 scale = spread
-        dip = self.dip / NORMAL_DIP
-        if dip > scale:
-            scale = dip
-        self.scale = scale if scale > LEAST_SCALE else LEAST_SCALE
+        self.steady = scale

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import final
 
+from scalewatch.detect.base import Sample
 from scalewatch.detect.state import Stateful
 from scalewatch.run import Run
 
@@ -88,6 +89,7 @@ class Schedule(Stateful):
         self.warm_until = 0
         self.rate = math.nan
         self.planned = math.nan
+        self._seen_rate = math.nan
 
     def expects_rise(self, step: int, rate: float) -> bool:
         """Whether at this step a rise of the loss is expected; `rate` may be NaN where it is unknown."""
@@ -102,6 +104,19 @@ class Schedule(Stateful):
             self.rows_left -= 1
             return True
         return step < self.until_step
+
+    def look(self, sample: Sample) -> None:
+        """Say of a row whether a rise of the loss is expected with it, and whether the rate warms up."""
+        step, rate = sample.step, sample.learning_rate
+        if self._plan is None and rate == self._seen_rate and not self.rows_left:
+            # a rate that stays moves nothing but where it was last at its highest
+            if SLACK * rate >= self.highest:
+                self.high_step = step
+            sample.rise_expected = step < self.until_step
+        else:
+            sample.rise_expected = self.expects_rise(step, rate)
+            self._seen_rate = self.rate if self.warm else math.nan
+        sample.warming = (not self.warm or step < self.warm_until) and self.is_warming(step)
 
     def _see(self, step: int, rate: float, planned: float) -> None:
         if not self.seen:
@@ -149,4 +164,4 @@ class Schedule(Stateful):
     def restart(self) -> None:
         """The run went back: what was expected there is not expected here."""
         self.until_step, self.rows_left = -(2**63), 0
-        self.lowest = MOST_RATE
+        self.lowest, self._seen_rate = MOST_RATE, math.nan
