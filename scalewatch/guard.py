@@ -106,18 +106,20 @@ class Guard:
 
         One call for all stages of a step, because a call for each costs more than most of them.
         """
-        failed = self.failed
-        for part, function in stages:
-            if failed and (self.off or part in failed):
-                continue
+        left = iter(stages if not self.failed else [stage for stage in stages if not self.is_off(stage[0])])
+        part = ""
+        while True:
             try:
-                outcome = function(given)
-                if outcome is not None:
-                    keep(part, outcome)
+                for part, function in left:
+                    outcome = function(given)
+                    if outcome is not None:
+                        keep(part, outcome)
+                return
             except Exception as fault:
                 if strict():
                     raise
                 self._switch_off(part, fault)
+                left = iter([stage for stage in left if not self.is_off(stage[0])])
 
     def _switch_off(self, part: str, fault: Exception) -> None:
         self.failed[part] = _describe(fault)

@@ -184,9 +184,22 @@ class RobustBaseline(Stateful):
             self.running_mean = self.slow_mean = middle
             self.slow_rows = self.rows
             return
-        self._follow(value, before)
-        if not trend_frozen or self.slow_mean > self.fast_mean + self.slow_scale:
-            self._settle()
+        move = value - self.running_mean
+        if move < -before:
+            self._fall(value, move, CLIP * before)
+        else:
+            self.low = False
+            bound = CLIP * before
+            self.running_mean += (move if move < bound else bound) / FAST_ROWS
+        slow = self.slow_scale
+        if self.slow_mean > self.fast_mean + slow:
+            # after an improvement it is taken anew, a slow scale above the present level
+            self.slow_mean, self.slow_rows = self.fast_mean + slow, ANEW_ROWS
+        elif not trend_frozen:
+            self.slow_rows = rows = self.slow_rows + 1
+            move, bound = self.rise, CLIP * slow
+            move = bound if move > bound else -bound if move < -bound else move
+            self.slow_mean += move / (rows if rows < SLOW_ROWS else SLOW_ROWS)
         scatter.sum += value
         scatter.summed += 1
         if scatter.summed >= BLOCK_ROWS:
@@ -246,30 +259,11 @@ class RobustBaseline(Stateful):
         self.last = [value]
         self.scatter.past = [value]
 
-    def _follow(self, value: float, scale: float) -> None:
-        """Move the fast mean."""
-        move, bound = value - self.running_mean, CLIP * scale
-        if move < -scale:
-            if self.low:
-                # Half way down to the higher of the two, so that one absurd row counts for nothing.
-                self.running_mean += max(0.5 * (max(self.low_value, value) - self.running_mean), -bound)
-                move = 0.0
-            elif move < -bound:
-                move = -bound
-            self.low, self.low_value = True, value
+    def _fall(self, value: float, move: float, bound: float) -> None:
+        """Move the fast mean down to a row that is lower by more than a scale."""
+        if self.low:
+            # Half way down to the higher of the two, so that one absurd row counts for nothing.
+            self.running_mean += max(0.5 * (max(self.low_value, value) - self.running_mean), -bound)
         else:
-            self.low = False
-            if move > bound:
-                move = bound
-        self.running_mean += move / FAST_ROWS
-
-    def _settle(self) -> None:
-        """Move the slow mean; after an improvement take it anew, a slow scale above the present level."""
-        slow, bound = self.slow_scale, CLIP * self.slow_scale
-        self.slow_rows += 1
-        if self.slow_mean > self.fast_mean + slow:
-            self.slow_mean, self.slow_rows = self.fast_mean + slow, ANEW_ROWS
-            return
-        move = self.rise
-        move = bound if move > bound else -bound if move < -bound else move
-        self.slow_mean += move / (self.slow_rows if self.slow_rows < SLOW_ROWS else SLOW_ROWS)
+            self.running_mean += max(move, -bound) / FAST_ROWS
+        self.low, self.low_value = True, value

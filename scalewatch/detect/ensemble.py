@@ -123,7 +123,8 @@ class DetectorSet:
         self._detectors = {_part(detector): detector for detector in (*own, *self._outside)}
         on_loss = [self._baseline, self._blocks, self._window, *(d for d in own if d.in_loss_units)]
         self._as_new = [(part, part.state_dict()) for part in on_loss]
-        self._freezing = rows
+        # of ours two ever do, and of others nobody knows
+        self._freezing = [d for d in rows if "freezes_baseline" in d.STATE or d in self._outside]
         self._stages = _Stages(
             rows=(
                 ("detector schedule", self._schedule.look),
