@@ -38,8 +38,8 @@ FLOORS = {
     "tracker": 5,
     **dict.fromkeys(("offline", "figures", "reproduce"), 6),
     "cli": 7,
-    "__main__": 7,
     "optuna": 7,
+    "__main__": 8,
     **dict.fromkeys(("scalewatch_torch", "scalewatch_slack", "scalewatch_tensorboard"), 7),
     **dict.fromkeys(("scalewatch_lightning", "scalewatch_transformers"), 8),
 }

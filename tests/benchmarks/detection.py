@@ -4,7 +4,7 @@
 
 Real runs are read from the folder that SCALEWATCH_DATA names (../shared/data if it names none). `--why` prints, for
 each incident that is missed, the rows around it and where the detectors stood. `--roc` draws the share of incidents
-paged over false pages as the thresholds move. What a row costs: tests/benchmarks/observe_cost.py.
+paged over false pages as the thresholds move. What a row costs: tests/benchmarks/step_cost.py.
 """
 
 from __future__ import annotations
