@@ -112,6 +112,8 @@ def text(module: str, written: str) -> Source:
 
 def _goes_up(here: str, there: str) -> bool:
     """Whether an import goes sideways or up; of what stands beside the command line only the torch part may be used."""
+    if here == "__main__":
+        return there != "cli"
     return FLOORS[there] >= FLOORS[here] or (FLOORS[there] == FLOORS["cli"] and there != "scalewatch_torch")
 
 
