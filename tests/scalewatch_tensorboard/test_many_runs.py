@@ -118,7 +118,7 @@ def test_the_end_of_a_journal_tells_of_what_is_open_and_of_the_plan(tmp_path: Pa
     row = glanced(found) or {}
 
     assert (1_000, 0.25, "trouble", 1) == (row["step"], row["progress"], row["level"], row["open_incidents"])
-    assert "divergence since step 980" in row["headline"]
+    assert "Divergence since step 980" in row["headline"]
 
 
 def told(helpers: Helpers, count: int) -> list[Any]:

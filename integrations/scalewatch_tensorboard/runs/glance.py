@@ -14,6 +14,7 @@ from typing import Any
 
 from scalewatch.errors import JournalError
 from scalewatch.finding import Finding, Phase
+from scalewatch.guard import Guard
 from scalewatch.journal import finding_from, observation_from
 from scalewatch.journal.segment import first_record
 from scalewatch.journal.tail import last_records
@@ -21,7 +22,7 @@ from scalewatch.logs.tensorboard.last_rows import last_rows
 from scalewatch.observation import Observation
 from scalewatch_tensorboard.runs.logdirs import Found
 
-__all__ = ["glanced"]
+__all__ = ["glanced", "glanced_or_none"]
 
 #: Losses that are no numbers, running, that make a run lost; as the detector of them says it.
 LOST_ROWS = 3
@@ -37,6 +38,7 @@ SILENT_SECONDS = 600.0
 TAIL_BYTES = 1 << 14
 #: Segments of a journal, the newest, that are looked at.
 MOST_SEGMENTS = 16
+_CONSEQUENCE = "of one run in TensorBoard's tab; it is read in full"
 
 
 def glanced(found: Found) -> dict[str, Any] | None:
@@ -79,6 +81,18 @@ def glanced(found: Found) -> dict[str, Any] | None:
     }
 
 
+def glanced_or_none(found: Found) -> dict[str, Any] | None:
+    """Return what `glanced` does, None where it raises: the reading in full says what is wrong."""
+    return Guard(consequence=_CONSEQUENCE).call("look at last rows", _quietly, found)
+
+
+def _quietly(found: Found) -> dict[str, Any] | None:
+    try:
+        return glanced(found)
+    except OSError:
+        return None
+
+
 def _of_journal(found: Found) -> tuple[list[Observation], list[Finding], int | None]:
     """The last rows, the incidents that are open by them, and the planned steps."""
     assert found.journal is not None
@@ -116,15 +130,18 @@ def _level(rows: Sequence[Observation], open_now: Sequence[Finding]) -> tuple[st
     none = len(list(itertools.takewhile(lambda row: not math.isfinite(row.loss), reversed(rows))))
     if none >= LOST_ROWS:
         more = " or more" if none == len(rows) else ""
-        return "lost", f"its last {none:,}{more} losses are no numbers"
+        return "lost", f"Its last {none:,}{more} losses are no numbers"
     if open_now:
         newest = open_now[-1]
-        return "trouble", f"{newest.kind.replace('_', ' ')} since step {newest.start_step:,}, as its journal says"
+        return (
+            "trouble",
+            f"{newest.kind.replace('_', ' ').capitalize()} since step {newest.start_step:,}, as its journal says",
+        )
     losses = [row.loss for row in rows if math.isfinite(row.loss)]
     before, now = losses[:-NEWEST], losses[-NEWEST:]
     if len(before) >= FEWEST_BEFORE:
         level, new = statistics.median(before), statistics.median(now)
         scatter = statistics.median(abs(loss - level) for loss in before)
         if new - level > max(RISE_SCATTERS * scatter, RISE_PART * abs(level)):
-            return "trouble", f"its last {NEWEST} losses stand at {new:.4g}, those before at {level:.4g}"
-    return "healthy", "nothing in its last rows; not read in full yet"
+            return "trouble", f"Its last {NEWEST} losses stand at {new:.4g}, those before at {level:.4g}"
+    return "healthy", f"Nothing in its last {len(rows):,} rows; not read in full yet"

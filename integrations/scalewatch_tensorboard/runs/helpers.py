@@ -10,13 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, final
 
 from scalewatch_tensorboard.runs.logdirs import Found
 
-__all__ = ["Answer", "Helpers", "cores", "job_of"]
+__all__ = ["Answer", "Helpers", "cores", "job_of", "look_job"]
 
 #: Processes at most: each takes some 90 MB.
 MOST_HELPERS = 2
@@ -41,16 +41,18 @@ def cores() -> int:
 
 
 def job_of(found: Found, law: Path | None, cache: Path | None) -> dict[str, Any]:
-    """Return what a helper is told of a run, with the law to hold it against and the folder of the cache."""
+    """Return what a helper is told of a run to be watched, with the law for it and the folder of the cache."""
     return {
         "name": found.name,
-        "folder": str(found.folder),
-        "journal": None if found.journal is None else str(found.journal),
-        "events": found.events,
-        "files": found.files,
+        "run": found.plain(),
         "law": None if law is None else str(law),
         "cache": None if cache is None else str(cache),
     }
+
+
+def look_job(name: str, founds: Sequence[Found]) -> dict[str, Any]:
+    """Return what a helper is told of runs whose last rows it is to look at; `name` is that of the job."""
+    return {"name": name, "glance": [found.plain() for found in founds]}
 
 
 @final

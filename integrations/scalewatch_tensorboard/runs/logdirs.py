@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, final
@@ -83,6 +83,20 @@ class Found(NamedTuple):
     journal: Path | None
     events: bool
     files: Files = ()
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Found:
+        """Return what `plain` was made of."""
+        journal = plain["journal"]
+        files = tuple((str(name), int(size), int(changed)) for name, size, changed in plain["files"])
+        return cls(
+            plain["name"], Path(plain["folder"]), None if journal is None else Path(journal), plain["events"], files
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as values for JSON."""
+        journal = None if self.journal is None else str(self.journal)
+        return self._asdict() | {"folder": str(self.folder), "journal": journal}
 
     @property
     def size(self) -> int:

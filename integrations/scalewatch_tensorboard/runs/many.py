@@ -8,12 +8,11 @@ from __future__ import annotations
 import time
 from typing import Any, final
 
-from scalewatch.guard import FAULT, Guard
-from scalewatch_tensorboard.runs.glance import glanced
-from scalewatch_tensorboard.runs.helpers import Answer, Helpers, job_of
+from scalewatch_tensorboard.runs.glance import glanced_or_none
+from scalewatch_tensorboard.runs.helpers import Answer, Helpers, job_of, look_job
 from scalewatch_tensorboard.runs.kept_rows import KeptRows
 from scalewatch_tensorboard.runs.listed import ListedRun, Told
-from scalewatch_tensorboard.runs.logdirs import Found
+from scalewatch_tensorboard.runs.logdirs import Files
 from scalewatch_tensorboard.runs.registry import RunRegistry
 from scalewatch_tensorboard.runs.tries import Tries
 
@@ -28,7 +27,10 @@ SEEN_SECONDS = 30.0
 #: A run that goes on is watched again when so many times as long as that takes has gone by, and so long at least [s].
 AGAIN_TIMES, AGAIN_SECONDS = 20.0, 4.0
 
-_CONSEQUENCE = "of one run in TensorBoard's tab and is tried again"
+#: Runs whose last rows a process beside looks at for one line.
+LOOKS_AT_ONCE = 50
+#: No name of a run begins so.
+_LOOK = "\0look "
 
 
 @final
@@ -45,6 +47,8 @@ class ManyRuns:
         self._kept = KeptRows(registry.logdirs)
         self._to_glance: list[str] = []
         self._to_watch: list[str] = []
+        self._looks: dict[str, list[str]] = {}
+        self._count = 0
         self._seen: tuple[str, ...] = ()
 
     def refresh(self) -> None:
@@ -70,6 +74,8 @@ class ManyRuns:
             return False
         if self._to_glance:
             self._glance()
+            for answer in self._helpers.answers():
+                self._take(answer)
             return True
         if self._registry.seen[1] != self._seen:
             self.refresh()
@@ -97,49 +103,65 @@ class ManyRuns:
         return time.monotonic() >= run.due and self._registry.loaded(run.found.name) is None
 
     def _glance(self) -> None:
+        """Look at last rows, here and, where there are many, in the processes beside."""
+        while len(self._to_glance) > 2 * LOOKS_AT_ONCE and self._helpers.room():
+            names, self._to_glance = self._to_glance[:LOOKS_AT_ONCE], self._to_glance[LOOKS_AT_ONCE:]
+            self._count += 1
+            job = f"{_LOOK}{self._count}"
+            self._looks[job] = names
+            runs = [run for name in names if (run := self._registry.listing.get(name)) is not None]
+            self._helpers.give(look_job(job, [run.found for run in runs]), 0)
         end = time.perf_counter() + SLICE_SECONDS
         while self._to_glance and time.perf_counter() < end:
             run = self._registry.listing.get(self._to_glance.pop())
-            if run is None:
-                continue
-            found, guard = run.found, Guard(consequence=_CONSEQUENCE)
-            row = guard.outcome("look at last rows", _glanced, found)
-            if row is not FAULT and row is not None:
-                self._registry.listing.tell(found.name, row, Told.LAST_ROWS, found.files)
+            if run is not None:
+                self._tell(run.found.name, run.found.files, glanced_or_none(run.found))
+
+    def _tell(self, name: str, files: Files, row: dict[str, Any] | None) -> None:
+        if row is not None:
+            self._registry.listing.tell(name, row, Told.LAST_ROWS, files)
+
+    def _take_looks(self, answer: Answer) -> None:
+        names = self._looks.pop(answer.name, [])
+        if answer.said is None:
+            self._to_glance += names
+            return
+        for name, files, row in answer.said["glanced"]:
+            self._tell(name, _files(files), row)
 
     def _take(self, answer: Answer) -> None:
-        run = self._registry.listing.get(answer.name)
+        if answer.name in self._looks:
+            self._take_looks(answer)
+            return
+        run, said = self._registry.listing.get(answer.name), answer.said
         if run is None:
             return
-        if answer.said is None:
-            run.at_work = False
-            if answer.why:
-                self._registry.fail(self._tries, run.found, answer.why)
-            else:
-                self._to_watch.append(answer.name)
-            return
-        said = answer.said
-        of = tuple((str(name), int(size), int(changed)) for name, size, changed in said["files"])
-        run.at_work = not said.get("done", True)
+        run.at_work = said is not None and not said.get("done", True)
+        if said is not None:
+            self._take_run(run, said, _files(said["files"]))
+        elif answer.why:
+            self._registry.fail(self._tries, run.found, answer.why)
+        else:
+            self._to_watch.append(answer.name)
+
+    def _take_run(self, run: ListedRun, said: dict[str, Any], of: Files) -> None:
+        name = run.found.name
         if "unreadable" in said:
             self._registry.fail(self._tries, run.found, str(said["unreadable"]))
         elif "no_run" in said:
             self._tries.no_run(run.found._replace(files=of), str(said["no_run"]))
-            self._registry.drop(answer.name)
+            self._registry.drop(name)
         elif run.at_work:
-            self._registry.listing.tell(answer.name, said["row"], Told.LAST_ROWS, of)
+            self._registry.listing.tell(name, said["row"], Told.LAST_ROWS, of)
         else:
-            self._tries.forget(answer.name)
+            self._tries.forget(name)
             run.seconds = float(said["seconds"])
             run.due = time.monotonic() + max(AGAIN_TIMES * run.seconds, AGAIN_SECONDS)
-            self._registry.listing.tell(answer.name, said["row"], Told.ALL, of)
+            self._registry.listing.tell(name, said["row"], Told.ALL, of)
 
 
-def _glanced(found: Found) -> dict[str, Any] | None:
-    try:
-        return glanced(found)
-    except OSError:
-        return None  # the reading in full says what is wrong with it
+def _files(plain: Any) -> Files:
+    return tuple((str(name), int(size), int(changed)) for name, size, changed in plain)
 
 
 def _urgency(run: ListedRun, first: set[str]) -> tuple[bool, bool, int, int, str]:

@@ -73,8 +73,10 @@ export class Answer {
     replace(this.facts);
     if (runs.length === 0) {
       const going = this.app.runs.filter(({ stage }) => stage === "live").length;
-      const text = going ? `${plural(going, "run")} going on, none in trouble.` : "Nothing is open.";
-      return replace(this.parts, part(["what", "State"], `None of ${plural(this.app.runs.length, "run")} needs you`, text));
+      const unread = this.app.runs.filter(({ stage }) => stage === "glanced" || stage === "reading").length;
+      const rest = going ? `${plural(going, "run")} going on, none in trouble.` : "Nothing is open.";
+      const text = unread ? `Of ${plural(unread, "run")} only the last rows are known yet.` : rest;
+      return replace(this.parts, part(["what", "State"], `None of ${plural(this.app.runs.length, "run")} needs you${unread ? " so far" : ""}`, text));
     }
     const [worst] = runs;
     const lost = runs.filter((row) => level(row) === "lost").length;
