@@ -6,9 +6,9 @@ checkpoint at the end of the epoch: of weights that are lost that is an hour of 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, final
 
@@ -16,6 +16,8 @@ import torch
 
 from scalewatch.acting.acts import Act, Acts, Decision
 from scalewatch.acting.gate import known_after
+from scalewatch.acting.rewinding import RewindExit, RewindRequest
+from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.checkpoints import TrainerCheckpoints
 from scalewatch_torch.acting.ballot import from_ballot, to_ballot
@@ -67,26 +69,43 @@ class Acting:
         self._trainer: Any = None
         self._session: Session | Sessions | None = None
         self._kept: dict[str, Any] = {}
+        self._begun_by: RewindRequest | None = None
+        self._scaled = self._rewinding = False
 
     def protect(self, trainer: Any) -> None:
         """Have no checkpoint of lost weights written, on all processes."""
         self.checkpoints.protect(trainer, self._is_lost)
 
     def _is_lost(self) -> bool:
+        if self._rewinding:
+            return True
         critical = self._session is not None and self._session.critical_since is not None
         return critical and self.asked is not None and self.asked.decision.lost
 
-    def attach(self, trainer: Any, state: Mapping[str, Any] | None) -> None:
+    def attach(self, trainer: Any, state: dict[str, Any] | None) -> None:
         """Take part in the steps of the optimizers, on all processes; `state` is what a checkpoint held of us."""
         self._kept = dict((state or {}).get("acts") or {})
         if {Act.LOWER_LEARNING_RATE, Act.REWIND} & self.acts.wanted and not self.acts.dry:
             self._rates.attach(trainer.optimizers)
             factor = self._kept.get("factor")
             if isinstance(factor, float) and 0.0 < factor < 1.0:
-                self._rates.set(factor)
-        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-        if Act.SKIP in self.acts and not scaled:  # loss scaling leaves such steps out by itself
+                if self._kept.get("for_plan"):
+                    self._rates.keep_to_plan(factor, is_off=True)
+                else:
+                    self._rates.set(factor)
+        self._scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+        if Act.SKIP in self.acts and not self._scaled:  # loss scaling leaves such steps out by itself
             self._skips = SkipSteps(self.acts.limits, dry=self.acts.dry)
+        begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None
+        if begun_by is not None and begun_by.step == int(trainer.global_step) and not self.acts.dry:
+            self._begun_by, decision = begun_by, begun_by.decision
+            if decision.to_plan:
+                self._rates.keep_to_plan(decision.factor, is_off=False)
+            elif decision.factor < 1.0:
+                self._rates.set(decision.factor)
+            if state is not None:  # what is in the checkpoint is from before
+                rollbacks = max(begun_by.number, int(state["monitor"].get("rollbacks", 0)))
+                state["monitor"] = {**state["monitor"], "rollbacks": rollbacks}
 
     def begin(self, trainer: Any, session: Session | Sessions, metrics: StepMetrics) -> None:
         """Watch the steps of a fit, on the process that decides."""
@@ -97,13 +116,28 @@ class Acting:
         self._taken.attach(metrics.optimizer)
         metrics.taken, metrics.factor, module = self._taken, self._rates, trainer.lightning_module
         session.act(self.acts, lambda: are_finite(module.parameters()), self._taken.was_taken, self._kept)
+        wanted, begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None, self._begun_by
+        if begun_by is not None and session.acting is not None:
+            session.acting.rewinds = begun_by.number
+            session.acting.gate.went_back(begun_by.decision)
+            session.tell_act(begun_by.decision, "honoured", went_back(begun_by))
+        elif wanted is not None:
+            session.note(
+                f"was started again to go on from {wanted.checkpoint}, and begins at step {trainer.global_step:,}:"
+                " give the trainer `ckpt_path=scalewatch_lightning.resume_from()`, or `scalewatch run` `--resume-with`"
+            )
 
     def before_step(self, trainer: Any, optimizer: Any, guard: Guard) -> None:
         """Leave a step out whose gradient is no number; on all processes, where it is the same."""
-        skips = self._skips
+        skips, step = self._skips, int(trainer.global_step) + 1
+        left_out = None if self._begun_by is None else self._begun_by.decision.skip
+        if left_out is not None and left_out[0] <= step <= left_out[1]:
+            self._guard.call("skip", SkipSteps.take_away, optimizer, scaled=self._scaled)
+            self._taken.leave_out()
+            return
         if skips is None:
             return
-        step, count = int(trainer.global_step) + 1, skips.count
+        count = skips.count
         # a guard of its own: what one process leaves out the others do too
         skipped = self._guard.call("skip", skips.before_step, optimizer, step)
         if skips.count > count and not self.acts.dry:
@@ -167,12 +201,31 @@ class Acting:
         if decision.act is Act.STOP:
             self._stop(trainer, session, decision)
         elif decision.act is Act.LOWER_LEARNING_RATE:
-            self._rates.set(decision.factor, RAMP_STEPS)
+            if decision.to_plan:
+                self._rates.keep_to_plan(decision.factor, is_off=True)
+            else:
+                self._rates.set(decision.factor, RAMP_STEPS)
             if session is not None:
                 what = (
                     f"multiplies the learning rate with {decision.factor:.3g} from step {trainer.global_step + 1:,} on"
                 )
                 session.tell_act(decision, "asked", f"{what}: {decision.reason}")
+
+        elif decision.act is Act.REWIND:
+            self._rewind(session, decision)
+
+    def _rewind(self, session: Session | Sessions | None, decision: Decision) -> None:
+        """Leave the request on rank 0, and end every process: who supervises starts the run anew."""
+        text, self._rewinding = decision.reason, True
+        feed = None if session is None else session.acting
+        good = None if feed is None else feed.back_to
+        if session is not None and feed is not None and good is not None:
+            request = RewindRequest(good.path, good.step, feed.rewinds + 1, decision)
+            with contextlib.suppress(OSError, ConfigError):  # the other processes end: then it is a stop
+                request.leave()
+            text = f"rewinds to {good.name}, {decision.since - good.step:,} steps before: {decision.reason}"
+            session.tell_act(decision, "asked", text)
+        raise RewindExit(text)
 
     def _stop(self, trainer: Any, session: Session | Sessions | None, decision: Decision) -> None:
         trainer.should_stop = True
@@ -246,6 +299,18 @@ def tell_skip(session: Session | Sessions, skipped: Skipped, dry: bool) -> None:
         session.tell_act(decision, "would" if dry else "asked", text)
     else:
         session.keep_act(decision, "would" if dry else "asked", text)
+
+
+def went_back(request: RewindRequest) -> str:
+    """Return what is told of a run that has gone back."""
+    decision, parts = request.decision, [f"went back to step {request.step:,} (rewind {request.number})"]
+    if decision.skip is not None:
+        parts.append(f"leaves out the batches of steps {decision.skip[0]:,} to {decision.skip[1]:,}")
+    if decision.to_plan:
+        parts.append(f"keeps the learning rate on its plan where it is {1 / decision.factor:.3g} times as high")
+    elif decision.factor < 1.0:
+        parts.append(f"multiplies the learning rate with {decision.factor:.3g}")
+    return f"{', '.join(parts)}: {decision.reason}"
 
 
 def held_by(trainer: Any) -> str:

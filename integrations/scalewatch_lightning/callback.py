@@ -85,7 +85,7 @@ class ScaleWatch(LightningCallback):
     def __init__(
         self,
         law: str | os.PathLike[str] | CurveLaw | None = None,
-        act: Sequence[Literal["stop", "lower_learning_rate", "skip", "dry-run"]] | Literal["dry-run"] = (),
+        act: Sequence[Literal["stop", "lower_learning_rate", "skip", "rewind", "dry-run"]] | Literal["dry-run"] = (),
         directory: str | os.PathLike[str] | None = None,
         tokens_per_step: int | None = None,
         grad_norm_every: int = 10,

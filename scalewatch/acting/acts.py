@@ -115,8 +115,6 @@ def checked_acts(act: object, limits: object = None) -> Acts:
         )
     wanted = frozenset(Act(word) for word in words if word != DRY_RUN)
     dry = DRY_RUN in words
-    if not dry and Act.REWIND in wanted:
-        raise ConfigError("`act` cannot be 'rewind' yet, but for a dry run.")
     return Acts(wanted or (frozenset(Act) if dry else wanted), dry, limits or ActLimits())
 
 
@@ -131,6 +129,7 @@ class Decision:
         factor: what the scheduled learning rate is to be multiplied with.
         lost: whether what the weights hold is worth nothing: no validation and no checkpoint of them.
         skip: first and last of the steps whose batches are to be left out after a rewind; None for none.
+        to_plan: whether the factor is that of a rate which has left its plan, and holds only while it is off it.
     """
 
     act: Act
@@ -140,12 +139,13 @@ class Decision:
     factor: float = 1.0
     lost: bool = True
     skip: tuple[int, int] | None = None
+    to_plan: bool = False
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as one process tells it to the others: plain numbers, strings and lists."""
         skip = None if self.skip is None else list(self.skip)
         words = {"act": str(self.act), "step": self.step, "reason": self.reason, "since": self.since}
-        return {**words, "factor": self.factor, "lost": self.lost, "skip": skip}
+        return {**words, "factor": self.factor, "lost": self.lost, "skip": skip, "to_plan": self.to_plan}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Decision:
@@ -168,6 +168,7 @@ class Decision:
                 float(plain["factor"]),
                 bool(plain["lost"]),
                 None if skip is None else (int(skip[0]), int(skip[1])),
+                bool(plain["to_plan"]),
             )
         except (KeyError, TypeError, ValueError, IndexError) as fault:
             raise ConfigError(f"That is no decision: {type(fault).__name__} at {fault}.") from None

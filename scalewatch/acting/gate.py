@@ -288,7 +288,7 @@ class Gate:
         off_plan = now.rate_excess > OFF_PLAN
         skip = None if off_plan else offending_steps(self._rows, cause.since)
         factor = 1.0 / now.rate_excess if off_plan else self._acts.limits.cut if now.rewinds_done else 1.0
-        return Decision(Act.REWIND, self._step, cause.reason, cause.since, factor, skip=skip)
+        return Decision(Act.REWIND, self._step, cause.reason, cause.since, factor, skip=skip, to_plan=off_plan)
 
     def _lower(self, cause: _Cause, now: Standing) -> Decision | None:
         limits = self._acts.limits
@@ -306,7 +306,8 @@ class Gate:
             self.cuts, self.factor, self._for_plan = self.cuts + 1, factor, for_plan
         for confirmation in self._critical.values():  # what follows is judged by what follows
             confirmation.restart()
-        return Decision(Act.LOWER_LEARNING_RATE, self._step, cause.reason, cause.since, factor, lost=False)
+        lower = Act.LOWER_LEARNING_RATE
+        return Decision(lower, self._step, cause.reason, cause.since, factor, lost=False, to_plan=for_plan)
 
     def _release(self, now: Standing) -> Decision | None:
         """Take a cut back: at once where the rate is on its plan again, else when the run has been calm."""
@@ -334,6 +335,12 @@ class Gate:
             return None
         self._tried.append(Act.STOP)
         return Decision(Act.STOP, self._step, reason, since, self.factor, lost=lost)
+
+    def went_back(self, decision: Decision) -> None:
+        """The run has gone back by this decision: a rate that was cut stays so until it is past what it was for."""
+        self._hold_until = decision.step + confirm_steps(self._run, decision.step)
+        if decision.factor < 1.0 and not decision.to_plan:
+            self.factor, self.cuts = decision.factor, self.cuts + 1
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was done so far, as plain numbers: the limits are those of a run, and not of a process."""

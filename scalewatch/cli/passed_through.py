@@ -12,7 +12,7 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO, final
@@ -39,19 +39,26 @@ class Program:
 
     Args:
         command: the program and its arguments. copy: where its output is kept too.
+        words: of its environment, beside those of ours. again: whether the copy goes on.
 
     Raises:
         ConfigError: if the program cannot be started, or the copy cannot be written.
     """
 
-    def __init__(self, command: Sequence[str], copy: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], copy: Path, *, words: Mapping[str, str] | None = None, again: bool = False
+    ) -> None:
         self._terminal = sys.platform != "win32" and all(os.isatty(stream) for stream in (1, 2))
         try:
-            self._copy: IO[bytes] = copy.open("wb", buffering=0)
+            self._copy: IO[bytes] = copy.open("ab" if again else "wb", buffering=0)
         except OSError as fault:
             raise ConfigError(f"{copy} cannot be written: {fault.strerror or fault}.") from None
         self._copied = 0
-        environment = {"PYTHONUNBUFFERED": "1", **os.environ}  # what waits in a buffer is seen when it is too late
+        environment = {
+            "PYTHONUNBUFFERED": "1",
+            **os.environ,
+            **(words or {}),
+        }  # what waits in a buffer is seen when it is too late
         self._from: dict[int, int] = {}
         try:
             if self._terminal:

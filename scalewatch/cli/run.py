@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from pathlib import Path
@@ -27,6 +28,13 @@ LEAST_SECONDS, MOST_SECONDS = 0.1, 600.0
 LAST_LOOK_SECONDS = 30.0
 #: Where a run is kept of which nobody says where.
 FOLDER = "scalewatch_runs"
+#: Where a run leaves its request to go back, in that folder, and what stands for the checkpoint in its arguments.
+REQUEST, CHECKPOINT = "rewind.json", "{checkpoint}"
+#: What is left to try when going back has not helped (Wortsman et al. 2023, Chowdhery et al. 2022).
+CURES = (
+    "Try a structural fix: clipping of gradients, a longer warm-up, a peak rate that is 10 to 30 % lower, QK"
+    " normalisation or z-loss for a transformer; and look at the batches that it was lost at."
+)
 
 
 @with_groups
@@ -39,6 +47,9 @@ def run(
     every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
     reading: NamedLogOptions,
     goals: GoalOptions,
+    resume_with: Annotated[
+        str, typer.Option(help="Arguments that take it back to a checkpoint, as in '--ckpt_path {checkpoint}'.")
+    ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing beside what the program says.")] = False,
 ) -> None:
     """Run a program and watch its training by what it prints: `scalewatch run -- python train.py --lr 3e-4`.
@@ -46,10 +57,15 @@ def run(
     Its output passes through untouched, colours and bars too; findings stand on stderr, and in the journal below the
     folder, which TensorBoard and `scalewatch replay` read. Nothing in the program has to be changed.
 
+    A program that asks for it, by ScaleWatch(act=["rewind"]), is started again from its last good checkpoint, twice at
+    most: with `--resume-with`, or by `ckpt_path=scalewatch_lightning.resume_from()` in it.
+
     Exit code 0 or another: that of the program, or the signal that ended it; 2 if it cannot be started.
     """
+    from scalewatch.acting.rewinding import MOST_REWINDS, RewindRequest, environment_of
     from scalewatch.alert import Rules, load_rules, make_receivers
     from scalewatch.cli.passed_through import Program, end_as
+    from scalewatch.cli.watched_output import say
     from scalewatch.logs.open import CONSOLE_COPY
 
     if not LEAST_SECONDS <= every <= MOST_SECONDS:
@@ -59,14 +75,44 @@ def run(
     if wanted is not None:
         make_receivers(wanted)  # what is wrong is told now, and not when the run is lost
     at = _made(folder, command)
-    program = Program(command, at / CONSOLE_COPY)
+    resumed_with(resume_with, "")
+    place = at.absolute() / REQUEST
+    place.unlink(missing_ok=True)
+    program = Program(command, at / CONSOLE_COPY, words=environment_of(place, 0, None))
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(at, settings, wanted, every, ended, quiet), daemon=True)
     watcher.start()
-    code = program.run()
+    code, done = program.run(), 0
+    while code != 0 and (request := RewindRequest.left_at(place)) is not None and done < MOST_REWINDS:
+        done += 1
+        say(
+            f"rewind {done} of {MOST_REWINDS}: starts again from {request.checkpoint}: {request.decision.reason}", quiet
+        )
+        again = [*command, *resumed_with(resume_with, request.checkpoint)]
+        words = environment_of(place, done, request)
+        code = Program(again, at / CONSOLE_COPY, words=words, again=True).run()
     ended.set()
     watcher.join(timeout=LAST_LOOK_SECONDS)
+    if done == MOST_REWINDS and code != 0:
+        say(f"went back {done} times: once more restores the run and cures nothing. {CURES}", quiet)
     raise typer.Exit(end_as(code))
+
+
+def resumed_with(template: str, checkpoint: str) -> list[str]:
+    """Return the arguments that take a program back to a checkpoint.
+
+    Raises:
+        ConfigError: if the option cannot be read.
+    """
+    try:
+        words = shlex.split(template)
+    except ValueError as fault:
+        raise ConfigError(f"`--resume-with` cannot be read: {fault}.") from None
+    if words and not any(CHECKPOINT in word for word in words):
+        raise ConfigError(
+            f"`--resume-with` must hold {CHECKPOINT}, such as '--ckpt_path {CHECKPOINT}' (got {template!r})."
+        )
+    return [word.replace(CHECKPOINT, checkpoint) for word in words]
 
 
 def _made(folder: Path | None, command: Sequence[str]) -> Path:

@@ -18,7 +18,7 @@ from scalewatch.text import no_control
 if TYPE_CHECKING:
     from scalewatch.alert import Dispatcher, Rules
 
-__all__ = ["WatchedOutput"]
+__all__ = ["WatchedOutput", "say"]
 
 #: How long the last messages may take [s].
 CLOSE_SECONDS = 10.0
@@ -105,7 +105,11 @@ class WatchedOutput:
             self._say(f"step {finding.step:,}: {finding.severity}, {finding.phase}: {finding.message}")
 
     def _say(self, line: str) -> None:
-        if not self._quiet:
-            # on a line of its own, also where a bar is being drawn
-            before = "\n" if sys.stderr.isatty() else ""
-            print(f"{before}scalewatch: {no_control(line)}", file=sys.stderr, flush=True)  # noqa: T201  a command's own output
+        say(line, self._quiet)
+
+
+def say(line: str, quiet: bool) -> None:
+    """Print a line of ours to stderr unless `quiet`: on a line of its own, also where a bar is being drawn."""
+    if not quiet:
+        before = "\n" if sys.stderr.isatty() else ""
+        print(f"{before}scalewatch: {no_control(line)}", file=sys.stderr, flush=True)  # noqa: T201  a command's own output

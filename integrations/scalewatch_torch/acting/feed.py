@@ -7,7 +7,9 @@ from typing import Any, final
 
 from scalewatch.acting.acts import Acts, Decision
 from scalewatch.acting.gate import Gate, Standing
+from scalewatch.acting.rewinding import rewinds_left
 from scalewatch.advice import Action
+from scalewatch.checkpoints import SavedCheckpoint, last_good
 from scalewatch.finding import Finding, Kind
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
@@ -22,6 +24,9 @@ class ActFeed:
     Args:
         acts: what was asked for. monitor: of the run.
         weights_finite: looks whether the weights are numbers; None where nobody can. taken: whether a step was taken.
+
+    Attributes:
+        rewinds: how often the run went back before.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class ActFeed:
         self.gate.resume(monitor.open_incidents)
         self._monitor = monitor
         self._weights_finite, self._taken = weights_finite, taken
+        self.rewinds = 0
 
     def observe(self, observation: Observation, found: Sequence[Finding]) -> None:
         """Take in one step that the monitor has seen; constant time."""
@@ -56,8 +62,18 @@ class ActFeed:
                 aims=aims,
                 weights_finite=None if looks is None else looks(),
                 rate_excess=self._rate_excess(),
+                checkpoint=None if self.back_to is None else self.back_to.step,
+                rewinds_left=min(rewinds_left(), self.acts.limits.rewinds - self.rewinds),
+                rewinds_done=self.rewinds,
             )
         )
+
+    @property
+    def back_to(self) -> SavedCheckpoint | None:
+        """The last good checkpoint before what is critical, if it is known where it is."""
+        since = self.gate.since
+        good = None if since is None else last_good(self._monitor.checkpoints, since)
+        return good if good is not None and good.path else None
 
     def _rate_excess(self) -> float:
         """The scheduled learning rate over its plan while it is off it, 1 while it is on it or nobody knows."""

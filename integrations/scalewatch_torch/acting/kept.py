@@ -62,6 +62,8 @@ class KeptCheckpoints:
 
     def _link(self, path: str) -> str:
         source = Path(path)
+        if source.parent.name == FOLDER:  # one of ours, which the run goes on from: it stays
+            return ""
         link = source.parent / FOLDER / source.name
         number = 0
         while os.path.lexists(link):

@@ -8,6 +8,7 @@ scaling the numbers of the scheduler is wrong for a cosine that ends above zero 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -22,10 +23,13 @@ class RateFactor:
 
     Attributes:
         now: the factor that the next step is taken with; it moves to what was set by equal ratios.
+        excess: how many times too high a rate is that has left its plan, 1 where that is no matter: the factor is then
+            on while it is, from a jump up of the scheduled rate to a jump down.
     """
 
     def __init__(self) -> None:
-        self.now = 1.0
+        self.now = self.excess = 1.0
+        self._before_this: float | None = None
         self._target, self._ratio, self._left = 1.0, 1.0, 0
         self._handles: list[Any] = []
         self._first: Any = None
@@ -40,13 +44,17 @@ class RateFactor:
 
     def set(self, factor: float, steps: int = 1) -> None:
         """Go to `factor` within `steps` steps of the first optimizer, by equal ratios."""
-        self._target, self._left = factor, max(1, steps)
+        self.excess, self._target, self._left = 1.0, factor, max(1, steps)
         self._ratio = (factor / self.now) ** (1.0 / self._left)
 
+    def keep_to_plan(self, factor: float, *, is_off: bool) -> None:
+        """Multiply with `factor` while the scheduled rate is 1 / factor times its plan; `is_off` says whether it is."""
+        self.set(factor if is_off else 1.0)
+        self.excess, self._before_this = 1.0 / factor, None
+
     def _before(self, optimizer: Any, *_: Any) -> None:
-        if optimizer is self._first and self._left:
-            self._left -= 1
-            self.now = self.now * self._ratio if self._left else self._target
+        if optimizer is self._first:
+            self._move(optimizer.param_groups[0]["lr"])
         if self.now == 1.0:
             return
         self.restore()  # a step before may have raised
@@ -58,6 +66,18 @@ class RateFactor:
             else:
                 self._kept.append((group, rate))
                 group["lr"] = rate * self.now
+
+    def _move(self, rate: Any) -> None:
+        if self._left:
+            self._left -= 1
+            self.now = self.now * self._ratio if self._left else self._target
+        if self.excess == 1.0 or isinstance(rate, torch.Tensor):  # one that may be on a device is not fetched
+            return
+        before, self._before_this = self._before_this, rate
+        if before and rate > before * math.sqrt(self.excess):
+            self.now = 1.0 / self.excess
+        elif before and rate * math.sqrt(self.excess) < before:
+            self.now = 1.0
 
     def _after(self, *_: Any) -> None:
         if self._kept:

@@ -52,6 +52,16 @@ class SkipSteps:
         self._counted: Tensor | None = None
         self._transfers: Transfers[int] = Transfers((1,))
 
+    @staticmethod
+    def take_away(optimizer: Any, *, scaled: bool) -> None:
+        """Take the gradients away, whatever they are; where a scaler has to find some, they are zero instead."""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if not scaled:
+                    parameter.grad = None
+                elif parameter.grad is not None:
+                    parameter.grad.zero_()
+
     def before_step(self, optimizer: Any, step: int) -> Skipped | None:
         """Look at the gradients of a step that is about to be taken; what is known to have been left out with it."""
         if self.spent or step <= (self._limits.from_step or 0):
@@ -72,9 +82,7 @@ class SkipSteps:
             self._running = 0
             return None
         if not self._dry:
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    parameter.grad = None
+            self.take_away(optimizer, scaled=False)
         return self._counts(step, 1)
 
     def _counts(self, step: int, more: int) -> Skipped:

@@ -10,6 +10,7 @@ import sys
 import weakref
 from typing import Protocol, final
 
+from scalewatch.acting.rewinding import RewindExit
 from scalewatch.guard import attempt
 
 __all__ = ["Closable", "OpenWatches", "close_at_exit", "ended", "ended_by"]
@@ -45,6 +46,8 @@ def ended_by(fault: BaseException, step: int) -> str:
     taken_back = any(kind.__name__ == "SIGTERMException" for kind in type(fault).__mro__)
     if taken_back:
         return f"interrupted after step {step:,}: SIGTERM"
+    if isinstance(fault, RewindExit):
+        return f"stopped by scalewatch after step {step:,}: {fault}"
     word = "interrupted" if isinstance(fault, KeyboardInterrupt) else "crashed"
     why, _ = attempt(str, fault)  # it may be of a class with a fault of its own
     return f"{word} after step {step:,}: {type(fault).__name__}: {why or ''}".rstrip(": ")

@@ -11,6 +11,7 @@ from scalewatch.acting.acts import Act, ActPhase, Acts, Decision
 from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.observation import Observation
 from scalewatch.run import Run
+from scalewatch_torch.acting.feed import ActFeed
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.terminal import Terminal
 
@@ -89,6 +90,11 @@ class Sessions:
         """Take note of all checkpoints that are there: the advice names the last good one."""
         for session in self._all:
             session.know_checkpoints(checkpoints)
+
+    @property
+    def acting(self) -> ActFeed | None:
+        """What decides for the first loss, for which anything but a stop is decided."""
+        return self._all[0].acting
 
     def act(
         self,
