@@ -123,6 +123,14 @@ class ScaleWatch(LightningCallback):
         # of its own: the other ranks wait for this one also where everything else is off
         self._guard_of_ranks = Guard()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # what it was asked for, and no run: a copy has no thread and no file, and watches from its own first batch
+        return {"_options": self._options, "_sensors": self._sensors.unattached(), "_checkpoint": self._checkpoint}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
     @property
     def state_key(self) -> str:
         """What this callback's state is filed under: Lightning wants one for each instance."""

@@ -66,6 +66,10 @@ class Sensors:
         self._guard = Guard()
         self._note: Callable[[str], None] | None = None
 
+    def unattached(self) -> Sensors:
+        """Return what a copy of the callback has: these, or none while they are hooked into a model."""
+        return Sensors(None) if self.on else self
+
     def attach(self, module: Any, optimizer: Any, note: Callable[[str], None]) -> None:
         """Look into this model; `note` tells what cannot be measured, once."""
         if self._source is None:

@@ -86,6 +86,14 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
         self._sensors = Sensors(precursors)
         self._reset()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # what it was asked for, and no run: a copy has no thread and no file, and watches from its own first batch
+        return {"_options": self._options, "_sensors": self._sensors.unattached()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
     def _reset(self) -> None:
         self._guard = Guard()
         self._checkpoint = Checkpoint()

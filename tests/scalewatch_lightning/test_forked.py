@@ -1,4 +1,4 @@
-"""Processes that are forked or spawned from another, as in a notebook: the end is told where no callback hears of it."""
+"""Processes that are forked or spawned from another, as in a notebook: the end is told where no callback hears it."""
 
 from __future__ import annotations
 

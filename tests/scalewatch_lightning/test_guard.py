@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import pickle
 import random
 import sys
 from collections.abc import Callable
@@ -244,3 +246,22 @@ def test_a_standard_output_that_is_closed_costs_one_warning(
 
     assert len([r for r in caplog.records if r.name == "scalewatch"]) == 1
     assert len(read_journal(tmp_path / "scalewatch").observations) == 20
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda callback: pickle.loads(pickle.dumps(callback))])
+def test_a_copy_made_during_a_fit_is_a_callback_that_has_seen_nothing(
+    copied: Callable[[ScaleWatch], ScaleWatch], new_trainer: NewTrainer, tmp_path: Path
+) -> None:
+    """Launchers and tuners copy callbacks: it has no thread and no file of the run, and watches one of its own."""
+    made: list[ScaleWatch] = []
+
+    class Copies(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, *_: Any, **__: Any) -> None:
+            if trainer.global_step == 3:
+                made.append(copied(next(each for each in trainer.callbacks if isinstance(each, ScaleWatch))))
+
+    new_trainer([ScaleWatch(quiet=True), Copies()]).fit(TinyText(), loader())
+    new_trainer(made, max_steps=7, default_root_dir=tmp_path / "copy").fit(TinyText(), loader())
+
+    steps = {name: len(read_journal(tmp_path / name).observations) for name in ("scalewatch", "copy/scalewatch")}
+    assert {"scalewatch": 20, "copy/scalewatch": 7} == steps
