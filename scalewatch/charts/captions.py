@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from scalewatch.text import shortened
 
-__all__ = ["WIDTH", "headline", "named", "plain", "sentences"]
+__all__ = ["WIDTH", "apart", "headline", "named", "plain", "sentences"]
 
 #: Width of a chart that stands alone [pixels].
 WIDTH = 760
@@ -36,6 +36,21 @@ def plain(text: str) -> str:
 def named(name: object) -> str:
     """Return a name short enough for a legend or a label."""
     return shortened(" ".join(str(name).split()), NAME_LETTERS)
+
+
+def apart(names: Sequence[str]) -> list[str]:
+    """Return names of runs without the folders that all of them share: a legend tells them apart by the rest.
+
+    >>> apart(["sweep/a/1", "sweep/b/1"]), apart(["sweep/a"]), apart(["a/x", "b"])
+    (['a/1', 'b/1'], ['sweep/a'], ['a/x', 'b'])
+    """
+    parts = [name.split("/") for name in names]
+    if len(set(names)) < 2:
+        return list(names)
+    shared = 0
+    while all(len(each) > shared + 1 for each in parts) and len({each[shared] for each in parts}) == 1:
+        shared += 1
+    return ["/".join(each[shared:]) for each in parts]
 
 
 def sentences(texts: Sequence[str], width: int) -> list[str]:

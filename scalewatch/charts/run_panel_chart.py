@@ -47,7 +47,6 @@ from scalewatch.charts.spec import (
 )
 from scalewatch.charts.theme import Theme, ramp
 from scalewatch.charts.x_axis import (
-    SMOOTH,
     STEPS,
     RunAxis,
     SharedAxis,
@@ -71,6 +70,13 @@ LINEAR_SPAN, LOG_EARLY_SPAN = 25.0, 150.0
 MOST_OTHERS = 8
 #: Dashes of compared runs, in turn: they are not told apart by colour alone.
 DASHES: tuple[tuple[int, ...], ...] = ((8, 3), (2, 2), (9, 3, 2, 3), (4, 4))
+
+#: What the layer of the legend is called, and the parameters by which an entry of it is clicked and hidden: `hidden`
+#: holds places in the legend.
+KEYS = "keys"
+HIDDEN: Spec = {"name": "hidden", "value": []}
+LEGEND_CLICK: Spec = {"name": "clicked", "select": {"type": "point", "fields": ["series"]}, "bind": "legend"}
+LEGEND_CLICK |= {"views": [KEYS]}
 
 TIPS = (
     tip("mean", "loss, mean", ".4f"),
@@ -104,7 +110,8 @@ class Beside:
     Attributes:
         baseline: what its law said before the start. fan: what is forecast from now on. registered: what was predicted
             of the end before the start, or first. today: the same as of now. incidents: of the run.
-        others: runs to compare with, at most 8. reference: the one that they are held against.
+        others: runs to compare with, at most 8. reference: the one that they are held against. name: what the legend
+            calls the run itself.
     """
 
     baseline: Ribbon | None = None
@@ -114,6 +121,7 @@ class Beside:
     incidents: Sequence[Incident] = ()
     others: Sequence[OtherRun] = ()
     reference: OtherRun | None = None
+    name: str = "loss"
 
     @property
     def lines(self) -> list[OtherRun]:
@@ -160,48 +168,78 @@ def run_panel(
     }
     seen = shown(beside.incidents, shared.across.low, shared.across.high)
     drawn = replace(beside, incidents=seen)
-    panels = [_loss_panel(shared, loss, taken["loss"], drawn, log_y, frame.titled())]
+    lines = [
+        cut(each.x, shared.across.low, shared.across.high, log=axis.log, stretches=axis.stretches).of(each.losses)
+        for each in drawn.lines
+    ]
+    panels = [_loss_panel(shared, loss, taken["loss"], drawn, lines, log_y, frame.titled())]
     for name, values, height in (("rate", rates, RATE_HEIGHT), ("norm", norms, NORM_HEIGHT)):
         if values is not None:
             panels += _slim_panel(shared, name, taken[name], shared.few.of(values), height, seen, log_y)
     label_last(panels, shared)
+    shades = [key.label for key in _keys(drawn, shared.theme)]
     meta = {
         "domain": [shared.across.low, shared.across.high],
         "zoomed": not shared.whole,
         "log_y": log_y,
+        "keys": shades,
         "sentence": _sentence(frame.title, shared, loss, beside),
     }
-    more: Spec = {"datasets": {"rows": _rows(shared, taken)}, "params": params_of(panels, shared.theme)}
+    params = [*params_of(panels, shared.theme), HIDDEN, LEGEND_CLICK]
+    more: Spec = {"datasets": {"rows": _rows(shared, taken, lines)}, "params": params}
     return ending(panels, frame, meta=meta, **more)
 
 
 def _loss_panel(
-    shared: SharedAxis, loss: NDArray[np.floating], rows: Envelope, drawn: Beside, log_y: bool, title: str
+    shared: SharedAxis,
+    loss: NDArray[np.floating],
+    rows: Envelope,
+    drawn: Beside,
+    lines: Sequence[Envelope],
+    log_y: bool,
+    title: str,
 ) -> Spec:
     theme, across, x = shared.theme, shared.across, shared.x
     smooth = shared.few.of(loss)
-    lines = [
-        cut(trace.x, across.low, across.high, log=across.log, stretches=SMOOTH).of(trace.losses)
-        for trace in drawn.lines
-    ]
     up = _loss_axis(shared, loss, rows, drawn.bands(across), lines, log_y, title)
     y = beside(channel("mean", up, grid=True, most=6))
     keys = _keys(drawn, theme)
     unseen, entries = legend(keys, shared.width)
-    layers = [unseen, *spans_of(drawn.incidents, x, theme), *row_layers(shared, rows, y, "low", "high")]
+    unseen["name"] = KEYS
+    layers = [unseen, *spans_of(drawn.incidents, x, theme)]
+    layers += _switched(row_layers(shared, rows, y, "low", "high"), 0)
     if drawn.baseline is not None:
-        layers += ribbon_of(drawn.baseline, across, theme.law, x, y, entries[1])
+        layers += _switched(ribbon_of(drawn.baseline, across, theme.law, x, y, entries[1]), 1)
     if drawn.fan is not None:
-        layers += fan_layers(drawn.fan, across, theme.forecast, x, y, entries[len(keys) - len(lines) - 1])
+        place = len(keys) - len(lines) - 1
+        layers += _switched(fan_layers(drawn.fan, across, theme.forecast, x, y, entries[place]), place)
     first = len(keys) - len(lines)
-    for key, entry, trace, line in zip(keys[first:], entries[first:], drawn.lines, lines, strict=True):
-        layers.append(trace_layer(key.label, line, trace is drawn.reference, x, y, entry))
-    layers.append(line_layer(smooth, y, x, theme, 2.2, gaps=True, **entries[0]))
+    for place, (trace, line) in enumerate(zip(drawn.lines, lines, strict=True), first):
+        layer = trace_layer(keys[place].label, line, trace is drawn.reference, x, y, entries[place])
+        layers += _switched([layer], place)
+    layers += _switched([line_layer(smooth, y, x, theme, 2.2, gaps=True, **entries[0])], 0)
     for part, shade in ((drawn.registered, theme.law), (drawn.today, theme.forecast)):
         layers += [] if part is None else ending_layers(part, across, shade, theme, x, y, now=part is drawn.today)
-    layers += [*_missing(shared, loss), hover(shared, "loss", TIPS), *clipped(rows, up, x, theme, "loss")]
+    layers += [
+        *_missing(shared, loss),
+        hover(shared, "loss", [*TIPS, *_other_tips(keys[first:])]),
+        *clipped(rows, up, x, theme, "loss"),
+    ]
     layers += marks_of(drawn.incidents, x, theme, lambda place: place_on(across, place, shared.width))
     return panel(layers, shared.width, LOSS_HEIGHT)
+
+
+def _switched(layers: list[Spec], place: int) -> list[Spec]:
+    """Layers that are not seen while `hidden` holds their place in the legend."""
+    for each in layers:
+        mark = each["mark"]
+        name = "strokeOpacity" if "strokeOpacity" in mark else "opacity"
+        mark[name] = {"expr": f"indexof(hidden, {place}) < 0 ? {mark.get(name, 1)} : 0"}
+    return layers
+
+
+def _other_tips(keys: Sequence[Key]) -> list[Spec]:
+    return [tip(f"run_{place}", key.label, ".4f") for place, key in enumerate(keys)]
 
 
 def _loss_axis(
@@ -228,7 +266,7 @@ def _loss_axis(
 
 def _keys(drawn: Beside, theme: Theme) -> list[Key]:
     baseline, fan, lines, reference = drawn.baseline, drawn.fan, drawn.lines, drawn.reference
-    keys = [Key("loss", theme.ink)]
+    keys = [Key(named(drawn.name), theme.ink)]
     if baseline is not None:
         keys.append(Key(baseline.label, theme.law, (6, 3)))
     elif (first := drawn.registered) is not None:
@@ -287,8 +325,8 @@ def _missing(shared: SharedAxis, loss: NDArray[np.floating]) -> list[Spec]:
     return [layer("point", rows, mark, x=shared.x, y={"value": LOSS_HEIGHT - 6}, tooltip=tips)]
 
 
-def _rows(shared: SharedAxis, taken: dict[str, Envelope]) -> list[Spec]:
-    """The stretches as all panels read them."""
+def _rows(shared: SharedAxis, taken: dict[str, Envelope], lines: Sequence[Envelope]) -> list[Spec]:
+    """The stretches as all panels read them, each with what other runs were there."""
     loss = taken["loss"]
     columns: Spec = {"x": shared.taken.x, "mean": loss.mean, "low": loss.low, "high": loss.high}
     if "rate" in taken:
@@ -296,6 +334,10 @@ def _rows(shared: SharedAxis, taken: dict[str, Envelope]) -> list[Spec]:
     if "norm" in taken:
         norm = taken["norm"]
         columns |= {"norm": norm.mean, "norm_low": norm.low, "norm_high": norm.high}
+    for place, line in enumerate(lines):
+        fine = np.isfinite(line.mean)
+        at = np.interp(shared.taken.x, line.steps[fine], line.mean[fine], np.nan, np.nan) if fine.any() else np.nan
+        columns[f"run_{place}"] = np.broadcast_to(at, len(shared.taken.x))
     made: list[Spec] = table(**columns, rows=shared.taken.rows)["values"]
     return made
 

@@ -59,13 +59,15 @@ class RunAxis:
 
     Attributes:
         unit: steps, tokens, flops or hours. window: from, to; infinite for an open end; None for all.
-        end: planned end, in that unit. log: logarithmic.
+        end: planned end, in that unit. log: logarithmic. stretches: whose means the lines go through; least and
+            greatest rows are drawn whatever they are.
     """
 
     unit: XUnit = "steps"
     window: tuple[float, float] | None = None
     end: float | None = None
     log: bool = False
+    stretches: int = SMOOTH
 
 
 #: Optimizer steps, all of them.
@@ -105,7 +107,7 @@ def shared_axis(at: Floats, axis: RunAxis, frame: Frame) -> SharedAxis:
     title, labels, _ = TITLES[axis.unit]
     low, high = _across(at, axis)
     across = Axis(low, high, axis.log, labels, title)
-    taken, few = cut(at, low, high, log=axis.log), cut(at, low, high, log=axis.log, stretches=SMOOTH)
+    taken, few = cut(at, low, high, log=axis.log), cut(at, low, high, log=axis.log, stretches=axis.stretches)
     x = channel("x", across, labels=False)
     return SharedAxis(frame.theme, axis.unit, across, x, inner_width(frame.width), axis.window is None, taken, few)
 
@@ -178,7 +180,9 @@ def label_last(panels: Sequence[Spec], shared: SharedAxis) -> None:
 
 def params_of(panels: Sequence[Spec], theme: Theme) -> list[Spec]:
     """Return `zoom`, a part of the x axis drawn with the pointer in the first panel, and `hover`, what is under it."""
-    names = [each["name"] for part in panels for each in part["layer"] if "name" in each]
+    names = [
+        each["name"] for part in panels for each in part["layer"] if "name" in each and "tooltip" in each["encoding"]
+    ]
     zoom = {
         "type": "interval",
         "encodings": ["x"],

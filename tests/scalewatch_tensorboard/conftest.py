@@ -60,6 +60,6 @@ def open_panel(context: Any, shots: Path | None) -> Iterator[Callable[[Board], P
     yield opened
     for panel in panels:
         if panel.page.url.startswith(panel.board.url):
-            panel.page.evaluate("window.localStorage.removeItem('scalewatch.axes')")
+            panel.page.evaluate("window.localStorage.clear()")
         panel.page.close()
     assert [trouble for panel in panels for trouble in panel.troubles] == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalewatch.offline.assumed_schedule import SCHEDULES
 from scalewatch_tensorboard.server.responses import BadRequestError
-from scalewatch_tensorboard.views.request import AxesRequest, ChartRequest, WhatIfRequest
+from scalewatch_tensorboard.views.request import SMOOTH, AxesRequest, ChartRequest, WhatIfRequest
 
 if TYPE_CHECKING:
     from scalewatch.charts.x_axis import XUnit
@@ -21,6 +21,7 @@ Word = TypeVar("Word", bound=str)
 
 UNITS: tuple[XUnit, ...] = ("steps", "tokens", "flops", "hours")
 SCALES = ("linear", "log")
+SMOOTHINGS = ("0", "1", "2", "3", "4")
 #: Runs beside one run in a chart.
 MOST_COMPARED = 8
 #: Widths of a chart [px].
@@ -72,6 +73,7 @@ def chart_request(registry: RunRegistry, args: Any) -> tuple[RunState, ChartRequ
             one_of(args, "xscale", SCALES, "linear") == "log",
             None if (scale := one_of(args, "yscale", SCALES, None)) is None else scale == "log",
             _window(args),
+            int(one_of(args, "smooth", SMOOTHINGS, None) or SMOOTH),
         ),
         compare=tuple(_known(registry, name) for name in compare),
         reference=_known(registry, reference) if reference else None,

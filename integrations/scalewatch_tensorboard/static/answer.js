@@ -6,6 +6,9 @@ import { ago, capital, count, interval, loss, plural, sentence } from "./format.
 import { runPicker } from "./pickers.js";
 import { badge, level, matter, needs, position, rank } from "./verdict.js";
 
+/** Letters of a name that a list shows whole. */
+const FULL_LETTERS = 30;
+
 /** A part of the answer: a word over it, what matters in large, and what it rests on. */
 function part(name, large, small, more) {
   return h("div", { class: `part ${name[0]}` }, h("p", { class: "small" }, name[1]), h("p", { class: "large" }, large), small ? h("p", { class: "on" }, small) : null, more);
@@ -22,8 +25,10 @@ export class Answer {
     this.app = app;
     this.picker = runPicker(app);
     this.parts = h("div", { class: "parts" });
+    this.full = h("p", { class: "small full" });
     this.facts = h("div", { class: "facts" });
-    this.element = h("section", { class: "answer", "aria-label": "The answer" }, this.picker.element, this.parts, this.facts);
+    this.which = h("div", { class: "which" }, this.picker.element, this.full);
+    this.element = h("section", { class: "answer", "aria-label": "The answer" }, this.which, this.parts, this.facts);
     this.detail = null;
   }
 
@@ -37,9 +42,11 @@ export class Answer {
     this.alone = alone;
     this.element.hidden = this.app.runs.length === 0;
     if (this.element.hidden) return;
-    this.picker.element.hidden = alone;
+    this.which.hidden = alone;
     if (!alone) this.picker.set();
     const { run } = this.app.state.now;
+    // a list shows the ends of a long name: here is all of it
+    this.full.textContent = (run ?? "").length > FULL_LETTERS ? run : "";
     const row = alone ? null : this.app.row(run);
     const known = this.detail?.run === run && this.detail.version === this.app.version(run) ? this.detail.detail : null;
     const mark = JSON.stringify(alone ? this.app.runs.map((each) => [each.name, level(each), each.answer]) : [row, known?.advice, known?.answer]);
@@ -80,7 +87,8 @@ export class Answer {
     }
     const [worst] = runs;
     const lost = runs.filter((row) => level(row) === "lost").length;
-    const kinds = [lost ? `${count(lost)} lost` : "", runs.length - lost ? `${count(runs.length - lost)} in trouble` : ""].filter(Boolean).join(", ");
+    const unread = this.app.runs.filter(({ stage }) => stage === "glanced" || stage === "reading").length;
+    const kinds = [lost ? `${count(lost)} lost` : "", runs.length - lost ? `${count(runs.length - lost)} in trouble` : "", unread ? `${count(unread)} still being read` : ""].filter(Boolean).join(", ");
     const open = h("button", { type: "button", class: "tool strong", on: { click: () => this.app.openRun(worst.name) } }, "Open it");
     return replace(
       this.parts,

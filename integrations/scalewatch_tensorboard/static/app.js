@@ -13,7 +13,7 @@ import { Overview } from "./overview.js";
 import { Poller } from "./poll.js";
 import { RunPanel } from "./run.js";
 import { ScalingPanel } from "./scaling.js";
-import { parsed, State } from "./state.js";
+import { parsed, State, whole } from "./state.js";
 import { tabs } from "./tabs.js";
 
 const PANELS = [
@@ -24,6 +24,8 @@ const PANELS = [
   { value: "scaling", text: "Scaling", title: "Where does it stand among runs of other sizes?", make: ScalingPanel },
   { value: "advice", text: "Advice", title: "What should I do now, and why?", make: AdvicePanel },
 ];
+/** What leads elsewhere: Back undoes it. */
+const STEPS = ["panel", "run", "compare", "reference", "scaling", "from", "to"];
 const GUESSED = ["total_steps", "schedule", "at", "extend", "decay", "rate"];
 
 function latest(runs) {
@@ -66,7 +68,7 @@ export class App {
     this.poller = new Poller(() => this.poll(), () => this.host.seen(), (error, wait) => this.lost(error, wait));
     this.host.onTheme((dark) => this.theme(dark));
     this.host.onReload(() => this.poller.now());
-    this.host.onLink((parameters) => this.state.set(parsed(parameters)));
+    this.host.onLink((parameters) => this.follow(whole(parameters)));
     this.host.onSeen(() => this.poller.look());
     const answer = await first;
     if (answer) this.take(answer);
@@ -128,7 +130,14 @@ export class App {
       this.state.set(Object.fromEntries(GUESSED.map((name) => [name, null])));
     }
     this.show();
-    this.host.remember(this.state.parameters());
+    this.host.remember(this.state.parameters(), !this.following && changed.some((name) => STEPS.includes(name)));
+  }
+
+  /** Go where a link leads, without a step of our own. */
+  follow(state) {
+    this.following = true;
+    this.state.set(state);
+    this.following = false;
   }
 
   /** Fill what the link left open: a run, and the panel that says most about what is there. */
@@ -205,6 +214,12 @@ export class App {
 
   openRun(run) {
     this.state.set({ panel: "run", run });
+    this.tabs.element.querySelector("[aria-selected=true]").focus();
+  }
+
+  /** Draw runs in one picture, the first with all that is known of it. */
+  openRuns([run, ...compare]) {
+    this.state.set({ panel: "run", run, compare });
     this.tabs.element.querySelector("[aria-selected=true]").focus();
   }
 

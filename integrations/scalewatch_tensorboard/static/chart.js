@@ -3,6 +3,7 @@
 import { ApiError, get } from "./api.js";
 import { emptyState, h, replace } from "./dom.js";
 import { vegaEmbed } from "./library.js";
+import { Legend } from "./legend.js";
 import { copied, fileName, save, tableOf } from "./take.js";
 
 const LEAST_DRAG_PX = 6;
@@ -33,6 +34,7 @@ export class Chart {
     this.drawn = null;
     this.spec = null;
     this.view = null;
+    this.legend = new Legend((sentence) => app.announce(sentence));
     this.picture = h("div", { class: "picture" });
     this.stage = h("div", { class: "stage", tabindex: 0, role: "img", "aria-label": `${label}. Not drawn yet.` }, this.picture);
     this.stage.addEventListener("keydown", (event) => this.key(event));
@@ -160,6 +162,7 @@ export class Chart {
     this.stage.classList.toggle("zoomed", Boolean(meta.zoomed));
     if (this.reset) this.reset.disabled = !meta.zoomed;
     for (const tool of this.takes) tool.disabled = false;
+    this.legend.take(made.view, meta.keys ?? []);
     this.listen();
     this.onDrawn?.(meta);
     this.app.drawn(this.label);
@@ -187,7 +190,7 @@ export class Chart {
           if (far && brushed && brushed[1] > brushed[0] && this.view === view) this.onZoom(brushed);
         }, 60);
       });
-      this.picture.addEventListener("dblclick", () => this.onZoom(null));
+      this.picture.addEventListener("dblclick", () => { if (!this.legend.pointed) this.onZoom(null); });
     }
     if (this.onIncident) {
       view.addEventListener("click", (_event, item) => {

@@ -85,13 +85,17 @@ export function plural(number, word) {
   return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 }
 
-/** How long ago a Unix time was. */
-export function ago(unix) {
-  if (!known(unix)) return DASH;
-  const seconds = Math.max(0, Date.now() / 1000 - unix);
+/** A time as people say it: "38 min". */
+export function duration(seconds) {
+  if (!known(seconds)) return DASH;
   const steps = [[90, 1, "s"], [5400, 60, "min"], [129600, 3600, "h"], [Infinity, 86400, "days"]];
   const [, size, unit] = steps.find(([most]) => seconds < most);
-  return `${Math.round(seconds / size)} ${unit} ago`;
+  return `${Math.round(seconds / size)} ${unit}`;
+}
+
+/** How long ago a Unix time was. */
+export function ago(unix) {
+  return known(unix) ? `${duration(Math.max(0, Date.now() / 1000 - unix))} ago` : DASH;
 }
 
 /** What one value of an incident's evidence is: booleans as words, numbers short. */

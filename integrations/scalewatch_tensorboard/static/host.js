@@ -98,16 +98,20 @@ export class Host {
     }
   }
 
-  /** Show the link in the address bar; a click on another tab of TensorBoard takes it away again. */
-  remember(parameters) {
+  /** Show the link in the address bar, as a `step` that Back undoes or in place of the one before; a click on another tab of TensorBoard takes it away again. */
+  remember(parameters, step = false) {
     try {
-      if (this.parent && this.seen()) this.parent.history.replaceState(this.parent.history.state, "", this.link(parameters));
+      if (!this.parent || !this.seen()) return;
+      const link = this.link(parameters);
+      // what leads elsewhere is a step that Back undoes; a page that is where it was is none
+      if (step && link !== this.parent.location.href) this.parent.history.pushState(this.parent.history.state, "", link);
+      else this.parent.history.replaceState(this.parent.history.state, "", link);
     } catch {
       // a host that owns its address keeps it
     }
   }
 
-  /** Call back when somebody changes the address by hand. */
+  /** Call back when somebody changes the address by hand, or goes back or forward. */
   onLink(callback) {
     this.parent?.addEventListener("hashchange", () => {
       const found = this.inAddress();

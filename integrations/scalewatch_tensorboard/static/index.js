@@ -4,8 +4,9 @@ import { vegaEmbed } from "./library.js";
 
 // Every module but these two: a module that is only found inside another one is fetched a round trip later.
 const MODULES = [
-  "advice", "answer", "api", "app", "chart", "dom", "forecast", "format", "health", "host", "incidents", "listing", "overview",
-  "pickers", "poll", "run", "scaling", "schedule_form", "spark", "state", "tabs", "take", "verdict",
+  "advice", "answer", "api", "app", "chart", "dom", "forecast", "format", "health", "host", "incidents", "legend",
+  "listing", "overview", "overview_columns", "pickers", "poll", "run", "scaling", "schedule_form", "spark", "state",
+  "tabs", "take", "verdict",
 ];
 
 function linked(rel, href) {

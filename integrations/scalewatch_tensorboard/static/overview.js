@@ -1,39 +1,31 @@
 // Overview: which of my runs needs me?
 
-import { emptyState, h, progressBar, replace } from "./dom.js";
-import { count, DASH, interval, loss, percent, plural, shortened } from "./format.js";
-import { spark } from "./spark.js";
-import { badge, matter, needs, position, rank } from "./verdict.js";
+import { emptyState, h, replace } from "./dom.js";
+import { count, plural } from "./format.js";
+import { COLUMNS, compare, nameCell } from "./overview_columns.js";
+import { Kept } from "./state.js";
+import { matter, needs } from "./verdict.js";
 
 const PAGE = 10;
-/** Of a longer name the middle is left out; the whole one is its title. */
-const NAME_LETTERS = 64;
+/** Runs that are drawn in one picture at most. */
+const MOST_TICKED = 9;
 /** Rows that are drawn at first, and added with each press on “more”: a browser is slow with thousands. */
 const ROWS = 200;
 /** Names of rows on the screen that the server is told. */
 const MOST_VISIBLE = 40;
+/** So often a time of the past is told anew [ms]. */
+const AGO_MS = 30_000;
 
-const gapSize = (row) => row.gap?.nats ?? null;
+/** The folder of a run with its slash, "" of one that lies at the top. */
+const folderOf = (name) => name.slice(0, name.lastIndexOf("/") + 1);
 
-const COLUMNS = [
-  { key: "name", text: "Run", value: (row) => row.name.toLowerCase(), up: true },
-  { key: "verdict", text: "Verdict", value: (row) => rank(row) },
-  { key: "progress", text: "Progress", value: (row) => row.progress ?? null },
-  { key: "loss", text: "Loss now", value: (row) => row.last_loss, up: true, numeric: true },
-  { key: "forecast", text: "Ends at", value: (row) => row.forecast?.final_loss ?? row.final_loss ?? null, up: true, numeric: true },
-  { key: "gap", text: "Against its law", value: gapSize },
-  { key: "incidents", text: "Incidents", value: (row) => row.open_incidents * 1e6 + row.incidents, numeric: true },
-  { key: "curve", text: "Curve" },
-];
-
-function compare(one, other, column, up) {
-  const a = column.value(one);
-  const b = column.value(other);
-  const missing = (value) => value === null || value === undefined || Number.isNaN(value);
-  if (missing(a) || missing(b)) return Number(missing(a)) - Number(missing(b));
-  const order = a < b ? -1 : a > b ? 1 : 0;
-  if (order === 0 && column.key === "verdict" && needs(one)) return (other.seconds_last ?? 0) - (one.seconds_last ?? 0) || one.name.localeCompare(other.name);
-  return order === 0 ? one.name.localeCompare(other.name) : up ? order : -order;
+/** What each word of a filter asks for, as a regular expression where it is one; null if one of them is broken. */
+export function patterns(text) {
+  try {
+    return text.split(/\s+/).filter(Boolean).map((word) => new RegExp(word, "i"));
+  } catch {
+    return null;
+  }
 }
 
 /** The table of all runs. */
@@ -41,37 +33,85 @@ export class Overview {
   constructor(app) {
     this.app = app;
     this.sort = { key: "verdict", up: false };
+    this.kept = new Kept("scalewatch.overview", { extra: [], left: [], grouped: false, pinned: [], closed: [] });
+    this.ticked = new Set();
     this.known = new Map();
     this.most = ROWS;
     this.focused = null;
     this.filter = h("input", {
-      type: "search", placeholder: "Filter by name or verdict", "aria-label": "Filter runs", on: { input: () => this.fill() },
+      type: "search", placeholder: "Filter, e.g. lost or sweep.*lr3", "aria-label": "Filter runs by name or verdict; regular expressions work", on: { input: () => this.fill() },
     });
+    this.grouped = h("input", { type: "checkbox", checked: this.kept.now.grouped, on: { change: () => this.keep({ grouped: this.grouped.checked }) } });
+    this.columns = h("ul", {});
+    this.chooser = h("details", { class: "picker columns", on: { keydown: (event) => { if (event.key === "Escape") this.chooser.open = false; } } }, h("summary", {}, "Columns"), h("div", { class: "pop" }, this.columns));
+    document.addEventListener("pointerdown", (event) => { if (!this.chooser.contains(event.target)) this.chooser.open = false; });
+    this.together = h("div", { class: "together", hidden: true });
     this.counted = h("p", { class: "counted", "aria-live": "polite" });
-    this.heads = COLUMNS.map((column) => this.head(column));
+    this.head = h("tr", {});
     this.body = h("tbody", { on: { keydown: (event) => this.key(event), click: (event) => this.click(event) } });
-    this.table = h(
-      "div",
-      { class: "scroll" },
-      h(
-        "table",
-        { class: "runs" },
-        h("caption", { class: "unseen" }, "All runs below the log folder. Enter opens the run; arrow keys move between runs."),
-        h("thead", {}, h("tr", {}, this.heads)),
-        this.body,
-      ),
-    );
+    const caption = h("caption", { class: "unseen" }, "All runs below the log folder. Enter opens the run; arrow keys move between runs.");
+    this.table = h("div", { class: "scroll" }, h("table", { class: "runs" }, caption, h("thead", {}, this.head), this.body));
     this.nothing = h("div", {});
     this.further = h("p", { class: "further", hidden: true });
     this.troubles = h("ul", { class: "notes troubles" });
-    this.element = h("div", { class: "overview" }, h("div", { class: "bar-of-controls" }, this.filter, this.counted), this.table, this.further, this.nothing, this.troubles);
+    this.bar = h("div", { class: "bar-of-controls" }, this.filter, h("label", { class: "box" }, this.grouped, "Group by folder"), this.chooser, this.counted, this.together);
+    this.element = h("div", { class: "overview" }, this.bar, this.table, this.further, this.nothing, this.troubles);
   }
 
-  head(column) {
-    if (!column.value) return h("th", { scope: "col", class: column.key }, column.text);
-    const arrow = h("span", { class: "arrow", "aria-hidden": "true" });
-    const button = h("button", { type: "button", on: { click: () => this.sortBy(column) } }, column.numeric ? [arrow, column.text] : [column.text, arrow]);
-    return h("th", { scope: "col", class: column.numeric ? `${column.key} numeric` : column.key }, button);
+  show() {
+    this.fill();
+  }
+
+  keep(patch) {
+    this.kept.set(patch);
+    this.fill();
+  }
+
+  /** The columns that are shown: those that somebody chose, of those that any run has. */
+  shown() {
+    const { extra, left } = this.kept.now;
+    return COLUMNS.filter(({ key, some, extra: more }) => (more ? extra.includes(key) : !left.includes(key)) && (!some || this.app.runs.some(some)));
+  }
+
+  fill() {
+    const { runs } = this.app;
+    const wanted = patterns(this.filter.value);
+    this.filter.setAttribute("aria-invalid", String(wanted === null));
+    // each by itself, so that ^ and $ are where a name begins and ends
+    const texts = (row) => [row.name, `${matter(row)} ${row.headline ?? ""} ${row.stage}`];
+    const kept = wanted === null ? runs.slice() : runs.filter((row) => wanted.every((word) => texts(row).some((text) => word.test(text))));
+    const column = COLUMNS.find(({ key }) => key === this.sort.key);
+    const pinned = new Set(this.kept.now.pinned);
+    kept.sort((one, other) => pinned.has(other.name) - pinned.has(one.name) || compare(one, other, column, this.sort.up));
+    const columns = this.shown();
+    this.heads(columns);
+    const held = this.body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.run : null;
+    const place = held === null ? "" : document.activeElement.className;
+    const rows = this.rows(kept.slice(0, this.most), columns, pinned);
+    replace(this.body, rows);
+    const stop = rows.find((row) => row.dataset.run === this.focused && this.focused) ?? rows.find((row) => row.dataset.run !== undefined);
+    for (const row of rows) for (const each of row.querySelectorAll("button:not(.fold), input")) each.tabIndex = row === stop ? 0 : -1;
+    if (held) rows.find((row) => row.dataset.run === held)?.querySelector(place ? `.${place}` : "button")?.focus();
+    this.table.hidden = kept.length === 0;
+    this.tellFurther(kept.length - this.most);
+    this.tell(runs, kept, wanted === null);
+    this.choose();
+  }
+
+  heads(columns) {
+    const mark = JSON.stringify([columns.map(({ key }) => key), this.sort]);
+    if (mark === this.headed) return;
+    this.headed = mark;
+    const held = this.head.contains(document.activeElement) ? document.activeElement.closest("th").dataset.key : null;
+    replace(this.head, columns.map((column) => {
+      const kind = column.numeric ? `${column.key} numeric` : column.key;
+      if (!column.value) return h("th", { scope: "col", class: kind }, column.text);
+      const order = this.sort.key !== column.key ? "none" : this.sort.up ? "ascending" : "descending";
+      const arrow = h("span", { class: "arrow", "aria-hidden": "true" });
+      const button = h("button", { type: "button", on: { click: () => this.sortBy(column) } }, column.numeric ? [arrow, column.text] : [column.text, arrow]);
+      return h("th", { scope: "col", class: kind, "aria-sort": order, "data-key": column.key }, button);
+    }));
+    if (held) this.head.querySelector(`[data-key="${held}"] button`)?.focus();
   }
 
   sortBy(column) {
@@ -81,36 +121,38 @@ export class Overview {
     this.app.announce(`Sorted by ${column.text.toLowerCase()}, ${up ? "ascending" : "descending"}.`);
   }
 
-  show() {
-    this.fill();
-  }
-
-  update() {
-    this.fill();
-  }
-
-  fill() {
-    const runs = this.app.runs;
-    const wanted = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const text = (row) => `${row.name} ${matter(row)} ${row.headline ?? ""} ${row.stage}`.toLowerCase();
-    const kept = runs.filter((row) => wanted.every((word) => text(row).includes(word)));
-    const column = COLUMNS.find(({ key }) => key === this.sort.key);
-    kept.sort((one, other) => compare(one, other, column, this.sort.up));
-    COLUMNS.forEach(({ key, value }, i) => {
-      if (value) this.heads[i].setAttribute("aria-sort", key !== this.sort.key ? "none" : this.sort.up ? "ascending" : "descending");
+  rows(kept, columns, pinned) {
+    if (!this.kept.now.grouped) return kept.map((row) => this.row(row, columns, pinned, ""));
+    const groups = new Map();
+    for (const row of kept) {
+      const folder = folderOf(row.name);
+      if (!groups.has(folder)) groups.set(folder, []);
+      groups.get(folder).push(row);
+    }
+    return [...groups].flatMap(([folder, rows]) => {
+      const closed = this.kept.now.closed.includes(folder);
+      return [this.group(folder, rows, columns.length, closed), ...(closed ? [] : rows.map((row) => this.row(row, columns, pinned, folder)))];
     });
-    const rows = kept.slice(0, this.most).map((row) => this.row(row));
-    this.table.classList.toggle("no-gap", !runs.some((row) => row.gap));
-    this.table.classList.toggle("no-forecast", !runs.some((row) => row.forecast || typeof row.final_loss === "number"));
-    const held = this.body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.run : null;
-    replace(this.body, rows);
-    this.body.querySelectorAll("button").forEach((button) => { button.tabIndex = -1; });
-    const stop = rows.find((row) => row.dataset.run === this.focused) ?? rows[0];
-    if (stop) stop.querySelector("button").tabIndex = 0;
-    if (held !== null) rows.find((row) => row.dataset.run === held)?.querySelector("button").focus();
-    this.table.hidden = kept.length === 0;
-    this.tellFurther(kept.length - rows.length);
-    this.tell(runs, kept);
+  }
+
+  group(folder, rows, width, closed) {
+    const needy = rows.filter(needs).length;
+    const flip = () => this.keep({ closed: closed ? this.kept.now.closed.filter((each) => each !== folder) : [...this.kept.now.closed, folder] });
+    const fold = h("button", { type: "button", class: "fold", "aria-expanded": String(!closed), on: { click: flip } }, folder || "at the top");
+    const words = `${plural(rows.length, "run")}${needy ? `, ${count(needy)} need${needy === 1 ? "s" : ""} you` : ""}`;
+    return h("tr", { class: "group" }, h("th", { colspan: width, scope: "rowgroup" }, fold, h("span", { class: "muted" }, ` ${words}`)));
+  }
+
+  row(row, columns, pinned, folder) {
+    const told = { folder, ticked: this.ticked.has(row.name), pinned: pinned.has(row.name) };
+    const mark = JSON.stringify([row, told, columns.map(({ key }) => key), Math.floor(Date.now() / AGO_MS)]);
+    const before = this.known.get(row.name);
+    if (before?.mark === mark) return before.element;
+    const cells = columns.slice(1).map(({ key, text, numeric, cell }) => h("td", { class: numeric ? `${key} numeric` : key, "data-head": text }, cell(row)));
+    const element = h("tr", { class: row.open_incidents ? "open" : null }, nameCell(row, told), cells);
+    element.dataset.run = row.name;
+    this.known.set(row.name, { mark, element });
+    return element;
   }
 
   tellFurther(left) {
@@ -123,81 +165,74 @@ export class Overview {
   /** Names of the rows on the screen, which the server reads before the others. */
   visible() {
     const inside = ({ top, bottom }) => bottom > 0 && top < window.innerHeight;
-    return [...this.body.rows].filter((row) => inside(row.getBoundingClientRect())).slice(0, MOST_VISIBLE).map((row) => row.dataset.run);
+    return [...this.body.rows].filter((row) => row.dataset.run !== undefined && inside(row.getBoundingClientRect())).slice(0, MOST_VISIBLE).map((row) => row.dataset.run);
   }
 
-  tell(runs, kept) {
+  tell(runs, kept, broken) {
     const open = kept.filter((row) => row.open_incidents > 0).length;
     const shown = kept.length === runs.length ? plural(runs.length, "run") : `${count(kept.length)} of ${plural(runs.length, "run")}`;
-    this.counted.textContent = runs.length === 0 ? "" : `${shown}${open ? `, ${count(open)} with an open incident` : ""}`;
-    this.filter.parentElement.hidden = runs.length === 0;
+    const what = broken ? "That is no regular expression yet: all runs are shown." : `${shown}${open ? `, ${count(open)} with an open incident` : ""}`;
+    this.counted.textContent = runs.length === 0 ? "" : what;
+    this.bar.hidden = runs.length === 0;
     replace(this.troubles, this.app.troubles.map((trouble) => h("li", {}, trouble)));
+    const ticked = [...this.ticked].filter((name) => this.app.row(name));
+    this.together.hidden = ticked.length === 0;
+    replace(
+      this.together,
+      h("button", { type: "button", class: "tool strong", on: { click: () => this.app.openRuns(ticked) } }, ticked.length === 1 ? "Open the ticked run" : `Compare ${count(ticked.length)} runs`),
+      h("button", { type: "button", class: "tool", on: { click: () => { this.ticked.clear(); this.fill(); } } }, "Clear"),
+    );
     if (kept.length > 0) return replace(this.nothing);
     const sentence = runs.length === 0 ? this.app.noRuns() : `No run matches “${this.filter.value}”. Clear the filter to see all ${count(runs.length)}.`;
     return replace(this.nothing, emptyState(sentence));
   }
 
-  row(row) {
-    const mark = JSON.stringify(row);
-    const before = this.known.get(row.name);
-    if (before?.mark === mark) return before.element;
-    const element = h("tr", { class: row.open_incidents ? "open" : null }, cells(row));
-    element.dataset.run = row.name;
-    this.known.set(row.name, { mark, element });
-    return element;
+  /** The list of columns to choose from, made once: somebody may be ticking it. */
+  choose() {
+    if (this.columns.firstChild) return;
+    replace(this.columns, COLUMNS.slice(1).map(({ key, text, extra }) => {
+      const name = extra ? "extra" : "left";
+      const on = this.kept.now[name].includes(key) === Boolean(extra);
+      const change = (event) => {
+        const rest = this.kept.now[name].filter((each) => each !== key);
+        this.keep({ [name]: event.target.checked === Boolean(extra) ? [...rest, key] : rest });
+      };
+      return h("li", {}, h("label", {}, h("input", { type: "checkbox", checked: on, on: { change } }), h("span", {}, text)));
+    }));
   }
 
   click(event) {
-    const row = event.target.closest("tr");
-    if (row) this.app.openRun(row.dataset.run);
+    const name = event.target.closest("tr")?.dataset.run;
+    if (name === undefined) return;
+    if (event.target.closest(".tick")) this.tick(name, event.target.checked);
+    else if (event.target.closest(".pin")) this.pin(name);
+    else this.app.openRun(name);
+  }
+
+  tick(name, on) {
+    if (on && this.ticked.size >= MOST_TICKED) this.app.say(`At most ${MOST_TICKED} runs are drawn in one picture.`);
+    else if (on) this.ticked.add(name);
+    else this.ticked.delete(name);
+    this.focused = name;
+    this.fill();
+  }
+
+  pin(name) {
+    const rest = this.kept.now.pinned.filter((each) => each !== name);
+    this.focused = name;
+    this.keep({ pinned: rest.length < this.kept.now.pinned.length ? rest : [...rest, name] });
   }
 
   key(event) {
-    const rows = [...this.body.rows];
+    const rows = [...this.body.rows].filter((row) => row.dataset.run !== undefined);
     const at = rows.indexOf(event.target.closest("tr"));
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE, Home: -rows.length, End: rows.length };
     if (!(event.key in steps) || at < 0) return;
     event.preventDefault();
     const to = Math.max(0, Math.min(rows.length - 1, at + steps[event.key]));
-    rows[at].querySelector("button").tabIndex = -1;
-    const button = rows[to].querySelector("button");
-    button.tabIndex = 0;
-    button.focus();
+    for (const each of rows[at].querySelectorAll("button, input")) each.tabIndex = -1;
+    for (const each of rows[to].querySelectorAll("button, input")) each.tabIndex = 0;
+    rows[to].querySelector(".run-name").focus();
     this.focused = rows[to].dataset.run;
   }
-}
-
-function cells(row) {
-  const head = (key) => COLUMNS.find((column) => column.key === key).text;
-  const place = (key, numeric, ...children) => h("td", { class: numeric ? `${key} numeric` : key, "data-head": head(key) }, children);
-  const small = (text, title) => (text ? h("span", { class: "small", title }, text) : null);
-  const name = h("button", { type: "button", class: "run-name", title: `${row.name}, read from its ${row.source}`, tabindex: -1 }, shortened(row.name || ".", NAME_LETTERS));
-  const reading = row.stage === "reading" && row.read < 1;
-  const done = typeof row.progress === "number";
-  const incidents = row.open_incidents ? `${count(row.open_incidents)} open` : row.incidents ? count(row.incidents) : "0";
-  const forecast = row.forecast;
-  return [
-    h("th", { scope: "row", class: "name" }, name),
-    place("verdict", false, badge(row), small(matter(row), row.headline), needs(row) && row.answer?.action ? h("span", { class: "small act" }, `Do: ${row.answer.action}`) : null),
-    place(
-      "progress",
-      false,
-      reading ? [progressBar(row.read, "read"), small(`reading, ${percent(row.read)}`)] : [done ? progressBar(row.progress, "progress") : null, small(position(row))],
-    ),
-    place("loss", true, loss(row.last_loss)),
-    place("forecast", true, loss(forecast ? forecast.final_loss : row.final_loss), forecast ? small(interval(forecast.low, forecast.high), "80 % interval of the forecast") : ended(row)),
-    place("gap", false, row.gap ? gapWords(row.gap) : h("span", { class: "muted" }, DASH)),
-    place("incidents", true, h("span", { class: row.open_incidents ? "count open" : "count" }, incidents), row.open_incidents && row.incidents > row.open_incidents ? small(`${count(row.incidents)} in all`) : null),
-    place("curve", false, spark(row.spark ?? [], `Loss of ${row.name}`) ?? h("span", { class: "muted" }, DASH)),
-  ];
-}
-
-function ended(row) {
-  return typeof row.final_loss === "number" ? h("span", { class: "small", title: "The loss it ended at, smoothed" }, "it ended") : null;
-}
-
-function gapWords(gap) {
-  if (gap.before_step) return h("span", { class: "muted", title: gap.sentence }, `unknown since step ${count(gap.before_step)}`);
-  const [first, rest] = gap.short.split(/: | \(/);
-  return h("span", { title: gap.sentence }, first, rest ? h("span", { class: "small" }, rest.replace(/\)$/, "")) : null);
 }

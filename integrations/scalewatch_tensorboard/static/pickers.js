@@ -1,12 +1,15 @@
 // Choosing runs: to look at, to draw beside, to hold against.
 
 import { h, replace } from "./dom.js";
+import { shortened } from "./format.js";
 
 const MOST_COMPARED = 8;
+/** Letters of a name in a list. */
+const NAME_LETTERS = 40;
 
 /** Options of a list of runs; `none` is the words for no run. */
 function options(names, chosen, none) {
-  const made = names.map((name) => h("option", { value: name, selected: name === chosen }, name || "."));
+  const made = names.map((name) => h("option", { value: name, selected: name === chosen, title: name }, shortened(name || ".", NAME_LETTERS)));
   return none ? [h("option", { value: "", selected: chosen === null }, none), ...made] : made;
 }
 

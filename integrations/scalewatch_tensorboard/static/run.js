@@ -29,6 +29,7 @@ export class RunPanel {
       xscale: choice({ label: "X scale", options: SCALES, value: "linear", onChange: set("xscale") }),
       yscale: choice({ label: "Loss scale", options: SCALES, value: "log", onChange: set("yscale") }),
     };
+    this.smooth = h("input", { type: "range", min: 0, max: 4, step: 1, on: { input: () => app.state.set({ smooth: this.smooth.value }) } });
     this.compare = new ComparePicker(app);
     this.reference = referencePicker(app);
     this.schedule = scheduleForm(app);
@@ -44,12 +45,12 @@ export class RunPanel {
       onRow: (incident) => this.zoomTo(incident),
       empty: "No incident so far. Spikes, divergence, a loss off its law and the like will stand here, and as marks in the chart.",
     });
-    this.hint = h("p", { class: "hint" }, "Drag over the chart to zoom. With the chart in focus: + and − zoom, arrows move, Escape shows all.");
+    this.hint = h("p", { class: "hint" }, "Drag over the chart to zoom. With the chart in focus: + and − zoom, arrows move, Escape shows all. Click an entry of the legend to hide it, double-click it to see it alone.");
     this.notes = h("div", { class: "notes" });
     this.element = h(
       "div",
       { class: "run-panel" },
-      h("div", { class: "bar-of-controls" }, this.axes.x.element, this.axes.xscale.element, this.axes.yscale.element, this.compare.element, this.reference.element),
+      h("div", { class: "bar-of-controls" }, this.axes.x.element, this.axes.xscale.element, this.axes.yscale.element, h("label", { class: "field" }, h("span", {}, "Smoothing"), this.smooth), this.compare.element, this.reference.element),
       this.schedule.element,
       h(
         "div",
@@ -70,11 +71,12 @@ export class RunPanel {
     this.axes.x.set(now.x, this.detail?.axes);
     this.axes.xscale.set(now.xscale);
     if (now.yscale) this.axes.yscale.set(now.yscale);
+    this.smooth.value = now.smooth;
     this.compare.set();
     this.reference.set();
-    const { xscale, yscale, compare, reference } = now;
+    const { xscale, yscale, smooth, compare, reference } = now;
     const marks = [now.run, ...compare, reference].map((name) => this.app.version(name));
-    this.chart.show({ chart: "run", ...this.parameters(), xscale, yscale, compare, reference }, marks);
+    this.chart.show({ chart: "run", ...this.parameters(), xscale, yscale, smooth, compare, reference }, marks);
   }
 
   /** Everything about the run that is not a picture. */

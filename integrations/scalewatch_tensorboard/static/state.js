@@ -1,13 +1,14 @@
 // What is shown: kept in the address (deep links); how a person likes axes: kept in the browser.
 
 const STORED = "scalewatch.axes";
-const AXES = ["x", "xscale", "yscale"];
+const AXES = ["x", "xscale", "yscale", "smooth"];
 
 const ALLOWED = {
   panel: ["overview", "run", "health", "forecast", "scaling", "advice"],
   x: ["steps", "tokens", "flops", "hours"],
   xscale: ["linear", "log"],
   yscale: ["linear", "log"],
+  smooth: ["0", "1", "2", "3", "4"],
   scaling: ["isoflop", "isoloss", "frontier", "ladder", "collapse"],
 };
 
@@ -17,6 +18,7 @@ const DEFAULTS = {
   x: "steps",
   xscale: "linear",
   yscale: null,
+  smooth: "2",
   from: null,
   to: null,
   compare: [],
@@ -59,6 +61,12 @@ export function parsed(parameters) {
   return found;
 }
 
+/** The same of a whole link: what it does not say is as it is without one, but for how a person likes axes. */
+export function whole(parameters) {
+  const plain = Object.fromEntries(Object.entries(DEFAULTS).filter(([name]) => !AXES.includes(name)));
+  return { ...plain, ...parsed(parameters) };
+}
+
 /** The state of the page. Listeners hear the names that changed. */
 export class State {
   constructor() {
@@ -98,5 +106,31 @@ export class State {
       given[name] = Array.isArray(value) ? value.map(encodeURIComponent).join("&") : String(value);
     }
     return given;
+  }
+}
+
+/** How a person likes one thing, kept in the browser under `name`: a list or a flag for each of its defaults. */
+export class Kept {
+  constructor(name, defaults) {
+    this.name = name;
+    this.now = { ...defaults };
+    try {
+      const found = JSON.parse(window.localStorage.getItem(name) ?? "{}");
+      for (const [key, value] of Object.entries(defaults)) {
+        const fits = Array.isArray(value) ? Array.isArray(found?.[key]) && found[key].every((each) => typeof each === "string") : typeof found?.[key] === typeof value;
+        if (fits) this.now[key] = found[key];
+      }
+    } catch {
+      // a browser that keeps nothing still shows runs
+    }
+  }
+
+  set(patch) {
+    Object.assign(this.now, patch);
+    try {
+      window.localStorage.setItem(this.name, JSON.stringify(this.now));
+    } catch {
+      // the same
+    }
   }
 }

@@ -27,6 +27,8 @@ MOST_FINDINGS = 400
 MOST_ADVICE = 100
 #: Knots of the planned learning rates that a page holds.
 RATE_POINTS = 200
+#: Rows at each end of a run among which its first and its last time are looked for.
+ENDS = 200
 #: Letters of one note, and notes.
 NOTE_LETTERS, MOST_NOTES = 400, 40
 #: Share of a run that its loss now is a mean of, and rows at least.
@@ -85,6 +87,7 @@ def row_of(state: RunState) -> dict[str, Any]:
         "incidents": incidents,
         "noted": notes,
         "seconds_last": _unix(state),
+        "duration": _duration(columns.seconds),
         "spark": _spark(columns.steps, columns.losses),
         "notes": len(state.notes),
         "ended": _ended(state, verdict.status.state, verdict.final_loss, step or 0),
@@ -147,6 +150,12 @@ def _unix(state: RunState) -> float | None:
     """When the log was last written to, since 1970 [s]."""
     newest = max((changed for _, _, changed in state.reading.identity), default=None)
     return None if newest is None else round(newest / 1e9, 1)
+
+
+def _duration(seconds: np.ndarray) -> float | None:
+    """How long the rows took [s]; of a long run only its ends are looked at."""
+    ends = [part[np.isfinite(part)] for part in (seconds[:ENDS], seconds[-ENDS:])]
+    return round(float(ends[1][-1]) - float(ends[0][0]), 1) if all(map(len, ends)) else None
 
 
 def _spark(steps: np.ndarray, losses: np.ndarray) -> list[list[float]]:

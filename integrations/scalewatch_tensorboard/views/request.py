@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from scalewatch.charts.x_axis import XUnit
     from scalewatch_tensorboard.runs.run_state import RunState
 
-__all__ = ["AxesRequest", "ChartRequest", "WhatIfRequest"]
+__all__ = ["SMOOTH", "AxesRequest", "ChartRequest", "WhatIfRequest"]
 
+#: Smoothing that nobody chose: a mean of each hundredth of what is shown.
+SMOOTH = 2
 #: Width of a chart that nobody gave one [px].
 WIDTH_PX = 900
 
@@ -23,6 +25,7 @@ class AxesRequest:
     Attributes:
         x: unit of the x axis: steps, tokens, flops or hours. log_x, log_y: logarithmic axes; of the loss
             None for what fits it.
+        smooth: how much lines are smoothed, 0 to 4.
         window: from and to in that unit, infinite for an open end; None for all.
     """
 
@@ -30,6 +33,7 @@ class AxesRequest:
     log_x: bool = False
     log_y: bool | None = None
     window: tuple[float, float] | None = None
+    smooth: int = SMOOTH
 
 
 @final

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["axis_for", "baseline_ending", "frame_for", "incidents_on", "run_figure"]
 
+#: Stretches whose means are the lines, from none smoothed to most.
+SMOOTHED = (600, 260, 110, 50, 20)
 #: Levels of the fan, the widest first, and points of each: some 0.1 ms a point.
 FAN_LEVELS, FAN_POINTS = (0.95, 0.8, 0.5), 40
 #: An 80 % interval over the standard deviation of a Gaussian: the law's error is kept as the latter.
@@ -44,6 +47,7 @@ def run_figure(state: RunState, request: ChartRequest, registry: RunRegistry) ->
     from scalewatch.charts import Beside, RunRows, run_panel
 
     columns = state.columns()
+    names = _names(state, request)
     try:
         across = Across(request.axes.x, columns, state.run)
         forecast, total = state.tracker.forecast, state.run.total_steps
@@ -64,8 +68,9 @@ def run_figure(state: RunState, request: ChartRequest, registry: RunRegistry) ->
                 registered=_registered(state, end),
                 today=None if forecast is None or end is None else _ending(forecast, end),
                 incidents=incidents_on(state, across, columns),
-                others=[_other(other, request) for other in request.compare],
-                reference=None if request.reference is None else _other(request.reference, request),
+                others=[_other(other, request, names) for other in request.compare],
+                name=names[state.name] if len(names) > 1 else "loss",
+                reference=None if request.reference is None else _other(request.reference, request, names),
             ),
         )
     except ConfigError as reason:
@@ -85,7 +90,8 @@ def axis_for(request: ChartRequest, across: Across, run: Run) -> RunAxis:
     from scalewatch.charts import RunAxis
 
     end = None if run.total_steps is None else float(across.of(run.total_steps)[0])
-    return RunAxis(request.axes.x, request.axes.window, end, request.axes.log_x)
+    stretches = SMOOTHED[request.axes.smooth]
+    return RunAxis(request.axes.x, request.axes.window, end, request.axes.log_x, stretches)
 
 
 def _standing(state: RunState) -> list[str]:
@@ -172,7 +178,15 @@ def baseline_ending(baseline: BaselineForecast, end: float) -> Ending:
     return Ending("its law, before the start", end, baseline.final_loss, baseline.low, baseline.high)
 
 
-def _other(state: RunState, request: ChartRequest) -> OtherRun:
+def _names(state: RunState, request: ChartRequest) -> dict[str, str]:
+    """What the runs of a chart are called in it: without the folders that all of them share."""
+    from scalewatch.charts.captions import apart
+
+    runs = [state, *request.compare, *([] if request.reference is None else [request.reference])]
+    return dict(zip((each.name for each in runs), apart([each.name for each in runs]), strict=True))
+
+
+def _other(state: RunState, request: ChartRequest, names: dict[str, str]) -> OtherRun:
     """Another run; all of it from what was thinned once, a window of it from its rows."""
     from scalewatch.charts import OtherRun
     from scalewatch.charts.decimate import Cut
@@ -180,12 +194,12 @@ def _other(state: RunState, request: ChartRequest) -> OtherRun:
     columns = state.columns()
     count = -(-len(columns.steps) // MOST_ROWS)
     if request.axes.window is not None or count < 2:
-        return OtherRun(state.name, Across(request.axes.x, columns, state.run).rows, columns.losses)
+        return OtherRun(names[state.name], Across(request.axes.x, columns, state.run).rows, columns.losses)
     key = request.axes.x, len(columns.steps)
     known = _thinned.get(state)
     if known is None or known[:2] != key:
         first = np.arange(0, len(columns.steps), count)
         losses = Cut(first.astype(np.float64), first, len(columns.steps)).of(columns.losses).mean
-        known = (*key, OtherRun(state.name, Across(request.axes.x, columns, state.run).rows[first], losses))
+        known = (*key, OtherRun(names[state.name], Across(request.axes.x, columns, state.run).rows[first], losses))
         _thinned[state] = known
-    return known[2]
+    return replace(known[2], label=names[state.name])
