@@ -77,17 +77,16 @@ export class Answer {
 
   overview() {
     const runs = this.app.runs.filter(needs).sort((one, other) => rank(other) - rank(one) || (other.seconds_last ?? 0) - (one.seconds_last ?? 0));
+    const unread = this.app.runs.filter(({ stage }) => stage === "glanced" || stage === "reading").length;
     replace(this.facts);
     if (runs.length === 0) {
       const going = this.app.runs.filter(({ stage }) => stage === "live").length;
-      const unread = this.app.runs.filter(({ stage }) => stage === "glanced" || stage === "reading").length;
       const rest = going ? `${plural(going, "run")} going on, none in trouble.` : "Nothing is open.";
       const text = unread ? `Of ${plural(unread, "run")} only the last rows are known yet.` : rest;
       return replace(this.parts, part(["what", "State"], `None of ${plural(this.app.runs.length, "run")} needs you${unread ? " so far" : ""}`, text));
     }
     const [worst] = runs;
     const lost = runs.filter((row) => level(row) === "lost").length;
-    const unread = this.app.runs.filter(({ stage }) => stage === "glanced" || stage === "reading").length;
     const kinds = [lost ? `${count(lost)} lost` : "", runs.length - lost ? `${count(runs.length - lost)} in trouble` : "", unread ? `${count(unread)} still being read` : ""].filter(Boolean).join(", ");
     const open = h("button", { type: "button", class: "tool strong", on: { click: () => this.app.openRun(worst.name) } }, "Open it");
     return replace(
