@@ -76,10 +76,12 @@ class ScaleWatch(LightningCallback):
         act_limits: From when, how often and how much it may act; None for the usual limits.
         ranks: Of several processes `all` are watched, by their mean loss, and the one that is not like the others is
             named; `zero` watches that of rank 0 alone, without a word between them.
+        registered: A prediction that `scalewatch register` wrote, with the law that it was made by: the run is held
+            against it, and `scalewatch scores` says what came of it. docs/registered.md.
 
     Raises:
         ConfigError: If an option is not what it may be.
-        LawFileError: If no law can be read from `law`.
+        LawFileError: If no law can be read from `law`, or no prediction from `registered`.
     """
 
     def __init__(
@@ -102,11 +104,12 @@ class ScaleWatch(LightningCallback):
         validation: Sequence[str] | str = (),
         act_limits: ActLimits | None = None,
         ranks: Literal["all", "zero"] = "all",
+        registered: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
         asked = (law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
         wanted = (target_loss, incumbent_loss, least_gain, detectors, loss, losses, validation)
-        self._options = checked(*asked, *wanted, act_limits, ranks)
+        self._options = checked(*asked, *wanted, act_limits, ranks, registered)
         self._sensors = Sensors(precursors)
         self._checkpoint = Checkpoint()
         self._reset()

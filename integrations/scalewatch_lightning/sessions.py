@@ -42,6 +42,7 @@ def new_session(
             alerts=alerts,
             goals=options.goals,
             detectors=options.detectors,
+            registered=options.registered,
         )
 
     name = started.run.name

@@ -17,6 +17,8 @@ COMMANDS = {
     "emergence": "scalewatch.cli.emergence",
     "collapse": "scalewatch.cli.collapse",
     "plan": "scalewatch.cli.plan",
+    "register": "scalewatch.cli.register",
+    "scores": "scalewatch.cli.scores",
     "replay": "scalewatch.cli.replay",
     "forecast": "scalewatch.cli.forecast",
     "whatif": "scalewatch.cli.whatif",

@@ -18,13 +18,15 @@ from numpy.typing import ArrayLike, NDArray
 from scalewatch.errors import ConfigError
 from scalewatch.journal.registered import REGISTERED
 
-__all__ = ["BaselineForecast"]
+__all__ = ["FINGERPRINT_LETTERS", "BaselineForecast"]
 
 Floats = NDArray[np.float64]
 
 #: Ways in which the law's error can move the whole curve that are kept; the rest is below a hundredth of its sd.
 #: By hand.
 FACTORS = 3
+#: Letters of a fingerprint, a SHA-256 in hexadecimal. By definition.
+FINGERPRINT_LETTERS = 64
 #: Numbers of a table are no larger, and a table is no longer. By hand.
 MOST_NUMBER, MOST_POINTS = 1e60, 1_024
 
@@ -40,6 +42,7 @@ class BaselineForecast:
         wander: relative sd of the law's runs about it. freedom: degrees of freedom of that scatter.
         steps: shape (m,), rising. losses: expected there [nats/token]. lr_sums: S / S(end) there.
         factors: shape (m, f): the law's error is a sum of f independent curves, one sd each [nats/token].
+        registered_as: fingerprint of the prediction file that it is from; "" if it was made as the run began.
     """
 
     total_steps: int
@@ -54,6 +57,7 @@ class BaselineForecast:
     losses: Floats
     lr_sums: Floats
     factors: Floats
+    registered_as: str = ""
 
     def at(self, steps: ArrayLike) -> tuple[Floats, Floats]:
         """Return the expected loss, shape (n,), and the curves of its error, shape (n, f), at `steps`, shape (n,)."""
@@ -90,6 +94,7 @@ class BaselineForecast:
             "losses": self.losses.tolist(),
             "walked": self.lr_sums.tolist(),
             "factors": self.factors.T.tolist(),
+            "registered_as": self.registered_as,
         }
 
     @staticmethod
@@ -105,7 +110,7 @@ class BaselineForecast:
             alpha, remaining, wander, freedom = (float(v) for v in record["law"])
             columns = [np.array(record[name], dtype=np.float64) for name in ("steps", "losses", "walked")]
             factors = np.array(record["factors"], dtype=np.float64)
-            total = int(record["total_steps"])
+            total, known_as = int(record["total_steps"]), str(record.get("registered_as", ""))[:FINGERPRINT_LETTERS]
         except (LookupError, TypeError, ValueError, OverflowError) as fault:
             raise ConfigError(
                 f"`record` must be a registered prediction as a journal holds it (got {type(fault).__name__}: {fault})."
@@ -133,4 +138,5 @@ class BaselineForecast:
             losses=losses,
             lr_sums=lr_sums,
             factors=factors.T,
+            registered_as=known_as,
         )

@@ -99,6 +99,7 @@ def new_watch(
         alerts=options.alerts,
         goals=options.goals,
         detectors=options.detectors,
+        registered=options.registered,
     )
     session.begin()
     metrics = StepMetrics(

@@ -17,6 +17,8 @@ from scalewatch_torch.watching.alerts import checked_alerts
 
 if TYPE_CHECKING:
     from scalewatch.alert import Rules
+    from scalewatch.forecast.prediction_file import Prediction
+    from scalewatch.forecast.preregistered import BaselineForecast
     from scalewatch.laws import CurveLaw
 
 __all__ = ["Options", "checked"]
@@ -41,6 +43,7 @@ class Options(NamedTuple):
     losses: tuple[str, ...]
     validation: tuple[str, ...]
     all_ranks: bool
+    registered: BaselineForecast | None = None
 
 
 def checked(
@@ -61,15 +64,18 @@ def checked(
     validation: Any = (),
     act_limits: Any = None,
     ranks: Any = "all",
+    registered: Any = None,
 ) -> Options:
     """Return the options, or say what is wrong with one.
 
     Raises:
         ConfigError: naming the option, what it may be and what it was.
-        LawFileError: if `law` is a path and no law can be read from it.
+        LawFileError: if `law` is a path and no law can be read from it, or `registered` no prediction.
     """
+    promised = _registered(registered, law)
     return Options(
-        law=_law(law),
+        law=_law(law) if promised is None else promised.law,
+        registered=None if promised is None else promised.baseline,
         acts=checked_acts(act, act_limits),
         directory=_directory(directory),
         tokens_per_step=None if tokens_per_step is None else _count("tokens_per_step", tokens_per_step, 1),
@@ -129,6 +135,21 @@ def _law(law: Any) -> CurveLaw | None:
         f"`law` must be the path of a law file, a CurveLaw or None (got {law!r}, {type(law).__name__});"
         " `scalewatch fit` writes such a file."
     )
+
+
+def _registered(registered: Any, law: Any) -> Prediction | None:
+    if registered is None:
+        return None
+    if law is not None:
+        raise ConfigError("Give either `law` or `registered`: the file of a prediction holds the law it was made by.")
+    if not isinstance(registered, str | os.PathLike):
+        raise ConfigError(
+            "`registered` must be the path of a file that `scalewatch register` wrote, or None"
+            f" (got {registered!r:.60})."
+        )
+    from scalewatch.forecast.prediction_file import read_prediction
+
+    return read_prediction(registered)
 
 
 def _directory(directory: Any) -> Path | None:

@@ -44,6 +44,7 @@ def monitor_of(
     folder: Path | None,
     goals: Goals,
     detectors: Sequence[AnyDetector],
+    promised: BaselineForecast | None = None,
 ) -> Monitor:
     """Return the monitor of a run, in the state that a checkpoint holds if the run goes on.
 
@@ -51,8 +52,17 @@ def monitor_of(
         run: what is trained. law: to hold it against, None for its own. guard: what every part runs through.
         resumed: where it goes on from, None if it begins. folder: of its journal, None for none.
         goals: what is wanted of the run. detectors: of the user, beside the built-in ones.
+        promised: what was registered of it in a file; of a run of another length it says nothing, and is not used.
     """
-    baseline = None if resumed is None else Guard().call("registered prediction", _registered, resumed, folder)
+    if promised is not None and promised.total_steps != run.total_steps:
+        planned = "no planned end" if run.total_steps is None else f"{run.total_steps:,} planned steps"
+        _log.warning(
+            "scalewatch: the registered prediction is for %s steps and this run has %s: it is not held against it.",
+            f"{promised.total_steps:,}",
+            planned,
+        )
+        promised = None
+    baseline = promised if resumed is None else Guard().call("registered prediction", _registered, resumed, folder)
 
     def new() -> Monitor:
         return Monitor(run, law, guard, registered=baseline, detectors=detectors, **asdict(goals))

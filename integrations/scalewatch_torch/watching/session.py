@@ -39,6 +39,7 @@ from scalewatch_torch.watching.terminal import Terminal, escape
 
 if TYPE_CHECKING:
     from scalewatch.alert import Dispatcher, Rules
+    from scalewatch.forecast.preregistered import BaselineForecast
     from scalewatch.laws import CurveLaw
 
 __all__ = ["Session"]
@@ -116,6 +117,7 @@ class Session:
         resumed: where the run goes on from, None if it begins.
         alerts: who is told what, None for nobody.
         goals: what is wanted of the run. detectors: of the user, beside the built-in ones.
+        registered: what was predicted of the run in a file, None to predict it as it begins.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Session:
         alerts: Rules | None = None,
         goals: Goals | None = None,
         detectors: Sequence[AnyDetector] = (),
+        registered: BaselineForecast | None = None,
     ) -> None:
         run_id = (resumed.run_id if resumed else None) or uuid.uuid4().hex
         done = resumed.step if resumed else 0
@@ -142,7 +145,7 @@ class Session:
         self._guard = guard
         self._terminal = terminal
         wanted = Goals() if goals is None else goals
-        self._tracker = Tracker(monitor_of(run, law, guard, resumed, folder, wanted, detectors))
+        self._tracker = Tracker(monitor_of(run, law, guard, resumed, folder, wanted, detectors, registered))
         # with a guard of its own: what was queued is written also where everything else is off
         self._worker = Worker()
         resumes_after = resumed.step if resumed else None
