@@ -21,7 +21,7 @@ from scalewatch.strict_json import check_fields, number, read_record, sentences,
 
 __all__ = ["KIND", "Assumption", "Prediction", "pinball", "read_prediction", "write_prediction"]
 
-#: What such a file calls itself, and the version of its form.
+#: What such a file calls itself, and the version of its form. By definition.
 KIND, SCHEMA = "registered_prediction", 1
 _FIELDS = ("kind", "schema", "made_unix_s", "run", "assumptions", "notes", "law", "baseline", "fingerprint")
 #: Latest time that a file may name: the year 9999 [s since 1970].

@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from scalewatch.errors import ConfigError
 from scalewatch.fitting import fit_curves
-from scalewatch.journal import read_journal
 from scalewatch.forecast.prediction_file import write_prediction
+from scalewatch.journal import read_journal
 from scalewatch.laws import CurveLaw
 from scalewatch.offline.registering import PlannedRun, register_run
 from scalewatch_lightning import ScaleWatch
