@@ -85,7 +85,7 @@ def watched(folder: Path, name: str) -> Watched:
         guard=Guard(),
         terminal=Terminal(None, quiet=True),
         folder=folder / name / "scalewatch",
-        writers=[],
+        loggers=[],
         resumed=None,
         alerts=Rules.to(pager),
     )

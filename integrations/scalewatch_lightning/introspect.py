@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["planned_steps", "replicas", "tensorboard_writers"]
+__all__ = ["planned_steps", "replicas"]
 
 
 def replicas(trainer: Any) -> int:
@@ -34,15 +34,3 @@ def planned_steps(trainer: Any) -> int | None:
     if not trainer.lightning_module.automatic_optimization and steps != trainer.max_steps:
         return None  # it counted batches, and the module may accumulate them
     return int(steps)
-
-
-def tensorboard_writers(trainer: Any) -> list[Any]:
-    """Return torch's `SummaryWriter` of each `TensorBoardLogger` of the trainer."""
-    loggers = [
-        logger
-        for logger in trainer.loggers
-        if any(kind.__name__ == "TensorBoardLogger" for kind in type(logger).__mro__)
-    ]
-    writers = [logger.experiment for logger in loggers]
-    # without tensorboard installed Lightning writes through tensorboardX, whose messages are its own
-    return [writer for writer in writers if type(writer).__module__.startswith("torch.")]

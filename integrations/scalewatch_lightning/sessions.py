@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from scalewatch.guard import Guard
-from scalewatch_lightning.introspect import tensorboard_writers
 from scalewatch_lightning.start import Start
+from scalewatch_torch.loggers.table import loggers_of
 from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.resumed import Resumed
 from scalewatch_torch.watching.session import Session
@@ -27,7 +27,7 @@ def new_session(
         started: what is known of it. options: as they were checked. guard: what every part runs through.
         folder: of the journal, None for none; each of several losses has a folder of its own in it.
     """
-    writers = guard.call("tensorboard", tensorboard_writers, trainer) or []
+    loggers = guard.call("loggers", loggers_of, trainer.loggers) or []
     alerts = None if trainer.fast_dev_run else options.alerts
 
     def one(name: str, resumed: Resumed | None, label: str, here: Path | None) -> Session:
@@ -37,7 +37,7 @@ def new_session(
             guard=guard,
             terminal=Terminal(trainer.progress_bar_callback, quiet=options.quiet, label=label),
             folder=here,
-            writers=[] if label and label != options.losses[0] else writers,
+            loggers=[] if label and label != options.losses[0] else loggers,
             resumed=resumed,
             alerts=alerts,
             goals=options.goals,

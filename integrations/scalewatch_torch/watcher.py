@@ -63,7 +63,8 @@ class Watcher:
         precursors: Measures inside the model what often moves before the loss: `scalewatch_torch.Precursors()`, with
             the forward pass and the loss inside of `with watcher.forward():`. None for nothing.
         alerts: Who is told what is worth waking someone: receivers such as `["slack"]`, or the path of a TOML file.
-        writers: `SummaryWriter`s of TensorBoard that the run is drawn with.
+        loggers: What the loop logs to, for findings, forecast and verdict: a `SummaryWriter`, a run of `wandb.init()`
+            or `mlflow.start_run()`, a logger of Fabric.
         target_loss: Final loss that the run is for [nats/token].
         incumbent_loss: Final loss of the best run so far, which this one has to beat [nats/token].
         least_gain: Final loss that the rest of the run must buy to be worth its compute [nats/token].
@@ -90,7 +91,7 @@ class Watcher:
         grad_norm_every: int = 10,
         precursors: PrecursorSource | None = None,
         alerts: Sequence[str | Receiver] | str | os.PathLike[str] | Rules = (),
-        writers: Sequence[Any] = (),
+        loggers: Sequence[Any] = (),
         target_loss: float | None = None,
         incumbent_loss: float | None = None,
         least_gain: float | None = None,
@@ -108,7 +109,7 @@ class Watcher:
             tokens_per_step=None if tokens_per_step is None else float(tokens_per_step),
         )
         self._sensors = Sensors(precursors)
-        self._writers = list(writers)
+        self._loggers = list(loggers)
         self._checkpoint = Checkpoint()
         self._guard = Guard()
         self._watch: Watch | None = None
@@ -182,7 +183,7 @@ class Watcher:
             sensors=self._sensors,
             checkpoint=self._checkpoint,
             folder=self._folder(),
-            writers=self._writers,
+            loggers=self._loggers,
         )
         close_at_exit.add(self)
         return watch

@@ -24,7 +24,14 @@ from scalewatch_torch.watching.loop import Loop, new_watch, processes
 from scalewatch_torch.watching.options import checked
 from scalewatch_torch.watching.unwrapped import plain_optimizers, scheduled
 from scalewatch_torch.watching.watch import Watch
-from scalewatch_transformers.trainer import Training, calling_trainer, load_state, save_state, why_no_trainer_norm
+from scalewatch_transformers.trainer import (
+    Training,
+    calling_trainer,
+    load_state,
+    reported_to,
+    save_state,
+    why_no_trainer_norm,
+)
 
 if TYPE_CHECKING:
     from scalewatch.alert import Receiver, Rules
@@ -32,6 +39,9 @@ if TYPE_CHECKING:
     from scalewatch.laws import CurveLaw
 
 __all__ = ["ScaleWatch"]
+
+#: What the Trainer logs once, when it has trained.
+LAST_LOGGED = "train_runtime"
 
 _log = logging.getLogger("scalewatch")
 
@@ -154,7 +164,7 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
             sensors=self._sensors,
             checkpoint=self._checkpoint,
             folder=folder / self._options.name if self._options.name else folder,
-            writers=[],
+            loggers=reported_to(trainer),
             no_norm=lambda optimizer: why_no_trainer_norm(trainer, optimizer),
         )
         close_at_exit.add(self)
@@ -199,8 +209,11 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
             )
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Take note of what is logged: it tells what kind of loss it is."""
+        """Take note of what is logged: it tells what kind of loss it is; and close with the last of it."""
         watch = self._watch
+        if LAST_LOGGED in (logs or ()):  # at `on_train_end` TensorBoard's callback has closed its file
+            self.end(None)
+            return
         if watch is not None and watch.metrics.step >= self._names_due:
             self._names_due = 2 * watch.metrics.step + 1
             watch.session.learn_logged(list(logs or ()))
@@ -224,7 +237,7 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
     # --- the end ----------------------------------------------------------------------------------
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Close: the verdict is told, and everything is on the disk."""
+        """Close, where nothing was logged at the end."""
         self.end(None)
 
     def end(self, fault: BaseException | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -17,7 +18,7 @@ import torch
 
 from scalewatch_torch.watching.loop import why_no_norm
 
-__all__ = ["Calling", "Training", "calling_trainer", "load_state", "save_state", "why_no_trainer_norm"]
+__all__ = ["Calling", "Training", "calling_trainer", "load_state", "reported_to", "save_state", "why_no_trainer_norm"]
 
 _log = logging.getLogger("scalewatch")
 
@@ -85,6 +86,21 @@ class Training:
         """Give the trainer its method back; not where somebody has wrapped it again."""
         if vars(self.trainer).get("training_step") is self._wrapped:
             del self.trainer.training_step
+
+
+def reported_to(trainer: Any) -> list[Any]:
+    """Return what the trainer reports to (`report_to`): writers and runs, of those callbacks of it that have one."""
+    found = []
+    for callback in trainer.callback_handler.callbacks:
+        name = type(callback).__name__
+        if name == "TensorBoardCallback":
+            found.append(callback.tb_writer)
+        elif name == "WandbCallback":
+            found.append(getattr(sys.modules.get("wandb"), "run", None))
+        elif name == "MLflowCallback":
+            active = getattr(sys.modules.get("mlflow"), "active_run", None)
+            found.append(None if active is None else active())
+    return [each for each in found if each is not None]
 
 
 def why_no_trainer_norm(trainer: Any, optimizer: torch.optim.Optimizer) -> str | None:

@@ -35,7 +35,7 @@ def session(alerts: Rules | None, folder: Path) -> Session:
         guard=Guard(),
         terminal=Terminal(None, quiet=True),
         folder=folder,
-        writers=[],
+        loggers=[],
         resumed=None,
         alerts=alerts,
     )

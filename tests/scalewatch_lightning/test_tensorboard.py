@@ -23,8 +23,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
 from scalewatch_lightning import ScaleWatch
-from scalewatch_torch.watching import tensorboard
-from scalewatch_torch.watching.tensorboard import Board, verdict_markdown
+from scalewatch_torch.loggers.base import AbstractLogger
+from scalewatch_torch.loggers.board import MAX_WAITING, Board
+from scalewatch_torch.loggers.markdown import verdict_markdown
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 NewTrainer = Callable[..., pl.Trainer]
@@ -142,23 +143,34 @@ def test_stock_tensorboard_shows_it(logged: Path) -> None:
         assert "non-finite loss" in verdict
 
 
-class Files:
-    """Takes summaries as a `SummaryWriter` does, and can be slow."""
+class Place(AbstractLogger):
+    """Keeps the steps that it was told of."""
+
+    name = "place"
 
     def __init__(self) -> None:
         self.steps: list[int] = []
 
-    def _get_file_writer(self) -> Files:
-        return self
+    @classmethod
+    def of(cls, thing: Any) -> None:
+        return None
 
-    def add_summary(self, summary: Any, step: int) -> None:
-        self.steps += [step] * any(value.tag == "scalewatch/loss" for value in summary.value)
+    def point(self, step: int, values: Any) -> None:
+        self.steps.append(step)
+
+    def incident(self, incident: Any) -> None: ...
+
+    def text(self, tag: str, step: int, markdown: str) -> None: ...
+
+    def summary(self, step: int, values: Any) -> None: ...
+
+    def end(self, step: int, incidents: Any) -> None: ...
 
 
 @pytest.mark.parametrize(("total", "least", "most"), [(500, 500, 500), (1999, 1999, 1999), (10_000_000, 1000, 1002)])
 def test_a_long_run_of_known_length_is_drawn_with_a_thousand_points(total: int, least: int, most: int) -> None:
     """Every n-th step, as many as TensorBoard shows."""
-    board = Board([Files()], total)
+    board = Board([Place()], total)
 
     drawn = sum(board.wants(step) for step in {1, *range(total // 1000 or 1, total + 1, total // 1000 or 1)})
 
@@ -168,7 +180,7 @@ def test_a_long_run_of_known_length_is_drawn_with_a_thousand_points(total: int, 
 
 def test_a_run_of_unknown_length_is_drawn_ever_more_thinly() -> None:
     """500 points each time that it has doubled."""
-    board = Board([Files()], None)
+    board = Board([Place()], None)
 
     counts = [sum(board.wants(step) for step in range(start, 2 * start)) for start in (1024, 2048, 65_536)]
 
@@ -177,15 +189,15 @@ def test_a_run_of_unknown_length_is_drawn_ever_more_thinly() -> None:
 
 def test_what_the_disk_does_not_take_is_dropped_and_counted() -> None:
     """Memory is bounded."""
-    files = Files()
-    board = Board([files], None)
+    place = Place()
+    board = Board([place], None)
 
-    for step in range(1, tensorboard.MAX_WAITING + 101):
+    for step in range(1, MAX_WAITING + 101):
         board.point(Observation(step, 1.0), None, {})
     board.drain()
 
     assert board.dropped == 100
-    assert len(files.steps) == tensorboard.MAX_WAITING
+    assert len(place.steps) == MAX_WAITING
 
 
 def test_the_verdict_is_a_table_whatever_it_says() -> None:
@@ -197,7 +209,7 @@ def test_only_steps_with_findings_are_drawn_in_between(
     new_trainer: NewTrainer, tmp_path: Path, monkeypatch: Any
 ) -> None:
     """A run that is drawn every tenth step, and a NaN at step 155."""
-    monkeypatch.setattr(tensorboard, "POINTS", 20)
+    monkeypatch.setattr("scalewatch_torch.loggers.board.POINTS", 20)
     logger = TensorBoardLogger(tmp_path, name="", version="run")
     module = TinyText(spoil=lambda n, loss: loss + math.nan if n == 155 else loss)
 

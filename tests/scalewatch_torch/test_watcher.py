@@ -283,7 +283,7 @@ def test_lines_pass_a_bar_of_the_users_own(tmp_path: Path, capsys: pytest.Captur
 def test_a_loop_that_draws_is_drawn_with(tmp_path: Path) -> None:
     """What is forecast stands in the event file beside what the loop logs."""
     writer = SummaryWriter(tmp_path / "events")
-    loop = Loop(directory=tmp_path, writers=[writer])
+    loop = Loop(directory=tmp_path, loggers=[writer])
     with loop.watcher:
         for number in range(1, STEPS + 1):
             loop.step(number)

@@ -14,6 +14,7 @@ from scalewatch.arrays import Floats
 from scalewatch.guard import Guard
 from scalewatch.run import Run
 from scalewatch_torch.introspect import count_sizes, main_group
+from scalewatch_torch.loggers.table import loggers_of
 from scalewatch_torch.lr_lookahead import Clock, Scheduled, planned_rates
 from scalewatch_torch.optimizer import why_no_gradient_norm
 from scalewatch_torch.scalars import reader_for
@@ -64,7 +65,7 @@ def new_watch(
     checkpoint: Checkpoint,
     folder: Path | None,
     bar: Any | None = None,
-    writers: Iterable[Any] = (),
+    loggers: Iterable[Any] = (),
     no_norm: Callable[[torch.optim.Optimizer], str | None] | None = None,
 ) -> Watch | None:
     """Begin to watch; None if no optimizer has a parameter.
@@ -72,7 +73,8 @@ def new_watch(
     Args:
         options: as they were checked. guard: what every part runs through. sensors: look into the model.
         checkpoint: what a checkpoint held, and what the next will hold.
-        folder: of the journal, None for none. bar: the progress bar, None for none. writers: TensorBoard's.
+        folder: of the journal, None for none. bar: the progress bar, None for none.
+        loggers: what the loop logs to.
         no_norm: why the gradient norm of an optimizer cannot be taken, None for what every loop has to say of it.
     """
     main = main_group(loop.optimizers)
@@ -94,7 +96,7 @@ def new_watch(
         guard=guard,
         terminal=Terminal(bar, quiet=options.quiet),
         folder=folder,
-        writers=list(writers),
+        loggers=guard.call("loggers", loggers_of, loggers) or [],
         resumed=resumed_from(step, state),
         alerts=options.alerts,
         goals=options.goals,

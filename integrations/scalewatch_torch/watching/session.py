@@ -1,8 +1,8 @@
-"""One fit on the process that watches it: monitor, journal, terminal and TensorBoard, wired together.
+"""One fit on the process that watches it: monitor, journal, terminal and loggers, wired together.
 
 An observation goes to the monitor; it and what was found go to the journal; findings and advice go to the terminal;
-one step in so many goes to TensorBoard. Each of the four runs through the guard under its own name, so one may
-fail and the others go on.
+one step in so many goes to where the run is logged. Each of the four runs through the guard under its own name, so one
+may fail and the others go on.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from scalewatch.advising.context import Goals
 from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.detect import AnyDetector
 from scalewatch.finding import Finding, Phase, Severity
-from scalewatch.forecast import Forecast
 from scalewatch.guard import Guard
-from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch.status import Status
 from scalewatch.tracker import Tracker
 from scalewatch.worker import Worker
 from scalewatch_torch.acting.feed import ActFeed
+from scalewatch_torch.loggers.base import AbstractLogger
+from scalewatch_torch.loggers.markdown import advice_markdown
 from scalewatch_torch.watching.advice import AdviceFeed, AdviceNews
 from scalewatch_torch.watching.alerts import end_of, new_dispatcher
+from scalewatch_torch.watching.drawing import Drawing, ForecastsTold
 from scalewatch_torch.watching.records import LEVEL, RunRecords, new_writer
 from scalewatch_torch.watching.resumed import Resumed, monitor_of
 from scalewatch_torch.watching.shutdown import Shutdown
-from scalewatch_torch.watching.tensorboard import Board, advice_markdown, forecast_values, verdict_markdown
 from scalewatch_torch.watching.terminal import Terminal, escape
 
 if TYPE_CHECKING:
@@ -52,55 +52,6 @@ CLOSE_SECONDS = 2.0
 ALERT_SECONDS = 1.6
 #: Acts that the table of the end names.
 MOST_ACTS = 10
-#: Parts of the planned run at which the forecast is told.
-FORECAST_FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
-#: Forecasts that are made for TensorBoard, at 4 ms each: about so many in a run.
-FORECASTS_DRAWN = 24
-
-
-@final
-class _ForecastsTold:
-    """Which forecasts are told: at some parts of the planned run, and none twice."""
-
-    def __init__(self, total: int, done: int) -> None:
-        steps = [max(1, round(part * total)) for part in FORECAST_FRACTIONS if total]
-        self._to_come = [step for step in steps if step > done]
-        self._newest = -1
-
-    def is_due(self, step: int) -> bool:
-        """Whether it is time for one; it is not again until the next part is done."""
-        due = bool(self._to_come) and step >= self._to_come[0]
-        if due:
-            self._to_come = [other for other in self._to_come if other > step]
-        return due
-
-    def is_new(self, forecast: Forecast) -> bool:
-        """Whether it says more than the one told last: a lost run teaches a forecast nothing."""
-        new = forecast.step != self._newest
-        self._newest = forecast.step
-        return new
-
-
-@final
-class _Drawing:
-    """What goes to TensorBoard of each step, with a forecast made a few times in a run."""
-
-    def __init__(self, board: Board, total: int) -> None:
-        self.board = board
-        self._total = total
-        self._made = self._due = 0
-        self._values: dict[str, float] = {}
-
-    def draw(self, observation: Observation, found: list[Finding], monitor: Monitor) -> None:
-        step = observation.step
-        if not (found or self.board.wants(step)):
-            return
-        if step >= self._due or step < self._made:
-            self._made = step
-            self._due = step + max(1, step // FORECASTS_DRAWN, self._total // FORECASTS_DRAWN)
-            forecast = monitor.forecast()
-            self._values = {} if forecast is None else forecast_values(forecast)
-        self.board.point(observation, monitor.expected_at(step), self._values)
 
 
 @final
@@ -113,7 +64,7 @@ class Session:
         guard: what every part runs through.
         terminal: where findings are printed.
         folder: where the journal goes, None for no journal.
-        writers: TensorBoard's writers.
+        loggers: where else the run is logged.
         resumed: where the run goes on from, None if it begins.
         alerts: who is told what, None for nobody.
         goals: what is wanted of the run. detectors: of the user, beside the built-in ones.
@@ -128,7 +79,7 @@ class Session:
         guard: Guard,
         terminal: Terminal,
         folder: Path | None,
-        writers: list[Any],
+        loggers: Sequence[AbstractLogger],
         resumed: Resumed | None,
         alerts: Rules | None = None,
         goals: Goals | None = None,
@@ -151,14 +102,11 @@ class Session:
         resumes_after = resumed.step if resumed else None
         writer = guard.call("journal", new_writer, folder, run, run_id, resumes_after, self._worker)
         self._records = RunRecords(writer, run_id)
-        board = guard.call("tensorboard", Board, writers, run.total_steps) if writers else None
-        self._drawing = None if board is None else _Drawing(board, run.total_steps or 0)
-        if board is not None:
-            self._worker.add("tensorboard", board.drain)
+        self._drawing = guard.call("loggers", Drawing, loggers, run.total_steps or 0) if loggers else None
         self._advice = AdviceFeed(self._tracker.monitor, done, resumed.told_ahead if resumed else ())
         self._worker.add("advice", self._advice.drain)
         self._worker.start()
-        self._forecasts = _ForecastsTold(run.total_steps or 0, done)
+        self._forecasts = ForecastsTold(run.total_steps or 0, done)
         self._alerts: Dispatcher | None = None
         if alerts is not None:
             kept = resumed.alerts if resumed else None
@@ -198,7 +146,7 @@ class Session:
         if self.acting is not None:
             guard.call("act", self.acting.observe, observation, found)
         if self._drawing is not None:
-            guard.call("tensorboard", self._drawing.draw, observation, found, self._tracker.monitor)
+            guard.call("loggers", self._drawing.draw, observation, found, self._tracker.monitor)
         if guard.call("advice", self._advice.follow, observation.step):
             self._worker.wake()
         if found or self._advice.has_looked:
@@ -215,7 +163,10 @@ class Session:
         guard.call("journal", self._records.advice, news.new)
         guard.call("terminal", self._tell, found, news.new)
         if news.new:
-            guard.call("tensorboard", self._show_advice, news)
+            guard.call("loggers", self._show_advice, news)
+        if found and self._drawing is not None:
+            status = guard.call("verdict", lambda: self._tracker.status)
+            guard.call("loggers", self._drawing.show_status, found[0].step, status)
         if self._alerts is not None:
             guard.call("alerts", self._alert_news, found, news, self._alerts)
 
@@ -301,7 +252,7 @@ class Session:
         self.note(text)
         self._done.append(text)
         if self._drawing is not None:
-            guard.call("tensorboard", self._drawing.board.act, decision.step, text, self._factor, decision.factor)
+            guard.call("loggers", self._drawing.board.act, decision.step, text, self._factor, decision.factor)
         self._factor = decision.factor
         if self._alerts is not None:
             guard.call("alerts", self._alerts.submit_act, text, decision.step, decision.since, loud=loud)
@@ -345,7 +296,7 @@ class Session:
         closing, until = Shutdown(self._guard), time.monotonic() + CLOSE_SECONDS
         rows = closing.call("verdict", lambda: self._tracker.verdict.rows()) or [("run", self.run.name)]
         rows += [("ended", ended), *extra, *(("act", text) for text in self._done[:MOST_ACTS])]
-        failed = {**self._guard.failed, **self._worker.guard.failed}
+        failed = {**self._guard.failed, **self._worker.guard.failed, **(self._drawing.failed if self._drawing else {})}
         if failed:
             off = "; ".join(f"{part} ({why})" for part, why in failed.items())
             rows.append(("switched off", off))
@@ -355,7 +306,9 @@ class Session:
         closing.call("journal", self._records.advice, news.new)
         # a record that could not be made does not mean that the file cannot be written
         closing.again("journal", self._records.verdict, step, rows)
-        closing.call("tensorboard", self._show_verdict, step, rows)
+        if self._drawing is not None:
+            status = closing.call("verdict", lambda: self._tracker.status)
+            closing.call("loggers", self._drawing.show_verdict, step, status, rows)
         if self._alerts is not None:  # sent while the journal is being written
             closing.call("alerts", self._tell_end, ended, alert_rows, self._alerts)
             closing.again("alerts", self._alerts.close, ALERT_SECONDS)
@@ -365,14 +318,10 @@ class Session:
             rows += told
         finished = closing.again("background thread", self._worker.close, until - time.monotonic())
         rows += closing.again("journal", self._records.row, bool(finished)) or []
-        if self._drawing is not None and self._drawing.board.dropped:
-            rows.append(("TensorBoard", f"{self._drawing.board.dropped:,} points lost"))
+        if self._drawing is not None:
+            rows += closing.again("loggers' thread", self._drawing.close, until - time.monotonic()) or []
         closing.call("terminal", self._terminal.verdict, rows)
         return rows
 
     def _tell_end(self, ended: str, rows: list[tuple[str, str]], alerts: Dispatcher) -> None:
         alerts.end(*end_of(ended, self._tracker.status), rows)
-
-    def _show_verdict(self, step: int, rows: list[tuple[str, str]]) -> None:
-        if self._drawing is not None:
-            self._drawing.board.text("verdict", step, verdict_markdown(rows))

@@ -1,0 +1,116 @@
+"""What of a run is drawn and told at some of its steps: forecasts, and what goes to where it is logged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import final
+
+from scalewatch.finding import Finding
+from scalewatch.forecast import Forecast
+from scalewatch.monitor import Monitor
+from scalewatch.observation import Observation
+from scalewatch.status import Status
+from scalewatch.worker import Worker
+from scalewatch_torch.loggers.base import FINAL, HIGH, LOW, PREFIX, AbstractLogger, forecast_values
+from scalewatch_torch.loggers.board import Board
+from scalewatch_torch.loggers.markdown import verdict_markdown
+
+__all__ = ["Drawing", "ForecastsTold"]
+
+#: Parts of the planned run at which the forecast is told.
+FORECAST_FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
+#: Forecasts that are made for what is drawn, at 4 ms each: about so many in a run.
+FORECASTS_DRAWN = 24
+#: What a key may not hold in some place.
+_NO_KEY = re.compile(r"[^A-Za-z0-9]+")
+#: What the end of a run waits for the places at least [s].
+LEAST_SECONDS = 0.3
+
+
+@final
+class ForecastsTold:
+    """Which forecasts are told: at some parts of the planned run, and none twice."""
+
+    def __init__(self, total: int, done: int) -> None:
+        steps = [max(1, round(part * total)) for part in FORECAST_FRACTIONS if total]
+        self._to_come = [step for step in steps if step > done]
+        self._newest = -1
+
+    def is_due(self, step: int) -> bool:
+        """Whether it is time for one; it is not again until the next part is done."""
+        due = bool(self._to_come) and step >= self._to_come[0]
+        if due:
+            self._to_come = [other for other in self._to_come if other > step]
+        return due
+
+    def is_new(self, forecast: Forecast) -> bool:
+        """Whether it says more than the one told last: a lost run teaches a forecast nothing."""
+        new = forecast.step != self._newest
+        self._newest = forecast.step
+        return new
+
+
+@final
+class Drawing:
+    """Draws a run where it is logged, in a thread of its own: a server that hangs holds nothing else.
+
+    Args:
+        loggers: the places. total: planned steps, 0 if unknown.
+    """
+
+    def __init__(self, loggers: Sequence[AbstractLogger], total: int) -> None:
+        self.board = Board(loggers, total or None)
+        self._worker = Worker(name="scalewatch loggers")
+        self._worker.add("loggers", self.board.drain)
+        self._worker.start()
+        self._total = total
+        self._made = self._due = 0
+        self._values: dict[str, float] = {}
+
+    def draw(self, observation: Observation, found: list[Finding], monitor: Monitor) -> None:
+        """Draw a step, if it is one that is drawn, with a forecast that is made a few times in a run."""
+        step = observation.step
+        for finding in found:
+            self.board.finding(finding)
+        if not (found or self.board.wants(step)):
+            return
+        if step >= self._due or step < self._made:
+            self._made = step
+            self._due = step + max(1, step // FORECASTS_DRAWN, self._total // FORECASTS_DRAWN)
+            forecast = monitor.forecast()
+            self._values = {} if forecast is None else forecast_values(forecast)
+        self.board.point(observation, monitor.expected_at(step), self._values)
+
+    def show_status(self, step: int, status: Status | None) -> None:
+        """Say how the run stands; nothing where nobody knows."""
+        if status is not None:
+            self.board.summary(step, {"status": status.state.value, "status_sentence": status.sentence})
+
+    def show_verdict(self, step: int, status: Status | None, rows: Sequence[tuple[str, str]]) -> None:
+        """Say how the run stood at its end: the rows of its table, and its last forecast in numbers."""
+        self.board.text("verdict", step, verdict_markdown(rows))
+        said: dict[str, str | float] = {}
+        for label, text in rows:
+            key = _NO_KEY.sub("_", label).strip("_")
+            said[key] = f"{said[key]}\n{text}" if key in said else text
+        for name in (FINAL, FINAL + LOW, FINAL + HIGH):
+            if name in self._values:
+                said[name.removeprefix(PREFIX)] = self._values[name]
+        self.board.summary(step, said)
+        self.show_status(step, status)
+        self.board.end(step)
+        self._worker.wake()
+
+    def close(self, seconds: float) -> list[tuple[str, str]]:
+        """Wait until all is logged, at most so long [s]; rows that say what is not."""
+        finished = self._worker.close(max(LEAST_SECONDS, seconds))
+        rows = [("loggers", f"{self.board.dropped:,} points lost")] if self.board.dropped else []
+        if not finished and not self.failed:
+            rows.append(("loggers", "what is logged is still being written"))
+        return rows
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """What was switched off, and why."""
+        return {**self.board.failed, **self._worker.guard.failed}

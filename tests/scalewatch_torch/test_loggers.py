@@ -1,0 +1,162 @@
+"""Places that a run is logged to: which are known, and that one takes nothing from another."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.loggers import CSVLogger
+from torch.utils.tensorboard import SummaryWriter
+
+from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.observation import Observation
+from scalewatch_torch import Watcher
+from scalewatch_torch.loggers.base import AbstractLogger, Incident
+from scalewatch_torch.loggers.board import MAX_INCIDENTS, Board
+from scalewatch_torch.loggers.table import LOGGERS, loggers_of
+
+
+class Place(AbstractLogger):
+    """Keeps what it is given; one that is broken raises."""
+
+    def __init__(self, name: str = "place", *, broken: bool = False) -> None:
+        self.name = name  # type: ignore[misc]
+        self.broken = broken
+        self.given: list[Any] = []
+
+    @classmethod
+    def of(cls, thing: Any) -> None:
+        return None
+
+    def _take(self, what: Any) -> None:
+        if self.broken:
+            raise ConnectionError("no server")
+        self.given.append(what)
+
+    def point(self, step: int, values: Mapping[str, float]) -> None:
+        self._take((step, dict(values)))
+
+    def incident(self, incident: Incident) -> None:
+        self._take(incident)
+
+    def text(self, tag: str, step: int, markdown: str) -> None:
+        self._take((tag, step, markdown))
+
+    def summary(self, step: int, values: Mapping[str, str | float]) -> None:
+        self._take((step, dict(values)))
+
+    def end(self, step: int, incidents: Sequence[Incident]) -> None:
+        self._take(list(incidents))
+
+
+def finding(step: int) -> Finding:
+    """One that a monitor could make."""
+    return Finding(Kind.SPIKE, Severity.WARNING, step, f"found at {step}", {})
+
+
+def test_a_place_that_fails_takes_nothing_from_another(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told once, by its name, and is asked no more."""
+    monkeypatch.delenv("SCALEWATCH_STRICT")
+    broken, whole = Place("broken", broken=True), Place("whole")
+    board = Board([broken, whole], 10)
+    for step in (1, 2, 3):
+        board.point(Observation(step, 1.0), None, {})
+    board.drain()
+
+    told = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert 3 == len(whole.given)
+    assert 1 == len(told)
+    assert "'broken' failed (ConnectionError: no server)" in told[0]
+    assert {"broken"} == set(board.failed)
+
+
+def test_the_table_of_the_end_is_bounded() -> None:
+    """The newest findings of a run that flaps for days."""
+    place = Place()
+    board = Board([place], 10)
+    for step in range(1, MAX_INCIDENTS + 3):
+        board.finding(finding(step))
+    board.end(1000)
+    board.drain()
+
+    table = place.given[-1]
+    assert MAX_INCIDENTS == len(table)
+    assert (MAX_INCIDENTS + 2, "warning", "spike") == table[-1][:3]
+
+
+def test_a_place_that_hangs_holds_neither_the_loop_nor_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ends while the place still hangs, and its table says so; the journal is whole."""
+    let_go = threading.Event()
+
+    class Hangs(Place):
+        def point(self, step: int, values: Mapping[str, float]) -> None:
+            let_go.wait()
+
+    monkeypatch.setattr("scalewatch_torch.watching.loop.loggers_of", lambda things: [Hangs()])
+    monkeypatch.setattr("scalewatch_torch.watching.session.CLOSE_SECONDS", 0.5)
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    try:
+        with Watcher(model, optimizer, total_steps=5, directory=tmp_path, loggers=["any"], quiet=True) as watcher:
+            for _ in range(5):
+                loss = model(torch.ones(3, 2)).square().mean()
+                loss.backward()
+                optimizer.step()
+                watcher.step(loss)
+        journal = "".join(file.read_text() for file in tmp_path.glob("journal-*.jsonl"))
+    finally:
+        let_go.set()
+
+    assert '"verdict"' in journal
+
+
+def test_what_a_loop_logs_to_is_known_by_its_class(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A writer of torch and a logger of Fabric are; a string and a dictionary are none, and no matter."""
+    known = [SummaryWriter(tmp_path / "events"), CSVLogger(tmp_path, name="csv")]
+
+    found = loggers_of([known[0], "events", {}, known[1], None])
+
+    assert ["TensorBoard", "CSV"] == [logger.name for logger in found]
+    assert [] == caplog.records
+    known[0].close()
+
+
+def test_a_loop_in_fabric_logs_into_a_file(tmp_path: Path) -> None:
+    """Its numbers, and how the run ended, beside the file of its logger."""
+    logger = CSVLogger(tmp_path, name="csv", version="run")
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watcher(model, optimizer, total_steps=5, directory=tmp_path, loggers=[logger], quiet=True) as watcher:
+        for step in range(5):
+            loss = model(torch.ones(3, 2)).square().mean()
+            loss.backward()
+            optimizer.step()
+            watcher.step(loss)
+            logger.log_metrics({"mine": loss.item()}, step)
+    logger.save()
+
+    with (tmp_path / "csv" / "run" / "scalewatch.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert ["1", "2", "3", "4", "5"] == [row["step"] for row in rows if row["name"] == "loss"]
+    assert ["as planned"] == [row["text"] for row in rows if row["name"] == "ended"]
+
+
+@pytest.mark.parametrize("place", LOGGERS)
+def test_a_place_says_nothing_of_what_is_not_its_own(place: type[AbstractLogger]) -> None:
+    """Whatever a trainer may hold among its loggers."""
+    assert [None] * 5 == [place.of(thing) for thing in (None, 7, "runs", object(), torch.nn.Linear(1, 1))]
+
+
+def test_each_place_has_a_name_of_its_own() -> None:
+    """By which its faults are told."""
+    assert len(LOGGERS) == len({place.name for place in LOGGERS})
