@@ -11,6 +11,8 @@ from typing import final
 
 from scalewatch.errors import LogError
 from scalewatch.finding import Finding
+from scalewatch.offline.all_cores import read_on_all_cores, worth_it
+from scalewatch.offline.last_look import urgency
 from scalewatch.offline.replayed import ReplayedRun, Settings
 from scalewatch.text import no_control
 
@@ -28,10 +30,15 @@ MOST_FILES = 200_000
 
 @final
 class Followed:
-    """A run that is followed: the monitor over its log, and how fast it goes."""
+    """A run that is followed: the monitor over its log, and how fast it goes.
+
+    Attributes:
+        watched: both. begun: whether it was looked at before.
+    """
 
     def __init__(self, watched: ReplayedRun) -> None:
         self.watched = watched
+        self.begun = False
         self._seen: deque[tuple[float, int]] = deque(maxlen=LOOKS)
 
     @property
@@ -112,8 +119,26 @@ class Folder:
         if now >= self._next_search:
             self._next_search = now + SEARCH_SECONDS
             self._search()
-        found = [(run, finding) for run in self.runs for finding in run.look(now, tick)]
+        found = self._catch_up(now, tick)
+        found += [(run, finding) for run in self.runs for finding in run.look(now, tick)]
         self.recent.extend(found)
+        return found
+
+    def _catch_up(self, now: float, tick: Callable[[], None] | None) -> list[tuple[Followed, Finding]]:
+        """Read the runs that are new on all cores, those first whose last rows look worst."""
+        new = [run for run in self.runs if not run.begun]
+        for run in new:
+            run.begun = True
+        if not worth_it([run.watched for run in new]):
+            return []
+        new.sort(key=lambda run: urgency(run.watched.log))
+        found = []
+        for place, watched in read_on_all_cores([run.watched for run in new]):
+            run = new[place]
+            run.watched = watched
+            found += [(run, finding) for finding in watched.tracker.findings]
+            if tick is not None:
+                tick()
         return found
 
     def _search(self) -> None:
