@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import NamedTuple, final
 
 import numpy as np
@@ -39,8 +38,13 @@ LEAST_WALK = 1e-4
 #: Shapes that weigh less than this over the heaviest are left out of a quantile: hundreds of them are a percent.
 #: By hand.
 LEAST_WEIGHT = 1e-5
-#: Points that stand for each Gaussian of the mixture when quantiles are taken. By hand.
-_NODES = np.array([NormalDist().inv_cdf((k + 0.5) / 15) for k in range(15)])
+#: Points that stand for each Gaussian of the mixture when quantiles are taken: its quantiles at 1/30, 3/30 ... 29/30,
+#: written down because `statistics` takes a tenth of the time of `import scalewatch`. By definition.
+_UPPER = (
+    *(0.1678940047881054, 0.34069482708779536, 0.5244005127080407, 0.7279132908816445),
+    *(0.9674215661017014, 1.2815515655446008, 1.8339146358159142),
+)
+_NODES = np.array([-node for node in reversed(_UPPER)] + [0.0, *_UPPER])
 
 
 @final

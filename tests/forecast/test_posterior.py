@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalewatch.forecast.posterior import MISFIT, MISFIT_GROWTH, LawPosterior, Mixture, ShapePrior, posterior
+from scalewatch.forecast.posterior import _NODES, MISFIT, MISFIT_GROWTH, LawPosterior, Mixture, ShapePrior, posterior
 from tests.synthetic import Floats
 
 WALKED = np.geomspace(0.05, 0.5, 40)
@@ -139,3 +140,10 @@ def test_a_mixture_drawn_in_keeps_its_median_and_scales_its_width(parts: list[Fl
     # points of two Gaussians that coincide may change places when they are drawn in: a step of the quantile's table
     assert pytest.approx(wide[1] + share * (wide - wide[1]), abs=0.02 * of.sd) == narrow
     assert pytest.approx(share * of.sd) == of.drawn_in(share).sd
+
+
+def test_the_points_of_a_gaussian_are_its_quantiles() -> None:
+    """They are written down, as importing what computes them takes long."""
+    gaussian = NormalDist()
+
+    np.testing.assert_allclose(_NODES, [gaussian.inv_cdf((k + 0.5) / 15) for k in range(15)], atol=1e-15)
