@@ -42,6 +42,7 @@ def new_app(only: str | None = None) -> Any:
     app = typer.Typer(
         help="Is this training run healthy, is it on its law, and what should be done about it?",
         no_args_is_help=True,
+        rich_markup_mode="markdown",  # rich's own markup takes a unit in brackets, such as [nats], for a style
         add_completion=False,
         pretty_exceptions_enable=False,
     )

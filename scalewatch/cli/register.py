@@ -42,7 +42,7 @@ def register(
 
     The file holds the prediction with its 80 % interval [nats/token], the law, what was assumed of the run and how much
     each assumption moves the prediction, the time, and a fingerprint of it all. `ScaleWatch(registered=FILE)` holds the
-    run against it, `scalewatch scores FOLDER` keeps the record. Exit code 2 if the law says nothing of such a run.
+    run against it, `scalewatch scores FOLDER` keeps the record. Exit code 0, or 2 if there is none.
     """
     import json
     import time

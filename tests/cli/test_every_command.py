@@ -61,6 +61,15 @@ def test_help_names_every_argument_and_option_and_says_what_it_does(words: tuple
 
 
 @every_command
+def test_help_says_every_unit(words: tuple[str, ...]) -> None:
+    """What stands in brackets in an option's words is there, and not taken for a style of letters."""
+    text = help_of(words)
+    given = [p.help or "" for p in EVERY[words].params if p.name != "help"]
+
+    assert [] == [unit for line in given for unit in re.findall(r"\[[^\]]+\]", line) if unit not in text]
+
+
+@every_command
 def test_help_says_the_exit_codes(words: tuple[str, ...]) -> None:
     """A script can rely on them."""
     assert re.search(r"exit code .*\b0\b", help_of(words), re.IGNORECASE)
