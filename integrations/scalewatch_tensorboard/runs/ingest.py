@@ -187,6 +187,7 @@ class Ingester(AbstractReader):
         if state.rescheduled or listed is None or self._registry.cache is None or state.bytes_total < LEAST_BYTES:
             return False
         if listed.at_work or not (listed.told is Told.ALL and listed.fresh):
+            state.upkeep.read_elsewhere = listed.read
             return listed.at_work
         if not state.upkeep.asked_cache:
             state.upkeep.asked_cache = True

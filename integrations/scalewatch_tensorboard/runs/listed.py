@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, final
 
 from scalewatch_tensorboard.runs.logdirs import Files, Found
 
-__all__ = ["Ended", "ListedRun", "Told", "row_json", "unreadable_row"]
+__all__ = ["Ended", "ListedRun", "Told", "row_json", "unreadable_row", "waiting_row"]
 
 #: Letters of a reason.
 MOST_LETTERS = 400
@@ -52,7 +52,7 @@ class ListedRun:
     Attributes:
         found: where it lies. told: how much is known. of: its files as they were when that was told.
         row: of the overview, JSON; empty before there is one. changed: the list's version when it changed last.
-        rank: how much it wants somebody, 0 to 3. ended: what laws are fitted to, if it has that.
+        rank: how much it wants somebody, 0 to 3. read: part of it that was. ended: what laws are fitted to, or None.
         seconds: that its watching took [s]. due: when it may be watched again, monotonic [s].
         at_work: whether a helper reads it.
     """
@@ -63,6 +63,7 @@ class ListedRun:
     row: bytes = b""
     changed: int = 0
     rank: int = 0
+    read: float = 0.0
     ended: Ended | None = None
     seconds: float = 0.0
     due: float = 0.0
@@ -78,7 +79,7 @@ class ListedRun:
         made = row_json(row)
         if made == self.row:
             return False
-        level, ended = row.get("level"), row.get("ended")
+        level, ended, self.read = row.get("level"), row.get("ended"), float(row.get("read") or 0.0)
         self.row, self.rank = made, _LEVELS.index(level) if level in _LEVELS else 0
         self.ended = None if ended is None else Ended(*ended)
         return True
@@ -97,6 +98,25 @@ def unreadable_row(name: str, why: str) -> dict[str, Any]:
         "headline": why[:MOST_LETTERS],
         "open_incidents": 0,
         "incidents": 0,
+        "spark": [],
+        "notes": 0,
+    }
+
+
+def waiting_row(found: Found) -> dict[str, Any]:
+    """Return the row of a run of which nothing is known but its name and when it was written to."""
+    return {
+        "name": found.name,
+        "source": "event files" if found.journal is None else "journal",
+        "stage": "waiting",
+        "read": 0.0,
+        "rows": 0,
+        "step": 0,
+        "level": "unknown",
+        "headline": "Not looked at yet",
+        "open_incidents": 0,
+        "incidents": 0,
+        "seconds_last": round(found.newest, 1),
         "spark": [],
         "notes": 0,
     }

@@ -11,7 +11,7 @@ from typing import Any, final
 from scalewatch_tensorboard.runs.glance import glanced_or_none
 from scalewatch_tensorboard.runs.helpers import Answer, Helpers, job_of, look_job
 from scalewatch_tensorboard.runs.kept_rows import KeptRows
-from scalewatch_tensorboard.runs.listed import ListedRun, Told
+from scalewatch_tensorboard.runs.listed import ListedRun, Told, waiting_row
 from scalewatch_tensorboard.runs.logdirs import Files
 from scalewatch_tensorboard.runs.registry import RunRegistry
 from scalewatch_tensorboard.runs.tries import Tries
@@ -59,6 +59,8 @@ class ManyRuns:
             for run in runs:
                 if run.told is Told.NOTHING and (row := self._kept.row_of(run.found)) is not None:
                     self._registry.listing.tell(run.found.name, row, Told.ALL, run.found.files)
+                elif not run.row:
+                    self._registry.listing.tell(run.found.name, waiting_row(run.found), Told.NOTHING)
         waiting = [run for run in runs if self._waits(run)]
         when, seen = self._registry.seen
         first = set(seen) if time.monotonic() - when < SEEN_SECONDS else set()

@@ -76,7 +76,7 @@ class Upkeep:
         version: rises with each change. summary: the row of the overview.
         next_visit, next_summary, next_keep: when they are due, monotonic [s].
         kept: files as they were when it was kept. preview: of its rows, before they are watched; None after that.
-        asked_cache: whether it was looked for in what a helper kept.
+        asked_cache: whether it was looked for in what a helper kept. read_elsewhere: part that a helper has read of it.
     """
 
     version: int = 0
@@ -87,3 +87,4 @@ class Upkeep:
     kept: Files = field(default_factory=list)
     preview: Preview | None = None
     asked_cache: bool = False
+    read_elsewhere: float = 0.0

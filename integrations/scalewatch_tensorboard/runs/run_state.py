@@ -144,7 +144,8 @@ class RunState:
         """Part of the log that has been read, 0 to 1."""
         if self.reading.caught_up:
             return 1.0
-        return min(self.bytes_read / self.bytes_total, 0.999) if self.bytes_total else 0.0
+        here = self.bytes_read / self.bytes_total if self.bytes_total else 0.0
+        return min(max(here, self.upkeep.read_elsewhere), 0.999)
 
     @property
     def noise(self) -> list[tuple[int, float]]:
