@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalewatch.errors import ScalewatchError
+from scalewatch.errors import FitError, ScalewatchError
 from scalewatch.fitting.chinchilla import fit_chinchilla
 from scalewatch.fitting.outcomes.axes import Axes
 from scalewatch.fitting.outcomes.candidates import candidates
@@ -38,8 +38,8 @@ from scalewatch.offline.tables import Table, read_table
 PUBLISHED = ("rate_and_batch", "repeated_data", "vocabulary", "experts", "streams", "mixture", "chinchilla")
 #: Time that one task may take [s].
 LIMIT_S = 1_800.0
-#: Runs drawn, and how often.
-FEW, DRAWS = (8, 12, 20), 200
+#: Runs drawn.
+FEW = (8, 12, 20)
 PROGRAM = "import sys; from scalewatch.cli import main; sys.exit(main())"
 
 
@@ -89,11 +89,12 @@ def nothing(why: str) -> dict[str, Any]:
 def answer(train: Path, test: Path) -> Answer | str:
     """Return what the command line says, or why it says nothing."""
     frame = pd.read_parquet(test)
-    losses = loss_columns(read_table(train), {})
+    losses, said = losses_of(read_table(train))
     with tempfile.TemporaryDirectory() as scratch:
         points = Path(scratch, "points.parquet")
-        frame.drop(columns=[name for name in frame.columns if "loss" in name.lower()]).to_parquet(points)
-        call = [sys.executable, "-c", PROGRAM, "fit", str(train), "--predict", str(points), "--json"]
+        hidden = {*losses, *(name for name in frame.columns if "loss" in name.lower())}
+        frame.drop(columns=[name for name in frame.columns if name in hidden]).to_parquet(points)
+        call = [sys.executable, "-c", PROGRAM, "fit", str(train), "--predict", str(points), "--json", *said]
         try:
             done = subprocess.run(call, capture_output=True, text=True, timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -118,10 +119,19 @@ def answer(train: Path, test: Path) -> Answer | str:
     return Answer(*np.array(columns, dtype=float).reshape(-1, 4).T, named)
 
 
+def losses_of(table: Table) -> tuple[list[str], list[str]]:
+    """Return the columns that are losses, and what the command line has to be told: the last if no name says so."""
+    try:
+        return loss_columns(table, {}), []
+    except FitError:
+        last = list(table.columns)[-1]
+        return [last], ["--column", f"loss={last}"]
+
+
 def published(train: Table, test: pd.DataFrame) -> tuple[str, float, float | None] | None:
     """Return name, mean error and R2 of the published law of a table, fitted to its runs alone."""
     came, said, name = [], [], ""
-    losses = loss_columns(train, {})
+    losses, _ = losses_of(train)
     inputs = inputs_of(train, losses)
     for loss in losses:
         if loss not in test:
@@ -150,7 +160,7 @@ def size_of(cell: object) -> float:
     return float(text if times == 1.0 else text[:-1]) * times
 
 
-def few_runs(folder: Path) -> None:
+def few_runs(folder: Path, draws: int) -> None:
     """Print the error of a few runs of `farseer` on its dearer ones, beside Chinchilla's law as it is fitted alone."""
     train, test = (pd.read_parquet(folder / f"farseer.{part}.parquet") for part in ("train", "test"))
     print(f"{'runs':>5}{'draws':>7}{'median %':>10}{'worst %':>9}{'covered':>9}{'width %':>9}"
@@ -160,7 +170,7 @@ def few_runs(folder: Path) -> None:
     for count in FEW:
         rng = np.random.default_rng(count)
         ours, theirs, inside, widths = [], [], [], []
-        for _ in range(DRAWS):
+        for _ in range(draws):
             drawn = train.iloc[rng.choice(len(train), count, replace=False)]
             table = Table("draw", "draw", {name: drawn[name].to_numpy(float) for name in drawn})
             runs = inputs_of(table, ["loss"]).outcomes(table.columns["loss"])
@@ -170,7 +180,7 @@ def few_runs(folder: Path) -> None:
             theirs.append(error(np.asarray(law.law.loss(total(asked["n_params"]), asked["tokens"])), loss))
             inside.append((loss >= told.low) & (loss <= told.high))
             widths.append((told.high - told.low) / told.loss)
-        print(f"{count:>5}{DRAWS:>7}{np.median(ours):>10.2f}{np.max(ours):>9.2f}{np.mean(inside):>9.2f}"
+        print(f"{count:>5}{draws:>7}{np.median(ours):>10.2f}{np.max(ours):>9.2f}{np.mean(inside):>9.2f}"
               f"{100 * np.median(widths):>9.1f}{np.median(theirs):>22.2f}{np.max(theirs):>9.2f}")  # fmt: skip
 
 
@@ -196,12 +206,13 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", help="all, unless named")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--few", action="store_true", help="a few runs of farseer, against Chinchilla's law")
+    parser.add_argument("--draws", type=int, default=200, help="of --few, for each number of runs")
     options = parser.parse_args()
     if not os.environ.get("SCALEWATCH_DATA"):
         sys.exit("SCALEWATCH_DATA must lead to the folder of public runs.")
     folder = Path(os.environ["SCALEWATCH_DATA"], "planning")
     if options.few:
-        few_runs(folder)
+        few_runs(folder, options.draws)
         return
     if not options.json:
         heads = f"{'n':>5}{'error %':>9}{'R2':>9}{'covered':>9}{'width %':>9}"

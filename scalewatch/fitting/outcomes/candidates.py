@@ -33,7 +33,8 @@ Way = Literal["together", "apart", "shifted"]
 #: Every law that may compete.
 SHAPES: tuple[Shape, ...] = (
     ChinchillaShape(),
-    MovingExponent(),
+    MovingExponent(usual=True),
+    MovingExponent(usual=False),
     Bent(),
     KaplanShape(),
     ComputeShape(),

@@ -73,10 +73,12 @@ def next_runs(contest: Contest, runs: Outcomes, target: Mapping[str, float], bud
     told = [_joint(candidate, grid) for _, candidate in laws]
     said = np.array([one[0] for one in told])
     apart = said - weight @ said
-    joint = np.tensordot(weight, np.array([one[1] for one in told]), axes=1) + (apart * weight[:, None]).T @ apart
+    expected = contest.calibration
+    joint = expected.constants * np.tensordot(weight, np.array([one[1] for one in told]), axes=1)
+    joint += expected.apart * (apart * weight[:, None]).T @ apart
     scatter = float(weight @ np.array([candidate.scatter**2 for _, candidate in laws]))
     variance = joint[0, 0] - joint[0, 1:] ** 2 / (np.diag(joint)[1:] + scatter)
-    share = contest.calibration.share
+    share = expected.share
     far = [_reach(laws, weight, grid, None), *(_reach(laws, weight, grid, i) for i in range(1, len(tried) + 1))]
     before = joint[0, 0] + scatter + (share * far[0]) ** 2
     after = np.maximum(variance, 0.0) + scatter + (share * np.array(far[1:])) ** 2

@@ -60,7 +60,7 @@ class Shape(ABC):
 
 
 #: Floor and terms in spreads of the losses: a term about a third of the spread, the floor a third of it below. By hand.
-FLOOR = Expected(-1.0, 1.0)
+FLOOR = Expected(-0.5, 1.2)
 TERM = Expected(-1.0, 1.0)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scalewatch.arrays import Floats
 from scalewatch.fitting.outcomes.axes import Axes, Points
 from scalewatch.fitting.outcomes.shape import FLOOR, TERM, Expected, Shape, Values, floor, power
-from scalewatch.fitting.outcomes.shapes_of_size import EXPONENT, MOVES
+from scalewatch.fitting.outcomes.shapes_of_size import EXPONENT, MOVES, USUAL
 from scalewatch.laws.law import Publication
 
 __all__ = ["ExpertsShape", "MixtureShape", "RateAndBatch", "RepeatedShape", "StreamsShape", "VocabularyShape"]
@@ -48,7 +48,8 @@ class RepeatedShape(Shape):
         found = {"floor": FLOOR, "a": TERM, "b": TERM, "alpha": EXPONENT, "beta": EXPONENT}
         found |= {"repeats": REPEATS, "excess": EXCESS, "suits": Expected(-3.0, 0.7)}
         if self.moves:
-            found |= {"b1": Expected(0.0, 0.15), "beta1": MOVES}
+            found |= {"floor": USUAL["floor"], "a": USUAL["a"], "b1": USUAL["b1"], "beta1": USUAL["beta1"]}
+            found |= {"alpha": Expected(0.2, 0.12)}
         if self.overfits:
             found |= {"o": Expected(-4.0, 2.0), "o_epochs": Expected(0.4, 0.3), "o_size": Expected(0.4, 0.3)}
         return found
@@ -207,7 +208,7 @@ class RateAndBatch(Shape):
     def expected(self, axes: Axes) -> dict[str, Expected]:
         """Return the surface's constants, the bests' exponents, and depth and lean of the valleys."""
         found = {"floor": FLOOR, "a": TERM, "b": TERM, "alpha": EXPONENT, "beta": EXPONENT}
-        found |= {"b1": Expected(0.0, 0.15), "beta1": MOVES}
+        found |= {key: USUAL[key] for key in ("floor", "a", "b", "alpha", "b1", "beta1")}
         found |= {"rate": Expected(0.0, 1.0), "rate_size": Expected(-0.5, 0.3), "rate_tokens": Expected(0.0, 0.2)}
         found |= {"rate_batch": Expected(0.3, 0.2), "deep": Expected(-3.5, 1.0), "lean": Expected(0.5, 0.4)}
         found |= {"batch": Expected(0.0, 1.0), "batch_size": Expected(0.0, 0.2), "batch_tokens": Expected(0.5, 0.2)}

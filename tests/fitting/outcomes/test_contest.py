@@ -52,7 +52,7 @@ def test_a_data_exponent_that_moves_with_size_is_heard_and_chinchillas_law_is_no
     contest = compete(runs, asked)
 
     assert "chinchilla" not in contest.weights
-    assert contest.weights["moving_exponent"] > 0.3
+    assert sum(weight for name, weight in contest.weights.items() if name.startswith("moving")) > 0.5
     assert contest.predict(asked).loss[0] == pytest.approx(law(asked["n_params"], asked["tokens"], 0.15)[0], rel=0.01)
 
 
