@@ -46,9 +46,10 @@ def test_no_data_gets_a_sentence_that_helps(long_board: Board, tmp_path: Path, o
 
 
 def test_two_hundred_runs_are_one_table(long_board: Board, tmp_path: Path, open_panel: Open) -> None:
-    """All rows are there, the answer stays small, and only one of them is a stop for the Tab key."""
+    """All rows are there, the answer stays small, and only one of them is a stop for the Tab key; behind a proxy too,
+    where TensorBoard does not lie at the root."""
     many(tmp_path / "logs", RUNS)
-    with tensorboard(tmp_path / "logs", tmp_path / "cache") as board:
+    with tensorboard(tmp_path / "logs", tmp_path / "cache", "--path_prefix=/behind/a/proxy") as board:
         panel = open_panel(board)
         frame = panel.open(panel="overview")
         frame.wait_for_function(f"document.querySelectorAll('.runs tbody tr').length === {RUNS}")
@@ -56,8 +57,12 @@ def test_two_hundred_runs_are_one_table(long_board: Board, tmp_path: Path, open_
         stops = frame.eval_on_selector_all(".run-name", "all => all.filter((each) => each.tabIndex === 0).length")
         with urllib.request.urlopen(board.url + "data/plugin/scalewatch/runs") as answer:
             size = len(answer.read())
+        frame.click(".run-name >> nth=0")
+        panel.drawn()
+        address = panel.page.evaluate("window.location.pathname")
         panel.leave()
 
+    assert address == "/behind/a/proxy/"
     assert stops == 1
     assert size < LIMIT
 
