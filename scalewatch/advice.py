@@ -67,7 +67,7 @@ class Advice:
         expected_gain: what it should gain [nats/token of final loss], None where nobody knows.
         step: step at which it was given.
         gain_interval: 80 % interval of that gain [nats/token], low and high, None where nobody knows.
-        would_change: what would change our mind, a sentence.
+        would_change: what would change our mind, the rest of a sentence that begins with "Ignore this if".
         unit: what the gain is counted in as it stands behind a number, such as " nats"; "" where nobody knows.
 
     >>> Advice(Action.DECAY_NOW, "The rest buys little.", EvidenceGrade.B, -0.004, 900, (-0.009, 0.001)).headline
@@ -98,5 +98,5 @@ class Advice:
     @property
     def text(self) -> str:
         """All of it but the step, in one line."""
-        change = f" Would change it: {self.would_change}" if self.would_change else ""
+        change = f" Ignore this if {self.would_change}" if self.would_change else ""
         return f"{self.headline}: {self.reason}{change}"

@@ -45,7 +45,8 @@ class Remedy:
     """What to look at while the run goes on.
 
     Attributes:
-        action: what to do. what: at what, and for what. would_change: what would speak against it, a sentence.
+        action: what to do. what: at what, and for what. would_change: what would speak
+            against it, the rest of "Ignore this if ...".
     """
 
     action: Action
@@ -209,7 +210,7 @@ _ROWS = (
             Action.FIX_DATA,
             "If nothing was changed on purpose, look for repeated data, a leak of targets into inputs, or a loss that "
             "counts padding.",
-            "Held-out loss falling by as much.",
+            "the held-out loss falls by as much.",
         ),
     ),
     KindRow(
@@ -222,7 +223,7 @@ _ROWS = (
             Action.CHECK_SETUP,
             "More steps on this data make the model worse on held-out data: use the checkpoint of its lowest "
             "validation loss, and add or mix data. If it is no number, look at the evaluation.",
-            "A lower validation loss at a later checkpoint.",
+            "a later checkpoint has a lower validation loss.",
         ),
     ),
     KindRow(
@@ -234,7 +235,7 @@ _ROWS = (
         remedy=Remedy(
             Action.CHECK_SETUP,
             "Look at data loading, at the slowest rank and its network, and at who else uses the machines.",
-            "Steps as fast as before, without a change.",
+            "steps are as fast as before, without a change.",
         ),
     ),
     KindRow(
@@ -253,7 +254,7 @@ _ROWS = (
             Action.FIX_DATA,
             "Look at what a batch holds (zeros, one sample repeated), at whether the loss that is logged is the one "
             "that is trained, and at whether the weights move (learning rate, detached graph).",
-            "Losses that differ from batch to batch, as they did.",
+            "losses differ from batch to batch, as they did.",
         ),
     ),
     KindRow(
@@ -265,7 +266,7 @@ _ROWS = (
         remedy=Remedy(
             Action.CHECK_SETUP,
             "Look at what this rank reads, and whether its machine computes right: run its batch on another rank.",
-            "Losses that differ by design, because the ranks read data of different kinds.",
+            "losses differ by design, because the ranks read data of different kinds.",
         ),
     ),
     KindRow(

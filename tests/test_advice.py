@@ -44,11 +44,11 @@ def test_what_nobody_knows_is_not_told() -> None:
 def test_all_of_it_is_one_line() -> None:
     """With what would change it at the end."""
     gain = (0.0213, 7, (0.015, 0.03))
-    advice = Advice(Action.DECAY_NOW, "The rest buys little.", EvidenceGrade.B, *gain, "A rest that buys more.")
+    advice = Advice(Action.DECAY_NOW, "The rest buys little.", EvidenceGrade.B, *gain, "the rest buys more.")
 
     assert advice.text == (
         "decay now (evidence B, gains 0.021 of loss, 80 %: 0.015 to 0.030): The rest buys little. "
-        "Would change it: A rest that buys more."
+        "Ignore this if the rest buys more."
     )
 
 

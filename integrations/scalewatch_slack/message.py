@@ -96,7 +96,7 @@ def _blocks(notification: Notification, call: str) -> list[Block]:
         for place, advice in enumerate(notification.advice):
             blocks.append(_plain(_either(advice.text, first=not place)))
             if advice.would_change:
-                blocks.append(_context([f"Would change it: {advice.would_change}"]))
+                blocks.append(_context([f"Ignore this if {advice.would_change}"]))
     if notification.link:
         blocks.append(_link(notification.link))
     notes = [f"sent because {notification.reason}"] if notification.reason else []

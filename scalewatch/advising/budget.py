@@ -55,7 +55,7 @@ def about_budget(context: AdviceContext) -> list[Advice]:
         f"{max(prices):.2f} nats lower by two published laws (Hoffmann 2022, Besiroglu 2024)."
     )
     middle = math.sqrt(min(prices) * max(prices))
-    change = "A law of this recipe's own smaller runs that has its optimum elsewhere (scalewatch fit, then plan)."
+    change = "a law of this recipe's own smaller runs has its optimum elsewhere (scalewatch fit, then plan)."
     # how far two laws are apart is no 80 % interval of anything: it stands in the reason
     return [Advice(Action.CHANGE_SIZE, reason, EvidenceGrade.A, middle, context.step, None, change)]
 

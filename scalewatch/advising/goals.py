@@ -56,10 +56,10 @@ def about_aims(context: AdviceContext) -> list[Advice]:
             f"{ends} {fails}. With another schedule it could: {outcome.name} ends at {outcome.final_loss:.3f}, below "
             f"it with a probability of {chance_text(outcome.probability_below(loss))}."
         )
-        change = "The plan itself getting below it with a probability above 5 %."
+        change = "the plan itself gets below it with a probability above 5 %."
         return [Advice(action, reason, outcome.evidence_grade, -outcome.difference, at.step, (worse, gain), change)]
     saved = f"stopping saves {at.left:,} steps, {100 * at.left / at.total_steps:.0f} % of the run"
-    change = f"A forecast whose 90 % interval reaches {loss:.3f}, or a schedule that gets there (scalewatch whatif)."
+    change = f"the 90 % interval of a forecast reaches {loss:.3f}, or a schedule gets there (scalewatch whatif)."
     return [Advice(Action.STOP, f"{ends} {fails}: {saved}.", EvidenceGrade.B, None, at.step, None, change)]
 
 
@@ -102,7 +102,7 @@ def about_least_gain(context: AdviceContext) -> list[Advice]:
         f"The last {saved:,} of the {at.left:,} steps to come buy less than the {least:g}{unit} asked for: decay to "
         f"zero over the next {len(short.rates):,} steps and end there."
     )
-    change = f"The upper end of that interval reaching {least:g}."
+    change = f"the upper end of that interval reaches {least:g}."
     return [Advice(Action.DECAY_NOW, reason, EvidenceGrade.B, -outcome.difference, at.step, (-high, -low), change)]
 
 
@@ -121,10 +121,10 @@ def about_schedule(context: AdviceContext) -> list[Advice]:
     if high >= 0:
         return []
     reason = (
-        f"The schedule ends at {100 * last:.0f} % of its peak rate, so it is longer than the run. "
-        f"{_capital(outcome.name)} of the steps ends lower for the same compute."
+        f"The learning rate is still at {100 * last:.0f} % of its peak when the run ends. "
+        f"{_capital(outcome.name)} of the steps should end {-outcome.difference:.2g} lower for the same compute."
     )
-    change = "A plan to go on from this checkpoint: then the rate is high on purpose."
+    change = "you will go on from this checkpoint: then the rate is high on purpose."
     grade = EvidenceGrade.A if context.of_text else outcome.evidence_grade
     return [Advice(Action.CHANGE_SCHEDULE, reason, grade, -outcome.difference, at.step, (-high, -low), change)]
 

@@ -78,7 +78,7 @@ def _ended(context: AdviceContext, incident: Finding) -> Advice:
         f"The run ended in the {kind_name(incident.kind)} that began at step {incident.start_step:,}: what came after "
         f"it is lost. If it is to go on, then from {_back_to(context, incident)}."
     )
-    change = "A loss of the last checkpoint, measured apart, that is as low as before that step."
+    change = "the loss of the last checkpoint, measured apart, is as low as before that step."
     return Advice(Action.REWIND, reason, EvidenceGrade.B, None, context.step, None, change)
 
 
@@ -103,7 +103,7 @@ def _back_to_plan(step: int, incident: Finding, off_plan: ScheduleDetector) -> l
         f"The learning rate is {off_plan.factor:.3g} times its plan since step {off_plan.since:,}, and the "
         f"{kind_name(incident.kind)} began at step {incident.start_step:,}: put it back on its plan."
     )
-    change = "The loss staying where it is with the rate back on its plan for some hundred steps."
+    change = "the loss stays where it is with the rate back on its plan for some hundred steps."
     return [Advice(Action.LOWER_LEARNING_RATE, reason, EvidenceGrade.B, None, step, None, change)]
 
 
@@ -114,7 +114,7 @@ def _remedy(step: int, incident: Finding) -> list[Advice]:
     reason = str(incident.evidence.get("cause_reason", ""))
     grade = EvidenceGrade(str(incident.evidence.get("cause_grade") or "C"))
     sentence = f"{reason[:1].upper()}{reason[1:]}. {REMEDIES[cause]}"
-    change = "The same incident after that cause is out of the way."
+    change = "the same incident comes after that cause is out of the way."
     return [Advice(Action.CHECK_SETUP, sentence, grade, None, step, None, change)]
 
 
@@ -129,7 +129,7 @@ def _structural(context: AdviceContext) -> list[Advice]:
         "QK normalisation, z-loss, a longer warm-up" if context.of_text else "clipping of gradients, a longer warm-up"
     )
     reason = f"{what} Consider {cures} or a lower peak rate; by which factor nobody has shown, 10 to 30 % is a habit."
-    change = "Spikes at the same batches with other weights: then it is the data."
+    change = "spikes come at the same batches with other weights: then it is the data."
     return [Advice(Action.CHECK_SETUP, reason, EvidenceGrade.B, None, context.step, None, change)]
 
 
@@ -146,7 +146,7 @@ def _strained(context: AdviceContext, incident: Finding) -> list[Advice]:
     gain, interval = _price(context)
     reason += "." if gain is None else ", with its price by the law if nothing else was wrong."
     cures = " (QK normalisation, z-loss)" if context.of_text else ""
-    change = f"The same spikes at the lower rate: then the cure is structural{cures}."
+    change = f"the same spikes come at the lower rate: then the cure is structural{cures}."
     return [Advice(Action.LOWER_LEARNING_RATE, reason, EvidenceGrade.C, gain, context.step, interval, change)]
 
 
@@ -162,8 +162,8 @@ def _price(context: AdviceContext) -> tuple[float | None, tuple[float, float] | 
 
 def _lost(step: int, incident: Finding) -> Advice:
     since, what = f"{incident.start_step:,}", kind_name(incident.kind)
-    reason = f"Every step since {since} is lost to the {what}: stop rather than pay for more of them."
-    change = "The loss back where it was before that step, without a rewind."
+    reason = f"Nothing since step {since} helped: the run is lost to the {what}."
+    change = "the loss is back where it was before that step, without a rewind."
     return Advice(Action.STOP, reason, EvidenceGrade.B, None, step, None, change)
 
 
@@ -171,7 +171,7 @@ def _rewind(context: AdviceContext, incident: Finding, *, skip: bool) -> Advice:
     past = ", and skip the next 200 to 500 batches, as PaLM did" if skip else ""
     verb = "Rewind to" if last_good(context.checkpoints, incident.start_step) is not None else "Go back to"
     reason = f"{verb} {_back_to(context, incident)}{past}."
-    change = "The loss returning to its trend alone before the checkpoint is loaded."
+    change = "the loss returns to its trend by itself before the checkpoint is loaded."
     return Advice(Action.REWIND, reason, EvidenceGrade.B, None, context.step, None, change)
 
 
@@ -182,5 +182,5 @@ def _wait(context: AdviceContext, incident: Finding, until: int) -> Advice:
     good = last_good(context.checkpoints, incident.start_step)
     else_ = "" if good is None else f"; if it has not, rewind to {_back_to(context, incident)}"
     reason = f"Spikes like this often recover alone. Look again {when}{else_}."
-    change = f"The loss still above its trend at step {until:,}, or not finite before."
+    change = f"the loss is still above its trend at step {until:,}, or not finite before."
     return Advice(Action.WAIT, reason, EvidenceGrade.B, None, context.step, None, change)

@@ -20,7 +20,9 @@ def about_law(context: AdviceContext) -> list[Advice]:
             f"The run is {gap.text()} Compare what differs from the runs of the law: data order and mixture, batch "
             "size, learning rate, initialisation. Nothing in the loss says which it is."
         )
-        change = "The loss back in the law's interval, or a law of runs with this tokenizer and batch size."
+        change = (
+            "the loss is back in the law's interval, or a law of runs with this tokenizer and batch size explains it."
+        )
         return [Advice(Action.CHECK_SETUP, reason, EvidenceGrade.B, None, context.step, None, change)]
     reason = (
         f"The run is {gap.text()} If nothing was changed on purpose, look for validation text in the training data, "

@@ -215,7 +215,7 @@ def plain_text(notification: Notification) -> str:
     for index, advice in enumerate(notification.advice):
         lines.append(("\nWhat to do: " if not index else "or: ") + advice.text)
         if advice.would_change:
-            lines.append(f"  Would change it: {advice.would_change}")
+            lines.append(f"  Ignore this if {advice.would_change}")
     if notification.rows:
         width = max(len(label) for label, _ in notification.rows)
         lines.append("")

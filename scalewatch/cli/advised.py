@@ -20,7 +20,7 @@ def print_advice(console: Console, advised: Iterable[Advice]) -> None:
     for advice in advised:
         console.print(no_control(f"advice: {advice.headline}: {advice.reason}"), markup=False, highlight=False)
         if advice.would_change:
-            change = no_control(f"  would change it: {advice.would_change}")
+            change = no_control(f"  ignore this if {advice.would_change}")
             console.print(change, style="dim", markup=False, highlight=False)
 
 

@@ -41,7 +41,7 @@ def try_receiver(
     from scalewatch.finding import Severity
 
     now = time.time()
-    seen = "loss rose from 2.875 to 4.414 (+1.539 nats, 46 sigma) and has stayed high for 2 rows"
+    seen = "loss rose from 2.875 to 4.414 (+1.539 nats, 46 sigma) for 2 logged steps"
     notification = _notification(
         Status.TEST,
         headline="this is how an alert looks; nothing is wrong",

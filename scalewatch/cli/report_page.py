@@ -165,7 +165,7 @@ def _section(run: ReplayedRun, place: int, *, picture: bool, several: bool) -> s
 def _advice(advice: Advice) -> str:
     what, _, worth = no_control(advice.headline).partition(" (")
     change = no_control(advice.would_change)
-    more = f'<br><span class="dim">Would change it: {escape(change)}</span>' if change else ""
+    more = f'<br><span class="dim">Ignore this if {escape(change)}</span>' if change else ""
     reason = escape(no_control(advice.reason))
     return f'<li><b>{escape(what)}</b> <span class="dim">({escape(worth)}</span>: {reason}{more}</li>'
 

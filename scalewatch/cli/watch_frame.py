@@ -156,7 +156,7 @@ def _advice(advised: list[Advice]) -> list[RenderableType]:
         return []
     first, more = advised[0], len(advised) - 1
     head = f"advice: {first.headline}{f', and {more} more' if more else ''}"
-    texts = [(head, "bold"), (f"  {first.reason}", ""), (f"  would change it: {first.would_change}", "dim")]
+    texts = [(head, "bold"), (f"  {first.reason}", ""), (f"  ignore this if {first.would_change}", "dim")]
     return [Text(no_control(text), style=style, no_wrap=True, overflow="ellipsis") for text, style in texts]
 
 

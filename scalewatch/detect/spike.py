@@ -79,7 +79,7 @@ class Spike(AbstractDetector):
     >>> for step, value in enumerate(loss, start=1):
     ...     for finding in watch.observe(Observation(step, value)):
     ...         print(finding.step, finding.severity, finding.message)
-    102 warning loss rose from 2.988 to 3.600 (+0.612, 17 sigma) and has stayed high for 2 rows
+    102 warning loss rose from 2.988 to 3.600 (+0.612, 17 sigma) for 2 logged steps
     """
 
     name = "spike"
@@ -200,7 +200,7 @@ class Spike(AbstractDetector):
         self.singles.drop()
         self.pairs.drop()
         self._baseline.freeze(self.name)
-        tail = f"and has stayed high for {rows} rows" if rows > 1 else f"in a log of every {sample.spacing:.0f} steps"
+        tail = f"for {rows} logged steps" if rows > 1 else f"in a log of every {sample.spacing:.0f} steps"
         message = (
             f"loss rose from {amount(self.level_loss)} to {amount(self.peak_loss)} "
             f"(+{amount(self.peak_loss - self.level_loss)}, {self.peak_sigmas:.0f} sigma) {tail}"
@@ -241,8 +241,8 @@ class Spike(AbstractDetector):
             and self.mean_sigmas > CRITICAL_SIGMAS
         ):
             message = (
-                f"loss has not come back: {amount(sample.loss)} against {amount(self.level_loss)} "
-                f"{steps} steps ago (peak {amount(self.peak_loss)})"
+                f"loss still {amount(sample.loss)} after {steps:,} steps; it was {amount(self.level_loss)} before the "
+                f"spike (peak {amount(self.peak_loss)})"
             )
             return incident.escalate(Severity.CRITICAL, sample.step, message, self._evidence(sample))
         return None

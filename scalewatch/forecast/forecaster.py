@@ -221,7 +221,7 @@ class Forecaster:
             best = competing[int(np.argmax(weights))]
             surprised = max(surprised, surprise(best, *curve, noise, future.end_annealing_sum))
         if surprised > TOLD_SURPRISE:
-            wider = f"What came was not what had been forecast: the interval is {surprised:.1f} times as wide."
+            wider = f"Earlier forecasts missed, so intervals were widened {surprised:.1f} times."
             notes = (*notes, wider)
         rise = rising_trend(self.blocks)
         if rise is not None:

@@ -127,7 +127,7 @@ def test_a_lost_run_is_stopped_first_and_rewound_then(kind: Kind) -> None:
     advice = advised(incident(kind, Severity.CRITICAL))
 
     assert [Action.STOP, Action.REWIND] == actions(advice)
-    assert f"step since {BEGAN:,}" in advice[0].reason
+    assert f"since step {BEGAN:,}" in advice[0].reason
 
 
 def test_a_nan_loss_is_not_hidden_by_the_note_on_its_gradient() -> None:

@@ -110,7 +110,7 @@ def test_a_schedule_that_ends_high_is_longer_than_the_run(law: CurveLaw) -> None
     (advice,) = monitored(plan, law).advice()
 
     assert (Action.CHANGE_SCHEDULE, EvidenceGrade.A) == (advice.action, advice.evidence_grade)
-    assert "of its peak rate" in advice.reason
+    assert "of its peak when the run ends" in advice.reason
     assert advice.gain_interval is not None
     decayed = np.concatenate([plan[:1_600], plan[1_599] * np.linspace(1, 0, 401)[1:]])
     truth = end_of(plan) - float(TrueLaw().losses(decayed, SIZE)[-40:].mean())

@@ -135,7 +135,7 @@ def test_an_email_says_all_of_it_in_plain_text(smtp: FakeSmtp) -> None:
 
     assert "Subject: CRITICAL gpt-760m: loss diverges since step 2,009" in smtp.mail
     assert DIVERGES.message in smtp.mail
-    assert "What to do: Stop: Every step since 2,009 is lost" in smtp.mail
+    assert "What to do: Stop: Nothing since step 2,009 helped" in smtp.mail
     assert "References: <run-r@scalewatch.invalid>" in smtp.mail
 
 

@@ -212,7 +212,7 @@ def test_other_data_in_mid_run_widen_the_interval() -> None:
     assert before is not None
     assert forecast.surprise > 1.5
     assert width(forecast) > 2.0 * width(before)
-    assert any("What came was not what had been forecast" in note for note in forecast.notes)
+    assert any("Earlier forecasts missed" in note for note in forecast.notes)
 
 
 def test_fine_tuning_near_zero_loss_is_doubted() -> None:

@@ -59,7 +59,7 @@ def test_a_healthy_run_is_advised_once(
     (told,) = [place for place, line in enumerate(lines) if "advice" in line]
     assert "advice: change schedule (evidence A, gains 0.0" in lines[told]
     assert ", 80 %: 0.0" in lines[told]
-    assert lines[told + 1].startswith("scalewatch: would change it: ")
+    assert lines[told + 1].startswith("scalewatch: ignore this if ")
     assert [] == [finding for finding in journal.findings if finding.pages]
     assert [Action.CHANGE_SCHEDULE] == advised(journal)
     assert journal.advice[0].step < TOTAL / 2
@@ -95,7 +95,7 @@ def test_a_run_that_may_not_stop_is_told_at_its_end(
 
     assert "advice" in table
     assert "stop (evidence B)" in table
-    assert "Would change it:" in table
+    assert "Ignore this if" in table
 
 
 def test_a_resumed_run_does_not_repeat_its_advice(new_trainer: NewTrainer, tmp_path: Path) -> None:

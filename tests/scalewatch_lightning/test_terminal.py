@@ -50,7 +50,7 @@ def test_what_would_change_an_advice_stands_below_it(capsys: pytest.CaptureFixtu
 
     assert capsys.readouterr().out.splitlines() == [
         "scalewatch: advice: stop (evidence C): Lost.",
-        "scalewatch: would change it: A loss\\nthat falls.",
+        "scalewatch: ignore this if A loss\\nthat falls.",
     ]
 
 

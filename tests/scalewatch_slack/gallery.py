@@ -11,9 +11,7 @@ from scalewatch.alert import Item, Notification, Recommendation, Status
 from scalewatch.finding import Severity
 
 NOW = 1767578640.0
-STOP = Recommendation(
-    "stop", "Every step since 2,009 is lost to the divergence: stop rather than pay for more of them.", "B"
-)
+STOP = Recommendation("stop", "Nothing since step 2,009 helped: the run is lost to the divergence.", "B")
 REWIND = Recommendation(
     "rewind", "Go back to a checkpoint from before step 1,909 and skip the next 200 to 500 batches, as PaLM did.", "B"
 )
@@ -31,7 +29,7 @@ SPIKE = Item(
     "spike",
     Severity.WARNING,
     False,
-    "loss rose from 2.875 to 4.414 (+1.539 nats, 46 sigma) and has stayed high for 2 rows",
+    "loss rose from 2.875 to 4.414 (+1.539 nats, 46 sigma) for 2 logged steps",
     1000,
     1001,
     NOW - 40,

@@ -71,7 +71,7 @@ def test_the_lock_screen_says_what_how_bad_and_what_to_do() -> None:
 
     assert text.startswith("<@U012AB3CD> <!channel> CRITICAL gpt-760m: loss diverges since step 2,009")
     assert DIVERGES.message in text
-    assert "What to do: Stop: Every step since 2,009 is lost" in text
+    assert "What to do: Stop: Nothing since step 2,009 helped" in text
 
 
 def test_the_link_of_the_rules_leads_to_tensorboard() -> None:

@@ -23,7 +23,7 @@ export function card(advice, { bare = false } = {}) {
       {},
       fact("Evidence", gradeWords(advice.evidence_grade)),
       typeof advice.expected_gain === "number" ? fact("Expected gain", gain(advice)) : null,
-      advice.would_change ? fact("Ignore this if", sentence(advice.would_change)) : null,
+      advice.would_change ? fact("Ignore this if", advice.would_change) : null,
       fact("Said at", `step ${count(advice.step)}`),
     ),
   );

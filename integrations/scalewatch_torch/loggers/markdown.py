@@ -25,13 +25,13 @@ def advice_markdown(advice: Sequence[Advice]) -> str:
     """Return advice as a Markdown list; "" if there is none.
 
     >>> from scalewatch.advice import Action, EvidenceGrade
-    >>> print(advice_markdown([Advice(Action.WAIT, "Spikes recover.", EvidenceGrade.B, would_change="A NaN.")]))
-    - **wait** (evidence B): Spikes recover. _Would change it: A NaN._
+    >>> print(advice_markdown([Advice(Action.WAIT, "Spikes recover.", EvidenceGrade.B, would_change="it is a NaN.")]))
+    - **wait** (evidence B): Spikes recover. _Ignore this if it is a NaN._
     """
     lines = []
     for each in advice:
         what, _, worth = each.headline.partition(" (")
-        change = f" _Would change it: {each.would_change}_" if each.would_change else ""
+        change = f" _Ignore this if {each.would_change}_" if each.would_change else ""
         lines.append(" ".join(f"- **{what}** ({worth}: {each.reason}{change}".split()))
     return "\n".join(lines)
 

@@ -87,7 +87,7 @@ class Terminal:
         """Print an advice, and what would change it."""
         self.say(advice_line(advice), "1")
         if advice.would_change:
-            self.say(f"scalewatch: would change it: {escape(advice.would_change)}")
+            self.say(f"scalewatch: ignore this if {escape(advice.would_change)}")
 
     def say(self, line: str, colour: str = "") -> None:
         """Print one line, up to `MAX_LINES` of them in a run."""
