@@ -3,9 +3,9 @@
     python tests/benchmarks/many_runs.py [2000x500 10000x500 10x1000000]
 
 Each folder is RUNSxROWS event files, all finished. Times are from when TensorBoard answers: to the first row, to all
-names, to all states that last rows tell, to all runs watched in full; then the same from kept rows, after a
-second start. Memory is that of TensorBoard with the tab and of the processes beside it, without TensorBoard's own data server; CPU is
-of the same.
+names, to all states that last rows tell, to all runs watched in full; then the same from kept rows, after a second
+start. Memory is that of TensorBoard with the tab and of the processes beside it, without TensorBoard's own data
+server; CPU is of the same.
 """
 
 from __future__ import annotations
