@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats, KnottedRates, Rates
 from scalewatch.errors import RunError
 from scalewatch.objective import is_text, why_no_descent
 
@@ -36,7 +37,8 @@ class Run:
     Attributes:
         name: what people call it.
         total_steps: planned optimizer steps; None if the run has no planned end.
-        learning_rates: planned learning rate of steps 1..total_steps, shape (total_steps,); None if unknown.
+        learning_rates: planned learning rate of steps 1..total_steps, shape (total_steps,); None if unknown. Of a long
+            run as knots, which take no memory.
         parameters: all parameters, embeddings included (Chinchilla's N), count.
         non_embedding_parameters: parameters without embeddings and output head (Kaplan's N), count.
         tokens_per_step: tokens of one optimizer step over all devices, count.
@@ -53,7 +55,7 @@ class Run:
 
     name: str
     total_steps: int | None = None
-    learning_rates: NDArray[np.float64] | None = None
+    learning_rates: Rates | None = None
     parameters: int | None = None
     non_embedding_parameters: int | None = None
     tokens_per_step: float | None = None
@@ -64,7 +66,7 @@ class Run:
         self,
         name: str,
         total_steps: int | None = None,
-        learning_rates: ArrayLike | None = None,
+        learning_rates: ArrayLike | KnottedRates | None = None,
         parameters: int | None = None,
         non_embedding_parameters: int | None = None,
         tokens_per_step: float | None = None,
@@ -156,7 +158,10 @@ def _names(logged: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name[:NAME_LETTERS] for name in names))[:MOST_LOGGED]
 
 
-def _plan(rates: ArrayLike) -> NDArray[np.float64]:
+def _plan(rates: ArrayLike | KnottedRates) -> Rates:
+    if isinstance(rates, KnottedRates):
+        _possible(rates.rates)
+        return KnottedRates(rates.steps, np.maximum(rates.rates, 0.0))
     try:
         given = np.asarray(rates)
         if given.dtype.kind not in "iufO":
@@ -166,8 +171,12 @@ def _plan(rates: ArrayLike) -> NDArray[np.float64]:
         raise RunError(f"`learning_rates` must be an array of numbers (got {type(rates).__name__}).") from None
     if plan.ndim != 1 or not 1 <= len(plan) <= MAX_PLANNED_STEPS:
         raise RunError(f"`learning_rates` must have shape (total_steps,) (got shape {plan.shape}).")
-    if not np.all(np.isfinite(plan)) or plan.max() <= 0 or plan.min() < -ROUNDING * plan.max():
-        raise RunError("`learning_rates` must be finite, none negative, and not all zero.")
+    _possible(plan)
     np.maximum(plan, 0.0, out=plan)
     plan.setflags(write=False)
     return plan
+
+
+def _possible(plan: Floats) -> None:
+    if not np.all(np.isfinite(plan)) or plan.max() <= 0 or plan.min() < -ROUNDING * plan.max():
+        raise RunError("`learning_rates` must be finite, none negative, and not all zero.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["planned_steps", "replicas"]
+__all__ = ["planned_steps", "replicas", "why_no_end"]
 
 
 def replicas(trainer: Any) -> int:
@@ -29,8 +29,24 @@ def planned_steps(trainer: Any) -> int | None:
     if not trainer.lightning_module.automatic_optimization and len(trainer.optimizers) != 1:
         return None
     steps = trainer.estimated_stepping_batches
-    if not math.isfinite(steps) or steps <= trainer.global_step:
+    # whoever trains by the clock gives a number of epochs that is never reached
+    by_clock = any(type(each).__name__ == "Timer" for each in trainer.callbacks) and trainer.max_steps == -1
+    if by_clock or not math.isfinite(steps) or steps <= trainer.global_step:
         return None
     if not trainer.lightning_module.automatic_optimization and steps != trainer.max_steps:
         return None  # it counted batches, and the module may accumulate them
     return int(steps)
+
+
+def why_no_end(trainer: Any) -> str:
+    """Say why `planned_steps` found none, and what would give one."""
+    if any(type(each).__name__ == "GradientAccumulationScheduler" for each in trainer.callbacks):
+        return "the batches of a step change by a schedule"
+    module = trainer.lightning_module
+    if not module.automatic_optimization:
+        return "with manual optimization only `Trainer(max_steps=...)` says how many steps there are"
+    if trainer.max_steps == -1 and not math.isfinite(float(trainer.num_training_batches)):
+        return "the data have no length; `Trainer(max_steps=...)` or a `__len__` of the data would say it"
+    if any(type(each).__name__ == "Timer" for each in trainer.callbacks):
+        return "it is `max_time` that ends it; `Trainer(max_steps=...)` would say at which step"
+    return "`Trainer(max_steps=...)` or `max_epochs` would say it"

@@ -10,9 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from scalewatch.arrays import Rates
 from scalewatch.guard import Guard
 from scalewatch.run import Run
 from scalewatch_lightning.introspect import planned_steps, replicas
@@ -141,7 +139,7 @@ def _schedule(
     step: int,
     total: int | None,
     state: Mapping[str, Any] | None,
-) -> NDArray[np.float64] | None:
+) -> Rates | None:
     if total is None or total <= step:
         return None
     # somebody else's scheduler may raise what it likes: a guard of its own, which spends no strike of ours

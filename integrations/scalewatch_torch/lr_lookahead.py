@@ -22,15 +22,19 @@ from typing import Any, Literal, NamedTuple, final
 import numpy as np
 import torch
 
-from scalewatch.arrays import Floats
+from scalewatch.arrays import Floats, KnottedRates, Rates
 from scalewatch.journal.schedule import simplified
+from scalewatch_torch.lr_sampling import rate_at, through_samples
 
-__all__ = ["Clock", "LookAhead", "Scheduled", "pack_rates", "planned_rates", "unpack_rates"]
+__all__ = ["Clock", "LookAhead", "Scheduled", "joined", "pack_rates", "planned_rates", "unpack_rates"]
 
-#: How long the copy may run [s]. A scheduler takes 2 us a step, so this is a schedule of about 1e7 steps.
-BUDGET_SECONDS = 20.0
+#: CPU time for which the copy may run [s]: a scheduler takes 2 to 8 us a step, so this is 10,000 steps at least. And
+#: the time for a plan through samples. Together they hold up the first batch by less than .2 s.
+BUDGET_SECONDS, SAMPLING_SECONDS = 0.08, 0.05
+#: Longest run whose rates are found one by one: an array of 800 kB.
+MOST_WALKED_STEPS = 100_000
 #: Steps between two looks at the clock.
-_LOOK_EVERY_STEPS = 4_096
+_LOOK_EVERY_STEPS = 512
 #: Schedules up to this length go into a checkpoint rate by rate [steps]; longer ones as at most 2,000 knots.
 EXACT_STEPS = 1_024
 
@@ -62,7 +66,7 @@ class Clock(NamedTuple):
 class LookAhead(NamedTuple):
     """The planned rates, or why there are none."""
 
-    rates: Floats | None
+    rates: Rates | None
     why_not: str = ""
 
 
@@ -87,29 +91,76 @@ def planned_rates(
     """
     clock = Clock() if clock is None else clock
     if not schedulers:
-        return LookAhead(np.full(steps, float(optimizer.param_groups[group]["lr"])))
+        rate = float(optimizer.param_groups[group]["lr"])
+        is_long = steps > MOST_WALKED_STEPS
+        return LookAhead(KnottedRates([1, steps], [rate, rate]) if is_long else np.full(steps, rate))
     if any(isinstance(each.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau) for each in schedulers):
         return LookAhead(None, "ReduceLROnPlateau decides by a metric that is not known yet")
     if any(each.interval == "epoch" for each in schedulers) and math.isinf(clock.batches_per_epoch):
         return LookAhead(None, "it changes with each epoch, and the length of an epoch is unknown")
-    dry = DryOptimizer(optimizer)
-    memo: dict[int, Any] = {id(optimizer): dry, **{id(thing): thing for thing in shared}}
+    memo = {id(thing): thing for thing in shared}
+    walked = min(steps, MOST_WALKED_STEPS)
     with _no_trace_left():
-        copies = [each._replace(scheduler=copy.deepcopy(each.scheduler, memo)) for each in schedulers]
-        rates = _run_ahead(dry.param_groups[group], copies, clock, steps)
+        group_of, copies = _copies(optimizer, schedulers, group, memo)
+        first = _run_ahead(group_of, copies, clock, walked)
+        rates: Rates | None = first
+        if len(first) < steps:
+            _, copies = _copies(optimizer, schedulers, group, memo)
+            rates = _sampled(copies, group, clock, steps, first)
     if rates is None:
-        return LookAhead(None, f"running it ahead for {steps} steps takes over {BUDGET_SECONDS} s")
-    if not np.all(np.isfinite(rates)) or rates.min() < 0:
+        return LookAhead(None, f"{steps:,} steps take too long to run ahead, and it knows no rate of a step far ahead")
+    ends = rates.rates if isinstance(rates, KnottedRates) else rates
+    if not np.all(np.isfinite(ends)) or ends.min() < 0:
         return LookAhead(None, "it is planned to be negative or not finite")
     return LookAhead(rates)
 
 
-def _run_ahead(group: Mapping[str, Any], schedulers: Sequence[Scheduled], clock: Clock, steps: int) -> Floats | None:
+def _copies(
+    optimizer: torch.optim.Optimizer, schedulers: Sequence[Scheduled], group: int, shared: Mapping[int, Any]
+) -> tuple[Mapping[str, Any], list[Scheduled]]:
+    """Copies of the schedulers that steer a stand-in for their optimizer, and the group of that."""
+    dry = DryOptimizer(optimizer)
+    memo: dict[int, Any] = {id(optimizer): dry, **shared}
+    return dry.param_groups[group], [
+        each._replace(scheduler=copy.deepcopy(each.scheduler, memo)) for each in schedulers
+    ]
+
+
+def _sampled(schedulers: Sequence[Scheduled], group: int, clock: Clock, steps: int, walked: Floats) -> Rates | None:
+    """The plan through samples; None where there is more than one scheduler, or it steps at odd times."""
+    if len(schedulers) > 1:
+        return None
+    (each,) = schedulers
+    batch, epoch, length, accumulate = clock
+    if each.interval == "step":
+        if each.frequency != 1:
+            return None
+        steps_per_call, taken = 1, 0
+    else:
+        per_epoch = int(-(-length // accumulate))
+        steps_per_call = per_epoch * each.frequency
+        taken = batch // accumulate + epoch % each.frequency * per_epoch
+    done = int(getattr(each.scheduler, "last_epoch", 0))
+    try:
+        rate = rate_at(each.scheduler, group)
+        give_up = time.thread_time() + SAMPLING_SECONDS
+        return through_samples(
+            lambda step: rate(done + (step + taken) // steps_per_call),
+            walked,
+            steps,
+            lambda: time.thread_time() > give_up,
+        )
+    except (TypeError, AttributeError, LookupError, ArithmeticError):
+        return None
+
+
+def _run_ahead(group: Mapping[str, Any], schedulers: Sequence[Scheduled], clock: Clock, steps: int) -> Floats:
+    """The rates of the first steps, as many as the time is enough for."""
     rates = np.empty(steps)
     at_step = [(each.scheduler.step, int(each.frequency)) for each in schedulers if each.interval == "step"]
     at_epoch = [(each.scheduler.step, int(each.frequency)) for each in schedulers if each.interval == "epoch"]
     batch, epoch, length, accumulate = clock
-    give_up = time.monotonic() + BUDGET_SECONDS
+    give_up = time.thread_time() + BUDGET_SECONDS
     for i in range(steps):
         rates[i] = float(group["lr"])
         if i == steps - 1:
@@ -124,8 +175,8 @@ def _run_ahead(group: Mapping[str, Any], schedulers: Sequence[Scheduled], clock:
             for step, frequency in at_epoch:
                 if epoch % frequency == 0:
                     step()
-        if i % _LOOK_EVERY_STEPS == 0 and time.monotonic() > give_up:
-            return None
+        if i % _LOOK_EVERY_STEPS == 0 and time.thread_time() > give_up:
+            return rates[: i + 1].copy()
     return rates
 
 
@@ -168,7 +219,7 @@ def _no_trace_left() -> Iterator[None]:
         random.setstate(states[2])
 
 
-def pack_rates(rates: Floats) -> dict[str, list[Any]]:
+def pack_rates(rates: Rates) -> dict[str, list[Any]]:
     """Return a schedule as plain lists for a checkpoint: exact if it is short, else knots that are joined by
     straight lines within 1e-6 of the peak.
 
@@ -176,12 +227,12 @@ def pack_rates(rates: Floats) -> dict[str, list[Any]]:
     {'steps': [1, 2, 3], 'rates': [1.0, 2.0, 3.0]}
     """
     if len(rates) <= EXACT_STEPS:
-        return {"steps": list(range(1, len(rates) + 1)), "rates": rates.tolist()}
+        return {"steps": list(range(1, len(rates) + 1)), "rates": np.asarray(rates).tolist()}
     knots = simplified(rates)
     return {"steps": knots.steps.tolist(), "rates": knots.rates.tolist()}
 
 
-def unpack_rates(packed: object, steps: int) -> Floats | None:
+def unpack_rates(packed: object, steps: int) -> Rates | None:
     """Return the first `steps` rates of what `pack_rates` made, None if it is nothing of the kind."""
     if not isinstance(packed, Mapping) or steps < 1:
         return None
@@ -195,4 +246,19 @@ def unpack_rates(packed: object, steps: int) -> Floats | None:
         return None
     if at[0] != 1 or np.any(np.diff(at) <= 0) or at[-1] < steps or rates.min() < 0:
         return None
-    return np.interp(np.arange(1, steps + 1), at, rates)
+    return KnottedRates(at, rates)[:steps]
+
+
+def joined(past: Rates, ahead: Rates) -> Rates:
+    """Return two plans, one after the other, as an array where both are short."""
+    if not isinstance(past, KnottedRates) and not isinstance(ahead, KnottedRates):
+        return np.concatenate([past, ahead])
+    parts = [each if isinstance(each, KnottedRates) else knotted(each) for each in (past, ahead)]
+    steps = np.concatenate([parts[0].steps, parts[1].steps + len(parts[0])])
+    return KnottedRates(steps, np.concatenate([parts[0].rates, parts[1].rates]))
+
+
+def knotted(rates: Floats) -> KnottedRates:
+    """Return an array of rates, shape (n,), as knots."""
+    knots = simplified(rates)
+    return KnottedRates(knots.steps, knots.rates)

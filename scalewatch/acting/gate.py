@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, final
 
 from scalewatch.acting.acts import Act, Acts, Decision
 from scalewatch.acting.offending import offending_steps
+from scalewatch.arrays import first_at
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.kinds import kind_name
 from scalewatch.run import Run
@@ -121,7 +122,7 @@ def warm_up_end(run: Run) -> int:
     rates = run.learning_rates
     if rates is None or not len(rates):
         return 0 if run.total_steps is None else int(UNKNOWN_WARM_UP * run.total_steps)
-    return int((rates >= WARM * rates.max()).argmax())
+    return int(first_at(rates, WARM * float(rates.max()))) - 1
 
 
 def confirm_steps(run: Run, step: int) -> int:

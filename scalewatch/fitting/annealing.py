@@ -72,7 +72,7 @@ def fit_annealing(curves: Sequence[Curve], *, count_warmup: bool = False) -> Ann
         if curve.run.learning_rates is None:
             left_out.append(f"'{curve.run.name}' has no planned learning rates.")
         else:
-            usable.append((curve, curve.run.learning_rates))
+            usable.append((curve, np.asarray(curve.run.learning_rates)))
     if not usable:
         raise FitError("No curve can be used for an annealing law: " + (" ".join(left_out) or "there is none."))
     peak = max(float(plan.max()) for _, plan in usable)

@@ -193,7 +193,7 @@ def _plan(curve: Curve) -> Floats:
     plan = curve.run.learning_rates
     if plan is None:
         raise FitError(f"'{curve.run.name}' has no planned learning rates.")
-    return plan
+    return np.asarray(plan)
 
 
 def _size_kind(curves: Sequence[Curve]) -> Literal["total", "non_embedding", "none"]:

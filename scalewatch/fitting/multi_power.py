@@ -114,7 +114,7 @@ def fit_multi_power(curves: Sequence[Curve], *, ridge: float = RIDGE, chunk_step
     log_constants = ends[int(np.argmin(values))][1]
     law = MultiPowerLaw(*np.exp(log_constants).tolist()).rescaled(1.0 / unit)
     residuals = _objective(rows, log_constants, ridge)[1]
-    plans = [c.run.learning_rates for c in used if c.run.learning_rates is not None]
+    plans = [np.asarray(c.run.learning_rates) for c in used if c.run.learning_rates is not None]
     return MultiPowerFit(
         law=law,
         objective=float(_huber(residuals).sum()),
@@ -143,6 +143,7 @@ def _prepare(curve: Curve, chunk_steps: int, unit: float) -> tuple[_Rows | None,
     plan = curve.run.learning_rates
     if plan is None:
         return None, f"'{curve.run.name}' has no planned learning rates."
+    plan = np.asarray(plan)
     warm = int(np.argmax(plan >= 0.999 * plan.max())) + 1
     keep = (curve.steps >= warm) & (curve.steps <= len(plan))
     if keep.sum() < len(MultiPowerLaw.__slots__):

@@ -40,6 +40,8 @@ HIGHER = 1.01
 DECAY_SEEN = 0.1
 #: Length over that of the plan from which the prior of what is left is one of another run. By hand.
 FAR_LONGER = 2.0
+#: Steps that schedules are weighed against each other over, each of them an array of so many [steps]: by hand, 80 MB.
+MOST_AHEAD = 10_000_000
 
 
 @final
@@ -121,7 +123,7 @@ def position(forecaster: Forecaster) -> Position | None:
     """Return where the run stands; None before its first step, without a planned end, or at it."""
     schedule, run = forecaster.schedule, forecaster.run
     step, total = forecaster.blocks.last_step, run.total_steps
-    if schedule is None or total is None or not 0 < step < total:
+    if schedule is None or total is None or not 0 < step < total or total - step > MOST_AHEAD:
         return None
     state, unit = schedule.reached(step)
     plan = run.learning_rates if forecaster.follows_plan else None

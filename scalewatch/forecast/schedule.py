@@ -15,13 +15,12 @@ from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from scalewatch.arrays import Floats, Rates
 from scalewatch.laws import AnnealingState, ScheduleFeatures, schedule_features
 
 __all__ = ["AbstractSchedule", "Future", "ObservedSchedule", "PlannedSchedule", "walk_on"]
-
-Floats = NDArray[np.float64]
 
 #: Warm-up and its aftermath are left out up to this many times the warm-up's length: the loss has not yet settled on
 #: the curve of the peak rate, but what is left out is missed where a warm-up takes a tenth of the run. By hand.
@@ -36,13 +35,13 @@ _LEAST_RATE, _MOST_RATE = 1e-30, 1e30
 MOST_NUMBER = 1e60
 
 
-def walk_on(state: AnnealingState, rates: Floats) -> None:
+def walk_on(state: AnnealingState, rates: Rates) -> None:
     """Take the steps of `rates`, shape (n,), at a cost that does not grow with n: a long plan as a thousand ramps."""
     if len(rates) <= _EXACT_STEPS:
-        state.advance(rates)
+        state.advance(np.asarray(rates))
         return
     ends = np.unique(np.linspace(1, len(rates), _RAMPS).astype(int)).tolist()
-    state.advance(rates[:1])
+    state.advance([float(rates[0])])
     for before, end in pairwise(ends):
         state.ramp(end - before, float(rates[end - 1]))
 
@@ -107,7 +106,7 @@ class AbstractSchedule(ABC):
 class PlannedSchedule(AbstractSchedule):
     """The schedule of a run that planned its rates: tabulated once, nothing to follow."""
 
-    def __init__(self, learning_rates: Floats, memories: Floats) -> None:
+    def __init__(self, learning_rates: Rates, memories: Floats) -> None:
         self._rates, self._memories = learning_rates, memories
         self._features: ScheduleFeatures = schedule_features(learning_rates, memories)
         lr_sum, annealing_sum = self._features.at([len(learning_rates)])
@@ -207,7 +206,7 @@ class ObservedSchedule(AbstractSchedule):
         twin._state, twin._knots = self._state.copy(), list(self._knots)
         return twin
 
-    def follow(self, plan: Floats) -> None:
+    def follow(self, plan: Rates) -> None:
         """Take the rates of a plan, shape (n,), as shown by steps 1 to n, at a cost that does not grow with n."""
         for step in np.unique(np.linspace(1, len(plan), _RAMPS).astype(int)).tolist() if len(plan) else []:
             self.observe(step, float(plan[step - 1]))

@@ -18,16 +18,16 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scalewatch.advice import Advice
+from scalewatch.arrays import KnottedRates, Rates
 from scalewatch.errors import JournalError, PlainError, RunError
 from scalewatch.finding import Finding
 from scalewatch.journal.lines import Record
 from scalewatch.journal.schedule import MAX_KNOTS, restored, simplified
 from scalewatch.observation import Observation
 from scalewatch.plain import from_plain, integer, number, numbers, optional, shown, text, to_plain
-from scalewatch.run import MAX_PLANNED_STEPS, Run
+from scalewatch.run import Run
 
 __all__ = [
     "advice_from",
@@ -39,6 +39,9 @@ __all__ = [
     "run_from",
     "run_record",
 ]
+
+#: Longest plan that is made an array of again [steps]: 8 MB.
+MOST_RESTORED = 1_000_000
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -187,7 +190,7 @@ def run_from(record: Mapping[str, Any]) -> Run:
         raise JournalError(f"The run of this journal cannot be: {str(fault)[:300]}") from None
 
 
-def _schedule(knots: Any, total_steps: int | None) -> NDArray[np.float64]:
+def _schedule(knots: Any, total_steps: int | None) -> Rates:
     steps = knots.get("steps") if isinstance(knots, dict) else None
     rates = knots.get("rates") if isinstance(knots, dict) else None
     if not (isinstance(steps, list) and isinstance(rates, list) and len(steps) == len(rates)):
@@ -196,19 +199,15 @@ def _schedule(knots: Any, total_steps: int | None) -> NDArray[np.float64]:
         before < after for before, after in itertools.pairwise(steps)
     )
     # The last knot decides how much memory the schedule takes: the run has to say the same.
-    if not (
-        1 <= len(steps) <= MAX_KNOTS
-        and increase
-        and steps[0] == 1
-        and steps[-1] == total_steps
-        and steps[-1] <= MAX_PLANNED_STEPS
-    ):
+    if not (1 <= len(steps) <= MAX_KNOTS and increase and steps[0] == 1 and steps[-1] == total_steps):
         raise JournalError(
             f"The `steps` of `learning_rates` must be at most {MAX_KNOTS} integers that increase"
             f" from 1 to `total_steps` ({shown(total_steps)})."
         )
     if not all(isinstance(rate, float) and math.isfinite(rate) for rate in rates):
         raise JournalError("The `rates` of `learning_rates` must be finite numbers.")
+    if steps[-1] > MOST_RESTORED:
+        return KnottedRates(steps, rates)
     return restored(np.array(steps, dtype=np.int64), np.array(rates))
 
 

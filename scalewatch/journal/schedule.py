@@ -20,6 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.arrays import KnottedRates
+
 __all__ = ["MAX_KNOTS", "TOLERANCE", "Knots", "restored", "simplified"]
 
 #: Most knots of one schedule: 2,000 pairs are about 60 KB of JSON.
@@ -59,13 +61,17 @@ class Knots(NamedTuple):
     max_error: float
 
 
-def simplified(schedule: Array) -> Knots:
+def simplified(schedule: Array | KnottedRates) -> Knots:
     """At most 2,000 knots that follow `schedule`, the rates of steps 1, 2, ...
 
     >>> knots = simplified(np.concatenate([np.linspace(0.1, 1, 10), np.ones(90)]))
     >>> knots.steps.tolist()
     [1, 10, 100]
     """
+    if isinstance(schedule, KnottedRates):
+        if len(schedule.steps) <= MAX_KNOTS:
+            return Knots(schedule.steps.astype(np.int64), schedule.rates, 0.0)
+        schedule = np.asarray(schedule)
     allowed = TOLERANCE * float(np.max(schedule))
     last = len(schedule) - 1
     knots = {0, last}

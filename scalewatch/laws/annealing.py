@@ -24,7 +24,7 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scalewatch.arrays import Floats
+from scalewatch.arrays import Floats, KnottedRates, first_at
 
 __all__ = ["AnnealingState", "ScheduleFeatures", "schedule_features"]
 
@@ -124,7 +124,9 @@ class ScheduleFeatures:
         return np.interp(wanted, self.steps, self.walked), np.stack(annealed, axis=1)
 
 
-def schedule_features(learning_rates: ArrayLike, memories: ArrayLike, knots: int = TABLE_KNOTS) -> ScheduleFeatures:
+def schedule_features(
+    learning_rates: ArrayLike | KnottedRates, memories: ArrayLike, knots: int = TABLE_KNOTS
+) -> ScheduleFeatures:
     """Tabulate S and D of the annealing law along a plan.
 
     Args:
@@ -132,19 +134,38 @@ def schedule_features(learning_rates: ArrayLike, memories: ArrayLike, knots: int
         memories: memories of the decay [steps], shape (k,), each at least 1.
         knots: at most this many rows in the table; half of them lie in the first twentieth of the plan.
     """
-    rates = np.asarray(learning_rates, dtype=np.float64)
+    rates = learning_rates if isinstance(learning_rates, KnottedRates) else np.asarray(learning_rates, dtype=np.float64)
     total, peak = len(rates), float(rates.max())
     early = np.linspace(0, max(total // 20, 1), knots // 2)
     at = np.unique(np.rint(np.concatenate([early, np.linspace(0, total, knots - len(early))])).astype(int))
     state = AnnealingState(memories)
     walked, annealed = np.zeros(len(at)), np.zeros((len(at), len(state.decay)))
-    for row, (start, end) in enumerate(pairwise(at.tolist()), 1):
-        state.advance(rates[start:end] / peak)
-        walked[row], annealed[row] = state.walked, state.annealed
+    if isinstance(rates, KnottedRates):
+        _walk_knots(state, rates, at.tolist(), walked, annealed)
+    else:
+        for row, (start, end) in enumerate(pairwise(at.tolist()), 1):
+            state.advance(rates[start:end] / peak)
+            walked[row], annealed[row] = state.walked, state.annealed
     return ScheduleFeatures(
         steps=at.astype(np.float64),
         walked=walked,
         annealed=annealed,
         memories=np.atleast_1d(np.asarray(memories, dtype=np.float64)),
-        warmup_steps=int(np.argmax(rates >= 0.999 * peak)) + 1,
+        warmup_steps=first_at(rates, 0.999 * peak),
     )
+
+
+def _walk_knots(state: AnnealingState, rates: KnottedRates, at: list[int], walked: Floats, annealed: Floats) -> None:
+    """Fill the table row by row, from knot to knot in closed form."""
+    peak = rates.max()
+    rows = {step: row for row, step in enumerate(at)}
+    stops = np.unique(np.concatenate([[1], rates.steps.astype(int), at[1:]])).tolist()
+    before = 0
+    for step, rate in zip(stops, rates.at(stops).tolist(), strict=True):
+        if before == 0:
+            state.advance([rate / peak])
+        else:
+            state.ramp(step - before, rate / peak)
+        before = step
+        if step in rows:
+            walked[rows[step]], annealed[rows[step]] = state.walked, state.annealed

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalewatch.advice import Action, Advice, EvidenceGrade
+from scalewatch.arrays import KnottedRates
 from scalewatch.errors import JournalError
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.journal import (
@@ -311,9 +312,11 @@ def test_a_plan_that_cannot_be_is_refused(plan: object) -> None:
 
 
 def test_a_plan_takes_no_more_memory_than_a_run_may() -> None:
-    """A header of 100 bytes cannot ask for a terabyte."""
-    with pytest.raises(JournalError, match="integers that increase"):
-        run_from({"name": "r", "total_steps": 10**12, "learning_rates": {"steps": [1, 10**12], "rates": [1.0, 1.0]}})
+    """A header of 100 bytes cannot ask for a terabyte: a long plan stays the knots that it is."""
+    run = run_from({"name": "r", "total_steps": 10**12, "learning_rates": {"steps": [1, 10**12], "rates": [1.0, 0.0]}})
+
+    assert isinstance(run.learning_rates, KnottedRates)
+    assert run.learning_rates[5 * 10**11] == pytest.approx(0.5)
 
 
 # --- plans ----------------------------------------------------------------------------------------

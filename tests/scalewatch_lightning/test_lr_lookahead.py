@@ -219,14 +219,17 @@ def test_a_run_without_an_end_has_no_plan(watched: Callable[..., Journal], monke
 def test_a_plan_that_takes_too_long_is_given_up(
     watched: Callable[..., Journal], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The budget is looked at every so many steps."""
+    """One that nobody can ask for a rate far ahead; the time is looked at every so many steps."""
     monkeypatch.setattr(lr_lookahead, "BUDGET_SECONDS", -1.0)
+    chained = torch.optim.lr_scheduler.ChainedScheduler
 
-    journal = watched(TinyText(scheduler=SCHEDULERS["cosine"]))
+    journal = watched(
+        TinyText(scheduler=lambda opt: chained([SCHEDULERS["cosine"](opt), torch.optim.lr_scheduler.ConstantLR(opt)]))
+    )
 
     assert journal.run is not None
     assert journal.run.learning_rates is None
-    assert "takes over" in caplog.text
+    assert "20 steps take too long to run ahead" in caplog.text
 
 
 def test_after_a_resume_the_past_is_that_of_the_checkpoint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,11 @@ import pytest
 import torch
 from torch.optim import lr_scheduler as lrs
 
-from scalewatch_torch.lr_lookahead import Clock, Scheduled, pack_rates, planned_rates, unpack_rates
+from scalewatch.arrays import KnottedRates
+from scalewatch.journal.records import run_from, run_record
+from scalewatch.monitor import Monitor
+from scalewatch.run import Run
+from scalewatch_torch.lr_lookahead import Clock, Scheduled, joined, pack_rates, planned_rates, unpack_rates
 
 STEPS = 30
 
@@ -118,3 +123,83 @@ def test_a_short_schedule_is_packed_exactly() -> None:
 def test_what_is_no_schedule_is_none(packed: object) -> None:
     """Also a good one that ends before step 5."""
     assert unpack_rates(packed, 5) is None
+
+
+LONG = 110_000
+
+
+@pytest.mark.parametrize(
+    ("make", "knots"),
+    [
+        (lambda opt: lrs.LambdaLR(opt, lambda step: min(1.0, (step + 1) / 2_000) * (1 - step / LONG)), 400),
+        (lambda opt: lrs.SequentialLR(opt, [lrs.LinearLR(opt, 0.1), lrs.ExponentialLR(opt, 0.99999)], [5]), 400),
+        (lambda opt: lrs.CosineAnnealingWarmRestarts(opt, LONG // 8, 2), 2_000),
+    ],
+    ids=["lambda", "sequential", "restarts"],
+)
+def test_the_plan_of_a_long_run_is_sampled(make: Callable[[Any], Any], knots: int) -> None:
+    """A jump stands at its step, and nothing is off by a ten-thousandth of the peak."""
+    optimizer, walked, taken = sgd(), sgd(), 3
+    scheduler, steps = make(optimizer), make(walked)
+    for _ in range(taken):
+        optimizer.step()
+        scheduler.step()
+    ahead = planned_rates(optimizer, [Scheduled(scheduler)], LONG - taken)
+
+    assert isinstance(ahead.rates, KnottedRates)
+    assert len(ahead.rates.steps) <= knots
+    true = np.empty(LONG)
+    for step in range(LONG):
+        true[step] = walked.param_groups[0]["lr"]
+        walked.step()
+        steps.step()
+    assert np.abs(np.asarray(ahead.rates) - true[taken:]).max() <= 2e-4 * true.max()
+
+
+def test_the_plan_of_a_run_of_any_length_takes_no_memory() -> None:
+    """Also the one that takes no end: a monitor of it, its journal's header and a resume in the middle."""
+    optimizer = sgd()
+    scheduler = lrs.LambdaLR(optimizer, lambda step: 1 / (1 + step / 1e6))
+    total = 10**9
+    tracemalloc.start()
+    ahead = planned_rates(optimizer, [Scheduled(scheduler)], total)
+    assert ahead.rates is not None
+    monitor = Monitor(Run("long", total, ahead.rates))
+    record = run_record(monitor.run)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 10e6
+    again = run_from(record).learning_rates
+    assert again is not None
+    assert again[10**6] == pytest.approx(0.05, rel=1e-3)
+    half = unpack_rates(pack_rates(ahead.rates), total // 2)
+    assert half is not None
+    assert len(joined(half, np.full(10, 0.1))) == total // 2 + 10
+
+
+def test_a_scheduler_that_only_knows_its_next_step_is_unknown_where_it_is_far_to_go() -> None:
+    """And the reason is said."""
+    optimizer = sgd()
+    chained = lrs.ChainedScheduler([lrs.ExponentialLR(optimizer, 0.99999), lrs.ConstantLR(optimizer)])
+
+    ahead = planned_rates(optimizer, [Scheduled(chained)], 10**7)
+
+    assert ahead.rates is None
+    assert ahead.why_not.startswith("10,000,000 steps take too long to run ahead")
+
+
+def test_epochs_of_a_long_run_are_sampled_too() -> None:
+    """200,000 of them, of seven steps each, from the middle of the second on."""
+    optimizer = sgd()
+    scheduler = lrs.CosineAnnealingLR(optimizer, 200_000)
+    optimizer.step()
+    scheduler.step()
+    ahead = planned_rates(
+        optimizer, [Scheduled(scheduler, "epoch")], 1_399_990, clock=Clock(batch=3, epoch=1, batches_per_epoch=7)
+    )
+
+    assert ahead.rates is not None
+    for step in (0, 3, 4, 700_000, 1_399_000):
+        epoch = (step + 10) // 7
+        assert ahead.rates[step] == pytest.approx(0.05 * (1 + np.cos(np.pi * epoch / 200_000)), abs=1e-5)

@@ -7,10 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, final
 
-import numpy as np
-
-from scalewatch.arrays import Floats
-from scalewatch_torch.lr_lookahead import pack_rates, unpack_rates
+from scalewatch.arrays import KnottedRates, Rates
+from scalewatch_torch.lr_lookahead import joined, pack_rates, unpack_rates
 from scalewatch_torch.watching.resumed import Resumed
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.several import Sessions
@@ -35,7 +33,7 @@ class Checkpoint:
     def __init__(self) -> None:
         self.state: dict[str, Any] | None = None
         self._trainer_id: int | None = None
-        self._packed: tuple[Floats, dict[str, Any]] | None = None
+        self._packed: tuple[Rates, dict[str, Any]] | None = None
 
     def belong_to(self, trainer: object) -> None:
         """Forget what is of a run of another trainer."""
@@ -58,7 +56,7 @@ class Checkpoint:
             "others": session.others() if isinstance(session, Sessions) else {},
         }
 
-    def _pack(self, rates: Floats | None) -> dict[str, Any] | None:
+    def _pack(self, rates: Rates | None) -> dict[str, Any] | None:
         """Return planned rates as a checkpoint holds them; packed once, for they may be millions."""
         if rates is None:
             return None
@@ -122,13 +120,11 @@ def tokens_done(step: int, state: Mapping[str, Any] | None, tokens_per_step: flo
     return tokens_per_step * step
 
 
-def whole_schedule(ahead: Floats, step: int, state: Mapping[str, Any] | None) -> Floats | None:
+def whole_schedule(ahead: Rates, step: int, state: Mapping[str, Any] | None) -> Rates | None:
     """Planned rates of all steps of a run, shape (steps,), from those after `step`; None if none is above 0."""
-    if step == 0:
-        past = np.empty(0)
-    else:
+    schedule = ahead
+    if step:
         # without a checkpoint of ours nobody knows the past: taken as constant at the rate of now
         known = unpack_rates(state and state["plan"], step)
-        past = np.full(step, ahead[0]) if known is None else known
-    schedule = np.concatenate([past, ahead])
+        schedule = joined(KnottedRates([1, step], [ahead[0]] * 2)[:step] if known is None else known, ahead)
     return schedule if schedule.max() > 0 else None

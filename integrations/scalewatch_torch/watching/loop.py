@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from scalewatch.arrays import Floats
+from scalewatch.arrays import Rates
 from scalewatch.guard import Guard
 from scalewatch.run import Run
 from scalewatch_torch.introspect import count_sizes, main_group
@@ -124,7 +124,7 @@ def new_watch(
     )
 
 
-def _schedule(loop: Loop, optimizer: torch.optim.Optimizer, group: int, checkpoint: Checkpoint) -> Floats | None:
+def _schedule(loop: Loop, optimizer: torch.optim.Optimizer, group: int, checkpoint: Checkpoint) -> Rates | None:
     total, step = loop.total_steps, loop.step
     if total is None or total <= step:
         return None
