@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import final
 
 from scalewatch.forecast.forecast import Forecast
+from scalewatch.forecast.pinball_loss import pinball
 
 __all__ = ["MOST_SUM", "NEVER", "TENTHS", "Look", "Milestone", "next_look"]
 
@@ -54,6 +55,16 @@ class Milestone:
     def text(self) -> str:
         """The forecast and its interval."""
         return f"{self.final_loss:.3f}   80 % interval {self.low:.3f} to {self.high:.3f}"
+
+    def holds(self, loss: float) -> bool:
+        """Whether the interval holds the loss that came."""
+        return self.low <= loss <= self.high
+
+    def score(self, loss: float) -> str:
+        """What is said of the forecast once the final loss is known: inside or not, its error, its pinball loss."""
+        penalty = pinball(loss, {0.1: self.low, 0.5: self.final_loss, 0.9: self.high})
+        off = 100 * (self.final_loss / loss - 1) if loss else math.inf
+        return f"{'inside' if self.holds(loss) else 'OUTSIDE'}, off by {off:+.2f} %, pinball {penalty:.4f}"
 
 
 @final

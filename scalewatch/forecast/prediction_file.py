@@ -19,7 +19,7 @@ from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.laws import CurveLaw
 from scalewatch.strict_json import check_fields, number, read_record, sentences, write_record
 
-__all__ = ["KIND", "Assumption", "Prediction", "pinball", "read_prediction", "write_prediction"]
+__all__ = ["KIND", "Assumption", "Prediction", "read_prediction", "write_prediction"]
 
 #: What such a file calls itself, and the version of its form. By definition.
 KIND, SCHEMA = "registered_prediction", 1
@@ -130,21 +130,6 @@ def read_prediction(path: str | os.PathLike[str]) -> Prediction:
         notes=sentences(source, "notes", record["notes"]),
         made_unix_s=number(source, "made_unix_s", record["made_unix_s"], 0.0, LATEST),
     )
-
-
-def pinball(outcome: float, quantiles: Mapping[float, float]) -> float:
-    """Return the mean pinball loss of quantiles: 0 for a prediction that was sure and right, in the outcome's unit.
-
-    Args:
-        outcome: what came. quantiles: level in (0, 1) -> what was said, not empty.
-
-    Source: Koenker and Bassett 1978, Econometrica 46, 33.
-
-    >>> pinball(3.0, {0.5: 3.1}), pinball(3.0, {0.1: 2.9, 0.9: 3.1})
-    (0.05000000000000004, 0.010000000000000009)
-    """
-    losses = [max(level * (outcome - said), (level - 1.0) * (outcome - said)) for level, said in quantiles.items()]
-    return sum(losses) / len(losses)
 
 
 def _fingerprint(record: Mapping[str, Any]) -> str:

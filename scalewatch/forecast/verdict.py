@@ -103,7 +103,8 @@ class Verdict:
             rows.append(("parameters", f"{run.parameters:,}" + (f" ({inner:,} non-embedding)" if inner else "")))
         start, third = self.at(0.0), self.at(0.3)
         if start is not None:
-            rows.append(("predicted before the start", start.text()))
+            came = "" if self.final_loss is None else f"; {start.score(self.final_loss)}"
+            rows.append(("predicted before the start", start.text() + came))
         if third is not None:
             rows.append(("predicted at 30 %", third.text()))
         if self.final_loss is not None:
@@ -132,7 +133,7 @@ class Verdict:
     def _outcome(self, loss: float, forecast: Milestone | None) -> str:
         if forecast is None:
             return f"{loss:.3f}"
-        inside = "inside" if forecast.low <= loss <= forecast.high else "OUTSIDE"
+        inside = "inside" if forecast.holds(loss) else "OUTSIDE"
         error = 100 * (forecast.final_loss / loss - 1)
         return f"{loss:.3f}   {inside} the interval, prediction off by {error:+.2f} %"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import final
 
 from scalewatch.errors import ConfigError, JournalError, LawFileError, LogError
-from scalewatch.forecast.prediction_file import KIND, Prediction, pinball, read_prediction
+from scalewatch.forecast.pinball_loss import pinball
+from scalewatch.forecast.prediction_file import KIND, Prediction, read_prediction
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.journal.reader import read_journal
 from scalewatch.monitor import Monitor

@@ -11,7 +11,8 @@ import pytest
 
 from scalewatch import Monitor, Observation, Run
 from scalewatch.errors import LawFileError
-from scalewatch.forecast.prediction_file import pinball, read_prediction
+from scalewatch.forecast.pinball_loss import pinball
+from scalewatch.forecast.prediction_file import read_prediction
 from scalewatch.guard import Guard
 from scalewatch.journal import JournalWriter, observation_record
 from scalewatch.laws import save_law

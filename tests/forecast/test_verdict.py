@@ -54,7 +54,7 @@ def test_a_run_that_ended_well_reads_like_one() -> None:
         ("health", "over: healthy to its end"),
         ("steps", "1,000 of 1,000"),
         ("parameters", "8,000,000 (6,000,000 non-embedding)"),
-        ("predicted before the start", "2.550   80 % interval 2.450 to 2.650"),
+        ("predicted before the start", "2.550   80 % interval 2.450 to 2.650; inside, off by +2.00 %, pinball 0.0150"),
         ("predicted at 30 %", "2.520   80 % interval 2.480 to 2.560"),
         ("final loss", "2.500   inside the interval, prediction off by +0.80 %"),
         ("incidents", "none"),
