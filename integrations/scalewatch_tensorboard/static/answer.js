@@ -9,6 +9,9 @@ import { badge, level, matter, needs, position, rank } from "./verdict.js";
 /** Letters of a name that a list shows whole. */
 const FULL_LETTERS = 30;
 
+/** What is said of a run of which only the last rows are known. */
+const UNREAD = { action: "look again in a moment", reason: "Only its last rows have been read so far." };
+
 /** A part of the answer: a word over it, what matters in large, and what it rests on. */
 function part(name, large, small, more) {
   return h("div", { class: `part ${name[0]}` }, h("p", { class: "small" }, name[1]), h("p", { class: "large" }, large), small ? h("p", { class: "on" }, small) : null, more);
@@ -63,7 +66,8 @@ export class Answer {
   }
 
   run(row, known) {
-    const answer = known?.answer ?? row.answer ?? {};
+    // of a log that is being read the row may know its end before the page knows its middle
+    const answer = (known && known.step >= row.step ? known.answer : row.answer) ?? UNREAD;
     const quiet = ["reading", "waiting", "failed"].includes(level(row));
     const since = [typeof answer.ago === "number" ? `for ${plural(answer.ago, "step")}` : "", row.seconds_last ? `last row ${ago(row.seconds_last)}` : ""].filter(Boolean).join(", ");
     replace(
