@@ -15,16 +15,17 @@ BLOCK, FILE_HEADER, RECORD_HEADER, LAST_KINDS = 32_768, 7, 7, (1, 4)
 
 
 class Logged(NamedTuple):
-    """The rows that were committed, each with its step, and the summary of the run."""
+    """The rows that were committed, each with its step, the summary of the run, and titles and levels of its alerts."""
 
     rows: list[dict[str, Any]]
     summary: dict[str, Any]
+    alerts: list[tuple[str, str]]
 
 
 def logged_by(folder: Path) -> Logged:
     """What the one run below `folder` has logged."""
     (file,) = folder.rglob("*.wandb")
-    rows, summary = [], {}
+    rows, summary, alerts = [], {}, []
     for message in _messages(file.read_bytes()):
         record = wandb_internal_pb2.Record()
         record.ParseFromString(message)
@@ -32,7 +33,9 @@ def logged_by(folder: Path) -> Logged:
             rows.append(_values(record.history.item))
         elif record.WhichOneof("record_type") == "summary":
             summary.update(_values(record.summary.update))
-    return Logged(rows, summary)
+        elif record.WhichOneof("record_type") == "alert":
+            alerts.append((record.alert.title, record.alert.level))
+    return Logged(rows, summary, alerts)
 
 
 def _values(items: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from scalewatch_torch.groups import group_of
 from scalewatch_torch.introspect import Sizes, count_sizes, tokens_in
+from scalewatch_torch.loggers.wandb_alerts import WandbAlerts
 from scalewatch_torch.lr_lookahead import Clock, LookAhead, Scheduled, planned_rates
 from scalewatch_torch.optimizer import gradient_norm, why_no_gradient_norm
 from scalewatch_torch.precursors import Precursors
@@ -30,6 +31,7 @@ __all__ = [
     "ScalarReader",
     "Scheduled",
     "Sizes",
+    "WandbAlerts",
     "Watcher",
     "count_sizes",
     "gradient_norm",

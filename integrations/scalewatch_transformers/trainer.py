@@ -100,6 +100,8 @@ def reported_to(trainer: Any) -> list[Any]:
         elif name == "MLflowCallback":
             active = getattr(sys.modules.get("mlflow"), "active_run", None)
             found.append(None if active is None else active())
+        elif name == "TrackioCallback" and "trackio" in sys.modules:
+            found.append(sys.modules["trackio"].context_vars.current_run.get())
     return [each for each in found if each is not None]
 
 

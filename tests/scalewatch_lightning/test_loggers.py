@@ -22,6 +22,7 @@ import mlflow
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from scalewatch_lightning import ScaleWatch
+from scalewatch_torch import WandbAlerts
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 folder = Path(sys.argv[1])
@@ -41,7 +42,8 @@ loggers = [
     MLFlowLogger("tests", tracking_uri=(folder / "mlruns").as_uri()),
 ]
 trainer = pl.Trainer(
-    callbacks=[ScaleWatch(quiet=True)], logger=loggers, max_steps=80, log_every_n_steps=1, accelerator="cpu",
+    callbacks=[ScaleWatch(quiet=True, alerts=[WandbAlerts()])], logger=loggers, max_steps=80, log_every_n_steps=1,
+    accelerator="cpu",
     enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False, default_root_dir=folder,
 )
 trainer.fit(Logs(spoil=lambda n, loss: loss + float("nan") if n == 40 else loss), loader())
@@ -79,7 +81,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_wandb_has_forecast_findings_and_verdict(run: Run) -> None:
     """Charts over the step, words in the summary, a table of what was found; no row of the module's is lost."""
-    rows, summary = run.wandb
+    rows, summary, _ = run.wandb
 
     assert list(range(80)) == [row["trainer/global_step"] for row in rows if "mine" in row]
     assert len(rows) <= 81  # what comes after the last of the module's is committed by the end
@@ -88,6 +90,14 @@ def test_wandb_has_forecast_findings_and_verdict(run: Run) -> None:
     assert "as planned" == summary["scalewatch/ended"]
     assert "non-finite loss" in summary["scalewatch/newest_finding"]
     assert summary["scalewatch/findings/nrows"] >= 1
+
+
+def test_wandb_sends_alerts_where_it_is_asked_to(run: Run) -> None:
+    """The end of the run at least, in a title of the length that W&B takes."""
+    ended = [(title, level) for title, level in run.wandb.alerts if "as planned" in title]
+
+    assert ["INFO"] == [level for _, level in ended]
+    assert all(len(title) < 64 for title, _ in run.wandb.alerts)
 
 
 def test_mlflow_has_forecast_findings_and_verdict(run: Run) -> None:

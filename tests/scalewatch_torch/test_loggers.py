@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import logging
+import sys
 import threading
+import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,3 +162,38 @@ def test_a_place_says_nothing_of_what_is_not_its_own(place: type[AbstractLogger]
 def test_each_place_has_a_name_of_its_own() -> None:
     """By which its faults are told."""
     assert len(LOGGERS) == len({place.name for place in LOGGERS})
+
+
+def test_a_run_that_counts_rows_as_steps_gets_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its end; by a stand-in, for trackio's package does not go with what is pinned here."""
+
+    class Run:
+        def __init__(self) -> None:
+            self.rows: list[dict[str, Any]] = []
+
+        def log(self, row: dict[str, Any]) -> None:
+            self.rows.append(row)
+
+    Run.__module__ = "trackio.run"
+    monkeypatch.setitem(sys.modules, "trackio", types.SimpleNamespace(Markdown=str))
+    run = Run()
+    board = Board(loggers_of([run]), 10)
+    for step in (1, 2):
+        board.point(Observation(step, 1.0), None, {"scalewatch/forecast_final_loss": 0.5})
+    board.text("verdict", 2, "| a |")
+    board.summary(2, {"status": "over", "steps": "2 of 2"})
+    board.drain()
+    before = list(run.rows)
+    board.end(2)
+    board.drain()
+
+    assert [] == before
+    assert [
+        {
+            "scalewatch/loss": 1.0,
+            "scalewatch/forecast_final_loss": 0.5,
+            "scalewatch/step": 2,
+            "scalewatch/verdict": "| a |",
+            "scalewatch/status": "over",
+        }
+    ] == run.rows

@@ -48,9 +48,10 @@ def test_a_trainer_reports_forecast_and_verdict_too(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=600)
     assert 0 == done.returncode, done.stderr[-3000:]
 
-    rows, summary = logged_by(tmp_path / "wandb")
+    rows, summary, alerts = logged_by(tmp_path / "wandb")
     assert 40 == sum("train/loss" in row for row in rows)
     assert "over" == summary["scalewatch/status"]
+    assert [] == alerts
     assert {"scalewatch/loss", "scalewatch/findings/nrows"} <= set(summary)
     told = json.loads((tmp_path / "mlflow.json").read_text())
     assert "as planned" == told["tags"]["scalewatch.ended"]

@@ -11,6 +11,7 @@ from scalewatch_torch.loggers.base import AbstractLogger
 from scalewatch_torch.loggers.csv_file import CsvFile
 from scalewatch_torch.loggers.mlflow_run import MlflowRun
 from scalewatch_torch.loggers.tensorboard import TensorBoard
+from scalewatch_torch.loggers.trackio_run import TrackioRun
 from scalewatch_torch.loggers.wandb_run import WandbRun
 
 __all__ = ["LOGGERS", "loggers_of"]
@@ -18,7 +19,7 @@ __all__ = ["LOGGERS", "loggers_of"]
 _log = logging.getLogger("scalewatch")
 
 #: All of them.
-LOGGERS: tuple[type[AbstractLogger], ...] = (TensorBoard, WandbRun, MlflowRun, CsvFile)
+LOGGERS: tuple[type[AbstractLogger], ...] = (TensorBoard, WandbRun, MlflowRun, TrackioRun, CsvFile)
 
 
 def loggers_of(things: Iterable[Any]) -> list[AbstractLogger]:
