@@ -21,7 +21,10 @@ from scalewatch_tensorboard.runs.glance import glanced
 from scalewatch_tensorboard.runs.helpers import Helpers, job_of
 from scalewatch_tensorboard.runs.listed import Told
 from scalewatch_tensorboard.runs.listing import Listing
-from scalewatch_tensorboard.runs.logdirs import Found, found_runs
+from scalewatch_tensorboard.runs.logdirs import Found, Logdirs, found_runs
+from scalewatch_tensorboard.runs.many import ManyRuns
+from scalewatch_tensorboard.runs.registry import RunRegistry
+from scalewatch_tensorboard.runs.tries import Tries
 from tests.scalewatch_tensorboard.browser import Board, settled, tensorboard
 from tests.scalewatch_tensorboard.http import ask, until
 from tests.scalewatch_tensorboard.logs import event_log, losses_of, many
@@ -200,7 +203,6 @@ def test_many_runs_are_watched_beside_tensorboard_once(tmp_path: Path) -> None:
 def test_kept_rows_that_are_none_are_passed_over(tmp_path: Path, damage: str) -> None:
     """A file of rubbish, of another version or cut in the middle is as good as none."""
     from scalewatch_tensorboard.runs.kept_rows import KeptRows
-    from scalewatch_tensorboard.runs.logdirs import Logdirs
 
     logdirs = Logdirs("", (("", tmp_path),), (), None, tmp_path / "cache")
     listing = listing_of(1)
@@ -214,3 +216,24 @@ def test_kept_rows_that_are_none_are_passed_over(tmp_path: Path, damage: str) ->
 
     path.write_text(damage)
     assert KeptRows(logdirs).row_of(found) is None
+
+
+def test_all_names_stand_in_the_list_before_anything_is_read_and_those_on_the_screen_are_next(tmp_path: Path) -> None:
+    """Then come what last rows tell, and what is watched in full is first what the page shows, then the worst."""
+    many(tmp_path, MANY)
+    ended_in(tmp_path / "lost", [float("nan")] * 5)
+    registry = RunRegistry(Logdirs(str(tmp_path), (("", tmp_path),), (), None, None))
+    for found in registry.found():
+        registry.listing.add(found)
+    runs = ManyRuns(registry, Tries(), Helpers(lambda: None, most=0))
+    runs.refresh()
+    named = [json.loads(row)["stage"] for row in registry.listing.since("", 0, 1 << 20).rows]
+    while runs.turn():
+        pass
+    registry.seen = time.monotonic(), ("sweep/run_020",)
+    runs.refresh()
+    following = [run.found.name for run in (runs.next(), runs.next(), runs.next()) if run is not None]
+
+    assert ["waiting"] * (MANY + 1) == named
+    assert {Told.LAST_ROWS} == {run.told for run in registry.listing.all()}
+    assert ["sweep/run_020", "lost", "sweep/run_000"] == following
