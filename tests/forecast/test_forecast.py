@@ -140,7 +140,7 @@ def test_the_sentence_in_tokens_has_an_interval() -> None:
 )
 def test_what_chance_does_not_explain_is_said_in_plain_words(sd: float, said: str) -> None:
     """Two of the law's errors are nothing; beyond 99 % the chance is named, and none is named that nobody knows."""
-    assert gap(sd=sd).text().endswith(f"is lost.{' ' if said else ''}{said}")
+    assert gap(sd=sd).text().endswith(f"bought nothing.{' ' if said else ''}{said}")
 
 
 def test_without_tokens_the_sentence_is_in_steps() -> None:
