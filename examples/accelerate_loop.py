@@ -2,7 +2,7 @@
 
 python examples/accelerate_loop.py             # some seconds on a CPU
 python examples/accelerate_loop.py --resume    # goes on from the checkpoint of the run before
-accelerate launch --cpu --num_processes 2 examples/accelerate_loop.py
+torchrun --nproc-per-node 2 examples/accelerate_loop.py
 """
 
 from __future__ import annotations
