@@ -153,6 +153,11 @@ class Panel:
     troubles: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
+    @property
+    def server(self) -> str:
+        """Where TensorBoard is: behind a proxy its own fonts lie at the root, and ours nowhere."""
+        return "/".join([*self.board.url.split("/")[:3], ""])
+
     def __post_init__(self) -> None:
         self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
@@ -173,7 +178,7 @@ class Panel:
     def _request(self, request: Any) -> None:
         if "/plugin/scalewatch/" in request.url:
             self.asked.append(request.url.partition("/plugin/scalewatch/")[2])
-        elif not request.url.startswith((self.board.url, "data:", "blob:", "about:")):
+        elif not request.url.startswith((self.server, "data:", "blob:", "about:")):
             self.troubles.append(f"outside: {request.url}")
 
     def _response(self, response: Any) -> None:

@@ -4,6 +4,7 @@ import { emptyState, h, replace } from "./dom.js";
 import { capital, count, DASH, sentence, signed } from "./format.js";
 import { gradeWords } from "./forecast.js";
 import { IncidentList } from "./incidents.js";
+import { behind } from "./verdict.js";
 
 function gain(advice) {
   const [low, high] = advice.gain_interval ?? [];
@@ -37,6 +38,7 @@ function folded(advice) {
 /** What else could be done, what was advised before, and all incidents; the first advice stands on top of the page. */
 export class AdvicePanel {
   constructor(app) {
+    this.app = app;
     this.current = h("div", {});
     this.history = h("div", {});
     this.incidents = new IncidentList({ onShow: (incident) => app.showIncident(incident), empty: "No incident so far." });
@@ -61,6 +63,6 @@ export class AdvicePanel {
       else replace(this.current, emptyState("Nothing to do: no advice holds at the moment."));
       replace(this.history, before.length ? h("ul", { class: "incident-list" }, before.map(folded)) : emptyState("Nothing else was advised so far."));
     }
-    this.incidents.fill(detail.findings ?? [], detail.open ?? [], detail.stage === "reading" && detail.read < 1);
+    this.incidents.fill(detail.findings ?? [], detail.open ?? [], behind(detail, this.app.row(detail.name)));
   }
 }

@@ -3,8 +3,9 @@
 import { card } from "./advice.js";
 import { h, progressBar, replace } from "./dom.js";
 import { ago, capital, count, interval, loss, plural, sentence } from "./format.js";
+import { COLUMNS, compare } from "./overview_columns.js";
 import { runPicker } from "./pickers.js";
-import { badge, level, matter, needs, position, rank } from "./verdict.js";
+import { badge, behind, level, matter, needs, position } from "./verdict.js";
 
 /** Letters of a name that a list shows whole. */
 const FULL_LETTERS = 30;
@@ -29,9 +30,10 @@ export class Answer {
     this.picker = runPicker(app);
     this.parts = h("div", { class: "parts" });
     this.full = h("p", { class: "small full" });
+    this.rest = h("div", { class: "rest" });
     this.facts = h("div", { class: "facts" });
     this.which = h("div", { class: "which" }, this.picker.element, this.full);
-    this.element = h("section", { class: "answer", "aria-label": "The answer" }, this.which, this.parts, this.facts);
+    this.element = h("section", { class: "answer", "aria-label": "The answer" }, this.which, this.parts, this.rest, this.facts);
     this.detail = null;
   }
 
@@ -52,35 +54,43 @@ export class Answer {
     this.full.textContent = (run ?? "").length > FULL_LETTERS ? run : "";
     const row = alone ? null : this.app.row(run);
     const known = this.detail?.run === run && this.detail.version === this.app.version(run) ? this.detail.detail : null;
-    const mark = JSON.stringify(alone ? this.app.runs.map((each) => [each.name, level(each), each.answer]) : [row, known?.advice, known?.answer]);
+    const mark = JSON.stringify(alone ? [this.needy().map((each) => [each.name, level(each), each.answer]), this.app.runs.map(({ stage }) => stage)] : [row, known?.advice, known?.answer]);
     if (mark === this.drawn) return;
     this.drawn = mark;
     // an answer that somebody has opened stays open while a run goes on
-    const open = this.parts.querySelector("details.others")?.open && this.shown === run;
+    const open = this.rest.querySelector("details.others")?.open && this.shown === run;
     this.shown = run;
+    replace(this.rest);
     if (alone) this.overview();
     else if (row) this.run(row, known);
     else replace(this.parts, h("p", {}, `There is no run named “${run}” below this log folder. Choose one on the left.`));
     if (!alone && !row) replace(this.facts);
-    if (open) this.parts.querySelector("details.others")?.setAttribute("open", "");
+    if (open) this.rest.querySelector("details.others")?.setAttribute("open", "");
   }
 
   run(row, known) {
     // of a log that is being read the row may know its end before the page knows its middle
-    const answer = (known && known.step >= row.step ? known.answer : row.answer) ?? UNREAD;
+    const answer = (known && !behind(known, row) ? known.answer : row.answer) ?? UNREAD;
     const quiet = ["reading", "waiting", "failed"].includes(level(row));
     const since = [typeof answer.ago === "number" ? `for ${plural(answer.ago, "step")}` : "", row.seconds_last ? `last row ${ago(row.seconds_last)}` : ""].filter(Boolean).join(", ");
     replace(
       this.parts,
       part(["what", "State"], [badge(row), " ", matter(row)], since),
       answer.number && !quiet ? part(["bad", needs(row) ? "How bad" : "Where it is"], answer.number, answer.words) : null,
-      quiet ? null : part(["do", "Do this"], capital(answer.action ?? ""), sentence(answer.reason ?? ""), others(known?.advice ?? [], answer.advice)),
+      quiet ? null : part(["do", "Do this"], capital(answer.action ?? ""), sentence(answer.reason ?? "")),
     );
+    replace(this.rest, quiet ? null : others(known?.advice ?? [], answer.advice));
     replace(this.facts, facts(row, answer.of));
   }
 
+  /** The runs that need somebody, in the order of the overview. */
+  needy() {
+    const verdict = COLUMNS.find(({ key }) => key === "verdict");
+    return this.app.runs.filter(needs).sort((one, other) => compare(one, other, verdict, false));
+  }
+
   overview() {
-    const runs = this.app.runs.filter(needs).sort((one, other) => rank(other) - rank(one) || (other.seconds_last ?? 0) - (one.seconds_last ?? 0));
+    const runs = this.needy();
     const unread = this.app.runs.filter(({ stage }) => stage === "glanced" || stage === "reading").length;
     replace(this.facts);
     if (runs.length === 0) {

@@ -6,6 +6,7 @@ import { choice, h, replace } from "./dom.js";
 import { IncidentList } from "./incidents.js";
 import { ComparePicker, referencePicker } from "./pickers.js";
 import { scheduleForm } from "./schedule_form.js";
+import { behind } from "./verdict.js";
 
 const AXES = [
   { value: "steps", text: "Steps" },
@@ -83,7 +84,7 @@ export class RunPanel {
   tell(detail) {
     this.detail = detail;
     this.axes.x.set(this.app.state.now.x, detail.axes);
-    this.incidents.fill(detail.findings ?? [], detail.open ?? [], detail.stage === "reading" && detail.read < 1);
+    this.incidents.fill(detail.findings ?? [], detail.open ?? [], behind(detail, this.app.row(detail.name)));
     this.schedule.tell(detail);
     const notes = detail.notes ?? [];
     replace(this.notes, notes.length ? [h("h2", {}, "Notes on this log"), h("ul", {}, notes.map((note) => h("li", {}, note)))] : []);

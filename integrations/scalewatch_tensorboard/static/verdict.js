@@ -41,6 +41,11 @@ export function replaying(row) {
   return row.stage === "reading" && row.read < 1;
 }
 
+/** Whether a page was told before its log was read as far as the row of the run is. */
+export function behind(detail, row) {
+  return detail.read < 1 || detail.step < (row?.step ?? 0);
+}
+
 /** What is the matter, and since when. */
 export function matter(row) {
   const key = level(row);
