@@ -2,10 +2,11 @@
 
 Each law that the columns allow is fitted to part of the runs and asked about the others (`origins`), and weighs
 
-    weight ~ 1 / (e^2 + s^2)^POWER,    e^2 = (WORTH e0^2 + sum over origins of its mean square) / (WORTH + origins)
+    weight ~ 1 / (e^2 + c^2 + s^2)^POWER,    e^2 = (WORTH e0^2 + sum of its mean square at each) / (WORTH + origins)
 
-with s the scatter of the best law and e0 what laws usually get wrong here, so that three lucky origins of eight runs
-do not decide everything. The interval of the average is Student's with
+with c what its parameters leave open at the points (a law that knows nothing there is not heard), s the scatter of the
+best law, and e0 what laws usually get wrong here, so that three lucky origins of eight runs do not decide everything.
+The interval of the average is Student's with
 
     var(r) = k (1 + FEW / runs) (scatter^2 + CONSTANTS constants^2 + APART between^2 + (share reach)^2)
 
@@ -111,6 +112,18 @@ class Foretold:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class _Tried:
+    # laws fitted to all runs, with their errors at each origin; those that could not be; the square of what each leaves
+    # open at the points; runs, and those held out
+    found: tuple[tuple[Candidate, list[tuple[Floats, Told]]], ...]
+    failed: tuple[Score, ...]
+    unsure: tuple[float, ...]
+    runs: int
+    held_out: int
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class Contest:
     """Laws fitted to a table, weighed by what each foretold.
 
@@ -126,6 +139,11 @@ class Contest:
     freedom: float
     calibration: Calibration
     held_out: int
+    _tried: _Tried
+
+    def under(self, calibration: Calibration) -> Contest:
+        """Return the same laws judged with other expectations."""
+        return _judged(self._tried, self.axes, calibration)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -193,12 +211,14 @@ def compete(
     failed = []
     for entry in entries:
         try:
-            found += _entered(entry, runs, cuts)
+            found += [one for one in _entered(entry, runs, cuts) if only is None or one[0].name in only]
         except FitError as fault:
             failed.append(Score(entry.name, 0.0, float("nan"), None, str(fault)))
     if not found:
         raise FitError("No law could be fitted: " + "; ".join(f"{one.name}: {one.why_not}" for one in failed))
-    return _judged(runs, axes, found, failed, calibration, sum(len(large) for _, large in cuts))
+    unsure = tuple(0.0 if asked is None else _unsure(fitted, asked, group) for fitted, _ in found)
+    tried = _Tried(tuple(found), tuple(failed), unsure, len(runs), sum(len(large) for _, large in cuts))
+    return _judged(tried, axes, calibration)
 
 
 def _entered(
@@ -220,14 +240,12 @@ def _entered(
     return [(plain, said), *([(carrying, carried)] if carrying is not None else [])]
 
 
-def _judged(
-    runs: Outcomes,
-    axes: Axes,
-    found: list[tuple[Candidate, list[tuple[Floats, Told]]]],
-    failed: list[Score],
-    calibration: Calibration,
-    held_out: int,
-) -> Contest:
+def _unsure(fitted: Candidate, asked: Mapping[str, Floats], group: Sequence[str] | None) -> float:
+    return float(np.median(fitted.told(asked, group).constants ** 2))
+
+
+def _judged(tried: _Tried, axes: Axes, calibration: Calibration) -> Contest:
+    found = tried.found
     squares = np.array([[_square(off) for off, _ in held] for _, held in found])
     scatter = np.array([fitted.scatter for fitted, _ in found])
     if squares.size:
@@ -236,6 +254,7 @@ def _judged(
     else:
         # nothing could be asked: all that is known is how each fits, of which simple laws promise less
         error2, errors = scatter**2, np.full(len(found), np.nan)
+    error2 = error2 + calibration.constants * np.array(tried.unsure)
     weights = 1.0 / (error2 + max(float(scatter.min()), LEAST_SCATTER) ** 2) ** POWER
     weights /= weights.sum()
     weights = np.where(weights < LEAST_WEIGHT, 0.0, weights)
@@ -251,7 +270,8 @@ def _judged(
     freedom = calibration.worth + len(off)
     k = max((calibration.worth + sum(off)) / freedom, calibration.least)
     heaviest = sorted(scores, key=lambda score: -score.weight)
-    return Contest(len(runs), axes, (*heaviest, *failed), float(k), float(freedom), calibration, held_out)
+    ranked = (*heaviest, *tried.failed)
+    return Contest(tried.runs, axes, ranked, float(k), float(freedom), calibration, tried.held_out, tried)
 
 
 def _square(off: Floats) -> float:

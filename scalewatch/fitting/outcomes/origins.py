@@ -98,7 +98,7 @@ def _along(place: Floats, ahead: float) -> list[tuple[Rows, Rows]]:
     cuts: list[float] = []
     for part in PARTS:
         # never all but one value: a law must have seen the direction to be asked about it
-        above = values[2:] if len(values) > 2 else values[1:]
+        above = values[2:]
         if not len(above):
             return []
         share = np.array([np.mean(place < cut - 1e-9) for cut in above])

@@ -208,7 +208,7 @@ class RateAndBatch(Shape):
     def expected(self, axes: Axes) -> dict[str, Expected]:
         """Return the surface's constants, the bests' exponents, and depth and lean of the valleys."""
         found = {"floor": FLOOR, "a": TERM, "b": TERM, "alpha": EXPONENT, "beta": EXPONENT}
-        found |= {key: USUAL[key] for key in ("floor", "a", "b", "alpha", "b1", "beta1")}
+        found |= {"b1": Expected(0.0, 0.15), "beta1": MOVES}
         found |= {"rate": Expected(0.0, 1.0), "rate_size": Expected(-0.5, 0.3), "rate_tokens": Expected(0.0, 0.2)}
         found |= {"rate_batch": Expected(0.3, 0.2), "deep": Expected(-3.5, 1.0), "lean": Expected(0.5, 0.4)}
         found |= {"batch": Expected(0.0, 1.0), "batch_size": Expected(0.0, 0.2), "batch_tokens": Expected(0.5, 0.2)}
