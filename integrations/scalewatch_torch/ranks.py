@@ -35,7 +35,8 @@ from scalewatch_torch.transfer import Transfers
 
 __all__ = ["EXCHANGE_EVERY_BATCHES", "AllRanks", "RankReader", "mean_over_ranks"]
 
-#: Batches between two exchanges: a gather of 1 ms over gloo is .06 ms a batch (tests/benchmarks/rank_cost.py).
+#: Batches between two exchanges: a gather of 1 ms over gloo is .06 ms a batch (by hand; tests/benchmarks/rank_cost.py
+#: measures it).
 EXCHANGE_EVERY_BATCHES = 16
 #: Time between two exchanges at most, of batches that take longer than a sixteenth of it [s]. By hand.
 EXCHANGE_SECONDS = 1.0
