@@ -118,7 +118,7 @@ class Acting:
         session.act(self.acts, lambda: are_finite(module.parameters()), self._taken.was_taken, self._kept)
         wanted, begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None, self._begun_by
         if begun_by is not None and session.acting is not None:
-            session.acting.rewinds = begun_by.number
+            session.acting.rewinds, metrics.left_out = begun_by.number, begun_by.decision.skip
             session.acting.gate.went_back(begun_by.decision)
             session.tell_act(begun_by.decision, "honoured", went_back(begun_by))
         elif wanted is not None:

@@ -14,6 +14,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, NamedTuple, final
 
 from scalewatch.acting.acts import Act, Acts, Decision
@@ -26,14 +27,20 @@ from scalewatch.run import Run
 __all__ = ["Gate", "Standing", "confirm_steps", "known_after", "warm_up_end"]
 
 #: Part of the planned run for which a critical incident has to last, and bounds of that [steps]. Of 92 healthy runs of
-#: 23 domains one turned critical, and stood .35 scales up in the rows after; of 14 that were lost and stayed so, 13
-#: stood 3 to 24 scales up. By hand, on the open runs of the zoo (tests/benchmarks/gate.py).
+#: 23 domains one turned critical, and stood 2 sd up; of the runs that were lost and stayed so nearly all stand above 3.
+#: By hand, on the open runs of the zoo (tests/benchmarks/gate.py).
 CONFIRM_SHARE, LEAST_STEPS, MOST_STEPS = 0.01, 16, 300
-#: Mean height over its level that the loss has in these rows [scales], and what one row counts at most. By hand, as
-#: above.
+#: Mean height that the loss has in these rows over its median before the incident [sd of a row then], and what one row
+#: counts at most. By hand, as above.
 SURE_SIGMAS, MOST_SIGMAS = 3.0, 8.0
 #: Rows that this mean is of at least [rows]. By hand: the least that the patience of the detectors is.
 LEAST_ROWS = 16
+#: Rows before an incident that the level and the scatter of the loss are taken from [rows]. By hand.
+LEVEL_ROWS = 64
+#: Standard deviations of a Gaussian to one median absolute deviation. By definition.
+SD_OF_MAD = 1.4826
+#: Least scatter, as a part of the level. By hand: logs are rounded.
+LEAST_SCALE = 1e-3
 #: Memory of the mean that says whether the loss is still up [rows]. By hand.
 RECENT_ROWS = 4
 #: Steps in a row, really taken with a loss that is no number, after which the weights are called dead [steps]: by hand,
@@ -82,14 +89,19 @@ class Standing(NamedTuple):
 
 @dataclass(slots=True)
 class _Confirmation:
-    """A critical incident, and how the loss stood since it was called so."""
+    """A critical incident, level and scatter of the loss before it, and how it stood since it was called so."""
 
     finding: Finding
+    before: tuple[float, float] | None = None
     rows: int = 0
     mean: float = 0.0
     recent: float = 0.0
 
-    def add(self, sigmas: float, most_rows: int) -> None:
+    def add(self, loss: float, sigmas: float, most_rows: int) -> None:
+        if self.before is not None and math.isfinite(loss):
+            level, scale = self.before
+            sigmas = (loss - level) / scale
+        sigmas = max(-MOST_SIGMAS, min(MOST_SIGMAS, sigmas)) if sigmas == sigmas else 0.0
         self.rows += 1
         self.mean += (sigmas - self.mean) / min(self.rows, max(most_rows, LEAST_ROWS))
         self.recent += (sigmas - self.recent) / RECENT_ROWS
@@ -184,7 +196,8 @@ class Gate:
         """Take one row in, in constant time.
 
         Args:
-            loss: of the step. sigmas: its height over the level before [scales], NaN where it has none.
+            loss: of the step. sigmas: its height over its level [scales], NaN where it has none; of an incident with
+                too few rows before it.
             found: what was found with it. taken: whether the optimizer really stepped, None where nobody knows.
         """
         if step <= self._step:
@@ -202,11 +215,9 @@ class Gate:
             self._calm += 1
             return
         self._calm = 0
-        height = 0.0 if taken is False else MOST_SIGMAS
-        if is_number:
-            height = max(-MOST_SIGMAS, min(MOST_SIGMAS, sigmas)) if sigmas == sigmas else 0.0
+        height = sigmas if is_number else 0.0 if taken is False else MOST_SIGMAS
         for confirmation in self._critical.values():
-            confirmation.add(height, confirm_steps(self._run, step))
+            confirmation.add(loss, height, confirm_steps(self._run, step))
 
     def _learn(self, found: Iterable[Finding]) -> None:
         for finding in found:
@@ -215,7 +226,16 @@ class Gate:
             elif finding.kind is Kind.REWOUND:
                 self._go_back()
             elif finding.severity is Severity.CRITICAL and finding.kind not in self._critical:
-                self._critical[finding.kind] = _Confirmation(finding)
+                self._critical[finding.kind] = _Confirmation(finding, self._level_before(finding.start_step))
+
+    def _level_before(self, since: int) -> tuple[float, float] | None:
+        """Median and robust sd of the last rows before a step; None for too few of them."""
+        rows = [loss for step, loss in self._rows if step < since and math.isfinite(loss)][-LEVEL_ROWS:]
+        if len(rows) < LEAST_ROWS:
+            return None
+        level = median(rows)
+        scale = SD_OF_MAD * median(abs(loss - level) for loss in rows)
+        return level, max(scale, LEAST_SCALE * abs(level), math.ulp(1.0))
 
     def _go_back(self) -> None:
         self._critical.clear()

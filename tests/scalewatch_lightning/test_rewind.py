@@ -79,7 +79,7 @@ def test_dead_weights_go_back_and_the_batch_that_killed_them_is_left_out(
     assert ("asked", 157, 155) == (asked["phase"], asked["step"], asked["since"])
     assert asked["text"].startswith("rewinds to step=140.ckpt, 15 steps before: the loss is no number since step 155")
     assert back["text"].startswith(
-        "went back to step 140 (rewind 1), leaves out the batches of steps 154 to 155: the loss is"
+        "went back to step 140 (rewind 1), leaves out the batches of steps 154 to 158: the loss is"
     )
     rows = [row.step for row in read_journal(tmp_path / "scalewatch").observations]
     assert [400] == rows[-1:]

@@ -38,6 +38,7 @@ class StepMetrics:
         main_stepped: whether the counted optimizer is about to step, or has since the last step was closed.
         taken: which steps the optimizer really took, where somebody wants to know.
         factor: what is on its learning rate beside the schedule: what is reported is the scheduled rate.
+        left_out: first and last of the steps whose batches are left out: their losses say nothing of the weights.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class StepMetrics:
         self.main_stepped = False
         self.taken: StepsTaken | None = None
         self.factor: RateFactor | None = None
+        self.left_out: tuple[int, int] | None = None
         self._group = group
         self._tokens_per_step = tokens_per_step
         self._rate: float | None = None
@@ -110,7 +112,9 @@ class StepMetrics:
         """The steps whose values have arrived, each with the number of its loss; waits only up to `flush_seconds`."""
         for number, reader in enumerate((self.reader, *self.others)):
             for observation in reader.take() if flush_seconds is None else reader.flush(flush_seconds):
-                yield number, observation
+                first, last = self.left_out or (0, -1)
+                if not first <= observation.step <= last:
+                    yield number, observation
 
     def abandon(self) -> None:
         """Count what has not arrived as dropped."""
