@@ -50,7 +50,9 @@ class RateFactor:
     def keep_to_plan(self, factor: float, *, is_off: bool) -> None:
         """Multiply with `factor` while the scheduled rate is 1 / factor times its plan; `is_off` says whether it is."""
         self.set(factor if is_off else 1.0)
-        self.excess, self._before_this = 1.0 / factor, None
+        # what it is now counts as before: the very next step may be the one that leaves the plan
+        rate = None if self._first is None else self._first.param_groups[0]["lr"]
+        self.excess, self._before_this = 1.0 / factor, None if isinstance(rate, torch.Tensor) else rate
 
     def _before(self, optimizer: Any, *_: Any) -> None:
         if optimizer is self._first:
