@@ -15,6 +15,7 @@ import { RunPanel } from "./run.js";
 import { ScalingPanel } from "./scaling.js";
 import { parsed, State, whole } from "./state.js";
 import { tabs } from "./tabs.js";
+import { behind } from "./verdict.js";
 
 const PANELS = [
   { value: "overview", text: "Overview", title: "Which of my runs needs me?", make: Overview },
@@ -26,6 +27,8 @@ const PANELS = [
 ];
 /** What leads elsewhere: Back undoes it. */
 const STEPS = ["panel", "run", "compare", "reference", "scaling", "from", "to"];
+/** After so long a page that was told before its log was read is asked for again [ms]. */
+const AGAIN_MS = 1_500;
 const GUESSED = ["total_steps", "schedule", "at", "extend", "decay", "rate"];
 
 function latest(runs) {
@@ -180,11 +183,21 @@ export class App {
       if (panel.detailKey !== key) return;
       panel.tell(detail);
       this.answer.tell(run, detail);
+      // the row may be final already: nothing of it will change when the rest of the log is read
+      const row = this.row(run);
+      if (behind(detail, row) && row?.stage !== "failed") setTimeout(() => this.askAgain(panel, run, key), AGAIN_MS);
     } catch (error) {
       panel.detailKey = null;
       if (this.known?.key === key) this.known = null;
       this.say(error.message);
     }
+  }
+
+  askAgain(panel, run, key) {
+    if (panel.detailKey !== key || !panel.element.isConnected) return;
+    panel.detailKey = null;
+    this.known = null;
+    this.detail(panel, run);
   }
 
   /** Names of the runs that are on the screen. */
