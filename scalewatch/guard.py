@@ -101,6 +101,21 @@ class Guard:
             self._switch_off(part, fault)
             return FAULT
 
+    def net(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """Return `function(*args, **kwargs)`, or None if it fails now; it is told once, and called again all the same.
+
+        For what parts that have guards of their own are called from: it stays on whatever is off, because other
+        processes may wait for what comes after it.
+        """
+        try:
+            return function(*args, **kwargs)
+        except Exception as fault:
+            if strict():
+                raise
+            if part not in self.failed:
+                self._switch_off(part, fault)
+            return None
+
     def run(self, stages: Iterable[Stage[T, R]], given: T, keep: Callable[[str, R], None]) -> None:
         """Show `given` to each stage that is not off; hand on what one says to `keep`, a fault of which is its own.
 

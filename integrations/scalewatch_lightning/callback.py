@@ -21,7 +21,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.acting import Acting
 from scalewatch_lightning.base import LightningCallback
-from scalewatch_lightning.callback_parts import Place, exchange_of, saves_now
+from scalewatch_lightning.callback_parts import IN_A_HOOK, Place, exchange_of, netted, saves_now
 from scalewatch_lightning.introspect import why_no_end
 from scalewatch_lightning.sessions import new_session
 from scalewatch_lightning.start import follow, start
@@ -117,7 +117,7 @@ class ScaleWatch(LightningCallback):
 
     def _reset(self) -> None:
         self._guard = Guard()
-        self._acting = Acting(self._options.acts)
+        self._net = Guard(consequence=IN_A_HOOK)
         self._begun = False
         self._watch: Watch | None = None
         self._steps: TrainerSteps | None = None
@@ -126,6 +126,7 @@ class ScaleWatch(LightningCallback):
         self._ranks: AllRanks | None = None
         # of its own: the other ranks wait for this one also where everything else is off
         self._guard_of_ranks = Guard()
+        self._acting = Acting(self._options.acts)
 
     def __getstate__(self) -> dict[str, Any]:
         # what it was asked for, and no run: a copy has no thread and no file, and watches from its own first batch
@@ -158,8 +159,12 @@ class ScaleWatch(LightningCallback):
                 f"Two ScaleWatch callbacks of one trainer must have different names (got {len(twins)}"
                 f" with `name={self._options.name!r}`): they keep a journal and a state each."
             )
-        self._acting.checkpoints.release()
-        self._reset()
+        self._net.net("setup", self._acting.checkpoints.release)
+        self._net.net("setup", self._reset)
+        self._set_up(trainer, pl_module)
+
+    @netted
+    def _set_up(self, trainer: Any, pl_module: Any) -> None:
         self._checkpoint.belong_to(trainer)
         self._guard.call("act", self._acting.protect, trainer)
         folder = self._guard.call("journal", self._where, trainer)
@@ -174,11 +179,8 @@ class ScaleWatch(LightningCallback):
         elif "://" in (base := str(log_dir or trainer.default_root_dir)):
             folder = Path("scalewatch").absolute()
             if trainer.is_global_zero:
-                _log.warning(
-                    "scalewatch: the log directory %s is not on a local disk: the journal is kept in %s.",
-                    base,
-                    folder,
-                )
+                why = "scalewatch: the log directory %s is not on a local disk: the journal is kept in %s."
+                _log.warning(why, base, folder)
         else:
             folder = Path(base) / "scalewatch"
         return folder / self._options.name if self._options.name else folder
@@ -189,10 +191,14 @@ class ScaleWatch(LightningCallback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Begin to watch, at the first batch."""
-        if not self._begun:
-            self._begun = True
-            # not through the guard: each rank must have one where the others do
+        first, self._begun = not self._begun, True
+        if first and trainer.world_size > 1:  # under no net: a rank without one would answer the others wrongly
             self._ranks = exchange_of(trainer, self._options)
+        self._begin_batch(trainer, batch, batch_idx, first=first)
+
+    @netted
+    def _begin_batch(self, trainer: Any, batch: Any, batch_idx: int, *, first: bool) -> None:
+        if first:
             state = self._checkpoint.state if trainer.global_step else None
             self._guard.call("act", self._acting.attach, trainer, state)
             self._guard.call("start", self._begin, trainer, batch, batch_idx)
@@ -258,27 +264,40 @@ class ScaleWatch(LightningCallback):
 
     # --- each step --------------------------------------------------------------------------------
 
+    @netted
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
         """End the forward pass of a step that is looked into."""
         if self._sensors.on:
             self._sensors.after_forward()
 
+    @netted
     def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
         """Count the batches whose gradients are added."""
         # with fp16 the gradient is scaled here and no longer so before the step: the two cannot be compared
         if self._sensors.on and getattr(trainer.precision_plugin, "scaler", None) is None:
             self._sensors.after_backward()
 
+    @netted
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Read the learning rate of the step, and every so often its gradient norm."""
+        self._measure(optimizer)
+        self._net.net("skip", self._acting.before_step, trainer, optimizer, self._guard)
+
+    @netted
+    def _measure(self, optimizer: Any) -> None:
         if self._watch is not None and self._watch.metrics.is_main(optimizer):
             self._watch.before_step()
         elif self._watch is None and self._steps is not None and self._steps.metrics.is_main(optimizer):
             self._guard.call("learning rate", self._steps.metrics.before_step)
-        self._acting.before_step(trainer, optimizer, self._guard)
 
+    @netted
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Observe the steps whose losses have arrived."""
+        self._observe(trainer, outputs, batch)
+        self._agree(trainer)
+
+    @netted
+    def _observe(self, trainer: Any, outputs: Any, batch: Any) -> None:
         watch = self._watch
         if watch is not None and self._steps is not None:
             watch.after_batch(self._steps.after_batch, trainer, outputs, batch)
@@ -287,7 +306,10 @@ class ScaleWatch(LightningCallback):
                 self._guard.call("names of what is logged", self._learn_logged, trainer, watch)
         elif self._steps is not None:
             self._guard.call("loss", self._steps.after_batch, trainer, outputs, batch)
-        ranks = self._ranks
+
+    @netted
+    def _agree(self, trainer: Any) -> None:
+        watch, ranks = self._watch, self._ranks
         shared = ranks is not None and self._share(partial(ranks.after_batch, now=saves_now(trainer)))
         self._acting.after_batch(trainer, None if watch is None else watch.session, self._guard, ranks, shared=shared)
 
@@ -301,21 +323,25 @@ class ScaleWatch(LightningCallback):
     def _learn_logged(self, trainer: Any, watch: Watch) -> None:
         watch.session.learn_logged(trainer.callback_metrics)
 
+    @netted
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Share the steps before a validation: a checkpoint may follow it."""
         if self._ranks is not None and not trainer.sanity_checking:
             self._share(self._ranks.between_batches)
 
+    @netted
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Share those of the epoch, for the same reason."""
         if self._ranks is not None:
             self._share(self._ranks.between_batches)
 
+    @netted
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Share the last steps."""
         if self._ranks is not None:
             self._share(self._ranks.between_batches)
 
+    @netted
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the validation loss for the next observation."""
         if self._watch is not None and not trainer.sanity_checking:
@@ -332,40 +358,43 @@ class ScaleWatch(LightningCallback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint: plain numbers, strings, lists and dicts."""
-        return dict(self._checkpoint.state or {}) if self._watch is None else self._watch.state()
+        watch = self._watch
+        state = self._checkpoint.state if watch is None else self._net.net("state_dict", watch.state)
+        return dict(state or {})
 
+    @netted
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Take note that a checkpoint is written: the advice names the last good one."""
         self._acting.checkpoints.written(trainer)
 
     # --- the end ----------------------------------------------------------------------------------
 
+    @netted
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Close after a fault of the training: `teardown` is not called then."""
-        step = 0 if self._watch is None else self._watch.metrics.step
-        self._acting.end(trainer, crashed=True)
-        self._finish(ended_by(exception, step))
+        self._net.net("end", self._acting.end, trainer, crashed=True)
+        self.end(exception)
 
+    @netted
     def end(self, fault: BaseException | None) -> None:
         """Close where nobody told of the end: the process leaves, by `fault` if one is known."""
-        step = 0 if self._watch is None else self._watch.metrics.step
-        self._finish(f"interrupted after step {step:,}" if fault is None else ended_by(fault, step))
+        self._finish(lambda watch: ended_by(fault, watch.metrics.step))
 
+    @netted
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Close: the verdict is told, and everything is on the disk."""
-        if stage != "fit":
-            return
-        word = "" if self._watch is None else self._ended(self._watch)
-        self._acting.end(trainer, crashed=False)
-        self._finish(word)
+        if stage == "fit":
+            self._net.net("end", self._acting.end, trainer, crashed=False)
+            self._finish(self._ended)
 
     def _ended(self, watch: Watch) -> str:
         step = watch.metrics.step
         return self._acting.ended(watch.session, step, ended(step, watch.session.run.total_steps))
 
-    def _finish(self, word: str) -> None:
-        self._sensors.after_forward()  # it may have raised
-        close_at_exit.remove(self)
+    def _finish(self, how: Callable[[Watch], str]) -> None:
+        self._net.net("end", self._sensors.after_forward)  # the forward pass may have raised
+        self._net.net("end", close_at_exit.remove, self)
         watch, self._watch = self._watch, None
         if watch is not None:
-            watch.finish(word)
+            word = self._net.net("end", how, watch) or f"after step {watch.metrics.step:,}"
+            self._net.net("end", watch.finish, word)

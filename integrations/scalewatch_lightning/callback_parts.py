@@ -1,17 +1,44 @@
-"""Where one fit is watched from, and what joins its ranks."""
+"""Where one fit is watched from, what joins its ranks, and the net under the hooks of a trainer."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import torch
 
+from scalewatch.guard import Guard
 from scalewatch_torch.introspect import Sizes
 from scalewatch_torch.ranks import AllRanks
 from scalewatch_torch.watching.options import Options
 
-__all__ = ["Place", "exchange_of", "saves_now"]
+__all__ = ["Place", "exchange_of", "netted", "saves_now"]
+
+#: What a fault in a hook means for whoever reads the log: the hook is called again at the next step.
+IN_A_HOOK = "and the run is watched without it; training is not affected"
+
+
+class _HasNet(Protocol):
+    _net: Guard
+
+
+S = TypeVar("S", bound=_HasNet)
+P = ParamSpec("P")
+
+
+def netted(hook: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
+    """Let no fault of ours out of a hook of the trainer, also none that is in no part of the watch.
+
+    What the ranks do together needs a hook, or a net, of its own: what comes after a fault is left out.
+    """
+
+    @functools.wraps(hook)
+    def called(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        self._net.net(hook.__name__, hook, self, *args, **kwargs)
+
+    return called
 
 
 class Place(NamedTuple):

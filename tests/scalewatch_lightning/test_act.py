@@ -289,7 +289,7 @@ def _not_from_a_step(name: str) -> Callable[..., Any]:
                 callers.add(frame.f_code.co_name)
             frame = frame.f_back  # type: ignore[assignment]
         # the folder of the trainer is a broadcast, read in `setup` on every process
-        assert callers <= {"setup", "_where"}, (name, callers)
+        assert callers <= {"setup", "_set_up", "_where"}, (name, callers)
         return real(self, *args, **kwargs)
 
     return call

@@ -35,14 +35,16 @@ def ended(step: int, total_steps: int | None) -> str:
     return "as planned" if total_steps and step >= total_steps else f"after step {step:,}"
 
 
-def ended_by(fault: BaseException, step: int) -> str:
-    """Return the words for an end by an exception, after `step`.
+def ended_by(fault: BaseException | None, step: int) -> str:
+    """Return the words for an end by an exception, after `step`; None where the process just leaves.
 
     A job that its cluster takes back with SIGTERM has not crashed: Lightning raises an exception of that name.
 
     >>> ended_by(ValueError("no data"), 1500), ended_by(KeyboardInterrupt(), 7)
     ('crashed after step 1,500: ValueError: no data', 'interrupted after step 7: KeyboardInterrupt')
     """
+    if fault is None:
+        return f"interrupted after step {step:,}"
     taken_back = any(kind.__name__ == "SIGTERMException" for kind in type(fault).__mro__)
     if taken_back:
         return f"interrupted after step {step:,}: SIGTERM"

@@ -134,12 +134,12 @@ class Watch:
         closing = Shutdown(self._guard)
         closing.call("loss", self._take, END_SECONDS)
         closing.call("loss", self._take_alone)
-        self._sensors.detach()
-        metrics.abandon()
+        closing.again("precursors", self._sensors.detach)
+        closing.again("loss", metrics.abandon)
         if metrics.validation_loss is not None:  # there is no next observation for it to come with
             closing.call("journal", session.write_validation, metrics.step, metrics.validation_loss)
         self._checkpoint.state = closing.call("checkpoint", self._checkpoint.collect, session, metrics)
-        session.close(metrics.step, ended, closing.call("cost", self._rows) or [])
+        closing.again("end", session.close, metrics.step, ended, closing.call("cost", self._rows) or [])
 
     def _take_alone(self) -> None:
         """After a crash there are steps that only this rank knows: their losses scatter more than a mean does."""
