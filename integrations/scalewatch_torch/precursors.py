@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import torch
@@ -169,7 +170,9 @@ class Precursors:
                 self._drop_sample()
             if step % self._options.every == 0 and attached is not None:
                 self._sample = _Sample(step)
-                self._hook = attached.optimizer.register_step_post_hook(self._after_step)
+                self._hook = attached.optimizer.register_step_post_hook(
+                    partial(self._guard.net, "precursors", self._after_step)
+                )
         if self._sample is not None and attached is not None and not attached.is_compiled:
             self._listener.enter()
 

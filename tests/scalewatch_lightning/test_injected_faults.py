@@ -11,20 +11,21 @@ import pytest
 from tests.scalewatch_lightning.injection import Outcome, Reached, raises_once, reached_by_hooks, train, watch
 
 #: One function in so many is tried each time, chosen by its name; the long tests try all [functions].
-ONE_IN = 60
+ONE_IN = 120
 #: The fewest functions that a watched training must be seen to reach: fewer, and the look at it is broken.
 LEAST_REACHED = 500
 #: Where a fault once did reach the training, or was told twice; these are tried each time.
 ONCE_BROKEN = (
     "scalewatch/acting/acts.py::Acts.__bool__",
     "scalewatch_lightning/acting.py::Acting.end",
+    "scalewatch_torch/precursors.py::Precursors._after_step",
     "scalewatch_torch/scalars.py::HostReader.abandon",
     "scalewatch_torch/sensors.py::Sensors._call",
     "scalewatch_torch/sensors.py::Sensors.detach",
-    "scalewatch_torch/watching/session.py::Session.close",
-    "scalewatch_torch/watching/shutdown.py::Shutdown.__init__",
     "scalewatch_torch/watching/step_metrics.py::StepMetrics.is_main",
 )
+#: Where a fault leaves a thread of ours that ends with its process, which a test would wait for: left out.
+LEAVES_A_THREAD = ("::Session.close", "::Shutdown.", "::Dispatcher.close", "::Worker.close", "::Watch.finish")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 
 @pytest.fixture(scope="module")
 def reached(tmp_path_factory: pytest.TempPathFactory) -> list[Reached]:
-    return reached_by_hooks(tmp_path_factory.mktemp("reached"))
+    found = reached_by_hooks(tmp_path_factory.mktemp("reached"))
+    return [each for each in found if not any(part in each.name for part in LEAVES_A_THREAD)]
 
 
 def chosen(name: str) -> bool:
