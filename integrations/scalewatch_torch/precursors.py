@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple, final
 
 import torch
@@ -170,9 +169,7 @@ class Precursors:
                 self._drop_sample()
             if step % self._options.every == 0 and attached is not None:
                 self._sample = _Sample(step)
-                self._hook = attached.optimizer.register_step_post_hook(
-                    partial(self._guard.net, "precursors", self._after_step)
-                )
+                self._hook = attached.optimizer.register_step_post_hook(self._stepped)
         if self._sample is not None and attached is not None and not attached.is_compiled:
             self._listener.enter()
 
@@ -210,7 +207,10 @@ class Precursors:
 
     # --- a sampled step ---------------------------------------------------------------------------
 
-    def _after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+    def _stepped(self, *_: Any) -> None:
+        self._guard.net("precursors", self._after_step)
+
+    def _after_step(self) -> None:
         sample, attached = self._sample, self._attached
         if sample is not None and attached is not None:
             if not any(name.startswith("grad_norm") for name in sample.values):

@@ -32,6 +32,7 @@ OURS = tuple(f"{ROOT / place}/" for place in ("scalewatch", "integrations"))
 FOUNDATION = (
     "scalewatch/guard.py",
     "scalewatch_lightning/callback_parts.py::netted",
+    "scalewatch_torch/precursors.py::Precursors._stepped",
     "scalewatch_lightning/callback.py::ScaleWatch.setup",
     "scalewatch_lightning/callback.py::ScaleWatch.on_train_batch_start",
     "scalewatch_lightning/callback.py::ScaleWatch.state_dict",
