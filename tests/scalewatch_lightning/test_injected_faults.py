@@ -18,12 +18,17 @@ LEAST_REACHED = 500
 ONCE_BROKEN = (
     "scalewatch/acting/acts.py::Acts.__bool__",
     "scalewatch_lightning/acting.py::Acting.end",
+    "scalewatch_torch/acting/rates.py::RateFactor._after",
+    "scalewatch_torch/acting/rates.py::RateFactor._before",
+    "scalewatch_torch/acting/rates.py::RateFactor._move",
     "scalewatch_torch/precursors.py::Precursors._after_step",
     "scalewatch_torch/scalars.py::HostReader.abandon",
     "scalewatch_torch/sensors.py::Sensors._call",
     "scalewatch_torch/sensors.py::Sensors.detach",
     "scalewatch_torch/watching/step_metrics.py::StepMetrics.is_main",
 )
+#: Hooks that set one mark, or hand over to what is guarded: nothing in them can raise but an injection. Left out.
+HANDS_OVER = ("::StepsTaken._note", "::Listener.__torch_function__", "::TrainerCheckpoints._asking.")
 #: Where a fault leaves a thread of ours that ends with its process, which a test would wait for: left out.
 LEAVES_A_THREAD = ("::Session.close", "::Shutdown.", "::Dispatcher.close", "::Worker.close", "::Watch.finish")
 
@@ -37,7 +42,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 @pytest.fixture(scope="module")
 def reached(tmp_path_factory: pytest.TempPathFactory) -> list[Reached]:
     found = reached_by_hooks(tmp_path_factory.mktemp("reached"))
-    return [each for each in found if not any(part in each.name for part in LEAVES_A_THREAD)]
+    return [each for each in found if not any(part in each.name for part in (*LEAVES_A_THREAD, *HANDS_OVER))]
 
 
 def chosen(name: str) -> bool:

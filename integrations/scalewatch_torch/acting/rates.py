@@ -9,12 +9,17 @@ scaling the numbers of the scheduler is wrong for a cosine that ends above zero 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import torch
 
+from scalewatch.guard import Guard
+
 __all__ = ["RateFactor"]
+
+#: What a fault of it is told as.
+PART = "learning-rate factor"
 
 
 @final
@@ -34,13 +39,25 @@ class RateFactor:
         self._handles: list[Any] = []
         self._first: Any = None
         self._kept: list[tuple[dict[str, Any], Any]] = []
+        self._guard = Guard()
 
     def attach(self, optimizers: Sequence[Any]) -> None:
         """Take part in the steps of these; the first one counts them."""
         self._first = optimizers[0] if optimizers else None
         for optimizer in optimizers:
-            self._handles.append(optimizer.register_step_pre_hook(self._before))
-            self._handles.append(optimizer.register_step_post_hook(self._after))
+            self._handles.append(optimizer.register_step_pre_hook(self._in_net(self._before)))
+            self._handles.append(optimizer.register_step_post_hook(self._in_net(self._after)))
+
+    def _in_net(self, work: Callable[[Any], None]) -> Callable[..., None]:
+        """Return a hook of the optimizer that no fault leaves: after one the scheduled rates stand, and stay."""
+
+        def hook(optimizer: Any, *_: Any) -> None:
+            if not self._guard.failed:
+                self._guard.net(PART, work, optimizer)
+                if self._guard.failed:
+                    self._guard.net(PART, self.restore)
+
+        return hook
 
     def set(self, factor: float, steps: int = 1) -> None:
         """Go to `factor` within `steps` steps of the first optimizer, by equal ratios."""
@@ -54,7 +71,7 @@ class RateFactor:
         rate = None if self._first is None else self._first.param_groups[0]["lr"]
         self.excess, self._before_this = 1.0 / factor, None if isinstance(rate, torch.Tensor) else rate
 
-    def _before(self, optimizer: Any, *_: Any) -> None:
+    def _before(self, optimizer: Any) -> None:
         if optimizer is self._first:
             self._move(optimizer.param_groups[0]["lr"])
         if self.now == 1.0:
@@ -81,7 +98,7 @@ class RateFactor:
         elif before and rate * math.sqrt(self.excess) < before:
             self.now = 1.0
 
-    def _after(self, *_: Any) -> None:
+    def _after(self, _: Any) -> None:
         if self._kept:
             self.restore()
 
