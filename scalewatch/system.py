@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "after_fork_in_child",
+    "cores",
     "kill_with_descendants",
     "open_new_to_append",
     "open_to_read",
@@ -80,6 +81,13 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def after_fork_in_child(function: Callable[[], None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,8 +10,9 @@ from typing import Protocol, TypeVar
 
 from scalewatch.finding import Finding
 from scalewatch.logs import AbstractLog
+from scalewatch.system import cores
 
-__all__ = ["cores", "read_on_all_cores", "worth_it"]
+__all__ = ["read_on_all_cores", "worth_it"]
 
 #: Fewer bytes of logs are read sooner by one process than others are started: some 3 s of reading. By hand.
 LEAST_BYTES = 5_000_000
@@ -34,13 +34,6 @@ class AbstractReader(Protocol):
 
 
 R = TypeVar("R", bound=AbstractReader)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def worth_it(runs: Sequence[AbstractReader]) -> bool:

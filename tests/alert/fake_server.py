@@ -93,7 +93,8 @@ class FakeServer:
             self._socket.shutdown(socket.SHUT_RDWR)  # else the system listens on while `accept` waits
         self._socket.close()
         for thread in self._threads[1:]:
-            thread.join(2.0)
+            if thread.ident is not None:  # else it was made a moment ago and not started yet
+                thread.join(2.0)
 
     def wait_for(self, count: int, timeout: float = 60.0) -> list[Got]:
         """The requests, once there are so many."""

@@ -22,11 +22,11 @@ from scalewatch.errors import ConfigError
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch
 from tests.alert.fake_server import UNHELD_SECONDS, FakeServer
+from tests.house import ROOT
 from tests.ports import free_port
 from tests.scalewatch_lightning.conftest import TinyText, loader
 from tests.scalewatch_lightning.conftest import lightning_is_quiet as lightning_is_quiet
 from tests.scalewatch_lightning.conftest import new_trainer as new_trainer
-from tests.scalewatch_lightning.test_act import ROOT
 
 NewTrainer = Callable[..., pl.Trainer]
 RULES = '[[route]]\nreceivers = ["webhook"]\n[receiver.webhook]\nloopback = true\n'

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, final
 
+from scalewatch.system import cores
 from scalewatch_tensorboard.runs.logdirs import Found
 
 __all__ = ["Answer", "Helpers", "cores", "job_of", "look_job"]
@@ -31,13 +32,6 @@ MOST_HAD = 64
 #: Time that a process has to end by itself [s].
 END_SECONDS = 2.0
 _PROGRAM = "scalewatch_tensorboard.runs.helper"
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def job_of(found: Found, law: Path | None, cache: Path | None) -> dict[str, Any]:

@@ -8,7 +8,6 @@ the next place with a right one is searched.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -334,11 +333,8 @@ def last_records(path: Path, reach_bytes: int) -> tuple[Records, bool]:
     Raises:
         OSError: if it cannot be read or is no plain file.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb", buffering=0) as source:
+    with os.fdopen(open_to_read(path, follow_links=True), "rb", buffering=0) as source:
         status = os.fstat(source.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no plain file")
         begin = max(status.st_size - reach_bytes, 0)
         source.seek(begin)
         block = _read_whole(source, reach_bytes)
