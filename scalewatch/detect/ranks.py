@@ -21,8 +21,10 @@ MAD = 1.4826
 #: Loss of one rank above that of the others [ratio], and the rows running for a note. By hand: ranks that read other
 #: texts by design differ by a tenth.
 NOTE_SHARE, NOTE_ROWS = 0.25, 16
-#: The same for a warning: by hand, what no choice of data explains.
+#: The same for a warning, of a rank that was like the others before; and of one that never was, which may have harder
+#: data by design. By hand.
 PAGE_SHARE, PAGE_ROWS = 0.5, 32
+NEVER_ALIKE_SHARE = 1.0
 #: Rows running without it that end the incident [rows]. By hand.
 CALM_ROWS = 16
 #: Ranks that a sentence names, at most. By hand.
@@ -34,8 +36,8 @@ class RankApart(AbstractDetector):
     """The loss of one rank stays above that of the others, though the mean may look like a healthy run.
 
     Rule: the same rank above the median of the others by a quarter, in 16 rows running that carry losses of ranks:
-    info; by half in 32: warning. Closes after 16 rows without. Rows are only compared where no loss is below zero.
-    Memory: five counts; `restart` closes it.
+    info; by half in 32 (by all of it where the ranks were never alike for as long): warning. Closes after 16 rows
+    without. Rows are only compared where no loss is below zero. Memory: six counts; `restart` closes it.
 
     >>> detector, row = RankApart(), Sample()
     >>> row.rank_losses = (3.0, 3.1, 8.0)
@@ -48,7 +50,7 @@ class RankApart(AbstractDetector):
     """
 
     name = "rank_apart"
-    STATE = ("incident", "rank", "rows", "far_rows", "first", "calm")
+    STATE = ("incident", "rank", "rows", "far_rows", "first", "calm", "alike")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.RANK_APART))
@@ -57,6 +59,7 @@ class RankApart(AbstractDetector):
         self.far_rows = 0
         self.first = 0
         self.calm = 0
+        self.alike = 0
 
     def observe(self, sample: Sample) -> Finding | None:
         if sample.rank_losses is None and not self.rows:
@@ -64,6 +67,7 @@ class RankApart(AbstractDetector):
         rank, loss, others = _highest(sample.rank_losses)
         apart = others > 0.0 and loss > (1.0 + NOTE_SHARE) * others
         if not apart or (self.incident.is_open and rank != self.rank):
+            self.alike = min(self.alike + (others > 0.0 and not apart), PAGE_ROWS)
             return self._calm(sample)
         if rank != self.rank:
             self.rank, self.rows, self.far_rows = rank, 0, 0
@@ -71,7 +75,8 @@ class RankApart(AbstractDetector):
             self.first = sample.step
         self.calm = 0
         self.rows = min(self.rows + 1, PAGE_ROWS)
-        self.far_rows = min(self.far_rows + 1, PAGE_ROWS) if loss > (1.0 + PAGE_SHARE) * others else 0
+        share = PAGE_SHARE if self.alike >= PAGE_ROWS else NEVER_ALIKE_SHARE
+        self.far_rows = min(self.far_rows + 1, PAGE_ROWS) if loss > (1.0 + share) * others else 0
         incident = self.incident
         evidence = {"rank": rank, "rank_loss_nats": loss, "others_loss_nats": others, "rows": self.rows}
         if not incident.is_open and self.rows >= NOTE_ROWS:
