@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, final
 
 import torch
 
+from scalewatch.guard import Guard
 from scalewatch_torch.watching.loop import why_no_norm
 
 __all__ = ["Calling", "Training", "calling_trainer", "load_state", "reported_to", "save_state", "why_no_trainer_norm"]
@@ -67,16 +68,16 @@ class Training:
         fault: Callable[[BaseException], None],
     ) -> None:
         self.trainer = trainer
-        inner = trainer.training_step
+        inner, net = trainer.training_step, Guard().net
 
         def training_step(model: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
-            before(inputs)
+            net("batch", before, inputs)
             try:
                 loss = inner(model, inputs, *rest, **options)
-            except BaseException as raised:
-                fault(raised)
+            except BaseException as raised:  # it goes on its way, whatever becomes of telling it
+                net("end", fault, raised)
                 raise
-            after(loss)
+            net("batch", after, loss)
             return loss
 
         self._wrapped = training_step
