@@ -20,6 +20,7 @@ from scalewatch.acting.rewinding import RewindExit, RewindRequest
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.checkpoints import TrainerCheckpoints
+from scalewatch_lightning.passing_over import can_pass_over, pass_over
 from scalewatch_torch.acting.ballot import from_ballot, to_ballot
 from scalewatch_torch.acting.rates import RateFactor
 from scalewatch_torch.acting.skipping import Skipped, SkipSteps
@@ -34,6 +35,13 @@ __all__ = ["Acting", "Asked"]
 
 #: Steps in which the learning rate goes to what was decided [steps]. By hand.
 RAMP_STEPS = 16
+
+
+class Passes(NamedTuple):
+    """The batches of `steps` steps are to be passed over, once step `after` is done."""
+
+    after: int
+    steps: int
 
 
 class Asked(NamedTuple):
@@ -70,6 +78,8 @@ class Acting:
         self._session: Session | Sessions | None = None
         self._kept: dict[str, Any] = {}
         self._begun_by: RewindRequest | None = None
+        self._left_out: tuple[int, int] | None = None
+        self._passes: Passes | None = None
         self._scaled = self._rewinding = False
 
     def protect(self, trainer: Any) -> None:
@@ -99,6 +109,8 @@ class Acting:
         begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None
         if begun_by is not None and begun_by.step == int(trainer.global_step) and not self.acts.dry:
             self._begun_by, decision = begun_by, begun_by.decision
+            if decision.skip is not None:
+                self._leave_out(trainer, begun_by, *decision.skip)
             if decision.to_plan:
                 self._rates.keep_to_plan(decision.factor, is_off=False)
             elif decision.factor < 1.0:
@@ -106,6 +118,16 @@ class Acting:
             if state is not None:  # what is in the checkpoint is from before
                 rollbacks = max(begun_by.number, int(state["monitor"].get("rollbacks", 0)))
                 state["monitor"] = {**state["monitor"], "rollbacks": rollbacks}
+
+    def _leave_out(self, trainer: Any, request: RewindRequest, first: int, last: int) -> None:
+        """Pass over the batches of these steps; where that cannot be, or has not helped, leave the steps out."""
+        steps = last - first + 1
+        if request.number > 1 or not can_pass_over(trainer, steps):
+            self._left_out = (first, last)
+        elif request.step < first - 1:
+            self._passes = Passes(first - 1, steps)
+        else:  # the batch of the first is drawn already
+            self._left_out, self._passes = (first, first), Passes(first, steps - 1)
 
     def begin(self, trainer: Any, session: Session | Sessions, metrics: StepMetrics) -> None:
         """Watch the steps of a fit, on the process that decides."""
@@ -118,9 +140,10 @@ class Acting:
         session.act(self.acts, lambda: are_finite(module.parameters()), self._taken.was_taken, self._kept)
         wanted, begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None, self._begun_by
         if begun_by is not None and session.acting is not None:
-            session.acting.rewinds, metrics.left_out = begun_by.number, begun_by.decision.skip
+            session.acting.rewinds, metrics.left_out = begun_by.number, self._left_out
             session.acting.gate.went_back(begun_by.decision)
-            session.tell_act(begun_by.decision, "honoured", went_back(begun_by))
+            passes = self._passes is not None
+            session.tell_act(begun_by.decision, "honoured", went_back(begun_by, passes=passes))
         elif wanted is not None:
             session.note(
                 f"was started again to go on from {wanted.checkpoint}, and begins at step {trainer.global_step:,}:"
@@ -129,8 +152,7 @@ class Acting:
 
     def before_step(self, trainer: Any, optimizer: Any, guard: Guard) -> None:
         """Leave a step out whose gradient is no number; on all processes, where it is the same."""
-        skips, step = self._skips, int(trainer.global_step) + 1
-        left_out = None if self._begun_by is None else self._begun_by.decision.skip
+        skips, left_out, step = self._skips, self._left_out, int(trainer.global_step) + 1
         if left_out is not None and left_out[0] <= step <= left_out[1]:
             self._guard.call("skip", SkipSteps.take_away, optimizer, scaled=self._scaled)
             self._taken.leave_out()
@@ -159,6 +181,11 @@ class Acting:
         """
         if not self.acts:
             return
+        if self._passes is not None and trainer.global_step >= self._passes.after:
+            (_, steps), self._passes = self._passes, None
+            drawn = self._guard.call("passing over", pass_over, trainer, steps)
+            if session is not None:
+                session.note(f"passed over {drawn or 0} batches after step {trainer.global_step:,}")
         if ranks is None:
             decision = self._agreed(trainer, session, guard)
         else:
@@ -301,11 +328,12 @@ def tell_skip(session: Session | Sessions, skipped: Skipped, dry: bool) -> None:
         session.keep_act(decision, "would" if dry else "asked", text)
 
 
-def went_back(request: RewindRequest) -> str:
-    """Return what is told of a run that has gone back."""
+def went_back(request: RewindRequest, *, passes: bool) -> str:
+    """Return what is told of a run that has gone back; `passes` over batches, or leaves out their steps."""
     decision, parts = request.decision, [f"went back to step {request.step:,} (rewind {request.number})"]
     if decision.skip is not None:
-        parts.append(f"leaves out the batches of steps {decision.skip[0]:,} to {decision.skip[1]:,}")
+        what = "passes over the batches of" if passes else "leaves out"
+        parts.append(f"{what} steps {decision.skip[0]:,} to {decision.skip[1]:,}")
     if decision.to_plan:
         parts.append(f"keeps the learning rate on its plan where it is {1 / decision.factor:.3g} times as high")
     elif decision.factor < 1.0:

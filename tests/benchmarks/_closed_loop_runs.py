@@ -1,6 +1,7 @@
 """The runs of `closed_loop.py`: a tiny GPT and a noisy regression, sabotaged in three ways, left alone or with acts.
 
-Batches are a function of the step, so that a run which goes back meets the same ones again, as with a stateful loader.
+Batches are a function of their number, and the loader keeps its place in a checkpoint: a run that goes back meets the
+same ones again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from scalewatch.acting.rewinding import RewindExit, RewindRequest, environment_of
 from scalewatch.journal import Journal, read_journal
@@ -55,7 +56,7 @@ class Outcome:
 
     Attributes:
         loss: held-out loss of its last weights. taken: steps that were taken in all, also those of before a rewind.
-        left_out: steps whose batches were left out. rewinds: how often it went back. journal: what was found and done.
+        left_out: steps that were left out. rewinds: how often it went back. journal: what was found and done.
     """
 
     loss: float
@@ -65,12 +66,23 @@ class Outcome:
     journal: Journal
 
 
-class _Steps(IterableDataset[int]):
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
+class Numbers(DataLoader[int]):
+    """The numbers of the batches, twice as many as a run has steps; a run that goes back draws on from where it was."""
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.steps))
+    def __init__(self, steps: int) -> None:
+        super().__init__(range(2 * steps), batch_size=None)  # type: ignore[arg-type]
+        self.drawn = 0
+
+    def __iter__(self) -> Iterator[int]:  # type: ignore[override]
+        while self.drawn < len(self):
+            self.drawn += 1
+            yield self.drawn - 1
+
+    def state_dict(self) -> dict[str, int]:
+        return {"drawn": self.drawn}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.drawn = state["drawn"]
 
 
 class Sabotaged(pl.LightningModule):
@@ -88,9 +100,9 @@ class Sabotaged(pl.LightningModule):
         )
         self.taken = 0
 
-    def batch_at(self, step: int, *, held_out: bool = False) -> tuple[Tensor, Tensor]:
-        random = torch.Generator().manual_seed(1_000_003 * (self.seed + 1) + step + (500_000 if held_out else 0))
-        poisoned = not held_out and self.sabotage == "50 steps of poison" and 0 <= step - self.at < POISON_STEPS
+    def batch_of(self, number: int, *, held_out: bool = False) -> tuple[Tensor, Tensor]:
+        random = torch.Generator().manual_seed(1_000_003 * (self.seed + 1) + number + (500_000 if held_out else 0))
+        poisoned = not held_out and self.sabotage == "50 steps of poison" and 0 <= number - self.at < POISON_STEPS
         if self.task == "gpt":
             source = self.text[1 if held_out else 0]
             starts = torch.randint(0, len(source) - CONTEXT - 1, (WINDOWS,), generator=random)
@@ -110,7 +122,7 @@ class Sabotaged(pl.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         self.taken += 1
-        return self.loss_of(self.batch_at(self.trainer.global_step))
+        return self.loss_of(self.batch_of(int(batch)))
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         if self.sabotage == "rate x30" and self.trainer.global_step >= self.at:
@@ -129,7 +141,7 @@ class Sabotaged(pl.LightningModule):
 
     @torch.no_grad()
     def held_out_loss(self) -> float:
-        losses = [float(self.loss_of(self.batch_at(step, held_out=True))) for step in range(HELD_OUT)]
+        losses = [float(self.loss_of(self.batch_of(number, held_out=True))) for number in range(HELD_OUT)]
         return math.fsum(losses) / len(losses)
 
 
@@ -166,7 +178,7 @@ def train(
     journal = read_journal(folder / "watch")
     told = [each for each in journal.others if each["type"] == "act"]
     skips = sum(each["act"] == "skip" for each in told)
-    spans = [each["skip"] for each in told if each["act"] == "rewind" and each["phase"] == "honoured" and each["skip"]]
+    spans = [each["skip"] for each in told if each["phase"] == "honoured" and "leaves out steps" in each["text"]]
     left_out = skips + sum(last - first + 1 for first, last in spans)
     return Outcome(module.held_out_loss(), taken + module.taken, left_out, done, journal)
 
@@ -187,7 +199,7 @@ def _fit(module: Sabotaged, callbacks: list[Any], folder: Path) -> None:
             enable_model_summary=False,
             default_root_dir=folder,
         )
-        trainer.fit(module, DataLoader(_Steps(module.steps), batch_size=None), ckpt_path=resume_from())
+        trainer.fit(module, Numbers(module.steps), ckpt_path=resume_from())
 
 
 def texts() -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader
 
 from scalewatch.acting.rewinding import MOST_REWINDS, RewindExit, RewindRequest, environment_of
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch, resume_from
-from tests.scalewatch_lightning.conftest import TinyText, loader
+from scalewatch_lightning.passing_over import can_pass_over
+from tests.scalewatch_lightning.conftest import TinyText, loader, text
 
 ROOT = Path(__file__).resolve().parents[2]
 NewTrainer = Callable[..., pl.Trainer]
@@ -55,10 +57,72 @@ def trainer_for(new_trainer: NewTrainer, folder: Path, *acts: str) -> pl.Trainer
     return new_trainer([watch, saves], max_steps=400, max_epochs=-1, enable_checkpointing=True)
 
 
-def test_dead_weights_go_back_and_the_batch_that_killed_them_is_left_out(
+class Numbered(DataLoader[Any]):
+    """Batches with their numbers, many more than a run has steps; its place in them is in the checkpoint."""
+
+    def __init__(self, batches: int) -> None:
+        super().__init__(range(batches))  # type: ignore[arg-type]
+        self.drawn = 0
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        lines = text()
+        while self.drawn < len(self):
+            self.drawn += 1
+            yield lines[:4], self.drawn - 1
+
+    def state_dict(self) -> dict[str, int]:
+        return {"drawn": self.drawn}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.drawn = state["drawn"]
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_run_that_goes_back_passes_over_the_batch_that_killed_it(
+    new_trainer: NewTrainer,
+    tmp_path: Path,
+    supervised: Callable[[Callable[[], Any]], int],
+    accumulated: int,
+) -> None:
+    """Others take its place: as many steps are taken as were planned, each batch once, with the schedule they had."""
+    seen: list[int] = []
+    rates: list[float] = []
+
+    class Poisoned(TinyText):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            loss = super().training_step(batch, batch_idx)
+            assert loss is not None
+            del seen[self.trainer.global_step * accumulated + batch_idx % accumulated :]
+            seen.append(batch[1])
+            return loss * math.nan if batch[1] == 154 * accumulated else loss
+
+        def on_train_end(self) -> None:
+            rates[:] = self.rates
+
+    def fit() -> None:
+        saves = ModelCheckpoint(tmp_path / "saved", filename="{step}", every_n_train_steps=20)
+        trainer = new_trainer(
+            [ScaleWatch(act=["rewind"], quiet=True), saves],
+            max_steps=400,
+            max_epochs=-1,
+            enable_checkpointing=True,
+            accumulate_grad_batches=accumulated,
+        )
+        module = Poisoned(scheduler=lambda optimizer: torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, 400))
+        trainer.fit(module, Numbered(2_000), ckpt_path=resume_from())
+        assert trainer.global_step == 400
+
+    assert 1 == supervised(fit)
+    assert "passes over the batches of steps 154 to 158: the loss is no number" in acts(tmp_path)[-1]["text"]
+    first, last = 153 * accumulated, 158 * accumulated
+    assert [*range(first), *range(last, 400 * accumulated + last - first)] == seen
+    assert 1e-2 * (0.1 + 0.9 / 400) == pytest.approx(rates[-1])
+
+
+def test_where_the_fault_comes_again_the_steps_are_left_out(
     new_trainer: NewTrainer, tmp_path: Path, supervised: Callable[[Callable[[], Any]], int]
 ) -> None:
-    """The run ends as planned, and no more is lost than the steps since the checkpoint."""
+    """Not the batch did it: passing over it has not helped, and the second time the steps themselves are not taken."""
     modules: list[TinyText] = []
 
     class Poisoned(TinyText):
@@ -73,14 +137,12 @@ def test_dead_weights_go_back_and_the_batch_that_killed_them_is_left_out(
         trainer.fit(modules[-1], loader(), ckpt_path=resume_from())
         assert trainer.global_step == 400
 
-    assert 1 == supervised(fit)
+    assert 2 == supervised(fit)
     assert all(bool(torch.isfinite(each).all()) for each in modules[-1].parameters())
-    asked, back = acts(tmp_path)
+    asked, _, _, back = acts(tmp_path)[:4]
     assert ("asked", 157, 155) == (asked["phase"], asked["step"], asked["since"])
     assert asked["text"].startswith("rewinds to step=140.ckpt, 15 steps before: the loss is no number since step 155")
-    assert back["text"].startswith(
-        "went back to step 140 (rewind 1), leaves out the batches of steps 154 to 158: the loss is"
-    )
+    assert back["text"].startswith("went back to step 140 (rewind 2), leaves out steps 154 to 184, multiplies")
     rows = [row.step for row in read_journal(tmp_path / "scalewatch").observations]
     assert [400] == rows[-1:]
 
@@ -137,6 +199,31 @@ def test_without_a_supervisor_a_run_does_not_end_itself(new_trainer: NewTrainer,
     trainer.fit(TinyText(spoil=lambda n, loss: loss * math.nan if n > 60 else loss), loader())
 
     assert trainer.global_step == 400
+
+
+@pytest.mark.parametrize(
+    ("limits", "passes"),
+    [
+        ({"max_steps": 400, "max_epochs": -1}, True),
+        ({"max_steps": 400, "max_epochs": 100}, True),
+        ({"max_steps": 400, "max_epochs": 26}, False),
+        ({"max_steps": -1, "max_epochs": 26}, False),
+    ],
+)
+def test_a_run_that_its_epochs_end_does_not_end_sooner(
+    new_trainer: NewTrainer, limits: dict[str, int], passes: bool
+) -> None:
+    """26 epochs of 16 batches have 416 steps: with 50 that are passed over the schedule would not be over."""
+    found = []
+
+    class Asks(pl.Callback):
+        def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+            found.append(can_pass_over(trainer, 50))
+            trainer.should_stop = True
+
+    new_trainer([Asks()], **limits).fit(TinyText(), loader())
+
+    assert [passes] == found
 
 
 def test_a_script_that_begins_anew_is_told_how_to_go_on(
