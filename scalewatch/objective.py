@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from scalewatch.translated import in_english
+
 __all__ = ["is_text", "unjudged", "why_no_descent", "words_of"]
 
 #: Words of a unit, or of a series, that only text has. By hand, from the logs of public trainers.
@@ -42,9 +44,11 @@ def words_of(name: str) -> list[str]:
 
     >>> words_of("Loss/train_epoch"), words_of("gradNorm"), words_of("lr-AdamW/pg1")
     (['loss', 'train', 'epoch'], ['grad', 'norm'], ['lr', 'adam', 'w', 'pg1'])
+    >>> words_of("训练损失")
+    ['train', 'loss']
     """
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.findall(r"[a-z0-9]+", parted.lower())
+    return re.findall(r"[a-z0-9]+", in_english(parted.lower()))
 
 
 def is_text(unit: str | None, logged: Iterable[str]) -> bool:

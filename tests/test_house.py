@@ -21,7 +21,7 @@ MAX_FUNCTION_LINES = 60
 
 #: The plain modules that everything stands on. They may read each other; rooms may not.
 GROUND = (
-    *("run", "objective", "observation", "finding", "advice", "status", "errors", "guard", "worker"),
+    *("run", "objective", "translated", "observation", "finding", "advice", "status", "errors", "guard", "worker"),
     *("plain", "plugins", "text", "strict_json", "lazy", "kinds", "arrays", "phases", "system", "checkpoints"),
 )
 

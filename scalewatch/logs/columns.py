@@ -8,6 +8,7 @@ has words that must be there and words that may be; a column with any other word
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, final
 
@@ -65,6 +66,7 @@ _TIMES = (
 )
 _RATE_EXTRA = frozenset(
     {*TRAIN, "optim", "optimizer", "adamw", "adam", "sgd", "muon", "group", "group0", "pg1", "0", "current", "last"}
+    | {"base"}
 )
 _NORM_EXTRA = frozenset(
     {*TRAIN, "total", "global", "l2", "2", "pre", "before", "clip", "clipping", "unclipped", "preclip", "optim"}
@@ -75,6 +77,8 @@ _TOKEN_EXTRA = frozenset(
 )
 
 
+#: A group of parameters that a word counts: `optim0_lr0`.
+_NUMBERED = re.compile(r"\d+$")
 #: Rank of `norm` with no word of what: that of the gradient in the loops that log it so, behind every fuller name.
 NORM_ALONE = 9.0
 
@@ -198,7 +202,7 @@ def placed(name: str, known: tuple[str, ...]) -> float | None:
 
 
 def _learning_rate(name: str) -> float | None:
-    words = words_of(name)
+    words = [_NUMBERED.sub("", word) or word for word in words_of(name)]
     if not ("lr" in words or {"learning", "rate"} <= set(words) or "learningrate" in words):
         return None
     extra = set(words) - {"lr", "learning", "rate", "learningrate", "w", "step"} - _RATE_EXTRA

@@ -16,16 +16,20 @@ class EpochSteps:
     """Adds up the steps of the epochs before.
 
     Steps start anew where the epoch rises and the step falls at once. How long an epoch is, the log says (`[50/5000]`),
-    or the last step of the epoch before is taken for it.
+    or it is taken for as long as its rows are: one that begins at 0 has as many steps behind its last row as between
+    two of them.
 
     >>> steps = EpochSteps()
     >>> [steps.of(step, epoch) for step, epoch in ((50, 1), (100, 1), (50, 2), (100, 2), (50, 3))]
     [50, 100, 150, 200, 250]
+    >>> steps = EpochSteps()
+    >>> [steps.of(step, epoch) for step, epoch in ((0, 1), (50, 1), (0, 2), (50, 2), (0, 3))]
+    [0, 50, 100, 150, 200]
     """
 
     def __init__(self) -> None:
         self._epoch: float | None = None
-        self._last = self._offset = 0
+        self._last = self._offset = self._apart = 0
         self._begins: dict[int, int] = {}
         #: Whether a step was seen to start anew.
         self.restarts = False
@@ -42,9 +46,13 @@ class EpochSteps:
         if self._epoch is not None and epoch != self._epoch:
             if epoch > self._epoch and step <= self._last and (step < self._last or length == step):
                 self.restarts = True
-                self._offset += length * max(int(epoch - self._epoch), 1) if length else self._last
+                self._offset += (
+                    length * max(int(epoch - self._epoch), 1) if length else self._last + self._apart * (step == 0)
+                )
             elif epoch < self._epoch:
                 self._offset = self._begins.get(int(epoch), 0)
+        if step > self._last and epoch == self._epoch:
+            self._apart = step - self._last
         self._epoch, self._last = epoch, step
         if len(self._begins) < MOST_EPOCHS:
             self._begins[int(epoch)] = self._offset

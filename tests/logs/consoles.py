@@ -421,12 +421,76 @@ def jax_and_a_wandb_summary() -> Console:
     return Console(_text([*lines, "wandb: Run summary:", "wandb:   loss 9.99"]), (0, 590), None, False, 0)
 
 
+def caffe() -> Console:
+    glog = "I0516 10:00:00.345678  1234"
+    lines = _lines(
+        lambda i, x: (
+            f"{glog} solver.cpp:228] Iteration {i} (11.2 iter/s, 1.78s/10 iters), loss = {x:.5f}\n"
+            f"{glog} solver.cpp:244]     Train net output #0: loss = {x:.5f} (* 1 = {x:.5f} loss)\n"
+            f"{glog} sgd_solver.cpp:106] Iteration {i}, lr = 0.01"
+        )
+    )
+    return Console(_text(lines), (0, 590), None, True, 0)
+
+
+def steps_in_brackets() -> Console:
+    glog = "I0101 00:00:00.000000 140123456 logging_writer.py:48]"
+    lines = _lines(lambda i, x: f"{glog} [{i}] learning_rate=0.001, loss={x:.4f}\n{glog} [{i}] steps_per_sec=12.1")
+    return Console(_text(lines), (0, 590), None, True, 0)
+
+
+def icefall() -> Console:
+    lines = [
+        f"2022-05-01 10:00:00,123 INFO [train.py:812] (0/8) "
+        f"Epoch {1 + i // 20}, batch {50 * (i % 20)}, loss[loss={x:.4f}, "
+        f"simple_loss={x / 2:.4f}, over 30.00 frames. ], "
+        f"tot_loss[loss={x + 0.2:.4f}, over 61.00 frames. ], lr: 3.00e-03"
+        for i, x in enumerate(LOSSES)
+    ]
+    return Console(_text(lines), (0, 2950), None, True, 0)
+
+
+def two_counters() -> Console:
+    lines = [f"Epoch 1 | iter {i + 1} step {i // 4} | loss train: {x:.4f}, val: n/a" for i, x in enumerate(LOSSES)]
+    return Console(_text(lines), (1, 60), None, False, 0)
+
+
+def chinese() -> Console:
+    lines = [f"第{i + 1}轮, 训练损失: {x:.4f}, 验证损失: {x + 0.1:.4f}" for i, x in enumerate(LOSSES)]
+    return Console(_text(lines), (1, 60), None, False, 60)
+
+
+def german_commas() -> Console:
+    lines = _lines(lambda i, x: f"Schritt {i}: Verlust {f'{x:.4f}'.replace('.', ',')}")
+    return Console(_text(lines), (0, 590), None, False, 0)
+
+
+def name_behind_its_value() -> Console:
+    lines = [f"\n {i + 1}: 9.876, {x:.4f} avg loss, 3.21 seconds, {64 * i} images" for i, x in enumerate(LOSSES)]
+    return Console(_text(lines), (1, 60), None, False, 0)
+
+
+def heading_of_two_lines() -> Console:
+    heading = [
+        "|  Epoch  |  Iteration  |  Time Elapsed  |  Mini-batch  |  Mini-batch  |  Base Learning  |",
+        "|         |             |   (hh:mm:ss)   |   Accuracy   |     Loss     |      Rate       |",
+    ]
+    lines = _lines(lambda i, x: f"| 1 | {i} |  00:00:03 | 20.31% | {x:.4f} | 0.0100 |")
+    return Console(_text([heading[0], heading[1], *lines]), (0, 590), None, True, 0)
+
+
+def rate_behind_a_speed() -> Console:
+    lines = _lines(lambda i, x: f"INFO | step {i} Batch (t): 0.512, 8192.1/s, 1024.3/s/gpu LR: 0.000010 Loss: {x:.4f}")
+    return Console(_text(lines), (0, 590), None, True, 0)
+
+
 CONSOLES: dict[str, Callable[[], Console]] = {
     each.__name__: each
     for each in (
         *(nanogpt, llm_c, nanochat, torchtitan, megatron, nemo, nemo_bar, olmo, levanter, transformers, swift),
         *(llamafactory, mmengine, detectron2, fairseq, nnunet, keras, keras3, fastai, yolo, lightning),
         *(stable_baselines, pytorch_example, imagenet, tutorial, catboost, xgboost, composer, swin, marian),
-        *(batches_with_a_pipe, summary_of_an_epoch, jax_and_a_wandb_summary),
+        *(batches_with_a_pipe, summary_of_an_epoch, jax_and_a_wandb_summary, caffe, steps_in_brackets, icefall),
+        *(two_counters, chinese, german_commas, name_behind_its_value, heading_of_two_lines, rate_behind_a_speed),
     )
 }

@@ -18,6 +18,8 @@ from scalewatch.objective import words_of
 __all__ = ["Parts", "is_field", "parsed", "plain_line", "step_rank"]
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
+#: `第3轮`, the third epoch: its number stands before what it counts.
+_ORDINAL = re.compile(r"第\s*(\d+)\s*(?:个|個)?\s*(轮次?|輪|步|エポック|ステップ)")
 _BARS = str.maketrans({"│": "|", "┃": "|", "║": "|", "\x08": "\n"})
 #: A longer line is no row of a console [letters]: it is read up to here.
 MOST_LETTERS = 20_000
@@ -64,7 +66,7 @@ def plain_line(line: str) -> str:
     if "\x1b" in line:
         line = _ANSI.sub("", line)
     if not line.isascii() or "\x08" in line:
-        line = line.translate(_BARS)
+        line = _ORDINAL.sub(r"\2 \1", line.translate(_BARS))
         if "\n" in line:
             line = next((part for part in reversed(line.split("\n")) if part.strip()), "")
     return line[:MOST_LETTERS]

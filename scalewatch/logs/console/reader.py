@@ -92,6 +92,8 @@ class Learner:
         self._rows = 0
         self._sources: Counter[Source] = Counter()
         self._names: Counter[str] = Counter()
+        self._nameless: Counter[frozenset[str]] = Counter()
+        self._at_names: dict[str, float] = {}
         self._shapes: Counter[frozenset[str]] = Counter()
         self._examples: dict[frozenset[str], str] = {}
         self._wholes: Counter[tuple[Source, int, int]] = Counter()
@@ -114,9 +116,12 @@ class Learner:
         self._rows += 1
         if line.named is not None:
             self._sources[Source.NAME] += 1
-            self._names[line.named] += 1
+            self._count_names(line)
+            self._before = line.cells[line.named]
             both = line.epoch is not None and line.epochs is not None
             self._wholes[(Source.NAME, line.whole or 0, self._epochs if both else 1)] += 1
+        else:
+            self._nameless[frozenset(line.cells)] += 1
         if line.bar is not None:
             self._sources[Source.BAR] += 1
             self._wholes[(Source.BAR, line.bar[1], 1 if self._epoch is None else self._epochs)] += 1
@@ -130,6 +135,13 @@ class Learner:
         shape = frozenset(line.cells)
         self._shapes[shape] += 1
         self._examples.setdefault(shape, line.text)
+
+    def _count_names(self, line: Line) -> None:
+        """Count the rows that each counter tells from the one before: of two that stand in a line, one moves slower."""
+        for name, value in line.cells.items():
+            if step_rank(name) is not None and value.is_integer() and self._at_names.get(name) != value:
+                self._at_names[name] = value
+                self._names[name] += 1
 
     def _look_before(self, line: Line) -> None:
         if line.held_out:
@@ -148,11 +160,20 @@ class Learner:
             self._sources[source] += 1
             self._at.add((source, at))
 
+    def _counter(self) -> str:
+        """Return the likeliest name of those that tell most rows apart."""
+        most = MOSTLY * max(self._names.values())
+        return min(
+            (name for name, count in self._names.items() if count >= most), key=lambda name: step_rank(name) or 0
+        )
+
     def learnt(self) -> Learnt:
         """Return how the log is to be read."""
         order = [Source.NAME, Source.BAR, Source.LEAD, Source.BEFORE, *([] if self._fractions else [Source.EPOCH])]
         source = next((s for s in order if self._rows and self._sources[s] >= MOSTLY * self._rows), Source.COUNTED)
-        name = self._step or (self._names.most_common(1)[0][0] if source is Source.NAME else "step")
+        if source is Source.COUNTED and self._sources[Source.NAME] >= max(self._nameless.values(), default=1):
+            source = Source.NAME  # another line says the same loss again, without its step
+        name = self._step or (self._counter() if source is Source.NAME else "step")
         example = self._examples[self._shapes.most_common(1)[0][0]] if self._shapes else ""
         found = [(count, *sizes) for (of, *sizes), count in self._wholes.items() if of is source and sizes[0]]
         # of bars that stand before the rows, the one of the training has most to do
@@ -240,7 +261,10 @@ class LineReader:
         if line.named is not None and source is not Source.EPOCH:
             step = int(line.cells[line.named])
             if training or source is Source.BEFORE:
-                return self._steps.of(step, self._epoch, line.whole)
+                step = self._steps.of(step, self._epoch, line.whole)
+                if source is Source.BEFORE:
+                    self._before = step
+                return step
             return step if not self._steps.restarts else None
         if line.held_out:
             return None

@@ -38,7 +38,7 @@ _VALUE = re.compile(
      |([-+]?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d*)?(?:[eE][-+]?\d+)?|[-+]?\.\d+(?:[eE][-+]?\d+)?)
         (?![\d]|\.\d)
         (?:k?(?:it)?\s*/\s*(\d[\d,]*)(?![\d./]))?
-        (\s?%|[A-Za-zµ]+(?:/[A-Za-z]+)?|)
+        (\s?%|[A-Za-zµ]*(?:/[A-Za-z]+)+|[A-Za-zµ]+|)
     )""",
     re.VERBOSE,
 )
@@ -48,6 +48,8 @@ _PARENTHESES = re.compile(r"\([^()]*\)")
 _WRAPPED = re.compile(r"(?:tensor|array|np\.float\d+|float\d*)\(\s*\[?\s*$")
 #: `validation loss at iteration 1000`: the name of a value that follows, then that of this one.
 _AT = re.compile(r"(.*?\w)\s+(?:at|after|for|in|@|of)\s+(?:the\s+|end\s+of\s+)*(\w[\w ]*)", re.IGNORECASE)
+#: `2.31 avg loss, `: the name of the value before.
+_BEHIND = re.compile(r" ([a-zA-Z][\w ]*),\s*$")
 _LEVEL = re.compile(r"^(?:INFO|DEBUG|WARNING|WARN|ERROR|NOTICE)\b\s*")
 _HELD = re.compile(
     r"(?<![\w/.-])(?:val|valid|validation|validating|validate|eval|evaluation|evaluating|test|testing|dev|sanity"
@@ -57,6 +59,8 @@ _HELD = re.compile(
 _TRAINED = re.compile(r"(?<![\w/.-])(?:train|training|train_inner)(?![\w/.-])", re.IGNORECASE)
 #: A letter, and none that a bar of blocks becomes where it was read in another encoding.
 _LETTER = re.compile(r"[A-Za-z]|(?![\u0080-\u024f])[^\W\d_]")
+#: The file that a logger's line comes from.
+_SOURCE = re.compile(r"\.(?:py|cpp|cc|cu|c|h|go|rs|jl|java|scala)$")
 _SIGNS = {"-": -1, "+": 1}
 _TIMES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "k": 1e3}
 
@@ -72,6 +76,7 @@ class _Between(NamedTuple):
     lossy: bool
     side: int
     letters: bool
+    behind: str
 
 
 _remembered: dict[str, _Between] = {}
@@ -100,7 +105,7 @@ class Scanned:
     """
 
     __slots__ = (
-        *("_last", "_lossy", "_mark", "_pending"),
+        *("_bare", "_last", "_lossy", "_mark", "_pending"),
         *("bar", "cells", "held_out", "label", "lead", "spans", "when", "wholes"),
     )
 
@@ -114,6 +119,7 @@ class Scanned:
         self.label = self._pending = self._last = ""
         self.held_out = self._lossy = False
         self._mark = 0
+        self._bare: tuple[float, Span | None] | None = None
 
     def take(self, line: str, at: int, found: re.Match[str]) -> None:
         """Take the next number of a line; `at` is where the one before it ended."""
@@ -129,6 +135,9 @@ class Scanned:
                 self.when, self.spans["when"] = date, Span(*found.span(1), 0, 1.0)
             self._pending = ""
             return
+        if between.behind and self._bare is not None:
+            self._keep(between.behind, *self._bare, lossy=True)
+        self._bare = None
         name = between.name
         self._pending = between.pending or self._pending
         if between.of and self._last:
@@ -151,9 +160,11 @@ class Scanned:
         if name:
             lossy = _is_loss(name) if name != between.name else between.lossy
             self._keep(name, value * factor, span, lossy=lossy)
-        elif not self.cells and self.lead is None and not unit and not line[: found.start()].strip(" [(#"):
+        elif not self.cells and self.lead is None and not unit and _leads(line, found):
             self.lead = int(value) if value.is_integer() else None
             self.spans["lead"] = Span(*found.span(4), 0, 1.0)
+        elif not unit:
+            self._bare = value, span
 
     def _hold(self, mark: int) -> None:
         self._mark = mark
@@ -209,6 +220,12 @@ def _is_loss(name: str) -> bool:
     return kind_of(words_of(name)) is not None
 
 
+def _leads(line: str, found: re.Match[str]) -> bool:
+    """Whether a number begins what its line says: behind nothing, or in brackets behind those of a logger."""
+    before = line[: found.start()]
+    return not before.strip(" [(#") or (before.endswith("] [") and line[found.end() : found.end() + 1] == "]")
+
+
 def _number(digits: str) -> float:
     return float(digits.replace(",", "") if "," in digits else digits)
 
@@ -223,7 +240,7 @@ def _read(text: str) -> _Between:
 
 def _between(text: str) -> _Between:
     if text.strip().lower() == "of":
-        return _Between("", "", 0, of=True, lossy=False, side=0, letters=True)
+        return _Between("", "", 0, of=True, lossy=False, side=0, letters=True, behind="")
     plain = _PARENTHESES.sub(" ", _WRAPPED.sub("", text)) if "(" in text else text
     cut = max(plain.rfind(","), plain.rfind(";"))
     near = plain[cut + 1 :]
@@ -234,6 +251,8 @@ def _between(text: str) -> _Between:
     at = _AT.fullmatch(name)
     if at is not None:
         pending, name = at.group(1).strip(), at.group(2).strip()
+    if _SOURCE.search(name):
+        name = ""  # train.py:812
     if name.endswith(" of"):
         name = ""  # number of nan iterations: 0
     if not _LETTER.search(name) or len(name) > MOST_LETTERS or len(name.split()) > MOST_WORDS:
@@ -244,4 +263,6 @@ def _between(text: str) -> _Between:
     words = set(words_of(name))
     side = 0 if not words or not words <= HELD_OUT | TRAIN else 1 if words & HELD_OUT else -1
     letters = bool(_LETTER.search(text))
-    return _Between(name, pending, mark, of=False, lossy=_is_loss(name), side=side, letters=letters)
+    after = _BEHIND.match(text)
+    behind = after[1] if after is not None and not name and _is_loss(after[1]) else ""
+    return _Between(name, pending, mark, of=False, lossy=_is_loss(name), side=side, letters=letters, behind=behind)

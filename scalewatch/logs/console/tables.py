@@ -38,6 +38,7 @@ class Heading:
     def __init__(self) -> None:
         self._names: list[str] = []
         self._bars = ""
+        self._above: list[str] = []
 
     @property
     def stands(self) -> bool:
@@ -50,6 +51,9 @@ class Heading:
         names = [part.strip() for part in (line.strip().strip("|").split(bars) if bars else _ROOM.split(line.strip()))]
         if not bars and len(names) < 3:
             names = line.split()
+        above, self._above = self._above, names if bars == "|" else []
+        if bars == "|" and len(above) == len(names):
+            names = [f"{high} {low}".strip() for high, low in zip(above, names, strict=True)]  # MATLAB's
         names = ["step" if name == "#" else name for name in names]  # spaCy's
         fine = 1 < len(names) <= MOST_COLUMNS and all(any(c.isalpha() for c in name) for name in names)
         losses = [name for name in names if training_loss(name) is not None or validation_loss(name) is not None]

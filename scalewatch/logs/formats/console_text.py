@@ -38,6 +38,7 @@ MOST_ODD = 0.02
 SHOWN = 160
 _SUFFIXES = frozenset({".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".output", ".text", ".console", ""})
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4,})")
+_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _NUMBERS_ALONE = re.compile(r"(?:[ \t,;]*[-+\d][-+.\deE]*[ \t,;]*){1,20}\n")
 _POINT = re.compile(r"[a-z][ :=]+\d+\.\d")
 
@@ -128,7 +129,7 @@ class ConsoleLog(AbstractTabularLog):
             yield from self.assembled.add(row, self._lines.number)
 
     def _with_points(self, line: str) -> str:
-        return _DECIMAL_COMMA.sub(".", line) if self._commas else line
+        return _COMMA.sub(".", line) if self._commas else line
 
 
 @final
