@@ -26,7 +26,7 @@ DEMO_READY := $(if $(wildcard $(DEV)),$(DEV),$(DEMO))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format picture bench mutate soak clean distclean
+.PHONY: help venv demo test lint format picture pages bench mutate soak clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ format: $(DEV) ## put the code into its form
 
 picture: $(DEV) ## docs/rooms.svg, from the imports
 	$(BIN)/python -m tests.rooms
+
+pages: $(DEV) ## the pages of docs/ that are made from code
+	$(BIN)/python -m tests.pages
 
 bench: $(DEV) ## the benchmarks, with their tables
 	@set -e; for script in tests/benchmarks/[a-z]*.py; do printf '\n== %s\n' "$$script"; $(BIN)/python "$$script"; done

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from enum import Enum, StrEnum
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -54,6 +55,8 @@ def to_plain(thing: Any) -> Any:
         return thing if math.isfinite(thing) else "nan" if thing != thing else "inf" if thing > 0 else "-inf"
     if isinstance(thing, Enum):
         return thing.value
+    if isinstance(thing, Path):
+        return str(thing)
     if isinstance(thing, Mapping):
         return {name: to_plain(value) for name, value in thing.items()}
     if isinstance(thing, list | tuple):

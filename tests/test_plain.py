@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import make_dataclass
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from scalewatch import Action, Advice, EvidenceGrade, Finding, Kind, Severity
 from scalewatch.alert import Item, Notification, Recommendation, Status
 from scalewatch.errors import ConfigError, PlainError
 from scalewatch.journal import advice_record, finding_record
+from scalewatch.json_schema import schema_of, schemas_of
 from scalewatch.plain import from_plain, to_plain
 
 SPIKE = Finding(Kind.SPIKE, Severity.WARNING, 9, 7, "up", {"sigmas": math.inf, "cause": "inf", "rows": 3})
@@ -84,3 +87,24 @@ def test_a_message_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     """Nothing is made of it."""
     with pytest.raises(ConfigError, match="This is no notification"):
         Notification.from_json(MESSAGE.to_json() | wrong)
+
+
+def test_a_schema_says_what_plain_values_may_be() -> None:
+    """What `to_plain` makes of a finding is what the schema of findings allows, a number that is none too."""
+    finding = Finding(Kind.SPIKE, Severity.WARNING, 7, 6, "up", {"sigmas": math.inf, "cause": "unknown"})
+    plain = to_plain(finding)
+    validator = Draft202012Validator(schema_of(Finding))
+
+    assert validator.is_valid(plain)
+    assert not validator.is_valid({**plain, "severity": "dire"})
+    assert not validator.is_valid({**plain, "step": "7"})
+    assert not validator.is_valid({name: value for name, value in plain.items() if name != "message"})
+
+
+def test_two_types_of_one_name_have_no_schema() -> None:
+    """One would stand for the other."""
+
+    other = make_dataclass("Finding", [("step", int)])
+
+    with pytest.raises(TypeError, match="two types"):
+        schemas_of({"one": Finding, "other": other}, "")

@@ -162,7 +162,7 @@ def test_a_folder_that_is_none_is_exit_2(say: Say) -> None:
 def test_rows_are_json_for_machines(say: Say) -> None:
     """With every number, published and ours."""
     code, out, _ = say("--row", "20", "--json")
-    (row,) = json.loads(out)
+    (row,) = json.loads(out)["rows"]
 
     assert (0, 20, "pass") == (code, row["row"], row["outcome"])
     assert pytest.approx(row["checks"][0]["published"], abs=0.005) == row["checks"][0]["ours"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from scalewatch.cli.options import AsJson
+from scalewatch.plain import to_plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,6 +29,7 @@ def approaches(
         float, typer.Option(help="Standard deviation of a final loss over seeds [nats/token].")
     ] = 0.002,
     dark: Annotated[bool, typer.Option(help="Draw for a dark page.")] = False,
+    json_: AsJson = False,
 ) -> None:
     """Put the allocation exponents of Chinchilla's three approaches side by side, and say where they disagree.
 
@@ -36,7 +40,7 @@ def approaches(
     """
     from rich.console import Console
 
-    from scalewatch.cli.outputs import check_chart_file
+    from scalewatch.cli.outputs import check_chart_file, print_json
     from scalewatch.errors import ConfigError
     from scalewatch.figures.laws import approaches_chart
     from scalewatch.fitting.approaches import compare_approaches
@@ -54,12 +58,15 @@ def approaches(
     rows = late(from_tables(reading.tables, reading.overrides, bytes_per_token=bytes_per_token))
     runs = rows.runs if rows.checkpoints else None
     found = compare_approaches(rows.size, rows.tokens, rows.loss, runs, budgets=rows.budgets, noise_nats=noise_nats)
+    answered = any(result.exponent is not None for result in found.results)
+    if json_:
+        print_json(_answer(found, goal, [*rows.notes, *rows.left_out], 0 if answered else 1))
+        console.quiet = True
     for sentence in rows.notes:
         console.print(sentence, style="dim", markup=False, highlight=False)
     for sentence in rows.left_out:
         console.print(sentence, style="yellow", markup=False, highlight=False)
     _print(console, found, goal)
-    answered = any(result.exponent is not None for result in found.results)
     if out is not None and answered:
         from scalewatch.charts import save_chart
 
@@ -69,6 +76,16 @@ def approaches(
         console.print("Nothing is drawn: no approach has an answer.", style="yellow")
     if not answered:
         raise typer.Exit(1)
+
+
+def _answer(found: Comparison, goal: float | None, notes: list[str], code: int) -> dict[str, Any]:
+    sizes = {
+        str(each.approach): float(each.size_at(goal).count)
+        for each in found.results
+        if goal is not None and each.exponent is not None
+    }
+    best = None if goal is None else sizes
+    return {"exit_code": code, **to_plain(found), "best_parameters": best, "notes": notes}
 
 
 def _print(console: Console, found: Comparison, goal: float | None) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scalewatch.cli.options import AsJson
 from scalewatch.text import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scalewatch.laws import Curve
+    from scalewatch.laws import Collapse, Curve
 
 __all__ = ["collapse"]
 
@@ -32,6 +34,7 @@ def collapse(
     column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss. Repeat.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
     bytes_per_token: Annotated[float | None, typer.Option(help="Turns bits per byte into nats per token.")] = None,
+    json_: AsJson = False,
 ) -> None:
     """Say how well runs of several sizes fall on one curve once loss and progress are normalised, and who leaves it.
 
@@ -44,7 +47,9 @@ def collapse(
     from rich.console import Console
 
     from scalewatch.cli.fit_runs import say
+    from scalewatch.cli.fit_tables import Unprinted
     from scalewatch.cli.fit_whole_curves import curves_of
+    from scalewatch.cli.outputs import print_json
     from scalewatch.errors import ConfigError, FitError
     from scalewatch.laws.collapse import CollapseRun, measure_collapse, progress_of
     from scalewatch.offline.finished_runs import how_many
@@ -52,7 +57,7 @@ def collapse(
 
     if floor is not None and not 0 <= floor < 1e6:
         raise ConfigError(f"`--floor` must be a loss of 0 or more (got {floor:g}).")
-    console = Console()
+    console = Unprinted() if json_ else Console()
     curves = curves_of(console, Reading.of(runs, column or [], where or [], bytes_per_token))
     sized = [curve for curve in curves if curve.run.parameters or curve.run.non_embedding_parameters]
     if len(sized) < len(curves):
@@ -64,35 +69,51 @@ def collapse(
     finished = [curve for curve in sized if _progress(curve) >= 1 - UNFINISHED]
     if len({_size(curve) for curve in finished}) < 2 and len(sized) == len(finished):
         raise FitError(f"Collapse compares sizes: {how_many(len(finished), 'finished run')} of one size or none.")
+    answer: dict[str, Any] = {"floor": None, "finished": len(finished), "sizes": 0, "points": []}
     if len({_size(curve) for curve in finished}) >= 2:
         made = [CollapseRun(_size(c), c.run.name, *progress_of(c, float(c.steps[-1]))) for c in finished]
         compute = [_size(c) * (c.run.tokens_per_step or 1.0) * float(c.steps[-1]) for c in finished]
         given = floor if floor is not None or len(set(compute)) > 2 else 0.0
         measured = measure_collapse(made, given, compute)
-        lines = [f"{measured.runs} finished runs of {measured.sizes} sizes, L0 = {measured.floor:.4g} nats/token."]
-        for at in SHOWN:
-            deviation, noise = measured.at(at)
-            seeds = "" if noise != noise else f"; seeds of one size {percent(noise, 2)}"
-            lines.append(f"At {percent(at)} of the run their curves differ by {percent(deviation, 2)}{seeds}.")
-        say(console, lines, "")
-        say(console, measured.notes, "yellow")
-    left = [_held(console, curve, finished) for curve in sized if curve not in finished]
-    if any(left):
-        raise typer.Exit(1)
+        answer |= {"floor": measured.floor, "finished": measured.runs, "sizes": measured.sizes}
+        answer["points"] = [
+            dict(zip(("at", "deviation", "seeds"), (at, *measured.at(at)), strict=True)) for at in SHOWN
+        ]
+        _print(console, measured, answer["points"])
+    held = [_held(console, curve, finished) for curve in sized if curve not in finished]
+    code = 1 if any(run["left"] for run in held) else 0
+    if isinstance(console, Unprinted):
+        print_json({"exit_code": code, **answer, "held": held, "notes": console.said})
+    raise typer.Exit(code)
 
 
-def _held(console: Console, curve: Curve, finished: Sequence[Curve]) -> bool:
-    """Hold an unfinished run against the largest finished one that is no larger; whether it has left the curve."""
+def _print(console: Console, measured: Collapse, points: Sequence[Mapping[str, float]]) -> None:
+    from scalewatch.cli.fit_runs import say
+
+    lines = [f"{measured.runs} finished runs of {measured.sizes} sizes, L0 = {measured.floor:.4g} nats/token."]
+    for point in points:
+        seeds = "" if math.isnan(point["seeds"]) else f"; seeds of one size {percent(point['seeds'], 2)}"
+        lines.append(
+            f"At {percent(point['at'])} of the run their curves differ by {percent(point['deviation'], 2)}{seeds}."
+        )
+    say(console, lines, "")
+    say(console, measured.notes, "yellow")
+
+
+def _held(console: Console, curve: Curve, finished: Sequence[Curve]) -> dict[str, Any]:
+    """Hold an unfinished run against the largest finished one that is no larger, and say whether it left the curve."""
     from scalewatch.cli.fit_runs import say
     from scalewatch.errors import FitError
     from scalewatch.laws import CollapseVerdict, diagnose_collapse
     from scalewatch.laws.collapse import progress_of
 
+    about = {"run": curve.run.name, "progress": _progress(curve)}
     name = f"'{curve.run.name:.60}' ({percent(_progress(curve))} done)"
     below = [other for other in finished if _size(other) <= _size(curve)] or list(finished)
     if not below:
-        say(console, [f"{name}: there is no finished run to hold it against."], "yellow")
-        return False
+        said = f"{name}: there is no finished run to hold it against."
+        say(console, [said], "yellow")
+        return {**about, "left": False, "said": said}
     reference = max(below, key=_size)
     own = progress_of(curve, float(curve.run.total_steps or curve.steps[-1]))
     other = progress_of(reference, float(reference.steps[-1]))
@@ -100,17 +121,17 @@ def _held(console: Console, curve: Curve, finished: Sequence[Curve]) -> bool:
         found = diagnose_collapse(*own, *other)
     except FitError as fault:
         say(console, [f"{name}: {fault}"], "yellow")
-        return False
+        return {**about, "left": False, "said": f"{name}: {fault}"}
     gone = found.verdict in (CollapseVerdict.ABOVE, CollapseVerdict.BELOW)
     since = (
         ""
         if found.begins_at is None
         else f" From {percent(found.begins_at)} on it lies {percent(found.size, 1, sign=True)} off."
     )
-    lines = [f"{name} against '{reference.run.name:.60}': {found.verdict}{since}"]
-    say(console, lines, "bold red" if gone else "green")
+    said = f"{name} against '{reference.run.name:.60}': {found.verdict}{since}"
+    say(console, [said], "bold red" if gone else "green")
     say(console, found.notes, "dim")
-    return gone
+    return {**about, "left": gone, "said": said}
 
 
 def _progress(curve: Curve) -> float:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from scalewatch.cli.outputs import print_json
 from scalewatch.errors import ConfigError, LogError
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ def compare_with_reference(
         if not json_ and (result.differs or not quiet):
             _print(log, to, result)
     if json_:
-        typer.echo(json.dumps({"exit_code": code, "comparisons": records}, indent=1))
+        print_json({"exit_code": code, "comparisons": records})
     return code
 
 

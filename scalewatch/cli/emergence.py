@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from scalewatch.cli.options import AsJson
 from scalewatch.text import percent
 
 __all__ = ["emergence"]
@@ -19,6 +20,7 @@ def emergence(
     chance: Annotated[float, typer.Option(help="Accuracy of guessing, 0 to 1.")] = 0.0,
     column: Annotated[list[str] | None, typer.Option(help="What a column is: scale=flops. Repeat.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="Take these rows only: task=arithmetic. Repeat.")] = None,
+    json_: AsJson = False,
 ) -> None:
     """Say whether a jump of an all-or-nothing metric is in the models, or in the metric.
 
@@ -30,6 +32,7 @@ def emergence(
     from rich.console import Console
 
     from scalewatch.cli.fit_runs import say
+    from scalewatch.cli.outputs import print_json
     from scalewatch.cli.table_columns import columns_of
     from scalewatch.errors import ConfigError
     from scalewatch.laws import EmergenceVerdict, judge_emergence
@@ -43,11 +46,14 @@ def emergence(
         raise ConfigError(
             f"`--items` must be at least 1 and `--answer-tokens` 1 to 1e6 (got {items} and {answer_tokens})."
         )
-    say(console, notes, "dim")
     found = judge_emergence(
         data["scale"], data["accuracy"], data["loss"], items=items, answer_tokens=answer_tokens, chance=chance
     )
     decided = found.verdict is not EmergenceVerdict.UNDECIDED
+    if json_:
+        print_json({"exit_code": 0 if decided else 1, "found": found, "notes": notes})
+        raise typer.Exit(0 if decided else 1)
+    say(console, notes, "dim")
     say(console, [found.verdict], "bold" if decided else "yellow")
     jump, proxy = found.jump, found.proxy
     lines = [

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.options import AsJson
 from scalewatch.errors import ConfigError, FitError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from scalewatch.cli.fit_runs import Drawing, Options
+    from scalewatch.cli.fit_tables import FittedLaw
     from scalewatch.offline.tables import Reading
 
 __all__ = ["fit"]
@@ -42,7 +44,7 @@ def fit(
     predict: Annotated[
         Path | None, typer.Option(help="Other runs, a table: prints the loss of each, and writes no law.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="With --predict: one JSON object.")] = False,
+    json_: AsJson = False,
     keep_outliers: Annotated[bool, typer.Option(help="Fit also runs that lie far above the law.")] = False,
     dark: Annotated[bool, typer.Option(help="Draw for a dark page.")] = False,
 ) -> None:
@@ -76,34 +78,36 @@ def fit(
     from scalewatch.cli.fit_families import check_family, fit_one_family
     from scalewatch.cli.fit_predict import fit_predict
     from scalewatch.cli.fit_runs import Drawing, Options
+    from scalewatch.cli.fit_tables import Unprinted
     from scalewatch.cli.goal import goal_of
-    from scalewatch.cli.outputs import check_output
+    from scalewatch.cli.outputs import check_output, print_json
     from scalewatch.offline.tables import Reading
+    from scalewatch.plain import to_plain
 
     if predict is not None:
-        fit_predict(Console(), Reading.of(runs, column or [], where or [], None), predict, as_json=as_json)
+        fit_predict(Console(), Reading.of(runs, column or [], where or [], None), predict, json_=json_)
         return
-    if as_json:
-        raise ConfigError("`--json` goes with `--predict POINTS`.")
     check_output("--output", output)
     options = Options.checked(estimator, bootstrap, keep_outliers)
     drawing = Drawing(out, chart, goal_of(target, outcome), dark)
     check_family(family)
-    console, reading = Console(), Reading.of(runs, column or [], where or [], bytes_per_token)
+    console, reading = Unprinted() if json_ else Console(), Reading.of(runs, column or [], where or [], bytes_per_token)
     if family not in ("auto", "chinchilla", "curves"):
         if drawing.out is not None or drawing.goal is not None or chart != "auto":
             raise ConfigError("Charts and `--target` are of the families chinchilla and curves.")
-        if not fit_one_family(console, reading, family, output, options, breaks):
-            raise typer.Exit(1)
-        return
-    if not _fit_default(console, reading, family, output, drawing, options):
-        raise typer.Exit(1)
+        made = fit_one_family(console, reading, family, output, options, breaks)
+    else:
+        made = _fit_default(console, reading, family, output, drawing, options)
+    code = 0 if made.usable else 1
+    if isinstance(console, Unprinted):
+        print_json({"exit_code": code, "path": output, **to_plain(made), "notes": console.said})
+    raise typer.Exit(code)
 
 
 def _fit_default(
     console: Console, reading: Reading, family: str, output: Path, drawing: Drawing, options: Options
-) -> bool:
-    """Fit whole curves or finished runs, whichever these are; return whether the law can be used."""
+) -> FittedLaw:
+    """Fit whole curves or finished runs, whichever these are; return what was made."""
     from scalewatch.cli.fit_runs import fit_runs
     from scalewatch.cli.fit_whole_curves import fit_whole_curves
     from scalewatch.offline.curve_tables import has_curves

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalewatch.cli.fit_runs import Options, say
-from scalewatch.cli.fit_tables import Constant, constants_table
+from scalewatch.cli.fit_tables import Constant, FittedLaw, constants_table
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def check_family(name: str) -> None:
 
 def fit_one_family(
     console: Console, reading: Reading, family: str, output: Path, options: Options, breaks: int
-) -> bool:
-    """Fit a law of `family`, print it, write it; return whether it can be used.
+) -> FittedLaw:
+    """Fit a law of `family`, print it, write it; return what was made.
 
     Raises:
         FitError: if the table does not carry the law, with the columns that are missing, or what to add.
@@ -62,7 +62,8 @@ def fit_one_family(
     )
     save_fit(found, output)
     say(console, found.left_out, "yellow")
-    console.print(constants_table(row.formula, list(_constants(found))))
+    constants = tuple(_constants(found))
+    console.print(constants_table(row.formula, constants))
     takes = ", ".join(f"{quantity.name} [{quantity.unit}]" for quantity in found.law.inputs)
     say(console, [f"{found.law.output.name} [{found.law.output.unit}] at {takes}."], "dim")
     say(
@@ -75,7 +76,7 @@ def fit_one_family(
     say(console, [f"Written to {output}. Read it: scalewatch.laws.read_law({str(output)!r})."], "")
     if not found.status.usable:
         say(console, ["Do not plan with this law: its constants are where the search ended, no more."], "bold red")
-    return found.status.usable
+    return FittedLaw(family, row.formula, found.runs, constants, found.status.usable)
 
 
 def _data(console: Console, reading: Reading, family: str) -> Any:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from scalewatch.cli.outputs import print_json
 from scalewatch.errors import ConfigError
 from scalewatch.offline.tables import Reading, read_table
-from scalewatch.plain import to_plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +24,7 @@ MOST_LAWS = 6
 BAR = 12
 
 
-def fit_predict(console: Console, reading: Reading, points: Path, *, as_json: bool) -> None:
+def fit_predict(console: Console, reading: Reading, points: Path, *, json_: bool) -> None:
     """Print what the runs of a table say of the runs in `points`.
 
     Raises:
@@ -42,8 +39,8 @@ def fit_predict(console: Console, reading: Reading, points: Path, *, as_json: bo
     if not is_table(points):
         raise ConfigError(f"`--predict`: {points} is no table: .csv, .tsv or .parquet.")
     told = foretell(reading.tables[0], read_table(points), reading.overrides)
-    if as_json:
-        typer.echo(json.dumps({"table": reading.tables[0].source, "points": str(points), "losses": _plain(told)}))
+    if json_:
+        print_json({"table": reading.tables[0].source, "points": points, "losses": _plain(told)})
         return
     for one in told:
         _show(console, one, several=len(told) > 1)
@@ -66,7 +63,7 @@ def _plain(told: Sequence[Foretelling]) -> list[dict[str, Any]]:
             if score.weight > 0
         ]
         about = {"loss": one.loss, "runs": one.runs, "level": one.foretold.level, "notes": list(one.notes)}
-        made.append(to_plain({**about, "laws": laws, "points": rows}))
+        made.append({**about, "laws": laws, "points": rows})
     return made
 
 

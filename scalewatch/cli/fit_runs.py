@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from scalewatch.cli.fit_tables import LEVEL, Constant, constants_table
+from scalewatch.cli.fit_tables import LEVEL, Constant, FittedLaw, Unprinted, constants_table
 from scalewatch.errors import ConfigError
 from scalewatch.offline.finished_runs import Rows, ends, few, how_many
 from scalewatch.plan.quantities import count
@@ -28,6 +28,8 @@ __all__ = ["Drawing", "Options", "fit_runs", "say"]
 ROUNDS = 3
 #: Part of the runs that may be left out as diverged; more is no accident, and all are kept.
 MOST_LEFT_OUT = 0.15
+#: The law, as it is printed.
+FORMULA = "L = E + A N^-alpha + B D^-beta"
 #: Runs farther off than this many standard deviations are named as the worst.
 MOST_WORST = 3
 
@@ -94,12 +96,14 @@ class Options:
 
 def say(console: Console, sentences: Sequence[str], style: str) -> None:
     """Print sentences, a line each, as they are: names of runs may look like markup."""
+    if isinstance(console, Unprinted):
+        console.said += [str(sentence).strip() for sentence in sentences]
     for sentence in sentences:
         console.print(sentence, style=style, markup=False, highlight=False)
 
 
-def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, options: Options) -> bool:
-    """Fit Chinchilla's law to finished runs, print it, write it, draw it; return whether it can be used.
+def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, options: Options) -> FittedLaw:
+    """Fit Chinchilla's law to finished runs, print it, write it, draw it; return what was made.
 
     Raises:
         FitError: if there are too few runs, with what to do.
@@ -114,7 +118,8 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
     say(console, used.left_out[len(finished.left_out) :], "yellow")
     say(console, _used(used, len(rows.loss)), "")
     save_chinchilla(SavedChinchilla.of(fitted, used.left_out), output)
-    console.print(_constants(fitted))
+    constants = _constants(fitted)
+    console.print(constants_table(FORMULA, constants))
     say(console, _summary(fitted, used.runs), "")
     if drawing.goal is not None:
         say(console, [_at_goal(fitted, drawing.goal)], "")
@@ -124,7 +129,7 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
     for status, note in zip_longest(fitted.statuses, notes, fillvalue=""):
         say(console, [status] if status else [], style)
         say(console, [f"  {note}"] if note else [], "dim")
-    console.print(f"Written to {output}.", markup=False, highlight=False)
+    say(console, [f"Written to {output}."], "")
     if not fitted.status.usable:
         say(console, ["Do not plan with this law: its constants are where the search ended, no more."], "bold red")
     if drawing.out is not None:
@@ -132,7 +137,7 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
 
         picture = point_chart(drawing.chart, fitted, used.runs, goal=drawing.goal, dark=drawing.dark)
         drawing.save(console, picture)
-    return fitted.status.usable
+    return FittedLaw("chinchilla", FORMULA, len(used.loss), constants, fitted.status.usable)
 
 
 def _without_diverged(rows: Rows, options: Options) -> tuple[PointFit[Chinchilla], Rows]:
@@ -183,7 +188,7 @@ def _off(name: str, residual: float) -> str:
     return f"'{name:.60}' ({percent})"
 
 
-def _constants(fitted: PointFit[Chinchilla]) -> object:
+def _constants(fitted: PointFit[Chinchilla]) -> tuple[Constant, ...]:
     meaning = {
         "E": "nats/token that no model gets below",
         "A": f"what size gains, N = {fitted.law.kind} parameters",
@@ -191,8 +196,9 @@ def _constants(fitted: PointFit[Chinchilla]) -> object:
         "alpha": "exponent of size",
         "beta": "exponent of data",
     }
-    rows = [Constant(name, fitted.values[name], fitted.interval(name, LEVEL), what) for name, what in meaning.items()]
-    return constants_table("L = E + A N^-alpha + B D^-beta", rows)
+    return tuple(
+        Constant(name, fitted.values[name], fitted.interval(name, LEVEL), what) for name, what in meaning.items()
+    )
 
 
 def _summary(fitted: PointFit[Chinchilla], names: Sequence[str]) -> list[str]:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+from rich.console import Console
+
 from scalewatch.text import percent
 
-__all__ = ["LEVEL", "Constant", "constants_table"]
+__all__ = ["LEVEL", "Constant", "FittedLaw", "Unprinted", "constants_table"]
 
 #: Level of the intervals that are printed.
 LEVEL = 0.8
@@ -24,6 +26,27 @@ class Constant:
     value: float
     interval: tuple[float, float] | None
     meaning: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FittedLaw:
+    """What `scalewatch fit` made: the family, its formula, the runs or rows it rests on, its constants, its worth."""
+
+    family: str
+    formula: str
+    runs: int
+    constants: tuple[Constant, ...]
+    usable: bool
+
+
+@final
+class Unprinted(Console):
+    """A console that prints nothing and keeps the sentences that `say` would have printed, for JSON."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.said: list[str] = []
 
 
 def constants_table(title: str, constants: Sequence[Constant]) -> object:

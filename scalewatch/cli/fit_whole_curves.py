@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scalewatch.cli.fit_runs import Drawing, say
-from scalewatch.cli.fit_tables import Constant, constants_table
+from scalewatch.cli.fit_tables import Constant, FittedLaw, constants_table
 from scalewatch.errors import FitError, JournalError
 from scalewatch.figures.law_parts import used_curves
 from scalewatch.laws import Curve, CurveLaw
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["curves_of", "fit_whole_curves"]
 
+#: The law, as it is printed.
+FORMULA = "L = E + K n^-a + A n^b (w^-alpha - rho D)"
 #: Normal deviate of `LEVEL`, both sides.
 NORMAL_80 = 1.2816
 #: Part of its plan that a run may lack and still count as finished.
@@ -36,8 +38,8 @@ UNFINISHED = 0.02
 MOST_SHOWN = 24
 
 
-def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: Drawing) -> bool:
-    """Fit a law of curves, print it, write it, draw it; return whether it can be used.
+def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: Drawing) -> FittedLaw:
+    """Fit a law of curves, print it, write it, draw it; return what was made.
 
     Raises:
         FitError: if no curve can be used, with the reason of each.
@@ -51,10 +53,11 @@ def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: 
     say(console, [*_first(law.evidence.left_out), _parts_left_out()], "yellow")
     say(console, [_used(law)], "")
     console.print(_runs_table(curves, law))
-    console.print(_law_table(law))
+    constants = _constants(law)
+    console.print(constants_table(FORMULA, constants))
     say(console, [_promise(curves, law)], "")
     say(console, law.cautions, "yellow" if law.usable else "bold red")
-    console.print(f"Written to {output}.", markup=False, highlight=False)
+    say(console, [f"Written to {output}."], "")
     if law.usable:
         say(console, [f"Watch a run with it: ScaleWatch(law={str(output)!r})"], "")
     if drawing.out is not None:
@@ -62,7 +65,7 @@ def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: 
 
         picture = curve_chart(drawing.chart, law, curves, goal=drawing.goal, dark=drawing.dark)
         drawing.save(console, picture)
-    return law.usable
+    return FittedLaw("curves", FORMULA, law.evidence.runs, constants, law.usable)
 
 
 def curves_of(console: Console, reading: Reading) -> list[Curve]:
@@ -217,7 +220,7 @@ def _runs_table(curves: Sequence[Curve], law: CurveLaw) -> object:
     return table
 
 
-def _law_table(law: CurveLaw) -> object:
+def _constants(law: CurveLaw) -> tuple[Constant, ...]:
     log_e, log_k, a, log_a, b = law.parameters.tolist()
     half = [NORMAL_80 * math.sqrt(v) for v in law.covariance.diagonal()]
 
@@ -245,7 +248,7 @@ def _law_table(law: CurveLaw) -> object:
     ]
     if not law.usable:
         rows = [dataclasses.replace(row, interval=row.interval and (-math.inf, math.inf)) for row in rows]
-    return constants_table("L = E + K n^-a + A n^b (w^-alpha - rho D)", rows)
+    return tuple(rows)
 
 
 def _of_ratio(law: CurveLaw) -> tuple[float, float]:

@@ -27,7 +27,6 @@ __all__ = ["forecast", "one_log", "print_notes"]
 
 #: Parts of a run at which it is asked.
 PARTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-LEVELS = (0.5, 0.8, 0.95)
 #: Columns of a terminal from which on there is room for the 50 % interval.
 WIDE = 104
 
@@ -49,7 +48,8 @@ def forecast(
     Sees the rows up to there and the planned rates, nothing else. Exit code 0 if there was a forecast, 1 if nothing
     could be said, 2 if the log cannot be read.
     """
-    from scalewatch.cli.outputs import check_chart_file
+    from scalewatch.cli.outputs import check_chart_file, print_json
+    from scalewatch.offline.answers import forecast_answer
     from scalewatch.offline.backtest import backtest
     from scalewatch.offline.history import planned, read
 
@@ -70,7 +70,7 @@ def forecast(
         reached = math.floor(1000 * past.last_step / (plan.run.total_steps or 1)) / 1000
         raise ConfigError(f"The log ends at {reached:g} of the plan: choose an `--at` up to that (got {at:g}).")
     if json_:
-        _print_json(past, plan, rows, truth, wanted)
+        print_json(forecast_answer(past, plan, rows, truth, wanted))
     else:
         _print(past, plan, rows, chosen, truth, wanted, chart=chart)
     if out is not None:
@@ -113,12 +113,13 @@ def _print(
 
     from scalewatch.advising.goals import chance_text
     from scalewatch.cli.advised import print_advice
+    from scalewatch.offline.answers import chances
 
     console = Console()
     console.print(f"{past.name}: {_run_text(plan)}", markup=False, highlight=False)
     for sentence in _sentences(past, chosen, truth):
         console.print(sentence, style="bold", markup=False, highlight=False)
-    for name, chance in _chances(chosen, goals).items():
+    for name, chance in chances(chosen, goals).items():
         bar = goals.target_loss if name == "target" else goals.incumbent_loss
         below = f"It would get below the {name} of {bar:g} with a probability of {chance_text(chance)}."
         console.print(below, markup=False, highlight=False)
@@ -131,14 +132,6 @@ def _print(
         _plot(console, past, plan, chosen)
     made = () if chosen.forecast is None else chosen.forecast.notes
     print_notes(console, [*(n for n in made if n not in chosen.validity_warnings), *plan.told, *past.told])
-
-
-def _chances(chosen: BacktestRow, goals: Goals) -> dict[str, float]:
-    """The probabilities of getting below what is wanted of the run, by what it is."""
-    if chosen.forecast is None or chosen.void:
-        return {}
-    bars = {"target": goals.target_loss, "incumbent": goals.incumbent_loss}
-    return {name: chosen.forecast.probability_below(bar) for name, bar in bars.items() if bar is not None}
 
 
 def _run_text(plan: AssumedSchedule) -> str:
@@ -178,6 +171,8 @@ def _table(looked: Sequence[BacktestRow], truth: float | None, width: int) -> Ta
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from scalewatch.offline.answers import LEVELS
+
     levels = LEVELS if width >= WIDE else LEVELS[1:]
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for head in ("at", "step", "forecast", *(percent(level) for level in levels)):
@@ -202,6 +197,8 @@ def _table(looked: Sequence[BacktestRow], truth: float | None, width: int) -> Ta
 
 
 def _held(made: Forecast, truth: float) -> str:
+    from scalewatch.offline.answers import LEVELS
+
     for level in LEVELS:
         low, high = made.interval(level)
         if low <= truth <= high:
@@ -251,31 +248,3 @@ def _draw(past: RunHistory, chosen: BacktestRow, truth: float | None, out: Path)
     drawn = loss_against_law(past.steps, past.losses, frame, forecast=band)
     save_chart(drawn, out)
     typer.echo(f"{out}: written.", err=True)
-
-
-def _print_json(
-    past: RunHistory, plan: AssumedSchedule, looked: Sequence[BacktestRow], truth: float | None, goals: Goals
-) -> None:
-    import json
-
-    from scalewatch.plain import to_plain
-
-    rows = []
-    for each in looked:
-        made = each.forecast
-        row: dict[str, Any] = {"at": each.part, "step": each.step, "validity_warnings": list(each.validity_warnings)}
-        if made is not None:
-            row |= {"final_loss": made.final_loss, "notes": list(made.notes), "void": each.void}
-            row |= {"intervals": {f"{level:g}": list(made.interval(level)) for level in LEVELS}}
-            row |= {"laws": made.weights, "surprise": made.surprise}
-            row |= {"chances": _chances(each, goals)} if goals.bar else {}
-        row["advice"] = to_plain(each.advice)
-        rows.append(row)
-    answer = {
-        "run": past.name,
-        "total_steps": plan.run.total_steps,
-        "final_loss": truth,
-        "forecasts": rows,
-        "notes": [*plan.told, *past.told],
-    }
-    typer.echo(json.dumps(answer, indent=1))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.options import AsJson
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -29,7 +31,7 @@ def ladder(
     ] = None,
     column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json_: AsJson = False,
 ) -> None:
     """Say what a ladder foretells of its target now, and which run to train next.
 
@@ -38,16 +40,14 @@ def ladder(
 
     Exit code 0: there is a run worth training; 1: none makes the target surer; 2: nothing was fitted.
     """
-    import json
-
     from rich.console import Console
 
     from scalewatch.cli.goal import goal_of
+    from scalewatch.cli.outputs import print_json
     from scalewatch.errors import ConfigError
     from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
     from scalewatch.offline.ladders import ladder_of
     from scalewatch.offline.tables import Reading, count_of
-    from scalewatch.plain import to_plain
 
     reading = Reading.of([table], column or [], where or [], None)
     if not reading.tables:
@@ -58,8 +58,8 @@ def ladder(
     whole = FLOPS_PER_PARAMETER_TOKEN * goal.parameters * goal.tokens
     most = whole * PART if budget is None else count_of("--budget", budget)
     found = ladder_of(reading.tables[0], goal.parameters, goal.tokens, most, reading.overrides)
-    if as_json:
-        typer.echo(json.dumps(to_plain(found)))
+    if json_:
+        print_json(found)
     else:
         _show(Console(), found, target)
     if found.best is None:

@@ -1,16 +1,21 @@
-"""Files that a command will write, checked before it starts to work: nobody waits for a fit that cannot be kept."""
+"""What a command hands over: JSON on standard output, and files, checked before it starts to work."""
 
 from __future__ import annotations
 
 import errno
 import importlib.util
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import typer
 
 from scalewatch.errors import ConfigError
+from scalewatch.plain import to_plain
 
-__all__ = ["check_chart_file", "check_output"]
+__all__ = ["check_chart_file", "check_output", "print_json"]
 
 
 def check_output(option: str, path: Path) -> None:
@@ -44,3 +49,8 @@ def check_chart_file(option: str, path: Path) -> None:
     check_output(option, path)
     if any(importlib.util.find_spec(module) is None for module in ("altair", "vl_convert")):
         raise ConfigError("Charts need the extra `charts`: pip install 'scalewatch[charts]'.")
+
+
+def print_json(answer: Any, *, line: bool = False) -> None:
+    """Print an answer, whose form stands in `scalewatch.cli.answers`, as JSON: on one line if it is one of many."""
+    typer.echo(json.dumps(to_plain(answer), indent=None if line else 1, allow_nan=False))

@@ -110,11 +110,9 @@ def plan(
 
 def _show(answer: Plan, title: str, machine: bool) -> None:
     if machine:
-        import json
+        from scalewatch.cli.outputs import print_json
 
-        from scalewatch.plan import as_json
-
-        typer.echo(json.dumps(as_json(answer), indent=1, allow_nan=False))
+        print_json(answer)
         return
     from rich.console import Console
 

@@ -44,10 +44,9 @@ def register(
     each assumption moves the prediction, the time, and a fingerprint of it all. `ScaleWatch(registered=FILE)` holds the
     run against it, `scalewatch scores FOLDER` keeps the record. Exit code 0, or 2 if there is none.
     """
-    import json
     import time
 
-    from scalewatch.cli.outputs import check_output
+    from scalewatch.cli.outputs import check_output, print_json
     from scalewatch.forecast.prediction_file import write_prediction
     from scalewatch.laws import load_law
     from scalewatch.offline.registering import PlannedRun, register_run
@@ -71,7 +70,7 @@ def register(
     prediction = register_run(load_law(law), planned, time.time())
     write_prediction(prediction, output)
     if json_:
-        typer.echo(json.dumps({**prediction.record(), "path": str(output)}, indent=1))
+        print_json({**prediction.record(), "path": output})
     else:
         _print(prediction, output)
 

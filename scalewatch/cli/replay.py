@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,6 +46,8 @@ def replay(
     Reads journals, TensorBoard event files, Lightning's metrics.csv, CSV, JSON lines, trainer_state.json, W&B histories
     and what programs print; `-` is standard input. With several runs, a table with the worst first.
     """
+    from scalewatch.cli.outputs import print_json
+    from scalewatch.offline.answers import replay_answer
     from scalewatch.offline.replayed import watch_all
 
     settings = reading.settings(goals)
@@ -57,13 +59,17 @@ def replay(
         raise ConfigError("`--tolerance` goes with `--against REFERENCE`.")
     opened = settings.open(logs)
     if explain:
-        _print_explained(opened)
-        raise typer.Exit(HEALTHY if opened.logs else UNREADABLE)
+        code = HEALTHY if opened.logs else UNREADABLE
+        if json_:
+            print_json(_explained(opened, code))
+        else:
+            _print_explained(opened)
+        raise typer.Exit(code)
     live = len(opened.logs) == 1 and not (json_ or quiet)
     watched = watch_all(opened, settings, *((print_finding, print_verdict) if live else ()))
     code = exit_code(watched, opened.unreadable)
     if json_:
-        _print_json(watched, opened, code)
+        print_json(replay_answer(watched, opened, code))
     elif quiet:
         for run in watched:
             if run.tracker.pages:
@@ -73,6 +79,18 @@ def replay(
     if not json_:
         list_unreadable(opened, quiet=quiet)
     raise typer.Exit(code)
+
+
+def _explained(opened: Opened, code: int) -> dict[str, Any]:
+    from scalewatch.cli.explained import explanation
+
+    logs = []
+    for log in opened.logs:
+        *said, (_, command) = explanation(log)
+        about = {"path": str(log.path), "format": log.form, "columns": dict(log.columns)}
+        logs.append({**about, "said": [{"label": label, "text": text} for label, text in said], "command": command})
+    unreadable = [{"path": str(no.path), "reason": no.reason} for no in opened.unreadable]
+    return {"exit_code": code, "logs": logs, "unreadable": unreadable, "passed_over": opened.passed_over}
 
 
 def _print_explained(opened: Opened) -> None:
@@ -219,17 +237,3 @@ def list_unreadable(opened: Opened, *, quiet: bool = False) -> None:
         typer.echo(f"scalewatch: {no_control(line)}", err=True)
     if len(lines) > MOST_LISTED:
         typer.echo(f"scalewatch: and {len(lines) - MOST_LISTED} more files", err=True)
-
-
-def _print_json(watched: Sequence[ReplayedRun], opened: Opened, code: int) -> None:
-    import json
-
-    from scalewatch.offline.replayed import summary
-
-    answer = {
-        "exit_code": code,
-        "runs": [summary(run) for run in watched],
-        "unreadable": [{"path": str(no.path), "reason": no.reason} for no in opened.unreadable],
-        "passed_over": opened.passed_over,
-    }
-    typer.echo(json.dumps(answer, indent=1))

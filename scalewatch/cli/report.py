@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scalewatch.cli.options import GoalOptions, Logs, NamedLogOptions, with_groups
+from scalewatch.cli.options import AsJson, GoalOptions, Logs, NamedLogOptions, with_groups
 from scalewatch.errors import ConfigError
 
 __all__ = ["report"]
@@ -20,11 +20,13 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the page goes.")] = Path("report.html"),
     reading: NamedLogOptions,
     goals: GoalOptions,
+    json_: AsJson = False,
 ) -> None:
     """Write one page of HTML about logs, worst run first: verdict, picture, findings, advice.
 
     It needs no network and holds no script. Exit code 0 if it was written, 2 if no log could be read.
     """
+    from scalewatch.cli.outputs import print_json
     from scalewatch.cli.replay import list_unreadable
     from scalewatch.cli.report_page import page
     from scalewatch.offline.replayed import watch_all
@@ -41,6 +43,10 @@ def report(
     except OSError as fault:
         raise ConfigError(f"`--output`: {output} cannot be written: {fault.strerror or fault}.") from None
     bad = sum(run.tracker.pages > 0 for run in watched)
+    if json_:
+        unreadable = [{"path": str(no.path), "reason": no.reason} for no in opened.unreadable]
+        print_json({"path": output, "runs": len(watched), "with_findings": bad, "unreadable": unreadable})
+        return
     runs = "1 run" if len(watched) == 1 else f"{len(watched)} runs"
     typer.echo(f"{output}: {runs}, {bad} with findings.")
     list_unreadable(opened)

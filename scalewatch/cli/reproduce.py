@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.options import AsJson
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ def reproduce(
         typer.Option(envvar="SCALEWATCH_DATA", help="Folder with the public runs.", show_default=False),
     ] = None,
     row: Annotated[list[int] | None, typer.Option(help="Only this row; repeat for more.", show_default=False)] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    json_: AsJson = False,
 ) -> None:
     """Recompute the published numbers: exit code 0 if what can be computed agrees, 1 if a row does not."""
     from rich.console import Console
 
+    from scalewatch.cli.outputs import print_json
     from scalewatch.reproduce import DataFolder, Outcome
     from scalewatch.reproduce import reproduce as recompute
 
@@ -45,10 +47,9 @@ def reproduce(
         for result in recompute(DataFolder(data), row or ()):
             results.append(result)
             status.update(f"Row {result.row.number} took {result.seconds:.1f} s")
+    code = FAILED if any(result.outcome is Outcome.FAIL for result in results) else 0
     if json_:
-        import json
-
-        typer.echo(json.dumps([_record(result) for result in results], indent=1))
+        print_json({"exit_code": code, "rows": [_record(result) for result in results]})
     else:
         console = Console()
         for part in _page(results):
@@ -56,8 +57,7 @@ def reproduce(
         console.print()
         for line in _last_words(results):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if any(result.outcome is Outcome.FAIL for result in results):
-        raise typer.Exit(FAILED)
+    raise typer.Exit(code)
 
 
 def _page(results: list[RowResult]) -> Iterator[Text]:

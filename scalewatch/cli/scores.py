@@ -26,17 +26,17 @@ def scores(
     against a law alone registered its prediction as it began. Losses are in nats/token. Exit code 0; 1 if a file could
     not be read or was changed after it was made.
     """
-    import json
-
+    from scalewatch.cli.outputs import print_json
     from scalewatch.offline.scores import score_folder
 
     found = score_folder(folder)
+    code = 1 if found.unreadable else 0
     if json_:
         answer = {"summary": _summary(found), "predictions": [_plain(row) for row in found.rows]}
-        typer.echo(json.dumps({**answer, "unreadable": list(found.unreadable)}, indent=1))
+        print_json({"exit_code": code, **answer, "unreadable": found.unreadable})
     else:
         _print(found)
-    raise typer.Exit(1 if found.unreadable else 0)
+    raise typer.Exit(code)
 
 
 def _summary(found: Scores) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,6 +71,7 @@ def sweep(
     code 1 if a run is to be stopped or paused, else 0.
     """
     from scalewatch.advising.race import Step, judge
+    from scalewatch.cli.outputs import print_json
     from scalewatch.cli.replay import list_unreadable
 
     if at is not None and not 0.0 < at <= 1.0:
@@ -90,12 +91,13 @@ def sweep(
     order = (Step.ENDED, Step.RUN, Step.PAUSE, Step.STOP)
     judged.sort(key=lambda each: (bool(each[0].lost), order.index(each[1].step), each[1].middle or math.inf))
     notes = [*_warnings(rows), *_shared(rows)]
+    code = 1 if race.named(Step.STOP) or race.named(Step.PAUSE) else 0
     if json_:
-        _print_json(judged, race, notes)
+        print_json(_answer(judged, race, notes, code))
     else:
         _print(judged, race, notes)
         list_unreadable(opened)
-    raise typer.Exit(1 if race.named(Step.STOP) or race.named(Step.PAUSE) else 0)
+    raise typer.Exit(code)
 
 
 def _one(log: AbstractLog, settings: Settings, rates: ScheduleOptions, at: float | None) -> _Row:
@@ -273,9 +275,7 @@ def _in_common(names: Sequence[str]) -> int:
     return next((n for n, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, names)))
 
 
-def _print_json(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Sequence[str]) -> None:
-    import json
-
+def _answer(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Sequence[str], code: int) -> dict[str, Any]:
     from scalewatch.advising.race import LEVELS, Step
 
     places = [int(abs(LEVELS - q).argmin()) for q in (0.1, 0.9)]
@@ -295,7 +295,8 @@ def _print_json(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Seque
         }
         for row, verdict in judged
     ]
-    answer = {
+    return {
+        "exit_code": code,
         "leader": race.leader or None,
         "budget": race.budget,
         "expected_regret": race.expected_regret,
@@ -304,4 +305,3 @@ def _print_json(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Seque
         "runs": runs,
         "notes": list(notes),
     }
-    typer.echo(json.dumps(answer, indent=1))

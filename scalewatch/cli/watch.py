@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.options import GoalOptions, LogOptions, Logs, with_groups
+from scalewatch.cli.options import AsJson, GoalOptions, LogOptions, Logs, with_groups
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def watch(
     goals: GoalOptions,
     every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print what there is now, and end.")] = False,
+    json_: AsJson = False,
 ) -> None:
     """Watch logs while they are written, until ctrl-C. Without a terminal: one line for each finding.
 
@@ -53,7 +54,9 @@ def watch(
     folder = Folder(logs, reading.settings(goals))
     console = Console()
     try:
-        if once:
+        if json_:
+            _json_lines(folder, every, once=once)
+        elif once:
             _once(console, folder)
         elif console.is_terminal:
             _live(console, folder, every)
@@ -103,6 +106,18 @@ def _live(console: Console, folder: Folder, every: float) -> None:
             folder.look(time.monotonic(), tick=show_progress)
             draw()
             time.sleep(every)
+
+
+def _json_lines(folder: Folder, every: float, *, once: bool) -> None:
+    """One object a line, each a finding of a run, as they come."""
+    from scalewatch.cli.outputs import print_json
+
+    while True:
+        for run, finding in folder.look(time.monotonic()):
+            print_json({"run": run.name, "finding": finding}, line=True)
+        if once:
+            return
+        time.sleep(every)
 
 
 def _lines(folder: Folder, every: float) -> None:

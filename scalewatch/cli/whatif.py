@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -66,8 +66,10 @@ def whatif(
     can be said.
     """
     from scalewatch.cli.forecast import one_log
+    from scalewatch.cli.outputs import print_json
     from scalewatch.forecast import Forecaster
     from scalewatch.forecast.counterfactual import position, what_if
+    from scalewatch.offline.answers import whatif_answer
     from scalewatch.offline.backtest import backtest
     from scalewatch.offline.history import planned, read
 
@@ -98,7 +100,7 @@ def whatif(
     notes = [*rows[0].validity_warnings, *(note for each in outcomes for note in each.notes)]
     notes += [*now.caveats("--schedule NAME"), *rows[0].forecast.notes, *plan.told, *past.told]
     if json_:
-        _print_json(past.name, now, outcomes, notes)
+        print_json(whatif_answer(past.name, now, outcomes, notes))
     else:
         _print(past.name, now, outcomes, notes)
 
@@ -185,23 +187,3 @@ def _table(now: Position, outcomes: list[Outcome], *, wide: bool) -> Table:
         name = "hold the rate (the plan is not known)" if not place and not now.planned else each.name
         table.add_row(Text(name), *cells, str(each.evidence_grade), style=style)
     return table
-
-
-def _print_json(name: str, now: Position, outcomes: list[Outcome], notes: list[str]) -> None:
-    import json
-
-    rows: list[dict[str, Any]] = [
-        {
-            "schedule": each.name,
-            "total_steps": each.total_steps,
-            "tokens": each.tokens,
-            "final_loss": each.final_loss,
-            "interval": list(each.interval(0.8)),
-            "difference": each.difference,
-            "difference_interval": list(each.difference_interval(0.8)),
-            "evidence_grade": str(each.evidence_grade),
-        }
-        for each in outcomes
-    ]
-    answer = {"run": name, "step": now.step, "total_steps": now.total_steps, "level": 0.8, "schedules": rows}
-    typer.echo(json.dumps(answer | {"notes": list(dict.fromkeys(notes))}, indent=1))

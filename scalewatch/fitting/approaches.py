@@ -77,7 +77,7 @@ class ApproachResult:
 
     Attributes:
         approach: which. kind: what N counts.
-        exponent: a of N ~ C^a. low, high: its interval at `level`. D ~ C^(1 - a).
+        exponent: a of N ~ C^a, and D ~ C^(1 - a). low, high: its interval. level: of that, in (0, 1).
         log_scale: ln of the best size at 1 FLOP, so that N = exp(log_scale) C^a.
         flops: least and most compute it rests on [FLOP].
         notes: what it left out or could not do, a sentence each.

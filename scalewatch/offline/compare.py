@@ -31,8 +31,8 @@ __all__ = [
     "TOLERANCE_PAIRED",
     "TOLERANCE_UNPAIRED",
     "Comparison",
+    "ComparisonOutcome",
     "Difference",
-    "Outcome",
     "Pairing",
     "Series",
     "compare_curves",
@@ -68,7 +68,7 @@ MOST_ROWS = 5_000_000
 
 
 @final
-class Outcome(StrEnum):
+class ComparisonOutcome(StrEnum):
     """What a comparison comes to."""
 
     SAME = "same"
@@ -134,7 +134,7 @@ class Comparison:
         stretches: (first step, last step, relative difference) of what differed on the way and came back.
     """
 
-    outcome: Outcome
+    outcome: ComparisonOutcome
     difference: Difference
     pairing: Pairing
     since: int | None
@@ -143,7 +143,7 @@ class Comparison:
     @property
     def differs(self) -> bool:
         """Whether the curves are not the same: at the end, on the way, or because one is not finite."""
-        return self.outcome is Outcome.DIFFERENT or bool(self.stretches) or self.pairing.nonfinite > 0
+        return self.outcome is ComparisonOutcome.DIFFERENT or bool(self.stretches) or self.pairing.nonfinite > 0
 
 
 def series(rows: Iterable[Observation]) -> Series:
@@ -290,14 +290,14 @@ def _quantile(level: float, blocks: int) -> float:
     return z + (z**3 + z) / (4 * dof) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * dof**2)
 
 
-def _outcome(low: float, high: float, tolerance: float) -> Outcome:
+def _outcome(low: float, high: float, tolerance: float) -> ComparisonOutcome:
     if low > tolerance or high < -tolerance:
-        return Outcome.DIFFERENT
-    return Outcome.SAME if -tolerance <= low and high <= tolerance else Outcome.UNDECIDED
+        return ComparisonOutcome.DIFFERENT
+    return ComparisonOutcome.SAME if -tolerance <= low and high <= tolerance else ComparisonOutcome.UNDECIDED
 
 
 def _stretches(
-    at: Floats, edges: NDArray[np.int64], means: Floats, errors: Floats, tolerance: float, outcome: Outcome
+    at: Floats, edges: NDArray[np.int64], means: Floats, errors: Floats, tolerance: float, outcome: ComparisonOutcome
 ) -> tuple[int | None, tuple[tuple[int, int, float], ...]]:
     """Since when the runs differ, and where they did and came back."""
     reach = _quantile(1.0 - FALSE_ALARM / len(means), len(means)) * errors
@@ -309,7 +309,7 @@ def _stretches(
         elif side:
             found.append((block, block))
     since: int | None = None
-    if outcome is Outcome.DIFFERENT:
+    if outcome is ComparisonOutcome.DIFFERENT:
         # it reaches to the end, though one of its blocks alone may be too noisy to say so
         side = 1 if means[-1] > 0 else -1
         first = len(means)

@@ -29,7 +29,8 @@ class Ladder:
     """What a ladder says of its target, and what to train next.
 
     Attributes:
-        loss: name of its column. runs: so far. prediction, low, high: of the target, at `level`.
+        loss: name of its column. runs: so far. prediction: of the target. low, high: its interval.
+        level: of that, in (0, 1).
         laws: name -> weight. choices: runs of which none is cheaper and makes the target surer, cheapest first.
         best: of these, surest for its compute among those that reach half of what the budget can; None without one.
     """

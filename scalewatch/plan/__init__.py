@@ -17,4 +17,3 @@ from scalewatch.plan.published import loss_model_for as loss_model_for
 from scalewatch.plan.request import PlanRequest as PlanRequest
 from scalewatch.plan.result import Plan as Plan
 from scalewatch.plan.result import Point as Point
-from scalewatch.plan.result import as_json as as_json

@@ -42,7 +42,11 @@ def short(value: float) -> str:
 @final
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its interval; low and high are None where no error is known, and infinite where none bounds it."""
+    """A number with its interval.
+
+    Attributes:
+        value: the number. low, high: of its interval, None where no error is known, infinite where none bounds it.
+    """
 
     value: float
     low: float | None = None

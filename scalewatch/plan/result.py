@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 from scalewatch.plan.loss_model import Estimate, LossModelFacts
 from scalewatch.plan.request import PlanRequest
@@ -22,7 +20,6 @@ __all__ = [
     "SameLoss",
     "Schedule",
     "TradeOffs",
-    "as_json",
 ]
 
 
@@ -259,16 +256,3 @@ class Plan:
     def chosen(self) -> Point:
         """The run that was asked for if there is one, else the best one."""
         return self.best if self.own is None else self.own.point
-
-
-def as_json(value: Any) -> Any:
-    """Return an answer as what JSON has: objects, lists, numbers; null for what is unknown or not finite."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [as_json(item) for item in value]
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value

@@ -11,7 +11,7 @@ import pytest
 
 from scalewatch.errors import LogError
 from scalewatch.observation import Observation
-from scalewatch.offline.compare import Outcome, Series, compare_curves, series
+from scalewatch.offline.compare import ComparisonOutcome, Series, compare_curves, series
 
 STEPS = 4000
 
@@ -34,7 +34,7 @@ def test_equal_runs_of_the_same_batches_are_the_same() -> None:
     """Paired noise cancels: the interval is a hundredth of a per cent wide."""
     found = compare_curves(curve(1), curve(2))
 
-    assert Outcome.SAME is found.outcome
+    assert ComparisonOutcome.SAME is found.outcome
     assert not found.differs
     assert found.pairing.same_batches
     assert found.difference.high - found.difference.low < 3e-4
@@ -45,7 +45,7 @@ def test_runs_on_other_batches_are_compared_with_a_wider_interval() -> None:
     """What they share is told from the residuals."""
     found = compare_curves(curve(1, order=1), curve(2, order=2))
 
-    assert Outcome.SAME is found.outcome
+    assert ComparisonOutcome.SAME is found.outcome
     assert not found.pairing.same_batches
     assert 0.01 == found.difference.tolerance
     assert found.difference.low < 0 < found.difference.high
@@ -56,7 +56,7 @@ def test_a_change_is_found_with_its_size_and_its_step(size: float) -> None:
     """Since when, by how much, in which direction: within a block and a tenth."""
     found = compare_curves(curve(1, add=after(2500, size)), curve(2))
 
-    assert Outcome.DIFFERENT is found.outcome
+    assert ComparisonOutcome.DIFFERENT is found.outcome
     assert found.difference.relative == pytest.approx(
         np.expm1(size), abs=3 * (found.difference.high - found.difference.low)
     )
@@ -68,7 +68,7 @@ def test_a_change_that_comes_back_is_told_as_a_stretch() -> None:
     """The same in the end, but not the same curve."""
     found = compare_curves(curve(1, add=after(1500, 0.02, until=2200)), curve(2))
 
-    assert Outcome.SAME is found.outcome
+    assert ComparisonOutcome.SAME is found.outcome
     assert found.differs
     ((first, last, relative),) = found.stretches
     assert first == pytest.approx(1500, abs=STEPS / 32)
@@ -80,7 +80,7 @@ def test_noise_that_drowns_the_question_is_said_to() -> None:
     """With a tolerance below what can be known there is no verdict."""
     found = compare_curves(curve(1, order=1, shared=0.3), curve(2, order=2, shared=0.3))
 
-    assert Outcome.UNDECIDED is found.outcome
+    assert ComparisonOutcome.UNDECIDED is found.outcome
     assert not found.differs
 
 
@@ -96,7 +96,7 @@ def test_equal_runs_are_called_different_no_more_often_than_promised() -> None:
         steps = np.arange(1.0, 2001)
         pair = [Series(steps, steps * np.nan, np.exp(np.log(3.0) + 0.02 * row)) for row in noise]
         found = compare_curves(*pair, tolerance=1e-4)
-        called += found.outcome is Outcome.DIFFERENT or bool(found.stretches)
+        called += found.outcome is ComparisonOutcome.DIFFERENT or bool(found.stretches)
         held += found.difference.low <= 0 <= found.difference.high
     assert called <= 15
     assert held >= 275
@@ -110,7 +110,7 @@ def test_another_batch_size_is_paired_by_tokens() -> None:
     found = compare_curves(coarse, fine)
 
     assert "tokens" == found.pairing.paired_by
-    assert Outcome.SAME is found.outcome
+    assert ComparisonOutcome.SAME is found.outcome
 
 
 def test_logs_of_other_steps_are_interpolated_and_that_is_said() -> None:
@@ -122,7 +122,7 @@ def test_logs_of_other_steps_are_interpolated_and_that_is_said() -> None:
     )
 
     assert "step, interpolated" == found.pairing.paired_by
-    assert Outcome.SAME is found.outcome
+    assert ComparisonOutcome.SAME is found.outcome
 
 
 def test_a_run_that_turned_into_nan_is_not_the_same() -> None:
@@ -168,7 +168,7 @@ def test_seeds_of_real_recipes_are_the_same_and_optimizers_differ(data_folder: P
 
     assert [3, 3] == [len(adamw), len(muon)]
     for group in (adamw, muon):
-        assert {Outcome.SAME} == {compare_curves(a, b).outcome for a, b in itertools.combinations(group, 2)}
+        assert {ComparisonOutcome.SAME} == {compare_curves(a, b).outcome for a, b in itertools.combinations(group, 2)}
     for a, b in zip(muon, adamw, strict=True):
         found = compare_curves(a, b)
         assert found.pairing.same_batches

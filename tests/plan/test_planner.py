@@ -18,7 +18,8 @@ from scipy.optimize import brentq, minimize_scalar
 from scalewatch.errors import ConfigError
 from scalewatch.laws.chinchilla import Chinchilla
 from scalewatch.laws.inference import inference_optimum
-from scalewatch.plan import ChinchillaLossModel, Estimate, Plan, PlanRequest, as_json, loss_model_for, make_plan
+from scalewatch.plain import to_plain
+from scalewatch.plan import ChinchillaLossModel, Estimate, Plan, PlanRequest, loss_model_for, make_plan
 from scalewatch.plan.hardware import Cluster, accelerator
 from scalewatch.plan.loss_model import AbstractLossModel, estimate
 
@@ -323,7 +324,7 @@ def test_a_plan_is_json() -> None:
         loss_model_for("chinchilla", 20), PlanRequest(target_loss=1.83, serve_tokens=1e12, unique_tokens=1e13)
     )
 
-    record = json.loads(json.dumps(as_json(made), allow_nan=False))
+    record = json.loads(json.dumps(to_plain(made), allow_nan=False))
 
     assert made.best.parameters.value == record["best"]["parameters"]["value"]
     assert {field.name for field in dataclasses.fields(made)} == set(record)
