@@ -1,8 +1,7 @@
 """The one door: observation in, findings out.
 
-`Monitor` puts together what the rooms below it know: the detectors look at each row, the forecaster follows
-the curve, and what was found becomes advice. It is deterministic: the same observations give the same
-findings, whether live, replayed or resumed.
+The detectors look at each row, the forecaster follows the curve, and what was found becomes advice. It is
+deterministic: the same observations give the same findings, whether live, replayed or resumed.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ from scalewatch.objective import unjudged
 from scalewatch.observation import Observation
 from scalewatch.plain import odd_part
 from scalewatch.run import Run
+from scalewatch.shown import card_of
 from scalewatch.status import Status
 
 __all__ = ["Monitor"]
@@ -152,11 +152,9 @@ class Monitor:
         )
 
     def _take_plan(self, finding: Finding) -> None:
-        if self._forecaster is None:
-            return
-        if finding.phase is Phase.CLOSED:
+        if self._forecaster is not None and finding.phase is Phase.CLOSED:
             self._forecaster.rejoin_plan()
-        else:
+        elif self._forecaster is not None:
             self._forecaster.leave_plan(finding.start_step)
 
     def _register(self, step: int) -> None:
@@ -349,6 +347,8 @@ class Monitor:
         # names alone are no verdict: the loss of some policies falls for good, and such a fall is watched like any
         fell = self._forecaster is not None and clearly_fell(self._forecaster.blocks)
         return f"its objective is no descent: {run.no_descent}" if run.no_descent and not fell else ""
+
+    _repr_html_ = card_of
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to go on, as plain ints, floats, strings, lists and dicts."""

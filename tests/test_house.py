@@ -23,7 +23,7 @@ MAX_FUNCTION_LINES = 60
 GROUND = (
     *("run", "objective", "translated", "observation", "finding", "advice", "status", "errors", "guard", "worker"),
     *("plain", "plugins", "text", "strict_json", "lazy", "kinds", "arrays", "phases", "system", "checkpoints"),
-    "json_schema",
+    *("json_schema", "shown"),
 )
 
 #: `scalewatch/__init__.py`: re-exports what floors 0 to 3 hold, and is read by floors 4 and 5 only.
@@ -47,7 +47,7 @@ FLOORS = {
 INTEGRATIONS = tuple(room for room in FLOORS if room.startswith("scalewatch_"))
 
 #: Faces that hand on, for people and lazily, what a floor above them holds; no file of the project takes it there.
-HANDS_ON = (("scalewatch", "monitor"), ("scalewatch.laws", "fitting"))
+HANDS_ON = (("scalewatch", "monitor"), ("scalewatch", "offline"), ("scalewatch.laws", "fitting"))
 
 #: Folders of the repository that an editable install makes importable, and that no wheel holds.
 NOT_IN_THE_WHEEL = ("integrations", "tests", "examples")

@@ -1,5 +1,6 @@
 """Charts of runs and laws, one a file: the same definition for panel, report, notebook and PNG."""
 
+from scalewatch.charts.card import card as card
 from scalewatch.charts.collapse_chart import NormalisedCurve as NormalisedCurve
 from scalewatch.charts.collapse_chart import collapse as collapse
 from scalewatch.charts.decimate import Envelope as Envelope
@@ -12,6 +13,9 @@ from scalewatch.charts.health_chart import Threshold as Threshold
 from scalewatch.charts.health_chart import health as health
 from scalewatch.charts.incidents import Incident as Incident
 from scalewatch.charts.incidents import incidents_of as incidents_of
+from scalewatch.charts.inline import Picture as Picture
+from scalewatch.charts.inline import themed_svg as themed_svg
+from scalewatch.charts.intervals_chart import intervals as intervals
 from scalewatch.charts.isoflop_chart import Minima as Minima
 from scalewatch.charts.isoflop_chart import isoflop as isoflop
 from scalewatch.charts.isoloss_chart import Contour as Contour
@@ -38,4 +42,5 @@ from scalewatch.charts.three_approaches_chart import Answer as Answer
 from scalewatch.charts.three_approaches_chart import three_approaches as three_approaches
 from scalewatch.charts.valleys_chart import Valley as Valley
 from scalewatch.charts.valleys_chart import valleys as valleys
+from scalewatch.charts.way_ahead_chart import way_ahead as way_ahead
 from scalewatch.charts.x_axis import RunAxis as RunAxis

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["axis", "on_axes", "power", "quantity", "round_numbers", "span", "ticks"]
+__all__ = ["axis", "loss_text", "on_axes", "power", "quantity", "round_numbers", "span", "ticks"]
 
 Unit = Literal["count", "flops", "loss", "number", "rate"]
 LOSS_TITLE = "loss  [nats/token]"
@@ -109,6 +109,15 @@ def quantity(value: float) -> str:
         if abs(value) >= 0.9995 * size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"
+
+
+def loss_text(value: float) -> str:
+    """Return a loss as it stands beside another: three decimals, unless it is very small or large.
+
+    >>> loss_text(2.43), loss_text(0.00123), loss_text(-51_234.0)
+    ('2.430', '0.00123', '-5.12e+04')
+    """
+    return f"{value:.3f}" if value == 0 or 0.1 <= abs(value) < 1_000 else f"{value:.3g}"
 
 
 def power(value: float) -> str:

@@ -88,8 +88,8 @@ def forecast_history(
 
     Args:
         progress: part of the plan that was done when each was made [%], shape (n,), rising.
-        final_loss: median that was forecast then [nats/token], shape (n,). bands: (low, high) of each level, the widest
-            first. frame: around it.
+        final_loss: median that was forecast then [nats/token], shape (n,). bands: (low, high) of 95, 80 and 50 %,
+            or of 80 % alone. frame: around it.
         registered: what was predicted before the start; its `x` is not used. truth: the final loss, once it is known.
         kept: the count for each level. suspended: from where to where nothing is forecast, for the run is lost [%].
 
@@ -145,7 +145,8 @@ def _moved(
     if up is None:
         raise ConfigError("There is nothing to draw: no forecast of this run is finite.")
     y = beside(channel("mean", up, grid=True, most=6))
-    keys = [Key("forecast, 50, 80, 95 %", theme.forecast)]
+    levels = "80 %" if len(ends) == 1 else "50, 80, 95 %"
+    keys = [Key(f"forecast, {levels}", theme.forecast)]
     keys += [] if registered is None else [Key(_of(registered), theme.law, (6, 3))]
     keys += [] if truth is None else [Key(f"what it became: {truth:.3f}", theme.ink, (2, 2))]
     unseen, entries = legend(keys, width)

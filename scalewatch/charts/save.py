@@ -12,7 +12,7 @@ from typing import Any
 from scalewatch.charts.captions import plain
 from scalewatch.errors import ConfigError
 
-__all__ = ["check_suffix", "save_chart"]
+__all__ = ["check_suffix", "need_vl_convert", "save_chart", "svg_text"]
 
 #: Pixels per unit of the chart, so that it is sharp on a dense screen.
 PNG_SCALE = 2.0
@@ -51,10 +51,7 @@ def save_chart(chart: Any, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path)
     ending = check_suffix(target)
-    try:
-        import vl_convert
-    except ImportError:
-        raise ConfigError("Charts need the extra `charts`: pip install 'scalewatch[charts]'.") from None
+    vl_convert = need_vl_convert()
     spec = _each_text(chart.to_dict(validate=False), plain)
     target.parent.mkdir(parents=True, exist_ok=True)
     if ending == ".png":
@@ -68,6 +65,29 @@ def save_chart(chart: Any, path: str | os.PathLike[str]) -> Path:
     else:
         target.write_text(json.dumps(spec, indent=1), encoding="utf-8")
     return target
+
+
+def svg_text(chart: Any) -> str:
+    """Return an Altair chart as the text of an SVG.
+
+    Raises:
+        ConfigError: if the extra `charts` is not installed.
+    """
+    made: str = need_vl_convert().vegalite_to_svg(_each_text(chart.to_dict(validate=False), plain))
+    return made
+
+
+def need_vl_convert() -> Any:
+    """Return the package that turns charts into pictures.
+
+    Raises:
+        ConfigError: if the extra `charts` is not installed.
+    """
+    try:
+        import vl_convert
+    except ImportError:
+        raise ConfigError("Charts need the extra `charts`: pip install 'scalewatch[charts]'.") from None
+    return vl_convert
 
 
 def _head(spec: dict[str, Any]) -> str:

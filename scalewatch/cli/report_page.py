@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from scalewatch.advice import Advice
-from scalewatch.charts import Band, Frame, loss_against_law, save_chart
+from scalewatch.charts import save_chart
 from scalewatch.charts.theme import DARK, LIGHT, Theme, readable
 from scalewatch.cli.replay import forecast_text, loss_text
 from scalewatch.errors import ConfigError
-from scalewatch.finding import Finding, Phase, Severity
-from scalewatch.forecast import Forecast
+from scalewatch.finding import Finding, Phase
 from scalewatch.kinds import kind_name
 from scalewatch.offline.replayed import ReplayedRun, notes
+from scalewatch.offline.run_picture import draw_run
 from scalewatch.status import State
 from scalewatch.text import no_control
 
@@ -223,26 +223,10 @@ def _picture(run: ReplayedRun) -> str:
     if run.curve is None or len(run.curve.steps) < 2:
         return "<p>There are too few losses to draw.</p>"
     verdict = run.tracker.verdict
-    ahead = run.tracker.forecast
-    label = f"forecast at step {ahead.step:,}" if ahead is not None else "forecast at 30 % of the run"
-    shown = ahead if ahead is not None else run.tracker.pictured
-    label += "" if shown is None or shown.schedule_known else ", if the rate is held"
-    losses = run.curve.drawn()
-    promise = _band("law of the smaller runs, before the start", run.before)
-    coming = _band(label, shown)
-    pages = [f for f in run.tracker.findings if f.pages and f.phase is not Phase.CLOSED]
-    pages.sort(key=lambda f: f.severity is not Severity.CRITICAL)
     drawn: dict[bool, str] = {}
     for dark in (False, True):
         try:
-            chart = loss_against_law(
-                run.curve.steps,
-                losses,
-                Frame("", dark=dark, unit=run.tracker.monitor.run.unit),
-                baseline=promise,
-                forecast=coming,
-                findings=pages,
-            )
+            chart = draw_run(run, dark=dark)
         except ConfigError as fault:
             if "extra" in str(fault):
                 raise
@@ -253,14 +237,6 @@ def _picture(run: ReplayedRun) -> str:
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="{drawn[True]}">'
         f'<img src="{drawn[False]}" alt="{alt}"></picture>'
     )
-
-
-def _band(label: str, forecast: Forecast | None) -> Band | None:
-    if forecast is None:
-        return None
-    steps = forecast.grid()
-    steps = steps[steps >= forecast.step]
-    return Band(label, steps, *forecast.curve(steps)) if len(steps) > 1 else None
 
 
 def _svg(chart: Any) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.fitting.status import FitStatus, worst
+from scalewatch.shown import card_of
 
 __all__ = ["EXTRAPOLATION_SHARE", "MISSHAPEN_SHARE", "Evidence", "Prediction", "tail_of"]
 
@@ -42,6 +43,8 @@ class Prediction:
     level: float
     status: FitStatus
     notes: tuple[str, ...]
+
+    _repr_html_ = card_of
 
 
 @final

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from scalewatch.fitting.status import FitStatus, worst
 from scalewatch.laws.law import Law
+from scalewatch.shown import card_of
 
 __all__ = ["Fit", "LawT"]
 
@@ -33,6 +34,8 @@ class Fit(ABC, Generic[LawT]):
     notes: tuple[str, ...] = ()
     standard_errors: dict[str, float] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+
+    _repr_html_ = card_of
 
     @property
     def status(self) -> FitStatus:

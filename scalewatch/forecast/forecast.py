@@ -13,6 +13,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.forecast.law_residual import LawResidual
 from scalewatch.forecast.posterior import LawPosterior, Mixture
 from scalewatch.forecast.schedule import AbstractSchedule, Future
+from scalewatch.shown import card_of
 from scalewatch.text import percent
 
 __all__ = ["Branch", "Forecast", "LawResidual"]
@@ -75,6 +76,8 @@ class Forecast:
     _end_noise: float
     #: The end once it was asked for: levels and the quantile at each. A screen asks for several intervals of it.
     _at_end: list[tuple[Floats, Floats]] = field(default_factory=list)
+
+    _repr_html_ = card_of
 
     @property
     def weights(self) -> dict[str, float]:

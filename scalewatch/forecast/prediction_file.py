@@ -17,6 +17,7 @@ from typing import Any, final
 from scalewatch.errors import ConfigError, LawFileError
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.laws import CurveLaw
+from scalewatch.shown import card_of
 from scalewatch.strict_json import check_fields, number, read_record, sentences, write_record
 
 __all__ = ["KIND", "Assumption", "Prediction", "read_prediction", "write_prediction"]
@@ -64,6 +65,8 @@ class Prediction:
     assumptions: tuple[Assumption, ...]
     notes: tuple[str, ...]
     made_unix_s: float
+
+    _repr_html_ = card_of
 
     @property
     def name(self) -> str:

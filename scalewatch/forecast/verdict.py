@@ -12,6 +12,7 @@ from scalewatch.forecast.forecast import LawResidual
 from scalewatch.forecast.milestones import Look, Milestone
 from scalewatch.kinds import kind_name
 from scalewatch.run import Run
+from scalewatch.shown import card_of
 from scalewatch.status import Status, status_of
 
 __all__ = ["Verdict"]
@@ -51,6 +52,8 @@ class Verdict:
     unjudged: str = ""
     no_forecast: str = ""
     not_measured: tuple[str, ...] = ()
+
+    _repr_html_ = card_of
 
     @property
     def final_loss(self) -> float | None:

@@ -258,10 +258,27 @@ def schedule_comparison(name: str, *, dark: bool = False) -> Any:
     return charts.schedule_comparison([plan, *others], _frame(name, dark=dark))
 
 
+def way_ahead(name: str, *, dark: bool = False) -> Any:
+    """A forecast half-way through a run of 100,000 steps."""
+    step = np.arange(1.0, 100_001.0)
+    mid = 2.0 + 8.0 * step**-0.4
+    return charts.way_ahead(charts.Band(name, step, mid, 0.98 * mid, 1.02 * mid), _frame(name, dark=dark), step=50_000)
+
+
+def intervals(name: str, *, dark: bool = False) -> Any:
+    """Sixty predictions, one of them without an end."""
+    loss = np.linspace(3.0, 2.0, 60)
+    high = np.where(np.arange(60) == 3, np.inf, 1.02 * loss)
+    return charts.intervals(
+        loss, 0.98 * loss, high, [f"{place} {name}" for place in range(60)], _frame(name, dark=dark)
+    )
+
+
 CHARTS: dict[str, Callable[..., Any]] = {
     "collapse": collapse,
     "forecast_history": forecast_history,
     "health": health,
+    "intervals": intervals,
     "isoflop": isoflop,
     "isoloss": isoloss,
     "ladder": ladder,
@@ -272,4 +289,5 @@ CHARTS: dict[str, Callable[..., Any]] = {
     "run_panel": run_panel,
     "three_approaches": three_approaches,
     "valleys": valleys,
+    "way_ahead": way_ahead,
 }

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import scalewatch
 from scalewatch.errors import ConfigError, LogError
 from scalewatch.journal import JournalWriter, observation_record
 from scalewatch.logs import FORMATS, AbstractLog, format_named, open_logs
@@ -184,6 +185,15 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     """The name of a format and the path of a log of 60 rows in it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     return request.param, WRITERS[request.param](tmp_path)
+
+
+def test_a_notebook_loads_every_format(written: tuple[str, Path]) -> None:
+    """`scalewatch.load` reads what `scalewatch replay` reads, and keeps each row for its picture."""
+    _, path = written
+    run = scalewatch.load(path)
+
+    assert ROWS == run.tracker.rows
+    assert LOSSES == pytest.approx(run.losses.tolist(), rel=1e-5)
 
 
 def one(path: Path, **asked: Any) -> AbstractLog:
