@@ -14,6 +14,7 @@ COMMANDS = {
     "fit": "scalewatch.cli.fit",
     "approaches": "scalewatch.cli.approaches",
     "ladder": "scalewatch.cli.ladder",
+    "gain": "scalewatch.cli.gain",
     "emergence": "scalewatch.cli.emergence",
     "collapse": "scalewatch.cli.collapse",
     "plan": "scalewatch.cli.plan",

@@ -49,7 +49,7 @@ def surprise(
     if not len(asked):
         return 1.0
     curve = (walked, annealed, losses, noise)
-    mean, sd_law = predict_ahead(law.prior, *curve, known[asked], asked, end_annealing_sum, law.misfit)
+    mean, sd_law = predict_ahead(law.prior, *curve, known[asked], asked, end_annealing_sum, law.misfit, law.fall_error)
     sd = np.hypot(law.spread * sd_law, noise[asked] * losses[asked])
     scores = np.abs(losses[asked] - mean) / sd
     tracked, largest = NOMINAL, 0.0

@@ -27,8 +27,9 @@ CLEAR_SIGMAS = 4.0
 FELL = 0.5
 #: Part of the rows at or below zero, and their count, from which on a loss is not one that stays above zero. By hand.
 BELOW_ZERO_SHARE, BELOW_ZERO_ROWS = 0.01, 3
-#: Of a loss that is not known to be one of text: how many times wider than usual an interval may have to be, and how
-#: many times its lower end its upper end may be, before nothing is said. By hand: data/zoo, intervals that hold .8.
+#: How many times wider than usual the interval of a loss may have to be that is not known to be one of text, and how
+#: many times its lower end the upper end of any may be, before nothing is said. By hand: data/zoo, intervals that hold
+#: .8.
 MOST_SURPRISE, MOST_RATIO = 3.0, 3.0
 
 
@@ -63,12 +64,10 @@ def why_not_told(run: Run, made: Forecast) -> str:
     low, high = made.interval(0.8)
     if not low > 0.0:
         return f"its 80 % interval would reach from zero to {high:.3g}, which says nothing"
-    if run.is_text:
-        return ""
-    if made.surprise > MOST_SURPRISE:
-        return f"what came lay {made.surprise:.0f} times as far off what had been forecast as it may: no law holds here"
     if high > MOST_RATIO * low:
         return f"its 80 % interval would reach from {low:.3g} to {high:.3g}, which says nothing"
+    if made.surprise > MOST_SURPRISE and not run.is_text:
+        return f"what came lay {made.surprise:.0f} times as far off what had been forecast as it may: no law holds here"
     return ""
 
 

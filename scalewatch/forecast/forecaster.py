@@ -206,7 +206,9 @@ class Forecaster:
                 return None
             curve = (walked[keep] / future.end_lr_sum, annealed[keep], losses[keep])
             end = (1.0, future.end_annealing_sum)
-            posteriors = [posterior(c.prior, *curve, noise, end, c.misfit, c.gain_error) for c in competing]
+            posteriors = [
+                posterior(c.prior, *curve, noise, end, c.misfit, c.gain_error, c.fall_error) for c in competing
+            ]
             if not all(math.isfinite(each.log_evidence + float(each.weights.sum())) for each in posteriors):
                 return None
             weights = weighed(competing, [each.log_evidence for each in posteriors])
@@ -220,6 +222,10 @@ class Forecaster:
                 )
             best = competing[int(np.argmax(weights))]
             surprised = max(surprised, surprise(best, *curve, noise, future.end_annealing_sum))
+        # what a law misses of the fall to come is known beforehand and grows with no surprise
+        branches = [
+            b._replace(posterior=b.posterior.with_fall_error(b.posterior.fall_error / surprised)) for b in branches
+        ]
         if surprised > TOLD_SURPRISE:
             wider = f"Earlier forecasts missed, so intervals were widened {surprised:.1f} times."
             notes = (*notes, wider)

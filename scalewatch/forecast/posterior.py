@@ -18,7 +18,7 @@ it (early descent, warm-up, phase changes), so its misfit grows with the distanc
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, final
 
 import numpy as np
@@ -144,6 +144,8 @@ class LawPosterior:
         misfit: sd of the law's own error [nats/token].
         annealed: D of the newest block, shape (k,).
         gain_error: error of what is gained by a full decay from there on [nats/token].
+        now: the curve at the newest block, shape (h,) [nats/token]; nan before there is one.
+        fall_error: error of what is still to fall from there, as a part of it.
     """
 
     prior: ShapePrior
@@ -157,6 +159,12 @@ class LawPosterior:
     misfit: float
     annealed: Floats
     gain_error: float
+    now: Floats
+    fall_error: float
+
+    def with_fall_error(self, fall_error: float) -> LawPosterior:
+        """Return it with another error of what is still to fall, as a part of it."""
+        return replace(self, fall_error=fall_error)
 
     def at(self, walked: Floats, annealed: Floats) -> list[Mixture]:
         """Return the loss at S / S(end) = `walked` (n,), D = `annealed` (n, k), one mixture a point."""
@@ -167,6 +175,7 @@ class LawPosterior:
             (annealed - self.annealed)[:, None, None, :], (len(walked), *self.prior.log_weights.shape)
         )
         unknown = self.misfit**2 + (self.gain_error * to_come.reshape(len(walked), -1)) ** 2
+        unknown += (self.fall_error * np.fmax(self.now - means, 0.0)) ** 2
         sds = np.sqrt(np.maximum(var_p + 2 * cov * z + var_a * z**2, 0.0) + unknown)
         return [Mixture(mean, sd, self.weights) for mean, sd in zip(means, sds, strict=True)]
 
@@ -180,6 +189,7 @@ def posterior(
     end: tuple[float, Floats],
     misfit: float = MISFIT,
     gain_error: float = 0.0,
+    fall_error: float = 0.0,
 ) -> LawPosterior:
     """Update `prior` with a curve.
 
@@ -192,6 +202,7 @@ def posterior(
         end: S / S(end) and D, shape (k,), of the step that is forecast.
         misfit: relative sd of the law's own error on the newest block.
         gain_error: sd of the gain of a full decay that is still to come, as a part of the loss.
+        fall_error: sd of what is still to fall from the newest block on, as a part of it.
     """
     end_x = prior.regressors(np.array([end[0]]), end[1][None, :])
     end_gained = prior.gained(end[1][None, :])
@@ -203,6 +214,7 @@ def posterior(
     solved = _solve(prior, z, targets, 1.0 / variance[None, :])
     weights = np.exp(solved.log_weights[0] - solved.log_weights[0].max())
     normal = float(np.log(weights.sum()) + solved.log_weights[0].max() - 0.5 * np.log(variance).sum())
+    newest = prior.gained(annealed[-1:])[0] - end_gained[0] if known else 0.0
     return LawPosterior(
         prior=prior,
         weights=weights / weights.sum(),
@@ -215,6 +227,8 @@ def posterior(
         misfit=misfit * scale,
         annealed=annealed[-1] if known else np.zeros(len(prior.memories)),
         gain_error=gain_error * scale,
+        now=solved.end_loss[0] + solved.remaining[0] * z[-1] - newest if known else np.full(z.shape[1], math.nan),
+        fall_error=fall_error,
     )
 
 
@@ -228,11 +242,12 @@ def predict_ahead(
     asked: NDArray[np.int64],
     end_annealing_sum: Floats,
     misfit: float,
+    fall_error: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """Return (mean, sd) of blocks [nats/token], shape (t,), each forecast from the blocks before it.
 
     Args:
-        prior, walked, annealed, losses, noise, misfit: as in `posterior`.
+        prior, walked, annealed, losses, noise, misfit, fall_error: as in `posterior`.
         known: how many of the first blocks each forecast rests on, shape (t,), positive.
         asked: which block each is of, shape (t,).
         end_annealing_sum: D at the planned end, shape (k,).
@@ -248,7 +263,8 @@ def predict_ahead(
     at = z[asked]
     means = solved.end_loss + solved.remaining * at - gained[asked]
     var_p, cov, var_a = solved.covariance
-    variances = np.maximum(var_p + 2.0 * cov * at + var_a * at**2, 0.0)
+    fall = solved.remaining * (z[known - 1] - at) + gained[asked] - gained[known - 1]
+    variances = np.maximum(var_p + 2.0 * cov * at + var_a * at**2, 0.0) + (fall_error * np.maximum(fall, 0.0)) ** 2
     mean = (weights * means).sum(axis=1)
     variance = (weights * (variances + (means - mean[:, None]) ** 2)).sum(axis=1)
     return mean, np.sqrt(variance + (misfit * losses[known - 1]) ** 2)

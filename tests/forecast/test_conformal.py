@@ -77,11 +77,12 @@ def test_what_is_forecast_ahead_is_what_the_posterior_said_then() -> None:
     prior = law(losses).prior
     known = np.searchsorted(WALKED, WALKED / AHEAD, side="right")
     asked = np.array([30, 79])
-    mean, sd = predict_ahead(prior, WALKED, STILL, losses, NOISE, known[asked], asked, END, MISFIT)
+    mean, sd = predict_ahead(prior, WALKED, STILL, losses, NOISE, known[asked], asked, END, MISFIT, 0.1)
 
     for place, block in enumerate(asked.tolist()):
         before = known[block]
-        told = posterior(prior, WALKED[:before], STILL[:before], losses[:before], NOISE[:before], (1.0, END))
+        then = (WALKED[:before], STILL[:before], losses[:before], NOISE[:before])
+        told = posterior(prior, *then, (1.0, END), fall_error=0.1)
         (there,) = told.at(WALKED[block : block + 1], STILL[:1])
         assert pytest.approx(there.mean, rel=1e-9) == mean[place]
         assert pytest.approx(there.sd, rel=1e-9) == sd[place]

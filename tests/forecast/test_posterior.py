@@ -59,6 +59,21 @@ def test_it_is_the_least_squares_fit_with_its_prior(alpha: float, seed: int) -> 
     assert [1.0] == told.weights.tolist()
 
 
+def test_a_part_of_the_fall_to_come_is_missed_and_none_of_what_was_seen() -> None:
+    """The variance at the end grows by the square of that part; where the curve has been it stays."""
+    losses = curve(0.5)
+    given = (prior([0.5]), WALKED, np.zeros((40, 1)), losses, NOISE, END)
+    sure, unsure = posterior(*given), posterior(*given, fall_error=0.1)
+    at = (np.array([0.2, 1.0]), np.array([[0.0], [0.9]]))
+    (before, end), (before_too, wider) = sure.at(*at), unsure.at(*at)
+    fall = sure.now[0] - end.means[0]
+
+    assert pytest.approx(losses[-1], rel=2e-3) == sure.now[0]
+    assert fall > 0
+    assert pytest.approx(end.sds[0] ** 2 + (0.1 * fall) ** 2) == wider.sds[0] ** 2
+    assert before.sds[0] == before_too.sds[0]
+
+
 @pytest.mark.parametrize("alpha", [0.2, 0.5, 0.9])
 def test_the_shape_that_explains_the_curve_weighs_most(alpha: float) -> None:
     """Of three exponents the true one."""
