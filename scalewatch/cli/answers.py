@@ -14,6 +14,7 @@ from scalewatch.forecast.prediction_file import Assumption
 from scalewatch.laws.emergence import EmergenceEvidence
 from scalewatch.offline.answers import ForecastAnswer, ReplayAnswer, UnreadableFile, WhatifAnswer
 from scalewatch.offline.compare import ComparisonOutcome
+from scalewatch.offline.gains import Gains
 from scalewatch.offline.ladders import Ladder
 from scalewatch.plan import Plan
 from scalewatch.reproduce import Outcome
@@ -327,6 +328,7 @@ ANSWERS: dict[str, Any] = {
     "fit --predict": PredictAnswer,
     "approaches": ApproachesAnswer,
     "ladder": Ladder,
+    "gain": Gains,
     "emergence": EmergenceAnswer,
     "collapse": CollapseAnswer,
     "plan": Plan,
