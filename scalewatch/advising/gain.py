@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -76,9 +77,8 @@ def gain_of_curves(a: Forecast, b: Forecast, b_over_a: float, compute: float, le
     parts = (np.arange(PARTS) + 0.5) / PARTS
     target = a.combined(_at_end, measured=True).quantiles(parts)
     times = _times()
-    below = np.array([_below(b.combined(lambda future, law, s=s: _ended(law, future, s), measured=True), target)
-                      for s in times.tolist()])  # fmt: skip
-    share, low, high = _quantiles(times * b_over_a, below, level)
+    below = [_below(b.combined(partial(_ended, s), measured=True), target) for s in times.tolist()]
+    share, low, high = _quantiles(times * b_over_a, np.array(below), level)
     return ComputeGain(float(np.median(target)), compute, share, low, high, level)
 
 
@@ -120,7 +120,7 @@ def _at_end(future: Future, law: LawPosterior) -> Mixture:
     return law.at(np.ones(1), future.end_annealing_sum[None, :])[0]
 
 
-def _ended(law: LawPosterior, future: Future, times: float) -> Mixture:
+def _ended(times: float, future: Future, law: LawPosterior) -> Mixture:
     """Where the run would have ended, `times` as long, under the same shape of its schedule."""
     end = law.at(np.array([times]), future.end_annealing_sum[None, :])[0]
     # a law misses as much of a way back as of a way ahead
