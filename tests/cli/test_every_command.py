@@ -98,7 +98,8 @@ def reads_a_path(command: Any) -> bool:
 @pytest.mark.parametrize("words", [w for w in EVERY if reads_a_path(EVERY[w]) and w not in WAITING], ids=" ".join)
 def test_a_path_that_is_not_there_is_one_line(words: tuple[str, ...], scalewatch: Callable[..., Any]) -> None:
     """On stderr, with the path in it and no traceback."""
-    said = scalewatch(*words, "/no/such/place")
+    arguments = [p for p in EVERY[words].params if p.param_type_name == "argument" and p.required]
+    said = scalewatch(*words, *["/no/such/place"] * max(len(arguments), 1))
 
     assert 2 == said.code
     assert "" == said.out
