@@ -16,18 +16,19 @@ from typing import Any, final
 from scalewatch.advice import Advice
 from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
 from scalewatch.checkpoints import SavedCheckpoint
+from scalewatch.columns import Columns
 from scalewatch.detect import AnyDetector, DetectorSet, checked_detectors
 from scalewatch.errors import ConfigError, JournalError
-from scalewatch.finding import Finding, Kind, Phase, Severity, kind_of
-from scalewatch.forecast import FINAL_SHARE, Forecast, Forecaster, LawResidual
+from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.forecast import Forecast, Forecaster, LawResidual
 from scalewatch.forecast.descent import clearly_fell
+from scalewatch.forecast.kept_incidents import FinalLoss, KeptIncidents
 from scalewatch.forecast.law_residual_detector import LawResidualDetector
-from scalewatch.forecast.milestones import MOST_SUM, NEVER, TENTHS, Look, Milestone, next_look
+from scalewatch.forecast.milestones import NEVER, TENTHS, Look, Milestone, next_look
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.schedule_detector import ScheduleDetector
 from scalewatch.forecast.verdict import Verdict
 from scalewatch.guard import Guard
-from scalewatch.journal import finding_from, finding_record
 from scalewatch.kinds import HOLD_THE_LOSS, kind_name, not_measured
 from scalewatch.laws import CurveLaw
 from scalewatch.objective import unjudged
@@ -39,8 +40,6 @@ from scalewatch.status import Status
 
 __all__ = ["Monitor"]
 
-#: Findings kept for the verdict; counts go on beyond it.
-KEPT_FINDINGS = 100
 #: Version of `state_dict`.
 STATE_VERSION = 1
 
@@ -98,11 +97,9 @@ class Monitor:
         self._adviser, self._rollbacks = Adviser(), 0
         self.checkpoints: Sequence[SavedCheckpoint] = ()
         self._looks: list[Look] = []
-        self._incidents: list[Finding] = []
-        self._counts: Counter[str] = Counter()
-        self._final_sum, self._final_rows = 0.0, 0
+        self._incidents = KeptIncidents()
+        self._final = FinalLoss(run.total_steps)
         total = run.total_steps
-        self._final_from = math.inf if total is None else (1.0 - FINAL_SHARE) * total
         self._next_milestone = next_look(0, total)
         if (baseline := self.registered) is not None:
             first = Milestone(0.0, 0, baseline.final_loss, baseline.low, baseline.high)
@@ -120,19 +117,26 @@ class Monitor:
         sample = watch.sample
         if found is None or sample.row == before:
             # a validation that was logged apart from the loss of its step
-            return [self._count(finding) for finding in found or ()]
+            return [self._incidents.count(finding) for finding in found or ()]
         step = sample.step
         if found:
             self._remember(found, step)
         if self._has_plan:
             left = self.guard.call("learning-rate plan", self._off_plan.update, step, sample.learning_rate)
             if left is not None:
-                found.append(self._count(left))
+                found.append(self._incidents.count(left))
                 self.guard.call("forecast", self._take_plan, left)
         if math.isfinite(sample.loss):
             gap = self.guard.call("forecast", self._look_ahead, step, sample.loss, sample.learning_rate)
             if gap is not None:
-                found.append(self._count(gap))
+                found.append(self._incidents.count(gap))
+        return found
+
+    def observe_many(self, rows: Columns) -> list[Finding]:
+        """Take many rows of the log; what is found and remembered is bit for bit that of `observe`, row by row."""
+        found: list[Finding] = []
+        for row in rows.rows():
+            found += self.observe(row)
         return found
 
     def _look_ahead(self, step: int, loss: float, rate: float) -> Finding | None:
@@ -143,9 +147,7 @@ class Monitor:
         return gap
 
     def _follow(self, step: int, loss: float, rate: float) -> bool:
-        if step > self._final_from:
-            self._final_sum = max(-MOST_SUM, min(self._final_sum + loss, MOST_SUM))
-            self._final_rows += 1
+        self._final.add(step, loss)
         forecaster = self._forecaster
         return forecaster is not None and forecaster.observe(
             step, loss, rate if rate == rate else None, self._watch.clean
@@ -167,29 +169,20 @@ class Monitor:
 
     def _remember(self, found: list[Finding], step: int) -> None:
         for finding in found:
-            self._count(finding)
+            self._incidents.count(finding)
             if finding.kind is Kind.REWOUND:
                 self._rewind(step)
             elif finding.kind is Kind.PHASE:
                 self._off_law.hold()
 
-    def _count(self, finding: Finding) -> Finding:
-        if finding.phase is Phase.OPENED and finding.kind not in (Kind.REWOUND, Kind.PHASE):
-            self._counts[finding.kind] += 1
-        if finding.phase is not Phase.CLOSED and (finding.pages or len(self._incidents) < KEPT_FINDINGS // 2):
-            self._incidents.append(finding)
-            if len(self._incidents) > KEPT_FINDINGS:
-                del self._incidents[1]  # the first page is what people look for
-        return finding
-
     def _rewind(self, step: int) -> None:
-        self._rollbacks += any(f.pages and f.start_step >= step for f in self._incidents)
+        self._rollbacks += any(f.pages and f.start_step >= step for f in self._incidents.findings)
         if self._forecaster is not None:
             self.guard.call("forecast", self._forecaster.rewind, step)
         self._off_law.restart()
         self._off_plan.restart()
         self._looks = [look for look in self._looks if look.progress * (self.run.total_steps or 1) < max(step, 1)]
-        self._final_sum, self._final_rows = 0.0, 0
+        self._final.restart()
         self._next_milestone = next_look(step - 1, self.run.total_steps)
 
     @property
@@ -276,7 +269,7 @@ class Monitor:
         return AdviceContext(
             step=self._watch.sample.step,
             open_incidents=self._watch.open_incidents,
-            spikes=self._counts[Kind.SPIKE],
+            spikes=self._incidents.counts[Kind.SPIKE],
             gap=None if self._off_law.open is None else self._law_gap(),
             off_plan=self._off_plan,
             rollbacks=self._rollbacks,
@@ -304,7 +297,7 @@ class Monitor:
     def open_incidents(self) -> list[Finding]:
         """The newest finding of each incident that is open."""
         still = {self._off_law.open, Kind.OFF_PLAN if self._off_plan.since is not None else None}
-        slow = {f.kind: f for f in self._incidents if f.kind in still}
+        slow = {f.kind: f for f in self._incidents.findings if f.kind in still}
         return [*self._watch.open_incidents, *slow.values()]
 
     def verdict(self) -> Verdict:
@@ -320,11 +313,11 @@ class Monitor:
             run=self.run,
             step=step,
             finished=total is not None and step >= total,
-            end_loss=self._final_sum / self._final_rows if self._final_rows else None,
+            end_loss=self._final.mean,
             stretch_loss=last,
             looks=tuple(self._looks),
-            incidents=tuple(self._incidents),
-            incident_counts=Counter(self._counts),
+            incidents=tuple(self._incidents.findings),
+            incident_counts=Counter(self._incidents.counts),
             open_incidents=tuple(self.open_incidents),
             law_gap=self.guard.call("forecast", self._law_gap),
             unjudged=self._unjudged(),
@@ -359,9 +352,8 @@ class Monitor:
             "off_law": self._off_law.state_dict(),
             "off_plan": self._off_plan.state_dict(),
             "milestones": [look.to_plain() for look in self._looks],
-            "incidents": [finding_record(f) for f in self._incidents],
-            "counts": {str(kind): count for kind, count in self._counts.items()},
-            "final": [self._final_sum, self._final_rows],
+            **self._incidents.state_dict(),
+            "final": self._final.state(),
             "next_milestone": self._next_milestone if math.isfinite(self._next_milestone) else NEVER,
             "rollbacks": self._rollbacks,
         }
@@ -392,9 +384,8 @@ class Monitor:
         self._off_law.load_state_dict(state["off_law"])
         self._off_plan.load_state_dict(state["off_plan"])
         self._looks = [Look.from_plain(values) for values in state["milestones"]]
-        self._incidents = [finding_from(record) for record in state["incidents"]]
-        self._counts = Counter({kind_of(kind): int(count) for kind, count in state["counts"].items()})
-        self._final_sum, self._final_rows = float(state["final"][0]), int(state["final"][1])
+        self._incidents.load_state_dict(state)
+        self._final.load(state["final"])
         self._next_milestone = math.inf if (due := float(state["next_milestone"])) == NEVER else due
         self._rollbacks = int(state["rollbacks"])
         self._adviser.restart()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import final
 
 from scalewatch.advice import Advice
+from scalewatch.columns import Columns
 from scalewatch.finding import Finding, Phase
 from scalewatch.forecast import Forecast
 from scalewatch.forecast.milestones import Milestone
@@ -59,13 +60,34 @@ class Tracker:
 
     def observe(self, observation: Observation) -> list[Finding]:
         """Take one row of the log; return what is new with it, mostly nothing."""
-        self.rows += 1
         self.newest = observation
-        found = self.monitor.observe(observation)
+        return self._take(1, observation.step, self.monitor.observe(observation))
+
+    def observe_many(self, rows: Columns) -> list[Finding]:
+        """Take many rows of the log; return what is new with them, as row by row."""
+        found: list[Finding] = []
+        first = 0
+        while first < len(rows):
+            end = self._until(rows, first)
+            part = rows.part(first, end)
+            self.newest = part.row(len(part) - 1)
+            found += self._take(len(part), self.newest.step, self.monitor.observe_many(part))
+            first = end
+        return found
+
+    def _until(self, rows: Columns, first: int) -> int:
+        """Where the rows end that may be taken at once: with that at which the picture is taken."""
+        due = self._picture_step
+        if due is None or max(rows.steps[first:]) < due:
+            return len(rows)
+        return next(place for place in range(first, len(rows)) if rows.steps[place] >= due) + 1
+
+    def _take(self, rows: int, step: int, found: list[Finding]) -> list[Finding]:
+        self.rows += rows
         if not self.from_journal:
             for finding in found:
                 self.keep(finding)
-        if self._picture_step is not None and observation.step >= self._picture_step:
+        if self._picture_step is not None and step >= self._picture_step:
             self._picture_step = None
             self.pictured = self.monitor.forecast()
         return found

@@ -24,6 +24,7 @@ GROUND = (
     *("run", "objective", "translated", "observation", "finding", "advice", "status", "errors", "guard", "worker"),
     *("plain", "plugins", "text", "strict_json", "lazy", "kinds", "arrays", "phases", "system", "checkpoints"),
     *("json_schema", "shown"),
+    "columns",
 )
 
 #: `scalewatch/__init__.py`: re-exports what floors 0 to 3 hold, and is read by floors 4 and 5 only.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import final
 
 __all__ = ["EpochSteps"]
@@ -57,3 +58,21 @@ class EpochSteps:
         if len(self._begins) < MOST_EPOCHS:
             self._begins[int(epoch)] = self._offset
         return step + self._offset
+
+    def of_rising(self, steps: Sequence[int], epochs: Sequence[float], newest: int) -> list[int] | None:
+        """Return the steps of the whole run of rows whose steps rise and whose epochs do not fall.
+
+        None where the first of them does not come after step `newest` of the run, or may begin an epoch anew: they
+        have to be asked for one by one.
+        """
+        falls = self._epoch is not None and (epochs[0] < self._epoch or steps[0] <= self._last)
+        if falls or steps[0] + self._offset <= newest or len(self._begins) + len(epochs) > MOST_EPOCHS:
+            return None
+        self._begins.update(dict.fromkeys(map(int, set(epochs)), self._offset))
+        for place in range(len(steps) - 1, -1, -1):
+            epoch, step = (epochs[place - 1], steps[place - 1]) if place else (self._epoch, self._last)
+            if epoch == epochs[place]:
+                self._apart = steps[place] - step
+                break
+        self._epoch, self._last = epochs[-1], steps[-1]
+        return [step + self._offset for step in steps] if self._offset else list(steps)

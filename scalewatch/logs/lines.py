@@ -101,13 +101,20 @@ class Lines:
 
     def new(self) -> Iterator[str]:
         """Yield every complete line from where the last call ended, without its end; blank ones too."""
+        for piece in self.pieces():
+            for line in piece:
+                self.number += 1
+                yield line
+
+    def pieces(self) -> Iterator[list[str]]:
+        """Yield the same lines, those of a megabyte at once; who takes them counts them into `number`."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.bytes_read)
                 while chunk := file.read(CHUNK_BYTES):
                     if self._decoder is None and len(chunk) < LEAST_BYTES:
                         return
-                    yield from self._cut(chunk)
+                    yield self._cut(chunk)
         except OSError as fault:
             self._note(f"the file cannot be read on: {fault.strerror or fault}")
 
@@ -117,7 +124,7 @@ class Lines:
         self.number += bool(rest)
         return rest
 
-    def _cut(self, chunk: bytes) -> Iterator[str]:
+    def _cut(self, chunk: bytes) -> list[str]:
         if self._decoder is None:
             name, skip = _encoding(chunk)
             self._decoder = codecs.getincrementaldecoder(name)(errors="replace")
@@ -131,13 +138,13 @@ class Lines:
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         *whole, self.rest = (self.rest + text).split("\n")
-        for line in whole:
+        if whole and self._skipping:
+            self._skipping = False
             self.number += 1
-            if self._skipping:
-                self._skipping = False
-                continue
-            yield line
+            del whole[0]
         if len(self.rest) > MAX_LINE:
             if not self._skipping:
-                self._note(f"line {self.number + 1} is longer than {MAX_LINE >> 20} million letters: left out")
+                place = self.number + len(whole) + 1
+                self._note(f"line {place} is longer than {MAX_LINE >> 20} million letters: left out")
             self.rest, self._skipping = "", True
+        return whole

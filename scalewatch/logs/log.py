@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from scalewatch.columns import Columns
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
-__all__ = ["MAX_NOTES", "AbstractFormat", "AbstractLog"]
+__all__ = ["BLOCK_ROWS", "MAX_NOTES", "AbstractFormat", "AbstractLog"]
 
 #: Notes kept of one log, so that a file of nothing but damage does not fill the memory; the rest is counted.
 MAX_NOTES = 20
+#: Rows that are given out at once at most [rows]. By hand.
+BLOCK_ROWS = 2_048
 
 
 class AbstractLog:
@@ -52,6 +55,23 @@ class AbstractLog:
         Called again it goes on with what has been appended since: so a live log is followed. What is damaged is
         noted and skipped, and everything readable is read; nothing is raised for bad content.
         """
+
+    def blocks(self) -> Iterator[tuple[Run, Columns]]:
+        """Yield the same rows, some hundred at once, with what was known of the run when they were read."""
+        return self.gathered(self.rows())
+
+    def gathered(self, rows: Iterable[Observation]) -> Iterator[tuple[Run, Columns]]:
+        """Yield rows in blocks: one ends where more becomes known of the run."""
+        waiting: list[Observation] = []
+        known = self.run
+        for row in rows:
+            if self.run is not known or len(waiting) >= BLOCK_ROWS:
+                if waiting:
+                    yield known, Columns.of(waiting)
+                waiting, known = [], self.run
+            waiting.append(row)
+        if waiting:
+            yield known, Columns.of(waiting)
 
     def note(self, line: str) -> None:
         """Keep one line about the reading."""

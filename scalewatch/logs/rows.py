@@ -6,13 +6,15 @@ What a monitor needs is one row a step, in order, and no row twice; `step_order`
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, final
 
+from scalewatch.columns import Columns
 from scalewatch.logs.columns import COUNTER_OF_EPOCHS, placed, run_column, scale_of
 from scalewatch.logs.epoch_steps import EpochSteps
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.loss_names import HELD_OUT
+from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.step_order import LOSS, VALIDATION, Row, StepOrder
 from scalewatch.logs.values import fraction, is_blank, number, seconds
 from scalewatch.observation import Observation
@@ -44,6 +46,7 @@ class Rows:
 
     Attributes:
         sparse: whether a blank loss is only a row without one, and never NaN.
+        plans: how often the columns were decided, count.
     """
 
     def __init__(self, log: AbstractLog, unit: str, run: str | None = None) -> None:
@@ -58,6 +61,7 @@ class Rows:
         self._whole: set[str] | None = None
         self._guessed_nan = False
         self.sparse = False
+        self.plans = 0
 
     def add(self, cells: Mapping[str, Any], place: int) -> Iterable[Observation]:
         """Return the rows that are complete with this one, which stands at `place`."""
@@ -70,6 +74,43 @@ class Rows:
             self._count(row)
         return self._order.add(row)
 
+    def plain(self, cells: Callable[[str], Sequence[Any] | None], count: int) -> PlainRows | None:
+        """Return many rows as columns of numbers, None where each has to be looked at by itself.
+
+        Args:
+            cells: the cells of a column, None for one that is not there. count: rows.
+        """
+        if self._one_run.column is not None or self._sums or self._splits or self._losses <= KNOWN_ROWS:
+            return None
+        fields = {
+            field: (cells(column), _log if how == "log" else None if factor == 1.0 else factor.__mul__)
+            for _, field, column, how, factor in self._plan
+        }
+        return PlainRows(fields, count, cells(self._epoch_column) if self._epoch_column else None)
+
+    def add_plain(self, rows: PlainRows, first: int, end: int) -> Columns | None:
+        """Return the rows that are complete with those from `first` to before `end`, between which is no break.
+
+        None where they have to be added one by one.
+        """
+        newest = self._order.newest
+        steps: list[int] | None
+        if not self._order.rises:
+            return None
+        if rows.steps is None:
+            steps = list(range(newest + 1, newest + 1 + end - first))
+        elif rows.epochs is None:
+            steps = rows.steps[first:end]
+        else:
+            steps = self._epochs.of_rising(rows.steps[first:end], rows.epochs[first:end], newest)
+        if steps is None:
+            return None
+        given = (rows.values.get(field) for field in Observation._fields[1:])
+        complete = self._order.add_rising(steps, [None if v is None else v[first:end] for v in given])
+        if complete is not None:
+            self._losses += end - first
+        return complete
+
     def flush(self) -> Iterator[Observation]:
         """Yield what waits for a next row: there is none for now."""
         yield from self._order.flush()
@@ -80,6 +121,7 @@ class Rows:
 
     def replan(self, names: Collection[str]) -> None:
         """Take note that the log's `columns`, which are some of `names`, have changed."""
+        self.plans += 1
         self._splits = tuple(name for name in _SPLITS if name in names)
         self._one_run.column = run_column(names)
         self._sums = {
@@ -212,19 +254,20 @@ class _OneRun:
 
     def __init__(self, run: str | None) -> None:
         self.column: str | None = None
-        self._run: Any = run
+        self._run = run
         self._counts = run is None
         self._others = 0
 
     def leaves_out(self, cells: Mapping[str, Any]) -> bool:
         """Whether a row is of another run."""
-        name = cells.get(self.column or "")
-        if is_blank(name):
+        cell = cells.get(self.column or "")
+        if is_blank(cell):
             return False
+        name = str(cell)
         if self._run is None:
             self._run = name
         self._others += self._counts and name != self._run
-        return bool(name != self._run)
+        return name != self._run
 
     def notes(self) -> list[str]:
         """Return a line if rows of others were left out since the last call."""
@@ -232,7 +275,7 @@ class _OneRun:
         if not others:
             return []
         return [
-            f"only the rows of '{self._run!s:.40}' are read: {others:,} rows are of other runs by the column "
+            f"only the rows of '{self._run:.40}' are read: {others:,} rows are of other runs by the column "
             f"'{self.column}'; give each run a file of its own"
         ]
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from scalewatch.logs.columns import RUNS, placed, ranked
 from scalewatch.logs.sample import Sample
+from scalewatch.logs.values import is_blank
 from scalewatch.objective import words_of
 
-__all__ = ["finished_runs"]
+__all__ = ["finished_runs", "named_runs"]
+
+#: Runs of one table at most, that each are read. By hand.
+MOST_RUNS = 1_000
 
 #: Rows from which a table can be one of runs. By hand.
 FEWEST_ROWS = 3
@@ -75,6 +80,21 @@ def finished_runs(names: Iterable[str], sample: Sample) -> str | None:
         f"a table of finished runs, {what}, and no loss curve of one: `scalewatch fit` takes such a table for a law, "
         "`scalewatch sweep` the logs of a sweep; --format csv --column loss=NAME reads it as a curve all the same."
     )
+
+
+def named_runs(cells: Iterable[Any]) -> list[str]:
+    """Return the runs that the cells of a column name, in their order; none where there are more than 1,000.
+
+    >>> named_runs(["wide", "", "deep", "wide"])
+    ['wide', 'deep']
+    """
+    found: dict[str, None] = {}
+    for cell in cells:
+        if not is_blank(cell):
+            found[str(cell)] = None
+            if len(found) > MOST_RUNS:
+                return []
+    return list(found)
 
 
 def _distinct(words: Sequence[str], rows: int) -> bool:

@@ -6,9 +6,10 @@ and two processes may write into one file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, final
 
+from scalewatch.columns import Columns
 from scalewatch.observation import Observation
 
 __all__ = ["LOSS", "VALIDATION", "Row", "StepOrder"]
@@ -36,6 +37,11 @@ class StepOrder:
         newest = self._pending[0] if self._pending is not None else self._last
         return 0 if newest is None else int(newest)
 
+    @property
+    def rises(self) -> bool:
+        """Whether what comes next may be a row like the one before: no row waits for another to be understood."""
+        return self._back is None and self._side is None
+
     def add(self, row: Row) -> Iterable[Observation]:
         """Return the rows that are complete with this one."""
         pending = self._pending
@@ -45,6 +51,35 @@ class StepOrder:
             self._pending, self._last = row, pending[0]
             return (Observation(*pending),)
         return self._placed(row)
+
+    def add_rising(self, steps: Sequence[int], columns: Sequence[list[Any] | None]) -> Columns | None:
+        """Return the rows that are complete with these, or None where they have to be added one by one.
+
+        Args:
+            steps: each higher than the one before, at least one. columns: the other fields of `Observation`, with a
+                loss in each row; None for a field that no row has.
+        """
+        pending = self._pending
+        if not self.rises:
+            return None
+        if pending is None:
+            if self._last is not None and steps[0] < self._last:
+                return None
+        elif steps[0] <= pending[0]:
+            return None
+        fields: list[Sequence[Any] | None] = [steps, *columns]
+        self._pending = [None if column is None else column[-1] for column in fields]
+        if pending is None:
+            self._last = steps[-2] if len(steps) > 1 else self._last
+            return Columns([None if column is None else column[:-1] for column in fields])
+        self._last = steps[-2] if len(steps) > 1 else pending[0]
+        none = [None] * (len(steps) - 1)
+        return Columns(
+            [
+                (None if first is None else [first, *none]) if column is None else [first, *column[:-1]]
+                for first, column in zip(pending, fields, strict=True)
+            ]
+        )
 
     def flush(self) -> Iterator[Observation]:
         """Yield what waits for a next row: there is none for now."""

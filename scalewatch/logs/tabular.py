@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from scalewatch.columns import Columns
 from scalewatch.errors import LogError, RunError
 from scalewatch.logs.columns import guess, listed, loss_notes, total_of
 from scalewatch.logs.hints import likeliest
 from scalewatch.logs.log import AbstractLog
+from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.rows import Rows
 from scalewatch.logs.sample import Sample
+from scalewatch.observation import Observation
 from scalewatch.run import Run
 
 __all__ = ["AbstractTabularLog"]
+
+#: Rows from which on it is worth to take them at once [rows]. By hand.
+LEAST_ROWS = 16
 
 #: Distinct columns looked at: a log with more is not a table of numbers.
 MOST_COLUMNS = 5_000
@@ -96,6 +102,38 @@ class AbstractTabularLog(AbstractLog):
             self.run = replace(self.run, total_steps=total)
         except RunError:
             return
+
+    def stretches(
+        self, rows: PlainRows, add: Callable[[int], Iterable[Observation]], count: Callable[[int], None]
+    ) -> Generator[tuple[Run, Columns], None, int]:
+        """Yield blocks of rows, and return how many rows were taken: all of them unless the columns change.
+
+        Args:
+            rows: as columns of numbers. add: adds one row by itself, by its place. count: is told of the rows that are
+                added otherwise, how many.
+        """
+        at, plan = 0, self.assembled.plans
+
+        def singles(end: int) -> Iterator[Observation]:
+            nonlocal at
+            while at < end and self.assembled.plans == plan:
+                at += 1
+                yield from add(at - 1)
+
+        while at < rows.count and self.assembled.plans == plan:
+            end = rows.plain_from(at)
+            block = self.assembled.add_plain(rows, at, end) if end - at >= LEAST_ROWS else None
+            if block is not None:
+                count(end - at)
+                if len(block):
+                    yield self.run, block
+                at = end
+                continue
+            end = at + 1
+            while end < rows.count and (to := rows.plain_from(end)) - end < LEAST_ROWS:
+                end = to + 1
+            yield from self.gathered(singles(min(end, rows.count)))
+        return at
 
     def add_columns(self, names: Iterable[str]) -> None:
         """Take note of columns that turned up later; what was decided stands."""

@@ -50,8 +50,6 @@ MOST_RISE, FIRST_ROWS = 2.0, 3
 PICTURED_AT = 0.3
 #: Rows over which the speed of a run is taken.
 CLOCK_ROWS = 200
-#: Rows between two moves of a progress bar.
-TICK_ROWS = 2_000
 
 
 @final
@@ -134,6 +132,11 @@ class Curve:
         if len(self.steps) >= self._most:
             self._thin()
 
+    def add_many(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """Keep many rows."""
+        for step, loss in zip(steps, losses, strict=True):
+            self.add(step, loss)
+
     def drawn(self) -> array[float]:
         """Return the losses as they are drawn: one that has left for good would press the rest of the curve flat."""
         most = MOST_RISE * min(self.losses[:FIRST_ROWS], default=0.0)
@@ -173,21 +176,29 @@ class ReplayedRun:
     def advance(
         self, tick: Callable[[], None] | None = None, each: Callable[[Observation], None] | None = None
     ) -> Iterator[Finding]:
-        """Observe what is new in the log and yield what was found; `tick` is called every 2,000, `each` with one."""
-        for row in self.log.rows():
-            if self._known is not self.log.run:
-                self._known = self.log.run
-                self.tracker.monitor.learn_logged(self._known.logged)
-            if tick is not None and (self.tracker.rows + 1) % TICK_ROWS == 0:
+        """Observe what is new in the log and yield what was found.
+
+        Args:
+            tick: called every some hundred rows. each: called with each row, which is then taken by itself.
+        """
+        for run, rows in self.log.blocks():
+            if self._known is not run:
+                self._known = run
+                self.tracker.monitor.learn_logged(run.logged)
+            if tick is not None:
                 tick()
-            if row.seconds is not None:
-                self.clock.append((row.seconds, row.step))
+            if rows.seconds is not None:
+                timed = zip(rows.seconds[-CLOCK_ROWS:], rows.steps[-CLOCK_ROWS:], strict=True)
+                self.clock.extend((seconds, step) for seconds, step in timed if seconds is not None)
             if self.curve is not None:
-                self.curve.add(row.step, row.loss)
-            found = self.tracker.observe(row)
-            if each is not None:
+                self.curve.add_many(rows.steps, rows.losses)
+            if each is None:
+                yield from self.tracker.observe_many(rows)
+                continue
+            for row in rows.rows():
+                found = self.tracker.observe(row)
                 each(row)
-            yield from found
+                yield from found
 
 
 def law_used(settings: Settings, of_log: CurveLaw | None) -> CurveLaw | None:

@@ -6,91 +6,40 @@ each call of the logger and leaves blank what that call did not log.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import methodcaller
 from pathlib import Path
 from typing import ClassVar, final
 
+from scalewatch.columns import Columns
 from scalewatch.errors import LogError
 from scalewatch.logs.columns import run_column
+from scalewatch.logs.csv_lines import cells_of, check_width, first_line, header_of, is_numbers
 from scalewatch.logs.lines import Lines, head
-from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.naming import run_name
-from scalewatch.logs.run_tables import finished_runs
+from scalewatch.logs.plain_rows import PlainRows
+from scalewatch.logs.run_tables import finished_runs, named_runs
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.logs.values import is_blank, number
 from scalewatch.observation import Observation
+from scalewatch.run import Run
 
-__all__ = ["CsvLog", "CsvTable", "LightningCsv", "cells_of", "header_of"]
+__all__ = ["CsvLog", "CsvTable", "LightningCsv"]
 
-DELIMITERS = ",\t;|"
 #: Lines that one quoted cell may go over.
 MOST_LINES_OF_A_CELL = 16
-#: Longest first line [bytes], and columns at most: by hand; a run that logs each parameter has some thousand.
-MOST_HEADER_BYTES, MOST_COLUMNS = 1 << 20, 20_000
 #: Lines without a number, one after the other, after which the rest is not read: half a second of them. By hand.
 MOST_LOST_LINES = 100_000
 #: Bytes of a table that are looked at to tell its columns.
 SAMPLE_BYTES = 256 << 10
-#: Runs of one table at most, that each are read.
-MOST_RUNS = 1_000
+#: Cells that are cut at once at most: a few megabytes; and lines at least, and of the beginning of a file [cells,
+#: lines]. By hand.
+MOST_CELLS, LEAST_LINES = 200_000, 16
 #: Columns of a table from TensorBoard's download button, in small letters.
 _DOWNLOADED = {"wall time", "step", "value"}
-
-
-def cells_of(line: str, delimiter: str) -> list[str]:
-    """Return the cells of one line."""
-    if delimiter == " ":
-        return line.split()
-    if '"' not in line:
-        return line.split(delimiter)
-    try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return line.split(delimiter)
-
-
-def header_of(line: str) -> tuple[list[str], str]:
-    """Return the column names in a first line and what stands between them."""
-    delimiter = max(DELIMITERS, key=line.count)
-    if delimiter not in line and len(parts := line.split()) > 1 and all(number(part) is not None for part in parts):
-        delimiter = " "  # numbers in columns, without a heading
-    names = [name.strip().strip("#").strip() for name in cells_of(line, delimiter)]
-    return names, delimiter
-
-
-def _first_line(path: Path) -> str:
-    """The first line that holds anything and is no comment; a header may begin with #."""
-    start = head(path)
-    if "\n" not in start:
-        start = head(path, MOST_HEADER_BYTES)
-    lines = [line for line in start.split("\n")[:200] if line.strip()]
-    plain = [line for line in lines if not line.startswith("#")]
-    if lines and lines[0].startswith("#") and plain:
-        # numpy.savetxt marks its header so
-        before = lines[: lines.index(plain[0])][-1]
-        names, delimiter = header_of(before)
-        if len(names) > 1 and len(names) == len(cells_of(plain[0], delimiter)) and _is_numbers(plain[0]):
-            return before
-    return plain[0] if plain else ""
-
-
-def _check_width(path: Path, first: str) -> None:
-    width = max(map(first.count, DELIMITERS)) + 1
-    if len(first) >= MOST_HEADER_BYTES - 4 or width > MOST_COLUMNS:
-        raise LogError(
-            f"{path}: its first line has {width:,} columns or more, in {len(first):,} letters; a table of a run "
-            f"has at most {MOST_COLUMNS:,} columns in {MOST_HEADER_BYTES >> 20} MiB."
-        )
-
-
-def _is_numbers(line: str) -> bool:
-    cells = cells_of(line, header_of(line)[1])
-    return any(number(cell) is not None for cell in cells) and all(
-        is_blank(cell) or number(cell) is not None for cell in cells
-    )
 
 
 @final
@@ -119,7 +68,7 @@ class CsvLog(AbstractTabularLog):
         if rename is not None:
             self.assembled.sparse = True  # where a run of a chart has no row, another has one
         self._lines = Lines(path, self.note)
-        self._top = _first_line(path)
+        self._top = first_line(path)
         self._first = self._top
         self._names: list[str] = []
         self._delimiter = ","
@@ -128,9 +77,10 @@ class CsvLog(AbstractTabularLog):
         self._ragged = False
         self._quote_at = self._lost = 0
         self._gave_up = False
+        self._open_cell: list[str] = []
         if not self._top:
             raise LogError(f"{path}: is empty so far.")
-        _check_width(path, self._top)
+        check_width(path, self._top)
         self._head(self._top)
         sample = self._sample()
         if "loss" not in self.asked:
@@ -173,7 +123,7 @@ class CsvLog(AbstractTabularLog):
         return self._delimiter
 
     def _head(self, line: str) -> None:
-        self._first = "" if _is_numbers(line) else line
+        self._first = "" if is_numbers(line) else line
         if not self._first:
             names, self._delimiter = header_of(line)
             self._names = [str(i + 1) for i in range(len(names))]
@@ -189,32 +139,77 @@ class CsvLog(AbstractTabularLog):
 
     def rows(self) -> Iterator[Observation]:
         """Yield what is new; a file that was written anew is read again, without what was given already."""
-        if self._lines.bytes_read and (self._lines.shrank() or _first_line(self.path) != self._top):
+        for _, block in self.blocks():
+            yield from block.rows()
+
+    def blocks(self) -> Iterator[tuple[Run, Columns]]:
+        """Yield the same rows, in blocks: those of plain lines are converted column by column."""
+        if self._lines.bytes_read and (self._lines.shrank() or first_line(self.path) != self._top):
             self._begin_again()
-        if self._gave_up:
-            return
-        open_cell: list[str] = []
-        for line in self._lines.new():
-            if self._lost > MOST_LOST_LINES:
-                self._give_up()
+        for piece in self._lines.pieces() if not self._gave_up else ():
+            most, at = max(LEAST_LINES, min(BLOCK_ROWS, MOST_CELLS // len(self._names))), 0
+            while at < len(piece) and not self._gave_up:
+                size = most if self._data_lines else LEAST_LINES
+                yield from self._block(piece[at : at + size])
+                at += size
+            if self._gave_up:
                 break
-            if '"' not in line and not open_cell:
-                yield from self._line(line)
-                continue
-            open_cell.append(line)
-            if sum(part.count('"') for part in open_cell) % 2 == 0:
-                line, open_cell = "\n".join(open_cell), []
-                yield from self._line(line)
-            elif len(open_cell) >= MOST_LINES_OF_A_CELL:
-                self._quote_at = self._lines.number - len(open_cell) + 1
-                self.note(f"line {self._quote_at}: a quote is not closed")
-                parts, open_cell = open_cell, []
-                for part in parts:
-                    yield from self._line(part)
         self.bytes_read = self.bytes_total if self._gave_up else self._lines.bytes_read
+        yield from self.gathered(self._end())
+
+    def _end(self) -> Iterator[Observation]:
+        self._open_cell = []
         if not self._gave_up:
             yield from self._last_line()
         yield from self.assembled.flush()
+
+    def _block(self, lines: list[str]) -> Iterator[tuple[Run, Columns]]:
+        while lines and not self._gave_up:
+            plain = self._plain(lines)
+            if plain is None:
+                yield from self.gathered(self._one_by_one(lines))
+                return
+            done = yield from self.stretches(plain, lambda at: self._one_by_one(lines[at : at + 1]), self._count)  # noqa: B023  it is called before the next turn
+            lines = lines[done:]
+
+    def _plain(self, lines: list[str]) -> PlainRows | None:
+        """Lines of as many cells as the header names, without a quote or a comment; None for any others."""
+        width, delimiter = len(self._names), self._delimiter
+        if self._open_cell or self._data_lines < self._skip or delimiter in " ;" or not self._first:
+            return None
+        text = delimiter.join(lines)
+        if '"' in text or "#" in text or set(map(methodcaller("count", delimiter), lines)) != {width - 1}:
+            return None
+        cells = text.split(delimiter)
+        places = {name: place for place, name in enumerate(self._names) if name}
+        return self.assembled.plain(lambda name: cells[places[name] :: width] if name in places else None, len(lines))
+
+    def _count(self, lines: int) -> None:
+        self._lines.number += lines
+        self._data_lines += lines
+        self._lost = 0
+        self.bytes_read = self._lines.bytes_read
+
+    def _one_by_one(self, lines: Sequence[str]) -> Iterator[Observation]:
+        for line in lines:
+            self._lines.number += 1
+            if self._lost > MOST_LOST_LINES and not self._gave_up:
+                self._give_up()
+            if self._gave_up:
+                return
+            if '"' not in line and not self._open_cell:
+                yield from self._line(line)
+                continue
+            self._open_cell.append(line)
+            if sum(part.count('"') for part in self._open_cell) % 2 == 0:
+                line, self._open_cell = "\n".join(self._open_cell), []
+                yield from self._line(line)
+            elif len(self._open_cell) >= MOST_LINES_OF_A_CELL:
+                self._quote_at = self._lines.number - len(self._open_cell) + 1
+                self.note(f"line {self._quote_at}: a quote is not closed")
+                parts, self._open_cell = self._open_cell, []
+                for part in parts:
+                    yield from self._line(part)
 
     def _give_up(self) -> None:
         """Leave the rest of a file that holds rows no more: it may be hundreds of megabytes."""
@@ -229,7 +224,7 @@ class CsvLog(AbstractTabularLog):
         self._lines.start_over()
         self._gave_up, self._lost = False, 0
         self._skip, self._data_lines = self._data_lines, 0
-        self._top = _first_line(self.path)
+        self._top = first_line(self.path)
         if self._top:
             self._head(self._top)
             self.add_columns(self._names)
@@ -255,6 +250,7 @@ class CsvLog(AbstractTabularLog):
         if self._is_header(cells):
             self._head(line)
             self.add_columns(self._names)
+            self.assembled.replan(self._seen)
             return ()
         return self._cells(cells)
 
@@ -309,7 +305,7 @@ class CsvTable(AbstractFormat):
             len(lines) > 1
             and (len(names) > 1 or training_loss(names[0]) is not None)
             and not lines[0].startswith("{")
-            and _is_numbers(lines[1])
+            and is_numbers(lines[1])
             and (len(cells_of(lines[1], delimiter)) == len(names))
         )
 
@@ -332,14 +328,9 @@ def _runs_in(path: Path, log: CsvLog) -> list[str]:
     if column is None or column in log.asked.values():
         return []
     place = log.names.index(column)
-    found: dict[str, None] = {}
-    for line in Lines(path, lambda _: None).new():
-        cells = cells_of(line, log.delimiter) if line and not line.startswith("#") else []
-        if len(cells) > place and cells[place] != column and not is_blank(cells[place]):
-            found[cells[place]] = None
-            if len(found) > MOST_RUNS:
-                return []
-    return list(found)
+    lines = (line for line in Lines(path, lambda _: None).new() if line and not line.startswith("#"))
+    rows = (cells_of(line, log.delimiter) for line in lines)
+    return named_runs(cells[place] for cells in rows if len(cells) > place and cells[place] != column)
 
 
 @final
@@ -350,7 +341,7 @@ class LightningCsv(AbstractFormat):
 
     def claims(self, path: Path) -> bool:
         """Return whether it is called `metrics.csv` and has Lightning's columns."""
-        names = set(header_of(_first_line(path))[0]) if path.name == "metrics.csv" else set()
+        names = set(header_of(first_line(path))[0]) if path.name == "metrics.csv" else set()
         return {"epoch", "step"} <= names
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:

@@ -8,17 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from scalewatch.columns import Columns
 from scalewatch.errors import LogError
+from scalewatch.logs.columns import run_column
 from scalewatch.logs.lines import Lines, head
-from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.naming import run_name
-from scalewatch.logs.run_tables import finished_runs
+from scalewatch.logs.plain_rows import PlainRows
+from scalewatch.logs.run_tables import finished_runs, named_runs
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.observation import Observation
+from scalewatch.run import Run
 
-__all__ = ["JsonLines", "JsonLinesLog", "flattened"]
+__all__ = ["JsonLines", "JsonLinesLog", "flattened", "json_runs"]
 
 #: What is looked at to tell the columns, before the rows are given out.
 HEAD_BYTES = 4 << 20
@@ -26,9 +30,12 @@ HEAD_BYTES = 4 << 20
 LOOK_LINES = 300
 #: Levels of nesting that are followed, and columns that one row may have.
 MOST_LEVELS, MOST_KEYS = 6, 2_000
+#: Lines that are read by themselves at the beginning of a file: what a run's rows have is learnt from them. By hand.
+FIRST_LINES = 16
 _PYTHON_WORDS = re.compile(r"(?<![\w\"'])(-?)(nan|inf|None|True|False)(?![\w\"'])")
 _JSON_WORDS = {"nan": "NaN", "inf": "Infinity", "None": "null", "True": "true", "False": "false"}
 _DECODER = json.JSONDecoder()
+_NESTED = frozenset({dict, list})
 
 
 def flattened(record: Mapping[str, Any], before: str = "", level: int = 0) -> dict[str, Any]:
@@ -37,7 +44,7 @@ def flattened(record: Mapping[str, Any], before: str = "", level: int = 0) -> di
     >>> flattened({"step": 3, "train": {"loss": 2.5}})
     {'step': 3, 'train.loss': 2.5}
     """
-    if not before and not any(isinstance(value, dict | list) for value in record.values()):
+    if not before and _NESTED.isdisjoint(map(type, record.values())):
         return dict(record)
     flat: dict[str, Any] = {}
     for key, value in record.items():
@@ -74,14 +81,15 @@ class JsonLinesLog(AbstractTabularLog):
     """One file of JSON lines as one run.
 
     Args:
-        path: the file. name: of the run. columns: field -> key, as the user says.
+        path: the file. name: of the run. columns: field -> key, as the user says. only: of a file of several runs the
+            one to read.
 
     Raises:
         LogError: if no loss can be told.
     """
 
-    def __init__(self, path: Path, name: str, columns: Mapping[str, str]) -> None:
-        super().__init__(name, path, columns)
+    def __init__(self, path: Path, name: str, columns: Mapping[str, str], only: str | None = None) -> None:
+        super().__init__(name, path, columns, only=only)
         self._lines = Lines(path, self.note)
         self._bad = 0
         keys: dict[str, None] = {}
@@ -99,16 +107,32 @@ class JsonLinesLog(AbstractTabularLog):
             raise LogError(f"{path}: {why}")
         self.set_columns(keys, sample)
 
+    @property
+    def names(self) -> list[str]:
+        """The columns, in the order in which they turned up."""
+        return list(self._seen)
+
     def rows(self) -> Iterator[Observation]:
         """Yield what is new."""
+        for _, block in self.blocks():
+            yield from block.rows()
+
+    def blocks(self) -> Iterator[tuple[Run, Columns]]:
+        """Yield the same rows, in blocks: those of lines that are one plain object each are converted by column."""
         if self._lines.shrank():
             self.note("the file became shorter: read from its start again")
             self._lines.start_over()
-        for line in self._lines.new():
-            if line:
-                yield from self._line(line)
-            self.bytes_read = self._lines.bytes_read
+        for piece in self._lines.pieces():
+            at = 0
+            while at < len(piece):
+                size = BLOCK_ROWS if self._lines.number else FIRST_LINES
+                yield from self._block(piece[at : at + size])
+                at += size
+                self.bytes_read = self._lines.bytes_read
         self.bytes_read = self._lines.bytes_read
+        yield from self.gathered(self._end())
+
+    def _end(self) -> Iterator[Observation]:
         if self._lines.rest.strip() and (self._lines.rest.rstrip().endswith("}") or self._lines.quiet()):
             # an object that is closed is complete, with its newline or without
             if records(self._lines.rest)[1]:
@@ -117,6 +141,30 @@ class JsonLinesLog(AbstractTabularLog):
                 self._lines.take_rest()
                 self.note("the last line is cut off and left out")
         yield from self.assembled.flush()
+
+    def _block(self, lines: list[str]) -> Iterator[tuple[Run, Columns]]:
+        objects = _one_a_line(lines)
+        at = 0
+        while at < len(lines):
+            plain = None if objects is None else self._plain(objects[at:])
+            if plain is None:
+                yield from self.gathered(self._one_by_one(lines[at:]))
+                return
+            at += yield from self.stretches(plain, lambda n, at=at: self._one_by_one([lines[at + n]]), self._count)  # type: ignore[misc]  # a default binds the turn
+
+    def _plain(self, objects: list[dict[str, Any]]) -> PlainRows | None:
+        if not self.covers(set().union(*objects)):
+            return None
+        return self.assembled.plain(lambda name: [row.get(name) for row in objects], len(objects))
+
+    def _count(self, lines: int) -> None:
+        self._lines.number += lines
+
+    def _one_by_one(self, lines: Sequence[str]) -> Iterator[Observation]:
+        for line in lines:
+            self._lines.number += 1
+            if line:
+                yield from self._line(line)
 
     def _line(self, line: str) -> Iterator[Observation]:
         found, whole = records(line)
@@ -153,4 +201,33 @@ class JsonLines(AbstractFormat):
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """Return one run for each file."""
-        return [JsonLinesLog(path, run_name(path), columns) for path in paths]
+        return [log for path in paths for log in json_runs(path, columns)]
+
+
+def json_runs(path: Path, columns: Mapping[str, str]) -> list[AbstractLog]:
+    """Return the run of a file of JSON lines, or each of those that a key names.
+
+    Raises:
+        LogError: if no loss can be told.
+    """
+    first = JsonLinesLog(path, run_name(path), columns)
+    column = run_column(first.names)
+    if column is None or column in first.asked.values():
+        return [first]
+    cells = (flattened(record).get(column) for line in Lines(path, lambda _: None).new() for record in records(line)[0])
+    runs = named_runs(cells)
+    if len(runs) < 2:
+        return [first]
+    return [JsonLinesLog(path, f"{run_name(path)}/{run:.60}", columns, only=run) for run in runs]
+
+
+def _one_a_line(lines: Sequence[str]) -> list[dict[str, Any]] | None:
+    """The object of each line, None if a line holds anything else."""
+    try:
+        objects = json.loads(f"[{','.join(lines)}]")
+    except (ValueError, RecursionError):
+        return None
+    # a line may hold two objects, or none
+    if len(objects) != len(lines) or not all(line[:1] == "{" and line[-1:] == "}" for line in lines):
+        return None
+    return [flattened(each) for each in objects] if set(map(type, objects)) == {dict} else None

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from scalewatch.columns import Columns
 from scalewatch.errors import LogError
-from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.run_tables import finished_runs
 from scalewatch.logs.sample import MOST_ROWS, Sample
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.observation import Observation
+from scalewatch.run import Run
 
 __all__ = ["Parquet", "ParquetLog"]
-
-BATCH_ROWS = 8_192
 
 
 @final
@@ -55,18 +55,36 @@ class ParquetLog(AbstractTabularLog):
 
     def rows(self) -> Iterator[Observation]:
         """Yield every row, once: a parquet file is written when the run is over."""
+        for _, block in self.blocks():
+            yield from block.rows()
+
+    def blocks(self) -> Iterator[tuple[Run, Columns]]:
+        """Yield the same rows, in blocks."""
         if self._given:
             return
         wanted = [name for name in self._file.schema_arrow.names if self.covers([name])]
         try:
-            for batch in self._file.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
-                for record in batch.to_pylist():
-                    self._given += 1
-                    yield from self.assembled.add(record, self._given)
+            for batch in self._file.iter_batches(batch_size=BLOCK_ROWS, columns=wanted):
+                yield from self._block(batch)
                 self.bytes_read = self.bytes_total * self._given // max(self._file.metadata.num_rows, 1)
         except (self._arrow.ArrowException, OSError) as fault:
             self.note(f"damaged after row {self._given}: {str(fault)[:80]!r}")
-        yield from self.assembled.flush()
+        yield from self.gathered(self.assembled.flush())
+
+    def _block(self, batch: Any) -> Iterator[tuple[Run, Columns]]:
+        cells = batch.to_pydict()
+        rows = self.assembled.plain(cells.get, len(batch))
+        if rows is None:
+            yield from self.gathered(row for at in range(len(batch)) for row in self._one(cells, at))
+        else:
+            yield from self.stretches(rows, lambda at: self._one(cells, at), self._count)
+
+    def _one(self, cells: Mapping[str, list[Any]], at: int) -> Iterable[Observation]:
+        self._given += 1
+        return self.assembled.add({name: column[at] for name, column in cells.items()}, self._given)
+
+    def _count(self, rows: int) -> None:
+        self._given += rows
 
 
 @final

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import ClassVar, final
 
 from scalewatch.errors import LogError
-from scalewatch.logs.formats.csv_table import CsvLog, header_of
-from scalewatch.logs.formats.json_lines import JsonLinesLog
+from scalewatch.logs.csv_lines import header_of
+from scalewatch.logs.formats.csv_table import CsvLog
+from scalewatch.logs.formats.json_lines import json_runs
 from scalewatch.logs.lines import head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.naming import run_name
@@ -46,7 +47,7 @@ class WandbHistory(AbstractFormat):
         logs: list[AbstractLog] = []
         for path in paths:
             if path.suffix.lower() in _LINES:
-                logs.append(JsonLinesLog(path, run_name(path), columns))
+                logs += json_runs(path, columns)
             else:
                 logs += _tables(path, columns)
         return logs

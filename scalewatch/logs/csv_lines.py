@@ -1,0 +1,75 @@
+"""Lines of a table as text: their cells, what stands between them, and the line that names the columns."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from scalewatch.errors import LogError
+from scalewatch.logs.lines import head
+from scalewatch.logs.values import is_blank, number
+
+__all__ = ["cells_of", "check_width", "first_line", "header_of", "is_numbers"]
+
+DELIMITERS = ",\t;|"
+#: Longest first line [bytes], and columns at most: by hand; a run that logs each parameter has some thousand.
+MOST_HEADER_BYTES, MOST_COLUMNS = 1 << 20, 20_000
+
+
+def cells_of(line: str, delimiter: str) -> list[str]:
+    """Return the cells of one line."""
+    if delimiter == " ":
+        return line.split()
+    if '"' not in line:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return line.split(delimiter)
+
+
+def header_of(line: str) -> tuple[list[str], str]:
+    """Return the column names in a first line and what stands between them."""
+    delimiter = max(DELIMITERS, key=line.count)
+    if delimiter not in line and len(parts := line.split()) > 1 and all(number(part) is not None for part in parts):
+        delimiter = " "  # numbers in columns, without a heading
+    names = [name.strip().strip("#").strip() for name in cells_of(line, delimiter)]
+    return names, delimiter
+
+
+def first_line(path: Path) -> str:
+    """Return the first line that holds anything and is no comment; a header may begin with #."""
+    start = head(path)
+    if "\n" not in start:
+        start = head(path, MOST_HEADER_BYTES)
+    lines = [line for line in start.split("\n")[:200] if line.strip()]
+    plain = [line for line in lines if not line.startswith("#")]
+    if lines and lines[0].startswith("#") and plain:
+        # numpy.savetxt marks its header so
+        before = lines[: lines.index(plain[0])][-1]
+        names, delimiter = header_of(before)
+        if len(names) > 1 and len(names) == len(cells_of(plain[0], delimiter)) and is_numbers(plain[0]):
+            return before
+    return plain[0] if plain else ""
+
+
+def check_width(path: Path, first: str) -> None:
+    """Refuse a table that is wider than any of a run.
+
+    Raises:
+        LogError: if its first line is too long, or names too many columns.
+    """
+    width = max(map(first.count, DELIMITERS)) + 1
+    if len(first) >= MOST_HEADER_BYTES - 4 or width > MOST_COLUMNS:
+        raise LogError(
+            f"{path}: its first line has {width:,} columns or more, in {len(first):,} letters; a table of a run "
+            f"has at most {MOST_COLUMNS:,} columns in {MOST_HEADER_BYTES >> 20} MiB."
+        )
+
+
+def is_numbers(line: str) -> bool:
+    """Return whether the cells of a line are numbers, or nothing."""
+    cells = cells_of(line, header_of(line)[1])
+    return any(number(cell) is not None for cell in cells) and all(
+        is_blank(cell) or number(cell) is not None for cell in cells
+    )
