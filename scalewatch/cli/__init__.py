@@ -3,73 +3,140 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 __all__ = ["COMMANDS", "main", "new_app"]
 
-#: Every command, in the order in which `--help` lists them, and the module with the function of the same name. One
-#: that has commands of its own is a `typer.Typer`.
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command.
+
+    Attributes:
+        panel: heading that it stands under. says: what it does, as its docstring begins: help of all commands imports
+            none of them.
+    """
+
+    panel: str
+    says: str
+
+    @staticmethod
+    def module(name: str) -> str:
+        """Return the module of the command `name`; the function, or a `typer.Typer` of commands, has the same name."""
+        return f"scalewatch.cli.{name}"
+
+
+_LOOK, _END = "look at runs", "where they will end, and what else could be done"
+_LAWS = "make a law, and plan with it"
+#: Every command, in the order in which `--help` lists them.
 COMMANDS = {
-    "fit": "scalewatch.cli.fit",
-    "approaches": "scalewatch.cli.approaches",
-    "ladder": "scalewatch.cli.ladder",
-    "gain": "scalewatch.cli.gain",
-    "emergence": "scalewatch.cli.emergence",
-    "collapse": "scalewatch.cli.collapse",
-    "plan": "scalewatch.cli.plan",
-    "register": "scalewatch.cli.register",
-    "scores": "scalewatch.cli.scores",
-    "replay": "scalewatch.cli.replay",
-    "forecast": "scalewatch.cli.forecast",
-    "whatif": "scalewatch.cli.whatif",
-    "sweep": "scalewatch.cli.sweep",
-    "watch": "scalewatch.cli.watch",
-    "run": "scalewatch.cli.run",
-    "report": "scalewatch.cli.report",
-    "reproduce": "scalewatch.cli.reproduce",
-    "alert": "scalewatch.cli.alert",
+    "replay": Row(_LOOK, "Run the monitor over logs"),
+    "watch": Row(_LOOK, "Watch logs while they are written, until ctrl-C."),
+    "run": Row(_LOOK, "Run a program and watch its training by what it prints"),
+    "report": Row(_LOOK, "Write one page of HTML about logs, worst run first"),
+    "alert": Row(_LOOK, "Who is told: try a receiver, silence a run, send a digest, watch for runs that were killed."),
+    "forecast": Row(_END, "Say where a run would have been said to end, at 30 % and each tenth"),
+    "whatif": Row(_END, "Compare the plan of a run with other schedules for its rest, in one table."),
+    "sweep": Row(_END, "Say which of these runs to stop, pause and resume now."),
+    "fit": Row(_LAWS, "Fit a law to finished runs, show it, and write it to a file."),
+    "plan": Row(_LAWS, "Plan a training run"),
+    "ladder": Row(_LAWS, "Say what a ladder foretells of its target now, and which run to train next."),
+    "gain": Row(_LAWS, "Say with how much of A's compute B reaches A's loss"),
+    "register": Row(_LAWS, "Register what a law of smaller runs says of a run, before it begins."),
+    "scores": Row(_LAWS, "Score every registered prediction below a folder"),
+    "approaches": Row(_LAWS, "Put the allocation exponents of Chinchilla's three approaches side by side"),
+    "emergence": Row(_LAWS, "Say whether a jump of an all-or-nothing metric is in the models, or in the metric."),
+    "collapse": Row(_LAWS, "Say how well runs of several sizes fall on one curve"),
+    "reproduce": Row(_LAWS, "Recompute the published numbers"),
 }
+#: What a shell asks for, in these variables of the environment, when somebody presses tab.
+_COMPLETING = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
 
 def new_app(only: str | None = None) -> Any:
-    """Return the command line as a `typer.Typer` that holds every command, or one of them: the others are not imported.
+    """Return the command line as a `typer.Typer` that holds every command.
 
     Args:
-        only: the name of a command; None for all.
+        only: the one command that is imported, the others are there by name; None for all, "" for none.
     """
     import typer
 
+    from scalewatch.cli.help import Command, Group
+    from scalewatch.cli.signatures import as_typed
+
+    Group.panels = {name: row.panel for name, row in COMMANDS.items()}
     app = typer.Typer(
         help="Is this training run healthy, is it on its law, and what should be done about it?",
         no_args_is_help=True,
-        rich_markup_mode="markdown",  # rich's own markup takes a unit in brackets, such as [nats], for a style
-        add_completion=False,
+        cls=Group,
+        context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
     )
-    app.callback()(_no_option)  # one command alone is still typed with its name
-    for name, module in COMMANDS.items():
+    app.callback()(_options(typer))
+    for name, row in COMMANDS.items():
         if only not in (None, name):
+            app.command(name, help=row.says, cls=Command)(_not_imported)
             continue
-        command = getattr(importlib.import_module(module), name)
-        if isinstance(command, typer.Typer):
-            app.add_typer(command)
-        else:
-            app.command(name)(command)
+        command = getattr(importlib.import_module(Row.module(name)), name)
+        if not isinstance(command, typer.Typer):
+            app.command(name, cls=Command)(as_typed(command))
+            continue
+        for each in command.registered_commands:
+            if each.callback is not None and not hasattr(each.callback, "__signature__"):
+                each.callback, each.cls = as_typed(each.callback), Command
+        app.add_typer(command, cls=Group)
     return app
 
 
-def _no_option() -> None:
-    """Is this training run healthy, is it on its law, and what should be done about it?"""
+def _options(typer: Any) -> Any:
+    def show_version(asked: bool) -> None:
+        if asked:
+            from scalewatch import __version__
+
+            typer.echo(f"scalewatch {__version__}")
+            raise typer.Exit
+
+    def options(
+        version: bool = typer.Option(False, "--version", help="Say the version.", callback=show_version, is_eager=True),
+    ) -> None:
+        """Is this training run healthy, is it on its law, and what should be done about it?"""
+
+    return options
+
+
+def _not_imported() -> None:
+    """Stand for a command that was not asked for."""
+
+
+def _asked() -> str:
+    """The command that was typed, or whose options are to be completed; "" if there is none."""
+    words = sys.argv[1:]
+    for variable in _COMPLETING:
+        words = os.environ[variable].split()[1:] if variable in os.environ else words
+    return words[0] if words and words[0] in COMMANDS else ""
 
 
 def main() -> None:
-    """Run `scalewatch`; errors of ours are one line on stderr and exit code 2."""
+    """Run `scalewatch`; errors of ours, and of what was typed, are one line on stderr and exit code 2."""
+    import typer
+
     from scalewatch.errors import ScalewatchError
 
+    # typer has no name of its own for what it raises where something is typed wrong
+    mistyped: type[Exception] = typer.BadParameter.__mro__[2]
     try:
-        asked = sys.argv[1] if len(sys.argv) > 1 else ""
-        new_app(asked if asked in COMMANDS else None)()
+        sys.exit(new_app(_asked())(prog_name="scalewatch", standalone_mode=False) or 0)
+    except mistyped as fault:
+        from scalewatch.cli.mistyped import sentence
+
+        print(f"scalewatch: {sentence(fault)}", file=sys.stderr)  # noqa: T201  a command's own output
+        sys.exit(2)
     except ScalewatchError as fault:
         print(f"scalewatch: {fault}", file=sys.stderr)  # noqa: T201  a command's own output
         sys.exit(2)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)

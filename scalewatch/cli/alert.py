@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scalewatch.cli.alert_watch import watch_runs
+from scalewatch.cli.options import Logs, RulesFile
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ alert = typer.Typer(
 @alert.command("test")
 def try_receiver(
     receiver: Annotated[str, typer.Argument(help="Its name: slack, webhook, email, command, apprise or one of yours.")],
-    rules: Annotated[Path | None, typer.Option(help="A TOML file with its settings.")] = None,
+    rules: RulesFile = None,
 ) -> None:
     """Send a test message, and say what became of it: exit code 0 taken, 1 not taken, 2 wrong settings."""
     from scalewatch.alert import Item, Recommendation, Status
@@ -90,9 +91,9 @@ def silence(
 
 @alert.command()
 def digest(
-    logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of runs.")],
+    logs: Logs,
     receiver: Annotated[str, typer.Option("--to", help="Name of the receiver.")] = "slack",
-    rules: Annotated[Path | None, typer.Option(help="A TOML file with its settings.")] = None,
+    rules: RulesFile = None,
 ) -> None:
     """Send the state of all runs as one message, the worst first: for a daily cron job.
 

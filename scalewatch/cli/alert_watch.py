@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.options import EVERY, RulesFile
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ ONCE_SECONDS = 60.0
 def watch_runs(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
     receiver: Annotated[str, typer.Option("--to", help="Name of the receiver, where there are no rules.")] = "slack",
-    rules: Annotated[Path | None, typer.Option(help="A TOML file: who is told what.")] = None,
-    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 10.0,
+    rules: RulesFile = None,
+    every: Annotated[float, EVERY] = 10.0,
     once: Annotated[bool, typer.Option("--once", help="Look once, tell what there is to tell, and end.")] = False,
 ) -> None:
     """Watch journals and tell, once, of each run that was killed or hangs; until ctrl-C. It costs the runs nothing.

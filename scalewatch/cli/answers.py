@@ -15,6 +15,7 @@ from scalewatch.laws.emergence import EmergenceEvidence
 from scalewatch.offline.answers import ForecastAnswer, ReplayAnswer, UnreadableFile, WhatifAnswer
 from scalewatch.offline.compare import ComparisonOutcome
 from scalewatch.offline.gains import Gains
+from scalewatch.offline.gains import Gains
 from scalewatch.offline.ladders import Ladder
 from scalewatch.plan import Plan
 from scalewatch.reproduce import Outcome
@@ -328,6 +329,7 @@ ANSWERS: dict[str, Any] = {
     "fit --predict": PredictAnswer,
     "approaches": ApproachesAnswer,
     "ladder": Ladder,
+    "gain": Gains,
     "gain": Gains,
     "emergence": EmergenceAnswer,
     "collapse": CollapseAnswer,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalewatch.cli.options import AsJson
+from scalewatch.cli.options import AsJson, BytesPerToken, Columns, Dark, Draw, Where
 from scalewatch.plain import to_plain
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ __all__ = ["approaches"]
 
 def approaches(
     tables: Annotated[list[Path], typer.Argument(help="Tables of runs: .csv, .tsv, .parquet.", show_default=False)],
-    flops: Annotated[str | None, typer.Option(help="Budget that the runs are to be planned for [FLOP].")] = None,
-    out: Annotated[Path | None, typer.Option(help="Draw the page: .html, .png, .svg or .json.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss. Repeat.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
-    bytes_per_token: Annotated[float | None, typer.Option(help="Turns bits per byte into nats per token.")] = None,
+    flops: Annotated[str | None, typer.Option(metavar="FLOP", help="Budget to plan for.")] = None,
+    out: Draw = None,
+    column: Columns = None,
+    where: Where = None,
+    bytes_per_token: BytesPerToken = None,
     noise_nats: Annotated[
-        float, typer.Option(help="Standard deviation of a final loss over seeds [nats/token].")
+        float, typer.Option(metavar="NATS", help="Standard deviation of a final loss over seeds.")
     ] = 0.002,
-    dark: Annotated[bool, typer.Option(help="Draw for a dark page.")] = False,
+    dark: Dark = False,
     json_: AsJson = False,
 ) -> None:
     """Put the allocation exponents of Chinchilla's three approaches side by side, and say where they disagree.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalewatch.cli.options import AsJson
+from scalewatch.cli.options import AsJson, BytesPerToken, Columns, Where
 from scalewatch.text import percent
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def collapse(
         list[Path],
         typer.Argument(help="Folders that hold journals, or tables: .csv, .tsv, .parquet.", show_default=False),
     ],
-    floor: Annotated[float | None, typer.Option(help="Loss of endless compute [nats/token]; else fitted.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss. Repeat.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
-    bytes_per_token: Annotated[float | None, typer.Option(help="Turns bits per byte into nats per token.")] = None,
+    floor: Annotated[float | None, typer.Option(metavar="NATS", help="Loss of endless compute; else fitted.")] = None,
+    column: Columns = None,
+    where: Where = None,
+    bytes_per_token: BytesPerToken = None,
     json_: AsJson = False,
 ) -> None:
     """Say how well runs of several sizes fall on one curve once loss and progress are normalised, and who leaves it.

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from scalewatch.cli.options import AsJson
+from scalewatch.cli.options import AsJson, Columns, Where
+from scalewatch.cli.signatures import part
 from scalewatch.text import percent
 
 __all__ = ["emergence"]
@@ -15,11 +16,11 @@ __all__ = ["emergence"]
 
 def emergence(
     tables: Annotated[list[Path], typer.Argument(help="Tables of models: .csv, .tsv, .parquet.", show_default=False)],
-    items: Annotated[int | None, typer.Option(help="Items of the test. Needed.")] = None,
-    answer_tokens: Annotated[float | None, typer.Option(help="Tokens of a right answer, mean. Needed.")] = None,
-    chance: Annotated[float, typer.Option(help="Accuracy of guessing, 0 to 1.")] = 0.0,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: scale=flops. Repeat.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="Take these rows only: task=arithmetic. Repeat.")] = None,
+    items: Annotated[int, typer.Option(help="Items of the test.")],
+    answer_tokens: Annotated[float, typer.Option(help="Tokens of a right answer, mean.")],
+    chance: Annotated[float, typer.Option(parser=part, metavar="PART", help="Accuracy of guessing, 0 to 1.")] = 0.0,
+    column: Columns = None,
+    where: Where = None,
     json_: AsJson = False,
 ) -> None:
     """Say whether a jump of an all-or-nothing metric is in the models, or in the metric.
@@ -42,7 +43,7 @@ def emergence(
     wanted = {"scale": "compute, size or data", "accuracy": "0 to 1", "loss": "of the right answer [nats/token]"}
     also = {"scale": ("flops", "compute", "parameters", "tokens"), "accuracy": ("acc", "exact_match")}
     data, notes = columns_of(reading, wanted, {**also, "loss": ("proxy_loss", "nll")})
-    if items is None or answer_tokens is None or items < 1 or not 1 <= answer_tokens <= 1e6:
+    if items < 1 or not 1 <= answer_tokens <= 1e6:
         raise ConfigError(
             f"`--items` must be at least 1 and `--answer-tokens` 1 to 1e6 (got {items} and {answer_tokens})."
         )

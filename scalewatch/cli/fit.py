@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.options import AsJson
+from scalewatch.cli.options import AsJson, BytesPerToken, Columns, Dark, Draw, Target, Where
 from scalewatch.errors import ConfigError, FitError
 
 if TYPE_CHECKING:
@@ -25,28 +25,33 @@ def fit(
         list[Path],
         typer.Argument(help="Folders that hold journals, or tables: .csv, .tsv, .parquet.", show_default=False),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the law file goes.")] = Path("ladder.law.json"),
-    out: Annotated[Path | None, typer.Option(help="Draw the fit: .png, .svg, .html or .json.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the law file goes.")] = Path("ladder.law.json"),
+    out: Draw = None,
     chart: Annotated[
-        str, typer.Option(help="What --out draws: auto, isoflop, isoloss, compute, residuals, ladder or collapse.")
+        str,
+        typer.Option(
+            metavar="NAME", help="What --out draws: auto, isoflop, isoloss, compute, residuals, ladder or collapse."
+        ),
     ] = "auto",
-    family: Annotated[str, typer.Option(help="What is fitted: auto, or a family of the list below.")] = "auto",
+    family: Annotated[
+        str, typer.Option(metavar="NAME", help="What is fitted: auto, or a family of the list below.")
+    ] = "auto",
     breaks: Annotated[int, typer.Option(help="Breaks of a broken law: 0, 1 or 2.")] = 1,
-    target: Annotated[
-        str | None, typer.Option(help="The run the ladder is for: 7B, or with its tokens 7B:140B.")
-    ] = None,
-    outcome: Annotated[float | None, typer.Option(help="Loss that run came out at, in nats per token.")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss. Repeat.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
-    bytes_per_token: Annotated[float | None, typer.Option(help="Turns bits per byte into nats per token.")] = None,
-    estimator: Annotated[str, typer.Option(help="huber, or lad: least absolute deviations.")] = "huber",
+    target: Target = None,
+    outcome: Annotated[float | None, typer.Option(metavar="NATS", help="Loss that it came out at.")] = None,
+    column: Columns = None,
+    where: Where = None,
+    bytes_per_token: BytesPerToken = None,
+    estimator: Annotated[str, typer.Option(metavar="NAME", help="huber, or lad: least absolute deviations.")] = "huber",
     bootstrap: Annotated[int, typer.Option(help="Resamples for intervals; 0: the normal approximation.")] = 1_000,
     predict: Annotated[
         Path | None, typer.Option(help="Other runs, a table: prints the loss of each, and writes no law.")
     ] = None,
     json_: AsJson = False,
-    keep_outliers: Annotated[bool, typer.Option(help="Fit also runs that lie far above the law.")] = False,
-    dark: Annotated[bool, typer.Option(help="Draw for a dark page.")] = False,
+    keep_outliers: Annotated[
+        bool, typer.Option("--keep-outliers", help="Fit also runs that lie far above the law.")
+    ] = False,
+    dark: Dark = False,
 ) -> None:
     """Fit a law to finished runs, show it, and write it to a file.
 
@@ -93,8 +98,7 @@ def fit(
     check_family(family)
     console, reading = Unprinted() if json_ else Console(), Reading.of(runs, column or [], where or [], bytes_per_token)
     if family not in ("auto", "chinchilla", "curves"):
-        if drawing.out is not None or drawing.goal is not None or chart != "auto":
-            raise ConfigError("Charts and `--target` are of the families chinchilla and curves.")
+        drawing.refuse()
         made = fit_one_family(console, reading, family, output, options, breaks)
     else:
         made = _fit_default(console, reading, family, output, drawing, options)

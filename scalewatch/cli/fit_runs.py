@@ -61,6 +61,15 @@ class Drawing:
         elif self.goal is not None and curves:
             raise ConfigError("`--target` of a law of curves needs `--out FILE`: it is drawn on the ladder.")
 
+    def refuse(self) -> None:
+        """Refuse a chart of a law that has none.
+
+        Raises:
+            ConfigError: if one was asked for.
+        """
+        if self.out is not None or self.goal is not None or self.chart != "auto":
+            raise ConfigError("Charts and `--target` are of the families chinchilla and curves.")
+
     def save(self, console: Console, chart: Any) -> None:
         """Write the chart, and say where."""
         from scalewatch.charts import save_chart

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalewatch.cli.options import AsJson, GoalOptions, Log, LogOptions, ScheduleOptions, with_groups
+from scalewatch.cli.options import AT, AsJson, Draw, GoalOptions, Log, LogOptions, ScheduleOptions
 from scalewatch.errors import ConfigError, LogError
 from scalewatch.text import percent
 
@@ -31,16 +31,15 @@ PARTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 WIDE = 104
 
 
-@with_groups
 def forecast(
     log: Log,
     *,
-    at: Annotated[float, typer.Option(help="Part of the run to look back to, e.g. 0.3.")] = 0.3,
+    at: Annotated[float, AT] = 0.3,
     reading: LogOptions,
     rates: ScheduleOptions,
     goals: GoalOptions,
     chart: Annotated[bool, typer.Option("--chart", help="Draw the curve and the forecast in the terminal.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Draw them to a .png, .svg, .html or .json.")] = None,
+    out: Draw = None,
     json_: AsJson = False,
 ) -> None:
     """Say where a run would have been said to end, at 30 % and each tenth, and hold it against how it ended.

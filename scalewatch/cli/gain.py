@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.options import AsJson, LogOptions, ScheduleOptions, with_groups
+from scalewatch.cli.options import AsJson, LogOptions, ScheduleOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["gain"]
 
 
-@with_groups
 def gain(
     a: Annotated[
         Path, typer.Argument(help="Recipe A: a table of finished runs, or the log of one.", show_default=False)
     ],
     b: Annotated[Path, typer.Argument(help="Recipe B: the same.", show_default=False)],
     *,
-    at: Annotated[str | None, typer.Option(help="Of ladders: ask at this run, such as 7B:140B.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="SIZE:TOKENS", help="Of ladders: ask at this run, such as 7B:140B.")] = None,
     reading: LogOptions,
     rates: ScheduleOptions,
     json_: AsJson = False,
@@ -39,15 +38,13 @@ def gain(
 
     Exit code 0: B needs less or more, beyond the interval; 1: the interval holds the same compute; 2: nothing was told.
     """
-    import json
-
     from rich.console import Console
 
-    from scalewatch.plain import to_plain
+    from scalewatch.cli.outputs import print_json
 
     found = _found(a, b, at, reading, rates)
     if json_:
-        typer.echo(json.dumps(to_plain(found)))
+        print_json(found)
     else:
         _show(Console(), found)
     last = found.points[-1]

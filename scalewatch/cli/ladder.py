@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.options import AsJson
+from scalewatch.cli.options import AsJson, Columns, Target, Where
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,13 +24,15 @@ MOST_SHOWN = 8
 
 def ladder(
     table: Annotated[Path, typer.Argument(help="Finished runs: .csv, .tsv, .parquet.", show_default=False)],
-    target: Annotated[str | None, typer.Option(help="The run the ladder is for, with its tokens: 7B:140B.")] = None,
+    target: Target = None,
     budget: Annotated[
         str | None,
-        typer.Option(help="Most compute that the next run may take [FLOP]; a tenth of the target's if none."),
+        typer.Option(
+            metavar="FLOP", help="Most compute that the next run may take; a tenth of the target's if unsaid."
+        ),
     ] = None,
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=val_loss.")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="Take these rows only: split=train. Repeat.")] = None,
+    column: Columns = None,
+    where: Where = None,
     json_: AsJson = False,
 ) -> None:
     """Say what a ladder foretells of its target now, and which run to train next.

@@ -1,7 +1,6 @@
-"""Options that several commands have: each is declared here once, in a group that a command takes as one parameter.
+"""Options that several commands have: each is declared here once, alone or in a group that a command takes whole.
 
-    @with_groups
-    def replay(logs: Logs, *, reading: LogOptions, goals: GoalOptions, json_: AsJson = False) -> None:
+        def replay(logs: Logs, *, reading: LogOptions, goals: GoalOptions, json_: AsJson = False) -> None:
         settings = reading.settings(goals)
 
 For typer the options of a group stand in the command's own signature, in the place of the parameter.
@@ -9,15 +8,14 @@ For typer the options of a group stand in the command's own signature, in the pl
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.signatures import part
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,28 +23,54 @@ if TYPE_CHECKING:
     from scalewatch.offline.replayed import Settings
 
 __all__ = [
+    "AT",
+    "EVERY",
     "AsJson",
+    "BytesPerToken",
+    "Columns",
+    "Dark",
+    "Draw",
     "GoalOptions",
     "Log",
     "LogOptions",
     "Logs",
     "NamedLogOptions",
+    "RulesFile",
     "ScheduleOptions",
-    "with_groups",
+    "Target",
+    "Where",
 ]
 
 Log = Annotated[Path, typer.Argument(help="A log, or the folder of a run.", show_default=False)]
 Logs = Annotated[list[Path], typer.Argument(help="Logs, or folders of runs.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON: docs/json.md.")]
+AT = typer.Option(parser=part, metavar="PART", help="Part of the run to look back to, such as 30% or 0.3.")
+Columns = Annotated[
+    list[str] | None, typer.Option("--column", metavar="FIELD=COLUMN", help="What a column is: loss=val_loss. Repeat.")
+]
+Where = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Take these rows only: split=train. Repeat.")
+]
+BytesPerToken = Annotated[float | None, typer.Option(help="Turns bits per byte into nats per token.")]
+Dark = Annotated[bool, typer.Option("--dark", help="Draw for a dark page.")]
+Draw = Annotated[Path | None, typer.Option("--out", help="Draw it to a file: .png, .svg, .html or .json.")]
+EVERY = typer.Option(metavar="SECONDS", help="Seconds between two looks.")
+RulesFile = Annotated[Path | None, typer.Option(help="A TOML file: who is told what, and the settings of receivers.")]
+Target = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE:TOKENS", help="The run that the ladder is for: 7B, or with its tokens 7B:140B."),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class GoalOptions:
     """What is wanted of a run."""
 
-    target_loss: Annotated[float | None, typer.Option(help="Final loss the run is for [nats].")] = None
-    incumbent_loss: Annotated[float | None, typer.Option(help="Final loss it has to beat [nats].")] = None
-    least_gain: Annotated[float | None, typer.Option(help="Least that its rest must buy to go on [nats].")] = None
+    target_loss: Annotated[float | None, typer.Option(metavar="NATS", help="Final loss the run is for.")] = None
+    incumbent_loss: Annotated[float | None, typer.Option(metavar="NATS", help="Final loss it has to beat.")] = None
+    least_gain: Annotated[float | None, typer.Option(metavar="NATS", help="Least that its rest must buy to go on.")] = (
+        None
+    )
 
     def goals(self) -> Goals:
         """Return them as the monitor takes them.
@@ -70,8 +94,10 @@ class LogOptions:
 
     law: Annotated[Path | None, typer.Option(help="A law file of smaller runs to hold each run against.")] = None
     total_steps: Annotated[int | None, typer.Option(help="Planned steps, where the log does not say.")] = None
-    column: Annotated[list[str] | None, typer.Option(help="What a column is: loss=train/ce. Repeat.")] = None
-    format_: Annotated[str | None, typer.Option("--format", help="Format of all files, instead of a guess.")] = None
+    column: Columns = None
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="Format of all files, instead of a guess.")
+    ] = None
 
     def settings(self, goals: GoalOptions | None = None) -> Settings:
         """Return them as the commands take them.
@@ -90,7 +116,7 @@ class LogOptions:
 class NamedLogOptions(LogOptions):
     """The same, and what to call a run."""
 
-    name: Annotated[str | None, typer.Option(help="What to call the run.")] = None
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the run.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,36 +124,7 @@ class ScheduleOptions:
     """What a forecast has to know of a run, and its log may not say."""
 
     schedule: Annotated[
-        str | None, typer.Option(help="Plan of the rates: from-log, cosine, linear, wsd, constant or unknown.")
+        str | None,
+        typer.Option(metavar="NAME", help="Plan of the rates: from-log, cosine, linear, wsd, constant or unknown."),
     ] = None
-    unit: Annotated[str | None, typer.Option(help="Unit of the loss: nats, bits or perplexity.")] = None
-
-
-def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command as typer reads it: in place of each parameter that is a group stand the options of the group."""
-    groups: dict[str, Any] = {}
-    parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        if is_dataclass(parameter.annotation):
-            group: Any = parameter.annotation
-            groups[parameter.name] = group
-            hints = get_type_hints(group, include_extras=True)
-            pairs = [(field.name, field.default, hints[field.name]) for field in fields(group)]
-        else:
-            pairs = [(parameter.name, parameter.default, parameter.annotation)]
-        parameters += [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            for name, default, annotation in pairs
-        ]
-
-    def run(**values: Any) -> None:
-        taken = {
-            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
-            for name, group in groups.items()
-        }
-        command(**values, **taken)
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return run
+    unit: Annotated[str | None, typer.Option(metavar="NAME", help="Unit of the loss: nats, bits or perplexity.")] = None

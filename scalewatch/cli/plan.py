@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalewatch.cli.options import AsJson, Dark, Draw
+from scalewatch.cli.signatures import part
 from scalewatch.errors import ConfigError
-from scalewatch.plan.quantities import quantity
 
 if TYPE_CHECKING:
     from scalewatch.plan import Cluster, Plan, PlanRequest
 
 __all__ = ["plan"]
 
-_FIX, _KNOW, _SHOW = "What is fixed", "What else is known", "How it is shown"
+_FIX, _KNOW = "what is fixed", "what else is known"
 #: Most devices that are taken for a number of them.
 MOST_DEVICES = 10_000_000
 
@@ -31,23 +31,22 @@ _LAWS = "chinchilla (Besiroglu's refit), hoffmann, hoffmann-tex, kaplan, or a fi
 Flops = Annotated[str | None, _option("--flops", "FLOP", "Budget; a run costs 6 x parameters x tokens.", _FIX)]
 Parameters = Annotated[str | None, _option("--parameters", "COUNT", "Size, as the law counts it; 7B is 7e9.", _FIX)]
 Tokens = Annotated[str | None, _option("--tokens", "COUNT", "Tokens to train on; 1.4T is 1.4e12.", _FIX)]
-TargetLoss = Annotated[str | None, _option("--target-loss", "NATS", "Loss to reach, nats/token.", _FIX)]
+TargetLoss = Annotated[str | None, _option("--target-loss", "NATS", "Loss to reach, of a token.", _FIX)]
 Hours = Annotated[str | None, _option("--hours", "HOURS", "Budget as time on --hardware.", _FIX)]
 Hardware = Annotated[str | None, _option("--hardware", "NAME", "Accelerator: h100; a wrong name lists all.", _KNOW)]
-Devices = Annotated[str, _option("--devices", "COUNT", "How many of them [1].", _KNOW)]
-Mfu = Annotated[str, _option("--mfu", "SHARE", "Part of their peak that is reached [0.4].", _KNOW)]
+Devices = Annotated[str, _option("--devices", "COUNT", "How many of them; 1 by default.", _KNOW)]
+Mfu = Annotated[
+    float, typer.Option(parser=part, metavar="PART", help="Part of their peak that is reached.", rich_help_panel=_KNOW)
+]
 Served = Annotated[str | None, _option("--serve-tokens", "COUNT", "Tokens it will serve over its life.", _KNOW)]
 Unique = Annotated[str | None, _option("--unique-tokens", "COUNT", "Different tokens that there are.", _KNOW)]
 Batch = Annotated[str | None, _option("--batch-tokens", "COUNT", "Tokens of a step.", _KNOW)]
 Cosine = Annotated[str | None, _option("--schedule-steps", "STEPS", "Length of your cosine, to be checked.", _KNOW)]
-Law = Annotated[str, typer.Option(metavar="NAME|FILE", help=_LAWS, rich_help_panel=_SHOW)]
-Level = Annotated[str, _option("--level", "SHARE", "Of the intervals [0.8].", _SHOW)]
-Out = Annotated[Path | None, _option("--out", "FILE", "Draw the plan: .png, .svg, .html or .json.", _SHOW)]
-Dark = Annotated[bool, typer.Option("--dark", help="Draw for a dark page.", rich_help_panel=_SHOW)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the plan as JSON.", rich_help_panel=_SHOW)]
+Law = Annotated[str, typer.Option(metavar="NAME|FILE", help=_LAWS)]
+Level = Annotated[float, typer.Option(parser=part, metavar="PART", help="Of the intervals.")]
 
 #: What is meant where --devices and --mfu are not said.
-ONE_DEVICE, USUAL_MFU = "1", "0.4"
+ONE_DEVICE, USUAL_MFU = "1", 0.4
 
 
 def plan(
@@ -64,10 +63,10 @@ def plan(
     batch_tokens: Batch = None,
     schedule_steps: Cosine = None,
     law: Law = "chinchilla",
-    level: Level = "0.8",
-    out: Out = None,
+    level: Level = 0.8,
+    out: Draw = None,
     dark: Dark = False,
-    as_json_: AsJson = False,
+    json_: AsJson = False,
 ) -> None:
     """Plan a training run: the best size and tokens, how sure that is, and what it costs to do otherwise.
 
@@ -75,6 +74,7 @@ def plan(
     what is asked cannot be.
     """
     from scalewatch.plan import PlanRequest, loss_model_for, make_plan
+    from scalewatch.plan.quantities import quantity
 
     try:
         request = PlanRequest(
@@ -88,7 +88,7 @@ def plan(
             unique_tokens=quantity("--unique-tokens", unique_tokens),
             schedule_steps=quantity("--schedule-steps", schedule_steps),
             batch_tokens=quantity("--batch-tokens", batch_tokens),
-            level=quantity("--level", level) or 0.0,
+            level=level,
         )
         if out is not None:
             from scalewatch.charts import check_suffix
@@ -103,8 +103,8 @@ def plan(
         from scalewatch.figures.plan import plan_chart
 
         save_chart(plan_chart(surface, answer, dark=dark), out)
-    _show(answer, _title(request), as_json_)
-    if out is not None and not as_json_:
+    _show(answer, _title(request), json_)
+    if out is not None and not json_:
         typer.echo(f"\nDrawn to {out}.")
 
 
@@ -119,8 +119,8 @@ def _show(answer: Plan, title: str, machine: bool) -> None:
     from scalewatch.cli.plan_page import page
 
     console = Console()
-    for part in page(answer, title, console.width):
-        console.print(part)
+    for each in page(answer, title, console.width):
+        console.print(each)
 
 
 def _as_typed(fault: str) -> str:
@@ -131,21 +131,23 @@ def _as_typed(fault: str) -> str:
     return re.sub(r"`(\w+)`", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in options else m[0], fault)
 
 
-def _cluster(hardware: str | None, devices: str, mfu: str, *, needed: bool) -> Cluster | None:
+def _cluster(hardware: str | None, devices: str, mfu: float, *, needed: bool) -> Cluster | None:
     from scalewatch.plan.hardware import Cluster, accelerator
 
-    count, share = _devices(devices), quantity("--mfu", mfu) or 0.0
+    count = _devices(devices)
     if hardware is not None:
-        return Cluster(accelerator(hardware), count, share)
+        return Cluster(accelerator(hardware), count, mfu)
     if needed:
         raise ConfigError("--hours need --hardware, an accelerator such as h100, and --devices, how many.")
-    for option, typed, unsaid in (("--devices", devices, ONE_DEVICE), ("--mfu", mfu, USUAL_MFU)):
-        if typed != unsaid:
+    for option, unusual in (("--devices", devices != ONE_DEVICE), ("--mfu", mfu != USUAL_MFU)):
+        if unusual:
             raise ConfigError(f"{option} needs --hardware, the name of an accelerator such as h100.")
     return None
 
 
 def _devices(typed: str) -> int:
+    from scalewatch.plan.quantities import quantity
+
     number = quantity("--devices", typed) or 0.0
     if not 1 <= number <= MOST_DEVICES or number != int(number):
         raise ConfigError(f"--devices must be a whole number from 1 on (got {typed!r:.80}).")

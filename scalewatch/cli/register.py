@@ -32,10 +32,12 @@ def register(
         str | None, typer.Option("--non-embedding", metavar="COUNT", help="Parameters without embeddings and head.")
     ] = None,
     batch_tokens: Annotated[str | None, typer.Option(metavar="TOKENS", help="Tokens of one optimizer step.")] = None,
-    schedule: Annotated[str, typer.Option(help="Of the learning rate: cosine, linear, wsd or constant.")] = "cosine",
+    schedule: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the learning rate: cosine, linear, wsd or constant.")
+    ] = "cosine",
     peak_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-4,
     warmup_steps: Annotated[int | None, typer.Option(help="Steps up to it; without it 1 % of all.")] = None,
-    name: Annotated[str, typer.Option(help="What to call the run.")] = "run",
+    name: Annotated[str, typer.Option(metavar="NAME", help="What to call the run.")] = "run",
     json_: AsJson = False,
 ) -> None:
     """Register what a law of smaller runs says of a run, before it begins.
@@ -95,7 +97,7 @@ def _print(prediction: Prediction, output: Path) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for head in ("assumed", "", "instead"):
         table.add_column(head)
-    table.add_column("moves it by [nats]", justify="right")
+    table.add_column("moves it by, nats", justify="right")
     for each in prediction.assumptions:
         table.add_row(each.name, each.value, each.instead, f"{each.moves:+.4f}")
     console.print(table)

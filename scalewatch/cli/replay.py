@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalewatch.cli.options import AsJson, GoalOptions, Logs, NamedLogOptions, with_groups
+from scalewatch.cli.options import AsJson, GoalOptions, Logs, NamedLogOptions
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,14 +29,15 @@ MOST_LISTED = 10
 WIDE = 120
 
 
-@with_groups
 def replay(
     logs: Logs,
     *,
     against: Annotated[Path | None, typer.Option(help="A reference run: is this curve the same?")] = None,
     reading: NamedLogOptions,
     goals: GoalOptions,
-    tolerance: Annotated[float | None, typer.Option(help="With --against: difference that is none [%].")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(metavar="PERCENT", help="With --against: difference that is none.")
+    ] = None,
     json_: AsJson = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say how the logs are read, and judge nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line for each run in trouble, no more.")] = False,

@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
-from scalewatch.cli.options import AsJson, GoalOptions, Logs, NamedLogOptions, with_groups
+from scalewatch.cli.options import AsJson, GoalOptions, Logs, NamedLogOptions
 from scalewatch.errors import ConfigError
 
 __all__ = ["report"]
 
 
-@with_groups
 def report(
     logs: Logs,
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the page goes.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = Path("report.html"),
     reading: NamedLogOptions,
     goals: GoalOptions,
     json_: AsJson = False,

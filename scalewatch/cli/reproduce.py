@@ -28,9 +28,13 @@ _WIDTHS = (38, 12, 13, 15)
 def reproduce(
     data: Annotated[
         Path | None,
-        typer.Option(envvar="SCALEWATCH_DATA", help="Folder with the public runs.", show_default=False),
+        typer.Option(
+            envvar="SCALEWATCH_DATA", metavar="FOLDER", help="Folder with the public runs.", show_default=False
+        ),
     ] = None,
-    row: Annotated[list[int] | None, typer.Option(help="Only this row; repeat for more.", show_default=False)] = None,
+    row: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Only this row. Repeat.", show_default=False)
+    ] = None,
     json_: AsJson = False,
 ) -> None:
     """Recompute the published numbers: exit code 0 if what can be computed agrees, 1 if a row does not."""

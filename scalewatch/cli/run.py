@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.options import GoalOptions, NamedLogOptions, with_groups
+from scalewatch.cli.options import EVERY, GoalOptions, NamedLogOptions, RulesFile
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,14 +37,13 @@ CURES = (
 )
 
 
-@with_groups
 def run(
     command: Annotated[list[str], typer.Argument(help="The program and its arguments, after `--`.")],
     *,
     folder: Annotated[Path | None, typer.Option(help="Where the journal and a copy of the output go.")] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Receiver of alerts, such as slack. Repeat.")] = None,
-    rules: Annotated[Path | None, typer.Option(help="A TOML file: who is told what.")] = None,
-    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
+    rules: RulesFile = None,
+    every: Annotated[float, EVERY] = 2.0,
     reading: NamedLogOptions,
     goals: GoalOptions,
     resume_with: Annotated[

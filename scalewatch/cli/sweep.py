@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalewatch.cli.options import AsJson, LogOptions, Logs, ScheduleOptions, with_groups
+from scalewatch.cli.options import AT, AsJson, LogOptions, Logs, ScheduleOptions
+from scalewatch.cli.signatures import part
 from scalewatch.errors import ConfigError, LogError
 
 if TYPE_CHECKING:
@@ -50,13 +51,17 @@ class _Row:
     void: bool = False
 
 
-@with_groups
 def sweep(
     logs: Logs,
     *,
-    at: Annotated[float | None, typer.Option(help="Part of the runs to look back to; without it, now.")] = None,
+    at: Annotated[float | None, AT] = None,
     budget: Annotated[
-        float, typer.Option(help="How far above the best of all to end on average [part of the loss].")
+        float,
+        typer.Option(
+            parser=part,
+            metavar="PART",
+            help="How far above the best of all to end on average, a part of the loss such as 0.1%.",
+        ),
     ] = 0.001,
     at_once: Annotated[int, typer.Option(help="Runs that may go on at a time; one costs least, more end sooner.")] = 1,
     reading: LogOptions,

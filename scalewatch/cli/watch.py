@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.options import AsJson, GoalOptions, LogOptions, Logs, with_groups
+from scalewatch.cli.options import EVERY, AsJson, GoalOptions, LogOptions, Logs
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,13 +31,12 @@ MOST_LAST_WORDS = 10
 DRAW_SECONDS = 0.5
 
 
-@with_groups
 def watch(
     logs: Logs,
     *,
     reading: LogOptions,
     goals: GoalOptions,
-    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
+    every: Annotated[float, EVERY] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print what there is now, and end.")] = False,
     json_: AsJson = False,
 ) -> None:

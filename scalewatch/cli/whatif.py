@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.options import AsJson, Log, LogOptions, ScheduleOptions, with_groups
+from scalewatch.cli.options import AT, AsJson, Log, LogOptions, ScheduleOptions
+from scalewatch.cli.signatures import part
 from scalewatch.errors import ConfigError, LogError
 from scalewatch.text import percent
 
@@ -30,8 +31,11 @@ MOST_RATES = 10_000_000
 class CandidateOptions:
     """The schedules that the plan is compared with."""
 
-    decay: Annotated[list[float] | None, typer.Option(help="Hold, then decay to 0 over this last part. Repeat.")] = None
-    extend: Annotated[list[str] | None, typer.Option(help="Steps more: 5000, or 25 %. Repeat.")] = None
+    decay: Annotated[
+        list[float] | None,
+        typer.Option(parser=part, metavar="PART", help="Hold, then decay to 0 over this last part. Repeat."),
+    ] = None
+    extend: Annotated[list[str] | None, typer.Option(metavar="STEPS", help="Steps more: 5000, or 25%. Repeat.")] = None
     rate: Annotated[list[float] | None, typer.Option(help="Factor of the planned rates from now on. Repeat.")] = None
     rates: Annotated[Path | None, typer.Option(help="File with the rate of each step to come, one a line.")] = None
 
@@ -47,13 +51,10 @@ class CandidateOptions:
         return asked or of.usual(now.rate, now.rest, now.step, now.total_steps)
 
 
-@with_groups
 def whatif(
     log: Log,
     *,
-    at: Annotated[
-        float | None, typer.Option(help="Part of the run to look back to; without it, the log's end.")
-    ] = None,
+    at: Annotated[float | None, AT] = None,
     asked: CandidateOptions,
     reading: LogOptions,
     rates: ScheduleOptions,
