@@ -50,7 +50,7 @@ class ComputeGain:
     Attributes:
         loss: of A. compute: of A, in the unit of who asked.
         share: compute of B over it, median; infinite where B does not get there with 32 times as much.
-        low, high: interval of `level`; 0 and infinite where it goes beyond 32 times.
+        low, high: its interval; 0 and infinite where it goes beyond 32 times. level: of the interval, in (0, 1).
     """
 
     loss: float

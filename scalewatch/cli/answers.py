@@ -15,7 +15,6 @@ from scalewatch.laws.emergence import EmergenceEvidence
 from scalewatch.offline.answers import ForecastAnswer, ReplayAnswer, UnreadableFile, WhatifAnswer
 from scalewatch.offline.compare import ComparisonOutcome
 from scalewatch.offline.gains import Gains
-from scalewatch.offline.gains import Gains
 from scalewatch.offline.ladders import Ladder
 from scalewatch.plan import Plan
 from scalewatch.reproduce import Outcome
@@ -329,7 +328,6 @@ ANSWERS: dict[str, Any] = {
     "fit --predict": PredictAnswer,
     "approaches": ApproachesAnswer,
     "ladder": Ladder,
-    "gain": Gains,
     "gain": Gains,
     "emergence": EmergenceAnswer,
     "collapse": CollapseAnswer,

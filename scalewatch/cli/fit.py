@@ -33,9 +33,7 @@ def fit(
             metavar="NAME", help="What --out draws: auto, isoflop, isoloss, compute, residuals, ladder or collapse."
         ),
     ] = "auto",
-    family: Annotated[
-        str, typer.Option(metavar="NAME", help="What is fitted: auto, or a family of the list below.")
-    ] = "auto",
+    family: Annotated[str, typer.Option(metavar="NAME", help="What is fitted: auto, or one of the list.")] = "auto",
     breaks: Annotated[int, typer.Option(help="Breaks of a broken law: 0, 1 or 2.")] = 1,
     target: Target = None,
     outcome: Annotated[float | None, typer.Option(metavar="NATS", help="Loss that it came out at.")] = None,
@@ -48,9 +46,7 @@ def fit(
         Path | None, typer.Option(help="Other runs, a table: prints the loss of each, and writes no law.")
     ] = None,
     json_: AsJson = False,
-    keep_outliers: Annotated[
-        bool, typer.Option("--keep-outliers", help="Fit also runs that lie far above the law.")
-    ] = False,
+    keep_outliers: Annotated[bool, typer.Option("--keep-outliers", help="Fit runs far above the law too.")] = False,
     dark: Dark = False,
 ) -> None:
     """Fit a law to finished runs, show it, and write it to a file.

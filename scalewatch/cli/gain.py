@@ -25,7 +25,9 @@ def gain(
     ],
     b: Annotated[Path, typer.Argument(help="Recipe B: the same.", show_default=False)],
     *,
-    at: Annotated[str | None, typer.Option(metavar="SIZE:TOKENS", help="Of ladders: ask at this run, such as 7B:140B.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="SIZE:TOKENS", help="Of ladders: ask at this run, such as 7B:140B.")
+    ] = None,
     reading: LogOptions,
     rates: ScheduleOptions,
     json_: AsJson = False,

@@ -37,7 +37,6 @@ ASKED = {
     "approaches": ("approaches {folder}/runs.csv --flops 1e22", {0}),
     "ladder": ("ladder {folder}/runs.csv --target 7B:140B", {0, 1}),
     "gain": ("gain {folder}/a.csv {folder}/b.csv", {0, 1}),
-    "gain": ("gain {folder}/runs.csv {folder}/runs.csv", {0, 1}),
     "emergence": ("emergence {folder}/models.csv --items 500 --answer-tokens 5", {0, 1}),
     "collapse": ("collapse {folder}/curves", {0, 1}),
     "plan": ("plan --flops 1e21", {0}),
