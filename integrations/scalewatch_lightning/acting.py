@@ -1,4 +1,4 @@
-"""Carries out what the gate of rank 0 decides: on every process after the same batch, or on none.
+"""A trainer of Lightning as its acts see it: how it is asked to stop, and what it does to weights that are lost.
 
 A stop is asked of the trainer by `should_stop`, in mid-epoch. By itself Lightning then validates once more and writes a
 checkpoint at the end of the epoch: of weights that are lost that is an hour of a cluster for a number nobody wants.
@@ -6,357 +6,142 @@ checkpoint at the end of the epoch: of weights that are lost that is an hour of 
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections import deque
-from dataclasses import replace
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import torch
 
-from scalewatch.acting.acts import Act, Acts, Decision
+from scalewatch.acting.acts import Acts, Decision
 from scalewatch.acting.gate import known_after
-from scalewatch.acting.rewinding import RewindExit, RewindRequest
-from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.checkpoints import TrainerCheckpoints
 from scalewatch_lightning.passing_over import can_pass_over, pass_over
-from scalewatch_torch.acting.ballot import from_ballot, to_ballot
-from scalewatch_torch.acting.rates import RateFactor
-from scalewatch_torch.acting.skipping import Skipped, SkipSteps
-from scalewatch_torch.acting.taken import StepsTaken
-from scalewatch_torch.acting.weights import are_finite
-from scalewatch_torch.ranks import EXCHANGE_EVERY_BATCHES, AllRanks
+from scalewatch_torch.ranks import AllRanks
+from scalewatch_torch.watching.acting import Acting
+from scalewatch_torch.watching.control import LoopControl
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.several import Sessions
 from scalewatch_torch.watching.step_metrics import StepMetrics
 
-__all__ = ["Acting", "Asked"]
-
-#: Steps in which the learning rate goes to what was decided [steps]. By hand.
-RAMP_STEPS = 16
-
-
-class Passes(NamedTuple):
-    """The batches of `steps` steps are to be passed over, once step `after` is done."""
-
-    after: int
-    steps: int
-
-
-class Asked(NamedTuple):
-    """A stop that was asked of the trainer, and the step after which it was."""
-
-    decision: Decision
-    step: int
+__all__ = ["TrainerActing", "TrainerControl"]
 
 
 @final
-class Acting:
-    """What is done to one fit.
+class TrainerControl(LoopControl):
+    """One fit of a trainer."""
 
-    Args:
-        acts: what was asked for; without any, nothing here does anything.
+    called = "the trainer"
+    resumes_by = "the trainer `ckpt_path=scalewatch_lightning.resume_from()`"
 
-    Attributes:
-        asked: the stop that was asked of the trainer, None for none.
-    """
-
-    def __init__(self, acts: Acts) -> None:
-        self.acts = acts
-        self.asked: Asked | None = None
-        self.checkpoints = TrainerCheckpoints(protects=bool(acts) and not acts.dry)
-        # decisions must go on where everything else is off: the other processes wait for this one's
-        self._guard = Guard()
-        self._taken = StepsTaken()
-        self._rates = RateFactor()
-        self._skips: SkipSteps | None = None
-        self._batches = 0
-        self._wished: deque[Decision] = deque()
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
         self._validation: Any = None
-        self._trainer: Any = None
-        self._session: Session | Sessions | None = None
-        self._kept: dict[str, Any] = {}
-        self._begun_by: RewindRequest | None = None
-        self._left_out: tuple[int, int] | None = None
-        self._passes: Passes | None = None
-        self._scaled = self._rewinding = False
+        self.scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
 
-    def protect(self, trainer: Any) -> None:
-        """Have no checkpoint of lost weights written, on all processes."""
-        self.checkpoints.protect(trainer, self._is_lost)
+    @property
+    def step(self) -> int:
+        """Steps of all optimizers, as the trainer counts them."""
+        return int(self._trainer.global_step)
 
-    def _is_lost(self) -> bool:
-        if self._rewinding:
-            return True
-        critical = self._session is not None and self._session.critical_since is not None
-        return critical and self.asked is not None and self.asked.decision.lost
+    @property
+    def processes(self) -> int:
+        """Those of the trainer."""
+        return int(self._trainer.world_size)
 
-    def attach(self, trainer: Any, state: dict[str, Any] | None) -> None:
-        """Take part in the steps of the optimizers, on all processes; `state` is what a checkpoint held of us."""
-        self._kept = dict((state or {}).get("acts") or {})
-        if {Act.LOWER_LEARNING_RATE, Act.REWIND} & self.acts.wanted and not self.acts.dry:
-            self._rates.attach(trainer.optimizers)
-            factor = self._kept.get("factor")
-            if isinstance(factor, float) and 0.0 < factor < 1.0:
-                if self._kept.get("for_plan"):
-                    self._rates.keep_to_plan(factor, is_off=True)
-                else:
-                    self._rates.set(factor)
-        self._scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-        if Act.SKIP in self.acts and not self._scaled:  # loss scaling leaves such steps out by itself
-            self._skips = SkipSteps(self.acts.limits, dry=self.acts.dry)
-        begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None
-        if begun_by is not None and begun_by.step == int(trainer.global_step) and not self.acts.dry:
-            self._begun_by, decision = begun_by, begun_by.decision
-            if decision.skip is not None:
-                self._leave_out(trainer, begun_by, *decision.skip)
-            if decision.to_plan:
-                self._rates.keep_to_plan(decision.factor, is_off=False)
-            elif decision.factor < 1.0:
-                self._rates.set(decision.factor)
-            if state is not None:  # what is in the checkpoint is from before
-                rollbacks = max(begun_by.number, int(state["monitor"].get("rollbacks", 0)))
-                state["monitor"] = {**state["monitor"], "rollbacks": rollbacks}
+    def stop(self, decision: Decision) -> None:
+        """By its own mark, which it looks at after each batch."""
+        self._trainer.should_stop = True
 
-    def _leave_out(self, trainer: Any, request: RewindRequest, first: int, last: int) -> None:
-        """Pass over the batches of these steps; where that cannot be, or has not helped, leave the steps out."""
-        steps = last - first + 1
-        if request.number > 1 or not can_pass_over(trainer, steps):
-            self._left_out = (first, last)
-        elif request.step < first - 1:
-            self._passes = Passes(first - 1, steps)
-        else:  # the batch of the first is drawn already
-            self._left_out, self._passes = (first, first), Passes(first, steps - 1)
-
-    def begin(self, trainer: Any, session: Session | Sessions, metrics: StepMetrics) -> None:
-        """Watch the steps of a fit, on the process that decides."""
-        self._session = session
-        self.checkpoints.begin(trainer, session, known_after(session.run))
-        if not self.acts:
-            return
-        self._taken.attach(metrics.optimizer)
-        metrics.taken, metrics.factor, module = self._taken, self._rates, trainer.lightning_module
-        session.act(self.acts, lambda: are_finite(module.parameters()), self._taken.was_taken, self._kept)
-        wanted, begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None, self._begun_by
-        if begun_by is not None and session.acting is not None:
-            session.acting.rewinds, metrics.left_out = begun_by.number, self._left_out
-            session.acting.gate.went_back(begun_by.decision)
-            passes = self._passes is not None
-            session.tell_act(begun_by.decision, "honoured", went_back(begun_by, passes=passes))
-        elif wanted is not None:
-            session.note(
-                f"was started again to go on from {wanted.checkpoint}, and begins at step {trainer.global_step:,}:"
-                " give the trainer `ckpt_path=scalewatch_lightning.resume_from()`, or `scalewatch run` `--resume-with`"
-            )
-
-    def before_step(self, trainer: Any, optimizer: Any, guard: Guard) -> None:
-        """Leave a step out whose gradient is no number; on all processes, where it is the same."""
-        skips, left_out, step = self._skips, self._left_out, int(trainer.global_step) + 1
-        if left_out is not None and left_out[0] <= step <= left_out[1]:
-            self._guard.call("skip", SkipSteps.take_away, optimizer, scaled=self._scaled)
-            self._taken.leave_out()
-            return
-        if skips is None:
-            return
-        count = skips.count
-        # a guard of its own: what one process leaves out the others do too
-        skipped = self._guard.call("skip", skips.before_step, optimizer, step)
-        if skips.count > count and not self.acts.dry:
-            self._taken.leave_out()
-        if skipped is not None and self._session is not None:
-            guard.call("act", tell_skip, self._session, skipped, self.acts.dry)
-        if skips.spent:
-            self._skips = None
-            if self._session is not None:
-                self._session.note(skips.spent)
-
-    def after_batch(
-        self, trainer: Any, session: Session | Sessions | None, guard: Guard, ranks: AllRanks | None, *, shared: bool
-    ) -> None:
-        """Decide after a batch, if it is time to, and do it.
-
-        Args:
-            ranks: what joins the ranks, None where rank 0 alone is watched. shared: whether they have just exchanged.
-        """
-        if not self.acts:
-            return
-        if self._passes is not None and trainer.global_step >= self._passes.after:
-            (_, steps), self._passes = self._passes, None
-            drawn = self._guard.call("passing over", pass_over, trainer, steps)
-            if session is not None:
-                session.note(f"passed over {drawn or 0} batches after step {trainer.global_step:,}")
-        if ranks is None:
-            decision = self._agreed(trainer, session, guard)
-        else:
-            decision = self._voted(ranks, session, guard) if shared else None
-        if decision is not None:
-            self._guard.call("act", self._carry_out, trainer, session, decision)
-        elif self.asked is not None:
-            self._guard.call("act", self._hush, trainer, self.asked.decision)
-
-    def _agreed(self, trainer: Any, session: Session | Sessions | None, guard: Guard) -> Decision | None:
-        """What the first process decides; the same on all of them."""
-        self._batches += 1
-        alone = trainer.world_size == 1
-        if not alone and self._batches % EXCHANGE_EVERY_BATCHES:
-            return None
-        decided = None if session is None else guard.call("act", session.decide)
-        if alone:
-            return decided
-        plain = None if decided is None else decided.to_plain()
-        told = self._guard.call("agreement", trainer.strategy.broadcast, plain)
-        return None if told is None else Decision.from_plain(told)
-
-    def _voted(self, ranks: AllRanks, session: Session | Sessions | None, guard: Guard) -> Decision | None:
-        """What rank 0 decides, by the broadcast that goes with an exchange."""
-        wish = None if session is None else guard.call("act", session.decide)
-        if wish is not None:
-            self._wished.append(wish)
-        decision = from_ballot(self._guard.call("agreement", ranks.vote, to_ballot(wish)) or to_ballot(None))
-        if decision is None or not self._wished:
-            return decision
-        # on rank 0 it has its reason; where a device runs behind it is that of the exchange before. Numbers are those
-        # that were sent: a rate that is rounded on one rank only would part the weights
-        return replace(self._wished.popleft(), factor=decision.factor)
-
-    def _carry_out(self, trainer: Any, session: Session | Sessions | None, decision: Decision) -> None:
-        if self.acts.dry:
-            if session is not None:
-                session.tell_act(decision, "would", would_do(decision))
-            return
-        if decision.act is Act.STOP:
-            self._stop(trainer, session, decision)
-        elif decision.act is Act.LOWER_LEARNING_RATE:
-            if decision.to_plan:
-                self._rates.keep_to_plan(decision.factor, is_off=True)
-            else:
-                self._rates.set(decision.factor, RAMP_STEPS)
-            if session is not None:
-                what = (
-                    f"multiplies the learning rate with {decision.factor:.3g} from step {trainer.global_step + 1:,} on"
-                )
-                session.tell_act(decision, "asked", f"{what}: {decision.reason}")
-
-        elif decision.act is Act.REWIND:
-            self._rewind(session, decision)
-
-    def _rewind(self, session: Session | Sessions | None, decision: Decision) -> None:
-        """Leave the request on rank 0, and end every process: who supervises starts the run anew."""
-        text, self._rewinding = decision.reason, True
-        feed = None if session is None else session.acting
-        good = None if feed is None else feed.back_to
-        if session is not None and feed is not None and good is not None:
-            request = RewindRequest(good.path, good.step, feed.rewinds + 1, decision)
-            with contextlib.suppress(OSError, ConfigError):  # the other processes end: then it is a stop
-                request.leave()
-            text = f"rewinds to {good.name}, {decision.since - good.step:,} steps before: {decision.reason}"
-            session.tell_act(decision, "asked", text)
-        raise RewindExit(text)
-
-    def _stop(self, trainer: Any, session: Session | Sessions | None, decision: Decision) -> None:
-        trainer.should_stop = True
-        self._trainer, self.asked = trainer, Asked(decision, int(trainer.global_step))
-        self._hush(trainer, decision)
-        if session is not None:
-            held = held_by(trainer)
-            but = f" (the trainer goes on until {held} is met)" if held else ""
-            session.tell_act(
-                decision, "asked", f"stops the run at step {trainer.global_step:,}: {decision.reason}{but}"
-            )
-
-    def _hush(self, trainer: Any, decision: Decision) -> None:
-        """Let the trainer not validate weights that are lost before it stops."""
-        if not decision.lost or self._validation is not None or held_by(trainer):
+    def hush(self, decision: Decision) -> None:
+        """Let it not validate weights that are lost before it stops."""
+        trainer = self._trainer
+        if self._validation is not None or self.held_by():
             return
         self._validation, trainer.limit_val_batches = trainer.limit_val_batches, 0
         # a scheduler or an early stopping that waits for what is not validated would raise at the end of the epoch
         for name in awaited(trainer):
             trainer.callback_metrics.setdefault(name, torch.tensor(math.nan))
 
+    def held_by(self) -> str:
+        """Least steps and epochs that it was given."""
+        loop = self._trainer.fit_loop
+        held = []
+        if loop.min_epochs and loop.epoch_progress.current.processed < loop.min_epochs:
+            held.append(f"min_epochs={loop.min_epochs}")
+        if loop.min_steps and self._trainer.global_step < loop.min_steps:
+            held.append(f"min_steps={loop.min_steps}")
+        return " and ".join(held)
+
+    def went_on_for(self) -> str:
+        """The same, whether they are met or not."""
+        loop = self._trainer.fit_loop
+        least = [("min_epochs", loop.min_epochs), ("min_steps", loop.min_steps)]
+        return " and ".join(f"{name}={value}" for name, value in least if value)
+
+    def can_pass_over(self, steps: int) -> bool:
+        """Where the trainer draws the batches, and the run ends by its steps."""
+        return can_pass_over(self._trainer, steps)
+
+    def pass_over(self, steps: int) -> int:
+        """From its own loader."""
+        return pass_over(self._trainer, steps)
+
+    def restore(self) -> None:
+        """It validates as before."""
+        if self._validation is not None:
+            self._trainer.limit_val_batches, self._validation = self._validation, None
+
+    def tell_all(self, plain: Any) -> Any:
+        """By its strategy, which may be none of torch's."""
+        return self._trainer.strategy.broadcast(plain)
+
+
+@final
+class TrainerActing:
+    """What is done to one fit, and its checkpoints.
+
+    Args:
+        acts: what was asked for; without any, nothing is done.
+    """
+
+    def __init__(self, acts: Acts) -> None:
+        self._acting = Acting(acts)
+        self.checkpoints = TrainerCheckpoints(protects=bool(acts) and not acts.dry)
+
+    def protect(self, trainer: Any) -> None:
+        """Have no checkpoint of lost weights written, on all processes."""
+        self.checkpoints.protect(trainer, lambda: self._acting.is_lost)
+
+    def attach(self, trainer: Any, state: dict[str, Any] | None) -> None:
+        """Take part in the steps of the optimizers, on all processes; `state` is what a checkpoint held of us."""
+        self._acting.attach(TrainerControl(trainer), trainer.optimizers, state)
+
+    def begin(self, trainer: Any, session: Session | Sessions, metrics: StepMetrics) -> None:
+        """Watch the steps of a fit, on the process that decides."""
+        self.checkpoints.begin(trainer, session, known_after(session.run))
+        self._acting.begin(session, metrics, trainer.lightning_module.parameters())
+
+    def before_step(self, optimizer: Any, guard: Guard) -> None:
+        """Leave a step out whose gradient is no number."""
+        self._acting.before_step(optimizer, guard)
+
+    def after_batch(
+        self, session: Session | Sessions | None, guard: Guard, ranks: AllRanks | None, *, shared: bool
+    ) -> None:
+        """Decide after a batch, if it is time to, and do it."""
+        self._acting.after_batch(session, guard, ranks, shared=shared)
+
     def ended(self, session: Session | Sessions | None, step: int, planned: str) -> str:
-        """Return the words for how a fit has ended after `step`: `planned`, or stopped, as it really was."""
-        if self.asked is None:
-            return planned
-        (decision, asked), trainer = self.asked, self._trainer
-        as_asked = f"scalewatch asked to stop at step {asked:,}"
-        honoured = planned != "as planned"
-        if not honoured:
-            words = f"as planned; {as_asked}: {decision.reason}"
-        elif step == asked:
-            words = f"stopped by scalewatch after step {step:,}: {decision.reason}"
-        else:
-            went_on = f"the trainer went on for {limits_of(trainer) or 'a while'}"
-            words = f"stopped by scalewatch after step {step:,}; {as_asked}, and {went_on}: {decision.reason}"
-        if session is not None:
-            session.keep_act(decision, "honoured" if honoured else "not honoured", words)
-        return words
+        """Return the words for how a fit has ended after `step`."""
+        return self._acting.ended(session, step, planned)
 
     def end(self, trainer: Any, *, crashed: bool) -> None:
         """Leave the trainer and its optimizer as they were; after a crash its checkpoint callbacks come after us."""
         self.checkpoints.look(trainer)
-        closing = Guard()  # whatever has failed before
-        closing.call("act", self._taken.detach)
-        closing.call("act", self._rates.detach)
-        if self._validation is not None:
-            trainer.limit_val_batches, self._validation = self._validation, None
+        self._acting.end()
         self.checkpoints.end()
-        self._session = None
         if not crashed:
             self.checkpoints.release()
-
-
-def would_do(decision: Decision) -> str:
-    """Return what is told of an act that is not done."""
-    what = {
-        Act.STOP: "stop the run",
-        Act.REWIND: "rewind the run",
-        Act.SKIP: "skip the step",
-        Act.LOWER_LEARNING_RATE: f"multiply the learning rate with {decision.factor:.3g}",
-    }[decision.act]
-    return f"would {what} at step {decision.step:,} (dry run): {decision.reason}"
-
-
-def tell_skip(session: Session | Sessions, skipped: Skipped, dry: bool) -> None:
-    """Tell of a step that was left out: of the first, and whenever there are twice as many; the journal has all."""
-    step, count = skipped
-    decision = Decision(Act.SKIP, step, "its gradient is no number", step, lost=False)
-    text = f"{'would skip' if dry else 'skips'} step {step:,}, the gradient of which is no number ({count} so far)"
-    if count & (count - 1) == 0:
-        session.tell_act(decision, "would" if dry else "asked", text)
-    else:
-        session.keep_act(decision, "would" if dry else "asked", text)
-
-
-def went_back(request: RewindRequest, *, passes: bool) -> str:
-    """Return what is told of a run that has gone back; `passes` over batches, or leaves out their steps."""
-    decision, parts = request.decision, [f"went back to step {request.step:,} (rewind {request.number})"]
-    if decision.skip is not None:
-        what = "passes over the batches of" if passes else "leaves out"
-        parts.append(f"{what} steps {decision.skip[0]:,} to {decision.skip[1]:,}")
-    if decision.to_plan:
-        parts.append(f"keeps the learning rate on its plan where it is {1 / decision.factor:.3g} times as high")
-    elif decision.factor < 1.0:
-        parts.append(f"multiplies the learning rate with {decision.factor:.3g}")
-    return f"{', '.join(parts)}: {decision.reason}"
-
-
-def held_by(trainer: Any) -> str:
-    """What makes the trainer go on although it was asked to stop, "" if nothing does."""
-    loop = trainer.fit_loop
-    held = []
-    if loop.min_epochs and loop.epoch_progress.current.processed < loop.min_epochs:
-        held.append(f"min_epochs={loop.min_epochs}")
-    if loop.min_steps and trainer.global_step < loop.min_steps:
-        held.append(f"min_steps={loop.min_steps}")
-    return " and ".join(held)
-
-
-def limits_of(trainer: Any) -> str:
-    """What the trainer was told to go on for."""
-    loop = trainer.fit_loop
-    least = [("min_epochs", loop.min_epochs), ("min_steps", loop.min_steps)]
-    return " and ".join(f"{name}={value}" for name, value in least if value)
 
 
 def awaited(trainer: Any) -> list[str]:

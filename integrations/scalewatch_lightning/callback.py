@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 from scalewatch.acting.acts import ActLimits
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
-from scalewatch_lightning.acting import Acting
+from scalewatch_lightning.acting import TrainerActing
 from scalewatch_lightning.base import LightningCallback
 from scalewatch_lightning.callback_parts import IN_A_HOOK, Place, exchange_of, netted, saves_now
 from scalewatch_lightning.introspect import why_no_end
@@ -126,7 +126,7 @@ class ScaleWatch(LightningCallback):
         self._ranks: AllRanks | None = None
         # of its own: the other ranks wait for this one also where everything else is off
         self._guard_of_ranks = Guard()
-        self._acting = Acting(self._options.acts)
+        self._acting = TrainerActing(self._options.acts)
 
     def __getstate__(self) -> dict[str, Any]:
         # what it was asked for, and no run: a copy has no thread and no file, and watches from its own first batch
@@ -281,7 +281,7 @@ class ScaleWatch(LightningCallback):
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Read the learning rate of the step, and every so often its gradient norm."""
         self._measure(optimizer)
-        self._net.net("skip", self._acting.before_step, trainer, optimizer, self._guard)
+        self._net.net("skip", self._acting.before_step, optimizer, self._guard)
 
     @netted
     def _measure(self, optimizer: Any) -> None:
@@ -311,7 +311,7 @@ class ScaleWatch(LightningCallback):
     def _agree(self, trainer: Any) -> None:
         watch, ranks = self._watch, self._ranks
         shared = ranks is not None and self._share(partial(ranks.after_batch, now=saves_now(trainer)))
-        self._acting.after_batch(trainer, None if watch is None else watch.session, self._guard, ranks, shared=shared)
+        self._acting.after_batch(None if watch is None else watch.session, self._guard, ranks, shared=shared)
 
     def _share(self, exchange: Callable[[], bool]) -> bool:
         """Take part in what the ranks tell one another, whatever has failed on this one; whether they did."""

@@ -12,12 +12,10 @@ import torch
 from scalewatch.guard import Guard
 from scalewatch_torch.introspect import Sizes
 from scalewatch_torch.ranks import AllRanks
+from scalewatch_torch.watching.hooks import IN_A_HOOK
 from scalewatch_torch.watching.options import Options
 
-__all__ = ["Place", "exchange_of", "netted", "saves_now"]
-
-#: What a fault in a hook means for whoever reads the log: the hook is called again at the next step.
-IN_A_HOOK = "and the run is watched without it; training is not affected"
+__all__ = ["IN_A_HOOK", "Place", "exchange_of", "netted", "saves_now"]
 
 
 class _HasNet(Protocol):

@@ -15,6 +15,8 @@ this, and under the Trainer of transformers `scalewatch_transformers.ScaleWatch`
 
 from __future__ import annotations
 
+from scalewatch.acting.acts import ActLimits
+from scalewatch.acting.rewinding import resume_from
 from scalewatch_torch.groups import group_of
 from scalewatch_torch.introspect import Sizes, count_sizes, tokens_in
 from scalewatch_torch.loggers.wandb_alerts import WandbAlerts
@@ -25,6 +27,7 @@ from scalewatch_torch.scalars import ScalarReader, reader_for
 from scalewatch_torch.watcher import Watcher
 
 __all__ = [
+    "ActLimits",
     "Clock",
     "LookAhead",
     "Precursors",
@@ -38,6 +41,7 @@ __all__ = [
     "group_of",
     "planned_rates",
     "reader_for",
+    "resume_from",
     "tokens_in",
     "why_no_gradient_norm",
 ]

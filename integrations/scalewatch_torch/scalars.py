@@ -22,7 +22,7 @@ import torch
 from scalewatch.observation import Observation
 from scalewatch_torch.transfer import Event, Transfers
 
-__all__ = ["DeviceReader", "HostReader", "Row", "ScalarReader", "reader_for"]
+__all__ = ["DeviceReader", "HostReader", "NoReader", "Row", "ScalarReader", "reader_for"]
 
 #: Steps of one transfer. Two of them are a lag of 32 steps, and a copy costs some 10 us.
 RING_STEPS = 16
@@ -234,6 +234,31 @@ class DeviceReader(ScalarReader):
         self.dropped += sum(map(len, self._transfers.labels)) + len(self._rows)
         self._transfers.clear()
         self._rows.clear()
+
+
+@final
+class NoReader(ScalarReader):
+    """Reads nothing: where the steps are counted, and somebody else reads their losses."""
+
+    def _put_loss(self, loss: torch.Tensor, *, first: bool) -> None:
+        pass
+
+    def _put_norm(self, norm: torch.Tensor) -> None:
+        pass
+
+    def _close(self, row: Row) -> None:
+        pass
+
+    def take(self) -> list[Observation]:
+        """Return nothing."""
+        return []
+
+    def flush(self, timeout_seconds: float) -> list[Observation]:
+        """Return nothing."""
+        return []
+
+    def abandon(self) -> None:
+        """Do nothing: nothing is ever under way."""
 
 
 def reader_for(device: torch.device) -> ScalarReader:

@@ -7,31 +7,37 @@
             watcher.step(loss)
 
 A hook before each optimizer step reads the learning rate and, every so often, the gradient norm; `step` takes the loss
-of a batch. Nothing waits for a device, and nothing of the training is changed.
+of a batch. Nothing waits for a device, and without `act=` nothing of the training is changed.
 """
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 import torch
 from torch import Tensor, nn
 
+from scalewatch.acting.acts import ActLimits, Decision
+from scalewatch.acting.rewinding import RewindExit
 from scalewatch.errors import ConfigError
-from scalewatch.guard import Guard
 from scalewatch_torch.lr_lookahead import Scheduled
 from scalewatch_torch.sensors import PrecursorSource, Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, readable_state
-from scalewatch_torch.watching.endings import close_at_exit, ended, ended_by
-from scalewatch_torch.watching.loop import Loop, new_watch, processes, reads_here
+from scalewatch_torch.watching.control import LoopControl
+from scalewatch_torch.watching.endings import close_at_exit
+from scalewatch_torch.watching.hooks import LoopHooks
+from scalewatch_torch.watching.loop import Loop, processes, reads_here
+from scalewatch_torch.watching.meeting import Meeting
 from scalewatch_torch.watching.options import checked
+from scalewatch_torch.watching.step_metrics import StepMetrics
 from scalewatch_torch.watching.unwrapped import plain_module, plain_optimizers, scheduled
-from scalewatch_torch.watching.watch import Watch
 
 if TYPE_CHECKING:
     from scalewatch.alert import Receiver, Rules
@@ -40,13 +46,46 @@ if TYPE_CHECKING:
 
 __all__ = ["Watcher"]
 
+#: How long the first step, and the end, wait for a Watcher in each of the other processes [s]. By hand: they come to
+#: the first one after the same backward pass, and at the end training is over.
+MEET_SECONDS, PART_SECONDS = 20.0, 2.0
+
+_log = logging.getLogger("scalewatch")
+_numbers = itertools.count()
+
+
+@final
+class _ByHand(LoopControl):
+    """A loop that looks at `should_stop` itself."""
+
+    resumes_by = "`load_state_dict` what `scalewatch_torch.resume_from()` holds"
+
+    def __init__(self, step: int) -> None:
+        self.should_stop = False
+        self.metrics: StepMetrics | None = None
+        self._begun_at = step
+
+    @property
+    def step(self) -> int:
+        """Steps of the optimizer that is watched."""
+        return self._begun_at if self.metrics is None else self.metrics.step
+
+    @property
+    def processes(self) -> int:
+        """Those of torch's default group."""
+        return processes()
+
+    def stop(self, decision: Decision) -> None:
+        """By a mark, which the loop is to look at."""
+        self.should_stop = True
+
 
 @final
 class Watcher:
     """Watches a training loop: is it healthy, is it on its law, what should be done now.
 
     A context manager, which tells how the run ended; without `with`, `close` or the exit of the process does. Of
-    several processes the one of rank 0 watches, and the others do nothing. A fault of its own costs one warning.
+    several processes each has one, and that of rank 0 watches. A fault of its own costs one warning.
 
     Args:
         model: What is trained, wrapped or not.
@@ -70,10 +109,16 @@ class Watcher:
         least_gain: Final loss that the rest of the run must buy to be worth its compute [nats/token].
         detectors: Detectors of your own beside the built-in ones.
         quiet: Print nothing to the terminal.
+        act: What it may do by itself: `stop`, `lower_learning_rate`, `skip`, `rewind`; `dry-run` to only tell of it. A
+            stop is yours to honour: `if watcher.step(loss): break`. Empty, it changes nothing. docs/acts.md.
+        act_limits: From when, how often and how much it may act; None for the usual limits.
+        ranks: Of several processes `all` are watched, by their mean loss, and the one that is not like the others is
+            named; `zero` watches that of rank 0 alone, without a word between them unless something may be done.
+        registered: A prediction that `scalewatch register` wrote, with the law that it was made by.
 
     Raises:
         ConfigError: If an option is not what it may be.
-        LawFileError: If no law can be read from `law`.
+        LawFileError: If no law can be read from `law`, or no prediction from `registered`.
     """
 
     def __init__(
@@ -97,9 +142,14 @@ class Watcher:
         least_gain: float | None = None,
         detectors: Sequence[AbstractDetector | AbstractBlockDetector] = (),
         quiet: bool = False,
+        act: Sequence[Literal["stop", "lower_learning_rate", "skip", "rewind", "dry-run"]] | Literal["dry-run"] = (),
+        act_limits: ActLimits | None = None,
+        ranks: Literal["all", "zero"] = "all",
+        registered: str | os.PathLike[str] | None = None,
     ) -> None:
-        asked = (law, (), directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
-        self._options = checked(*asked, target_loss, incumbent_loss, least_gain, detectors)
+        asked = (law, act, directory, tokens_per_step, grad_norm_every, name, quiet, alerts)
+        goals = (target_loss, incumbent_loss, least_gain)
+        self._options = checked(*asked, *goals, detectors, act_limits=act_limits, ranks=ranks, registered=registered)
         self._loop = Loop(
             plain_module(model),
             plain_optimizers(optimizer),
@@ -111,12 +161,17 @@ class Watcher:
         self._sensors = Sensors(precursors)
         self._loggers = list(loggers)
         self._checkpoint = Checkpoint()
-        self._guard = Guard()
-        self._watch: Watch | None = None
-        self._hooks: list[Any] = []
-        self._is_over = not reads_here()
-        if not self._is_over:
-            self._hooks = [each.register_step_pre_hook(self._before_step) for each in self._loop.optimizers]
+        self._hooks = LoopHooks(self._options, self._sensors, self._checkpoint)
+        self._control = _ByHand(0)
+        self._is_begun = False
+        together = processes() > 1 and (self._options.all_ranks or bool(self._options.acts))
+        self._is_over = not (reads_here() or together)
+        number = next(_numbers)
+        self._meetings = [Meeting(f"{word} {number}") for word in ("begins", "ends")] if together else []
+        for meeting in self._meetings[:1]:
+            meeting.come()
+        hook = self._before_step
+        self._handles = [] if self._is_over else [each.register_step_pre_hook(hook) for each in self._loop.optimizers]
 
     # --- each step --------------------------------------------------------------------------------
 
@@ -126,7 +181,7 @@ class Watcher:
         *,
         grad_norm: Tensor | float | None = None,
         validation_loss: Tensor | float | None = None,
-    ) -> None:
+    ) -> bool:
         """Take in the loss of a batch, at the end of its turn of the loop: after `optimizer.step()`, if it had one.
 
         The loss of a step is the mean over the batches since the step before.
@@ -136,13 +191,30 @@ class Watcher:
             grad_norm: of the step, as `clip_grad_norm_` returns it; None for one that is taken here now and then, which
                 where gradients are clipped is that of the clipped ones.
             validation_loss: of a validation since the last step, None if there was none.
-        """
-        watch = self._begun()
-        if watch is not None:
-            watch.after_batch(self._read, watch, loss, grad_norm, validation_loss)
 
-    def _read(self, watch: Watch, loss: Any, grad_norm: Any, validation_loss: Any) -> None:
-        metrics = watch.metrics
+        Returns:
+            Whether the loop is to stop here, as `act=["stop"]` asks it to: the same on all processes.
+
+        Raises:
+            RewindExit: with `act=["rewind"]`, where the process is to go on from a checkpoint.
+        """
+        if self._begun():
+            try:
+                self._hooks.after_batch(self._read, loss, grad_norm, validation_loss)
+            except RewindExit as ending:  # the loop may stand in no `with` block
+                self.end(ending)
+                raise
+        return self._control.should_stop
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the loop was asked to stop, by `act=["stop"]`."""
+        return self._control.should_stop
+
+    def _read(self, loss: Any, grad_norm: Any, validation_loss: Any) -> None:
+        metrics = self._hooks.metrics
+        if metrics is None:
+            return
         metrics.reader.add_loss(torch.as_tensor(loss))
         if grad_norm is not None:
             metrics.reader.set_norm(torch.as_tensor(grad_norm).detach())
@@ -152,41 +224,59 @@ class Watcher:
             metrics.close(metrics.step + 1, 1.0)
 
     def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        watch = self._begun()
-        if watch is not None and watch.metrics.is_main(optimizer):
-            watch.before_step()
+        if self._begun():
+            self._hooks.before_step(optimizer)
 
     @contextmanager
     def forward(self) -> Iterator[None]:
         """Measure the precursors in what is computed inside: the forward pass and the loss of one batch."""
-        watch = self._begun()
-        if watch is not None and self._sensors.on:
-            self._sensors.begin(watch.metrics.step + 1)
+        net = self._hooks.net.net
+        if self._begun() and self._sensors.on:
+            net("forward", self._before_forward)
         try:
             yield
         finally:
-            self._sensors.after_forward()
+            net("forward", self._sensors.after_forward)
 
-    def _begun(self) -> Watch | None:
-        """The watch, which begins with the first batch: until then a checkpoint may be loaded."""
-        if self._watch is None and not self._is_over:
-            self._watch = self._guard.call("start", self._begin)
-            self._is_over = self._watch is None
-        return self._watch
+    def _before_forward(self) -> None:
+        if self._hooks.metrics is not None:
+            self._sensors.begin(self._hooks.metrics.step + 1)
 
-    def _begin(self) -> Watch | None:
+    def _begun(self) -> bool:
+        """Whether it watches, from the first batch on: until then a checkpoint may be loaded."""
+        if not self._is_begun and not self._is_over:
+            self._is_begun = True
+            # all ranks or none: one whose exchange cannot be made must not leave the others waiting
+            if self._meetings and not self._meetings[0].is_held(MEET_SECONDS):
+                self._watch_alone()
+            elif self._meetings and self._options.all_ranks:
+                self._hooks.join(self._loop)
+            if not self._is_over:
+                self._hooks.net.net("start", self._begin)
+        return not self._is_over
+
+    def _watch_alone(self) -> None:
+        """Watch without the other processes, which have no Watcher."""
+        self._meetings = []
+        self._options = self._options._replace(all_ranks=False, acts=self._options.acts.only())
+        self._hooks = LoopHooks(self._options, self._sensors, self._checkpoint)
+        self._is_over = not reads_here()
+        if not self._is_over:
+            _log.warning(
+                "scalewatch: there is no Watcher in each of the %d processes: rank 0 alone is watched, and nothing is"
+                " done by itself.",
+                processes(),
+            )
+
+    def _begin(self) -> None:
         state = self._checkpoint.state
-        watch = new_watch(
-            self._loop._replace(step=0 if state is None else int(state["step"])),
-            self._options,
-            guard=self._guard,
-            sensors=self._sensors,
-            checkpoint=self._checkpoint,
-            folder=self._folder(),
-            loggers=self._loggers,
-        )
+        loop = self._loop._replace(step=0 if state is None else int(state["step"]))
+        self._control = _ByHand(loop.step)
+        self._hooks.begin(loop, self._control, folder=self._folder(), loggers=self._loggers)
+        self._control.metrics = self._hooks.metrics
+        # of a rank whose watch could not begin the exchange goes on
+        self._is_over = self._hooks.metrics is None and not self._meetings
         close_at_exit.add(self)
-        return watch
 
     def _folder(self) -> Path:
         folder = self._options.directory or Path("scalewatch").absolute()
@@ -195,8 +285,13 @@ class Watcher:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state for a checkpoint, of plain numbers, strings, lists and dicts; empty where none watches."""
-        return dict(self._checkpoint.state or {}) if self._watch is None else self._watch.state()
+        """Return the state for a checkpoint, of plain numbers, strings and lists; empty where none watches.
+
+        Where all ranks are watched it holds what they have exchanged, which is up to 16 batches ago.
+        """
+        watch = self._hooks.watch
+        state = self._checkpoint.state if watch is None else self._hooks.net.net("state_dict", watch.state)
+        return dict(state or {})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint, before the first step.
@@ -204,29 +299,39 @@ class Watcher:
         Raises:
             ConfigError: after it.
         """
-        if self._watch is not None:
+        if self._is_begun:
             raise ConfigError("A Watcher's `load_state_dict` comes before the first step: it is watching already.")
         if state_dict:
-            self._checkpoint.state = self._guard.call("checkpoint", readable_state, state_dict)
+            self._checkpoint.state = self._hooks.guard.call("checkpoint", readable_state, state_dict)
+
+    def saved(self, path: str | os.PathLike[str]) -> None:
+        """Say that a checkpoint of now was written: advice names it, and `act=["rewind"]` can go back to it.
+
+        With acts it gets a second name until it is of no use, so that nothing the loop deletes is the last good one.
+        """
+        self._hooks.net.net("checkpoints", self._hooks.saved, self._control.step, os.fspath(path))
 
     # --- the end ----------------------------------------------------------------------------------
 
     def close(self) -> None:
         """End the watch: the verdict is told, and everything is on the disk. More than once does no harm."""
+        if len(self._meetings) > 1 and self._hooks.ranks is not None and not self._is_over:
+            self._hooks.net.net("ranks", self._share_the_rest, self._meetings.pop())
         self.end(None)
+
+    def _share_the_rest(self, meeting: Meeting) -> None:
+        meeting.come()
+        if meeting.is_held(PART_SECONDS):
+            self._hooks.share()
 
     def end(self, fault: BaseException | None) -> None:
         """End the watch of a run that `fault` has ended, None for none."""
-        watch, self._watch, self._is_over = self._watch, None, True
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = []
-        self._sensors.after_forward()  # it may have raised
-        close_at_exit.remove(self)
-        if watch is not None:
-            step = watch.metrics.step
-            total = watch.session.run.total_steps
-            watch.finish(ended(step, total) if fault is None else ended_by(fault, step))
+        self._is_over = True
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._hooks.net.net("end", close_at_exit.remove, self)
+        self._hooks.end(fault)
 
     def __enter__(self) -> Watcher:
         return self
@@ -234,6 +339,8 @@ class Watcher:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if fault is None:
+            self.close()
         self.end(fault)
 
 

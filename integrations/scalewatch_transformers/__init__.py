@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scalewatch.acting.rewinding import resume_from
 from scalewatch_transformers.callback import ScaleWatch
 
-__all__ = ["ScaleWatch"]
+__all__ = ["ScaleWatch", "resume_from"]

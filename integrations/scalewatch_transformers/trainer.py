@@ -16,10 +16,21 @@ from typing import Any, NamedTuple, final
 
 import torch
 
+from scalewatch.acting.acts import Decision
 from scalewatch.guard import Guard
-from scalewatch_torch.watching.loop import why_no_norm
+from scalewatch_torch.watching.control import LoopControl
+from scalewatch_torch.watching.loop import processes, why_no_norm
 
-__all__ = ["Calling", "Training", "calling_trainer", "load_state", "reported_to", "save_state", "why_no_trainer_norm"]
+__all__ = [
+    "Calling",
+    "TrainerControl",
+    "Training",
+    "calling_trainer",
+    "load_state",
+    "reported_to",
+    "save_state",
+    "why_no_trainer_norm",
+]
 
 _log = logging.getLogger("scalewatch")
 
@@ -87,6 +98,32 @@ class Training:
         """Give the trainer its method back; not where somebody has wrapped it again."""
         if vars(self.trainer).get("training_step") is self._wrapped:
             del self.trainer.training_step
+
+
+@final
+class TrainerControl(LoopControl):
+    """One training of a trainer; `flow` is what its callbacks tell it by."""
+
+    called = "the trainer"
+    resumes_by = "`trainer.train(resume_from_checkpoint=scalewatch_transformers.resume_from())`"
+
+    def __init__(self, trainer: Any, flow: Any) -> None:
+        self._state, self._flow = trainer.state, flow
+        self.scaled = getattr(trainer.accelerator, "scaler", None) is not None
+
+    @property
+    def step(self) -> int:
+        """Steps as the trainer counts them."""
+        return int(self._state.global_step)
+
+    @property
+    def processes(self) -> int:
+        """Those of torch's default group."""
+        return processes()
+
+    def stop(self, decision: Decision) -> None:
+        """After this step, in mid-epoch."""
+        self._flow.should_training_stop = True
 
 
 def reported_to(trainer: Any) -> list[Any]:

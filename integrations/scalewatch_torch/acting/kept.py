@@ -3,6 +3,9 @@
 A fault is known some hundred steps after it began, and by then a loop that keeps its newest checkpoint has deleted the
 last good one. So each checkpoint gets a second name in a folder beside it, of which only a few are kept, some way
 apart. Nothing of the user's is moved, renamed or deleted.
+
+A second name is of no use where a loop writes over its file in place: what has the name is then the new checkpoint.
+That is seen when it is done for the first time, and from then on each is copied.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ class _Saved(NamedTuple):
     #: What tells this file from another one of the same name.
     mark: tuple[int, int, int] | None
     link: str
+    #: The same of what is kept.
+    kept: tuple[int, int, int] | None
 
 
 @final
@@ -47,6 +52,7 @@ class KeptCheckpoints:
     def __init__(self, settled: int, *, keeps: bool, complain: Callable[[str], None]) -> None:
         self._settled, self._keeps, self._complain = max(1, settled), keeps, complain
         self._saved: list[_Saved] = []
+        self._copies = False
 
     def saved(self, step: int, path: str, since: int | None = None) -> None:
         """A checkpoint was written after `step`, at `path` ("" where nobody knows).
@@ -56,9 +62,18 @@ class KeptCheckpoints:
         mark = _mark(path)
         if path and mark is not None and any(each.mark == mark for each in self._saved):
             return  # it is a link to one that is known
+        self._drop_overwritten()
         link = self._link(path) if self._keeps and mark is not None else ""
-        self._saved = [*self._saved, _Saved(step, path, mark, link)][-MOST_KNOWN:]
+        self._saved = [*self._saved, _Saved(step, path, mark, link, _mark(link))][-MOST_KNOWN:]
         self._thin(step, since)
+
+    def _drop_overwritten(self) -> None:
+        lost = [each for each in self._saved if each.link and each.kept != _mark(each.link)]
+        for each in lost:
+            self._drop(each)
+        if lost and not self._copies:
+            self._copies = True
+            self._complain(f"note: {lost[0].path} is written over in place: from now on a copy of it is kept.")
 
     def _link(self, path: str) -> str:
         source = Path(path)
@@ -73,6 +88,8 @@ class KeptCheckpoints:
             link.parent.mkdir(exist_ok=True)
             if source.is_dir():
                 shutil.copytree(source, link, copy_function=os.link)
+            elif self._copies:
+                shutil.copyfile(source, link)
             else:
                 os.link(os.path.realpath(source), link)
         except OSError as fault:
@@ -109,7 +126,7 @@ class KeptCheckpoints:
                 found.append(SavedCheckpoint(each.step, ""))
             elif each.mark == _mark(each.path):
                 found.append(SavedCheckpoint(each.step, each.path))
-            elif each.link and os.path.exists(each.link):
+            elif each.link and each.kept == _mark(each.link):
                 found.append(SavedCheckpoint(each.step, each.link))
         return found
 
@@ -130,6 +147,8 @@ class KeptCheckpoints:
 
 
 def _mark(path: str) -> tuple[int, int, int] | None:
+    if not path:
+        return None
     try:
         found = os.stat(path)
     except (OSError, ValueError):

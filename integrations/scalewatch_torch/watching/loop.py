@@ -17,7 +17,7 @@ from scalewatch_torch.introspect import count_sizes, main_group
 from scalewatch_torch.loggers.table import loggers_of
 from scalewatch_torch.lr_lookahead import Clock, Scheduled, planned_rates
 from scalewatch_torch.optimizer import why_no_gradient_norm
-from scalewatch_torch.scalars import reader_for
+from scalewatch_torch.scalars import NoReader, ScalarReader, reader_for
 from scalewatch_torch.sensors import Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, resumed_from, tokens_done, whole_schedule
 from scalewatch_torch.watching.options import Options
@@ -27,7 +27,7 @@ from scalewatch_torch.watching.terminal import Terminal
 from scalewatch_torch.watching.unwrapped import plain_module
 from scalewatch_torch.watching.watch import Watch
 
-__all__ = ["Loop", "new_watch", "processes", "reads_here", "why_no_norm"]
+__all__ = ["Loop", "device_of", "follow", "new_watch", "processes", "reads_here", "why_no_norm"]
 
 _log = logging.getLogger("scalewatch")
 
@@ -67,6 +67,7 @@ def new_watch(
     bar: Any | None = None,
     loggers: Iterable[Any] = (),
     no_norm: Callable[[torch.optim.Optimizer], str | None] | None = None,
+    reader: ScalarReader | None = None,
 ) -> Watch | None:
     """Begin to watch; None if no optimizer has a parameter.
 
@@ -76,6 +77,7 @@ def new_watch(
         folder: of the journal, None for none. bar: the progress bar, None for none.
         loggers: what the loop logs to.
         no_norm: why the gradient norm of an optimizer cannot be taken, None for what every loop has to say of it.
+        reader: brings the losses of all ranks, None for those of this one.
     """
     main = main_group(loop.optimizers)
     if main is None:
@@ -105,7 +107,7 @@ def new_watch(
     )
     session.begin()
     metrics = StepMetrics(
-        reader_for(optimizer.param_groups[group]["params"][0].device),
+        reader or reader_for(_device(main)),
         optimizer=optimizer,
         group=group,
         step=step,
@@ -122,6 +124,31 @@ def new_watch(
         norm_every=options.grad_norm_every,
         why_no_norm=lambda: (no_norm or why_no_norm)(optimizer),
     )
+
+
+def follow(loop: Loop, reader: ScalarReader | None) -> StepMetrics | None:
+    """Return what counts the steps of a rank that is not 0, and reads them by `reader` if rank 0 is to see them.
+
+    None if no optimizer has a parameter.
+    """
+    main = main_group(loop.optimizers)
+    if main is None:
+        return None
+    optimizer, group = main
+    return StepMetrics(
+        reader or NoReader(), optimizer=optimizer, group=group, step=loop.step, tokens=None, tokens_per_step=None
+    )
+
+
+def device_of(loop: Loop) -> torch.device | None:
+    """Return where the weights are that are trained, None if there are none."""
+    main = main_group(loop.optimizers)
+    return None if main is None else _device(main)
+
+
+def _device(main: tuple[torch.optim.Optimizer, int]) -> torch.device:
+    device: torch.device = main[0].param_groups[main[1]]["params"][0].device
+    return device
 
 
 def _schedule(loop: Loop, optimizer: torch.optim.Optimizer, group: int, checkpoint: Checkpoint) -> Rates | None:

@@ -1,0 +1,144 @@
+"""Makes any one function of ours raise, while a short training is watched by everything that there is.
+
+Which functions a hook reaches is found by watching one such training: a function that is written tomorrow is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+import pytest
+
+from scalewatch.alert import Receiver
+from tests.house import ROOT
+
+#: One function in so many is tried each time, chosen by its name; the long tests try all [functions].
+ONE_IN = 120
+#: Where code of ours is.
+OURS = tuple(f"{ROOT / place}/" for place in ("scalewatch", "integrations"))
+#: What the others stand on, by the beginnings of names: the nets, and hooks that call nets and nothing else.
+FOUNDATION = ("scalewatch/guard.py", "scalewatch_torch/precursors.py::Precursors._stepped")
+#: Hooks that set one mark, or hand over to what is guarded: nothing in them can raise but an injection. Left out.
+HANDS_OVER = (
+    "::StepsTaken._note",
+    "::Listener.__torch_function__",
+    "::TrainerCheckpoints._asking.",
+    "::RateFactor._in_net.",
+)
+#: What a process calls once, and not again: left out.
+ONCE_A_PROCESS = ("/plugins.py::", "::_installed", "::after_fork_in_child")
+#: Where a fault leaves a thread of ours that ends with its process, which a test would wait for: left out.
+LEAVES_A_THREAD = ("::Session.close", "::Shutdown.", "::Dispatcher.close", "::Worker.close", "::Watch.finish")
+
+
+class Reached(NamedTuple):
+    """A function that was called in the thread of the training: its file and name, and what it is to Python."""
+
+    name: str
+    code: CodeType
+
+
+class Outcome(NamedTuple):
+    """What a training ended with, and the exception that reached it, "" for none."""
+
+    weights: tuple[bytes, ...]
+    steps: int
+    reached_training: str
+
+
+class Pager(Receiver):
+    """A receiver that hears everything."""
+
+    name = "pager"
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def send(self, message: Any, timeout: float) -> None:
+        self.heard.append(message)
+
+
+def reached_by(train: Callable[[], Any], foundation: Sequence[str]) -> list[Reached]:
+    """Every function of ours that a training calls in its own thread, in the order of their names.
+
+    `foundation` are beginnings of the names of hooks that call nets and nothing else.
+    """
+    found: dict[str, CodeType] = {}
+
+    def look(frame: Any, event: str, _: Any) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(OURS):
+            found.setdefault(name_of(code), code)
+
+    sys.setprofile(look)
+    try:
+        train()
+    finally:
+        sys.setprofile(None)
+    left_out = (*LEAVES_A_THREAD, *HANDS_OVER, *ONCE_A_PROCESS)
+    return [
+        Reached(name, found[name])
+        for name in sorted(found)
+        if not name.startswith((*FOUNDATION, *foundation)) and not any(part in name for part in left_out)
+    ]
+
+
+def name_of(code: CodeType) -> str:
+    """`scalewatch/monitor.py::Monitor.observe`, and the line where that does not say it."""
+    file = Path(code.co_filename).relative_to(ROOT).as_posix().removeprefix("integrations/")
+    line = f":{code.co_firstlineno}" if "<" in code.co_qualname else ""
+    return f"{file}::{code.co_qualname}{line}"
+
+
+@contextmanager
+def raises_once(code: CodeType) -> Iterator[Callable[[], bool]]:
+    """The first call of a function in this thread raises, before its first line; yields whether it has."""
+    raised = False
+
+    def look(frame: Any, event: str, _: Any) -> None:
+        nonlocal raised
+        if event == "call" and frame.f_code is code and not raised:
+            raised = True
+            raise RuntimeError("a fault of ours")  # Python takes the profiler away then
+
+    sys.setprofile(look)
+    try:
+        yield lambda: raised
+    finally:
+        sys.setprofile(None)
+
+
+def some_of(reached: Iterable[Reached], once_broken: Sequence[str], one_in: int = ONE_IN) -> list[Reached]:
+    """Those that are tried each time: always the same ones, whatever else is written."""
+
+    def chosen(name: str) -> bool:
+        return name in once_broken or int(hashlib.sha256(name.encode()).hexdigest(), 16) % one_in == 0
+
+    return [each for each in reached if chosen(each.name)]
+
+
+def felt(
+    tried: Iterable[Reached], train: Callable[[str], Outcome], alone: Outcome, caplog: pytest.LogCaptureFixture
+) -> dict[str, object]:
+    """Raise in each function in turn: those of which a training notices anything, or that are told more than once.
+
+    `train` trains with a watch of its own, in a folder of the name that it is given; `alone` is without a watch.
+    """
+    wrong: dict[str, object] = {}
+    number = 0
+    for number, (name, code) in enumerate(tried, start=1):
+        caplog.clear()
+        with raises_once(code) as has_raised:
+            outcome = train(f"{number}")
+        told = [r.getMessage() for r in caplog.records if r.name == "scalewatch" and r.levelno >= logging.WARNING]
+        if outcome != alone or len(told) > 1 or not has_raised():
+            wrong[name] = outcome.reached_training or told or "the weights are others"
+    print(f"{number} functions made to raise, {len(wrong)} of them felt: {wrong}")  # noqa: T201
+    return wrong
