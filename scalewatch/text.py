@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["duration", "no_control", "percent", "shortened"]
+import math
+
+__all__ = ["away", "duration", "few_digits", "no_control", "percent", "rate", "seconds", "shortened"]
 
 #: Letters of a run's name in a table.
 NAME_LETTERS = 36
+#: A difference below this is none to the reader [%].
+LEAST_PERCENT = 0.005
 
 
 def percent(part: float, digits: int = 0, *, sign: bool = False) -> str:
@@ -44,3 +48,53 @@ def duration(seconds: float) -> str:
     if seconds < 48 * 3600:
         return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02} h"
     return f"{seconds / 86400:.1f} days"
+
+
+def few_digits(value: float, digits: int = 3) -> str:
+    """Return a number of any size with a few digits, as people write it.
+
+    >>> few_digits(0.000156), few_digits(1.2e-05), few_digits(0.25), few_digits(6.6e30)
+    ('1.56e-4', '1.2e-5', '0.25', '6.6e30')
+    """
+    text = f"{value:.{digits}g}"
+    if 0 < abs(value) < 1e-3 and "e" not in text:
+        text = f"{value:.{digits - 1}e}"
+    mantissa, sign, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}" if sign else text
+
+
+def seconds(value: float) -> str:
+    """Return a short time in the unit that fits it.
+
+    >>> seconds(1.2e-05), seconds(0.0042), seconds(2.5), seconds(180.0)
+    ('12 us', '4.2 ms', '2.5 s', '180 s')
+    """
+    for least, factor, unit in ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (0.0, 1e6, "us")):
+        if abs(value) >= least:
+            scaled = value * factor
+            return f"{scaled:,.0f} {unit}" if abs(scaled) >= 100 else f"{scaled:.2g} {unit}"
+    return f"{value:g} s"
+
+
+def rate(per_second: float, what: str = "steps") -> str:
+    """Return how many of something come in a second.
+
+    >>> rate(85598.0), rate(3.21), rate(0.2)
+    ('85,600 steps/s', '3.21 steps/s', '0.2 steps/s')
+    """
+    digits = 0 if per_second < 1 else max(3 - len(str(int(per_second))), -9)
+    text = f"{per_second:.3g}" if per_second < 100 else f"{round(per_second, digits):,.0f}"
+    return f"{text} {what}/s"
+
+
+def away(said: float, came: float) -> str:
+    """Return by how much what was said lies above or below what came, as a part of it.
+
+    >>> away(1.412, 2.106), away(2.51, 2.5), away(-1.2, -1.0), away(2.5, 2.5)
+    ('33 % too low', '0.4 % too high', '20 % too low', 'right')
+    """
+    off = 100.0 * (said - came) / abs(came) if came else math.inf * (said - came)
+    if not abs(off) >= LEAST_PERCENT:
+        return "right" if abs(off) < LEAST_PERCENT else "no number"
+    size = f"{abs(off):.2g}" if abs(off) < 100 else f"{abs(off):,.0f}" if math.isfinite(off) else "far more than 100"
+    return f"{size} % too {'high' if off > 0 else 'low'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from scalewatch.text import no_control
+from scalewatch.cli.outputs import print_hanging
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,10 +18,9 @@ __all__ = ["advice_cell", "print_advice"]
 def print_advice(console: Console, advised: Iterable[Advice]) -> None:
     """Print what to do, what it gains, why, and what would change it."""
     for advice in advised:
-        console.print(no_control(f"advice: {advice.headline}: {advice.reason}"), markup=False, highlight=False)
+        print_hanging(console, f"advice: {advice.headline}: {advice.reason}")
         if advice.would_change:
-            change = no_control(f"  ignore this if {advice.would_change}")
-            console.print(change, style="dim", markup=False, highlight=False)
+            print_hanging(console, f"  ignore this if {advice.would_change}", "dim")
 
 
 def advice_cell(advised: list[Advice]) -> str:

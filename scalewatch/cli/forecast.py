@@ -11,11 +11,10 @@ import typer
 
 from scalewatch.cli.options import AT, AsJson, Draw, GoalOptions, Log, LogOptions, ScheduleOptions
 from scalewatch.errors import ConfigError, LogError
-from scalewatch.text import percent
+from scalewatch.text import away, percent
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, RenderableType
 
     from scalewatch.advising.adviser import Goals
     from scalewatch.forecast import Forecast
@@ -27,8 +26,6 @@ __all__ = ["forecast", "one_log", "print_notes"]
 
 #: Parts of a run at which it is asked.
 PARTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-#: Columns of a terminal from which on there is room for the 50 % interval.
-WIDE = 104
 
 
 def forecast(
@@ -94,8 +91,10 @@ def one_log(path: Path, settings: Settings) -> Any:
 
 def print_notes(console: Console, notes: list[str], style: str = "dim") -> None:
     """Print sentences, each once, the way they were first said."""
+    from scalewatch.cli.outputs import print_hanging
+
     for text in dict.fromkeys(notes):
-        console.print(f"· {text}", style=style, markup=False, highlight=False)
+        print_hanging(console, f"· {text}", style)
 
 
 def _print(
@@ -161,38 +160,35 @@ def _sentences(past: RunHistory, chosen: BacktestRow, truth: float | None) -> li
     sentence = f"{when}: it will end at {end}, 80 % between {low:.3f} and {high:.3f}."
     if truth is None:
         return [sentence]
-    off = 100.0 * (chosen.forecast.final_loss / truth - 1.0)
     right = "inside" if low <= truth <= high else "OUTSIDE"
-    return [sentence, f"It ended at {truth:.3f}: {right}, off by {off:+.2f} %."]
+    return [sentence, f"It ended at {truth:.3f}: {right}, the forecast {away(chosen.forecast.final_loss, truth)}."]
 
 
-def _table(looked: Sequence[BacktestRow], truth: float | None, width: int) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
+def _table(looked: Sequence[BacktestRow], truth: float | None, width: int) -> RenderableType:
+    from scalewatch.cli.fitting_table import Column, fitting_table
     from scalewatch.offline.answers import LEVELS
 
-    levels = LEVELS if width >= WIDE else LEVELS[1:]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in ("at", "step", "forecast", *(percent(level) for level in levels)):
-        table.add_column(head, justify="right", no_wrap=True)
-    if truth is not None:
-        table.add_column("off", justify="right", no_wrap=True)
-        table.add_column("held by", no_wrap=True, min_width=7)
+    goes = dict(zip(LEVELS, (3, 0, 2), strict=True))
+    intervals = [Column(percent(level), goes=goes[level]) for level in LEVELS]
+    columns = (
+        *(Column("at"), Column("step", goes=1), Column("forecast"), *intervals),
+        *(Column("it was", goes=0), Column("held by", goes=4)),
+    )
+    rows, styles = [], []
     for each in looked:
         cells = [f"{100 * each.part:g} %", f"{each.step:,}"]
         made = each.forecast
         if made is None or each.void:
             held = "none" if made is None else "no law holds"
             why = held if each.void else "nothing yet" if each.step else "no row yet"
-            table.add_row(*cells, why, style="dim")
+            rows.append([*cells, why, *[""] * len(intervals), "", ""])
+            styles.append("dim")
             continue
-        intervals = [made.interval(level) for level in levels]
-        cells += [f"{made.final_loss:.3f}", *(f"{low:.3f} to {high:.3f}" for low, high in intervals)]
-        if truth is not None:
-            cells += [f"{100 * (made.final_loss / truth - 1):+.2f} %", _held(made, truth)]
-        table.add_row(*cells, style="yellow" if each.validity_warnings else "")
-    return table
+        spans = [f"{low:.3f} to {high:.3f}" for low, high in map(made.interval, LEVELS)]
+        outcome = ["", ""] if truth is None else [away(made.final_loss, truth), _held(made, truth)]
+        rows.append([*cells, f"{made.final_loss:.3f}", *spans, *outcome])
+        styles.append("yellow" if each.validity_warnings else "")
+    return fitting_table(columns, rows, width, styles)
 
 
 def _held(made: Forecast, truth: float) -> str:

@@ -7,15 +7,20 @@ import importlib.util
 import json
 import os
 import tempfile
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from scalewatch.errors import ConfigError
 from scalewatch.plain import to_plain
+from scalewatch.text import no_control
 
-__all__ = ["check_chart_file", "check_output", "print_json"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["check_chart_file", "check_output", "print_hanging", "print_json"]
 
 
 def check_output(option: str, path: Path) -> None:
@@ -54,3 +59,9 @@ def check_chart_file(option: str, path: Path) -> None:
 def print_json(answer: Any, *, line: bool = False) -> None:
     """Print an answer, whose form stands in `scalewatch.cli.answers`, as JSON: on one line if it is one of many."""
     typer.echo(json.dumps(to_plain(answer), indent=None if line else 1, allow_nan=False))
+
+
+def print_hanging(console: Console, text: str, style: str = "", indent: int = 2) -> None:
+    """Print a sentence whose further lines begin `indent` columns further in."""
+    filled = textwrap.fill(no_control(text), max(console.width, 20), subsequent_indent=" " * indent)
+    console.print(filled, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,8 +14,7 @@ from scalewatch.cli.options import AsJson, GoalOptions, Logs, NamedLogOptions
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, RenderableType
 
     from scalewatch.finding import Finding
     from scalewatch.logs import Opened, Unreadable
@@ -27,6 +28,8 @@ HEALTHY, FINDINGS, UNREADABLE = 0, 1, 2
 MOST_LISTED = 10
 #: Columns of a terminal from which on a table has room for intervals.
 WIDE = 120
+#: Columns below which a finding goes on below its first word, not below its sentence, and how far in.
+NARROW, HANGING = 90, 4
 
 
 def replay(
@@ -123,15 +126,30 @@ def exit_code(watched: Sequence[ReplayedRun], unreadable: Sequence[Unreadable]) 
 
 def finding_line(finding: Finding) -> str:
     """Return a finding as one line."""
-    return f"step {finding.step:>8,}  {finding.severity:<8}  {finding.phase:<9}  {finding.message}"
+    return f"{_head(finding)}{finding.message}"
+
+
+def _head(finding: Finding) -> str:
+    return f"step {finding.step:>8,}  {finding.severity:<8}  {finding.phase:<9}  "
+
+
+def finding_text(finding: Finding, width: int) -> str:
+    """Return a finding for a terminal: what does not fit goes on below where its sentence began."""
+    head = _head(finding)
+    if width < NARROW:
+        head = f"step {finding.step:,}  {finding.severity}, {finding.phase}: "
+    indent = " " * (len(head) if width >= NARROW else HANGING)
+    return textwrap.fill(head + finding.message, width, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def print_finding(console: Console, finding: Finding) -> None:
-    """Print a finding in the colour of its severity."""
+    """Print a finding in the colour of its severity; a file gets it on one line, to be searched."""
     from scalewatch.finding import Severity
 
     styles = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
-    console.print(finding_line(finding), style=styles[finding.severity], markup=False, highlight=False)
+    wrapped = console.is_terminal or "COLUMNS" in os.environ
+    text = finding_text(finding, console.width) if wrapped else finding_line(finding)
+    console.print(text, style=styles[finding.severity], markup=False, highlight=False, soft_wrap=True)
 
 
 def print_verdict(console: Console, watched: ReplayedRun) -> None:
@@ -164,43 +182,30 @@ def _print_table(watched: Sequence[ReplayedRun]) -> None:
     console.print(f"{len(watched)} runs, {bad} with findings.", highlight=False)
 
 
-def runs_table(watched: Sequence[ReplayedRun], width: int = 100) -> Table:
-    """Return the runs as a table, in the order given."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
+def runs_table(watched: Sequence[ReplayedRun], width: int = 100) -> RenderableType:
+    """Return the runs as a table, in the order given; in a narrow terminal as records."""
     from scalewatch.cli.advised import advice_cell
+    from scalewatch.cli.fitting_table import Column, fitting_table
     from scalewatch.status import State
-    from scalewatch.text import no_control, shortened
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    names = {run.log.name: shortened(run.log.name, max(width // 3, 12)) for run in watched}
-    if len(set(names.values())) < len(names):
-        names = {name: no_control(name) for name in names}
-    table.add_column("run", overflow="fold", max_width=max(width // 3, 12))
-    table.add_column("verdict", min_width=20)
-    texts = [(forecast_text(run, short=width < WIDE), loss_text(run)) for run in watched]
-    forecast = any(end for end, _ in texts)
-    for head in ("pages", "first at step", *(["forecast"] if forecast else []), "loss"):
-        table.add_column(head, justify="right", no_wrap=True)
-    advised = [advice_cell(run.tracker.advice) if width >= WIDE else "" for run in watched]
-    if any(advised):
-        table.add_column("advice", overflow="fold")
-    for run, (end, loss), advice in zip(watched, texts, advised, strict=True):
+    columns = (
+        Column("run", "name"),
+        Column("verdict", "text"),
+        Column("pages", goes=2),
+        Column("first page at", goes=1),
+        Column("forecast", goes=3),
+        Column("loss"),
+        Column("advice", "words", goes=4),
+    )
+    rows, styles = [], []
+    for run in watched:
         status, pages, page = run.tracker.status, run.tracker.pages, run.tracker.first_page
-        style = "bold red" if status.state is State.LOST else "yellow" if pages else ""
         first = "" if page is None else f"{page.step:,}"
-        name = Text(names[run.log.name])
-        cells = [
-            str(pages or ""),
-            first,
-            *([end] if forecast else []),
-            loss,
-            *([advice] if any(advised) else []),
-        ]
-        table.add_row(name, Text(status.sentence, style=style), *cells)
-    return table
+        end = forecast_text(run, short=width < WIDE)
+        said = advice_cell(run.tracker.advice)
+        rows.append((run.log.name, status.sentence, str(pages or ""), first, end, loss_text(run), said))
+        styles.append("bold red" if status.state is State.LOST else "yellow" if pages else "")
+    return fitting_table(columns, rows, width, styles)
 
 
 def forecast_text(run: ReplayedRun, *, short: bool = False) -> str:
@@ -232,8 +237,11 @@ def list_unreadable(opened: Opened, *, quiet: bool = False) -> None:
     from scalewatch.text import no_control
 
     lines = [no.reason for no in opened.unreadable]
-    if not quiet:
-        lines += [f"passed over: {line}" for line in opened.passed_over]
+    if opened.passed_over and not quiet:
+        count = len(opened.passed_over)
+        first, _, why = opened.passed_over[0].partition(": ")
+        more = f" and {count - 1} more" if count > 1 else ""
+        lines.append(f"passed over {Path(first).name}{more}: {why} (--json lists {'all' if count > 1 else 'it'}).")
     for line in lines[:MOST_LISTED]:
         typer.echo(f"scalewatch: {no_control(line)}", err=True)
     if len(lines) > MOST_LISTED:

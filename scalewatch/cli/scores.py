@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalewatch.cli.options import AsJson
+from scalewatch.text import away
 
 if TYPE_CHECKING:
     from scalewatch.offline.scores import Score, Scores
@@ -68,35 +69,25 @@ def _plain(row: Score) -> dict[str, Any]:
 
 
 def _print(found: Scores) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    from scalewatch.text import shortened
+    from scalewatch.cli.fitting_table import Column, fitting_table
 
     console = Console()
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in ("run", "registered"):
-        table.add_column(head, no_wrap=True)
-    for head in ("said", "80 %", "came", "off", "pinball"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("")
+    columns = (
+        *(Column("run", "name"), Column("registered", "words", goes=2), Column("said"), Column("80 %", goes=1)),
+        *(Column("came"), Column("it was", "words", goes=3), Column("pinball", goes=4), Column("", "words")),
+    )
+    rows, styles = [], []
     for row in found.rows:
-        ended = row.outcome is not None
-        table.add_row(
-            Text(shortened(row.name, 28)),
-            _when(row),
-            f"{row.said:.3f}",
-            f"{row.low:.3f} to {row.high:.3f}",
-            f"{row.outcome:.3f}" if row.outcome is not None else "",
-            f"{row.error_percent:+.2f} %" if row.error_percent is not None else "",
-            f"{row.pinball:.4f}" if row.pinball is not None else "",
-            "open" if not ended else "inside" if row.inside else "OUTSIDE",
-            style="dim" if not ended else "" if row.inside else "yellow",
-        )
+        came = row.outcome
+        cells = [row.name, _when(row), f"{row.said:.3f}", f"{row.low:.3f} to {row.high:.3f}"]
+        cells += ["", ""] if came is None else [f"{came:.3f}", away(row.said, came)]
+        cells += [f"{row.pinball:.4f}" if row.pinball is not None else ""]
+        rows.append([*cells, "open" if came is None else "inside" if row.inside else "OUTSIDE"])
+        styles.append("dim" if came is None else "" if row.inside else "yellow")
     if found.rows:
-        console.print(table)
+        console.print(fitting_table(columns, rows, console.width, styles))
     console.print(_sentence(found), style="bold", markup=False, highlight=False)
     for sentence in found.unreadable:
         console.print(sentence, style="yellow", markup=False, highlight=False)

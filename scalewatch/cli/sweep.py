@@ -15,7 +15,7 @@ from scalewatch.cli.signatures import part
 from scalewatch.errors import ConfigError, LogError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from scalewatch.advising.race import Race, Standing, Verdict
     from scalewatch.finding import Finding
@@ -26,10 +26,6 @@ __all__ = ["sweep"]
 
 #: Lengths whose ratio is below this are one: logs end a row apart.
 LENGTHS_DIFFER = 1.02
-#: Columns of a terminal from which on there is room for the present loss.
-WIDE = 100
-#: Letters of a run's name.
-NAME_LETTERS = 32
 #: Part of the plan from which on a run has ended.
 WHOLE = 0.98
 
@@ -175,7 +171,7 @@ def _print(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Sequence[s
     from scalewatch.cli.forecast import print_notes
 
     console = Console()
-    console.print(_table(judged, race, wide=console.width >= WIDE))
+    console.print(_table(judged, race, console.width))
     console.print(_summary(judged, race), style="bold", markup=False, highlight=False)
     print_notes(console, list(notes))
 
@@ -213,23 +209,23 @@ def _chance(chance: float) -> str:
     return "0.1 %" if chance < 0.001 else f"{100 * chance:.1f} %" if chance < 0.1 else f"{100 * chance:.0f} %"
 
 
-def _table(judged: Sequence[tuple[_Row, Verdict]], race: Race, *, wide: bool) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
+def _table(judged: Sequence[tuple[_Row, Verdict]], race: Race, width: int) -> RenderableType:
     from scalewatch.advising.race import LEVELS, Step
+    from scalewatch.cli.fitting_table import Column, fitting_table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("run", no_wrap=True)
-    for head in ("done", *(["loss now"] if wide else []), "ends at", "80 %", "may gain"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    names = _told_apart([row.name for row, _ in judged], NAME_LETTERS if wide else NAME_LETTERS - 8)
-    styles = {Step.STOP: "yellow", Step.PAUSE: "cyan", Step.ENDED: "dim", Step.RUN: ""}
-    for (row, verdict), name in zip(judged, names, strict=True):
-        cells = [f"{100 * row.step / row.total:.0f} %"]
-        cells += ["" if math.isnan(row.loss) else f"{row.loss:.3f}"] if wide else []
+    columns = (
+        Column("run", "name"),
+        Column("done", goes=1),
+        Column("loss now", goes=4),
+        Column("ends at"),
+        Column("80 %", goes=2),
+        Column("may gain", goes=3),
+        Column("what to do", "text"),
+    )
+    rows, styles = [], []
+    colours = {Step.STOP: "yellow", Step.PAUSE: "cyan", Step.ENDED: "dim", Step.RUN: ""}
+    for row, verdict in judged:
+        cells = [row.name, f"{100 * row.step / row.total:.0f} %", "" if math.isnan(row.loss) else f"{row.loss:.3f}"]
         if verdict.ends is None or row.lost:
             cells += ["", "", ""]
         else:
@@ -237,9 +233,9 @@ def _table(judged: Sequence[tuple[_Row, Verdict]], race: Race, *, wide: bool) ->
             interval = "ended" if verdict.step is Step.ENDED else f"{tenth:.3f} to {ninetieth:.3f}"
             known = verdict.gain is not None and math.isfinite(verdict.gain)
             cells += [f"{verdict.middle:.3f}", interval, _percent(verdict.gain or 0.0) if known else ""]
-        style = "bold red" if row.lost else styles[verdict.step]
-        table.add_row(Text(name), *cells, _decision(row, verdict, leads=row.name == race.leader), style=style)
-    return table
+        rows.append([*cells, _decision(row, verdict, leads=row.name == race.leader)])
+        styles.append("bold red" if row.lost else colours[verdict.step])
+    return fitting_table(columns, rows, width, styles)
 
 
 def _decision(row: _Row, verdict: Verdict, *, leads: bool) -> str:
@@ -254,30 +250,6 @@ def _decision(row: _Row, verdict: Verdict, *, leads: bool) -> str:
         return f"go on to {EARLIEST:.0%}"
     why = "leads" if leads and verdict.step is Step.RUN else "no law holds" if row.void else ""
     return f"{word} ({why})" if why else word
-
-
-def _told_apart(names: Sequence[str], letters: int) -> list[str]:
-    """The names as short as they can be told apart: without what all begin and end with, where that is needed.
-
-    >>> _told_apart(["sweep-of-may-lr-1e-3-seed-0", "sweep-of-may-lr-3e-3-seed-0"], 12)
-    ['…1…', '…3…']
-    """
-    from scalewatch.text import no_control, shortened
-
-    short = [shortened(name, letters) for name in names]
-    if len(set(short)) == len(set(names)):
-        return short
-    head = _in_common(names)
-    tail = _in_common([name[head:][::-1] for name in names])
-    cut = [f"{'…' * bool(head)}{name[head : len(name) - tail]}{'…' * bool(tail)}" for name in names]
-    short = [shortened(name, letters) for name in cut]
-    return short if len(set(short)) == len(set(names)) else [no_control(name) for name in cut]
-
-
-def _in_common(names: Sequence[str]) -> int:
-    """Letters with which all of them begin."""
-    columns = zip(*names, strict=False)
-    return next((n for n, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, names)))
 
 
 def _answer(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Sequence[str], code: int) -> dict[str, Any]:

@@ -14,15 +14,13 @@ from scalewatch.errors import ConfigError, LogError
 from scalewatch.text import percent
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from scalewatch.forecast.candidate_schedules import CandidateSchedule
     from scalewatch.forecast.counterfactual import Outcome, Position
 
 __all__ = ["whatif"]
 
-#: Columns of a terminal from which on there is room for tokens and for the interval of the loss itself.
-WIDE = 112
 #: Rows of a file of rates at most.
 MOST_RATES = 10_000_000
 
@@ -139,7 +137,7 @@ def _print(name: str, now: Position, outcomes: list[Outcome], notes: list[str]) 
         markup=False,
         highlight=False,
     )
-    console.print(_table(now, outcomes, wide=console.width >= WIDE))
+    console.print(_table(now, outcomes, console.width))
     same = [each for each in outcomes if each.total_steps == now.total_steps and str(each.evidence_grade) == "B"]
     best = min(same, key=lambda each: each.difference)
     low, high = best.difference_interval(0.8)
@@ -151,40 +149,28 @@ def _print(name: str, now: Position, outcomes: list[Outcome], notes: list[str]) 
     print_notes(console, notes)
 
 
-def _table(now: Position, outcomes: list[Outcome], *, wide: bool) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
+def _table(now: Position, outcomes: list[Outcome], width: int) -> RenderableType:
+    from scalewatch.cli.fitting_table import Column, fitting_table
     from scalewatch.plan.quantities import count
 
-    tokens = wide and any(each.tokens is not None for each in outcomes)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("from now on", no_wrap=True)
-    heads = (
-        "steps left",
-        *(["tokens"] if tokens else []),
-        "ends at",
-        *(["80 %"] if wide else []),
-        "to the plan",
-        "80 %",
+    columns = (
+        Column("from now on", "words"),
+        Column("steps left", goes=2),
+        Column("tokens", goes=4),
+        Column("ends at"),
+        Column("80 %", goes=3),
+        Column("to the plan"),
+        Column("80 % of that", goes=1),
+        Column("grade", goes=5),
     )
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("grade", justify="center")
+    rows, styles = [], []
     for place, each in enumerate(outcomes):
         low, high = each.interval(0.8)
-        cells = [f"{each.total_steps - now.step:,}"]
-        if tokens:
-            cells.append("" if each.tokens is None else count(each.tokens))
-        cells += [f"{each.final_loss:.3f}", *([f"{low:.3f} to {high:.3f}"] if wide else [])]
-        style = ""
-        if place:
-            low, high = each.difference_interval(0.8)
-            cells += [f"{each.difference:+.3f}", f"{low:+.3f} to {high:+.3f}"]
-            style = "green" if high < 0 else "red" if low > 0 else ""
-        else:
-            cells += ["", ""]
+        less, more = each.difference_interval(0.8)
         name = "hold the rate (the plan is not known)" if not place and not now.planned else each.name
-        table.add_row(Text(name), *cells, str(each.evidence_grade), style=style)
-    return table
+        difference = [f"{each.difference:+.3f}", f"{less:+.3f} to {more:+.3f}"] if place else ["", ""]
+        tokens = "" if each.tokens is None else count(each.tokens)
+        cells = [name, f"{each.total_steps - now.step:,}", tokens, f"{each.final_loss:.3f}", f"{low:.3f} to {high:.3f}"]
+        rows.append([*cells, *difference, str(each.evidence_grade)])
+        styles.append("green" if place and more < 0 else "red" if place and less > 0 else "")
+    return fitting_table(columns, rows, width, styles)

@@ -15,6 +15,7 @@ from scalewatch.detect.baseline import RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding
+from scalewatch.text import few_digits
 
 __all__ = ["AbstractDetector", "Sample", "amount"]
 
@@ -118,9 +119,9 @@ def amount(value: float) -> str:
     """A loss or a ratio as people write it.
 
     >>> amount(3.01249), amount(144.43), amount(6.6e30)
-    ('3.012', '144.4', '6.6e+30')
+    ('3.012', '144.4', '6.6e30')
     """
     size = abs(value)
     if size >= 1e5 or 0 < size < 1e-3:
-        return f"{value:.2g}"
+        return few_digits(value, 2)
     return f"{value:.3f}" if size < 100 else f"{value:.1f}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import final
 
-from scalewatch.detect.base import amount
 from scalewatch.detect.block import AbstractBlockDetector, Block
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.text import rate, seconds
 
 __all__ = ["Throughput"]
 
@@ -45,8 +45,8 @@ class Throughput(AbstractBlockDetector):
     ...     finding = None if block is None else detector.observe(block)
     ...     if finding is not None:
     ...         print(finding.step, finding.severity, finding.message)
-    1056 info a step takes 5.000 s instead of 2.000 s (0.200 steps/s, 2.5 times slower) since step 993
-    1184 warning steps stay slow: 5.000 s instead of 2.000 s (0.200 steps/s, 2.5 times slower) for 16 minutes
+    1056 info a step takes 5 s instead of 2 s (0.2 steps/s, 2.5 times slower) since step 993
+    1184 warning steps stay slow: 5 s instead of 2 s (0.2 steps/s, 2.5 times slower) for 16 minutes
     """
 
     name = "throughput"
@@ -94,9 +94,9 @@ class Throughput(AbstractBlockDetector):
         self.blocks += 1
         self.lasted += block.lasted
         if pace < OVER * self.level:
-            message = f"a step takes {amount(pace)} s again ({amount(1.0 / pace)} steps/s)"
+            message = f"a step takes {seconds(pace)} again ({rate(1.0 / pace)})"
         elif self.blocks >= GIVE_UP_BLOCKS:
-            message = f"a step has settled at {amount(pace)} s ({amount(1.0 / pace)} steps/s)"
+            message = f"a step has settled at {seconds(pace)} ({rate(1.0 / pace)})"
             self.paces = []
         elif incident.severity == Severity.INFO and pace > PAGE_SLOW * self.level and self.lasted > PAGE_SECONDS:
             message = f"steps stay slow: {self._text(pace)} for {self.lasted / 60.0:.0f} minutes"
@@ -109,7 +109,7 @@ class Throughput(AbstractBlockDetector):
 
     def _text(self, pace: float) -> str:
         return (
-            f"{amount(pace)} s instead of {amount(self.level)} s ({amount(1.0 / pace)} steps/s, "
+            f"{seconds(pace)} instead of {seconds(self.level)} ({rate(1.0 / pace)}, "
             f"{pace / self.level:.1f} times slower)"
         )
 

@@ -13,6 +13,7 @@ from typing import final
 
 from scalewatch.forecast.forecast import Forecast
 from scalewatch.forecast.pinball_loss import pinball
+from scalewatch.text import away
 
 __all__ = ["MOST_SUM", "NEVER", "TENTHS", "Look", "Milestone", "next_look"]
 
@@ -63,8 +64,7 @@ class Milestone:
     def score(self, loss: float) -> str:
         """What is said of the forecast once the final loss is known: inside or not, its error, its pinball loss."""
         penalty = pinball(loss, {0.1: self.low, 0.5: self.final_loss, 0.9: self.high})
-        off = 100 * (self.final_loss / loss - 1) if loss else math.inf
-        return f"{'inside' if self.holds(loss) else 'OUTSIDE'}, off by {off:+.2f} %, pinball {penalty:.4f}"
+        return f"{'inside' if self.holds(loss) else 'OUTSIDE'}, {away(self.final_loss, loss)}, pinball {penalty:.4f}"
 
 
 @final

@@ -7,6 +7,7 @@ from typing import Any, final
 
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.run import Run
+from scalewatch.text import few_digits
 
 __all__ = ["ScheduleDetector"]
 
@@ -58,7 +59,7 @@ class ScheduleDetector:
         if self._off < RATE_ROWS or self.since is not None:
             return None
         self.since, self.factor = self._first, factor
-        message = f"the learning rate is {rate:.3g}, {factor:.3g} times its plan ({planned:.3g})"
+        message = f"the learning rate is {few_digits(rate)}, {factor:.3g} times its plan ({few_digits(planned)})"
         return Finding(
             Kind.OFF_PLAN,
             Severity.INFO,

@@ -14,6 +14,7 @@ from scalewatch.kinds import kind_name
 from scalewatch.run import Run
 from scalewatch.shown import card_of
 from scalewatch.status import Status, status_of
+from scalewatch.text import away
 
 __all__ = ["Verdict"]
 
@@ -137,8 +138,7 @@ class Verdict:
         if forecast is None:
             return f"{loss:.3f}"
         inside = "inside" if forecast.holds(loss) else "OUTSIDE"
-        error = 100 * (forecast.final_loss / loss - 1)
-        return f"{loss:.3f}   {inside} the interval, prediction off by {error:+.2f} %"
+        return f"{loss:.3f}   {inside} the interval, prediction {away(forecast.final_loss, loss)}"
 
     def _incidents(self) -> str:
         if not self.incident_counts:

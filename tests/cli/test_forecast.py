@@ -50,7 +50,7 @@ def test_it_says_what_it_would_have_said_and_how_right_that_was(finished: Path, 
     assert "At 30 % (step 450): it will end at" in said.out
     assert "It ended at" in said.out
     assert "held by" in said.out
-    assert "inside, off by" in said.out or "OUTSIDE, off by" in said.out
+    assert "inside, the forecast" in said.out or "OUTSIDE, the forecast" in said.out
     assert "The rates of the whole log count as planned." in said.out
     rows = told(scalewatch("forecast", finished, "--json"))
     assert [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] == [row["at"] for row in rows["forecasts"]]

@@ -54,9 +54,9 @@ def test_a_run_that_ended_well_reads_like_one() -> None:
         ("health", "over: healthy to its end"),
         ("steps", "1,000 of 1,000"),
         ("parameters", "8,000,000 (6,000,000 non-embedding)"),
-        ("predicted before the start", "2.550   80 % interval 2.450 to 2.650; inside, off by +2.00 %, pinball 0.0150"),
+        ("predicted before the start", "2.550   80 % interval 2.450 to 2.650; inside, 2 % too high, pinball 0.0150"),
         ("predicted at 30 %", "2.520   80 % interval 2.480 to 2.560"),
-        ("final loss", "2.500   inside the interval, prediction off by +0.80 %"),
+        ("final loss", "2.500   inside the interval, prediction 0.8 % too high"),
         ("incidents", "none"),
     ] == verdict().rows()
 
@@ -93,11 +93,11 @@ def test_the_first_page_is_quoted() -> None:
 @pytest.mark.parametrize(
     ("final", "says"),
     [
-        (2.5, "inside the interval, prediction off by +0.80 %"),
+        (2.5, "inside the interval, prediction 0.8 % too high"),
         (2.48, "inside the interval"),
         (2.56, "inside the interval"),
         (2.47, "OUTSIDE the interval"),
-        (2.7, "OUTSIDE the interval, prediction off by -6.67 %"),
+        (2.7, "OUTSIDE the interval, prediction 6.7 % too low"),
     ],
 )
 def test_the_outcome_is_held_against_the_prediction_at_a_third(final: float, says: str) -> None:

@@ -41,7 +41,7 @@ LINK = "https://tensorboard.example.org/?run=gpt-760m&tab=scalewatch"
 VERDICT = (
     ("steps", "20,000 of 20,000"),
     ("predicted at 30 %", "2.611, 80 % interval 2.590 to 2.633"),
-    ("final loss", "2.604, inside the interval, prediction off by +0.27 %"),
+    ("final loss", "2.604, inside the interval, prediction 0.27 % too high"),
     ("incidents", "1 spike; first page at step 1,001: loss rose from 2.875 to 4.414"),
 )
 
