@@ -13,6 +13,8 @@ from typing import Any
 
 from scalewatch.cli.answers import ANSWERS, without_answer
 from scalewatch.json_schema import schemas_of
+from scalewatch.kinds import KINDS
+from scalewatch.messages import ACTIONS, KINDS_SAID, STATES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -81,8 +83,46 @@ def _type(what: dict[str, Any]) -> str:
     return str(what.get("type", "anything"))
 
 
+_OF_MESSAGES = """# What is said, what it means, and what to do
+
+Made from `scalewatch/messages.py` and `scalewatch/kinds.py` (`make pages`), which every screen takes its words from:
+terminal, TensorBoard, alerts, reports and `--json` say the same.
+
+A finding is a **note** (`info`) that wakes nobody, a **warning** that is worth waking someone, or **critical**: the run
+is lost or losing money every minute. It is told when it opens, when it gets worse, and when it is over.
+
+## How a run stands
+"""
+
+
+def messages_page() -> str:
+    """Every word that people are told."""
+    return "\n".join(_message_lines()) + "\n"
+
+
+def _message_lines() -> Iterator[str]:
+    yield _OF_MESSAGES
+    yield "| state | when | what to do |\n|---|---|---|"
+    yield from (f"| **{state}** | {said.when} | {said.do} |" for state, said in STATES.items())
+    yield "\n## What is found\n\nThe more urgent first. `kind` is its word in `--json`, journals and `--kind`.\n"
+    for kind, row in KINDS.items():
+        said = KINDS_SAID[kind]
+        needs = f" Needs: {row.inputs}." if row.needs not in ("", "loss", "step") else ""
+        yield f"### {row.name[:1].upper()}{row.name[1:]}\n\n`{kind}`: *{row.firing}*. {row.looks_at}{needs}\n"
+        yield f"- **When it is said.** {said.when}\n- **What to do.** {said.do}\n"
+    yield "## What is advised\n"
+    yield "Each advice says why, how good the evidence is (A measured, B reported or by a calibrated law, C habit),"
+    yield "what it gains, and what would speak against it (*Ignore this if ...*).\n"
+    yield "| action | when | what to do |\n|---|---|---|"
+    yield from (f"| **{action.replace('_', ' ')}** | {said.when} | {said.do} |" for action, said in ACTIONS.items())
+
+
 #: Every page that is made, and what makes it.
-PAGES: dict[str, Callable[[], str]] = {"answers.schema.json": answers_schema, "json.md": json_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "answers.schema.json": answers_schema,
+    "json.md": json_page,
+    "messages.md": messages_page,
+}
 
 
 def main() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from scalewatch.advice import Action
 from scalewatch.cli.answers import ANSWERS
 from scalewatch.json_schema import schemas_of
+from scalewatch.kinds import KINDS
+from scalewatch.messages import ACTIONS, KINDS_SAID, STATES
+from scalewatch.status import State
 from tests.pages import DOCS, PAGES
 
 
@@ -22,3 +26,19 @@ def test_every_field_of_every_answer_says_what_it_is() -> None:
 
     assert len(fields) > 100
     assert [] == [f"{name}.{field}" for name, field, what in fields if not what.get("description")]
+
+
+def test_every_kind_state_and_action_says_when_it_is_said_and_what_to_do() -> None:
+    """A new one is found here; each sentence ends as one."""
+    assert set(KINDS) == set(KINDS_SAID)
+    assert set(State) == set(STATES)
+    assert set(Action) == set(ACTIONS)
+    said = {**KINDS_SAID, **STATES, **ACTIONS}
+    assert [] == [word for word, each in said.items() if not (each.when.endswith(".") and each.do.endswith("."))]
+
+
+def test_every_kind_has_a_place_of_its_own_on_the_page_of_messages() -> None:
+    """With its word, to be searched for."""
+    page = (DOCS / "messages.md").read_text("utf-8")
+
+    assert [] == [kind for kind in KINDS if f"\n`{kind}`: " not in page]

@@ -99,7 +99,7 @@ def _blocks(notification: Notification, call: str) -> list[Block]:
                 blocks.append(_context([f"Ignore this if {advice.would_change}"]))
     if notification.link:
         blocks.append(_link(notification.link))
-    notes = [f"sent because {notification.reason}"] if notification.reason else []
+    notes = [f"sent because {notification.because}"] if notification.because else []
     if notification.may_repeat:
         notes.insert(0, "This may have reached you before: the process was killed while it was sent.")
     if notification.folded:
@@ -123,7 +123,7 @@ def _label(item: Item, notification: Notification) -> str:
     since = f"found at {clock}" if alone else f"{began(item.kind, item.start_step)}, {clock}"
     ago = "" if item.over else _ago(notification.at_unix_s - item.since_unix_s)
     often = f", {item.times:,} times" if item.times > 1 else ""
-    return f"{symbol} {'' if alone else what}{since}{ago}{often}"
+    return f"{since}{ago}{often}" if alone else f"{symbol} {what}{since}{ago}{often}"
 
 
 def _ago(seconds: float) -> str:

@@ -86,7 +86,8 @@ def _back_to(context: AdviceContext, incident: Finding) -> str:
     """The checkpoint to go back to, as far as it is known."""
     good = last_good(context.checkpoints, incident.start_step)
     if good is not None:
-        return f"{good.name}, {incident.start_step - good.step:,} steps before{_place(good)}"
+        before = f"{incident.start_step - good.step:,} steps before the {kind_name(incident.kind)}"
+        return f"{good.name}, {before}{_place(good)}"
     gone = ", of which none is left" if context.checkpoints else ""
     return f"a checkpoint from before step {max(incident.start_step - REWIND_STEPS, 1):,}{gone}"
 
@@ -169,8 +170,7 @@ def _lost(step: int, incident: Finding) -> Advice:
 
 def _rewind(context: AdviceContext, incident: Finding, *, skip: bool) -> Advice:
     past = ", and skip the next 200 to 500 batches, as PaLM did" if skip else ""
-    verb = "Rewind to" if last_good(context.checkpoints, incident.start_step) is not None else "Go back to"
-    reason = f"{verb} {_back_to(context, incident)}{past}."
+    reason = f"Restart from {_back_to(context, incident)}{past}."
     change = "the loss returns to its trend by itself before the checkpoint is loaded."
     return Advice(Action.REWIND, reason, EvidenceGrade.B, None, context.step, None, change)
 
@@ -180,7 +180,7 @@ def _wait(context: AdviceContext, incident: Finding, until: int) -> Advice:
     if context.spacing > SPARSE:
         when = f"in {math.ceil((until - context.step) / context.spacing):,} rows of the log, {when}"
     good = last_good(context.checkpoints, incident.start_step)
-    else_ = "" if good is None else f"; if it has not, rewind to {_back_to(context, incident)}"
+    else_ = "" if good is None else f"; if it has not, restart from {_back_to(context, incident)}"
     reason = f"Spikes like this often recover alone. Look again {when}{else_}."
     change = f"the loss is still above its trend at step {until:,}, or not finite before."
     return Advice(Action.WAIT, reason, EvidenceGrade.B, None, context.step, None, change)

@@ -52,6 +52,10 @@ def clean(text: object, limit: int = MAX_TEXT) -> str:
     return string if len(string) <= limit else string[: limit - 1].rstrip() + "…"
 
 
+#: Reason of a first message, as `Reason.NEW` of dedup.py.
+NEWS = "it is new."
+
+
 @final
 class Status(StrEnum):
     """What a message is about."""
@@ -156,6 +160,11 @@ class Notification:
     curve: tuple[tuple[int, float], ...] = field(default=(), compare=False)
 
     @property
+    def because(self) -> str:
+        """Why it is sent, for people; "" where that is plain: it is news."""
+        return "" if self.reason == NEWS else self.reason
+
+    @property
     def title(self) -> str:
         """Status, run and what it is, in one line for a lock screen."""
         return f"{self.badge} {self.run}: {self.what}"
@@ -226,6 +235,6 @@ def plain_text(notification: Notification) -> str:
         lines.append("\n" + ", ".join(f"{name}={value}" for name, value in notification.labels))
     if notification.link:
         lines.append(f"\n{notification.link}")
-    if notification.reason:
-        lines.append(f"\nSent because {notification.reason}")
+    if notification.because:
+        lines.append(f"\nSent because {notification.because}")
     return "\n".join(lines)

@@ -111,6 +111,7 @@ def _print(
 
     from scalewatch.advising.goals import chance_text
     from scalewatch.cli.advised import print_advice
+    from scalewatch.cli.outputs import print_hanging
     from scalewatch.offline.answers import chances
 
     console = Console()
@@ -122,7 +123,7 @@ def _print(
         below = f"It would get below the {name} of {bar:g} with a probability of {chance_text(chance)}."
         console.print(below, markup=False, highlight=False)
     if chosen.forecast is not None and not chosen.void:
-        console.print(f"By {chosen.forecast.laws_text}.", style="dim", markup=False, highlight=False)
+        print_hanging(console, f"Method: {chosen.forecast.laws_text}.", "dim")
     print_notes(console, list(chosen.validity_warnings), "yellow")
     print_advice(console, chosen.advice)
     console.print(_table(rows, truth, console.width))

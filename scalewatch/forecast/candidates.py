@@ -47,12 +47,12 @@ Floats = NDArray[np.float64]
 
 #: What people call the laws.
 LADDER = "law of smaller runs"
-WALK_SHARE = "public runs: a decay gives a part of the walk"
-LOSS_SHARE = "public runs: a decay gives a part of the loss"
+WALK_SHARE = "annealing law fitted on public runs, a decay as a part of the descent"
+LOSS_SHARE = "annealing law fitted on public runs, a decay as a part of the loss"
 HELD = "no law: the loss stays where it is"
 RISES = "no law: the loss goes on rising"
-OTHER_WALK = "losses of any kind: a decay gives a part of the walk"
-OTHER_SHARE = "losses of any kind: a decay gives a part of the loss"
+OTHER_WALK = "annealing law for losses of any kind, a decay as a part of the descent"
+OTHER_SHARE = "annealing law for losses of any kind, a decay as a part of the loss"
 #: Prior of the shape where no ladder says better: mean and sd of ln alpha and ln rho. It, `REMAINING_SHARE` and the two
 #: constants of the misfit in posterior.py were chosen by the error over the eight public sources of
 #: tests/benchmarks/forecast.py (GPT and Llama 25M to 124M, cosine, WSD and linear schedules), each source counting

@@ -86,7 +86,7 @@ def test_the_laws_that_compete_are_shown_with_their_weights(
     assert "law of smaller runs" not in alone
     assert "law of smaller runs" in with_law
     assert pytest.approx([1.0, 1.0]) == [sum(alone.values()), sum(with_law.values())]
-    assert "public runs: a decay gives a part of the" in scalewatch("forecast", finished).out
+    assert "Method: annealing law fitted on public runs, a decay as a part of" in scalewatch("forecast", finished).out
 
 
 def test_pictures(finished: Path, tmp_path: Path, scalewatch: Callable[..., Any]) -> None:

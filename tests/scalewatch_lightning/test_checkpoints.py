@@ -65,7 +65,9 @@ def test_the_advice_names_it_with_and_without_acts(new_trainer: NewTrainer, tmp_
 
     trainer.fit(dies(at=111), loader())
 
-    assert ["Rewind to step=100.ckpt, 11 steps before"] == [text.split(" (in")[0] for text in advice(tmp_path)][:1]
+    assert ["Restart from step=100.ckpt, 11 steps before the spike"] == [
+        text.split(" (in")[0] for text in advice(tmp_path)
+    ][:1]
     assert f"(in {tmp_path / 'saved'})" in advice(tmp_path)[0]
     assert not (tmp_path / "saved" / FOLDER).exists()
     assert (tmp_path / "saved" / "step=140.ckpt").exists()  # dead, and not our affair
@@ -87,7 +89,7 @@ def test_a_checkpoint_from_a_step_before_the_first_bad_loss_is_not_trusted(
     trainer.fit(GradientDies(), loader())
 
     assert not are_numbers(tmp_path / "saved" / "step=100.ckpt")
-    assert advice(tmp_path)[0].startswith("Rewind to step=80.ckpt, 21 steps before")
+    assert advice(tmp_path)[0].startswith("Restart from step=80.ckpt, 21 steps before")
 
 
 def test_a_fault_that_is_known_late_still_has_its_checkpoint(new_trainer: NewTrainer, tmp_path: Path) -> None:
@@ -153,4 +155,4 @@ def test_the_checkpoint_that_a_run_goes_on_from_is_one(new_trainer: NewTrainer, 
 
     trainer.fit(dies(at=10), loader(), ckpt_path=tmp_path / "saved" / "step=20.ckpt")
 
-    assert advice(tmp_path)[0].startswith("Rewind to step=20.ckpt, 10 steps before")
+    assert advice(tmp_path)[0].startswith("Restart from step=20.ckpt, 10 steps before")

@@ -13,7 +13,7 @@ from scalewatch.finding import Severity
 NOW = 1767578640.0
 STOP = Recommendation("stop", "Nothing since step 2,009 helped: the run is lost to the divergence.", "B")
 REWIND = Recommendation(
-    "rewind", "Go back to a checkpoint from before step 1,909 and skip the next 200 to 500 batches, as PaLM did.", "B"
+    "rewind", "Restart from a checkpoint from before step 1,909 and skip the next 200 to 500 batches, as PaLM did.", "B"
 )
 WAIT = Recommendation("wait", "Spikes like this often recover alone. Look again at step 1,300.", "B", 0.004)
 DIVERGES = Item(

@@ -13,6 +13,7 @@ import pytest
 from scalewatch.alert import DeliveryError, Http, Secret
 from scalewatch.errors import ConfigError
 from scalewatch_slack import Slack
+from scalewatch_slack.message import message
 from tests.alert.fake_server import FakeServer, Got, answers, in_turn
 from tests.scalewatch_slack.gallery import SHAPES
 
@@ -225,3 +226,12 @@ def test_without_a_secret_it_says_which_variable_to_set(monkeypatch: pytest.Monk
     monkeypatch.setenv("SLACK_CHANNEL", "C1")
 
     assert Slack.from_settings({}).opens
+
+
+def test_what_is_plain_is_not_said_twice() -> None:
+    """News is not said to be news, and what a message is about has its symbol once, in the title."""
+    news, worse = (json.dumps(message(SHAPES[name]), ensure_ascii=False) for name in ("warning", "critical"))
+
+    assert "sent because" not in news
+    assert "sent because it got worse." in worse
+    assert 1 == json.dumps(message(SHAPES["warning"])["blocks"], ensure_ascii=False).count("🟠")
