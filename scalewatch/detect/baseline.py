@@ -211,6 +211,15 @@ class RobustBaseline(Stateful):
         share = 1.0 if self.loss_scale.is_linear else (self.scale - NARROW) / (WIDE - NARROW)
         return 0.0 if share < 0.0 else 1.0 if share > 1.0 else share
 
+    @property
+    def memory(self) -> float:
+        """Scatter of a level over that of a row, where rows follow each other; 1 where each is one by itself."""
+        strays = self.scatter.strays
+        if strays <= STRAYS:
+            return 1.0
+        # of few rows a narrow scatter is taken for that of a language model, whose rows are each one by itself
+        return strays if self.scatter.rows >= SHORT_ROWS else 1.0 + self.width * (strays - 1.0)
+
     def alone(self, spacing: float) -> float:
         """How far each row is one by itself, from 0 to 1: rows of whole batches with several steps between them are.
 

@@ -178,7 +178,8 @@ class Divergence(AbstractDetector):
             return found
         steps = sample.step - incident.start_step
         critical = incident.severity == Severity.CRITICAL
-        if waited(self.rows, steps, sample.row, GIVE_UP_CRITICAL if critical else GIVE_UP):
+        give_up = GIVE_UP_CRITICAL if critical else GIVE_UP
+        if waited(self.rows, steps, sample.row, give_up * baseline.memory**2):
             message = f"loss has settled near {self._text(self.mean_rise)}, which is taken for its level from here on"
             found = incident.close(sample.step, message, self._evidence(sample))
             baseline.restart()
@@ -196,7 +197,7 @@ class Divergence(AbstractDetector):
         if rise > CRITICAL_RISE and rise > CRITICAL_SIGMAS * baseline.slow_scale and self.rows >= CRITICAL_ROWS:
             return True
         stays = max(CRITICAL_STAY, CRITICAL_STAY_SIGMAS * baseline.scale)
-        return rise > stays and waited(self.rows, steps, sample.row)
+        return rise > stays and waited(self.rows, steps, sample.row, baseline.memory**2)
 
     def _text(self, rise: float) -> str:
         """The loss so far above the level of the onset."""

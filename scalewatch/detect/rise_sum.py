@@ -81,7 +81,7 @@ class RiseSum(Stateful):
         self.total = total
         self.rows += 1
         self.freezes = total > FREEZE and baseline.slow_rows > FREEZE_ROWS
-        if total < LIMIT or mean_rise < LEAST_RISE:
+        if total < LIMIT or mean_rise < LEAST_RISE or total < LIMIT * baseline.memory**2:
             return False
         return self._is_news((total / self.rows + allowance) * baseline.slow_scale, mean_rise, spacing)
 

@@ -50,6 +50,9 @@ DIP_FADE = 1.0 / 128.0
 #: Rows of one block mean; block bends kept. By hand.
 BLOCK_ROWS = 16
 BLOCKS = 128
+#: Blocks between the means of a long bend, which sees a memory that outlasts a block [blocks]; bends without which
+#: their quantile says nothing [count]. By hand.
+LONG_LAG, LONG_BENDS = 4, 16
 #: Block bends that the doubt about the wander starts with: w is raised by 1 + 1/sqrt(4 + bends). By hand.
 FEW_BLOCKS = 4.0
 
@@ -126,7 +129,7 @@ class RobustScale(Stateful):
 
     STATE = (
         *("rows", "scale", "steady", "wander", "past", "bends", "excesses", "dip"),
-        *("sum", "summed", "means", "block_bends"),
+        *("sum", "summed", "means", "block_bends", "long_bends"),
     )
 
     def __init__(self) -> None:
@@ -141,6 +144,7 @@ class RobustScale(Stateful):
         self.summed = 0
         self.means: list[float] = []
         self.block_bends = Window(BLOCKS)
+        self.long_bends = Window(BLOCKS)
 
     def learn(self, value: float, excess: float) -> None:
         """Take in one finite row and its excess over the level."""
@@ -181,9 +185,14 @@ class RobustScale(Stateful):
         self.sum, self.summed = 0.0, 0
         if len(means) < 3:
             return
-        self.block_bends.push(abs(means[0] - 2.0 * means[1] + means[2]), BLOCKS)
-        del means[0]
-        ratio = self.block_bends.quantile(0.75) / NORMAL_HIGH_BEND * BLOCK_ROWS**0.5 / self.scale
+        self.block_bends.push(abs(means[-3] - 2.0 * means[-2] + means[-1]), BLOCKS)
+        bend = self.block_bends.quantile(0.75) / NORMAL_HIGH_BEND
+        if len(means) > 2 * LONG_LAG:
+            self.long_bends.push(means[0] - 2.0 * means[LONG_LAG] + means[-1], BLOCKS)
+            del means[0]
+            if len(self.long_bends.ranked) >= LONG_BENDS:
+                bend = max(bend, -self.long_bends.quantile(0.125) / NORMAL_HIGH_BEND)
+        ratio = bend * BLOCK_ROWS**0.5 / self.scale
         self.wander = max(1.0, ratio) * (1.0 + 1.0 / (FEW_BLOCKS + len(self.block_bends.ranked)) ** 0.5)
 
     @property
@@ -193,7 +202,9 @@ class RobustScale(Stateful):
         count = len(excesses)
         if count < STRAY_ROWS:
             return 1.0
-        spread = (excesses[(3 * count) >> 2] - excesses[count >> 2]) / NORMAL_IQR
+        high, low = excesses[(3 * count) >> 2], excesses[count >> 2]
+        # in a steep descent all rows lie below their level: there only the upper quartile tells of memory
+        spread = (high - low if self.rows >= QUARTILE_ROWS else 2.0 * high) / NORMAL_IQR
         return spread * NORMAL_BEND / max(bends[len(bends) >> 1], LEAST_SCALE * NORMAL_BEND)
 
     def pause(self) -> None:

@@ -132,7 +132,7 @@ class LowestMedian(Stateful):
             self.past.see(self.recent.pop(0), ended=True)
         if rise <= RISE or baseline.start - self.value < DESCENT * rise:
             return False
-        scale = min(baseline.scale, max(self.scale, SHARE * baseline.scale))
+        scale = min(baseline.scale, max(self.scale, SHARE * baseline.scale)) * baseline.memory
         return (
             rise > (SIGMAS + WIDE_SIGMAS * baseline.width) * scale + RISE
             and rise / baseline.scale > (MARGIN + SHORT_ROWS / baseline.rows) * max(LEAST_PAST, self.past.highest)

@@ -35,6 +35,9 @@ NOTE_SIGMAS = 6.0
 STAY_SIGMAS, SUM_SIGMAS = 4.0, 12.0
 #: The same between rows that are far apart: no bad batch covers both, so 7 sd of the sum will do. By hand.
 SPARSE_STAY, SPARSE_SUM = 3.5, 10.0
+#: Of rows that follow each other two are as good as one: the sd of their sum is so many times that of two that do
+#: not [ratio]. By definition.
+MOST_AS_ONE = 2.0**0.5
 #: There one row is a spike alone, at 7 sd too, if it is up by so much [scales, log units]: the largest confirmed bad
 #: batch of a whole global batch lifted the loss by 9 % (data/, modded_nanogpt). By hand.
 ALONE_SIGMAS, ALONE_EXCESS = 7.0, 0.09
@@ -167,7 +170,8 @@ class Spike(AbstractDetector):
 
     def _stays(self, sparse: bool, pair: float, alone: float) -> bool:
         """Whether two rows running are a spike: by the scatter, and by what the run has come back from."""
-        if self.pending_sigmas + self._baseline.sigmas <= (SPARSE_SUM if sparse else SUM_SIGMAS):
+        least = (SPARSE_SUM if sparse else SUM_SIGMAS) * min(self._baseline.memory, MOST_AS_ONE)
+        if self.pending_sigmas + self._baseline.sigmas <= least:
             return False
         strict = 1.0 - alone
         return self.pairs.beyond(pair, factor=1.0 + PAIR_FACTOR * strict, lasted=1.0 + strict, alone=alone)
@@ -224,12 +228,11 @@ class Spike(AbstractDetector):
             found = incident.close(sample.step, message, self._evidence(sample))
             self._release()
             return found
-        steps = sample.step - incident.start_step
-        if not waited(self.rows, steps, sample.row):
+        steps, patience = sample.step - incident.start_step, baseline.memory**2
+        if not waited(self.rows, steps, sample.row, patience):
             return None
-        if waited(
-            self.rows, steps, sample.row, GIVE_UP_CRITICAL if incident.severity == Severity.CRITICAL else GIVE_UP
-        ):
+        give_up = GIVE_UP_CRITICAL if incident.severity == Severity.CRITICAL else GIVE_UP
+        if waited(self.rows, steps, sample.row, give_up * patience):
             message = f"loss has settled near {amount(sample.loss)}, which is taken for its level from here on"
             found = incident.close(sample.step, message, self._evidence(sample))
             baseline.restart()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scalewatch.arrays import Floats
 from scalewatch.finding import Finding, Kind, Severity
-from tests.detect.wide_noise import LEVELS, WITHOUT_MEMORY, losses, student_of_any_sign
+from tests.detect.wide_noise import LEVELS, WITHOUT_MEMORY, losses, remembering, student_of_any_sign
 
 Follow = Callable[..., list[Finding]]
 Curve = Callable[..., NDArray[np.float64]]
@@ -80,6 +80,28 @@ def test_a_wide_log_that_falls_pages_nobody(follow: Follow, df: int) -> None:
     logs = [losses(f"chi-squared({df})", "falling", NOISE_ROWS, seed) for seed in range(4)]
 
     assert [] == [finding for log in logs for finding in follow(log) if finding.pages]
+
+
+@pytest.mark.parametrize("every", [1, 10])
+def test_a_log_of_running_averages_hardly_pages_anybody(follow: Follow, every: int) -> None:
+    """Rows that resemble the fifty before them, as of a loss that is smoothed before it is logged."""
+    random = np.random.default_rng(2)
+    steps = every * np.arange(1.0, 2501.0)
+    level = 1.5 + 2.0 * (steps / (20.0 * every) + 1.0) ** -0.5
+    logs = [level * np.exp(0.02 * remembering(random, len(level), 0.98)) for _ in range(6)]
+
+    assert 2 >= sum(finding.pages for log in logs for finding in follow(log, steps=steps))
+
+
+def test_a_rise_in_a_log_of_running_averages_is_found(follow: Follow) -> None:
+    """A fifth of the loss, for good."""
+    log = 1.5 * np.exp(0.02 * remembering(np.random.default_rng(3), 2500, 0.98))
+    log[1499:] *= 1.2
+
+    pages = [finding.step for finding in follow(log) if finding.pages]
+
+    assert pages
+    assert 1500 <= pages[0] <= 1560
 
 
 def first_page(found: list[Finding]) -> int | None:
