@@ -73,7 +73,7 @@ WAIT = {
 HEAVY = (
     *("torch", "lightning", "pytorch_lightning", "tensorboard", "scipy", "altair", "vl_convert"),
     *("pandas", "pyarrow", "matplotlib", "typer", "click", "rich", "pydantic", "slack_sdk", "apprise", "tqdm"),
-    *("transformers", "accelerate", "wandb", "mlflow", "trackio"),
+    *("transformers", "accelerate", "wandb", "mlflow", "trackio", "fsspec"),
 )
 
 #: CPU seconds; the aim is 0.15. Generous, for a machine on which other work is going on.

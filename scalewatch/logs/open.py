@@ -19,13 +19,16 @@ from scalewatch.logs.formats.console_text import ConsoleText
 from scalewatch.logs.formats.csv_table import CsvTable, LightningCsv
 from scalewatch.logs.formats.journal_log import JournalFormat
 from scalewatch.logs.formats.json_lines import JsonLines
+from scalewatch.logs.formats.mlflow_store import META, METRICS, MlflowDatabase, MlflowFiles
 from scalewatch.logs.formats.parquet_table import Parquet
+from scalewatch.logs.formats.trackio_store import Trackio
 from scalewatch.logs.formats.trainer_state import TrainerState
 from scalewatch.logs.formats.wandb_history import WandbHistory
 from scalewatch.logs.formats.wandb_run import WandbRun
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.outside import outside_formats
 from scalewatch.logs.packed import is_packed, unpacked
+from scalewatch.logs.remote import fetched, remote_address
 from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
 
 __all__ = ["CONSOLE_COPY", "FORMATS", "Opened", "Unreadable", "format_named", "open_logs"]
@@ -39,6 +42,9 @@ FORMATS: tuple[AbstractFormat, ...] = (
     LightningCsv(),
     WandbHistory(),
     WandbRun(),
+    MlflowFiles(),
+    MlflowDatabase(),
+    Trackio(),
     Parquet(),
     JsonLines(),
     CsvTable(),
@@ -50,6 +56,12 @@ _ONE_RUN = ("journal", "tensorboard", "lightning-csv", "trainer-state")
 _JOURNAL_FOLDER = "scalewatch"
 #: The copy of what a program printed, beside the journal that was made of it.
 CONSOLE_COPY = "console.log"
+#: Where Aim keeps its runs.
+AIM_FOLDER = ".aim"
+_AIM = (
+    "a repository of Aim, whose database only its own package reads: write the values of a metric, which Aim's "
+    "`Repo.query_metrics` gives, into a CSV."
+)
 #: Files of one search at most, so that a wrong path ends.
 MOST_FILES = 200_000
 
@@ -145,6 +157,9 @@ def open_logs(
     asked = dict(columns or {})
     opened, formats = Opened([], [], []), _Formats(form)
     for path in paths:
+        address = remote_address(path)
+        if address is not None:
+            path = fetched(address)
         if not path.exists():
             raise LogError(f"{str(path)!a} does not exist.")
         if is_packed(path) and path.is_file() and formats.of(path) is None:
@@ -165,10 +180,15 @@ def open_logs(
         for kind, files in _found(path, formats, opened):
             _open(kind, files, asked, opened, named=False)
         if len(opened.logs) == before and not any(path in u.path.parents for u in opened.unreadable):
-            why = " ".join([f"{path}: holds no log of a run that is known here.", *_sentences(formats.notes)])
+            why = f"{path}: {_AIM if _is_of_aim(path) else 'holds no log of a run that is known here.'}"
+            why = " ".join([why, *_sentences(formats.notes)])
             opened.unreadable.append(Unreadable(path, why, named=True))
     _distinct(opened.logs)
     return opened
+
+
+def _is_of_aim(path: Path) -> bool:
+    return path.name == AIM_FOLDER or (path / AIM_FOLDER).is_dir()
 
 
 def _unknown(path: Path, names: Sequence[str]) -> str:
@@ -203,6 +223,8 @@ def _found(top: Path, formats: _Formats, opened: Opened) -> Iterator[tuple[Abstr
     seen = 0
     for folder, folders, files in os.walk(top):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        if META in files and METRICS in folders:
+            folders.clear()  # a run of MLflow: its metrics are no logs by themselves
         for name in sorted(files):
             seen += 1
             if seen > MOST_FILES:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import logging
 import math
+import shutil
+import sqlite3
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +143,46 @@ def parquet(folder: Path) -> Path:
     return folder / "run.parquet"
 
 
+@functools.cache
+def _stored_by_mlflow() -> Path:
+    """A folder with the file store and the database of MLflow, each with one run, written by MLflow once."""
+    import mlflow
+    from mlflow.entities import Metric
+
+    folder = Path(tempfile.mkdtemp(prefix="scalewatch-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+        for address in ((folder / "mlruns").as_uri(), f"sqlite:///{folder}/mlflow.db"):
+            client = mlflow.MlflowClient(tracking_uri=address)
+            run = client.create_run(client.create_experiment("tests", str(folder / "artifacts")), run_name="wide")
+            told = [(name, series[i], i + 1) for i in range(ROWS) for name, series in (("loss", LOSSES), ("lr", RATES))]
+            client.log_batch(run.info.run_id, metrics=[Metric(n, v, 1_700_000_000_000 + i, i) for n, v, i in told])
+            client.set_terminated(run.info.run_id)
+    return folder
+
+
+def mlflow_files(folder: Path) -> Path:
+    copied = Path(shutil.copytree(_stored_by_mlflow() / "mlruns", folder / "mlruns"))
+    return next(path.parent for path in copied.glob("*/*/meta.yaml"))
+
+
+def mlflow_database(folder: Path) -> Path:
+    return Path(shutil.copy(_stored_by_mlflow() / "mlflow.db", folder))
+
+
+def trackio(folder: Path) -> Path:
+    # the table that trackio makes; its package brings a web server with it
+    with closing(sqlite3.connect(folder / "project.db")) as base, base:
+        base.execute(
+            "CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp TEXT NOT NULL, "
+            "run_name TEXT NOT NULL, step INTEGER NOT NULL, metrics TEXT NOT NULL)"
+        )
+        rows = [(i + 1, json.dumps({"loss": loss, "lr": RATES[i]})) for i, loss in enumerate(LOSSES)]
+        base.executemany("INSERT INTO metrics VALUES (NULL, '2026-01-01T00:00:00', 'wide', ?, ?)", rows)
+    return folder / "project.db"
+
+
 def text(folder: Path) -> Path:
     lines = [f"iter {i + 1}: loss {loss:.6f}, lr {RATES[i]:.6e}, time 306.15ms" for i, loss in enumerate(LOSSES)]
     (folder / "train.log").write_text("\n".join(["number of parameters: 123.59M", *lines]) + "\n")
@@ -159,9 +205,14 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "wandb": wandb,
     "wandb-run": wandb_run,
     "parquet": parquet,
+    "mlflow": mlflow_files,
+    "mlflow-db": mlflow_database,
+    "trackio": trackio,
     "text": text,
     "diary": diary,
 }
+#: One value, one footer, one tree of pages, or a file that only names the others.
+ALL_OR_NOTHING = ("trainer-state", "parquet", "mlflow", "mlflow-db", "trackio")
 #: The formats of another package that is installed for these tests, and one that cannot be.
 OUTSIDE = {"diary": "tests.logs.outside_format:Diary", "faulty": "tests.logs.outside_format:Faulty"}
 BROKEN = {"lost": "no.such.module:X"}
@@ -266,7 +317,7 @@ def test_a_cut_file_gives_what_stands_before_the_cut(written: tuple[str, Path], 
         for log in opened.logs:
             for row in log.rows():
                 assert row.loss == pytest.approx(LOSSES[row.step - 1], rel=1e-6)
-    if name not in ("trainer-state", "parquet"):  # one value, and one footer: all or nothing
+    if name not in ALL_OR_NOTHING:
         assert opened.logs
 
 
@@ -286,7 +337,7 @@ def test_flipped_bytes_never_raise(written: tuple[str, Path], tmp_path: Path) ->
         bad.write_bytes(bytes(spoiled))
         logs = open_logs([bad], form=format_named(name)).logs
         kept.append(sum(len(list(log.rows())) for log in logs))
-    if name not in ("trainer-state", "parquet"):
+    if name not in ALL_OR_NOTHING:
         assert ROWS // 4 < np.median(kept) <= ROWS + 1
 
 
