@@ -133,10 +133,16 @@ def main() -> None:
     except mistyped as fault:
         from scalewatch.cli.mistyped import sentence
 
-        print(f"scalewatch: {sentence(fault)}", file=sys.stderr)  # noqa: T201  a command's own output
-        sys.exit(2)
+        _refuse(sentence(fault))
     except ScalewatchError as fault:
-        print(f"scalewatch: {fault}", file=sys.stderr)  # noqa: T201  a command's own output
-        sys.exit(2)
+        _refuse(str(fault))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
+
+
+def _refuse(why: str) -> None:
+    """Say in one line why nothing was done, and end; names of files may hold what steers a terminal."""
+    from scalewatch.text import no_control
+
+    print(f"scalewatch: {no_control(' '.join(why.split()))}", file=sys.stderr)  # noqa: T201  a command's own output
+    sys.exit(2)

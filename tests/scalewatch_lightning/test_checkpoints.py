@@ -65,7 +65,7 @@ def test_the_advice_names_it_with_and_without_acts(new_trainer: NewTrainer, tmp_
 
     trainer.fit(dies(at=111), loader())
 
-    assert ["Restart from step=100.ckpt, 11 steps before the spike"] == [
+    assert ["Restart from step=100.ckpt, 11 steps before the non-finite loss"] == [
         text.split(" (in")[0] for text in advice(tmp_path)
     ][:1]
     assert f"(in {tmp_path / 'saved'})" in advice(tmp_path)[0]
