@@ -139,6 +139,27 @@ def test_the_page_shows_published_ours_and_tolerance(say: Say) -> None:
     assert max(map(len, rows)) <= 80
 
 
+def test_without_data_it_is_said_where_they_come_from(say: Say) -> None:
+    """Each table once, with its columns and where it is public; nothing that was not checked counts as wrong."""
+    code, page, _ = say("--row", "1", "--row", "2", "--row", "9", "--row", "6")
+
+    assert 0 == code
+    assert "1 of 4 rows agree, 0 do not, 3 lack their data" in " ".join(page.split())
+    assert 1 == page.count("epoch-research/analyzing-chinchilla")
+    assert 1 == page.count("thu-yao-01-luo/MultiPowerLaw")
+
+
+def test_a_row_that_measures_time_does_not_count_as_wrong(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no error of a law."""
+    slow = Row(1, "slow", "nobody", lambda data: [Check("us", 1.0, 2.0, how="at most")], timed=True)
+    monkeypatch.setattr("scalewatch.reproduce.table.ROWS", (slow,))
+
+    code, page, _ = say()
+
+    assert 0 == code
+    assert "a busy machine is slower" in page
+
+
 def test_a_row_that_fails_is_exit_1(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the number that does not agree is marked."""
     wrong = Row(1, "wrong", "nobody", lambda data: [Check("q", 1.0, 2.0, 0.1)])

@@ -63,5 +63,8 @@ def print_json(answer: Any, *, line: bool = False) -> None:
 
 def print_hanging(console: Console, text: str, style: str = "", indent: int = 2) -> None:
     """Print a sentence whose further lines begin `indent` columns further in."""
-    filled = textwrap.fill(no_control(text), max(console.width, 20), subsequent_indent=" " * indent)
+    lines = textwrap.TextWrapper(
+        max(console.width, 20), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    filled = lines.fill(no_control(text))
     console.print(filled, style=style, markup=False, highlight=False, soft_wrap=True)

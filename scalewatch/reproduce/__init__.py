@@ -4,6 +4,7 @@ A library of laws that cannot reproduce the papers it cites is a collection of t
 source, its tolerance and what it takes; a row whose data is not there says so and is not counted as passed.
 """
 
+from scalewatch.reproduce.data import ORIGINS as ORIGINS
 from scalewatch.reproduce.data import DataFolder as DataFolder
 from scalewatch.reproduce.row import Check as Check
 from scalewatch.reproduce.row import Outcome as Outcome

@@ -13,13 +13,37 @@ import numpy as np
 from scalewatch.arrays import Floats
 from scalewatch.errors import ScalewatchError
 
-__all__ = ["CURVES", "ISOFLOP", "POINTS", "RUNS", "DataFolder", "DataMissingError"]
+__all__ = ["CURVES", "ISOFLOP", "ORIGINS", "POINTS", "RUNS", "DataFolder", "DataMissingError"]
 
 POINTS, ISOFLOP, RUNS, CURVES = "scaling_points.csv", "porian_isoflop.csv", "runs.csv", "curves.parquet"
+#: File -> what it holds, and where that is public: the data are other people's, and not in this package.
+ORIGINS = {
+    POINTS: (
+        "the points of figure 4 of Hoffmann et al., from github.com/epoch-research/analyzing-chinchilla; "
+        "columns source (chinchilla_fig4), n_params, tokens, loss"
+    ),
+    ISOFLOP: (
+        "the isoFLOP points of Porian et al., from github.com/formll/resolving-scaling-law-discrepancies; "
+        "columns dataset, hparams, warmup, decay, param_count, flops, n, loss"
+    ),
+    CURVES: (
+        "loss curves from github.com/thu-yao-01-luo/MultiPowerLaw (rows 9 to 13), shikaiqiu/supercollapse (14), "
+        "IBM/ColPret and zhes2Hen/Fit_Scaling_Laws (15 to 17); columns run_id, step, loss"
+    ),
+    RUNS: "a row for each of these curves; columns run_id, source, n_params",
+}
 
 
 class DataMissingError(ScalewatchError):
-    """What a row is recomputed from is not there; the message says what, and how to get on."""
+    """What a row is recomputed from is not there; the message says what, and how to get on.
+
+    Attributes:
+        file: the name of the file that is missing, "" if it is there and lacks something.
+    """
+
+    def __init__(self, message: str, file: str = "") -> None:
+        super().__init__(message)
+        self.file = file
 
 
 @final
@@ -41,9 +65,9 @@ class DataFolder:
             DataMissingError: if it is not there.
         """
         if self.path is None:
-            raise DataMissingError(f"{name}: name its folder by --data.")
+            raise DataMissingError(f"{name} is needed: name its folder by --data.", name)
         if not (self.path / name).is_file():
-            raise DataMissingError(f"{name} is not in {self.path}.")
+            raise DataMissingError(f"{name} is not in {self.path}.", name)
         return self.path / name
 
     def table(self, name: str, **where: str) -> list[dict[str, str]]:

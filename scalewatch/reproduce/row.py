@@ -59,13 +59,14 @@ class RowResult:
 
     Attributes:
         row: the row. checks: its numbers, empty if it could not be computed. seconds: it took.
-        missing: what was not there, None if nothing.
+        missing: what was not there, None if nothing. file: the name of the file that was not there, "" if it was.
     """
 
     row: Row
     checks: tuple[Check, ...]
     seconds: float
     missing: str | None = None
+    file: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -83,6 +84,7 @@ class Row:
     Attributes:
         number: of the row in the headline table. title: what it is. source: where the numbers are published.
         compute: recomputes them from the data. left_out: what it does not cover.
+        timed: whether it measures time, which a busy machine fails through no fault of ours.
     """
 
     number: int
@@ -90,6 +92,7 @@ class Row:
     source: str
     compute: Callable[[DataFolder], list[Check]]
     left_out: str = ""
+    timed: bool = False
 
     def run(self, data: DataFolder) -> RowResult:
         """Recompute the row; what is missing is told, and what is wrong with the code is raised."""
@@ -97,5 +100,5 @@ class Row:
         try:
             checks = tuple(self.compute(data))
         except DataMissingError as fault:
-            return RowResult(self, (), time.perf_counter() - began, str(fault))
+            return RowResult(self, (), time.perf_counter() - began, str(fault), fault.file)
         return RowResult(self, checks, time.perf_counter() - began)

@@ -35,7 +35,7 @@ ROWS: tuple[Row, ...] = (
     Row(16, "false alarms in a clean run", "this project", monitor_rows.false_alarms, _ONE_CLEAN),
     Row(17, "a rise of 1 % against the law", "this project", monitor_rows.shift_delay, _ONE_CLEAN),
     Row(18, "false alarms on noise", "Shin, Ramdas, Rinaldo 2023", monitor_rows.simulated_alarms),
-    Row(19, "cost of a row, all detectors on", "this project", monitor_rows.cost_of_a_row, _COST),
+    Row(19, "cost of a row, all detectors on", "this project", monitor_rows.cost_of_a_row, _COST, timed=True),
     Row(20, "what repeated tokens are worth", "Muennighoff et al. 2023", formula_rows.repeats),
 )
 
