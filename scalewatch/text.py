@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["away", "duration", "few_digits", "no_control", "percent", "rate", "seconds", "shortened"]
+__all__ = ["away", "duration", "few_digits", "no_control", "percent", "rate", "seconds", "shortened", "times"]
 
 #: Letters of a run's name in a table.
 NAME_LETTERS = 36
@@ -98,3 +98,14 @@ def away(said: float, came: float) -> str:
         return "right" if abs(off) < LEAST_PERCENT else "no number"
     size = f"{abs(off):.2g}" if abs(off) < 100 else f"{abs(off):,.0f}" if math.isfinite(off) else "far more than 100"
     return f"{size} % too {'high' if off > 0 else 'low'}"
+
+
+def times(factor: float) -> str:
+    """Return a factor with two digits, as people write it.
+
+    >>> times(3.04), times(897.0), times(2.5e6)
+    ('3x', '900x', '2.5e6x')
+    """
+    if 100.0 <= factor < 1e5:
+        return f"{round(factor, 1 - int(math.log10(factor))):,.0f}x"
+    return f"{few_digits(factor, 2)}x"

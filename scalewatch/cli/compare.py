@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scalewatch.cli.outputs import print_json
+from scalewatch.cli.outputs import print_hanging, print_json
 from scalewatch.errors import ConfigError, LogError
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def _print(log: AbstractLog, to: AbstractLog, result: Comparison) -> None:
     style = "bold red" if result.differs else "green" if result.outcome == "same" else "yellow"
     first, *rest = sentences(result)
     console.print(no_control(f"{log.name} against {to.name}"), style="bold", markup=False, highlight=False)
-    console.print(first, style=style, markup=False, highlight=False)
+    print_hanging(console, first, style)
     for line in rest:
-        console.print(f"  {line}", markup=False, highlight=False)
+        print_hanging(console, f"  {line}", indent=4)
     for each in (log, to):
         for note in notes(each):
             console.print(no_control(f"  log of {each.name}: {note}"), style="yellow", markup=False, highlight=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scalewatch.cli.outputs import print_json
 from scalewatch.errors import ConfigError
 from scalewatch.offline.tables import Reading, read_table
+from scalewatch.text import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,25 +69,24 @@ def _plain(told: Sequence[Foretelling]) -> list[dict[str, Any]]:
 
 
 def _show(console: Console, one: Foretelling, *, several: bool) -> None:
-    from rich import box
-    from rich.table import Table
-
     from scalewatch.cli.fit_runs import say
+    from scalewatch.cli.fitting_table import Column, fitting_table
 
     say(console, one.notes, "dim")
     say(console, [_about(one)], "bold" if several else "")
     say(console, _laws(one), "")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("row", one.loss, f"{one.foretold.level:.0%} interval"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("beyond the runs")
+    columns = (
+        *(Column("row"), Column(one.loss), Column(f"{percent(one.foretold.level)} interval")),
+        Column("beyond the runs", "text"),
+    )
+    rows = []
     for i, far in enumerate(one.far):
         if far is None:
-            table.add_row(str(i + 1), "-", "", "a number is missing or not positive")
+            rows.append((str(i + 1), "-", "", "a number is missing or not positive"))
             continue
         low, high = (f"{values[i]:.4g}" for values in (one.foretold.low, one.foretold.high))
-        table.add_row(str(i + 1), f"{one.foretold.loss[i]:.4g}", f"{low} to {high}", str(far))
-    console.print(table)
+        rows.append((str(i + 1), f"{one.foretold.loss[i]:.4g}", f"{low} to {high}", str(far)))
+    console.print(fitting_table(columns, rows, console.width))
 
 
 def _about(one: Foretelling) -> str:
@@ -103,9 +103,11 @@ def _laws(one: Foretelling) -> list[str]:
     lines = []
     heavy = [score for score in one.contest.scores if score.weight > 0]
     for score in heavy[:MOST_LAWS]:
-        off = f"{score.error:.2%} off" if relative else f"{score.error * one.contest.axes.spread:.3g} off"
+        off = f"{percent(score.error, 2)} off" if relative else f"{score.error * one.contest.axes.spread:.3g} off"
         told = "" if math.isnan(score.error) else f" {off} on its own runs that it had not seen"
-        lines.append(f"  {score.weight:4.0%} {'#' * max(round(BAR * score.weight), 1):<{BAR}} {score.name}:{told}")
+        lines.append(
+            f"  {percent(score.weight):>5} {'#' * max(round(BAR * score.weight), 1):<{BAR}} {score.name}:{told}"
+        )
     if len(heavy) > MOST_LAWS:
         lines.append(f"  and {len(heavy) - MOST_LAWS} lighter ones")
     return lines

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from scalewatch.cli.fit_tables import LEVEL, Constant, FittedLaw, Unprinted, constants_table
+from scalewatch.cli.outputs import print_hanging
 from scalewatch.errors import ConfigError
 from scalewatch.offline.finished_runs import Rows, ends, few, how_many
 from scalewatch.plan.quantities import count
@@ -108,7 +109,8 @@ def say(console: Console, sentences: Sequence[str], style: str) -> None:
     if isinstance(console, Unprinted):
         console.said += [str(sentence).strip() for sentence in sentences]
     for sentence in sentences:
-        console.print(sentence, style=style, markup=False, highlight=False)
+        text = str(sentence)
+        print_hanging(console, text, style, indent=2 + len(text) - len(text.lstrip()))
 
 
 def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, options: Options) -> FittedLaw:

@@ -43,21 +43,28 @@ class Column:
 
 
 def fitting_table(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int, styles: Sequence[str] | None = None
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    styles: Sequence[str] | None = None,
+    *,
+    edge: bool = True,
 ) -> RenderableType:
     """Return rows as a table that is at most `width` columns wide, or as records.
 
     Args:
         columns: of which the first is what a record is called by; one that is empty in every row is left out.
         rows: a cell for each column, "" for nothing. width: of the terminal [columns]. styles: of each row.
+        edge: whether an empty line stands above and below it.
     """
     kept = [place for place in range(len(columns)) if place == 0 or any(row[place] for row in rows)]
     natural = [max(len(columns[place].head), *(len(row[place]) for row in rows), 0) for place in range(len(columns))]
     while kept:
         widths = _widths([columns[place] for place in kept], [natural[place] for place in kept], width)
         if widths is not None:
-            return _table([columns[place] for place in kept], [[row[n] for n in kept] for row in rows], widths, styles)
-        wordy = any(columns[place].kind != "number" for place in kept)
+            cells = [[row[n] for n in kept] for row in rows]
+            return _table([columns[place] for place in kept], cells, widths, styles, edge=edge)
+        wordy = any(columns[place].kind in ("name", "text") for place in kept)
         if (width < NARROW and wordy) or not any(columns[place].goes for place in kept):
             break
         kept.remove(max(kept, key=lambda place: columns[place].goes))
@@ -83,13 +90,18 @@ def _widths(columns: Sequence[Column], natural: Sequence[int], width: int) -> li
 
 
 def _table(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], widths: Sequence[int], styles: Sequence[str] | None
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    styles: Sequence[str] | None,
+    *,
+    edge: bool,
 ) -> RenderableType:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=edge)
     for column, wide in zip(columns, widths, strict=True):
         right = "right" if column.kind == "number" else "left"
         table.add_column(column.head, justify=right, width=wide, no_wrap=column.kind != "text")  # type: ignore[arg-type]

@@ -69,31 +69,35 @@ def ladder(
 
 
 def _show(console: Console, found: Ladder, target: str) -> None:
-    from rich import box
-    from rich.table import Table
-
     from scalewatch.cli.fit_runs import say
+    from scalewatch.cli.fitting_table import Column, fitting_table
     from scalewatch.plan.quantities import count
+    from scalewatch.text import few_digits, percent
 
-    laws = ", ".join(f"{name} {weight:.0%}" for name, weight in list(found.laws.items())[:4])
-    half = 0.5 * (found.high - found.low)
-    say(console, [f"{found.runs:,} runs foretell {found.loss} of {target}: {found.prediction:.4g}, "
-                  f"{found.level:.0%} interval {found.low:.4g} to {found.high:.4g}. By {laws}."], "")  # fmt: skip
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("parameters", "tokens", "FLOP", "interval then", "narrower by"):
-        shown.add_column(name, justify="right", no_wrap=True)
+    laws = ", ".join(f"{name} ({percent(weight)})" for name, weight in list(found.laws.items())[:4])
+    half, level = 0.5 * (found.high - found.low), percent(found.level)
+    now = f"{found.prediction:.4g}, {level} interval {found.low:.4g} to {found.high:.4g}"
+    say(console, [f"{found.runs:,} runs foretell {found.loss} of {target}: {now}. Method: {laws}."], "")
     every = max(-(-len(found.choices) // MOST_SHOWN), 1)
     kept = [*found.choices[::-every]][::-1]
     if found.best is not None and found.best not in kept:
         kept = sorted([*kept, found.best], key=lambda run: run.flops)
-    for run in kept:
-        style = "bold green" if run == found.best else ""
-        cells = (count(run.parameters), count(run.tokens), f"{run.flops:.2g}", f"+- {half * run.sd:.2g}")
-        shown.add_row(*cells, f"{1 - run.sd:.0%}", style=style)
-    console.print(shown)
+    columns = (
+        *(Column("parameters"), Column("tokens"), Column("FLOP", goes=1)),
+        *(Column("interval then", goes=2), Column("narrower by")),
+    )
+    rows = [
+        (
+            *(count(run.parameters), count(run.tokens), few_digits(run.flops, 2)),
+            *(f"± {half * run.sd:.2g}", percent(1 - run.sd)),
+        )
+        for run in kept
+    ]
+    console.print(fitting_table(columns, rows, console.width, ["bold green" * (run == found.best) for run in kept]))
     if found.best is None:
         say(console, ["No run within the budget makes the target surer."], "yellow")
         return
     best = found.best
-    say(console, [f"Train {count(best.parameters)} on {count(best.tokens)} tokens next: the interval of {target} is "
-                  f"{1 - best.sd:.0%} narrower then, for {best.flops:.2g} FLOP."], "green")  # fmt: skip
+    by = f"{percent(1 - best.sd)} narrower then, for {few_digits(best.flops, 2)} FLOP"
+    text = f"Train {count(best.parameters)} on {count(best.tokens)} tokens next: the interval of {target} is {by}."
+    say(console, [text], "green")

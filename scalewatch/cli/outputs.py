@@ -20,7 +20,7 @@ from scalewatch.text import no_control
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["check_chart_file", "check_output", "print_hanging", "print_json"]
+__all__ = ["check_chart_file", "check_output", "print_hanging", "print_json", "wrapped"]
 
 
 def check_output(option: str, path: Path) -> None:
@@ -63,8 +63,20 @@ def print_json(answer: Any, *, line: bool = False) -> None:
 
 def print_hanging(console: Console, text: str, style: str = "", indent: int = 2) -> None:
     """Print a sentence whose further lines begin `indent` columns further in."""
-    lines = textwrap.TextWrapper(
-        max(console.width, 20), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
-    )
-    filled = lines.fill(no_control(text))
+    filled = "\n".join(wrapped(no_control(text), console.width, indent))
     console.print(filled, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def wrapped(text: str, width: int, indent: int = 4) -> list[str]:
+    """Return a text in lines of at most `width` columns, of which all but the first begin `indent` further in.
+
+    >>> wrapped("  one two three", 9, 4)
+    ['  one two', '    three']
+    """
+    lines = textwrap.TextWrapper(
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines.wrap(text) or [""]

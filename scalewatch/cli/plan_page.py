@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from scalewatch.cli.fitting_table import Column, fitting_table
 from scalewatch.laws.size import SizeKind
 from scalewatch.plan.quantities import count, interval, number, percent, ratio, span, with_interval
 
@@ -59,11 +60,11 @@ def page(plan: Plan, title: str, width: int = 100) -> Iterator[RenderableType]:
     yield from (_bullet(note, "yellow") for note in plan.chosen.notes)
     yield from _lines(plan)
     yield _heading("Same compute, other sizes: what they lose (isoFLOP)")
-    yield _indented(_others(plan, cell))
+    yield _others(plan, cell, width)
     yield _heading("Same loss, other sizes: what they cost (isoLoss)")
-    yield _indented(_same_loss(plan, cell))
+    yield _same_loss(plan, cell, width)
     yield _heading(f"What others would train with {number(plan.best.flops.value)} FLOP, judged by this law")
-    yield _indented(_baselines(plan, cell))
+    yield _baselines(plan, cell, width)
     if plan.deployment is not None:
         yield from _deployment(plan.deployment, plan)
     if plan.repeats is not None:
@@ -161,62 +162,59 @@ def _times(factor: float) -> str:
     return "best" if factor == 1.0 else f"{factor:g} x"
 
 
-def _others(plan: Plan, cell: Cell) -> Table:
-    table = _table("size", "params", "tokens", "tok/param", "loss", "extra nats", "wasted compute")
-    for row in plan.trade_offs.same_compute:
-        table.add_row(
-            _times(row.factor),
-            count(row.parameters),
-            count(row.tokens),
-            ratio(row.tokens_per_parameter),
+def _others(plan: Plan, cell: Cell, width: int) -> RenderableType:
+    columns = (
+        *(Column("size"), Column("params"), Column("tokens", goes=1), Column("tok/param", goes=3), Column("loss")),
+        *(Column("extra nats", goes=2), Column("wasted compute", goes=4)),
+    )
+    rows = [
+        (
+            *(_times(row.factor), count(row.parameters), count(row.tokens), ratio(row.tokens_per_parameter)),
             f"{row.loss:.4f}",
             "" if row.factor == 1.0 else cell(row.extra_nats, ".4f"),
             "" if row.factor == 1.0 else cell(row.wasted_share, percent),
-            style="bold" if row.factor == 1.0 else "",
         )
-    return table
+        for row in plan.trade_offs.same_compute
+    ]
+    return fitting_table(
+        columns, rows, width, _best_bold([row.factor for row in plan.trade_offs.same_compute]), edge=False
+    )
 
 
-def _same_loss(plan: Plan, cell: Cell) -> Table:
-    table = _table("size", "params", "tokens", "tok/param", "compute, FLOP", "more compute")
+def _same_loss(plan: Plan, cell: Cell, width: int) -> RenderableType:
+    columns = (
+        *(Column("size"), Column("params"), Column("tokens", goes=1), Column("tok/param", goes=3)),
+        *(Column("compute, FLOP", goes=2), Column("more compute")),
+    )
+    rows = []
     for row in plan.trade_offs.same_loss:
         if not row.flops < float("inf"):
-            table.add_row(_times(row.factor), count(row.parameters), NEVER, "", "", "")
+            rows.append((_times(row.factor), count(row.parameters), NEVER, "", "", ""))
             continue
-        table.add_row(
-            _times(row.factor),
-            count(row.parameters),
-            count(row.tokens),
-            ratio(row.tokens_per_parameter),
-            number(row.flops),
-            "" if row.factor == 1.0 else cell(row.extra_share, percent),
-            style="bold" if row.factor == 1.0 else "",
-        )
-    return table
-
-
-def _baselines(plan: Plan, cell: Cell) -> Table:
-    best = plan.best
-    table = _table("rule", "params", "tokens", "tok/param", "loss", "extra nats")
-    table.add_row(
-        "this law",
-        count(best.parameters.value),
-        count(best.tokens.value),
-        ratio(best.tokens_per_parameter.value),
-        f"{best.loss.value:.4f}",
-        "",
-        style="bold",
+        more = "" if row.factor == 1.0 else cell(row.extra_share, percent)
+        tokens = (count(row.tokens), ratio(row.tokens_per_parameter))
+        rows.append((_times(row.factor), count(row.parameters), *tokens, number(row.flops), more))
+    return fitting_table(
+        columns, rows, width, _best_bold([row.factor for row in plan.trade_offs.same_loss]), edge=False
     )
+
+
+def _best_bold(factors: list[float]) -> list[str]:
+    return ["bold" if factor == 1.0 else "" for factor in factors]
+
+
+def _baselines(plan: Plan, cell: Cell, width: int) -> RenderableType:
+    best = plan.best
+    columns = (
+        *(Column("rule", "words"), Column("params"), Column("tokens", goes=2), Column("tok/param", goes=3)),
+        *(Column("loss"), Column("extra nats", goes=1)),
+    )
+    tokens = (count(best.tokens.value), ratio(best.tokens_per_parameter.value))
+    rows = [("this law", count(best.parameters.value), *tokens, f"{best.loss.value:.4f}", "")]
     for row in plan.baselines:
-        table.add_row(
-            row.name,
-            count(row.parameters),
-            count(row.tokens),
-            ratio(row.tokens_per_parameter),
-            f"{row.loss:.4f}",
-            cell(row.extra_nats, ".4f"),
-        )
-    return table
+        tokens = (count(row.tokens), ratio(row.tokens_per_parameter))
+        rows.append((row.name, count(row.parameters), *tokens, f"{row.loss:.4f}", cell(row.extra_nats, ".4f")))
+    return fitting_table(columns, rows, width, ["bold", *[""] * len(plan.baselines)], edge=False)
 
 
 def _pairs(plan: Plan, rows: list[tuple[str, Estimate, object]]) -> Padding:

@@ -6,15 +6,16 @@ import math
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from scalewatch.cli.braille import layer, plot
-from scalewatch.cli.replay import finding_line
+from scalewatch.cli.fitting_table import Column, fitting_table, told_apart
+from scalewatch.cli.outputs import wrapped
+from scalewatch.cli.replay import finding_text
 from scalewatch.finding import Finding, Severity
 from scalewatch.offline.replayed import trouble
 from scalewatch.status import State
-from scalewatch.text import duration, no_control, shortened
+from scalewatch.text import duration, few_digits, no_control, percent
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["duration", "frame"]
 
-#: Lines of a frame beside the curve: head, numbers, findings, advice.
-OTHER_LINES, FINDING_LINES = 12, 6
+#: Lines of a frame beside the curve and what stands below it, and lines of findings; letters of a name before one.
+OTHER_LINES, FINDING_LINES, NAME_LETTERS = 5, 6, 24
 #: Lines of the curve at most.
 MOST_CURVE_LINES = 24
 #: A run whose log rests for so long is said to be silent [s].
@@ -65,16 +66,16 @@ def _one(run: Followed, width: int, height: int) -> RenderableType:
     head.append(f" {run.headline} ", style=_style(run))
     head.append(f"  {run.name}", style="bold")
     head.append(f"   {_progress(run)}", style="dim")
-    curve_lines = min(height - OTHER_LINES - FINDING_LINES, MOST_CURVE_LINES)
+    below: list[RenderableType] = [Text("─" * width, style="dim")]
+    below += _findings(watched.tracker.findings, width)
+    below += _advice(watched.tracker.advice, width)
+    for note in watched.log.notes[-1:]:
+        below.append(Text(f"log: {no_control(note)}", style="yellow", no_wrap=True, overflow="ellipsis"))
+    curve_lines = min(height - OTHER_LINES - len(below), MOST_CURVE_LINES)
     parts: list[RenderableType] = [head, _numbers(run, end)]
     if curve_lines >= 4:
         parts += _curve(run, end, width, curve_lines)
-    parts.append(Text("─" * width, style="dim"))
-    parts += _findings(watched.tracker.findings[-FINDING_LINES:], width)
-    parts += _advice(watched.tracker.advice)
-    for note in watched.log.notes[-1:]:
-        parts.append(Text(f"log: {no_control(note)}", style="yellow", no_wrap=True, overflow="ellipsis"))
-    return Group(*parts)
+    return Group(*parts, *below)
 
 
 def _progress(run: Followed) -> str:
@@ -96,7 +97,7 @@ def _numbers(run: Followed, end: Forecast | None) -> RenderableType:
         if newest.validation_loss is not None:
             cells.append(("validation", f"{newest.validation_loss:.4f}"))
         if newest.learning_rate is not None:
-            cells.append(("rate", f"{newest.learning_rate:.3g}"))
+            cells.append(("rate", few_digits(newest.learning_rate)))
         if newest.grad_norm is not None:
             cells.append(("grad norm", f"{newest.grad_norm:.3g}"))
     if speed is not None:
@@ -140,63 +141,67 @@ def _curve(run: Followed, end: Forecast | None, width: int, height: int) -> list
 
 
 def _findings(findings: list[Finding], width: int, names: list[str] | None = None) -> list[RenderableType]:
+    """The newest findings, in as many lines as there are for them; the newest is always whole."""
     if not findings:
         return [Text("no findings", style="dim")]
-    lines: list[RenderableType] = []
-    for place, finding in enumerate(findings):
-        name = f"{names[place]}  " if names else ""
-        style = _STYLES[finding.severity]
-        lines.append(Text(no_control(name + finding_line(finding)), style=style, no_wrap=True, overflow="ellipsis"))
-    return lines
+    shown: list[RenderableType] = []
+    for place in range(len(findings) - 1, -1, -1):
+        finding = findings[place]
+        if names:
+            head = f"{names[place]}  step {finding.step:,}  {finding.severity}, {finding.phase}: "
+            lines = wrapped(no_control(head + finding.message), width)
+        else:
+            lines = finding_text(finding, width).splitlines()
+        if shown and len(shown) + len(lines) > FINDING_LINES:
+            break
+        shown[:0] = [Text(no_control(line), style=_STYLES[finding.severity]) for line in lines]
+    return shown
 
 
-def _advice(advised: list[Advice]) -> list[RenderableType]:
-    """The most urgent advice, a line each: what and what it gains, why, what would change it."""
+def _advice(advised: list[Advice], width: int) -> list[RenderableType]:
+    """The most urgent advice: what and what it gains, why, what would change it."""
     if not advised:
         return []
     first, more = advised[0], len(advised) - 1
     head = f"advice: {first.headline}{f', and {more} more' if more else ''}"
-    texts = [(head, "bold"), (f"  {first.reason}", ""), (f"  ignore this if {first.would_change}", "dim")]
-    return [Text(no_control(text), style=style, no_wrap=True, overflow="ellipsis") for text, style in texts]
+    texts = [(head, "bold"), (f"  {first.reason}", "")]
+    texts += [(f"  ignore this if {first.would_change}", "dim")] if first.would_change else []
+    return [Text(line, style=style) for text, style in texts for line in wrapped(no_control(text), width)]
 
 
 def _several(folder: Folder, width: int, height: int) -> RenderableType:
-    from rich.box import SIMPLE_HEAD
-
     runs = sorted(folder.runs, key=lambda run: trouble(run.watched))
     room = max(height - FINDING_LINES - 6, 3)
-    wide = width >= 110
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=True)
-    table.add_column("run", no_wrap=True, overflow="ellipsis", ratio=3)
-    table.add_column("verdict", no_wrap=True, overflow="ellipsis", ratio=3)
-    heads = ("step", "done", "loss", *(("rate", "steps/s") if wide else ()), "left", "forecast")
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
-    for run in runs[:room]:
-        table.add_row(*_cells(run, wide, max(width // 4, 12)))
+    columns = (
+        *(Column("run", "name"), Column("verdict", "text"), Column("step", goes=1), Column("done", goes=4)),
+        *(Column("loss"), Column("rate", goes=7), Column("steps/s", goes=6), Column("left", goes=3)),
+        Column("forecast", goes=2),
+    )
+    rows = [_cells(run) for run in runs[:room]]
+    table = fitting_table(columns, rows, width, [_style(run) for run in runs[:room]])
     parts: list[RenderableType] = [table]
     if len(runs) > room:
         parts.append(Text(f"and {len(runs) - room} more runs with less trouble", style="dim"))
     parts.append(Text("─" * width, style="dim"))
     recent = list(folder.recent)[-FINDING_LINES:]
-    parts += _findings([f for _, f in recent], width, [shortened(run.name, 20) for run, _ in recent])
+    names = dict(zip((run.name for run in runs), told_apart([run.name for run in runs], NAME_LETTERS), strict=True))
+    parts += _findings([f for _, f in recent], width, [names[run.name] for run, _ in recent])
     return Group(*parts)
 
 
-def _cells(run: Followed, wide: bool, letters: int) -> list[RenderableType]:
+def _cells(run: Followed) -> tuple[str, ...]:
     watched, total = run.watched, run.watched.tracker.monitor.run.total_steps
     end, newest, verdict = watched.tracker.forecast, watched.tracker.newest, watched.tracker.verdict
     left, speed = run.seconds_left(), run.steps_per_second()
     loss = verdict.last_loss if verdict.last_loss is not None else newest.loss if newest is not None else math.nan
-    done = "" if total is None else f"{100 * run.step / total:.0f} %"
-    rate = "" if newest is None or newest.learning_rate is None else f"{newest.learning_rate:.2g}"
-    return [
-        Text(shortened(run.name, letters)),
-        Text(run.headline, style=_style(run)),
+    return (
+        run.name,
+        run.headline,
         f"{run.step:,}",
-        done,
+        "" if total is None else percent(run.step / total),
         "" if math.isnan(loss) and not watched.tracker.rows else f"{loss:.3f}",
-        *([rate, "" if speed is None else f"{speed:.3g}"] if wide else []),
+        "" if newest is None or newest.learning_rate is None else few_digits(newest.learning_rate, 2),
+        "" if speed is None else f"{speed:.3g}",
         "" if left is None or left == 0 else duration(left),
         "" if end is None else f"{end.final_loss:.3f}",
-    ]
+    )

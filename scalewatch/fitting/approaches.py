@@ -30,7 +30,7 @@ from scalewatch.fitting.families import Points, read_points
 from scalewatch.fitting.isoflop import SEED_NOISE_NATS, Method, allocation_fit, bottoms, check_noise
 from scalewatch.fitting.status import FitStatus
 from scalewatch.laws.size import Parameters, SizeKind, positive
-from scalewatch.text import percent
+from scalewatch.text import few_digits, percent
 
 __all__ = [
     "Approach",
@@ -135,7 +135,7 @@ class Comparison:
             if result.exponent is None:
                 lines.append(f"{result.approach:<20} {'none':>7}")
                 continue
-            size = "" if flops is None else f" {float(result.size_at(flops).count):>10.3g}"
+            size = "" if flops is None else f" {few_digits(float(result.size_at(flops).count)):>10}"
             known = math.isfinite(result.high - result.low)
             interval = f"{result.low:.3f} to {result.high:.3f}" if known else "not known"
             lines.append(

@@ -16,6 +16,7 @@ from scalewatch.fitting.outcomes.contest import Contest, Foretold, compete
 from scalewatch.offline.finished_runs import how_many
 from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns, numbers_of
 from scalewatch.offline.tables import Table
+from scalewatch.text import times
 
 __all__ = ["LEVEL", "FarOut", "Foretelling", "foretell"]
 
@@ -43,9 +44,9 @@ class FarOut:
 
     def __str__(self) -> str:
         """Return it in words."""
-        found = [f"{name} {factor:.2g}x" for name, factor in self.factors.items()]
+        found = [f"{name} {times(factor)}" for name, factor in self.factors.items()]
         if self.compute > LEAST_FACTOR:
-            found.insert(0, f"compute {self.compute:.2g}x")
+            found.insert(0, f"compute {times(self.compute)}")
         return ", ".join(found) or "inside"
 
 

@@ -35,7 +35,7 @@ def test_a_run_to_come_has_a_line_with_its_loss_its_interval_and_how_far_out_it_
     said = scalewatch("fit", table, "--predict", points, "-o", tmp_path / "law.json")
 
     assert 0 == said.code
-    for words in ("compute 4.9x", "inside", "chinchilla", "80% interval"):
+    for words in ("compute 4.9x", "inside", "chinchilla", "80 % interval"):
         assert words in said.out
     assert "Column 'note' holds words" in said.out
     assert not (tmp_path / "law.json").exists()
