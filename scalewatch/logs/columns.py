@@ -47,6 +47,8 @@ _STEPS = (
 )
 #: What counts steps in a log where nothing else does; in a table of runs, `batch` is a size.
 _COUNTERS = ("batch", "batch_idx", "i")
+#: The rows' own numbers, as a table's writer may keep them.
+_INDEX = ("unnamed_0", "index", "idx", "row")
 #: What counts passes over the data.
 COUNTER_OF_EPOCHS = ("epoch", "epochs", "current_epoch", "epoch_num", "cur_epoch", "train_epoch", "ep")
 #: Columns that hold the planned steps.
@@ -66,7 +68,7 @@ _TIMES = (
 )
 _RATE_EXTRA = frozenset(
     {*TRAIN, "optim", "optimizer", "adamw", "adam", "sgd", "muon", "group", "group0", "pg1", "0", "current", "last"}
-    | {"base"}
+    | {"base", "pg", "param", "params", "groups"}
 )
 _NORM_EXTRA = frozenset(
     {*TRAIN, "total", "global", "l2", "2", "pre", "before", "clip", "clipping", "unclipped", "preclip", "optim"}
@@ -77,6 +79,10 @@ _TOKEN_EXTRA = frozenset(
 )
 
 
+#: What a name says first that only holds the others: `data.optim.lr`.
+_HOLDER = re.compile(
+    r"^(?:(?:data|metrics?|scalars?|logs?|payload|values?|history|stats|info|charts?)[./])+", re.IGNORECASE
+)
 #: A group of parameters that a word counts: `optim0_lr0`.
 _NUMBERED = re.compile(r"\d+$")
 #: Rank of `norm` with no word of what: that of the gradient in the loops that log it so, behind every fuller name.
@@ -124,6 +130,8 @@ def guess(
     ranks = {field: ranked(free, field) for field in FIELDS}
     ranks["step"] += [name for name in free if placed(name, _COUNTERS) is not None]
     if sample is not None:
+        ranks["step"] += [name for name in free if placed(name, _INDEX) is not None and sample.counts(name)]
+    if sample is not None:
         ranks["loss"] = _by_content(ranks["loss"], sample)
         ranks["validation_loss"] = _by_content(ranks["validation_loss"], sample)
         ranks["seconds"] = [name for name in ranks["seconds"] if sample.passes(name)]
@@ -163,7 +171,11 @@ def ranked(names: Iterable[str], what: str) -> list[str]:
     (['train/loss'], ['val/loss', 'train/loss'])
     """
     score = _SCORES[what]
-    scored = [(rank, place, name) for place, name in enumerate(names) if (rank := score(name)) is not None]
+    scored = [
+        (rank, place, name)
+        for place, name in enumerate(names)
+        if (rank := score(name)) is not None or (rank := score(_HOLDER.sub("", name))) is not None
+    ]
     best = [name for _, _, name in sorted(scored)]
     if what == "loss" and scored and min(scored)[0] < PART / 2:
         return [name for rank, _, name in sorted(scored) if rank < PART / 2]  # terms are none beside the whole
@@ -202,7 +214,7 @@ def placed(name: str, known: tuple[str, ...]) -> float | None:
 
 
 def _learning_rate(name: str) -> float | None:
-    words = [_NUMBERED.sub("", word) or word for word in words_of(name)]
+    words = [plain for word in words_of(name) if (plain := _NUMBERED.sub("", word))]
     if not ("lr" in words or {"learning", "rate"} <= set(words) or "learningrate" in words):
         return None
     extra = set(words) - {"lr", "learning", "rate", "learningrate", "w", "step"} - _RATE_EXTRA

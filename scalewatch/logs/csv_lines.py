@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from pathlib import Path
 
 from scalewatch.errors import LogError
@@ -12,6 +13,8 @@ from scalewatch.logs.values import is_blank, number
 __all__ = ["cells_of", "check_width", "first_line", "header_of", "is_numbers"]
 
 DELIMITERS = ",\t;|"
+#: Lines above the heading of a table at most. By hand.
+MOST_PREAMBLE = 20
 #: Longest first line [bytes], and columns at most: by hand; a run that logs each parameter has some thousand.
 MOST_HEADER_BYTES, MOST_COLUMNS = 1 << 20, 20_000
 
@@ -50,7 +53,16 @@ def first_line(path: Path) -> str:
         names, delimiter = header_of(before)
         if len(names) > 1 and len(names) == len(cells_of(plain[0], delimiter)) and is_numbers(plain[0]):
             return before
-    return plain[0] if plain else ""
+    if not plain or len(header_of(plain[0])[0]) > 1 or is_numbers(plain[0]):
+        return plain[0] if plain else ""
+    pairs = itertools.pairwise(plain[:MOST_PREAMBLE])
+    return next((line for line, after in pairs if _heads(line, after)), plain[0])
+
+
+def _heads(line: str, after: str) -> bool:
+    """Whether a line can be the heading of the one below it: others tell of the run, above the table."""
+    names, delimiter = header_of(line)
+    return len(names) > 1 and len(names) == len(cells_of(after, delimiter)) and is_numbers(after)
 
 
 def check_width(path: Path, first: str) -> None:

@@ -6,6 +6,7 @@ averaged, or name a term of it (`box_loss`) or another quantity altogether (`los
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from functools import lru_cache
 
@@ -45,6 +46,8 @@ _OTHER = frozenset(
     | {"time", "seconds", "ms", "eta", "patience", "id", "name", "final", "baseline", "threshold", "prev", "previous"}
     | {"z_score", "zscore", "gap", "trend", "slope", "fake", "real", "ms", "sec", "samples", "tokens", "seed"}
 )
+#: What a section of names says of the rows, and not of the loss: `Train/Samples/train_loss`.
+_COUNTED = re.compile(r"(?i)\b(?:samples|steps|epochs|charts?)\b")
 #: Sides of a game: each has a loss, and neither is the loss of the run.
 _SIDES = frozenset({"d", "g", "disc", "discriminator", "gen", "generator"})
 #: Rank from which a name is that of one term of the loss, far beyond that of every kind of loss by itself.
@@ -65,7 +68,8 @@ def training_loss(name: str) -> float | None:
     >>> training_loss("total_loss") < training_loss("loss") < training_loss("loss_ce") < training_loss("box_loss")
     True
     """
-    words = words_of(name)
+    section, slash, last = name.rpartition("/")
+    words = words_of(_COUNTED.sub(" ", section) + slash + last)
     kind = kind_of(words)
     if kind is None or HELD_OUT & set(words):
         return None

@@ -56,6 +56,11 @@ class Sample:
     def _full(self) -> bool:
         return len(self._numbers) >= MOST_COLUMNS
 
+    @property
+    def names(self) -> list[str]:
+        """The columns that hold anything, in the order in which they turned up; those of words behind."""
+        return list(dict.fromkeys((*self._numbers, *self._words)))
+
     def filled(self, name: str) -> int:
         """Return how many rows have a number in a column."""
         return len(self._numbers.get(name, ()))

@@ -15,6 +15,7 @@ from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.rows import Rows
 from scalewatch.logs.sample import Sample
+from scalewatch.logs.shapes import is_unnamed, may_be_a_loss
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
@@ -71,6 +72,9 @@ class AbstractTabularLog(AbstractLog):
             if column not in self._seen and not self._seen.keys() >= set(column.split("+")):
                 raise LogError(f"{self.path}: has no column '{column:.60}' for {field}; it has {listed(self._seen)}.")
         found = guess(self._seen, self.asked, known, sample)  # a sum of columns, `a+b`, may be asked for
+        if "loss" not in found.columns and (alone := self._alone()):
+            found = guess(self._seen, {**self.asked, "loss": alone}, known, sample)
+            self.note(f"'{alone:.60}' is the one number of a row that is no counter and no time: taken for the loss")
         if "loss" not in found.columns:
             proposed = likeliest(self._seen, sample) or "NAME"
             raise LogError(
@@ -88,6 +92,11 @@ class AbstractTabularLog(AbstractLog):
         self._empty = {name for name in self._seen if sample is not None and sample.rows and not sample.filled(name)}
         self.run = replace(self.run, logged=self._logged)
         self.assembled.replan(self._seen)
+
+    def _alone(self) -> str:
+        """The one column of numbers that has no name, where the name of the file does not say that it is no loss."""
+        unnamed = [name for name in self._seen if is_unnamed(name)]
+        return unnamed[0] if len(unnamed) == 1 and may_be_a_loss(self.path.stem) else ""
 
     @property
     def _logged(self) -> tuple[str, ...]:

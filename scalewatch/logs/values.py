@@ -13,6 +13,8 @@ _BLANK = frozenset({"", "null", "none", "na", "n/a", "-", "--", "<na>"})
 #: What C on Windows prints, and what Python prints of a tensor.
 _WINDOWS = re.compile(r"(-?)1\.#(INF|QNAN|IND|SNAN)", re.IGNORECASE)
 _TENSOR = re.compile(r"(?:tensor|array|np\.float\d+)\(\s*\[?([^,)\]\s]+)")
+#: `12,345`, as people write large numbers; `1,23` is none.
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
 #: A length of time: `4 days, 5:06:09`, `0:03:29`, `14m 30s`.
 _CLOCK = re.compile(r"(?:(\d+) days?,? )?(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?")
 _FRACTION = re.compile(r"\s*(\d{1,15})\s*/\s*(\d{1,15})\s*")
@@ -50,6 +52,8 @@ def _spelled(text: str) -> float | None:
         return None if "_" in text else float(text)
     except ValueError:
         text = text.strip()
+    if "," in text and _THOUSANDS.fullmatch(text):
+        return float(text.replace(",", ""))
     inner = _TENSOR.match(text)
     if inner is not None:
         return number(inner.group(1))

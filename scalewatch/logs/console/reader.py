@@ -18,8 +18,9 @@ from scalewatch.logs.columns import ranked
 from scalewatch.logs.console.lines import Line
 from scalewatch.logs.console.parts import Parts, is_field, step_rank
 from scalewatch.logs.epoch_steps import EpochSteps
-from scalewatch.logs.loss_names import training_loss, validation_loss
+from scalewatch.logs.loss_names import TRAIN, training_loss, validation_loss
 from scalewatch.logs.sample import SPARSE
+from scalewatch.objective import words_of
 
 __all__ = ["Learner", "Learnt", "LineReader", "Source", "loss_among"]
 
@@ -75,8 +76,21 @@ def loss_among(lines: Sequence[Line]) -> str:
     counts: Counter[str] = Counter(name for line in lines for name in line.cells if training_loss(name) is not None)
     most = max(counts.values(), default=0)
     dense = [name for name, count in counts.items() if SPARSE * count >= most]
+    if not dense:
+        # `250 train 3.41`: nothing else is trained that falls
+        dense = [name for name, values in _trained(lines).items() if len(values) > 1 and values[-1] < values[0]]
     held_out = [] if dense else ranked({name: None for line in lines for name in line.cells}, "validation_loss")
-    return next(iter([*ranked(dense, "loss"), *held_out]), "")
+    return next(iter([*ranked(dense, "loss"), *dense, *held_out]), "")
+
+
+def _trained(lines: Sequence[Line]) -> dict[str, list[float]]:
+    """Return the numbers under names that say no more than that they are of training."""
+    found: dict[str, list[float]] = {}
+    for line in lines:
+        for name, value in line.cells.items():
+            if set(words_of(name)) <= TRAIN and step_rank(name) is None:
+                found.setdefault(name, []).append(value)
+    return found
 
 
 @final

@@ -51,6 +51,8 @@ class Heading:
         names = [part.strip() for part in (line.strip().strip("|").split(bars) if bars else _ROOM.split(line.strip()))]
         if not bars and len(names) < 3:
             names = line.split()
+        if bars and not any(c.isalpha() for name in names for c in name):
+            return False  # the line below a heading
         above, self._above = self._above, names if bars == "|" else []
         if bars == "|" and len(above) == len(names):
             names = [f"{high} {low}".strip() for high, low in zip(above, names, strict=True)]  # MATLAB's

@@ -14,10 +14,11 @@ from scalewatch.logs.console.reader import Learner, Learnt, LineReader, Source, 
 from scalewatch.logs.hints import likeliest
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
-from scalewatch.logs.loss_names import training_loss
+from scalewatch.logs.loss_names import HELD_OUT, training_loss
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.objective import words_of
 from scalewatch.observation import Observation
 
 __all__ = ["LEARNT_FROM", "ConsoleLog", "ConsoleText"]
@@ -36,7 +37,7 @@ FEWEST_ROWS = 2
 MOST_ODD = 0.02
 #: Letters of a line that are shown.
 SHOWN = 160
-_SUFFIXES = frozenset({".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".output", ".text", ".console", ""})
+_SUFFIXES = frozenset({".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".output", ".text", ".console", ".md", ""})
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4,})")
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
 _NUMBERS_ALONE = re.compile(r"(?:[ \t,;]*[-+\d][-+.\deE]*[ \t,;]*){1,20}\n")
@@ -97,9 +98,15 @@ class ConsoleLog(AbstractTabularLog):
         lines = [self._with_points(line) for line in start.split("\n")]
         self.learnt, sample, names = learnt_from(lines, columns.get("loss", ""), columns.get("step", ""))
         counted = self.learnt.source is Source.COUNTED
-        self.set_columns(names, sample, {} if counted else {"step": self.learnt.step_name})
+        known = {} if counted else {"step": self.learnt.step_name}
+        if self.learnt.loss in names and training_loss(self.learnt.loss) is None:
+            known["loss"] = self.learnt.loss  # `250 train 3.41`, and `250 val 3.52`
+            held_out = next((name for name in names if set(words_of(name)) <= HELD_OUT), None)
+            known |= {"validation_loss": held_out} if held_out is not None else {}
+        self.set_columns(names, sample, known)
         self._plan_to(self.learnt.total_steps, sample)
-        self._reader = LineReader(self.learnt, {term for name in columns.values() for term in (name, *name.split("+"))})
+        asked = {term for name in columns.values() for term in (name, *name.split("+"))}
+        self._reader = LineReader(self.learnt, asked | set(known.values()))
         self.assembled.sparse = True  # most lines of a console hold no loss
         self.note(f"{LEARNT_FROM} {self.learnt.example.strip():.{SHOWN}}")
         self._others_noted = False
@@ -146,7 +153,7 @@ class ConsoleText(AbstractFormat):
         if "loss" not in start.lower() and path.stat().st_size > CLAIM_BYTES:
             start = head(path, LEARN_BYTES)
         learnt, sample, names = learnt_from(start.split("\n"))
-        column = guess(names, sample=sample).columns.get("loss", "") if learnt.rows else ""
+        column = guess(names, sample=sample).columns.get("loss", learnt.loss) if learnt.rows else ""
         return len(set(map(str, sample.numbers(column)))) >= FEWEST_ROWS
 
     def is_text(self, path: Path) -> bool:

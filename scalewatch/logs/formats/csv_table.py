@@ -22,6 +22,7 @@ from scalewatch.logs.naming import run_name
 from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.run_tables import finished_runs, named_runs
 from scalewatch.logs.sample import Sample
+from scalewatch.logs.shapes import LongForm, long_form, may_be_a_loss
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.logs.values import is_blank, number
 from scalewatch.observation import Observation
@@ -38,6 +39,9 @@ SAMPLE_BYTES = 256 << 10
 #: Cells that are cut at once at most: a few megabytes; and lines at least, and of the beginning of a file [cells,
 #: lines]. By hand.
 MOST_CELLS, LEAST_LINES = 200_000, 16
+#: Rows of a table without a heading from which its columns can be told [rows], and the least number that is a time
+#: since 1970 [seconds: 2001]. By hand.
+FEWEST_NAMELESS, LEAST_UNIX = 5, 1e9
 #: Columns of a table from TensorBoard's download button, in small letters.
 _DOWNLOADED = {"wall time", "step", "value"}
 
@@ -81,7 +85,11 @@ class CsvLog(AbstractTabularLog):
         if not self._top:
             raise LogError(f"{path}: is empty so far.")
         check_width(path, self._top)
+        self._long: LongForm | None = None
         self._head(self._top)
+        self._long = long_form(self._names) if rename is None else None
+        if self._long is not None:
+            self.assembled.sparse = True  # a row holds one number
         sample = self._sample()
         if "loss" not in self.asked:
             why = finished_runs(self._names, sample) if rename is None else None
@@ -89,7 +97,7 @@ class CsvLog(AbstractTabularLog):
                 raise LogError(f"{path}: {why}")
             if set(map(str.lower, self._names)) == _DOWNLOADED:
                 self._take_downloaded()
-        self.set_columns(self._names, sample)
+        self.set_columns(self._names if self._long is None else sample.names, sample)
 
     def _take_downloaded(self) -> None:
         """A table from TensorBoard's download button has its tag in the name of the file, if anywhere."""
@@ -102,13 +110,32 @@ class CsvLog(AbstractTabularLog):
                 "the table is of TensorBoard's download, and its name does not say of which tag: taken for a loss"
             )
 
+    def _take_nameless(self) -> bool:
+        """Take the columns of a table without a heading, where all but one count or tell the time."""
+        says = training_loss(self.path.stem) is not None
+        if not (says or (may_be_a_loss(self.path.stem) and self.path.suffix.lower() in (".csv", ".tsv"))):
+            return False
+        sample = self._sample()
+        times = [
+            name for name in self._names if sample.passes(name) and min(sample.numbers(name), default=0) > LEAST_UNIX
+        ]
+        counts = [name for name in self._names if name not in times and sample.counts(name)]
+        others = [name for name in self._names if name not in (*times, *counts) and sample.filled(name)]
+        if len(others) != 1 or len(counts) > 1 or sample.rows < FEWEST_NAMELESS:
+            return False
+        self.asked |= {"loss": others[0], **({"step": counts[0]} if counts else {})}
+        self.note(
+            f"its first line names no columns: column {others[0]}, which neither counts nor tells the time, is the loss"
+        )
+        return True
+
     def _sample(self) -> Sample:
         sample = Sample()
         lines = head(self.path, SAMPLE_BYTES).split("\n")
         for line in lines[:-1]:
             if line and line != self._first and not line.startswith("#"):
                 cells = self._with_points(cells_of(line, self._delimiter))
-                if not sample.add(dict(zip(self._names, cells, strict=False))):
+                if not sample.add(self._named(cells)):
                     break
         return sample
 
@@ -127,7 +154,7 @@ class CsvLog(AbstractTabularLog):
         if not self._first:
             names, self._delimiter = header_of(line)
             self._names = [str(i + 1) for i in range(len(names))]
-            if "loss" not in self.asked:
+            if "loss" not in self.asked and not self._take_nameless():
                 raise LogError(
                     f"{self.path}: its first line names no columns; say which is which by number, "
                     "such as --column step=1 --column loss=2."
@@ -175,7 +202,13 @@ class CsvLog(AbstractTabularLog):
     def _plain(self, lines: list[str]) -> PlainRows | None:
         """Lines of as many cells as the header names, without a quote or a comment; None for any others."""
         width, delimiter = len(self._names), self._delimiter
-        if self._open_cell or self._data_lines < self._skip or delimiter in " ;" or not self._first:
+        if (
+            self._open_cell
+            or self._data_lines < self._skip
+            or delimiter in " ;"
+            or not self._first
+            or self._long is not None
+        ):
             return None
         text = delimiter.join(lines)
         if '"' in text or "#" in text or set(map(methodcaller("count", delimiter), lines)) != {width - 1}:
@@ -267,9 +300,15 @@ class CsvLog(AbstractTabularLog):
                 self.note(f"line {self._lines.number}: has {len(cells)} cells where the header names {names}")
         elif self._lost:
             self._lost = 0
-        pairs = dict(zip(self._names, self._with_points(cells), strict=False))
+        pairs = self._named(self._with_points(cells))
         pairs.pop("", None)
+        if self._long is not None and not self.covers(pairs):
+            self.add_columns(pairs)
         return self.assembled.add(pairs, self._lines.number)
+
+    def _named(self, cells: list[str]) -> dict[str, str]:
+        pairs = dict(zip(self._names, cells, strict=False))
+        return pairs if self._long is None else self._long.widened(pairs)
 
     def _with_points(self, cells: list[str]) -> list[str]:
         if self._delimiter != ";":

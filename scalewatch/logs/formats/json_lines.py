@@ -18,6 +18,7 @@ from scalewatch.logs.naming import run_name
 from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.run_tables import finished_runs, named_runs
 from scalewatch.logs.sample import Sample
+from scalewatch.logs.shapes import LongForm, long_form
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -94,9 +95,14 @@ class JsonLinesLog(AbstractTabularLog):
         self._bad = 0
         keys: dict[str, None] = {}
         sample = Sample()
+        self._long: LongForm | None = None
         for line in head(path, HEAD_BYTES).split("\n"):
             for record in records(line)[0]:
                 flat = flattened(record)
+                if not keys:
+                    self._long = long_form(flat)
+                    self.assembled.sparse = self._long is not None  # a row holds one number
+                flat = self._named(flat)
                 keys.update(dict.fromkeys(k for k, v in flat.items() if not isinstance(v, bool)))
                 sample.add(flat)
             if len(keys) > MOST_KEYS:
@@ -152,8 +158,11 @@ class JsonLinesLog(AbstractTabularLog):
                 return
             at += yield from self.stretches(plain, lambda n, at=at: self._one_by_one([lines[at + n]]), self._count)  # type: ignore[misc]  # a default binds the turn
 
+    def _named(self, cells: dict[str, Any]) -> dict[str, Any]:
+        return cells if self._long is None else self._long.widened(cells)
+
     def _plain(self, objects: list[dict[str, Any]]) -> PlainRows | None:
-        if not self.covers(set().union(*objects)):
+        if self._long is not None or not self.covers(set().union(*objects)):
             return None
         return self.assembled.plain(lambda name: [row.get(name) for row in objects], len(objects))
 
@@ -173,7 +182,7 @@ class JsonLinesLog(AbstractTabularLog):
             if line.strip():
                 self.note(f"line {self._lines.number}: no JSON object; left out (got {line.strip()!r:.60})")
         for record in found:
-            cells = flattened(record)
+            cells = self._named(flattened(record))
             if not self.covers(cells):
                 self.add_columns(cells)
             yield from self.assembled.add(cells, self._lines.number)

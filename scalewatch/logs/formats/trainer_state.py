@@ -2,8 +2,9 @@
 
 `log_history` holds dicts of training, of evaluation and one summary. Its losses are means over `logging_steps`, and
 by default the Trainer leaves NaN out of them (`logging_nan_inf_filter`): a log of it never shows a NaN that was.
-An array of such dicts, which is all that `json.dump(history)` writes, is read too, and a dict of lists, as Keras keeps
-its history. Of a file that was cut off the whole rows are read.
+Any other JSON value that holds rows is read too (shapes.py): an array of such dicts, which is all that
+`json.dump(history)` writes, a list for each name, as Keras keeps its history, TensorBoard's download. Of a file that
+was cut off the whole rows are read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from scalewatch.logs.lines import head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.sample import Sample
+from scalewatch.logs.shapes import json_rows, may_be_a_loss
 from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -30,9 +32,13 @@ __all__ = ["TrainerState", "TrainerStateLog"]
 MAX_BYTES = 1 << 30
 #: Keys of the summary at the end, whose loss is a mean over the whole run.
 _SUMMARY = "train_runtime"
+#: Rows that one JSON value must hold to be a log [rows].
+FEWEST_ROWS = 2
 #: Under what it is kept that a file was cut off.
 _CUT = "scalewatch:cut"
 _MAX_STEPS = re.compile(r'"max_steps":\s*(\d{1,15})')
+#: A list of numbers, or of lists of two or three: no name in it says of what.
+_NUMBERS = re.compile(r"\[\s*(?:\[\s*)?-?\d[\d.eE+-]*\s*[,\]]")
 _LISTS = re.compile(r'loss"\s*:\s*\[')
 
 
@@ -43,42 +49,37 @@ def _loaded(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
         state = json.loads(text)
     except (ValueError, RecursionError) as fault:
-        rows = _whole_rows(text)
+        rows, cut = _whole_rows(text)
         if not rows:
             raise LogError(f"{path}: is no JSON, or cut off: {str(fault)[:100]}.") from None
         found = _MAX_STEPS.search(text)
-        return {"log_history": rows, _CUT: True, "max_steps": int(found[1]) if found is not None else 0}
+        return {"log_history": rows, _CUT: cut, "max_steps": int(found[1]) if found is not None else 0}
     except OSError as fault:
         raise LogError(f"{path}: cannot be read: {fault.strerror or fault}.") from None
-    history = state.get("log_history", _of_lists(state)) if isinstance(state, dict) else state
-    if not isinstance(history, list):
-        raise LogError(f"{path}: has no list `log_history`, as trainer_state.json has.")
-    return {**state, "log_history": history} if isinstance(state, dict) else {"log_history": state}
+    history = json_rows(state)
+    if history is None:
+        raise LogError(f"{path}: has no list `log_history`, as trainer_state.json has, and no other rows.")
+    return {**state, "log_history": history} if isinstance(state, dict) else {"log_history": history}
 
 
-def _whole_rows(text: str) -> list[dict[str, Any]]:
-    """Return the rows before the place where a file is cut off."""
-    at = text.find("[", max(text.find('"log_history"'), 0)) + 1
+def _whole_rows(text: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return the rows before the place where a file is cut off, and whether it is: else one value follows the other."""
+    begin = max(text.find('"log_history"'), 0)
+    start, at = text.lstrip()[:1], text.find("[", begin) + 1
+    if start == "{" and not begin:
+        at = text.find("{")
     rows: list[dict[str, Any]] = []
     decoder = json.JSONDecoder()
-    while at > 0:
-        at = next((place for place in range(at, len(text)) if text[place] not in " \t\r\n,"), 0)
+    while True:
+        next_at = next((place for place in range(at, len(text)) if text[place] not in " \t\r\n,"), -1)
+        if next_at < 0:
+            return rows, start == "["
         try:
-            row, at = decoder.raw_decode(text, at) if at else (None, 0)
+            row, at = decoder.raw_decode(text, next_at)
         except (ValueError, RecursionError):
-            break
+            return rows, True
         if isinstance(row, dict):
             rows.append(row)
-    return rows
-
-
-def _of_lists(state: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the rows of what Keras calls a history: a list for each name."""
-    lists = {name: values for name, values in state.items() if isinstance(values, list) and values}
-    if not any("loss" in name.lower() for name in lists):
-        return None
-    longest = max(map(len, lists.values()))
-    return [{name: values[i] for name, values in lists.items() if i < len(values)} for i in range(longest)]
 
 
 @final
@@ -150,6 +151,15 @@ def _is_longer(path: Path) -> tuple[int, int]:
     return (0, int(step)) if folder.startswith("checkpoint-") and step.isdigit() else (1, 0)
 
 
+def _is_a_row(line: str) -> bool:
+    """Whether a line is a whole JSON value that holds no rows: then each line is one."""
+    try:
+        value = json.loads(line)
+        return isinstance(value, dict) and len(json_rows(value) or ()) < FEWEST_ROWS
+    except (ValueError, RecursionError):
+        return False
+
+
 @final
 class TrainerState(AbstractFormat):
     """`trainer_state.json` of Hugging Face's Trainer."""
@@ -160,12 +170,12 @@ class TrainerState(AbstractFormat):
         """Return whether it is called so, begins like a Trainer's state, or is an array of rows with a loss."""
         if path.name == "trainer_state.json":
             return True
-        start = head(path) if path.suffix.lower() == ".json" else ""
-        return (
-            '"log_history"' in start
-            or bool(_LISTS.search(start))
-            or (start.lstrip()[:1] == "[" and "loss" in start.lower())
-        )
+        start = head(path).lstrip() if path.suffix.lower() == ".json" else ""
+        if '"log_history"' in start or _LISTS.search(start) or (start[:1] == "[" and "loss" in start.lower()):
+            return True
+        if _NUMBERS.match(start):
+            return may_be_a_loss(path.stem)
+        return start[:1] == "{" and "loss" in start.lower() and not _is_a_row(start.split("\n", 1)[0])
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """Return one run for each file."""

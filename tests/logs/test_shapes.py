@@ -1,0 +1,139 @@
+"""Tables that have no column for each number, and what one JSON value may hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scalewatch.logs import open_logs
+
+LOSSES = [round(3.0 + 2.0 * 0.95**i + 0.01 * (i * 7 % 5), 4) for i in range(40)]
+HELD_OUT = [round(loss + 0.1, 4) for loss in LOSSES]
+ROWS = list(enumerate(LOSSES))
+
+
+def table(head: str, row: str) -> str:
+    """A table of a heading and a line for each row."""
+    return f"{head}\n" + "".join(row.format(i=i, step=10 * i, x=x, v=HELD_OUT[i]) + "\n" for i, x in ROWS)
+
+
+def dumped(value: Any) -> str:
+    return json.dumps(value)
+
+
+STEPS = [10 * i for i, _ in ROWS]
+TENS, ONES, ZEROS = (0, 390), (1, 40), (0, 39)
+LONG = "a,{step},train_loss,{x}\na,{step},lr,0.001"
+DICTS = [{"step": 10 * i, "loss": x} for i, x in ROWS]
+SHAPES: dict[str, tuple[str, str, tuple[int, int], int]] = {
+    "a row a number, in CSV": ("a.csv", table("run,step,metric,value", LONG), TENS, 0),
+    "a row a number, in JSON lines": (
+        "a.jsonl",
+        "".join(dumped({"step": 10 * i, "name": "train/loss", "value": x}) + "\n" for i, x in ROWS),
+        TENS,
+        0,
+    ),
+    "a row a number, in JSON": (
+        "a.json",
+        dumped({"metrics": [{"metricName": "loss", "metricValue": str(x), "step": 10 * i} for i, x in ROWS]}),
+        TENS,
+        0,
+    ),
+    "TensorBoard's download as JSON": ("a.json", dumped([[1.7e9 + i, 10 * i, x] for i, x in ROWS]), TENS, 0),
+    "a list of numbers": ("loss_curve.json", dumped(LOSSES), ONES, 0),
+    "a list for each name, nested": (
+        "a.json",
+        dumped({"train": {"loss": LOSSES}, "val": {"loss": HELD_OUT}}),
+        ONES,
+        40,
+    ),
+    "rows below some name": ("a.json", dumped({"config": {"lr": 1}, "history": DICTS}), TENS, 0),
+    "rows under their numbers": (
+        "a.json",
+        dumped({str(i): {"loss": x, "val_loss": HELD_OUT[i]} for i, x in ROWS}),
+        ZEROS,
+        40,
+    ),
+    "columns under their numbers": (
+        "a.json",
+        dumped({"step": {str(i): 10 * i for i, _ in ROWS}, "loss": {str(i): x for i, x in ROWS}}),
+        TENS,
+        0,
+    ),
+    "names, and rows of numbers": (
+        "a.json",
+        dumped({"columns": ["step", "loss"], "data": [[10 * i, x] for i, x in ROWS]}),
+        TENS,
+        0,
+    ),
+    "steps and values below each name": ("a.json", dumped({"loss": {"train": {"x": STEPS, "y": LOSSES}}}), TENS, 0),
+    "values over several lines each": ("a.json", "\n".join(json.dumps(row, indent=2) for row in DICTS), TENS, 0),
+    "no heading": ("a.csv", table("0,4.9", "{step},{x}").partition("\n")[2], TENS, 0),
+    "no heading, with a time": ("train_loss", table("", "17000000000{i:02d} {x} {step}").lstrip(), TENS, 0),
+    "values without a name": (
+        "chart.csv",
+        table("step,timestamp,value", "{step},2024-05-01T10:00:{i:02d},{x}"),
+        TENS,
+        0,
+    ),
+    "an index": ("a.csv", table("Unnamed: 0,loss", "{i},{x}"), ZEROS, 0),
+    "lines above the heading": ("a.csv", "Experiment A\nSeed 3\n\n" + table("step,loss", "{step},{x}"), TENS, 0),
+    "thousands with commas": ("a.csv", table("step,loss", '"1,{i:03d}",{x}'), (1000, 1039), 0),
+    "names below a holder": (
+        "a.jsonl",
+        "".join(dumped({"data": {"global_step": 10 * i, "loss": x}}) + "\n" for i, x in ROWS),
+        TENS,
+        0,
+    ),
+    "a table in Markdown": (
+        "README.md",
+        table("| Training Loss | Step | Validation Loss |\n|:---:|:---:|:---:|", "| {x} | {step} | {v} |"),
+        TENS,
+        40,
+    ),
+    "training and validation without the word loss": (
+        "log.txt",
+        "".join(f"{10 * i} train {x}\n" + (f"{10 * i} val {x + 0.1}\n" if i % 10 == 9 else "") for i, x in ROWS),
+        TENS,
+        4,
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_table_of_any_shape_is_one_curve(shape: str, tmp_path: Path) -> None:
+    """Loss, steps and validation are those that were written."""
+    name, text, steps, validations = SHAPES[shape]
+    (tmp_path / name).write_text(text)
+
+    found = open_logs([tmp_path / name])
+
+    assert [] == found.unreadable
+    assert 1 == len(found.logs)
+    rows = list(found.logs[0].rows())
+    assert pytest.approx(LOSSES) == [row.loss for row in rows]
+    assert steps == (rows[0].step, rows[-1].step)
+    assert validations == sum(row.validation_loss is not None for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("val_accuracy.csv", table("step,value", "{step},{x}")),
+        ("accuracy.json", dumped([[1.7e9 + i, 10 * i, x] for i, x in ROWS])),
+        ("long.csv", table("step,metric,value", "{step},accuracy,{x}")),
+        ("config.json", dumped({"loss": {"name": "mse"}, "lr": 1e-3, "layers": [64, 64]})),
+        ("numbers.txt", table("0 1", "{step} {x}")),
+    ],
+)
+def test_numbers_that_may_be_anything_are_no_curve(name: str, text: str, tmp_path: Path) -> None:
+    """An accuracy, a configuration, two columns of a text: a sentence says why, and how to read it all the same."""
+    (tmp_path / name).write_text(text)
+
+    found = open_logs([tmp_path / name])
+
+    assert [] == found.logs
+    assert name in found.unreadable[0].reason
