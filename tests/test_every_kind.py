@@ -83,11 +83,11 @@ def test_no_two_kinds_have_one_name() -> None:
 
 
 def test_no_other_module_has_a_table_of_kinds() -> None:
-    """What depends on the kind stands in its row."""
+    """What depends on the kind stands in its row, but for messages.py, which test_pages.py keeps whole."""
     tables = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in FILES
-        if path.name != "kinds.py"
+        if path.relative_to(ROOT).as_posix() not in ("scalewatch/kinds.py", "scalewatch/messages.py")
         for node in tables_in(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert [] == tables
