@@ -31,7 +31,7 @@ MEMORY_SHARES = (0.0, 0.004, 0.016, 0.06, 0.2)
 LOG_ALPHA = (float(np.log(0.5)), 0.35)
 LOG_RATIO = (float(np.log(0.45)), 0.4)
 #: Relative misfit of the law that residuals are measured in, and the power of S at which it shrinks: the misfit as in
-#: forecast/posterior.py, the power by hand.
+#: forecast/shape_prior.py, the power by hand.
 MISFIT = 0.003
 MISFIT_GROWTH = 2.0
 #: Part of the walk that is left out at the start: early descent is of another law. The usual advice is 10 % (Choshen

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalewatch.forecast.descent import RECITES
-from scalewatch.forecast.posterior import MISFIT, ShapePrior
 from scalewatch.forecast.schedule import Future
+from scalewatch.forecast.shape_prior import MISFIT, ShapePrior
 from scalewatch.laws import CurveLaw
 from scalewatch.run import Run
 
@@ -200,6 +200,7 @@ def _of_any(law: Candidate, name: str) -> Candidate:
 
 def _of_text(run: Run, memories: Floats, first: int, loss: float) -> list[Candidate]:
     of_rate = _gain_of_rate(run)
+    alphas, shapes = np.exp(LOG_ALPHA[0] + LOG_ALPHA[1] * _GRID), _shapes(len(memories), slice(first, None))
     walk = of_rate * np.exp(LOG_RATIO[0] + LOG_RATIO[1] * _GRID)
     share = of_rate * np.exp(LOG_GAIN[0] + LOG_GAIN[1] * _GRID) * loss
     mean, sd = REMAINING_SHARE
@@ -209,11 +210,11 @@ def _of_text(run: Run, memories: Floats, first: int, loss: float) -> list[Candid
             law=name,
             weight=weight,
             prior=ShapePrior(
-                alphas=np.exp(LOG_ALPHA[0] + LOG_ALPHA[1] * _GRID),
+                alphas=alphas,
                 ratios=ratios,
                 gains=gains,
                 memories=memories,
-                log_weights=_shapes(len(memories), slice(first, None)),
+                log_weights=shapes,
                 end_loss=((1.0 - mean) * loss, END_SHARE * loss),
                 remaining=(mean * loss, sd * loss),
             ),

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch.forecast.candidates import Candidate
 from scalewatch.forecast.posterior import predict_ahead
+from scalewatch.forecast.shape_prior import Asked
 
 __all__ = ["surprise"]
 
@@ -34,24 +34,24 @@ RATE = 0.1
 MOST = 20.0
 
 
-def surprise(
-    law: Candidate, walked: Floats, annealed: Floats, losses: Floats, noise: Floats, end_annealing_sum: Floats
-) -> float:
+def surprise(asked: Asked, spread: float, walked: Floats, annealed: Floats, losses: Floats, noise: Floats) -> float:
     """Return how many times wider the intervals of a law must be, 1 to 20, by how it foretold the curve so far.
 
     Args:
-        law: as it entered the competition, before the run. walked: S of each stretch over S at the planned end,
-            shape (n,), rising. annealed: D, shape (n, k). losses: shape (n,) [nats/token]. noise: relative sd of each.
-        end_annealing_sum: D at the planned end, shape (k,).
+        asked: the law as it entered the competition, before the run. spread: of its intervals over its posterior.
+        walked: S of each stretch, shape (n,), rising. annealed: D, shape (n, k). losses: shape (n,) [nats/token].
+        noise: relative sd of each.
     """
-    known = np.searchsorted(walked, walked / AHEAD, side="right")
-    asked = np.flatnonzero(known >= FEWEST)
-    if not len(asked):
+    parts = walked / asked.end_lr_sum
+    known = np.searchsorted(parts, parts / AHEAD, side="right")
+    blocks = np.flatnonzero(known >= FEWEST)
+    if not len(blocks):
         return 1.0
-    curve = (walked, annealed, losses, noise)
-    mean, sd_law = predict_ahead(law.prior, *curve, known[asked], asked, end_annealing_sum, law.misfit, law.fall_error)
-    sd = np.hypot(law.spread * sd_law, noise[asked] * losses[asked])
-    scores = np.abs(losses[asked] - mean) / sd
+    mean, sd_law = predict_ahead(asked, walked, annealed, losses, noise, known[blocks], blocks)
+    sd = np.hypot(spread * sd_law, noise[blocks] * losses[blocks])
+    scores = np.abs(losses[blocks] - mean) / sd
+    if not np.any(scores > NOMINAL):
+        return 1.0  # only a miss moves the quantile away from what the law says
     tracked, largest = NOMINAL, 0.0
     for score in scores.tolist():
         largest = max(largest, score)

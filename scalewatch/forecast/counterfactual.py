@@ -26,7 +26,8 @@ from scalewatch.errors import ConfigError
 from scalewatch.forecast.candidate_schedules import CandidateSchedule, hold
 from scalewatch.forecast.forecast import Forecast
 from scalewatch.forecast.forecaster import Forecaster
-from scalewatch.forecast.posterior import LawPosterior, Mixture
+from scalewatch.forecast.mixture import Mixture
+from scalewatch.forecast.posterior import LawPosterior
 from scalewatch.forecast.schedule import Future, walk_on
 from scalewatch.laws import AnnealingState
 

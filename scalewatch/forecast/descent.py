@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from scalewatch.forecast.forecast import Forecast
 from scalewatch.laws import LossBlocks
 from scalewatch.run import Run
@@ -89,7 +87,7 @@ def _ends(blocks: LossBlocks) -> tuple[float, float, float]:
     """Mean loss of the first and of the newest quarter of the blocks, and the relative error of their ratio."""
     _, _, losses, rows = blocks.arrays()
     part = max(int(END_PART * len(losses)), 1)
-    first = float(np.average(losses[:part], weights=rows[:part]))
-    newest = float(np.average(losses[-part:], weights=rows[-part:]))
-    error = blocks.log_noise * math.hypot(rows[:part].sum() ** -0.5, rows[-part:].sum() ** -0.5)
+    begun, now = float(rows[:part].sum()), float(rows[-part:].sum())
+    first, newest = float(rows[:part] @ losses[:part]) / begun, float(rows[-part:] @ losses[-part:]) / now
+    error = blocks.log_noise * math.hypot(begun**-0.5, now**-0.5)
     return first, newest, error

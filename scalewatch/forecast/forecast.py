@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError
 from scalewatch.forecast.law_residual import LawResidual
-from scalewatch.forecast.posterior import LawPosterior, Mixture
+from scalewatch.forecast.mixture import LEAST_WEIGHT, Mixture, WeightedPoints
+from scalewatch.forecast.posterior import LawPosterior
 from scalewatch.forecast.schedule import AbstractSchedule, Future
 from scalewatch.shown import card_of
 from scalewatch.text import percent
@@ -74,8 +75,8 @@ class Forecast:
     _branches: tuple[Branch, ...]
     _schedule: AbstractSchedule
     _end_noise: float
-    #: The end once it was asked for: levels and the quantile at each. A screen asks for several intervals of it.
-    _at_end: list[tuple[Floats, Floats]] = field(default_factory=list)
+    #: The end once it was asked for: a screen asks for several intervals of it.
+    _at_end: list[WeightedPoints] = field(default_factory=list)
 
     _repr_html_ = card_of
 
@@ -129,7 +130,7 @@ class Forecast:
 
     def quantiles_at(self, step: float, levels: ArrayLike) -> Floats:
         """Return the quantiles of the loss at `step` [nats/token] at `levels`, shape (n,), each in (0, 1)."""
-        end = self._merged([row[0] for row in self._rows_at(np.array([step]))])
+        end = self._points([row[0] for row in self._rows_at(np.array([step]))])
         return np.maximum(end.quantiles(_calibrated(np.asarray(levels, dtype=np.float64))), 0.0)
 
     def grid(self) -> Floats:
@@ -146,9 +147,9 @@ class Forecast:
     def quantiles(self, levels: ArrayLike) -> Floats:
         """Return the quantiles of the final loss [nats/token] at `levels`, shape (n,), each in (0, 1)."""
         if not self._at_end:
-            self._at_end.append(self._merged(self._end()).cumulated())
+            self._at_end.append(self._points(self._end()))
         # laws are of losses above zero, and straight lines in (P, A) know no such bound
-        return np.maximum(np.interp(_calibrated(np.asarray(levels, dtype=np.float64)), *self._at_end[0]), 0.0)
+        return np.maximum(self._at_end[0].quantiles(_calibrated(np.asarray(levels, dtype=np.float64))), 0.0)
 
     def combined(self, of: Callable[[Future, LawPosterior], Mixture], *, measured: bool = False) -> Mixture:
         """Return what `of` makes of the posterior in each future, as one mixture as wide as the intervals are.
@@ -166,21 +167,32 @@ class Forecast:
         return best.future, best.posterior
 
     def _end(self) -> list[Mixture]:
-        return self._noisy([b.posterior.at(np.ones(1), b.future.end_annealing_sum[None, :])[0] for b in self._branches])
+        return self._noisy([branch.posterior.at_end() for branch in self._branches])
 
     def _noisy(self, ends: list[Mixture]) -> list[Mixture]:
         # the outcome is a mean of few rows and no forecast knows their noise; undo the spread, which is not for it
-        noise = [self._end_noise / (branch.spread * self.surprise) for branch in self._branches]
+        noise = [self._end_noise / self._wide(branch) for branch in self._branches]
         return [Mixture(e.means, np.hypot(e.sds, n), e.weights) for e, n in zip(ends, noise, strict=True)]
 
     def _merged(self, ends: list[Mixture]) -> Mixture:
         """One mixture of what each branch says; the spread is that of a posterior, so each branch has its own."""
         parts = zip(self._branches, ends, strict=True)
-        return _merge([(branch.weight, end.drawn_in(branch.spread * self.surprise)) for branch, end in parts])
+        return _merge([(branch.weight, end.drawn_in(self._wide(branch))) for branch, end in parts])
+
+    def _points(self, ends: list[Mixture]) -> WeightedPoints:
+        """The same for its quantiles: what they leave out need not be drawn in."""
+        parts = zip(self._branches, ends, strict=True)
+        heaviest = [branch.weight * float(end.weights.max()) for branch, end in parts]
+        kept = [n for n, weight in enumerate(heaviest) if weight > LEAST_WEIGHT * max(heaviest)]
+        drawn = [(self._branches[n].weight, ends[n].drawn_in(self._wide(self._branches[n]))) for n in kept]
+        return _merge(drawn).points()
+
+    def _wide(self, branch: Branch) -> float:
+        return branch.spread * self.surprise
 
     def _band(self, ends: list[Mixture], level: float) -> tuple[float, float, float]:
         tails = np.array([0.5 - level / 2, 0.5, 0.5 + level / 2])
-        low, mid, high = np.maximum(self._merged(ends).quantiles(_calibrated(tails)), 0.0).tolist()
+        low, mid, high = np.maximum(self._points(ends).quantiles(_calibrated(tails)), 0.0).tolist()
         return low, mid, high
 
 

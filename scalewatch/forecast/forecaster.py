@@ -26,10 +26,11 @@ from scalewatch.forecast.conformal import surprise
 from scalewatch.forecast.descent import why_no_law, why_not_told
 from scalewatch.forecast.forecast import Branch, Forecast
 from scalewatch.forecast.law_residual import LawResidual, law_residual
-from scalewatch.forecast.posterior import posterior
+from scalewatch.forecast.posterior import posteriors
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.registration import register
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
+from scalewatch.forecast.shape_prior import Asked
 from scalewatch.forecast.validity import Rise, rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
 from scalewatch.run import Run
@@ -200,19 +201,19 @@ class Forecaster:
         branches: list[Branch] = []
         notes: tuple[str, ...] = ()
         surprised = 1.0
-        for future in futures:
-            competing = self._candidates(future, float(losses[-1]) if enough else None, gap, seen)
-            if not competing:
+        curve = (walked[keep], annealed[keep], losses[keep], noise)
+        own = self._own_laws(float(losses[-1]), seen) if enough else []
+        laws = [self._candidates(future, own, float(losses[-1]) if enough else None, gap) for future in futures]
+        if not all(laws):
+            return None
+        asked = [[_asked(law, future) for law in competing] for competing, future in zip(laws, futures, strict=True)]
+        told = iter(posteriors([each for of_future in asked for each in of_future], *curve))
+        for future, competing, questions in zip(futures, laws, asked, strict=True):
+            found = [next(told) for _ in competing]
+            if not all(math.isfinite(each.log_evidence + float(each.weights.sum())) for each in found):
                 return None
-            curve = (walked[keep] / future.end_lr_sum, annealed[keep], losses[keep])
-            end = (1.0, future.end_annealing_sum)
-            posteriors = [
-                posterior(c.prior, *curve, noise, end, c.misfit, c.gain_error, c.fall_error) for c in competing
-            ]
-            if not all(math.isfinite(each.log_evidence + float(each.weights.sum())) for each in posteriors):
-                return None
-            weights = weighed(competing, [each.log_evidence for each in posteriors])
-            for candidate, each, weight in zip(competing, posteriors, weights, strict=True):
+            weights = weighed(competing, [each.log_evidence for each in found])
+            for candidate, each, weight in zip(competing, found, weights, strict=True):
                 branches.append(Branch(candidate.law, future.probability * weight, future, each, candidate.spread))
             notes = competing[0].notes
             if competing[0].law == LADDER and weights[0] < CONTRADICTED:
@@ -220,8 +221,8 @@ class Forecaster:
                     *notes,
                     f"The run's own curve contradicts its law, which counts for {percent(weights[0])} here.",
                 )
-            best = competing[int(np.argmax(weights))]
-            surprised = max(surprised, surprise(best, *curve, noise, future.end_annealing_sum))
+            best = int(np.argmax(weights))
+            surprised = max(surprised, surprise(questions[best], competing[best].spread, *curve))
         # what a law misses of the fall to come is known beforehand and grows with no surprise
         branches = [
             b._replace(posterior=b.posterior.with_fall_error(b.posterior.fall_error / surprised)) for b in branches
@@ -248,15 +249,18 @@ class Forecaster:
         to_come = rise.per_step * max((self._total or 0) - self.blocks.last_step, 0)
         going_on = of_rise(loss, to_come, self._memories)
         for future in {branch.future.name: branch.future for branch in branches}.values():
-            curve = (none, np.zeros((0, len(self._memories))), none, none)
-            ending = posterior(going_on.prior, *curve, (1.0, future.end_annealing_sum))
+            (ending,) = posteriors([_asked(going_on, future)], none, np.zeros((0, len(self._memories))), none, none)
             kept.append(Branch(going_on.law, 0.5 * future.probability, future, ending, going_on.spread))
         return kept
 
-    def _candidates(self, future: Future, loss: float | None, gap: LawResidual | None, seen: float) -> list[Candidate]:
-        """The laws that compete; before there is a present loss, only one that knows the end of this run."""
+    def _own_laws(self, loss: float, seen: float) -> list[Candidate]:
         first = 0 if self.law is None else 1
-        own = [] if loss is None else of_public_runs(self.run, self._memories, first, loss, self.blocks.log_noise, seen)
+        return of_public_runs(self.run, self._memories, first, loss, self.blocks.log_noise, seen)
+
+    def _candidates(
+        self, future: Future, own: list[Candidate], loss: float | None, gap: LawResidual | None
+    ) -> list[Candidate]:
+        """The laws that compete; before there is a present loss, only one that knows the end of this run."""
         if self.law is None:
             return own
         ladder = of_ladder(self.law, self.run, future, self._memories, loss)
@@ -341,3 +345,7 @@ class Forecaster:
             # the first one counts, not that of today's law
             self.baseline = BaselineForecast.from_record(state["registered"])
         self.revision += 1
+
+
+def _asked(law: Candidate, future: Future) -> Asked:
+    return Asked(law.prior, future.end_lr_sum, future.end_annealing_sum, law.misfit, law.gain_error, law.fall_error)

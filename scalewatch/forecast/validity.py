@@ -82,8 +82,8 @@ def rising_trend(blocks: LossBlocks) -> Rise | None:
     before = ~recent
     if not before.any() or recent.sum() < 1:
         return None
-    level = float(np.average(losses[recent], weights=rows[recent]))
-    at = float(np.average(means[recent], weights=rows[recent]))
+    share = rows[recent] / rows[recent].sum()
+    level, at = float(share @ losses[recent]), float(share @ means[recent])
     lowest = int(np.argmin(np.where(before, losses, np.inf)))
     error = blocks.log_noise * math.hypot(rows[recent].sum() ** -0.5, rows[lowest] ** -0.5)
     if level / losses[lowest] - 1.0 <= max(RISE, SIGMAS * error):

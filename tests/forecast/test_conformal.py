@@ -7,7 +7,8 @@ import pytest
 
 from scalewatch.forecast.candidates import Candidate, of_public_runs
 from scalewatch.forecast.conformal import AHEAD, MOST, surprise
-from scalewatch.forecast.posterior import MISFIT, posterior, predict_ahead
+from scalewatch.forecast.posterior import posteriors, predict_ahead
+from scalewatch.forecast.shape_prior import Asked
 from scalewatch.run import Run
 from tests.synthetic import Floats
 
@@ -21,6 +22,10 @@ def law(losses: Floats) -> Candidate:
     return of_public_runs(Run("any", total_steps=1000), np.array([10.0]), 0, float(losses[-1]))[0]
 
 
+def asked(law: Candidate) -> Asked:
+    return Asked(law.prior, 1.0, END, law.misfit, fall_error=0.1)
+
+
 def curve(seed: int = 0) -> Floats:
     """A curve of the law at a constant rate, with batch noise and its own misfit."""
     rng = np.random.default_rng(seed)
@@ -29,7 +34,8 @@ def curve(seed: int = 0) -> Floats:
 
 
 def surprised(losses: Floats, until: int = 80) -> float:
-    return surprise(law(losses), WALKED[:until], STILL[:until], losses[:until], NOISE[:until], END)
+    of = law(losses)
+    return surprise(asked(of), of.spread, WALKED[:until], STILL[:until], losses[:until], NOISE[:until])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -74,15 +80,14 @@ def test_it_is_bounded() -> None:
 def test_what_is_forecast_ahead_is_what_the_posterior_said_then() -> None:
     """A block ahead by the batched solve: mean and spread of the posterior of the blocks before it."""
     losses = curve()
-    prior = law(losses).prior
+    of = asked(law(losses))
     known = np.searchsorted(WALKED, WALKED / AHEAD, side="right")
-    asked = np.array([30, 79])
-    mean, sd = predict_ahead(prior, WALKED, STILL, losses, NOISE, known[asked], asked, END, MISFIT, 0.1)
+    blocks = np.array([30, 79])
+    mean, sd = predict_ahead(of, WALKED, STILL, losses, NOISE, known[blocks], blocks)
 
-    for place, block in enumerate(asked.tolist()):
+    for place, block in enumerate(blocks.tolist()):
         before = known[block]
-        then = (WALKED[:before], STILL[:before], losses[:before], NOISE[:before])
-        told = posterior(prior, *then, (1.0, END), fall_error=0.1)
+        (told,) = posteriors([of], WALKED[:before], STILL[:before], losses[:before], NOISE[:before])
         (there,) = told.at(WALKED[block : block + 1], STILL[:1])
         assert pytest.approx(there.mean, rel=1e-9) == mean[place]
         assert pytest.approx(there.sd, rel=1e-9) == sd[place]

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalewatch.forecast.posterior import _NODES, MISFIT, MISFIT_GROWTH, LawPosterior, Mixture, ShapePrior, posterior
+from scalewatch.forecast.mixture import _NODES, Mixture, WeightedPoints
+from scalewatch.forecast.posterior import MISFIT_GROWTH, LawPosterior, posteriors
+from scalewatch.forecast.shape_prior import MISFIT, Asked, ShapePrior
 from tests.synthetic import Floats
 
 WALKED = np.geomspace(0.05, 0.5, 40)
 NOISE = np.full(40, 0.002)
-END = (1.0, np.array([0.9]))
+END = np.array([0.9])
 
 
 def prior(alphas: list[float], end_loss: tuple[float, float] | None = (2.0, 0.5)) -> ShapePrior:
@@ -37,7 +39,9 @@ def curve(alpha: float, end_loss: float = 2.2, remaining: float = 0.35) -> Float
 
 
 def update(of: ShapePrior, losses: Floats) -> LawPosterior:
-    return posterior(of, WALKED[: len(losses)], np.zeros((len(losses), 1)), losses, NOISE[: len(losses)], END)
+    count = len(losses)
+    asked = [Asked(of, 1.0, END)]
+    return posteriors(asked, WALKED[:count], np.zeros((count, 1)), losses, NOISE[:count])[0]
 
 
 @settings(max_examples=30)
@@ -62,8 +66,8 @@ def test_it_is_the_least_squares_fit_with_its_prior(alpha: float, seed: int) -> 
 def test_a_part_of_the_fall_to_come_is_missed_and_none_of_what_was_seen() -> None:
     """The variance at the end grows by the square of that part; where the curve has been it stays."""
     losses = curve(0.5)
-    given = (prior([0.5]), WALKED, np.zeros((40, 1)), losses, NOISE, END)
-    sure, unsure = posterior(*given), posterior(*given, fall_error=0.1)
+    asked = [Asked(prior([0.5]), 1.0, END), Asked(prior([0.5]), 1.0, END, fall_error=0.1)]
+    sure, unsure = posteriors(asked, WALKED, np.zeros((40, 1)), losses, NOISE)
     at = (np.array([0.2, 1.0]), np.array([[0.0], [0.9]]))
     (before, end), (before_too, wider) = sure.at(*at), unsure.at(*at)
     fall = sure.now[0] - end.means[0]
@@ -110,7 +114,7 @@ def test_a_curve_that_would_rise_is_no_curve_of_the_law() -> None:
 def test_without_a_row_it_is_the_prior() -> None:
     """Before the first step the law speaks alone."""
     told = update(prior([0.5]), np.zeros(0))
-    (end,) = told.at(np.ones(1), END[1][None, :])
+    (end,) = told.at(np.ones(1), END[None, :])
 
     assert (pytest.approx(2.0), pytest.approx(0.3)) == (told.end_loss[0], told.remaining[0])
     assert pytest.approx(math.hypot(0.5, 2.0 * MISFIT)) == end.sd
@@ -121,6 +125,32 @@ def test_with_nothing_known_of_the_end_the_rows_speak_alone() -> None:
     told = update(prior([0.5], end_loss=None), curve(0.5))
 
     assert pytest.approx(2.2, rel=2e-3) == told.end_loss[0]
+
+
+def test_laws_that_are_asked_together_answer_as_each_alone() -> None:
+    """One with fewer shapes and another end changes nothing of the others."""
+    losses = curve(0.5)
+    laws = [
+        Asked(prior([0.2, 0.5, 0.9]), 1.0, END),
+        Asked(prior([0.4], end_loss=None), 2.0, np.array([0.3]), 0.01, 0.02),
+        Asked(prior([0.4, 0.6]), 0.7, np.array([0.0])),
+    ]
+    together = posteriors(laws, WALKED, np.zeros((40, 1)), losses, NOISE)
+
+    for law, told in zip(laws, together, strict=True):
+        (alone,) = posteriors([law], WALKED, np.zeros((40, 1)), losses, NOISE)
+        assert pytest.approx(alone.log_evidence) == told.log_evidence
+        assert pytest.approx((alone.at_end().mean, alone.at_end().sd)) == (told.at_end().mean, told.at_end().sd)
+        assert pytest.approx(alone.weights) == told.weights
+
+
+def test_the_end_is_the_curve_at_its_end() -> None:
+    """By the short way and by the long one."""
+    told = update(prior([0.2, 0.5]), curve(0.4))
+    (end,) = told.at(np.ones(1), END[None, :])
+
+    assert pytest.approx(end.means) == told.at_end().means
+    assert pytest.approx(end.sds) == told.at_end().sds
 
 
 mixtures = st.lists(
@@ -141,6 +171,19 @@ def test_a_quantile_of_a_mixture_is_that_of_its_distribution(parts: list[Floats]
     )
 
     assert pytest.approx(level, abs=0.04) == exact
+
+
+def test_many_quantiles_are_those_that_are_asked_for_one_by_one() -> None:
+    """Sorting only where a quantile is asked for, or all at once, ties and far points among them."""
+    draw = np.random.default_rng(3)
+    points = np.concatenate([draw.normal(0, 1, 900), np.zeros(200), [50.0, -80.0]])
+    masses = draw.random(len(points))
+    of = WeightedPoints(points, masses / masses.sum())
+    levels = np.linspace(0.0005, 0.9995, 400)
+
+    one_by_one = np.concatenate([of.quantiles(np.array([level])) for level in levels])
+
+    assert pytest.approx(of.quantiles(levels), rel=1e-9, abs=1e-9) == one_by_one
 
 
 @settings(max_examples=25)
