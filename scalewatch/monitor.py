@@ -19,7 +19,7 @@ from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.columns import Columns
 from scalewatch.detect import AnyDetector, DetectorSet, checked_detectors
 from scalewatch.errors import ConfigError, JournalError
-from scalewatch.finding import Finding, Kind, Phase, Severity
+from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.forecast import Forecast, Forecaster, LawResidual
 from scalewatch.forecast.descent import clearly_fell
 from scalewatch.forecast.kept_incidents import FinalLoss, KeptIncidents
@@ -27,9 +27,10 @@ from scalewatch.forecast.law_residual_detector import LawResidualDetector
 from scalewatch.forecast.milestones import NEVER, TENTHS, Look, Milestone, next_look
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.schedule_detector import ScheduleDetector
+from scalewatch.forecast.suspended import recovers, suspended, with_note
 from scalewatch.forecast.verdict import Verdict
 from scalewatch.guard import Guard
-from scalewatch.kinds import HOLD_THE_LOSS, kind_name, not_measured
+from scalewatch.kinds import HOLD_THE_LOSS, not_measured
 from scalewatch.laws import CurveLaw
 from scalewatch.objective import unjudged
 from scalewatch.observation import Observation
@@ -201,15 +202,17 @@ class Monitor:
         There is nothing to say without a planned end, where no law describes the curve, of a run that is lost, or
         before the run is past its warm-up unless a law of smaller runs says it.
         """
-        if self._forecaster is None or self._suspended():
-            return None
-        made = self.guard.call("forecast", self._forecaster.forecast)
-        trouble = next((f for f in self._watch.open_incidents if f.pages), None)
-        if made is None or trouble is None:
-            return made
-        since = f"{kind_name(trouble.kind)} is open since step {trouble.start_step:,}"
-        note = f"A {since}. The forecast is that of a run that recovers."
-        return replace(made, notes=(*made.notes, note))
+        return self._told_by(self._forecaster)()
+
+    def forecast_later(self) -> Callable[[], Forecast | None]:
+        """Return what makes the forecast as of now, later or in another thread, at the cost of a copy of the curve."""
+        return self._told_by(None if self._forecaster is None else self._forecaster.frozen())
+
+    def _told_by(self, forecaster: Forecaster | None) -> Callable[[], Forecast | None]:
+        if forecaster is None or suspended(self._watch.open_incidents):
+            return lambda: None
+        make = partial(self.guard.call, "forecast", forecaster.forecast)
+        return partial(with_note, make, recovers(self._watch.open_incidents))
 
     def why_no_forecast(self, *, look: bool = True) -> str:
         """Return why there is no forecast, in words; "" if there is one, or it is too early to say.
@@ -219,16 +222,8 @@ class Monitor:
         forecaster = self._forecaster
         if forecaster is None:
             return ""
-        why = self.guard.call("forecast", forecaster.why_no_law) or self._suspended()
+        why = self.guard.call("forecast", forecaster.why_no_law) or suspended(self._watch.open_incidents)
         return why or (self.guard.call("forecast", lambda: forecaster.why_none) or "" if look else "")
-
-    def _suspended(self) -> str:
-        """Since when a forecast says nothing, for the run is lost; "" while it is not."""
-        lost = (f for f in self._watch.open_incidents if f.severity is Severity.CRITICAL and f.kind in HOLD_THE_LOSS)
-        first = min(lost, key=lambda finding: finding.start_step, default=None)
-        if first is None:
-            return ""
-        return f"suspended since step {first.start_step:,}, for the run is lost to a {kind_name(first.kind)}"
 
     def note_phase(self, name: str) -> None:
         """Let a phase begin with the next row; `scalewatch.note_phase` does so for all monitors, and fails as this."""
@@ -251,7 +246,7 @@ class Monitor:
     def advice(self, *, look: bool = True) -> list[Advice]:
         """Return what to do now, the most urgent first; empty if there is nothing to do but train on.
 
-        Of a healthy run that is a look at its forecast, 4 to 30 ms once a row; without `look` it is what the last
+        Of a healthy run that is a look at its forecast, 1 to 30 ms once a row; without `look` it is what the last
         refresh found. It names the last good one of `checkpoints`, which who writes them sets. Asking changes nothing.
         """
         return self.guard.call("advice", lambda: self._adviser.advise(self._situation(), look=look)) or []

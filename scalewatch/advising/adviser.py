@@ -56,7 +56,7 @@ def _advised(context: AdviceContext) -> list[Advice]:
 class Adviser:
     """Gives advice as often as it is asked for; that it was asked changes nothing of what it says later.
 
-    Of a healthy run advice is a look at its forecast, which takes 4 to 30 ms (the other schedules are walked to their
+    Of a healthy run advice is a look at its forecast, which takes 1 to 30 ms (the other schedules are walked to their
     ends). On the step path nobody looks: `refresh_in_background` gives the look to another thread, and what it found is
     what is known until the next one. None of it is in the state of a run: it follows from the rest.
     """

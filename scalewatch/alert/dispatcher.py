@@ -159,6 +159,10 @@ class Dispatcher:
         """Step at which a forecast is wanted next; never without a threshold or a digest in the rules."""
         return self._progress.forecast_due
 
+    def postpone_forecast(self) -> None:
+        """Take note that the forecast that is due was asked for, and is to come."""
+        self._progress.postpone()
+
     def submit_forecast(self, forecast: HasForecast | None) -> None:
         """Hold a forecast against the targets in the rules."""
         self._progress.postpone()

@@ -73,6 +73,7 @@ class Forecaster:
         self.blocks = LossBlocks()
         self.revision = 0
         self._made: tuple[int, Forecast | None, str] | None = None
+        self._still: tuple[int, Forecaster] | None = None
         self._below_zero = self._rows = 0
         self._total = run.total_steps
         self._schedule: AbstractSchedule | None = None
@@ -177,10 +178,17 @@ class Forecaster:
         return self._made[1:]
 
     def frozen(self) -> Forecaster:
-        """Return it as it stands now, for another thread, while the run goes on; what never changes is shared."""
+        """Return it as it stands now, for another thread, while the run goes on; what never changes is shared.
+
+        Whoever asks at the same row gets the same one, and its forecast is made once for all of them.
+        """
+        if self._still is not None and self._still[0] == self.revision:
+            return self._still[1]
         still = copy.copy(self)
         still.blocks = self.blocks.copy()
         still._schedule = None if self._schedule is None else self._schedule.frozen()
+        still._still = None
+        self._still = self.revision, still
         return still
 
     def _forecast(self) -> Forecast | None:

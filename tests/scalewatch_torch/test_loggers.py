@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import sys
 import threading
+import time
 import types
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,10 @@ from lightning.fabric.loggers import CSVLogger
 from torch.utils.tensorboard import SummaryWriter
 
 from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.forecast import Forecast, Forecaster
 from scalewatch.observation import Observation
 from scalewatch_torch import Watcher
-from scalewatch_torch.loggers.base import AbstractLogger, Incident
+from scalewatch_torch.loggers.base import FINAL, AbstractLogger, Incident
 from scalewatch_torch.loggers.board import MAX_INCIDENTS, Board
 from scalewatch_torch.loggers.table import LOGGERS, loggers_of
 
@@ -70,7 +74,7 @@ def test_a_place_that_fails_takes_nothing_from_another(
     broken, whole = Place("broken", broken=True), Place("whole")
     board = Board([broken, whole], 10)
     for step in (1, 2, 3):
-        board.point(Observation(step, 1.0), None, {})
+        board.point(Observation(step, 1.0), None)
     board.drain()
 
     told = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
@@ -120,6 +124,65 @@ def test_a_place_that_hangs_holds_neither_the_loop_nor_the_journal(
         let_go.set()
 
     assert '"verdict"' in journal
+
+
+def test_forecasts_that_are_drawn_take_their_share_of_the_time_and_no_more() -> None:
+    """Where each takes long, most are not made; the last is, and stands in the summary."""
+    place, made = Place(), []
+
+    def make(step: int) -> dict[str, float]:
+        until = time.thread_time() + 0.05
+        while time.thread_time() < until:
+            pass
+        made.append(step)
+        return {FINAL: float(step)}
+
+    board = Board([place], 24)
+    for step in range(1, 25):
+        board.point(Observation(step, 1.0), None, partial(make, step))
+        board.drain()
+    board.summary(24, {"steps": "24 of 24"}, with_forecast=True)
+    board.drain()
+
+    points = [values for _, values in place.given if FINAL in values]
+    assert 1 == made[0]
+    assert 24 == made[-1]
+    assert len(made) <= 4
+    assert 25 == len(points)
+    assert (24, {"steps": "24 of 24", "forecast_final_loss": 24.0}) == place.given[-1]
+
+
+def test_the_loop_makes_no_forecast_itself_and_each_place_has_one_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are drawn and told on the way are made in other threads, from the curve as it stood then."""
+    real, makers = Forecaster.forecast, []
+
+    def noted(forecaster: Forecaster) -> Forecast | None:
+        makers.append((threading.current_thread(), forecaster.blocks.last_step))
+        return real(forecaster)
+
+    monkeypatch.setattr(Forecaster, "forecast", noted)
+    place = Place()
+    monkeypatch.setattr("scalewatch_torch.watching.loop.loggers_of", lambda things: [place])
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with Watcher(model, optimizer, total_steps=200, directory=tmp_path, loggers=["any"], quiet=True) as watcher:
+        for step in range(1, 201):
+            model.weight.grad = torch.zeros(1, 1)
+            optimizer.step()
+            watcher.step(torch.tensor(2.0 + 3.0 * step**-0.4))
+        in_loop = [step for thread, step in makers if thread is threading.main_thread() and step > 0]
+    journal = "".join(file.read_text() for file in tmp_path.glob("journal-*.jsonl"))
+    told = [json.loads(line[line.index("{") :])["step"] for line in journal.splitlines() if '"type":"forecast"' in line]
+    numbers = [given[1] for given in place.given if isinstance(given, tuple) and isinstance(given[1], dict)]
+    drawn = [values[FINAL] for values in numbers if FINAL in values]
+    summary = next(values for values in numbers if "forecast_final_loss" in values)
+
+    assert [] == in_loop
+    assert {100, 140, 180} <= {*told}
+    assert drawn[-1] == summary["forecast_final_loss"]
+    assert 200 - 200 // 24 <= max(step for _, step in makers)
 
 
 def test_what_a_loop_logs_to_is_known_by_its_class(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -179,7 +242,7 @@ def test_a_run_that_counts_rows_as_steps_gets_one_row(monkeypatch: pytest.Monkey
     run = Run()
     board = Board(loggers_of([run]), 10)
     for step in (1, 2):
-        board.point(Observation(step, 1.0), None, {"scalewatch/forecast_final_loss": 0.5})
+        board.point(Observation(step, 1.0), None, lambda: {"scalewatch/forecast_final_loss": 0.5})
     board.text("verdict", 2, "| a |")
     board.summary(2, {"status": "over", "steps": "2 of 2"})
     board.drain()

@@ -7,8 +7,9 @@ of its own, so that one that fails or is gone takes nothing from the others.
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, final
 
 from scalewatch.finding import Finding
@@ -16,7 +17,11 @@ from scalewatch.guard import Guard
 from scalewatch.observation import Observation
 from scalewatch_torch.loggers.base import (
     EXPECTED,
+    FINAL,
+    HIGH,
     LOSS,
+    LOW,
+    PREFIX,
     RATE_FACTOR,
     SDS,
     VALIDATION_LOSS,
@@ -35,9 +40,17 @@ MAX_WAITING = 4_096
 MAX_INCIDENTS = 500
 
 
+#: Part of a run's time that its forecasts may take in this thread: they hold the interpreter while they are made.
+#: By hand.
+FORECAST_SHARE = 0.01
+
+Values = Mapping[str, float]
+
+
 class _Point(NamedTuple):
     step: int
     values: dict[str, float]
+    forecast: Callable[[], Values] | None = None
 
 
 class _Text(NamedTuple):
@@ -49,10 +62,38 @@ class _Text(NamedTuple):
 class _Summary(NamedTuple):
     step: int
     values: Mapping[str, str | float]
+    with_forecast: bool = False
 
 
 class _End(NamedTuple):
     step: int
+
+
+@final
+class _Forecasts:
+    """Makes the forecasts that are drawn, as long as they take no more than their share of the time; and the last."""
+
+    def __init__(self) -> None:
+        self._began, self._spent = time.monotonic(), 0.0
+        self._waiting: Callable[[], Values] | None = None
+        self._values: Values = {}
+
+    def newest(self, make: Callable[[], Values] | None) -> Values:
+        if make is not None:
+            self._waiting = make
+            if self._spent <= FORECAST_SHARE * (time.monotonic() - self._began):
+                self.last()
+        return self._values
+
+    def last(self) -> tuple[Values, bool]:
+        """The newest that was asked for, and whether it is made only now."""
+        make, self._waiting = self._waiting, None
+        if make is None:
+            return self._values, False
+        began = time.thread_time()
+        self._values = make()
+        self._spent += time.thread_time() - began
+        return self._values, True
 
 
 @final
@@ -71,6 +112,7 @@ class Board:
         self._guard = Guard()
         self._waiting: deque[_Point | _Text | _Summary | Incident | _End] = deque()
         self._incidents: deque[Incident] = deque(maxlen=MAX_INCIDENTS)
+        self._forecasts = _Forecasts()
         self.dropped = 0
 
     @property
@@ -90,16 +132,20 @@ class Board:
         self,
         observation: Observation,
         expected: tuple[float, float] | None,
-        forecast: dict[str, float],
+        forecast: Callable[[], Values] | None = None,
     ) -> None:
-        """Draw a step: what was observed, what the law `expected` (loss, its sd), what is forecast."""
-        values = {LOSS: observation.loss, **forecast}
+        """Draw a step: what was observed, what the law `expected` (loss, its sd), and the newest forecast.
+
+        `forecast` makes a newer one, in the background; None for none. Where forecasts would take more than a hundredth
+        of the run's time, some are not made, but never the last.
+        """
+        values = {LOSS: observation.loss}
         if observation.validation_loss is not None:
             values[VALIDATION_LOSS] = observation.validation_loss
         if expected is not None:
             loss, sd = expected
             values |= band(EXPECTED, loss, loss - SDS * sd, loss + SDS * sd)
-        self._append(_Point(observation.step, values))
+        self._append(_Point(observation.step, values, forecast))
 
     def finding(self, finding: Finding) -> None:
         """Log what was found."""
@@ -116,9 +162,9 @@ class Board:
             self._append(_Point(step, {RATE_FACTOR: before}))
             self._append(_Point(step + 1, {RATE_FACTOR: factor}))
 
-    def summary(self, step: int, values: Mapping[str, str | float]) -> None:
-        """Say what is known of the run as a whole."""
-        self._append(_Summary(step, values))
+    def summary(self, step: int, values: Mapping[str, str | float], *, with_forecast: bool = False) -> None:
+        """Say what is known of the run as a whole, with the last forecast of its end if that is asked for."""
+        self._append(_Summary(step, values, with_forecast))
 
     def end(self, step: int) -> None:
         """Log what is logged once."""
@@ -136,8 +182,21 @@ class Board:
             item = self._waiting.popleft()
             if isinstance(item, Incident):
                 self._incidents.append(item)
+            if isinstance(item, _Point) and LOSS in item.values:
+                item = item._replace(values={**item.values, **self._forecasts.newest(item.forecast)})
+            elif isinstance(item, _Summary) and item.with_forecast:
+                item = item._replace(values={**item.values, **self._last_forecast(item.step)})
             for logger in self._loggers:
                 self._guard.call(logger.name, self._log, logger, item)
+
+    def _last_forecast(self, step: int) -> dict[str, float]:
+        """The last one that was asked for, without its prefix; if it was not made before, it is drawn now too."""
+        values, is_new = self._forecasts.last()
+        if is_new and values:
+            for logger in self._loggers:
+                self._guard.call(logger.name, logger.point, step, values)
+        wanted = (FINAL, FINAL + LOW, FINAL + HIGH)
+        return {name.removeprefix(PREFIX): values[name] for name in wanted if name in values}
 
     def _log(self, logger: AbstractLogger, item: _Point | _Text | _Summary | Incident | _End) -> None:
         match item:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import final
 
 from scalewatch.finding import Finding
@@ -12,7 +13,7 @@ from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.status import Status
 from scalewatch.worker import Worker
-from scalewatch_torch.loggers.base import FINAL, HIGH, LOW, PREFIX, AbstractLogger, forecast_values
+from scalewatch_torch.loggers.base import AbstractLogger, forecast_values
 from scalewatch_torch.loggers.board import Board
 from scalewatch_torch.loggers.markdown import verdict_markdown
 
@@ -20,7 +21,7 @@ __all__ = ["Drawing", "ForecastsTold"]
 
 #: Parts of the planned run at which the forecast is told.
 FORECAST_FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
-#: Forecasts that are made for what is drawn, at 4 ms each: about so many in a run.
+#: Forecasts that are made for what is drawn: about so many in a run.
 FORECASTS_DRAWN = 24
 #: What a key may not hold in some place.
 _NO_KEY = re.compile(r"[^A-Za-z0-9]+")
@@ -66,21 +67,20 @@ class Drawing:
         self._worker.start()
         self._total = total
         self._made = self._due = 0
-        self._values: dict[str, float] = {}
 
     def draw(self, observation: Observation, found: list[Finding], monitor: Monitor) -> None:
-        """Draw a step, if it is one that is drawn, with a forecast that is made a few times in a run."""
+        """Draw a step, if it is one that is drawn; a few times in a run have a new forecast made for it, elsewhere."""
         step = observation.step
         for finding in found:
             self.board.finding(finding)
         if not (found or self.board.wants(step)):
             return
+        forecast = None
         if step >= self._due or step < self._made:
             self._made = step
             self._due = step + max(1, step // FORECASTS_DRAWN, self._total // FORECASTS_DRAWN)
-            forecast = monitor.forecast()
-            self._values = {} if forecast is None else forecast_values(forecast)
-        self.board.point(observation, monitor.expected_at(step), self._values)
+            forecast = partial(_values, monitor.forecast_later())
+        self.board.point(observation, monitor.expected_at(step), forecast)
 
     def show_status(self, step: int, status: Status | None) -> None:
         """Say how the run stands; nothing where nobody knows."""
@@ -94,10 +94,7 @@ class Drawing:
         for label, text in rows:
             key = _NO_KEY.sub("_", label).strip("_")
             said[key] = f"{said[key]}\n{text}" if key in said else text
-        for name in (FINAL, FINAL + LOW, FINAL + HIGH):
-            if name in self._values:
-                said[name.removeprefix(PREFIX)] = self._values[name]
-        self.board.summary(step, said)
+        self.board.summary(step, said, with_forecast=True)
         self.show_status(step, status)
         self.board.end(step)
         self._worker.wake()
@@ -114,3 +111,8 @@ class Drawing:
     def failed(self) -> dict[str, str]:
         """What was switched off, and why."""
         return {**self.board.failed, **self._worker.guard.failed}
+
+
+def _values(make: Callable[[], Forecast | None]) -> dict[str, float]:
+    forecast = make()
+    return {} if forecast is None else forecast_values(forecast)

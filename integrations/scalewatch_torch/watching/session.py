@@ -11,6 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -31,6 +32,7 @@ from scalewatch_torch.loggers.base import AbstractLogger
 from scalewatch_torch.loggers.markdown import advice_markdown
 from scalewatch_torch.watching.advice import AdviceFeed, AdviceNews
 from scalewatch_torch.watching.alerts import end_of, new_dispatcher
+from scalewatch_torch.watching.asked_forecasts import AskedForecasts
 from scalewatch_torch.watching.drawing import Drawing, ForecastsTold
 from scalewatch_torch.watching.records import LEVEL, RunRecords, new_writer
 from scalewatch_torch.watching.resumed import Resumed, monitor_of
@@ -39,6 +41,7 @@ from scalewatch_torch.watching.terminal import Terminal, escape
 
 if TYPE_CHECKING:
     from scalewatch.alert import Dispatcher, Rules
+    from scalewatch.forecast import Forecast
     from scalewatch.forecast.preregistered import BaselineForecast
     from scalewatch.laws import CurveLaw
 
@@ -104,6 +107,8 @@ class Session:
         self._records = RunRecords(writer, run_id)
         self._drawing = guard.call("loggers", Drawing, loggers, run.total_steps or 0) if loggers else None
         self._advice = AdviceFeed(self._tracker.monitor, done, resumed.told_ahead if resumed else ())
+        self._asked = AskedForecasts()
+        self._worker.add("forecast", self._asked.drain)
         self._worker.add("advice", self._advice.drain)
         self._worker.start()
         self._forecasts = ForecastsTold(run.total_steps or 0, done)
@@ -125,7 +130,7 @@ class Session:
     def begin(self) -> None:
         """Register and tell what is expected, if there is a law to expect it from, and what to do before it begins."""
         self._guard.call("journal", self._records.registered, self._tracker.monitor)
-        self._guard.call("terminal", self._tell_forecast)
+        self._guard.call("terminal", lambda: self._tell_forecast(self._tracker.monitor.forecast()))
         if self._alerts is not None:
             self._guard.call("alerts", self._alerts.begin, self._tracker.monitor.open_incidents)
         self._tell_news([], look=True)
@@ -154,7 +159,9 @@ class Session:
         if self._alerts is not None:
             guard.call("alerts", self._alert, observation.step, observation.loss, self._alerts)
         if self._forecasts.is_due(observation.step):
-            guard.call("terminal", self._tell_forecast)
+            guard.call("terminal", self._ask_forecast, self._tell_forecast)
+        if self._asked.is_answered:
+            guard.call("terminal", self._asked.tell)
 
     def _tell_news(self, found: list[Finding], *, look: bool = False) -> None:
         """Tell what was found and what is advised, everywhere."""
@@ -180,7 +187,13 @@ class Session:
     def _alert(self, step: int, loss: float, alerts: Dispatcher) -> None:
         alerts.observe(step, loss)
         if step >= alerts.forecast_due:
-            alerts.submit_forecast(self._tracker.monitor.forecast())
+            alerts.postpone_forecast()
+            self._ask_forecast(partial(self._guard.call, "alerts", alerts.submit_forecast))
+
+    def _ask_forecast(self, tell: Callable[[Forecast | None], object]) -> None:
+        """Have the forecast of now made in the background, and `tell` called with it some steps later."""
+        self._asked.ask(self._tracker.monitor.forecast_later(), tell)
+        self._worker.wake()
 
     def _show_advice(self, news: AdviceNews) -> None:
         if self._drawing is not None:
@@ -192,8 +205,7 @@ class Session:
         for advice in new:
             self._terminal.advice(advice)
 
-    def _tell_forecast(self) -> None:
-        forecast = self._tracker.monitor.forecast()
+    def _tell_forecast(self, forecast: Forecast | None) -> None:
         if forecast is None or not self._forecasts.is_new(forecast):
             return
         low, high = forecast.interval(LEVEL)
@@ -294,6 +306,7 @@ class Session:
         `ended` says how the run came to its end, `extra` are rows for below the verdict. Returns the table.
         """
         closing, until = Shutdown(self._guard), time.monotonic() + CLOSE_SECONDS
+        closing.call("terminal", self._asked.finish)
         rows = closing.call("verdict", lambda: self._tracker.verdict.rows()) or [("run", self.run.name)]
         rows += [("ended", ended), *extra, *(("act", text) for text in self._done[:MOST_ACTS])]
         failed = {**self._guard.failed, **self._worker.guard.failed, **(self._drawing.failed if self._drawing else {})}

@@ -1,0 +1,36 @@
+"""What open incidents mean for a forecast: of a lost run none is told, of one in trouble it is that it recovers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from scalewatch.finding import Finding, Severity
+from scalewatch.forecast.forecast import Forecast
+from scalewatch.kinds import HOLD_THE_LOSS, kind_name
+
+__all__ = ["recovers", "suspended", "with_note"]
+
+
+def suspended(open_incidents: Iterable[Finding]) -> str:
+    """Return since when a forecast says nothing, for the run is lost; "" while it is not."""
+    lost = (f for f in open_incidents if f.severity is Severity.CRITICAL and f.kind in HOLD_THE_LOSS)
+    first = min(lost, key=lambda finding: finding.start_step, default=None)
+    if first is None:
+        return ""
+    return f"suspended since step {first.start_step:,}, for the run is lost to a {kind_name(first.kind)}"
+
+
+def recovers(open_incidents: Iterable[Finding]) -> str:
+    """Return what a forecast takes for granted while something is open that pages, in a sentence; "" if nothing is."""
+    trouble = next((f for f in open_incidents if f.pages), None)
+    if trouble is None:
+        return ""
+    since = f"{kind_name(trouble.kind)} is open since step {trouble.start_step:,}"
+    return f"A {since}. The forecast is that of a run that recovers."
+
+
+def with_note(make: Callable[[], Forecast | None], note: str) -> Forecast | None:
+    """Return what `make` makes, with one more sentence; "" for none."""
+    made = make()
+    return made if made is None or not note else replace(made, notes=(*made.notes, note))
