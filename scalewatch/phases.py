@@ -7,8 +7,9 @@ step) by who holds no monitor: each monitor of the process hears it with the nex
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
-from typing import Any, Final, final
+from typing import Any, Final, Protocol, final
 
 from scalewatch.errors import ConfigError
 from scalewatch.text import no_control
@@ -19,6 +20,13 @@ __all__ = ["MOST_LETTERS", "NOTES", "PhaseNotes", "checked_phase", "note_phase",
 NAME_LETTERS, MOST_NOTES = 80, 16
 #: Longest text of all that begins with one row [letters]: so many names. By definition.
 MOST_LETTERS = NAME_LETTERS * MOST_NOTES
+
+
+class Listener(Protocol):
+    """Something that has rows of the time before a note, and hands them on first."""
+
+    def before_note(self) -> None:
+        """Hand them on; raises nothing. Called by the thread that notes."""
 
 
 @final
@@ -38,9 +46,16 @@ class PhaseNotes:
         self.count = 0
         self._lock = threading.Lock()
         self._names: deque[str] = deque(maxlen=MOST_NOTES)
+        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+
+    def tell_first(self, listener: Listener) -> None:
+        """Have `listener` told before each note, as long as it lives."""
+        self._listeners.add(listener)
 
     def add(self, name: str) -> None:
         """Keep one more."""
+        for listener in list(self._listeners):
+            listener.before_note()
         with self._lock:
             self._names.append(name)
             self.count += 1

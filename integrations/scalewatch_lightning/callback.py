@@ -127,6 +127,7 @@ class ScaleWatch(LightningCallback):
         # of its own: the other ranks wait for this one also where everything else is off
         self._guard_of_ranks = Guard()
         self._acting = TrainerActing(self._options.acts)
+        self._key = self._generate_state_key(name=self._options.name)  # asked for in every hook
 
     def __getstate__(self) -> dict[str, Any]:
         # what it was asked for, and no run: a copy has no thread and no file, and watches from its own first batch
@@ -139,7 +140,7 @@ class ScaleWatch(LightningCallback):
     @property
     def state_key(self) -> str:
         """What this callback's state is filed under: Lightning wants one for each instance."""
-        return self._generate_state_key(name=self._options.name)
+        return self._key
 
     # --- before the first step --------------------------------------------------------------------
 
@@ -303,7 +304,7 @@ class ScaleWatch(LightningCallback):
             watch.after_batch(self._steps.after_batch, trainer, outputs, batch)
             if watch.metrics.step >= self._names_due:
                 self._names_due = 2 * watch.metrics.step + 1
-                self._guard.call("names of what is logged", self._learn_logged, trainer, watch)
+                self._guard.call("names of what is logged", watch.learn_logged, trainer.callback_metrics)
         elif self._steps is not None:
             self._guard.call("loss", self._steps.after_batch, trainer, outputs, batch)
 
@@ -319,9 +320,6 @@ class ScaleWatch(LightningCallback):
         if shared and self._watch is not None:
             self._watch.take_arrived()
         return shared
-
-    def _learn_logged(self, trainer: Any, watch: Watch) -> None:
-        watch.session.learn_logged(trainer.callback_metrics)
 
     @netted
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:

@@ -282,7 +282,7 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
         watch = self._hooks.watch
         if watch is not None and watch.metrics.step >= self._names_due:
             self._names_due = 2 * watch.metrics.step + 1
-            watch.session.learn_logged(logs)
+            watch.learn_logged(logs)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
         """Keep the validation loss for the next observation."""

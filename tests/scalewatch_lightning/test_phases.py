@@ -50,7 +50,7 @@ def test_a_phase_that_a_module_notes_is_in_its_journal_and_pages_nobody(
     assert [] == [f for f in found if f.pages]
 
     journal = read_journal(tmp_path / "scalewatch")
-    assert ["stage 2"] == [row.phase for row in journal.observations if row.phase]
+    assert [(STAGE_2, "stage 2")] == [(row.step, row.phase) for row in journal.observations if row.phase]
     assert ["over: healthy to its end"] == [
         text
         for record in journal.others

@@ -318,3 +318,21 @@ def test_the_journal_says_when_each_step_was(watched: Watched) -> None:
     assert len(seconds) == 20
     assert all(began - 1 < at < time.time() + 1 for at in seconds if at is not None)
     assert sorted(at for at in seconds if at is not None) == seconds
+
+
+def test_fast_steps_that_are_observed_together_are_found_as_each_by_itself(watched: Watched, tmp_path: Path) -> None:
+    """A spike, a level that stays and a number that is none; where it may act each step is observed at once."""
+
+    def spoil(seen: int, loss: torch.Tensor) -> torch.Tensor:
+        level = 9.0 if seen == 101 else 4.0 if seen > 180 else 2.0
+        return 0.0 * loss + (level + 0.01 * math.sin(seen) if seen != 150 else math.nan)
+
+    options = {"max_steps": 240, "max_epochs": -1}
+    together = watched(TinyText(spoil=spoil), ScaleWatch(directory=tmp_path / "scalewatch", quiet=True), **options)
+    apart = ScaleWatch(directory=tmp_path / "scalewatch", name="apart", act="dry-run", quiet=True)
+    watched(TinyText(spoil=spoil), apart, **options)
+    each = read_journal(tmp_path / "scalewatch" / "apart")
+
+    assert {101, 150, 181} <= {finding.start_step for finding in together.findings}
+    assert [repr(finding) for finding in each.findings] == [repr(finding) for finding in together.findings]
+    assert len(each.observations) == len(together.observations) == 240

@@ -1,6 +1,7 @@
 """Advice to a run that trains: about trouble at once, from its forecast at each tenth of the run.
 
-A look at the forecast takes 1 to 30 ms, so the step path only hands over a copy of the curve (some 0.02 ms) and tells what the background thread has found some steps later.
+A look at the forecast takes 1 to 30 ms, so the step path only hands over a copy of the curve (some 0.02 ms) and tells
+what the background thread has found some steps later.
 """
 
 from __future__ import annotations

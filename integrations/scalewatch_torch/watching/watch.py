@@ -7,12 +7,14 @@ same. Each part runs through the guard: a fault of ours costs one warning and th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from threading import get_ident
 from time import perf_counter
 from typing import Any, final
 
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
+from scalewatch.phases import NOTES
 from scalewatch_torch.ranks import RankReader
 from scalewatch_torch.sensors import Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint
@@ -26,6 +28,11 @@ __all__ = ["Watch"]
 
 #: How long a checkpoint waits for losses that are still on the device [s]; it waits for the weights anyway.
 CHECKPOINT_SECONDS = 10.0
+#: Fast steps are observed some together: code that runs once a step finds the caches of the processor full of the
+#: training, and takes three times as long as right after itself. Not where acts may follow at once. At most so many
+#: steps, or as many as there are in so long [s]: slower steps are observed one by one. By hand, measured
+#: (tests/benchmarks/lightning_overhead.py).
+STEPS_TOGETHER, TOGETHER_SECONDS = 16, 0.01
 #: How long the end of a run waits for them [s]: a device that hangs must not hold the exit.
 END_SECONDS = 0.3
 
@@ -68,6 +75,9 @@ class Watch:
         self._why_no_norm = why_no_norm
         self._cost = Cost(metrics.step)
         self._normed = metrics.step
+        self._waiting, self._taken_at = 0, 0.0
+        self._thread = get_ident()
+        NOTES.tell_first(self)
 
     def before_step(self) -> None:
         """Read the learning rate of the step that is about to be taken, and every so often its gradient norm."""
@@ -107,7 +117,23 @@ class Watch:
 
     def _observe(self, read: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         read(*arguments)
+        self._waiting += 1
+        now = perf_counter()
+        soon = self._waiting < STEPS_TOGETHER and now - self._taken_at < TOGETHER_SECONDS
+        if soon and self.session.acting is None:
+            return
+        self._waiting, self._taken_at = 0, now
         self._take(None)
+
+    def before_note(self) -> None:
+        """Observe the steps so far: the phase that is noted now begins after them."""
+        if get_ident() == self._thread:
+            self.take_arrived()
+
+    def learn_logged(self, names: Iterable[str]) -> None:
+        """Take note of what is logged with the loss, from the next step on."""
+        self.take_arrived()
+        self.session.learn_logged(names)
 
     def take_arrived(self) -> None:
         """Observe the steps whose values have arrived since: an exchange between ranks has brought some."""
