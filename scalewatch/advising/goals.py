@@ -38,8 +38,10 @@ ENDS_HIGH = 0.1 * 1.05
 def about_aims(context: AdviceContext) -> list[Advice]:
     """Return whether to stop because the run cannot reach its target or beat the incumbent, or how it still could."""
     forecaster, bar = context.forecaster, context.goals.bar
+    if forecaster is None or bar is None:
+        return []
     at, forecast = _now(forecaster)
-    if forecaster is None or bar is None or at is None or forecast is None:
+    if at is None or forecast is None:
         return []
     loss, name = bar
     chance = forecast.probability_below(loss)
@@ -83,8 +85,10 @@ def _still_could(forecaster: Forecaster, at: Position, loss: float) -> tuple[Act
 def about_least_gain(context: AdviceContext) -> list[Advice]:
     """Return whether the rest of the run buys less than was asked: then decay now, or stop where it has decayed."""
     forecaster, least = context.forecaster, context.goals.least_gain
+    if forecaster is None or least is None:
+        return []
     at, forecast = _now(forecaster)
-    if forecaster is None or least is None or at is None or forecast is None or not at.rate > 0:
+    if at is None or forecast is None or not at.rate > 0:
         return []
     short = decay_now(at.rate, at.step)
     if at.step < EARLIEST_STOP * at.total_steps or len(short.rates) >= at.left:
@@ -108,8 +112,10 @@ def about_least_gain(context: AdviceContext) -> list[Advice]:
 
 def about_schedule(context: AdviceContext) -> list[Advice]:
     """Return whether the plan ends with a rate so high that a decay at its end would gain loss for nothing."""
+    if context.forecaster is None or _ends_low(context.forecaster):
+        return []
     at, forecast = _now(context.forecaster)
-    if context.forecaster is None or at is None or forecast is None or not at.planned:
+    if at is None or forecast is None or not at.planned:
         return []
     last = float(at.rest[-1]) / max(at.peak, 1e-300)
     if last <= ENDS_HIGH or at.left <= 1 or not _calibrated(forecast):
@@ -129,14 +135,22 @@ def about_schedule(context: AdviceContext) -> list[Advice]:
     return [Advice(Action.CHANGE_SCHEDULE, reason, grade, -outcome.difference, at.step, (-high, -low), change)]
 
 
+def _ends_low(forecaster: Forecaster) -> bool:
+    """Whether no plan ends with a high rate, as is told without walking along it."""
+    plan, step = forecaster.run.learning_rates, forecaster.blocks.last_step
+    if plan is None or not forecaster.follows_plan or step < 1:
+        return True
+    return float(plan[-1]) <= ENDS_HIGH * float(plan[:step].max())
+
+
 def _calibrated(forecast: Forecast) -> bool:
     """Whether the gain of a decay was measured on losses like this one, which are those of text."""
     return sum(forecast.weights.get(law, 0.0) for law in (OTHER_WALK, OTHER_SHARE)) < OUTSIDE
 
 
-def _now(forecaster: Forecaster | None) -> tuple[Position | None, Forecast | None]:
-    at = None if forecaster is None else position(forecaster)
-    return at, None if forecaster is None or at is None else forecaster.forecast()
+def _now(forecaster: Forecaster) -> tuple[Position | None, Forecast | None]:
+    at = position(forecaster)
+    return at, None if at is None else forecaster.forecast()
 
 
 def chance_text(chance: float) -> str:
