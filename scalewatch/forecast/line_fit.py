@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scalewatch.arrays import Floats
 from scalewatch.forecast.shape_prior import LEAST_WALK, Asked
@@ -26,6 +27,14 @@ class Columns(NamedTuple):
     powers: Floats
     annealed: Floats
     losses: Floats
+
+    def rows(self, places: NDArray[np.int64] | slice) -> Columns:
+        """Return those of some rows."""
+        return Columns(*(column[:, :, places] for column in self))
+
+    def less(self, others: Columns) -> Columns:
+        """Return how far they are above others, row by row."""
+        return Columns(*(mine - other for mine, other in zip(self, others, strict=True)))
 
     def products(self) -> Floats:
         """Return what second moments of z and y are sums of, (c, ., n): the squares and products of the columns."""
@@ -100,23 +109,28 @@ class Stack:
         return Columns(parts**-self.alphas - 1.0, annealed.T - self.end_annealing_sums, shown)
 
     def of_shapes(self, columns: Columns) -> tuple[Floats, Floats]:
-        """Return z and G D of every shape, each told from the end, (c, a, r, k, n); 1 where all shapes share it."""
+        """Return z and y + G D of every shape, each told from the end, (c, a, r, k, n); 1 where all shapes share it.
+
+        Both are linear in the columns, so that of a difference of columns it is the difference.
+        """
         powers, decayed = columns.powers[:, :, None, None, :], columns.annealed[:, None, None, :, :]
-        return powers - self.ratios * decayed, self.gains * decayed
+        return powers - self.ratios * decayed, columns.losses[:, :, None, None, :] + self.gains * decayed
 
 
 @final
 class LineFit(NamedTuple):
-    """For t sets of weights the line y = level + slope (z - middle) of every shape, and how well it is known.
+    """For t sets of weights the line through the means of z and y of every shape, and how well it is known.
 
-    Each is of shape (c, a, r, k, t), 1 where all shapes share it. The level is known to `precision`, (c, 1, 1, 1, t),
-    the slope to `spread`, and their errors are independent. `log_weights` lack half the logarithm of `precision`.
+    Attributes:
+        log_weights: of the shapes, up to half the logarithm of `precision`; shape (c, a, r, k, t), as of all below,
+            with 1 where all shapes share it. means: of the columns, which the lines go through, n being t.
+        slope: of the lines; known to the precision `spread`. precision: of a line at the means, (c, 1, 1, 1, t); its
+            error is independent of that of the slope.
     """
 
     log_weights: Floats
-    level: Floats
+    means: Columns
     slope: Floats
-    middle: Floats
     spread: Floats
     precision: Floats
 
@@ -146,10 +160,10 @@ def fit_lines(stack: Stack, columns: Columns, w: Floats, scale: float) -> LineFi
     slope = together / spread
     rest = yy + gains * (2.0 * dy + gains * dd) - together * slope + np.log(spread)
     # a curve that rises as the run walks on is not of this law; if none fits, all shapes stay
-    falling = (slope > 0) & np.isfinite(stack.log_weights)
-    falling |= ~falling.any(axis=(1, 2, 3), keepdims=True)
-    evidence = np.where(falling, stack.log_weights + stack.log_prior - 0.5 * rest, -np.inf)
-    middle, gained = stack.of_shapes(means)
-    return LineFit(
-        evidence, means.losses[:, None, None, :, :] + gained, slope, middle, spread, total[:, None, None, :, :]
-    )
+    falling = slope > 0
+    evidence = stack.log_weights + stack.log_prior - 0.5 * rest
+    if not falling.all():
+        falling &= np.isfinite(stack.log_weights)
+        falling |= ~falling.any(axis=(1, 2, 3), keepdims=True)
+        evidence = np.where(falling, evidence, -np.inf)
+    return LineFit(evidence, means, slope, spread, total[:, None, None, :, :])

@@ -25,7 +25,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from scalewatch.forecast.line_fit import Columns, Stack, fit_lines
+from scalewatch.forecast.line_fit import Stack, fit_lines
 from scalewatch.forecast.mixture import Mixture
 from scalewatch.forecast.shape_prior import Asked, ShapePrior
 
@@ -124,21 +124,28 @@ def posteriors(
     weights = np.exp(fit.log_weights - heaviest)
     total = weights.sum(axis=(1, 2, 3, 4), keepdims=True)
     evidence = (np.log(total) + heaviest - 0.5 * np.log(fit.precision)).ravel() - 0.5 * np.log(variance).sum(axis=1)
-    spread = 1.0 / fit.spread
-    z, gained = stack.of_shapes(Columns(*(column[:, :, -1:] for column in columns)))
-    parts = np.broadcast_arrays(
-        weights / total,
-        fit.level - fit.slope * fit.middle + scale,
-        fit.slope,
-        fit.level + fit.slope * (z - fit.middle) - gained + scale if count else np.array(math.nan),
-        1.0 / fit.precision + fit.middle**2 * spread,
-        -fit.middle * spread,
-        spread,
+    spread, slope = 1.0 / fit.spread, fit.slope
+    middle, level = stack.of_shapes(fit.means)
+    if count:
+        z, gained = stack.of_shapes(columns.rows(slice(-1, None))._replace(losses=np.zeros((1, 1, 1))))
+        now = level + slope * (z - middle) - gained + scale
+    else:
+        now = np.array(math.nan)
+    parts = np.stack(
+        np.broadcast_arrays(
+            weights / total,
+            level - slope * middle + scale,
+            slope,
+            now,
+            1.0 / fit.precision + middle**2 * spread,
+            -middle * spread,
+            spread,
+        )
     )
     found = []
     for place, each in enumerate(asked):
         a, r, k = each.prior.log_weights.shape
-        shaped = np.stack([part[place, :a, :r, :k, 0].ravel() for part in parts])
+        shaped = parts[:, place, :a, :r, :k, 0].reshape(len(parts), -1)
         # before there is a row, the level is what is known of the end
         level = scale if count or each.prior.end_loss is None else each.prior.end_loss[0]
         found.append(
@@ -186,17 +193,26 @@ def predict_ahead(
     weights -= weights.max(axis=(1, 2, 3), keepdims=True)
     np.exp(weights, out=weights)
     total = weights.sum(axis=(0, 1, 2, 3))
-    z, gained = stack.of_shapes(Columns(*(column[:, :, blocks] for column in columns)))
-    away = z - fit.middle
-    means = fit.level + fit.slope * away - gained
-    mean = (weights * means).sum(axis=(0, 1, 2, 3)) / total
-    apart = away**2 / fit.spread + (means - mean) ** 2
+    there = columns.rows(blocks)
+    nothing = np.zeros((1, 1, 1))
+    # what is forecast, from the means on that the lines go through, all of it small
+    away, gained = stack.of_shapes(there.less(fit.means)._replace(losses=nothing))
+    means = fit.slope * away - gained
+    mean = _weighed(weights, means) / total
+    apart = away**2 / fit.spread + means**2
     if asked.fall_error:
-        then, gained_then = stack.of_shapes(Columns(*(column[:, :, known - 1] for column in columns)))
-        fall = fit.slope * (then - z) + (gained - gained_then)
-        apart += (asked.fall_error * np.maximum(fall, 0.0)) ** 2
-    variance = (weights * apart).sum(axis=(0, 1, 2, 3)) / total + 1.0 / fit.precision.ravel()
-    return mean + scale, np.sqrt(variance + (asked.misfit * losses[known - 1]) ** 2)
+        fallen, gained = stack.of_shapes(columns.rows(known - 1).less(there)._replace(losses=nothing))
+        fall = np.maximum(fit.slope * fallen - gained, 0.0)
+        apart += (asked.fall_error * fall) ** 2
+    variance = _weighed(weights, apart) / total - mean**2 + 1.0 / fit.precision.ravel()
+    level = mean + fit.means.losses.ravel() + scale
+    return level, np.sqrt(np.maximum(variance, 0.0) + (asked.misfit * losses[known - 1]) ** 2)
+
+
+def _weighed(weights: Floats, values: Floats) -> Floats:
+    """The sum over shapes, of shape (t,)."""
+    summed: Floats = np.einsum("carkt,carkt->t", weights, np.broadcast_to(values, weights.shape))
+    return summed
 
 
 def _variance(walked: Floats, losses: Floats, noise: Floats, misfit: float | Floats, newest: float | Floats) -> Floats:
