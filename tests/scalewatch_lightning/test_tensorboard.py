@@ -193,7 +193,7 @@ def test_what_the_disk_does_not_take_is_dropped_and_counted() -> None:
     board = Board([place], None)
 
     for step in range(1, MAX_WAITING + 101):
-        board.point(Observation(step, 1.0), None, {})
+        board.point(Observation(step, 1.0), None)
     board.drain()
 
     assert board.dropped == 100

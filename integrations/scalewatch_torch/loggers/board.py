@@ -40,9 +40,9 @@ MAX_WAITING = 4_096
 MAX_INCIDENTS = 500
 
 
-#: Part of a run's time that its forecasts may take in this thread: they hold the interpreter while they are made.
-#: By hand.
-FORECAST_SHARE = 0.01
+#: Part of a run's time that its forecasts may take in this thread, which holds the interpreter while it makes them, and
+#: what they may take at once [s], so that a short run has some too. By hand.
+FORECAST_SHARE, FORECAST_SECONDS = 0.01, 0.05
 
 Values = Mapping[str, float]
 
@@ -81,7 +81,7 @@ class _Forecasts:
     def newest(self, make: Callable[[], Values] | None) -> Values:
         if make is not None:
             self._waiting = make
-            if self._spent <= FORECAST_SHARE * (time.monotonic() - self._began):
+            if self._spent <= FORECAST_SECONDS + FORECAST_SHARE * (time.monotonic() - self._began):
                 self.last()
         return self._values
 
@@ -136,8 +136,8 @@ class Board:
     ) -> None:
         """Draw a step: what was observed, what the law `expected` (loss, its sd), and the newest forecast.
 
-        `forecast` makes a newer one, in the background; None for none. Where forecasts would take more than a hundredth
-        of the run's time, some are not made, but never the last.
+        `forecast` makes a newer one, in the background; None for none. Where forecasts would take more than a twentieth
+        of a second and a hundredth of the run's time, some are not made, but never the last.
         """
         values = {LOSS: observation.loss}
         if observation.validation_loss is not None:
