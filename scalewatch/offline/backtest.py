@@ -16,6 +16,7 @@ from scalewatch.tracker import Tracker
 
 if TYPE_CHECKING:
     from scalewatch.advice import Advice
+    from scalewatch.columns import Columns
     from scalewatch.finding import Finding
     from scalewatch.offline.history import AssumedSchedule, RunHistory
     from scalewatch.offline.replayed import Settings
@@ -74,18 +75,25 @@ def backtest(past: RunHistory, plan: AssumedSchedule, settings: Settings, parts:
     for part in parts:
         if past.last_step < part * total - 0.5:
             break
+        first = row
         while row < rows and past.steps[row] <= part * total:
-            observation = past.observation(row)
-            found = tracker.observe(observation)
-            if alone is not None and observation.loss > 0 and math.isfinite(observation.loss):
-                alone.observe(observation.step, observation.loss, observation.learning_rate, clean=not found)
             row += 1
+        _follow(past.columns(first, row), tracker, alone)
         step = past.steps[row - 1] if row else 0
         looked.append(_row(tracker, alone, part, step, guessed=guessed))
-    while row < rows:
-        tracker.observe(past.observation(row))
-        row += 1
+    tracker.observe_many(past.columns(row, rows))
     return Backtest(tuple(looked), tracker.verdict)
+
+
+def _follow(rows: Columns, tracker: Tracker, alone: Forecaster | None) -> None:
+    """Show rows to the monitor and, where a law is held against the run's own curve, to what forecasts without it."""
+    if alone is None:
+        tracker.observe_many(rows)
+        return
+    for row in rows.rows():
+        found = tracker.observe(row)
+        if row.loss > 0 and math.isfinite(row.loss):
+            alone.observe(row.step, row.loss, row.learning_rate, clean=not found)
 
 
 def _row(tracker: Tracker, alone: Forecaster | None, part: float, step: int, *, guessed: bool) -> BacktestRow:

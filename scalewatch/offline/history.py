@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
+from scalewatch.columns import Columns, any_given
 from scalewatch.errors import ConfigError, LogError
 from scalewatch.laws import CurveLaw
 from scalewatch.logs import AbstractLog
@@ -62,6 +63,12 @@ class RunHistory:
         """Newest step."""
         return max(self.steps)
 
+    def columns(self, first: int, end: int) -> Columns:
+        """Return the rows from `first` to before `end`."""
+        rates, norms = (_given(column[first:end]) for column in (self.rates, self.grad_norms))
+        nothing = [None] * (len(Observation._fields) - 4)
+        return Columns([self.steps[first:end], self.losses[first:end], rates, norms, *nothing])
+
     def observation(self, row: int) -> Observation:
         """Return one row."""
         rate, norm = self.rates[row], self.grad_norms[row]
@@ -71,6 +78,12 @@ class RunHistory:
             None if math.isnan(rate) else rate,
             None if math.isnan(norm) else norm,
         )
+
+
+def _given(column: Sequence[float]) -> list[float | None] | None:
+    """A column with None in the place of what is missing; None if nothing is there."""
+    values = [None if math.isnan(value) else value for value in column]
+    return values if any_given(values) else None
 
 
 def read(log: AbstractLog, unit: str | None) -> RunHistory:
