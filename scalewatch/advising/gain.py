@@ -25,7 +25,8 @@ from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
 from scalewatch.fitting.outcomes.contest import Contest, Foretold
 from scalewatch.forecast import Forecast
-from scalewatch.forecast.posterior import LawPosterior, Mixture
+from scalewatch.forecast.mixture import Mixture
+from scalewatch.forecast.posterior import LawPosterior
 from scalewatch.forecast.schedule import Future
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 
@@ -130,7 +131,7 @@ def _ended(times: float, future: Future, law: LawPosterior) -> Mixture:
 
 def _below(end: Mixture, target: Floats) -> float:
     """Chance that `end` is below a loss that is as likely each of `target`, with what two seeds make of both."""
-    levels, values = end.cumulated()
+    levels, values = end.points().cumulated()
     seeds = math.sqrt(2.0) * SEED_LOG_SD * float(np.median(target)) * _DEVIATES
     return float(np.interp(target[:, None] + seeds[None, :], values, levels, left=0.0, right=1.0).mean())
 

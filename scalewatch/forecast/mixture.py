@@ -50,9 +50,7 @@ class WeightedPoints:
     def quantiles(self, levels: Floats) -> Floats:
         """Return the quantiles at `levels`, shape (q,), each in (0, 1): straight between the middles of masses."""
         if not self._in_bins or len(levels) > _MANY_LEVELS:
-            if self._sorted is None:
-                self._sorted = _cumulated(self._points, self._masses, 0.0)
-            values: Floats = np.interp(levels, *self._sorted)
+            values: Floats = np.interp(levels, *self.cumulated())
             return values
         places = np.searchsorted(self._mass_to, levels).tolist()
         found = [
@@ -60,6 +58,12 @@ class WeightedPoints:
             for level, place in zip(levels.tolist(), places, strict=True)
         ]
         return np.array(found)
+
+    def cumulated(self) -> tuple[Floats, Floats]:
+        """Return levels, shape (p,), rising, and the quantile at each: between them it is taken straight."""
+        if self._sorted is None:
+            self._sorted = _cumulated(self._points, self._masses, 0.0)
+        return self._sorted
 
     def _around(self, place: int) -> tuple[Floats, Floats]:
         """The sorted points of a drawer and of those on either side, which hold the neighbours of what lies in it."""

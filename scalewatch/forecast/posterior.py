@@ -146,8 +146,8 @@ def posteriors(
     for place, each in enumerate(asked):
         a, r, k = each.prior.log_weights.shape
         shaped = parts[:, place, :a, :r, :k, 0].reshape(len(parts), -1)
-        # before there is a row, the level is what is known of the end
-        level = scale if count or each.prior.end_loss is None else each.prior.end_loss[0]
+        # before there is a row, the present is what is known of the end
+        present = scale if count or each.prior.end_loss is None else each.prior.end_loss[0]
         found.append(
             LawPosterior(
                 prior=each.prior,
@@ -157,9 +157,9 @@ def posteriors(
                 covariance=shaped[4:],
                 end_annealing_sum=each.end_annealing_sum,
                 log_evidence=float(evidence[place]),
-                misfit=each.misfit * level,
+                misfit=each.misfit * present,
                 annealed=annealed[-1] if count else np.zeros(k),
-                gain_error=each.gain_error * level,
+                gain_error=each.gain_error * present,
                 now=shaped[3],
                 fall_error=each.fall_error,
             )

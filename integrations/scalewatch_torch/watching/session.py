@@ -11,7 +11,6 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -188,7 +187,7 @@ class Session:
         alerts.observe(step, loss)
         if step >= alerts.forecast_due:
             alerts.postpone_forecast()
-            self._ask_forecast(partial(self._guard.call, "alerts", alerts.submit_forecast))
+            self._ask_forecast(lambda made: self._guard.call("alerts", alerts.submit_forecast, made))
 
     def _ask_forecast(self, tell: Callable[[Forecast | None], object]) -> None:
         """Have the forecast of now made in the background, and `tell` called with it some steps later."""
