@@ -38,6 +38,7 @@ def refreshed(monitor: Monitor) -> None:
 
 QUESTIONS: dict[str, Callable[[Monitor], object]] = {
     "forecast": lambda monitor: monitor.forecast(),
+    "forecast later": lambda monitor: monitor.forecast_later()(),
     "advice": lambda monitor: monitor.advice(),
     "known advice": lambda monitor: monitor.advice(look=False),
     "refresh": refreshed,
@@ -165,6 +166,23 @@ def test_a_forecast_that_is_kept_stays_as_it_was_made() -> None:
     assert made is not None
     assert before is not None
     assert pytest.approx(before) == np.stack(made.curve([700.0, 1_000.0]))
+
+
+def test_a_forecast_that_is_made_later_is_that_of_when_it_was_asked_for() -> None:
+    """What came in between is not in it; what asks at the same row gets the same one."""
+    monitor = Monitor(Run("later", 1_000))
+    losses = noisy(TrueLaw().losses(constant(1_000), SIZE), 0.01, 3)
+    for step in range(1, 501):
+        monitor.observe(Observation(step, float(losses[step - 1]), PEAK))
+    now, later, again = monitor.forecast(), monitor.forecast_later(), monitor.forecast_later()
+    for step in range(501, 801):
+        monitor.observe(Observation(step, float(losses[step - 1]), PEAK))
+    made = later()
+
+    assert now is not None
+    assert made is not None
+    assert (now.step, now.final_loss, now.interval(0.8)) == (made.step, made.final_loss, made.interval(0.8))
+    assert again() is made
 
 
 def test_a_forecast_that_is_first_read_at_the_end_is_the_one_that_was_given_on_the_way() -> None:
