@@ -223,7 +223,7 @@ def _size_and_tokens(table: Table, roles: dict[str, str], notes: list[str]) -> t
     role = next((r for r in _SIZE_ROLES if r in roles), None)
     kind = SizeKind.TOTAL if role is None else _SIZE_ROLES[role]
     size = None if role is None else table.numbers(roles[role])
-    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else None
+    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else _tokens_from(table, roles, size, notes)
     flops = table.numbers(roles["flops"]) if "flops" in roles else None
     known = {"parameters": size, "tokens": tokens, "flops": flops}
     if sum(column is not None for column in known.values()) < 2:
@@ -254,6 +254,20 @@ def _size_and_tokens(table: Table, roles: dict[str, str], notes: list[str]) -> t
             "(integers that overflowed?)."
         )
     return kind, np.asarray(size, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
+
+
+def _tokens_from(table: Table, roles: dict[str, str], size: Floats | None, notes: list[str]) -> Floats | None:
+    """Tokens from what else says them: a ratio to the parameters, or steps and what is in one."""
+    if "tokens_per_parameter" in roles and size is not None:
+        notes.append(f"{table.source}: tokens are taken as '{roles['tokens_per_parameter']}' x parameters.")
+        return np.asarray(table.numbers(roles["tokens_per_parameter"]) * size)
+    of_a_step = [("tokens_per_step",), ("batch_size", "sequence_length")]
+    factors = next((each for each in of_a_step if all(role in roles for role in ("step", *each))), None)
+    if factors is None or "flops" in roles:
+        return None
+    named_ = " x ".join(f"'{roles[role]}'" for role in ("step", *factors))
+    notes.append(f"{table.source}: tokens are taken as {named_}.")
+    return np.asarray(np.prod([table.numbers(roles[role]) for role in ("step", *factors)], axis=0))
 
 
 def nats_per_token(table: Table, column: str, bytes_per_token: float | None, notes: list[str]) -> Floats:

@@ -82,7 +82,7 @@ def loss_columns(table: Table, overrides: Mapping[str, str]) -> list[str]:
         if name not in table.columns:
             raise ConfigError(f"`--column`: {table.source} has no column {name!r:.80}.")
         return [name]
-    found = [name for name in table.columns if "loss" in words_of(name) and _numbers(table, name) is not None]
+    found = [name for name in table.columns if _is_loss(name) and _numbers(table, name) is not None]
     if not found:
         there = few(list(table.columns))
         raise FitError(f"{table.source}: no column is a loss by its name ({there}). Say which: --column loss=NAME.")
@@ -104,7 +104,7 @@ def inputs_of(table: Table, losses: Sequence[str], names: Sequence[str] | None =
     for name in table.columns if names is None else names:
         if name not in table.columns:
             raise FitError(f"{table.source}: no column {name!r:.80}, which the runs are told apart by.")
-        if name in losses or (names is None and (plain(name) in NO_CAUSE or "loss" in words_of(name))):
+        if name in losses or (names is None and (plain(name) in NO_CAUSE or _is_loss(name))):
             continue
         values = _numbers(table, name)
         if values is None:
@@ -134,6 +134,10 @@ def numbers_of(table: Table, name: str) -> Floats:
     if values is None:
         raise FitError(f"{table.source}: column '{name}' holds words, no losses.")
     return values
+
+
+def _is_loss(name: str) -> bool:
+    return "loss" in words_of(name) or name in ("L", "l")
 
 
 def _are_labels(words: Sequence[str]) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import importlib
+import itertools
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +22,10 @@ from numpy.typing import NDArray
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.logs.columns import RUNS, placed, ranked
+from scalewatch.logs.formats.json_lines import flattened, records
+from scalewatch.logs.shapes import json_rows
 from scalewatch.logs.values import is_blank, number
+from scalewatch.offline.column_units import without_unit
 
 __all__ = [
     "ROLES",
@@ -35,7 +40,7 @@ __all__ = [
     "where",
 ]
 
-ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
+ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl", ".md")
 MAX_BYTES = 512 << 20
 MAX_ROWS = 5_000_000
 MAX_COLUMNS = 1_000
@@ -43,14 +48,29 @@ MAX_COLUMNS = 1_000
 _NAMES: dict[str, tuple[str, ...]] = {
     "parameters": (
         *("parameters", "total_parameters", "params", "total_params", "n_params", "num_params", "num_parameters"),
-        *("n_parameters", "param_count", "model_size", "size", "n"),
+        *("n_parameters", "param_count", "params_count", "model_params", "model_parameters", "model_size", "size", "n"),
     ),
     "non_embedding_parameters": (
         *("non_embedding_parameters", "non_embedding_params", "n_non_embedding", "params_non_embedding"),
         *("non_embedding", "n_params_non_embedding"),
     ),
     "active_parameters": ("active_parameters", "active_params", "n_active", "n_active_params"),
-    "tokens": ("d",),
+    "tokens": (
+        *("d", "dataset_tokens", "training_tokens", "n_train_tokens", "tokens_trained", "data_tokens", "data"),
+        *("dataset_size", "data_size", "train_data"),
+    ),
+    "loss": ("l",),
+    "tokens_per_parameter": ("tokens_per_parameter", "tokens_per_param", "tokens_parameter", "tpp", "d_n"),
+    "batch_size": ("batch_size", "global_batch_size", "batch", "train_batch_size", "bs"),
+    "sequence_length": (
+        "sequence_length",
+        "seq_len",
+        "seq_length",
+        "context_length",
+        "context",
+        "block_size",
+        "seqlen",
+    ),
     "flops": ("flops", "compute", "train_flops", "training_flops", "total_flops", "compute_flops", "flop", "c"),
     "tokens_per_step": ("tokens_per_step", "batch_tokens", "tokens_per_batch", "batch_size_tokens"),
     "budget": ("budget", "flop_budget", "flops_budget", "compute_budget", "isoflop", "isoflop_budget", "target_flops"),
@@ -61,7 +81,7 @@ _IN_LOGS = {"tokens": "tokens", "loss": "final_loss", "step": "step", "learning_
 #: What a column can be.
 ROLES = (
     *("parameters", "non_embedding_parameters", "active_parameters", "tokens", "flops", "loss", "step"),
-    *("learning_rate", "tokens_per_step", "budget", "run"),
+    *("learning_rate", "tokens_per_step", "budget", "run", "tokens_per_parameter", "batch_size", "sequence_length"),
 )
 _SUFFIXES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "G": 1e9, "T": 1e12}
 
@@ -80,15 +100,17 @@ class Table:
         return len(next(iter(self.columns.values()), ()))
 
     def numbers(self, name: str) -> Floats:
-        """Return a column as numbers, NaN where a cell is empty; "1.3B" is 1.3e9.
+        """Return a column as numbers, NaN where a cell is empty; "1.3B" is 1.3e9, and so is 1.3 below "tokens (B)".
 
         Raises:
             FitError: if a cell holds something else; it names the row.
         """
-        column = self.columns[name]
+        column, times = self.columns[name], without_unit(name)[1]
         if isinstance(column, np.ndarray) and column.dtype.kind in "iuf":
-            return np.asarray(column, dtype=np.float64)
-        return np.array([_number(self.source, name, row, cell) for row, cell in enumerate(column, 1)])
+            return np.asarray(column, dtype=np.float64) * times
+        made = np.array([_number(self.source, name, row, cell) for row, cell in enumerate(column, 1)])
+        # of a column in millions a cell of 7M or 7e6 says so itself
+        return made if times == 1.0 or np.nanmax(made, initial=0.0) >= times else made * times
 
     def words(self, name: str) -> list[str]:
         """Return a column as text."""
@@ -156,7 +178,7 @@ def _number(source: str, name: str, row: int, cell: Any) -> float:
 
 def is_table(path: Path) -> bool:
     """Return whether a path is named like a table."""
-    return path.suffix.lower() in ENDINGS
+    return path.suffix.lower() in ENDINGS and not path.name.startswith("journal-")  # a segment of ours is no table
 
 
 def read_table(path: Path) -> Table:
@@ -171,7 +193,7 @@ def read_table(path: Path) -> Table:
             raise FitError(f"{path}: is no file.")
         if path.stat().st_size > MAX_BYTES:
             raise FitError(f"{path}: larger than {MAX_BYTES >> 20} MiB; keep the columns that a law needs.")
-        columns = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+        columns = _READERS.get(path.suffix.lower(), _csv)(path)
     except OSError as fault:
         raise FitError(f"{path}: cannot be read: {fault.strerror or fault}.") from None
     if not columns or not len(next(iter(columns.values()))):
@@ -201,7 +223,13 @@ def _csv(path: Path) -> dict[str, Any]:
                     raise FitError(f"{path}: has more than {MAX_ROWS:,} rows; write every tenth.")
     except (UnicodeDecodeError, csv.Error) as fault:
         raise FitError(f"{path}: not a CSV file in UTF-8: {str(fault)[:120]}.") from None
+    if delimiter == ";":  # then numbers have decimal commas
+        cells = [[_with_point(cell) for cell in column] for column in cells]
     return dict(zip(names, cells, strict=True))
+
+
+def _with_point(cell: str) -> str:
+    return cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
 
 
 def _parquet(path: Path) -> dict[str, Any]:
@@ -227,6 +255,44 @@ def _parquet(path: Path) -> dict[str, Any]:
         else:
             columns[name] = column.to_pylist()
     return columns
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Rows of one JSON value, or of a line each; keys of inner ones are joined by dots."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    try:
+        rows = json_rows(json.loads(text))
+    except (ValueError, RecursionError):
+        rows = [record for line in text.split("\n") for record in records(line)[0]]
+    made = [flattened(row) for row in rows or [] if isinstance(row, dict)]
+    if len(made) > MAX_ROWS:
+        raise FitError(f"{path}: has more than {MAX_ROWS:,} rows; write every tenth.")
+    names = list(dict.fromkeys(name for row in made for name in row))
+    if len(names) > MAX_COLUMNS:
+        raise FitError(f"{path}: has more than {MAX_COLUMNS} columns; keep what a law needs.")
+    return {name: [row.get(name) for row in made] for name in names}
+
+
+def _markdown(path: Path) -> dict[str, Any]:
+    """The first table of a page: a heading between bars, a line below it, and rows."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig", errors="replace").split("\n")]
+    at = next(
+        (i for i, line in enumerate(lines[1:], 1) if "-" in line and "|" in line and not set(line) - set("|:- ")), 0
+    )
+    if not at:
+        raise FitError(f"{path}: holds no table.")
+    names = _between_bars(lines[at - 1])
+    rows = [_between_bars(line) for line in itertools.takewhile(lambda line: "|" in line, lines[at + 1 :])]
+    if any(len(row) != len(names) for row in rows) or len(set(names)) < len(names):
+        raise FitError(f"{path}: a row of its table has not as many cells as its heading, or a name stands twice.")
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+
+
+def _between_bars(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+_READERS = {".parquet": _parquet, ".json": _json, ".jsonl": _json, ".md": _markdown}
 
 
 def parse_pairs(option: str, pairs: Sequence[str]) -> dict[str, str]:
@@ -283,9 +349,20 @@ def named_columns(table: Table, overrides: dict[str, str]) -> dict[str, str]:
 
 def _playing(role: str, names: Sequence[str]) -> list[str]:
     """The columns that play a role by their names, the likeliest first."""
-    places = [(place, name) for name in names if (place := placed(name, _NAMES.get(role, ()))) is not None]
+    plain = {}
+    for name in names:
+        bare = without_unit(name)[0]
+        plain[name] = bare if _place(role, bare) is not None or "." not in bare else bare.rpartition(".")[2]
+    places = [(place, name) for name in names if (place := _place(role, plain[name])) is not None]
     own = [name for _, name in sorted(places, key=lambda pair: pair[0])]
-    return [*(ranked(names, _IN_LOGS[role]) if role in _IN_LOGS else ()), *own]
+    if role not in _IN_LOGS:
+        return own
+    named = {bare: name for name, bare in reversed(plain.items())}
+    return [*(named[bare] for bare in ranked(named, _IN_LOGS[role])), *own]
+
+
+def _place(role: str, name: str) -> float | None:
+    return placed(name, _NAMES.get(role, ()))
 
 
 def _holds_numbers(table: Table, name: str) -> bool:

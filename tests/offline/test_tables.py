@@ -59,9 +59,8 @@ def test_a_batch_is_a_size_in_a_table_of_runs() -> None:
     """And N, D and C are what they are in a paper; a log knows no such letters."""
     columns = ["N", "D", "C", "batch", "lr", "loss", "name"]
 
-    assert {"parameters": "N", "tokens": "D", "flops": "C", "learning_rate": "lr", "loss": "loss", "run": "name"} == (
-        named_columns(table(columns), {})
-    )
+    sizes = {"parameters": "N", "tokens": "D", "flops": "C", "batch_size": "batch"}
+    assert {**sizes, "learning_rate": "lr", "loss": "loss", "run": "name"} == named_columns(table(columns), {})
     assert {"step": "batch", "learning_rate": "lr", "loss": "loss"} == guess(columns).columns
 
 

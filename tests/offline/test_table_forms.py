@@ -1,0 +1,78 @@
+"""Tables of finished runs in the forms that people keep them: the same law from each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scalewatch.offline.finished_runs import Rows, from_tables
+from scalewatch.offline.tables import read_table
+
+RUNS = [
+    (size, ratio * size, round(1.7 + 406 * size**-0.34 + 410 * (ratio * size) ** -0.28, 4))
+    for size in (20e6, 50e6, 120e6, 300e6)
+    for ratio in (5, 10, 20, 40)
+]
+
+
+def table(head: str, row: Callable[[float, float, float], str]) -> str:
+    """A heading and a line for each run."""
+    return "\n".join([head, *(row(*run) for run in RUNS)]) + "\n"
+
+
+FORMS: dict[str, tuple[str, str]] = {
+    "the letters of the law": ("a.csv", table("N,D,L", lambda n, d, x: f"{n:.0f},{d:.0f},{x}")),
+    "units in brackets": (
+        "a.csv",
+        table("Parameters (M),Tokens (B),Final Loss (nats)", lambda n, d, x: f"{n / 1e6},{d / 1e9},{x}"),
+    ),
+    "units behind a line": ("a.csv", table("model_size_B,tokens_B,loss", lambda n, d, x: f"{n / 1e9},{d / 1e9},{x}")),
+    "units in the cells": ("a.csv", table("params,tokens,val_loss", lambda n, d, x: f"{n / 1e6}M,{d / 1e9}B,{x}")),
+    "PF-days": (
+        "a.csv",
+        table("Params,Compute (PF-days),Loss", lambda n, d, x: f"{n},{6 * n * d / 8.64e19!r},{x}"),
+    ),
+    "tokens for each parameter": ("a.csv", table("params,tokens_per_param,loss", lambda n, d, x: f"{n},{d / n},{x}")),
+    "steps, batches and lengths": (
+        "a.csv",
+        table("params,steps,batch_size,seq_len,loss", lambda n, d, x: f"{n},{d / 100_000},100,1000,{x}"),
+    ),
+    "commas in numbers": ("a.csv", table("N,D,loss", lambda n, d, x: f'"{n:,.0f}","{d:,.0f}",{x}')),
+    "decimal commas": ("a.csv", table("N;D;loss", lambda n, d, x: f"{n:.0f};{d:.0f};{str(x).replace('.', ',')}")),
+    "Markdown": (
+        "a.md",
+        "# Runs\n\n" + table("| Params | Tokens | Loss |\n|---|---:|---|", lambda n, d, x: f"| {n} | {d} | {x} |"),
+    ),
+    "JSON": ("a.json", json.dumps([{"params": n, "tokens": d, "loss": x} for n, d, x in RUNS])),
+    "JSON lines with sections": (
+        "a.jsonl",
+        "\n".join(json.dumps({"config": {"n_params": n}, "summary": {"tokens": d, "loss": x}}) for n, d, x in RUNS),
+    ),
+}
+
+
+def rows(folder: Path, name: str, text: str) -> Rows:
+    (folder / name).write_text(text)
+    return from_tables([read_table(folder / name)], {})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_of_any_form_holds_the_same_runs(form: str, tmp_path: Path) -> None:
+    """Sizes, tokens and losses are those that were written, in counts and nats."""
+    found = rows(tmp_path, *FORMS[form])
+
+    size, tokens, loss = np.array(RUNS).T
+    np.testing.assert_allclose(found.size.count, size, rtol=1e-9)
+    np.testing.assert_allclose(found.tokens, tokens, rtol=1e-9)
+    np.testing.assert_allclose(found.loss, loss)
+
+
+def test_a_column_in_millions_whose_cells_are_counts_is_not_multiplied_again(tmp_path: Path) -> None:
+    """`70M` below `params (M)` is seventy million."""
+    found = rows(tmp_path, "a.csv", "params (M),tokens,loss\n70M,1e9,3.0\n140M,2e9,2.9\n")
+
+    assert [70e6, 140e6] == list(found.size.count)
