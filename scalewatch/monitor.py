@@ -175,6 +175,8 @@ class Monitor:
                 self._rewind(step)
             elif finding.kind is Kind.PHASE:
                 self._off_law.hold()
+                if self._forecaster is not None:
+                    self.guard.call("forecast", self._forecaster.begin_phase, step)
 
     def _rewind(self, step: int) -> None:
         self._rollbacks += any(f.pages and f.start_step >= step for f in self._incidents.findings)
@@ -209,7 +211,7 @@ class Monitor:
         return self._told_by(None if self._forecaster is None else self._forecaster.frozen())
 
     def _told_by(self, forecaster: Forecaster | None) -> Callable[[], Forecast | None]:
-        if forecaster is None or suspended(self._watch.open_incidents):
+        if forecaster is None or suspended(self._watch.open_incidents, self._watch.sample.step):
             return lambda: None
         make = partial(self.guard.call, "forecast", forecaster.forecast)
         return partial(with_note, make, recovers(self._watch.open_incidents))
@@ -222,7 +224,9 @@ class Monitor:
         forecaster = self._forecaster
         if forecaster is None:
             return ""
-        why = self.guard.call("forecast", forecaster.why_no_law) or suspended(self._watch.open_incidents)
+        why = self.guard.call("forecast", forecaster.why_no_law) or suspended(
+            self._watch.open_incidents, self._watch.sample.step
+        )
         return why or (self.guard.call("forecast", lambda: forecaster.why_none) or "" if look else "")
 
     def note_phase(self, name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, final
 
 import numpy as np
 
+from scalewatch.arrays import Floats
 from scalewatch.forecast.candidates import (
     LADDER,
     MEMORY_SHARES,
@@ -30,6 +31,7 @@ from scalewatch.forecast.posterior import posteriors
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.registration import register
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
+from scalewatch.forecast.segments import AFTER, carried, newest_segment
 from scalewatch.forecast.shape_prior import Asked
 from scalewatch.forecast.validity import Rise, rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
@@ -127,6 +129,11 @@ class Forecaster:
             self._schedule.rewind(step)
         self.revision += 1
 
+    def begin_phase(self, step: int) -> None:
+        """From `step` on something is changed by design: the level of the loss is told anew from there."""
+        self.blocks.begin(step)
+        self.revision += 1
+
     def leave_plan(self, step: int) -> None:
         """From `step` on the rates are those that are shown, and those to come are unknown: the plan was left."""
         plan, total = self.run.learning_rates, self._total
@@ -174,6 +181,8 @@ class Forecaster:
                 made = None if why else self._forecast()
                 if made is not None and self.law is None:
                     why = why_not_told(self.run, made)
+                elif made is None and not why and self.blocks.begins and len(self.blocks.newest) < AFTER:
+                    why = f"something new began at step {self.blocks.begins[-1]:,}, and too few rows have come since"
             self._made = self.revision, None if why else made, why
         return self._made[1:]
 
@@ -195,7 +204,7 @@ class Forecaster:
         schedule, total = self._schedule, self._total
         if schedule is None or total is None:
             return None
-        _, means, losses, rows = self.blocks.arrays()
+        ends, means, losses, rows = self.blocks.arrays()
         walked, annealed = schedule.at(means) if len(means) else (np.zeros(0), np.zeros((0, len(self._memories))))
         futures = schedule.futures()
         shortest = min(f.end_lr_sum for f in futures)
@@ -203,20 +212,28 @@ class Forecaster:
             return None  # no learning rate is known yet, or each so far was zero
         keep = (means > schedule.settled_step) & (walked >= EARLIEST_WALK_SHARE * shortest)
         gap = self.law_gap()
-        seen = float(walked[keep][-1] / walked[keep][0]) if keep.any() else 1.0
-        enough = bool(keep.sum() >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest)
+        ends, means, walked, annealed, losses = (column[keep] for column in (ends, means, walked, annealed, losses))
         noise = self.blocks.log_noise / np.sqrt(rows[keep])
+        own = 0 if self.law is None else 1
+        segment = newest_segment(ends, means, losses, noise, annealed[:, own], self.blocks.begins)
+        enough = bool(len(losses) >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest)
+        enough = enough and len(losses) - segment.first >= (AFTER if segment.first else 0)
+        since, until = slice(segment.first, None), slice(segment.before, segment.last)
+        seen = float(walked[-1] / walked[since][0]) if enough else 1.0
         branches: list[Branch] = []
         notes: tuple[str, ...] = ()
         surprised = 1.0
-        curve = (walked[keep], annealed[keep], losses[keep], noise)
-        own = self._own_laws(float(losses[-1]), seen) if enough else []
-        laws = [self._candidates(future, own, float(losses[-1]) if enough else None, gap) for future in futures]
-        if not all(laws):
+        whole = (walked, annealed, losses, noise)
+        curve, old = ([column[part] for column in whole] for part in (since, until))
+        of_text = self._own_laws(float(losses[-1]), seen) if enough else []
+        plain = [self._candidates(future, of_text, float(losses[-1]) if enough else None, gap) for future in futures]
+        if not all(plain):
             return None
+        carries = enough and segment.last - segment.before >= FEWEST_BLOCKS
+        laws = _carried(plain, futures, old, losses[-1]) if carries else plain
         asked = [[_asked(law, future) for law in competing] for competing, future in zip(laws, futures, strict=True)]
         told = iter(posteriors([each for of_future in asked for each in of_future], *curve))
-        for future, competing, questions in zip(futures, laws, asked, strict=True):
+        for place, (future, competing) in enumerate(zip(futures, laws, strict=True)):
             found = [next(told) for _ in competing]
             if not all(math.isfinite(each.log_evidence + float(each.weights.sum())) for each in found):
                 return None
@@ -229,12 +246,16 @@ class Forecaster:
                     *notes,
                     f"The run's own curve contradicts its law, which counts for {percent(weights[0])} here.",
                 )
-            best = int(np.argmax(weights))
-            surprised = max(surprised, surprise(questions[best], competing[best].spread, *curve))
+            # a jump that nobody noted may come again, and one that was meant does not
+            best, again = int(np.argmax(weights)), segment.first > 0 and not segment.noted
+            question = _asked(plain[place][best], future) if again else asked[place][best]
+            surprised = max(surprised, surprise(question, competing[best].spread, *(whole if again else curve)))
         # what a law misses of the fall to come is known beforehand and grows with no surprise
         branches = [
             b._replace(posterior=b.posterior.with_fall_error(b.posterior.fall_error / surprised)) for b in branches
         ]
+        if segment.first:
+            notes = (*notes, segment.text)
         if surprised > TOLD_SURPRISE:
             wider = f"Earlier forecasts missed, so intervals were widened {surprised:.1f} times."
             notes = (*notes, wider)
@@ -353,6 +374,15 @@ class Forecaster:
             # the first one counts, not that of today's law
             self.baseline = BaselineForecast.from_record(state["registered"])
         self.revision += 1
+
+
+def _carried(
+    laws: list[list[Candidate]], futures: list[Future], old: list[Floats], loss: float
+) -> list[list[Candidate]]:
+    """The laws of each future, with what the segment before has told of them."""
+    asked = [_asked(law, future) for competing, future in zip(laws, futures, strict=True) for law in competing]
+    told = iter(posteriors(asked, *old))
+    return [[carried(law, next(told), loss) for law in competing] for competing in laws]
 
 
 def _asked(law: Candidate, future: Future) -> Asked:

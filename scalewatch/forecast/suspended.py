@@ -12,13 +12,24 @@ from scalewatch.kinds import HOLD_THE_LOSS, kind_name
 __all__ = ["recovers", "suspended", "with_note"]
 
 
-def suspended(open_incidents: Iterable[Finding]) -> str:
-    """Return since when a forecast says nothing, for the run is lost; "" while it is not."""
-    lost = (f for f in open_incidents if f.severity is Severity.CRITICAL and f.kind in HOLD_THE_LOSS)
-    first = min(lost, key=lambda finding: finding.start_step, default=None)
+#: Part of the steps so far for which trouble may be open before it is no longer taken to pass. By hand.
+LONGEST_TROUBLE = 0.1
+
+
+def suspended(open_incidents: Iterable[Finding], step: int) -> str:
+    """Return since when a forecast says nothing, for the run is lost or does not recover; "" while it may.
+
+    Args:
+        open_incidents: the newest finding of each. step: newest step.
+    """
+    held = [f for f in open_incidents if f.kind in HOLD_THE_LOSS]
+    lost = [f for f in held if f.severity is Severity.CRITICAL]
+    long = [f for f in held if f.pages and step - f.start_step > LONGEST_TROUBLE * step]
+    first = min(lost or long, key=lambda finding: finding.start_step, default=None)
     if first is None:
         return ""
-    return f"suspended since step {first.start_step:,}, for the run is lost to a {kind_name(first.kind)}"
+    why = "for the run is lost to a" if lost else "for it has not come back from a"
+    return f"suspended since step {first.start_step:,}, {why} {kind_name(first.kind)}"
 
 
 def recovers(open_incidents: Iterable[Finding]) -> str:

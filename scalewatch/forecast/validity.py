@@ -75,6 +75,7 @@ def validity_warnings(blocks: LossBlocks, total_steps: int | None, no_law: str =
 
 def rising_trend(blocks: LossBlocks) -> Rise | None:
     """Return the rise that a curve is in, None if it is in none that is worth a word."""
+    blocks = blocks.newest
     _, means, losses, rows = blocks.arrays()
     if len(losses) < 8:
         return None

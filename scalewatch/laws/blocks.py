@@ -34,6 +34,8 @@ _ABS_DIFFERENCE_OVER_SD = 1.1284
 MOST_NUMBER = 1e60
 #: Hard bound on memory, far beyond what EDGE_RATIO needs for any number of steps that fits an int64. By hand.
 MAX_BLOCKS = 1_024
+#: Hard bound on the segments that are kept apart. By hand.
+MAX_SEGMENTS = 64
 
 
 @final
@@ -98,6 +100,7 @@ class LossBlocks:
         self.mean_steps: list[float] = []
         self.losses: list[float] = []
         self.rows: list[int] = []
+        self.begins: list[int] = []
         self._level = _Level()
         self._open = _OpenBlock()
 
@@ -135,6 +138,26 @@ class LossBlocks:
             closed = self._close() or closed
         return closed
 
+    def begin(self, step: int) -> None:
+        """Let another segment begin with `step`: no block holds rows of both; a step of the past says nothing."""
+        if step <= max(self.last_step, 0) or len(self.begins) >= MAX_SEGMENTS:
+            return
+        if self._open.count:
+            self._close()
+        self._level.level = self._level.last = math.nan
+        self.begins.append(step)
+
+    @property
+    def newest(self) -> LossBlocks:
+        """Those of the newest segment; itself where the curve is one."""
+        if not self.begins:
+            return self
+        twin = self.copy()
+        first = sum(1 for end in self.end_steps if end < self.begins[-1])
+        for column in (twin.end_steps, twin.mean_steps, twin.losses, twin.rows):
+            del column[:first]
+        return twin
+
     def _close(self) -> bool:
         block, there = self._open, len(self.losses) < MAX_BLOCKS
         if there:
@@ -150,7 +173,7 @@ class LossBlocks:
         twin = copy.copy(self)
         twin._level, twin._open = copy.copy(self._level), copy.copy(self._open)
         twin.end_steps, twin.mean_steps = list(self.end_steps), list(self.mean_steps)
-        twin.losses, twin.rows = list(self.losses), list(self.rows)
+        twin.losses, twin.rows, twin.begins = list(self.losses), list(self.rows), list(self.begins)
         return twin
 
     def rewind(self, step: int) -> None:
@@ -158,6 +181,7 @@ class LossBlocks:
         keep = sum(1 for end in self.end_steps if end < step)
         for column in (self.end_steps, self.mean_steps, self.losses, self.rows):
             del column[keep:]
+        self.begins = [begun for begun in self.begins if begun < step]
         self._level.level = self._level.last = math.nan
         self._open = _OpenBlock()
 
@@ -182,6 +206,7 @@ class LossBlocks:
             "mean_steps": list(self.mean_steps),
             "losses": list(self.losses),
             "rows": list(self.rows),
+            "begins": list(self.begins),
             # JSON has no NaN: before its first row there is no level
             "level": [level.log_noise, *([level.level, level.last] if level.seen else [0.0, 0.0]), level.seen],
             "open": [block.edge, block.count, block.sum_steps, block.sum_losses, block.newest],
@@ -196,6 +221,7 @@ class LossBlocks:
         ends = [int(v) for v in _list(state["end_steps"])]
         means, losses = _numbers(state["mean_steps"]), _numbers(state["losses"])
         rows = [int(v) for v in _list(state["rows"])]
+        begins = [int(v) for v in _list(state["begins"])][:MAX_SEGMENTS]
         if not len(ends) == len(means) == len(losses) == len(rows) <= MAX_BLOCKS or min(losses, default=1.0) <= 0.0:
             raise ValueError("blocks must be as many steps as losses, each above 0")
         noise, level, last, seen = _list(state["level"])
@@ -203,6 +229,7 @@ class LossBlocks:
         sums = _numbers(_list(state["open"])[2:4])
         (log_noise,) = _numbers([noise])
         self.end_steps, self.mean_steps, self.losses, self.rows = ends, means, losses, rows
+        self.begins = begins
         self._level.log_noise = log_noise
         self._level.seen = int(seen)
         self._level.level, self._level.last = (float(level), float(last)) if seen else (math.nan, math.nan)

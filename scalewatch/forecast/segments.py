@@ -1,0 +1,120 @@
+"""Where a curve begins anew: what was noted to be changed by design, and jumps that a rate does not explain.
+
+Other data, another context length or another pass over the same data move the level of a loss and leave the law of its
+fall much as it was. So the level is taken from the newest segment alone, and the shape and what is still to fall from
+the one before, with a doubt: its weights to the power of a half, and at least the spread that is known of any run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple, final
+
+import numpy as np
+
+from scalewatch.arrays import Floats
+from scalewatch.forecast.candidates import LADDER, Candidate
+from scalewatch.forecast.posterior import LawPosterior
+
+__all__ = ["AFTER", "Segment", "carried", "newest_segment"]
+
+#: Blocks before a jump that its level is told from, and blocks from the jump on that must be off it. By hand.
+BEFORE, AFTER = 5, 2
+#: A jump that counts: as a part of the loss, in sds of a block by batch noise, and beyond what the rate can have done,
+#: for a full decay, as a part of the loss: twice what one gives. By hand.
+JUMP, SIGMAS, OF_RATE = 0.03, 8.0, 0.15
+#: Part of a jump that the block has at least in which it lies. By hand.
+FIRST_SHARE = 0.1
+#: Power of what a segment before says of the shapes: half of it, by hand.
+CARRIED = 0.5
+#: How much less is known of what is still to fall, in sds of the segment before. By hand.
+WIDER = 2.0
+#: Sd of the level of other data about that of a law's, as a part of the loss. By hand.
+LEVEL_DOUBT = 0.1
+
+
+@final
+class Segment(NamedTuple):
+    """The newest segment of a curve.
+
+    Attributes:
+        first: its first block; 0 where the curve is one. before: first block of the segment before it, which ends at
+            `last`, exclusive. since: step at which it began, 0 where the curve is one. noted: whether somebody said so.
+    """
+
+    first: int = 0
+    before: int = 0
+    last: int = 0
+    since: int = 0
+    noted: bool = False
+
+    @property
+    def text(self) -> str:
+        """What that means for a forecast, in a sentence."""
+        began = "something was changed by design" if self.noted else "the loss jumped to another level"
+        return (
+            f"At step {self.since:,} {began}: the level is that of the rows since, and how it falls is what was seen "
+            "before, with a doubt."
+        )
+
+
+def newest_segment(
+    ends: Floats, means: Floats, losses: Floats, noise: Floats, annealed: Floats, begins: Sequence[int]
+) -> Segment:
+    """Return the newest segment of a curve.
+
+    Args:
+        ends, means, losses: newest step, mean step and mean loss of each block, shape (n,). noise: relative sd of each
+            by batch noise. annealed: D of each, shape (n,). begins: steps at which something was noted to begin.
+    """
+    noted = [at for at in np.searchsorted(ends, np.asarray(begins)).tolist() if at > 0]
+    marks = [(at, at, step, True) for at, step in zip(noted, begins[len(begins) - len(noted) :], strict=True)]
+    for at in _jumps(means, losses, noise, annealed):
+        if not any(0 <= at + 1 - there <= BEFORE + 1 for there in noted):  # that it was changed by design explains it
+            marks.append((at, at + 1, int(ends[at - 1]) + 1, False))
+    if not marks:
+        return Segment()
+    marks.sort()
+    last, first, since, meant = marks[-1]
+    return Segment(first, marks[-2][1] if len(marks) > 1 else 0, last, since, meant)
+
+
+def _jumps(means: Floats, losses: Floats, noise: Floats, annealed: Floats) -> list[int]:
+    """Blocks in which the loss jumps and stays, at a rate that is held."""
+    found: list[int] = []
+    x, y = np.log(means), np.log(losses)
+    at = BEFORE
+    while at + AFTER <= len(losses):
+        past = slice(at - BEFORE, at)
+        slope, level = np.polyfit(x[past], np.stack([y[past], annealed[past]], axis=1), 1)
+        ahead = level + slope * x[at : at + AFTER, None]
+        off = y[at : at + AFTER] - ahead[:, 0]
+        of_rate = OF_RATE * float(np.abs(annealed[at : at + AFTER] - ahead[:, 1]).max())
+        least = max(JUMP, SIGMAS * float(noise[at : at + AFTER].max())) + of_rate
+        # it may lie within the first of them
+        if abs(off[-1]) > least and off[0] * off[-1] > FIRST_SHARE * off[-1] ** 2:
+            found.append(at)
+            at += BEFORE + 1
+        else:
+            at += 1
+    return found
+
+
+def carried(candidate: Candidate, before: LawPosterior, loss: float) -> Candidate:
+    """Return a law that knows, with a doubt, what the segment before has told of it.
+
+    Args:
+        candidate: as it enters the competition. before: what the segment before leaves of it. loss: at present.
+    """
+    prior = candidate.prior
+    with np.errstate(divide="ignore"):
+        told = np.log(before.weights).reshape(prior.log_weights.shape)
+    weights = (1.0 - CARRIED) * prior.log_weights + CARRIED * told
+    mean = float(before.weights @ before.remaining)
+    variance = float(before.weights @ (before.covariance[2] + (before.remaining - mean) ** 2))
+    sd = min(WIDER * float(np.sqrt(variance)), prior.remaining[1])
+    end = prior.end_loss
+    if candidate.law == LADDER and end is not None:
+        end = (end[0], float(np.hypot(end[1], LEVEL_DOUBT * loss)))
+    return candidate._replace(prior=replace(prior, log_weights=weights, remaining=(mean, sd), end_loss=end))

@@ -1,0 +1,113 @@
+"""A curve that begins anew in mid-run: other data or context, noted or not, and trouble that does not pass."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from scalewatch import Monitor, Observation
+from scalewatch.forecast import Forecast, Forecaster
+from scalewatch.forecast.segments import newest_segment
+from tests.synthetic import Floats, TrueLaw, constant, cosine, fitted, noisy, planned, wsd
+
+TOTAL, AT, SIZE = 2000, 800, 8e6
+PLAN = cosine(TOTAL)
+CLEAN = noisy(TrueLaw().losses(PLAN, SIZE), 0.01, 1)
+STEP = np.arange(1, TOTAL + 1)
+
+
+def changed(share: float) -> Floats:
+    """Losses that are `share` higher from step 801 on."""
+    return np.where(STEP > AT, 1.0 + share, 1.0) * CLEAN
+
+
+def followed(losses: Floats, until: int, *, noted: bool, law: bool = False) -> Forecaster:
+    forecaster = Forecaster(planned(PLAN, SIZE), fitted() if law else None)
+    for step in range(1, until + 1):
+        if noted and step == AT + 1:
+            forecaster.begin_phase(step)
+        forecaster.observe(step, float(losses[step - 1]), None)
+    return forecaster
+
+
+def told(forecaster: Forecaster) -> Forecast:
+    made = forecaster.forecast()
+    assert made is not None, forecaster.why_none
+    return made
+
+
+@pytest.mark.parametrize("law", [False, True])
+@pytest.mark.parametrize("share", [-0.2, -0.05, 0.05, 0.2])
+def test_after_a_change_by_design_the_level_is_that_of_the_rows_since(share: float, law: bool) -> None:
+    """A tenth of the run later its end is known as if the data had been these from the first step on."""
+    losses = changed(share)
+    made, unchanged = (told(followed(x, 1_000, noted=n, law=law)) for x, n in ((losses, True), (CLEAN, False)))
+    low, high = made.interval(0.8)
+
+    assert low < losses[-40:].mean() < high
+    assert made.final_loss == pytest.approx(losses[-40:].mean(), rel=0.02)
+    assert high - low < 3.0 * (unchanged.interval(0.8)[1] - unchanged.interval(0.8)[0])
+    assert any("At step 801 something was changed by design" in note for note in made.notes)
+
+
+def test_right_after_a_change_nothing_is_said_and_why() -> None:
+    """Ten rows tell no level."""
+    forecaster = followed(changed(0.2), AT + 10, noted=True)
+
+    assert forecaster.forecast() is None
+    assert forecaster.why_none == "something new began at step 801, and too few rows have come since"
+
+
+@pytest.mark.parametrize("share", [-0.2, -0.05])
+def test_a_jump_that_nobody_noted_leaves_an_interval_that_holds_the_end_or_none(share: float) -> None:
+    """It may come again, so what was missed still counts."""
+    losses = changed(share)
+    for until in (900, 1_000, 1_400, 1_800):
+        made = followed(losses, until, noted=False).forecast()
+        if made is not None and until > 900:
+            low, high = made.interval(0.8)
+            assert low < losses[-40:].mean() < high
+
+
+@pytest.mark.parametrize("plan", [cosine(TOTAL), wsd(TOTAL), constant(TOTAL), np.repeat([1.0, 0.3, 0.1, 0.03], 500)])
+def test_a_rate_that_falls_makes_no_jump(plan: Floats) -> None:
+    """Slowly, late or in steps: what it does to the loss is in the law."""
+    forecaster = Forecaster(planned(plan, SIZE))
+    for step, loss in enumerate(noisy(TrueLaw().losses(plan, SIZE), 0.01, 2).tolist(), 1):
+        forecaster.observe(step, loss, None)
+    ends, means, losses, rows = forecaster.blocks.arrays()
+    assert forecaster.schedule is not None
+    walked, annealed = forecaster.schedule.at(means)
+    late = walked > 0.05 * walked[-1]
+    columns = (ends, means, losses, forecaster.blocks.log_noise / np.sqrt(rows), annealed[:, 0])
+
+    assert 0 == newest_segment(*(column[late] for column in columns), begins=[]).first
+
+
+def test_a_change_is_kept_in_the_state_and_forgotten_where_the_run_goes_back() -> None:
+    """Resumed bit for bit; from before the change on it is the run that it was."""
+    losses = changed(0.2)
+    forecaster = followed(losses, 1_000, noted=True)
+    resumed = Forecaster(planned(PLAN, SIZE))
+    resumed.load_state_dict(json.loads(json.dumps(forecaster.state_dict())))
+    assert told(resumed).interval(0.8) == told(forecaster).interval(0.8)
+
+    forecaster.rewind(AT)
+    for step in range(AT, 1_001):
+        forecaster.observe(step, float(CLEAN[step - 1]), None)
+    assert told(forecaster).final_loss == pytest.approx(told(followed(CLEAN, 1_000, noted=False)).final_loss, rel=0.01)
+
+
+def test_trouble_that_does_not_pass_suspends_the_forecast_although_nobody_calls_it_lost() -> None:
+    """A loss that has been above its level for a tenth of the run: that it comes back is no longer the likely thing."""
+    losses = CLEAN * (1.0 + 0.4 * np.clip((STEP - AT) / (TOTAL - AT), 0.0, 1.0))
+    monitor = Monitor(planned(PLAN, SIZE))
+    for step in range(1, 1_601):
+        monitor.observe(Observation(step, float(losses[step - 1]), float(PLAN[step - 1])))
+    open_now = [finding for finding in monitor.open_incidents if finding.pages]
+
+    assert open_now
+    assert monitor.forecast() is None
+    assert "suspended since step" in monitor.why_no_forecast()
