@@ -81,23 +81,25 @@ def newest_segment(
 
 
 def _jumps(means: Floats, losses: Floats, noise: Floats, annealed: Floats) -> list[int]:
-    """Blocks in which the loss jumps and stays, at a rate that is held."""
+    """Blocks in which the loss jumps and stays, by more than noise and rate explain."""
+    count = len(losses) - BEFORE - AFTER + 1
+    if count < 1:
+        return []
+    x, columns = np.log(means), np.stack([np.log(losses), annealed])
+    at = BEFORE + np.arange(count)
+    past, next_ = (at[:, None] + np.arange(*part)[None, :] for part in ((-BEFORE, 0), (0, AFTER)))
+    middle = x[past].mean(axis=1, keepdims=True)
+    away = x[past] - middle
+    slope = (columns[:, past] * away).sum(axis=2) / (away**2).sum(axis=1)
+    ahead = columns[:, past].mean(axis=2)[:, :, None] + slope[:, :, None] * (x[next_] - middle)
+    off, of_rate = columns[:, next_] - ahead
+    least = np.maximum(JUMP, SIGMAS * noise[next_].max(axis=1)) + OF_RATE * np.abs(of_rate).max(axis=1)
+    # it may lie within the first of them
+    jumped = (np.abs(off[:, -1]) > least) & (off[:, 0] * off[:, -1] > FIRST_SHARE * off[:, -1] ** 2)
     found: list[int] = []
-    x, y = np.log(means), np.log(losses)
-    at = BEFORE
-    while at + AFTER <= len(losses):
-        past = slice(at - BEFORE, at)
-        slope, level = np.polyfit(x[past], np.stack([y[past], annealed[past]], axis=1), 1)
-        ahead = level + slope * x[at : at + AFTER, None]
-        off = y[at : at + AFTER] - ahead[:, 0]
-        of_rate = OF_RATE * float(np.abs(annealed[at : at + AFTER] - ahead[:, 1]).max())
-        least = max(JUMP, SIGMAS * float(noise[at : at + AFTER].max())) + of_rate
-        # it may lie within the first of them
-        if abs(off[-1]) > least and off[0] * off[-1] > FIRST_SHARE * off[-1] ** 2:
-            found.append(at)
-            at += BEFORE + 1
-        else:
-            at += 1
+    for block in at[jumped].tolist():
+        if not found or block > found[-1] + BEFORE:  # those after it are off for the same jump
+            found.append(block)
     return found
 
 
