@@ -220,9 +220,7 @@ class Forecaster:
         enough = enough and len(losses) - segment.first >= (AFTER if segment.first else 0)
         since, until = slice(segment.first, None), slice(segment.before, segment.last)
         seen = float(walked[-1] / walked[since][0]) if enough else 1.0
-        branches: list[Branch] = []
-        notes: tuple[str, ...] = ()
-        surprised = 1.0
+        branches, notes, surprised = list[Branch](), tuple[str, ...](), 1.0
         whole = (walked, annealed, losses, noise)
         curve, old = ([column[part] for column in whole] for part in (since, until))
         of_text = self._own_laws(float(losses[-1]), seen) if enough else []
@@ -242,10 +240,8 @@ class Forecaster:
                 branches.append(Branch(candidate.law, future.probability * weight, future, each, candidate.spread))
             notes = competing[0].notes
             if competing[0].law == LADDER and weights[0] < CONTRADICTED:
-                notes = (
-                    *notes,
-                    f"The run's own curve contradicts its law, which counts for {percent(weights[0])} here.",
-                )
+                counts = f"The run's own curve contradicts its law, which counts for {percent(weights[0])} here."
+                notes = (*notes, counts)
             # a jump that nobody noted may come again, and one that was meant does not
             best, again = int(np.argmax(weights)), segment.first > 0 and not segment.noted
             question = _asked(plain[place][best], future) if again else asked[place][best]
@@ -257,19 +253,19 @@ class Forecaster:
         if segment.first:
             notes = (*notes, segment.text)
         if surprised > TOLD_SURPRISE:
-            wider = f"Earlier forecasts missed, so intervals were widened {surprised:.1f} times."
-            notes = (*notes, wider)
+            notes = (*notes, f"Earlier forecasts missed, so intervals were widened {surprised:.1f} times.")
         rise = rising_trend(self.blocks)
         if rise is not None:
             branches, notes = self._with_rise(branches, rise), (*notes, rise.text)
-        if self._left_at is not None:
-            left = f"The learning rate left its plan at step {self._left_at:,}: the rates to come are unknown."
-            notes = (*notes, left)
-        elif not self.follows_plan:
-            notes = (*notes, "The learning rates to come are unknown.")
-        if not self.follows_plan:
-            notes = (*notes, "The interval spans holding the learning rate and decaying it to zero.")
-        return self._finish(branches, notes, gap, surprised)
+        return self._finish(branches, (*notes, *self._notes_of_rates()), gap, surprised)
+
+    def _notes_of_rates(self) -> list[str]:
+        """What of the rates to come had to be assumed, a sentence each."""
+        if self.follows_plan:
+            return []
+        left = f"The learning rate left its plan at step {self._left_at or 0:,}: the rates to come are unknown."
+        unknown = "The learning rates to come are unknown." if self._left_at is None else left
+        return [unknown, "The interval spans holding the learning rate and decaying it to zero."]
 
     def _with_rise(self, branches: list[Branch], rise: Rise) -> list[Branch]:
         """Half for the laws, which expect it to recover, half for a rise that goes on as it is or ends on the way."""
