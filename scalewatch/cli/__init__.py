@@ -131,8 +131,11 @@ def main() -> None:
     try:
         sys.exit(new_app(_asked())(prog_name="scalewatch", standalone_mode=False) or 0)
     except mistyped as fault:
-        from scalewatch.cli.mistyped import sentence
+        from scalewatch.cli.mistyped import help_instead, sentence
 
+        if (text := help_instead(fault)) is not None:
+            typer.echo(text)
+            sys.exit(0)
         _refuse(sentence(fault))
     except ScalewatchError as fault:
         _refuse(str(fault))

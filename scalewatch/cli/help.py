@@ -41,12 +41,13 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of all of its commands, under their headings."""
         lines = [*_page(self, ctx)]
+        panels = self.panels if ctx.parent is None else {}
         heads: dict[str, list[tuple[str, str]]] = {}
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name)
             text = "" if command is None else _one_line((command.help or "").strip().split("\n\n")[0])
             row = (name, text.split(": exit code")[0].rstrip("."))
-            heads.setdefault(self.panels.get(name, "commands"), []).append(row)
+            heads.setdefault(panels.get(name, "commands"), []).append(row)
         room = max((len(name) for rows in heads.values() for name, _ in rows), default=0)
         for head, rows in heads.items():
             lines += ["", _bold(head), *_table(rows, _width(), room)]

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["sentence"]
+__all__ = ["help_instead", "sentence"]
+
+
+def help_instead(fault: Any) -> str | None:
+    """Return the help of a command that has commands, where none of them was typed; None where something was."""
+    typed_nothing = type(fault).__name__ == "NoArgsIsHelpError"
+    return str(fault.ctx.get_help()) if typed_nothing else None
 
 
 def sentence(fault: Any) -> str:

@@ -122,11 +122,9 @@ def test_help_without_colour_has_none(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_stands_in_the_readme_or_in_docs(name: str) -> None:
+def test_a_command_stands_in_the_page_of_commands(name: str) -> None:
     """With the words that are typed."""
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-
-    assert any(f"scalewatch {name}" in page.read_text("utf-8") for page in pages)
+    assert f"scalewatch {name} " in (ROOT / "docs" / "commands.md").read_text("utf-8")
 
 
 def reads_a_path(command: Any) -> bool:
@@ -169,6 +167,15 @@ def test_help_fits_a_narrow_terminal(words: tuple[str, ...]) -> None:
     said = CliRunner().invoke(new_app(), [*words, "-h"], env={"COLUMNS": "60"})
 
     assert [] == [line for line in said.output.splitlines() if len(line) > 60 and " " in line.strip()]
+
+
+@pytest.mark.parametrize("typed", [(), ("alert",)])
+def test_what_is_typed_without_a_command_gets_the_list_of_them(
+    typed: tuple[str, ...], scalewatch: Callable[..., Any]
+) -> None:
+    """As `--help` does."""
+    assert scalewatch(*typed, "--help") == scalewatch(*typed)
+    assert 0 == scalewatch(*typed).code
 
 
 def test_the_version_is_said(scalewatch: Callable[..., Any]) -> None:
