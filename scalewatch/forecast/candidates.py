@@ -64,7 +64,7 @@ LOG_RATIO = (math.log(0.55), 0.3)
 #: AdamW; outside, the rate is one of another optimizer and says nothing. The noise that a decay takes away grows with
 #: the rate (lr_scheduling: 1.8 % of the loss at 1e-4, 8 % at 3e-3); half of what those runs alone would ask for.
 #: By hand.
-RATE_EXPONENT, RATE_REFERENCE, RATE_RANGE = 0.15, 6e-4, (5e-5, 6e-3)
+RATE_EXPONENT, RATE_REFERENCE, RATE_RANGE = 0.15, 6e-4, (5e-5, 3.5e-3)
 #: The same two laws for a loss that is not known to be one of text, and whose rows scatter by more than those of text
 #: do or that is lower than text is: what the walk has to give, and the spread. Chosen on the healthy small runs of 23
 #: kinds of training in data/zoo: at 30, 50 and 70 % of a run 80 % hold .70, .92, .86 of what is forecast. By hand.
