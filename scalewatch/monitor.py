@@ -7,6 +7,7 @@ deterministic: the same observations give the same findings, whether live, repla
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from scalewatch.advice import Advice
 from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
 from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.columns import Columns
-from scalewatch.detect import AnyDetector, DetectorSet, checked_detectors
+from scalewatch.detect import AnyDetector, CalmRows, DetectorSet, checked_detectors, one_by_one_or_many
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.forecast import Forecast, Forecaster, LawResidual
@@ -112,8 +113,7 @@ class Monitor:
         Never raises on a value: steps may repeat, skip, go back or start over, numbers may be missing, NaN
         or infinite. Constant time; at each tenth of the run the curve is kept, for the forecast of then.
         """
-        watch = self._watch
-        before = watch.sample.row
+        watch, before = self._watch, self._watch.sample.row
         found = self.guard.call("detectors", watch.observe, observation)
         sample = watch.sample
         if found is None or sample.row == before:
@@ -135,10 +135,20 @@ class Monitor:
 
     def observe_many(self, rows: Columns) -> list[Finding]:
         """Take many rows of the log; what is found and remembered is bit for bit that of `observe`, row by row."""
-        found: list[Finding] = []
-        for row in rows.rows():
-            found += self.observe(row)
-        return found
+        return one_by_one_or_many(rows, self.observe, self._take_calm)
+
+    def _take_calm(self, rows: CalmRows, first: int, end: int) -> tuple[int, int]:
+        """Take rows of which nothing is to be said, the first of them at least where that can be; where they end."""
+        forecaster = self._forecaster
+        if self._has_plan or forecaster is None or rows.steps[first] <= forecaster.blocks.last_step:
+            return first, first
+        due = min(self._next_milestone, math.inf if self.registered is None else forecaster.blocks.room_until())
+        end, single = self._watch.take_calm(rows, first, bisect_left(rows.steps, due, first, end))
+        if end > first:
+            steps, losses = rows.steps[first:end], rows.losses[first:end]
+            self._final.add_many(steps, losses)
+            forecaster.observe_many(steps, losses, rows.rates and rows.rates[first:end])
+        return end, single
 
     def _look_ahead(self, step: int, loss: float, rate: float) -> Finding | None:
         """Follow the curve; what there is to say of its law."""

@@ -9,6 +9,7 @@
 from scalewatch.detect.base import AbstractDetector, Sample
 from scalewatch.detect.baseline import RobustBaseline
 from scalewatch.detect.block import AbstractBlockDetector, Block
+from scalewatch.detect.calm_rows import CalmRows, one_by_one_or_many
 from scalewatch.detect.ensemble import BLOCK_DETECTORS, DETECTORS, AnyDetector, DetectorSet
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.outside import checked_detectors
@@ -20,9 +21,11 @@ __all__ = [
     "AbstractDetector",
     "AnyDetector",
     "Block",
+    "CalmRows",
     "DetectorSet",
     "IncidentState",
     "RobustBaseline",
     "Sample",
     "checked_detectors",
+    "one_by_one_or_many",
 ]

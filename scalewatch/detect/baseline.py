@@ -205,6 +205,12 @@ class RobustBaseline(Stateful):
         if scatter.summed >= BLOCK_ROWS:
             scatter.close_block()
 
+    def settle(self, value: float, fast_mean: float, rise: float, scale: float) -> None:
+        """Let the scores be those of a row that was scored and learnt elsewhere, on this scale."""
+        self._value, self.fast_mean, self.rise, self.middle = value, fast_mean, rise, UNKNOWN
+        self.excess = value - fast_mean
+        self.sigmas = self.excess / scale
+
     @property
     def width(self) -> float:
         """How wide the scatter of a row is: 0 for that of a language model's log, 1 for one that may have any tails."""

@@ -12,8 +12,10 @@ from abc import abstractmethod
 from typing import ClassVar, NamedTuple, final
 
 from scalewatch.detect.base import Sample
+from scalewatch.detect.calm_rows import CalmRows
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.robust_scale import NORMAL_BEND
+from scalewatch.detect.sample_reader import MAX_SECONDS
 from scalewatch.detect.schedule import Schedule
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding
@@ -176,6 +178,29 @@ class Blocks(Stateful):
             self._time(seconds, sample.step)
         return self._full(sample) if self.rows >= self.size else None
 
+    def extend(self, rows: CalmRows, first: int, end: int) -> None:
+        """Count many calm rows in, fewer than fill the block."""
+        steps, losses = rows.steps[first:end], rows.losses[first:end]
+        if self.rows == 0:
+            self.first_step = steps[0]
+        self.rows += end - first
+        last, same = self.last_loss, self.same_rows
+        for step, loss in zip(steps, losses, strict=True):
+            if same and loss == last:
+                same += 1
+            else:
+                if same > self.longest_same_rows:
+                    self.longest_same_rows = same
+                last, same, self.same_step = loss, 1, step
+        self.last_loss, self.same_rows = last, same
+        self.losses += rows.values[first:end]
+        if rows.norms is not None:
+            self.norms += [norm for norm in rows.norms[first:end] if norm == norm]
+        if rows.seconds is not None:
+            for step, seconds in zip(steps, rows.seconds[first:end], strict=True):
+                if -MAX_SECONDS < seconds < MAX_SECONDS:
+                    self._time(seconds, step)
+
     def restart(self) -> None:
         """The run went back: what was gathered belongs to no block."""
         self._empty()
@@ -192,7 +217,7 @@ class Blocks(Stateful):
             self.begun, self.begun_step = True, self.first_step
         rows, losses, least = self.rows, self.losses, max(1.0, LEAST_SHARE * self.rows)
         ranked = sorted(losses)
-        bends = sorted(abs(a - 2.0 * b + c) for a, b, c in zip(losses, losses[1:], losses[2:], strict=False))
+        bends = sorted([abs(a - 2.0 * b + c) for a, b, c in zip(losses, losses[1:], losses[2:], strict=False)])
         block = Block(
             rows=rows,
             losses=len(losses),

@@ -11,6 +11,8 @@ from scalewatch.detect.attribution import CauseAttribution
 from scalewatch.detect.base import AbstractDetector, Sample
 from scalewatch.detect.baseline import RobustBaseline
 from scalewatch.detect.block import AbstractBlockDetector, Block, Blocks
+from scalewatch.detect.calm import CalmStretch
+from scalewatch.detect.calm_rows import CalmRows
 from scalewatch.detect.changepoint_window import ChangepointWindow
 from scalewatch.detect.divergence import Divergence
 from scalewatch.detect.grad_drift import GradDrift
@@ -135,6 +137,9 @@ class DetectorSet:
             validation=((_part(validation), validation.observe),),
             blocks=(("detector window", self._window.update), *((_part(d), d.observe) for d in blocks)),
         )
+        calm = (Spike, Divergence, GradNorm, NonFinite, NonFiniteGradient, RankApart)
+        detectors: Any = tuple(by_type[kind] for kind in calm)
+        self._calm = CalmStretch(self._reader, self._schedule, self._blocks, self._baseline, detectors)
         self._found: list[Finding] = []
         self._frozen = self._trend_frozen = False
         self.clean = False
@@ -231,6 +236,19 @@ class DetectorSet:
         self.clean = sample.usable and not self._frozen and self._baseline.sigmas < CLEAN_SIGMAS
         guard.run(self._stages.ends, sample, self._keep)
         return found
+
+    def take_calm(self, rows: CalmRows, first: int, end: int) -> tuple[int, int]:
+        """Take the rows from `first` to before `end`, as far as nothing can be said of them.
+
+        Returns the place of the next one, and the one to which they are to be looked at one by one.
+        """
+        phases = self._phases
+        if self._guard.failed or self._outside or not phases.quiet or NOTES.count != phases.heard:
+            return first, first
+        at, single = self._calm.take(rows, first, end)
+        if at > first:
+            self._frozen, self._trend_frozen, self.clean = False, False, True
+        return at, single
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on, as plain ints, floats, strings, lists and dicts."""

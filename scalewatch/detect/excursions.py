@@ -7,6 +7,7 @@ the highest by a factor is rarer still, and where the loss falls rarer again, si
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 from scalewatch.detect.state import Stateful
@@ -87,6 +88,32 @@ class Excursions(Stateful):
             self.now = peak
         if self.generation_rows >= GENERATION_ROWS and self.generation_rows >= GENERATION_SHARE * self.rows:
             self.before, self.now, self.generation_rows = self.now, 0.0, 0
+
+    def see_many(self, values: Sequence[float], judged: Sequence[float], low: float) -> None:
+        """Take many rows in, as `see` takes each; one whose number of `judged` is below `low` ends what went on."""
+        going_on, going_rows, half, smaller = (
+            self.going_on,
+            self.going_rows,
+            0.5 * max(self.highest, self.least),
+            self.smaller,
+        )
+        for value, other in zip(values, judged, strict=True):
+            going_rows += 1
+            if value > going_on:
+                going_on = value
+            if other >= low:
+                continue
+            if going_on <= half and going_on <= self.now and self.generation_rows + going_rows < GENERATION_ROWS:
+                # nearly each excursion is a low one
+                self.rows += going_rows
+                self.generation_rows += going_rows
+                self.alike += smaller
+            else:
+                self.going_on, self.going_rows = going_on, going_rows - 1
+                self.see(value, ended=True)
+                half = 0.5 * max(self.highest, self.least)
+            going_on, going_rows = 0.0, 0
+        self.going_on, self.going_rows = going_on, going_rows
 
     def beyond(self, value: float, *, factor: float = 1.0, lasted: float = 1.0, alone: float = 0.0) -> bool:
         """Whether a number is so high that what has been before does not explain it.

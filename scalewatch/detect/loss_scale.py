@@ -11,6 +11,7 @@ policy losses and Dice go below zero, where a logarithm ends.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import final
 
 from scalewatch.detect.robust_scale import NORMAL_BEND
@@ -88,6 +89,11 @@ class LossScale(Stateful):
         else:
             self.positive_rows = 0
         return self.place(loss)
+
+    def see_many(self, losses: Sequence[float]) -> None:
+        """Take in many losses above zero, on the logarithmic scale, whose values were taken elsewhere."""
+        self.changed = False
+        self.recent = [*self.recent, *losses][-ROWS:]
 
     def place(self, loss: float) -> float:
         """The value of any loss on the present scale; NaN where it has none."""

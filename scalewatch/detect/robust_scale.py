@@ -97,9 +97,8 @@ class Window(Stateful):
 
     def take_waiting(self) -> None:
         """Let all that waits in at once."""
-        self.values += self.waiting
+        self.values = [*self.values, *self.waiting][-self.rows :]
         self.waiting = []
-        del self.values[: -self.rows]
         self.ranked = sorted(self.values)
 
     def quantile(self, share: float) -> float:
@@ -167,9 +166,7 @@ class RobustScale(Stateful):
         if is_long:
             self.bends.waiting.append(bend)
             if len(self.bends.waiting) >= REFRESH_ROWS:
-                self.excesses.take_waiting()
-                self.bends.take_waiting()
-                self._look()
+                self.look_again()
         else:
             half = rows // 2
             self.bends.push(bend, half if half > LEAST_SCALE_ROWS else LEAST_SCALE_ROWS)
@@ -177,6 +174,12 @@ class RobustScale(Stateful):
         dip /= NORMAL_DIP
         scale = self.steady if self.steady > dip else dip
         self.scale = scale if scale > LEAST_SCALE else LEAST_SCALE
+
+    def look_again(self) -> None:
+        """Take in what waits, and the scale from it."""
+        self.excesses.take_waiting()
+        self.bends.take_waiting()
+        self._look()
 
     def close_block(self) -> None:
         """Take in the mean of a block of rows that belong to no incident, which are `summed` and their `sum`."""

@@ -7,6 +7,7 @@ that leaves the plan, or jumps above anything this run has seen, is not a restar
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import final
 
 from scalewatch.detect.base import Sample
@@ -117,6 +118,34 @@ class Schedule(Stateful):
             sample.rise_expected = self.expects_rise(step, rate)
             self._seen_rate = self.rate if self.warm else math.nan
         sample.warming = (not self.warm or step < self.warm_until) and self.is_warming(step)
+
+    def calm_until(self, steps: Sequence[int], rates: Sequence[float] | None, first: int, end: int) -> int:
+        """Return how far from `first` on no rate rises and no rise of the loss is expected; `first` if not there."""
+        if self._plan is not None or self.rows_left or steps[first] < self.until_step:
+            return first
+        if rates is None:
+            return end
+        if not self.warm or steps[first] < self.warm_until:
+            return first
+        lowest = self.lowest
+        for place in range(first, end):
+            rate = rates[place]
+            if not 0.0 <= rate <= self.highest or rate > RISE * lowest:
+                return place
+            if rate < lowest:
+                lowest = rate
+        return end
+
+    def follow(self, steps: Sequence[int], rates: Sequence[float] | None) -> None:
+        """Take in rows that are calm by `calm_until`, at least one."""
+        self.rate = self.planned = self._seen_rate = math.nan
+        if rates is None:
+            return
+        self.rate = self._seen_rate = rates[-1]
+        self.lowest = min(self.lowest, min(rates))
+        high = next((at for at in range(len(rates) - 1, -1, -1) if SLACK * rates[at] >= self.highest), None)
+        if high is not None:
+            self.high_step = steps[high]
 
     def _see(self, step: int, rate: float, planned: float) -> None:
         if not self.seen:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
+from itertools import repeat
 from typing import Any, final
 
 import numpy as np
@@ -119,6 +121,19 @@ class Forecaster:
         elif learned:
             self.revision += 1
         return learned and self.blocks.add(step, loss)
+
+    def observe_many(self, steps: Sequence[int], losses: Sequence[float], rates: Sequence[float] | None) -> None:
+        """Take many rows that belong to no incident, as `observe` takes each.
+
+        Args:
+            steps: rising, from above `blocks.last_step` on. losses: between 1e-30 and 1e30. rates: NaN where unknown.
+        """
+        self._rows += len(steps)
+        self.revision += len(steps)
+        if self._schedule is not None and not self.follows_plan:
+            for step, rate in zip(steps, rates or repeat(math.nan), strict=False):
+                self._schedule.observe(step, rate if rate == rate else None)
+        self.blocks.add_many(steps, losses)
 
     def rewind(self, step: int) -> None:
         """Forget the rows from `step` on: the run went back to an older checkpoint."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -75,6 +76,34 @@ class _Level:
             self.level += weight * kept
         return loss if kept == excess else math.exp(self.level + kept)
 
+    def tame_many(self, losses: Sequence[float]) -> list[float]:
+        """Take in many losses, as `tame` takes each."""
+        if self.seen < 1.0 / LEVEL_WEIGHT or not math.isfinite(self.level):
+            return [self.tame(loss) for loss in losses]
+        log_noise, level, last = self.log_noise, self.level, self.last
+        tamed = []
+        for loss in losses:
+            log_loss = math.log(loss)
+            difference, before, excess = abs(log_loss - last), last - level, log_loss - level
+            last = log_loss
+            bound = CLIP_SIGMAS * log_noise if log_noise > 0 else math.inf
+            if difference > 2.0 * bound:
+                difference = 2.0 * bound
+            log_noise += LEVEL_WEIGHT * (difference / _ABS_DIFFERENCE_OVER_SD - log_noise)
+            if -bound <= excess <= bound:
+                level += LEVEL_WEIGHT * excess
+                tamed.append(loss)
+                continue
+            kept = -bound if excess < 0 else bound
+            if excess < 0 or before > bound:
+                level += CATCH_UP_WEIGHT * min(max(excess, -1.0), 1.0)
+            else:
+                level += LEVEL_WEIGHT * kept
+            tamed.append(math.exp(level + kept))
+        self.log_noise, self.level, self.last = log_noise, level, last
+        self.seen += len(losses)
+        return tamed
+
 
 @final
 class _OpenBlock:
@@ -124,7 +153,9 @@ class LossBlocks:
 
     def add(self, step: int, loss: float) -> bool:
         """Add a row with positive finite `loss` [nats/token] in rising `step`; return whether a block closed."""
-        value = self._level.tame(loss)
+        return self._put(step, self._level.tame(loss))
+
+    def _put(self, step: int, value: float) -> bool:
         block, closed = self._open, False
         if block.count and step > block.edge:
             closed = self._close()
@@ -157,6 +188,26 @@ class LossBlocks:
         for column in (twin.end_steps, twin.mean_steps, twin.losses, twin.rows):
             del column[:first]
         return twin
+
+    def room_until(self) -> float:
+        """Return the step with which the open block closes; 0 where the next row begins one."""
+        return self._open.edge if self._open.count else 0
+
+    def add_many(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """Add many rows, as `add` adds each."""
+        tamed = self._level.tame_many(losses)
+        block = self._open
+        if not block.count or steps[-1] >= block.edge:
+            for step, value in zip(steps, tamed, strict=True):
+                self._put(step, value)
+            return
+        sum_steps, sum_losses = block.sum_steps, block.sum_losses
+        for step, value in zip(steps, tamed, strict=True):
+            sum_steps += step
+            sum_losses += value
+        block.sum_steps, block.sum_losses = sum_steps, sum_losses
+        block.count += len(steps)
+        block.newest = steps[-1]
 
     def _close(self) -> bool:
         block, there = self._open, len(self.losses) < MAX_BLOCKS

@@ -1,0 +1,126 @@
+"""The level of a series over some rows at once, as `RobustBaseline` has it row by row: bit for bit the same.
+
+It is the same arithmetic in the same order, without what only early rows and incidents need; a row that may be either
+is not taken here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+from scalewatch.detect.baseline import ANEW_ROWS, BROKEN, CLIP, FAST_ROWS, MIDDLE_ROWS, SLOW_ROWS, RobustBaseline
+from scalewatch.detect.robust_scale import (
+    BLOCK_ROWS,
+    DIP_FADE,
+    LEAST_SCALE,
+    LONG_ROWS,
+    NORMAL_DIP,
+    REFRESH_ROWS,
+)
+
+__all__ = ["Mark", "Scored", "follow", "is_calm", "room"]
+
+
+#: Of one row what it was scored against: level before it, excess over that, scale before it, rise over the slow mean,
+#: slow scale before it, rows that the slow mean rested on.
+Scored = tuple[float, float, float, float, float, int]
+
+
+@final
+class Mark:
+    """A level as it stood before some rows, to go back to."""
+
+    def __init__(self, baseline: RobustBaseline, rows: int) -> None:
+        scatter = baseline.scatter
+        self._parts: list[tuple[Any, dict[str, Any]]] = [(baseline, dict(vars(baseline)))]
+        self._parts.append((scatter, {**vars(scatter), "means": [*scatter.means]}))
+        # of these two other lists take the place of what they hold
+        self._parts += [(window, dict(vars(window))) for window in (scatter.bends, scatter.excesses)]
+        if scatter.summed + rows >= BLOCK_ROWS:
+            for window in (scatter.block_bends, scatter.long_bends):
+                self._parts.append((window, {"values": [*window.values], "ranked": [*window.ranked]}))
+
+    def go_back(self) -> None:
+        """Let the level be as it was."""
+        for part, state in self._parts:
+            vars(part).update(state)
+
+
+def is_calm(baseline: RobustBaseline) -> bool:
+    """Return whether a level is past what only early rows and incidents need."""
+    scatter = baseline.scatter
+    return (
+        baseline.rows > MIDDLE_ROWS
+        and scatter.rows >= LONG_ROWS
+        and not (baseline.frozen_by or baseline.frozen_rows or baseline.broken_rows)
+        and len(scatter.past) == 2
+    )
+
+
+def room(baseline: RobustBaseline) -> int:
+    """Return after how many rows the scatter is looked at anew: so many at once at most."""
+    return REFRESH_ROWS - len(baseline.scatter.bends.waiting)
+
+
+def follow(baseline: RobustBaseline, values: Sequence[float]) -> list[Scored] | None:
+    """Score some rows and learn from them; None if one of them is not calm, and the level is then no more as it was."""
+    scored: list[Scored] = []
+    scatter, last = baseline.scatter, room(baseline)
+    scale, slow_scale, wander, steady = baseline.scale, baseline.slow_scale, scatter.wander, scatter.steady
+    running, slow_mean, slow_rows = baseline.running_mean, baseline.slow_mean, baseline.slow_rows
+    low, low_value, total, summed = baseline.low, baseline.low_value, scatter.sum, scatter.summed
+    deepest = scatter.dip
+    three = list(zip([*scatter.past, *values], [scatter.past[1], *values], values, strict=False))
+    scatter.bends.waiting = [*scatter.bends.waiting, *[abs(a - 2.0 * b + c) for a, b, c in three]]
+    for before, middle, value in three:
+        excess, rise = value - running, value - slow_mean
+        scored.append((running, excess, scale, rise, slow_scale, slow_rows))
+        if excess < BROKEN:
+            return None
+        # the scale of one row
+        dip = (before if before < value else value) - middle
+        most, faded = 2.0 * NORMAL_DIP * scale, deepest * (1.0 - DIP_FADE)
+        dip = dip if dip < most else most
+        deepest = dip = dip if dip > faded else faded
+        if len(scored) == last:
+            scatter.excesses.waiting = [*scatter.excesses.waiting, *[one[1] for one in scored]]
+            scatter.look_again()
+            steady = scatter.steady
+        dip /= NORMAL_DIP
+        was, scale = scale, max(steady, dip, LEAST_SCALE)
+        slow_scale = scale * wander
+        # the means
+        fast, bound = running, CLIP * was
+        if excess < -was:
+            if low:
+                running += max(0.5 * (max(low_value, value) - running), -bound)
+            else:
+                running += max(excess, -bound) / FAST_ROWS
+            low, low_value = True, value
+        else:
+            low = False
+            running += (excess if excess < bound else bound) / FAST_ROWS
+        if slow_mean > fast + slow_scale:
+            slow_mean, slow_rows = fast + slow_scale, ANEW_ROWS
+        else:
+            slow_rows += 1
+            bound = CLIP * slow_scale
+            move = bound if rise > bound else -bound if rise < -bound else rise
+            slow_mean += move / (slow_rows if slow_rows < SLOW_ROWS else SLOW_ROWS)
+        total += value
+        summed += 1
+        if summed >= BLOCK_ROWS:
+            scatter.sum, scatter.summed, scatter.scale = total, summed, scale
+            scatter.close_block()
+            total, summed, wander = scatter.sum, scatter.summed, scatter.wander
+    if len(scored) != last:
+        scatter.excesses.waiting = [*scatter.excesses.waiting, *[one[1] for one in scored]]
+    scatter.rows += len(values)
+    scatter.past, scatter.dip, scatter.scale = [three[-1][1], three[-1][2]], deepest, scale
+    scatter.sum, scatter.summed = total, summed
+    baseline.rows += len(values)
+    baseline.scale, baseline.slow_scale, baseline.running_mean = scale, slow_scale, running
+    baseline.slow_mean, baseline.slow_rows, baseline.low, baseline.low_value = slow_mean, slow_rows, low, low_value
+    baseline.settle(values[-1], scored[-1][0], scored[-1][3], scored[-1][2])
+    return scored
