@@ -12,6 +12,7 @@ from typing import Any, final
 
 import torch
 
+from scalewatch_lightning.end_by_time import EndByTime
 from scalewatch_torch.introspect import tokens_in
 from scalewatch_torch.optimizer import why_no_gradient_norm
 from scalewatch_torch.watching.step_metrics import StepMetrics
@@ -36,6 +37,9 @@ class TrainerSteps:
         replicas: processes that read different batches.
         manual: whether the module steps its optimizers itself.
         logged_as: names under which the losses are logged, empty for what `training_step` returns.
+
+    Attributes:
+        end_by_time: what tells where the clock ends the run; None where steps end it.
     """
 
     def __init__(self, metrics: StepMetrics, *, replicas: int, manual: bool, logged_as: tuple[str, ...] = ()) -> None:
@@ -44,6 +48,7 @@ class TrainerSteps:
         self._manual = manual
         self._logged_as = logged_as
         self._has_warned = False
+        self.end_by_time: EndByTime | None = None
 
     def after_batch(self, trainer: Any, outputs: Any, batch: Any) -> None:
         """Take in one batch."""
@@ -62,6 +67,8 @@ class TrainerSteps:
             # Lightning hands out the loss divided by this, for the sum of the gradients
             whole = self._manual or bool(self._logged_as)
             metrics.close(step, 1.0 if whole else float(trainer.accumulate_grad_batches))
+            if self.end_by_time is not None:
+                self.end_by_time.after_step(step)
 
     def _step_after(self, trainer: Any) -> int:
         if not self._manual:
