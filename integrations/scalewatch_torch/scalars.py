@@ -56,11 +56,13 @@ class ScalarReader(abc.ABC):
     Attributes:
         dropped: steps whose values never arrived [count].
         without_loss: steps none of whose batches had a loss [count].
+        urgent: whether a step that waits to be taken is known to have a loss that is no number.
     """
 
     def __init__(self) -> None:
         self.dropped = 0
         self.without_loss = 0
+        self.urgent = False
         self._losses = 0
         self._has_norm = False
 
@@ -145,10 +147,11 @@ class HostReader(ScalarReader):
 
     def _close(self, row: Row) -> None:
         self._ready.append(self.observation(row, self._sum, self._norm))
+        self.urgent = self.urgent or not math.isfinite(self._sum)
 
     def take(self) -> list[Observation]:
-        """Return the step that was closed since the last call."""
-        ready, self._ready = self._ready, []
+        """Return the steps that were closed since the last call."""
+        ready, self._ready, self.urgent = self._ready, [], False
         return ready
 
     def flush(self, timeout_seconds: float) -> list[Observation]:

@@ -149,3 +149,17 @@ def test_each_device_has_its_reader() -> None:
     """The CPU is read at once; a device without events of its own is waited for, once in 16 steps."""
     assert isinstance(reader_for(CPU), HostReader)
     assert isinstance(reader_for(torch.device("meta")), DeviceReader)
+
+
+def test_a_loss_that_is_no_number_is_not_left_to_wait() -> None:
+    """Whoever takes several steps together is told of it, until it is taken."""
+    reader = HostReader()
+    urgent = []
+    for step, loss in enumerate((2.0, math.nan, 2.0), 1):
+        reader.add_loss(torch.tensor(loss))
+        reader.close_step(step)
+        urgent.append(reader.urgent)
+
+    assert [False, True, True] == urgent
+    assert [1, 2, 3] == [each.step for each in reader.take()]
+    assert not reader.urgent

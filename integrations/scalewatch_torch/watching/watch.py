@@ -29,9 +29,9 @@ __all__ = ["Watch"]
 #: How long a checkpoint waits for losses that are still on the device [s]; it waits for the weights anyway.
 CHECKPOINT_SECONDS = 10.0
 #: Fast steps are observed some together: code that runs once a step finds the caches of the processor full of the
-#: training, and takes three times as long as right after itself. Not where acts may follow at once. At most so many
-#: steps, or as many as there are in so long [s]: slower steps are observed one by one. By hand, measured
-#: (tests/benchmarks/lightning_overhead.py).
+#: training, and takes three times as long as right after itself. Not where acts may follow at once, and not where a
+#: loss is no number. At most so many steps, or as many as there are in so long [s]: slower steps are observed one by
+#: one. By hand, measured (tests/benchmarks/lightning_overhead.py).
 STEPS_TOGETHER, TOGETHER_SECONDS = 16, 0.01
 #: How long the end of a run waits for them [s]: a device that hangs must not hold the exit.
 END_SECONDS = 0.3
@@ -120,7 +120,7 @@ class Watch:
         self._waiting += 1
         now = perf_counter()
         soon = self._waiting < STEPS_TOGETHER and now - self._taken_at < TOGETHER_SECONDS
-        if soon and self.session.acting is None:
+        if soon and self.session.acting is None and not self.metrics.reader.urgent:
             return
         self._waiting, self._taken_at = 0, now
         self._take(None)
