@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["away", "duration", "few_digits", "no_control", "percent", "rate", "seconds", "shortened", "times"]
+__all__ = ["away", "duration", "few_digits", "no_control", "percent", "rate", "seconds", "shortened", "signed", "times"]
 
 #: Letters of a run's name in a table.
 NAME_LETTERS = 36
@@ -109,3 +109,13 @@ def times(factor: float) -> str:
     if 100.0 <= factor < 1e5:
         return f"{round(factor, 1 - int(math.log10(factor))):,.0f}x"
     return f"{few_digits(factor, 2)}x"
+
+
+def signed(difference: float) -> str:
+    """Return a difference of losses with its sign; one that rounds to nothing has none.
+
+    >>> signed(0.0213), signed(-0.0002)
+    ('+0.021', '0.000')
+    """
+    text = f"{difference:+.3f}"
+    return text[1:] if float(text) == 0.0 else text

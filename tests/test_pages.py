@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
+from jsonschema import Draft202012Validator
 
 from scalewatch.advice import Action
 from scalewatch.cli.answers import ANSWERS
@@ -26,6 +30,15 @@ def test_every_field_of_every_answer_says_what_it_is() -> None:
 
     assert len(fields) > 100
     assert [] == [f"{name}.{field}" for name, field, what in fields if not what.get("description")]
+
+
+def test_the_schema_of_answers_is_one() -> None:
+    """By the words of JSON Schema itself, and every part of it that is named is there."""
+    schema = json.loads((DOCS / "answers.schema.json").read_text("utf-8"))
+    named = set(re.findall(r"#/\$defs/(\w+)", json.dumps(schema)))
+
+    Draft202012Validator.check_schema(schema)
+    assert set() == named - set(schema["$defs"])
 
 
 def test_every_kind_state_and_action_says_when_it_is_said_and_what_to_do() -> None:

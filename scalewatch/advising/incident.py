@@ -88,8 +88,10 @@ def _back_to(context: AdviceContext, incident: Finding) -> str:
     if good is not None:
         before = f"{incident.start_step - good.step:,} steps before the {kind_name(incident.kind)}"
         return f"{good.name}, {before}{_place(good)}"
+    if incident.start_step <= REWIND_STEPS:
+        return "the beginning"
     gone = ", of which none is left" if context.checkpoints else ""
-    return f"a checkpoint from before step {max(incident.start_step - REWIND_STEPS, 1):,}{gone}"
+    return f"a checkpoint from before step {incident.start_step - REWIND_STEPS:,}{gone}"
 
 
 def _place(checkpoint: SavedCheckpoint) -> str:

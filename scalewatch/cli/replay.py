@@ -158,14 +158,14 @@ def print_verdict(console: Console, watched: ReplayedRun) -> None:
     from rich.text import Text
 
     from scalewatch.cli.advised import print_advice
+    from scalewatch.cli.outputs import print_hanging
     from scalewatch.offline.replayed import notes
-    from scalewatch.text import no_control
 
     guessed = ", ".join(f"{field} = {column}" for field, column in watched.log.columns.items() if field != column)
     if guessed:
-        console.print(no_control(f"columns: {guessed}"), style="dim", markup=False, highlight=False)
+        print_hanging(console, f"columns: {guessed}", "dim")
     for note in notes(watched.log):
-        console.print(f"log: {note}", style="yellow", markup=False, highlight=False)
+        print_hanging(console, f"log: {note}", "yellow")
     table = Table(show_header=False)
     for label, text in watched.tracker.verdict.rows():
         table.add_row(label, Text(text))

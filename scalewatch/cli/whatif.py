@@ -11,7 +11,7 @@ import typer
 from scalewatch.cli.options import AT, AsJson, Log, LogOptions, ScheduleOptions
 from scalewatch.cli.signatures import part
 from scalewatch.errors import ConfigError, LogError
-from scalewatch.text import percent
+from scalewatch.text import percent, signed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -168,7 +168,7 @@ def _table(now: Position, outcomes: list[Outcome], width: int) -> RenderableType
         low, high = each.interval(0.8)
         less, more = each.difference_interval(0.8)
         name = "hold the rate (the plan is not known)" if not place and not now.planned else each.name
-        difference = [f"{each.difference:+.3f}", f"{less:+.3f} to {more:+.3f}"] if place else ["", ""]
+        difference = [signed(each.difference), f"{signed(less)} to {signed(more)}"] if place else ["", ""]
         tokens = "" if each.tokens is None else count(each.tokens)
         cells = [name, f"{each.total_steps - now.step:,}", tokens, f"{each.final_loss:.3f}", f"{low:.3f} to {high:.3f}"]
         rows.append([*cells, *difference, str(each.evidence_grade)])

@@ -115,10 +115,10 @@ def test_an_incident_that_outlasts_the_patience_is_rewound() -> None:
 
 
 def test_a_rewind_never_leads_to_before_the_first_step() -> None:
-    """An incident at step 20 leads to step 1."""
+    """An incident at step 20 leads to the beginning."""
     (advice,) = advised(incident(Kind.SPIKE, began=20), step=20 + PATIENCE_STEPS)
 
-    assert "before step 1." in advice.reason
+    assert "Restart from the beginning." == advice.reason
 
 
 @pytest.mark.parametrize("kind", [Kind.NONFINITE, Kind.DIVERGENCE])
