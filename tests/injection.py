@@ -35,7 +35,15 @@ HANDS_OVER = (
 #: What a process calls once, and not again: left out.
 ONCE_A_PROCESS = ("/plugins.py::", "::_installed", "::after_fork_in_child")
 #: Where a fault leaves a thread of ours that ends with its process, which a test would wait for: left out.
-LEAVES_A_THREAD = ("::Session.close", "::Shutdown.", "::Dispatcher.close", "::Worker.close", "::Watch.finish")
+LEAVES_A_THREAD = (
+    "::Session.close",
+    "::Shutdown.",
+    "::Dispatcher.close",
+    "::Worker.close",
+    "::Watch.finish",
+    "::Watch._finish",
+    "::sigterm_held_back",
+)
 
 
 class Reached(NamedTuple):

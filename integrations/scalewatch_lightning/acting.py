@@ -119,7 +119,7 @@ class TrainerActing:
     def begin(self, trainer: Any, session: Session | Sessions, metrics: StepMetrics) -> None:
         """Watch the steps of a fit, on the process that decides."""
         self.checkpoints.begin(trainer, session, known_after(session.run))
-        self._acting.begin(session, metrics, trainer.lightning_module.parameters())
+        self._acting.begin(session, metrics, trainer.lightning_module.parameters)
 
     def before_step(self, optimizer: Any, guard: Guard) -> None:
         """Leave a step out whose gradient is no number."""

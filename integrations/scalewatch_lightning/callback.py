@@ -21,7 +21,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.acting import TrainerActing
 from scalewatch_lightning.base import LightningCallback
-from scalewatch_lightning.callback_parts import IN_A_HOOK, Place, exchange_of, netted, saves_now
+from scalewatch_lightning.callback_parts import IN_A_HOOK, Place, exchange_of, netted, part, saves_now
 from scalewatch_lightning.end_by_time import end_without_plan
 from scalewatch_lightning.sessions import new_session
 from scalewatch_lightning.start import follow, start
@@ -209,6 +209,8 @@ class ScaleWatch(LightningCallback):
 
     def _begin(self, trainer: Any, batch: Any, batch_idx: int) -> None:
         state = self._checkpoint.state if trainer.global_step else None
+        # a process that was forked or spawned for the training ends without a word to its callbacks
+        close_at_exit.add(self)
         readers = [] if self._ranks is None else self._ranks.readers()
         if not trainer.is_global_zero:
             self._steps = follow(trainer, self._options, state, readers) if readers else None
@@ -221,8 +223,6 @@ class ScaleWatch(LightningCallback):
             run_id = None if started.resumed is None else started.resumed.run_id
             folder = own_folder(folder, run_id, goes_on=started.resumed is not None)
         session = new_session(trainer, started, self._options, self._guard, folder)
-        # a process that was forked or spawned for the training ends without a word to its callbacks
-        close_at_exit.add(self)
         session.begin()
         if started.run.total_steps is None:
             started.steps.end_by_time = end_without_plan(trainer, session.note)
@@ -377,6 +377,7 @@ class ScaleWatch(LightningCallback):
     def end(self, fault: BaseException | None) -> None:
         """Close where nobody told of the end: the process leaves, by `fault` if one is known."""
         self._finish(lambda watch: ended_by(fault, watch.metrics.step))
+        self._net.net("end", part, self._ranks)
 
     @netted
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:

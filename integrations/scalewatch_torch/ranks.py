@@ -30,6 +30,7 @@ from scalewatch.detect.ranks import odd_rank, ranks_in_words
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
 from scalewatch_torch.acting.ballot import BALLOT
+from scalewatch_torch.parting import Parting
 from scalewatch_torch.scalars import Row, ScalarReader
 from scalewatch_torch.transfer import Transfers
 
@@ -90,11 +91,13 @@ class AllRanks:
         losses: how many are watched. acts: whether anything may be decided, which takes the broadcast.
 
     Attributes:
-        size: ranks. rank: this one. decided: what the newest vote decided, shape (7,); zeros before there is one.
+        size: ranks. rank: this one. parting: how they end.
+        decided: what the newest vote decided, shape (7,); zeros before there is one.
     """
 
     def __init__(self, device: torch.device, *, losses: int = 1, acts: bool = False) -> None:
         self.size, self.rank = dist.get_world_size(), dist.get_rank()
+        self.parting = Parting()
         self.decided: tuple[float, ...] = (0.0,) * BALLOT
         self._acts = acts
         self.late = device.type != "cpu"

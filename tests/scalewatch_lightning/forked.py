@@ -46,8 +46,8 @@ class Ends(TinyText):
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor | None:
         if self.batches_seen == 40:
             if self.how == "raises":
-                if not self.trainer.is_global_zero:
-                    time.sleep(3.0)  # where this one is gone first, gloo or the launcher may end the other in mid-word
+                if self.trainer.is_global_zero:
+                    time.sleep(0.5)  # the sibling is at its end first, of which the launcher sends SIGTERM to this one
                 raise ValueError("no more data")
             if self.how == "ctrl-c":
                 os.killpg(0, signal.SIGINT)  # as a terminal does: to all processes that it has started

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, final
 
@@ -128,14 +128,14 @@ class Acting:
         else:  # the batch of the first is drawn already
             self._left_out, self._passes = (first, first), Passes(first, steps - 1)
 
-    def begin(self, session: Session | Sessions, metrics: StepMetrics, parameters: Iterable[Tensor]) -> None:
-        """Watch the steps of a run, on the process that decides; `parameters` are looked at when they may be lost."""
+    def begin(self, session: Session | Sessions, metrics: StepMetrics, weights: Callable[[], Iterable[Tensor]]) -> None:
+        """Watch the steps of a run, on the process that decides; `weights` are looked at when they may be lost."""
         self._session, control = session, self._control
         if not self.acts or control is None:
             return
         self._taken.attach(metrics.optimizer)
-        metrics.taken, metrics.factor, weights = self._taken, self._rates, list(parameters)
-        session.act(self.acts, lambda: are_finite(weights), self._taken.was_taken, self._kept)
+        metrics.taken, metrics.factor = self._taken, self._rates
+        session.act(self.acts, lambda: are_finite(weights()), self._taken.was_taken, self._kept)
         wanted, begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None, self._begun_by
         if begun_by is not None and session.acting is not None:
             session.acting.rewinds, metrics.left_out = begun_by.number, self._left_out

@@ -6,14 +6,18 @@ import atexit
 import multiprocessing
 import multiprocessing.util
 import os
+import signal
 import sys
+import threading
 import weakref
-from typing import Protocol, final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, final
 
 from scalewatch.acting.rewinding import RewindExit
 from scalewatch.guard import attempt
 
-__all__ = ["Closable", "OpenWatches", "close_at_exit", "ended", "ended_by"]
+__all__ = ["Closable", "OpenWatches", "close_at_exit", "ended", "ended_by", "sigterm_held_back"]
 
 #: Before what `multiprocessing` does itself at the exit of a process, which has 10 and below.
 EXIT_PRIORITY = 100
@@ -53,6 +57,31 @@ def ended_by(fault: BaseException | None, step: int) -> str:
     word = "interrupted" if isinstance(fault, KeyboardInterrupt) else "crashed"
     why, _ = attempt(str, fault)  # it may be of a class with a fault of its own
     return f"{word} after step {step:,}: {type(fault).__name__}: {why or ''}".rstrip(": ")
+
+
+@contextmanager
+def sigterm_held_back() -> Iterator[None]:
+    """Hold a SIGTERM back until the block is left, which then gets it.
+
+    For the two seconds in which a run is closed: what a launcher sends when another process has failed would end it in
+    the middle, by itself or by what its handler does.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or before is None:  # only there, and only Python's
+        yield
+        return
+    came: list[int] = []
+
+    def note(signum: int, _: Any) -> None:
+        came.append(signum)
+
+    signal.signal(signal.SIGTERM, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if came:
+            signal.raise_signal(signal.SIGTERM)
 
 
 @final

@@ -101,7 +101,7 @@ class LoopHooks:
         if watch is not None:
             self.watch, self.metrics = watch, watch.metrics
             self.guard.call("checkpoints", self._saved.begin, watch.session, loop.step, came_from)
-            self.guard.call("act", self._acting.begin, watch.session, watch.metrics, loop.model.parameters())
+            self.guard.call("act", self._acting.begin, watch.session, watch.metrics, loop.model.parameters)
 
     # --- each step --------------------------------------------------------------------------------
 
@@ -169,6 +169,8 @@ class LoopHooks:
         if watch is not None:
             words = self.net.net("end", self._words, watch, fault) or f"after step {watch.metrics.step:,}"
             self.net.net("end", watch.finish, words)
+        if fault is not None and self.ranks is not None:
+            self.net.net("end", self.ranks.parting.part)
 
     def _words(self, watch: Watch, fault: BaseException | None) -> str:
         step = watch.metrics.step

@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import Any, final
 
 import torch.distributed as dist
-from torch.distributed import distributed_c10d
 
 from scalewatch.guard import attempt
+from scalewatch_torch.parting import default_store
 
 __all__ = ["Meeting"]
 
@@ -28,7 +28,7 @@ class Meeting:
     def __init__(self, name: str) -> None:
         self._name = f"scalewatch/{name}"
         self._size, self._rank = dist.get_world_size(), dist.get_rank()
-        self._store, _ = attempt(distributed_c10d._get_default_store)
+        self._store = default_store()
 
     def come(self) -> None:
         """Say that this process is there."""

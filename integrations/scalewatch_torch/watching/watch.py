@@ -19,6 +19,7 @@ from scalewatch_torch.ranks import RankReader
 from scalewatch_torch.sensors import Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint
 from scalewatch_torch.watching.cost import Cost
+from scalewatch_torch.watching.endings import sigterm_held_back
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.several import Sessions
 from scalewatch_torch.watching.shutdown import Shutdown
@@ -156,6 +157,10 @@ class Watch:
 
     def finish(self, ended: str) -> None:
         """Close: what is under way is read, the verdict told, everything on the disk. `ended` says how it came."""
+        with sigterm_held_back():
+            self._finish(ended)
+
+    def _finish(self, ended: str) -> None:
         session, metrics = self.session, self.metrics
         closing = Shutdown(self._guard)
         closing.call("loss", self._take, END_SECONDS)
