@@ -63,7 +63,7 @@ class _Queue:
         self.records: deque[Mapping[str, Any]] = deque()
         self.refused = 0
         self.sync_asked = False
-        #: Records so far that are to be written through [count].
+        #: Times so far that what is queued was to be written through [count].
         self.through = 0
         self._capacity = capacity
         self._capacity_through = capacity + RESERVED_RECORDS
@@ -75,9 +75,13 @@ class _Queue:
             return False
         self.records.append(record)
         if through:
-            self.sync_asked = True
-            self.through += 1
+            self.ask()
         return True
+
+    def ask(self) -> None:
+        """Have all that is queued written through."""
+        self.sync_asked = True
+        self.through += 1
 
     def shut(self) -> None:
         """Refuse all that comes from now on."""
@@ -193,6 +197,16 @@ class JournalWriter:
         """Queue a record and ask the worker to write and sync it now. Never waits, never raises."""
         if self._queue.put(record, through=True) and self._worker is not None:
             self._worker.wake()
+
+    def settle(self) -> None:
+        """Have all that was appended in the file, if its disk takes no longer than `PATIENCE_SECONDS`.
+
+        For a checkpoint: a run that goes on from it would leave out what was lost with the process. Never raises.
+        """
+        if self._worker is not None:
+            self._queue.ask()
+            self._worker.wake()
+            self._wait_for_file()
 
     def _wait_for_file(self) -> None:
         """Wait until what was written through is in the file, if the worker and its disk are there to do it."""

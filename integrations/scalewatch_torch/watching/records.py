@@ -66,6 +66,11 @@ class RunRecords:
         for finding in found:
             self._writer.append_through(finding_record(finding))
 
+    def settle(self) -> None:
+        """Have in the file what was kept so far: a checkpoint is made, and a run goes on from it."""
+        if self._writer is not None:
+            self._writer.settle()
+
     def logged(self, names: Iterable[str]) -> None:
         """Keep what is logged with the loss: it tells what kind of loss it is."""
         if self._writer is not None:

@@ -287,7 +287,8 @@ class Session:
         return list(self._advice.told_ahead)
 
     def state(self) -> dict[str, Any]:
-        """Return the state of the monitor, as plain numbers, strings, lists and dicts."""
+        """Return the state of the monitor, as plain numbers, strings and lists; its rows are on the disk then."""
+        self._guard.call("journal", self._records.settle)
         return self._tracker.monitor.state_dict()
 
     def alert_state(self) -> dict[str, Any] | None:

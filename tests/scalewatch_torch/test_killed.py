@@ -1,0 +1,37 @@
+"""A run that is killed and goes on, again and again, reads as one that never was."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scalewatch.journal import read_journal
+from tests.house import ROOT
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+
+
+@pytest.mark.parametrize(("cycles", "steps"), [(3, 300), pytest.param(100, 2_500, marks=pytest.mark.soak)])
+def test_a_run_that_is_killed_again_and_again_reads_as_one(cycles: int, steps: int, tmp_path: Path) -> None:
+    """Rows, findings and messages are those of a run without an interruption, each once; so is what detectors know."""
+    shared = {"PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.scalewatch_torch.killed", str(tmp_path), str(cycles), str(steps)]
+    ended = subprocess.run(command, cwd=ROOT, env={**os.environ, **shared}, capture_output=True, text=True, timeout=600)
+
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    whole, parts = (read_journal(tmp_path / name / "journal") for name in ("whole", "parts"))
+    assert cycles + 1 == len(parts.segments)
+    assert 1 == len({segment.run_id for segment in parts.segments})
+    assert list(range(1, steps + 1)) == [row.step for row in parts.observations]
+    assert [(r.step, r.loss) for r in whole.observations] == [(r.step, r.loss) for r in parts.observations]
+    assert [(f.kind, f.step, f.phase) for f in whole.findings] == [(f.kind, f.step, f.phase) for f in parts.findings]
+    assert len(whole.findings) >= 4
+    states = json.loads((tmp_path / "states.json").read_text())
+    assert states["whole"]["monitor"] == states["parts"]["monitor"]
+    told = [(tmp_path / name / "told").read_text().splitlines() for name in ("whole", "parts")]
+    assert told[0] == told[1]
