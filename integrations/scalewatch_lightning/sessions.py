@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scalewatch.guard import Guard
 from scalewatch_lightning.start import Start
+from scalewatch_torch.loggers.base import AbstractLogger
+from scalewatch_torch.loggers.shared import shared_among
 from scalewatch_torch.loggers.table import loggers_of
 from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.resumed import Resumed
@@ -27,17 +30,19 @@ def new_session(
         started: what is known of it. options: as they were checked. guard: what every part runs through.
         folder: of the journal, None for none; each of several losses has a folder of its own in it.
     """
-    loggers = guard.call("loggers", loggers_of, trainer.loggers) or []
+    loggers: list[AbstractLogger] = guard.call("loggers", loggers_of, trainer.loggers) or []
     alerts = None if trainer.fast_dev_run else options.alerts
 
-    def one(name: str, resumed: Resumed | None, label: str, here: Path | None) -> Session:
+    def one(
+        name: str, resumed: Resumed | None, label: str, here: Path | None, places: Sequence[AbstractLogger]
+    ) -> Session:
         return Session(
             replace(started.run, name=name),
             law=options.law,
             guard=guard,
             terminal=Terminal(trainer.progress_bar_callback, quiet=options.quiet, label=label),
             folder=here,
-            loggers=[] if label and label != options.losses[0] else loggers,
+            loggers=places,
             resumed=resumed,
             alerts=alerts,
             goals=options.goals,
@@ -47,10 +52,10 @@ def new_session(
 
     name = started.run.name
     if len(options.losses) < 2:
-        return one(name, started.resumed, "", folder)
-    folders = _folders(folder, options.losses)
+        return one(name, started.resumed, "", folder, loggers)
+    folders, places = _folders(folder, options.losses), shared_among(options.losses, loggers)
     resumed = {options.losses[0]: started.resumed, **started.others}
-    each = {loss: one(f"{name} {loss}", resumed[loss], loss, folders[loss]) for loss in options.losses}
+    each = {loss: one(f"{name} {loss}", resumed[loss], loss, folders[loss], places[loss]) for loss in options.losses}
     return Sessions(each, Terminal(trainer.progress_bar_callback, quiet=options.quiet), name)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.journal import Journal, read_journal
@@ -118,6 +120,26 @@ def test_a_game_that_goes_on_from_a_checkpoint_keeps_both_its_journals(
         assert [row.step for row in journal.observations] == list(range(1, 31))
         assert len({segment.run_id for segment in journal.segments}) == 1
     assert len(journal.segments) == 2
+
+
+def test_both_losses_of_a_game_are_drawn_in_tensorboard(new_trainer: Callable[..., Any], tmp_path: Path) -> None:
+    """The first by the names of a run with one loss, each other under its own; findings and verdicts too."""
+    board = TensorBoardLogger(tmp_path, name="board", version="0")
+    watch = ScaleWatch(quiet=True, losses=["g_loss", "d_loss"])
+    new_trainer([watch], max_steps=60, logger=board).fit(Game(), loader())
+
+    events = EventAccumulator(board.log_dir, size_guidance={"scalars": 0, "tensors": 0})
+    events.Reload()
+    drawn = {name: [each.value for each in events.Scalars(f"scalewatch/{name}")] for name in ("loss", "d_loss/loss")}
+    kept = {
+        name: [row.loss for row in read_journal(Path(board.log_dir) / "scalewatch" / name).observations]
+        for name in ("g_loss", "d_loss")
+    }
+    assert kept["g_loss"] == pytest.approx(drawn["loss"], rel=1e-6, nan_ok=True)
+    assert kept["d_loss"] == pytest.approx(drawn["d_loss/loss"], rel=1e-6, nan_ok=True)
+    assert {"scalewatch/verdict/text_summary", "scalewatch/d_loss/verdict/text_summary"} <= set(
+        events.Tags()["tensors"]
+    )
 
 
 def test_a_loss_that_is_nowhere_is_no_healthy_run(watched: Watched) -> None:
