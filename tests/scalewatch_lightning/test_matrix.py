@@ -30,6 +30,7 @@ class Row(NamedTuple):
     Attributes:
         group: what kind of feature. name: of it. says: "works", or "without forecast, because ...".
         options: of the trainer. module: what is different in the module. data: what is read.
+        changes: what is done to the module.
     """
 
     group: str
@@ -38,6 +39,7 @@ class Row(NamedTuple):
     options: Callable[[Any, Path], dict[str, Any]] = lambda flavour, folder: {}
     module: dict[str, Any] = {}  # noqa: RUF012
     data: Callable[[], Any] = loader
+    changes: Callable[[Any], None] = lambda module: None
 
 
 class Endless(IterableDataset[Any]):
@@ -57,6 +59,12 @@ def by_hand(self: Any, batch: Any, batch_idx: int) -> Any:
     return loss
 
 
+def compiled(module: Any) -> None:
+    """What it computes with, as most people do it; a compiled `training_step` that logs is refused by torch."""
+    for part in (module.embed, module.head):
+        part.compile(backend="aot_eager")
+
+
 def scheduled(make: Callable[[Any], Any], **config: Any) -> dict[str, Any]:
     return {"scheduler": make, "config": config}
 
@@ -66,11 +74,17 @@ ROWS = (
     Row("strategy", "one device"),
     Row("precision", "bf16-mixed", options=lambda flavour, folder: {"precision": "bf16-mixed"}),
     Row("precision", "bf16-true", options=lambda flavour, folder: {"precision": "bf16-true"}),
+    Row(
+        "precision",
+        "fp16-mixed, with the scaler of torch for the CPU",
+        options=lambda flavour, folder: {"plugins": [_fp16(flavour)]},
+    ),
     Row("precision", "64-true", options=lambda flavour, folder: {"precision": "64-true"}),
     Row("optimization", "accumulated gradients", options=lambda flavour, folder: {"accumulate_grad_batches": 3}),
     Row("optimization", "clipped gradients", options=lambda flavour, folder: {"gradient_clip_val": 0.5}),
     Row("optimization", "by hand (`automatic_optimization = False`)", module={"by_hand": True}),
     Row("optimization", "LBFGS", module={"optimizer": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=2)}),
+    Row("optimization", "`torch.compile`", changes=compiled),
     Row("optimization", "AdamW", module={"optimizer": lambda p: torch.optim.AdamW(p, lr=1e-2)}),
     Row(
         "optimization",
@@ -123,8 +137,11 @@ ROWS = (
 #: What is tried elsewhere, or cannot be here.
 ELSEWHERE = (
     ("strategy", "`ddp`, two processes over gloo", "works (test_ranks.py)"),
+    ("strategy", "`ModelParallelStrategy` (FSDP2), two processes over gloo", "works (test_ranks.py)"),
     ("strategy", "`ddp_fork`, `ddp_spawn`, `ddp_notebook`", "works (test_forked.py)"),
     ("strategy", "FSDP1, DeepSpeed, TPU", "nobody tried: they need a GPU, or a TPU"),
+    ("logger", "WandbLogger (offline), MLFlowLogger (a folder)", "works (test_loggers.py)"),
+    ("ending", "SLURM takes the job back and requeues it", "works (test_requeue.py)"),
     ("ending", "crash, Ctrl-C, SIGTERM, kill", "works (test_end.py, test_forked.py)"),
     ("ending", "a rank that dies", "works (test_ranks.py)"),
     ("losses", "several losses, several validation sets", "works (test_objectives.py)"),
@@ -178,7 +195,9 @@ def test_the_row_is_true(row: Row, flavour: Any, tmp_path: Path, caplog: pytest.
     trainer = flavour.Trainer(
         accelerator="cpu", devices=1, callbacks=callbacks, default_root_dir=tmp_path, **quiet, **options
     )
-    trainer.fit(module_of(flavour, row.module), row.data())
+    module = module_of(flavour, row.module)
+    row.changes(module)
+    trainer.fit(module, row.data())
 
     journal = read_journal(tmp_path / "journal")
     steps = [observation.step for observation in journal.observations]
@@ -194,6 +213,11 @@ def test_the_row_is_true(row: Row, flavour: Any, tmp_path: Path, caplog: pytest.
         said = [str(record.get("text", "")) for record in journal.others] + [caplog.text]
         assert any(reason in sentence for sentence in said), said
         assert journal.run.learning_rates is None
+
+
+def _fp16(flavour: Any) -> Any:
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8)
+    return flavour.plugins.MixedPrecision("16-mixed", "cpu", scaler)
 
 
 def _ends_after(flavour: Any, steps: int) -> Any:

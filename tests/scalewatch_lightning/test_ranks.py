@@ -116,6 +116,15 @@ def test_a_rank_whose_watch_is_off_goes_on_taking_part(ran: Ran, rank: int) -> N
     assert (60, {"all_gather": 4, "broadcast": 3}) == ran.fit(f"off on {rank}")
 
 
+def test_weights_in_pieces_are_watched_too(ran: Ran) -> None:
+    """FSDP2: the mean of both is watched; of a gradient in pieces no step is skipped, and it says so."""
+    assert 60 == ran.fit("sharded")[0]
+    assert [row.step for row in ran.journal("sharded").observations] == list(range(1, 61))
+    assert "mean of 2" == ran.verdict("sharded")["ranks"]
+    notes = [str(each["text"]) for each in ran.journal("sharded").others if each["type"] == "note"]
+    assert any(note.startswith("no step can be skipped: ") for note in notes)
+
+
 def test_a_rank_that_shows_nothing_is_told_of(ran: Ran) -> None:
     """And left out of the mean."""
     assert ran.verdict("off on 1")["ranks"] == "mean of 2; not seen in 60 steps: rank 1"

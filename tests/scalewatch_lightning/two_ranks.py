@@ -17,6 +17,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 
 from scalewatch_lightning import ScaleWatch
 from tests.ports import free_port
@@ -77,6 +79,15 @@ class Lost(TinyText):
         return loss * math.nan if self.batches_seen >= 20 and os.environ["RANK"] == "1" else loss
 
 
+class Sharded(TinyText):
+    """Its weights are in pieces, one in each process."""
+
+    def configure_model(self) -> None:
+        for part in (self.embed, self.head):
+            if not isinstance(part.weight, DTensor):
+                fully_shard(part, mesh=self.device_mesh["data_parallel"])
+
+
 class Dies(TinyText):
     """One of two processes is killed."""
 
@@ -88,13 +99,16 @@ class Dies(TinyText):
 
 def fit(folder: Path, name: str, module: pl.LightningModule, *, steps: int = 60, **options: Any) -> int:
     """Train, and return the last step."""
+    strategy: Any = pl.strategies.DDPStrategy(process_group_backend="gloo")
+    if isinstance(module, Sharded):
+        strategy = pl.strategies.ModelParallelStrategy(2, 1, process_group_backend="gloo")
     watch = ScaleWatch(directory=folder / name, quiet=True, **options)
     trainer = pl.Trainer(
         max_steps=steps,
         max_epochs=-1,
         accelerator="cpu",
         devices=2,
-        strategy=pl.strategies.DDPStrategy(process_group_backend="gloo"),
+        strategy=strategy,
         callbacks=[watch],
         logger=False,
         enable_checkpointing=False,
@@ -141,6 +155,7 @@ def main(folder: Path) -> None:
     told("zero", Ranked(lambda rank, step: 5.0 * rank), ranks="zero")
     told("off on 0", Ranked(lambda rank, step: 0.0, off=0), act=["stop"])
     told("off on 1", Ranked(lambda rank, step: 2.0 * rank, off=1), act=["stop"])
+    told("sharded", Sharded(), act=["stop", "skip"])
     told("dies", Dies())
 
 
