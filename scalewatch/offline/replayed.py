@@ -21,14 +21,14 @@ from scalewatch.logs.standard_input import STANDARD_INPUT, spooled
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.offline.all_cores import read_on_all_cores, worth_it
+from scalewatch.offline.reading_bar import ReadingBar
 from scalewatch.plain import to_plain
 from scalewatch.run import Run
-from scalewatch.text import no_control, shortened
+from scalewatch.text import no_control
 from scalewatch.tracker import Tracker
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
 
 __all__ = [
     "Curve",
@@ -243,22 +243,20 @@ def watch_all(
         LogError: if there is no run, or none has a row.
     """
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console, stderr = Console(), Console(stderr=True)
     # on a terminal the bar and what is found share a console, so that neither writes over the other
     shown = console if found is not None and console.is_terminal else stderr
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     runs = [ReplayedRun(log, settings, curve=curve) for log in opened.logs]
-    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as bar:
-        task = bar.add_task("", total=sum(max(log.bytes_total, 1) for log in opened.logs))
+    with ReadingBar(shown, sum(max(log.bytes_total, 1) for log in opened.logs)) as bar:
         if found is None and ended is None and worth_it(runs):
+            read = 0
             for place, run in read_on_all_cores(runs):
                 runs[place] = run
-                bar.update(task, description=escape(shortened(run.log.name)), advance=max(run.log.bytes_total, 1))
+                read += max(run.log.bytes_total, 1)
+                bar.show(run.log.name, read)
         else:
-            _read_one_by_one(runs, bar, task, None if found is None else partial(found, console))
+            _read_one_by_one(runs, bar, None if found is None else partial(found, console))
     done = [run for run in runs if run.tracker.rows]
     opened.unreadable.extend(_without_rows(run.log, alone=len(runs) == 1) for run in runs if not run.tracker.rows)
     if not done:
@@ -269,19 +267,15 @@ def watch_all(
     return sorted(done, key=trouble)
 
 
-def _read_one_by_one(
-    runs: Sequence[ReplayedRun], bar: Progress, task: TaskID, found: Callable[[Finding], None] | None
-) -> None:
-    from rich.markup import escape
-
+def _read_one_by_one(runs: Sequence[ReplayedRun], bar: ReadingBar, found: Callable[[Finding], None] | None) -> None:
     before = 0
     for run in runs:
-        bar.update(task, description=escape(shortened(run.log.name)))
-        for finding in run.advance(partial(_move, bar, task, before, run.log)):
+        bar.show(run.log.name, before)
+        for finding in run.advance(partial(_move, bar, before, run.log)):
             if found is not None:
                 found(finding)
         before += max(run.log.bytes_total, 1)
-        bar.update(task, completed=before)
+        bar.show(run.log.name, before)
 
 
 def _why_nothing(opened: Opened) -> str:
@@ -295,8 +289,8 @@ def _without_rows(log: AbstractLog, *, alone: bool) -> Unreadable:
     return Unreadable(log.path, f"{log.path}: holds no row with a loss{why}.", named=alone)
 
 
-def _move(bar: Progress, task: TaskID, before: int, log: AbstractLog) -> None:
-    bar.update(task, completed=before + log.bytes_read)
+def _move(bar: ReadingBar, before: int, log: AbstractLog) -> None:
+    bar.show(log.name, before + log.bytes_read)
 
 
 def trouble(watched: ReplayedRun) -> tuple[int, int, float, str]:
