@@ -26,7 +26,7 @@ DEMO_READY := $(if $(wildcard $(DEV)),$(DEV),$(DEMO))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format picture pages bench mutate soak clean distclean
+.PHONY: help venv demo test lint format picture pages docs bench mutate soak clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ picture: $(DEV) ## docs/rooms.svg, from the imports
 
 pages: $(DEV) ## the pages of docs/ that are made from code
 	$(BIN)/python -m tests.pages
+
+docs: $(DEV) ## build/docs: the pages of docs/ and the API reference as a site; a warning is an error
+	$(BIN)/python -m docs._tools.pictures
+	$(BIN)/python -m mkdocs build --strict
 
 bench: $(DEV) ## the benchmarks, with their tables
 	@set -e; for script in tests/benchmarks/[a-z]*.py; do printf '\n== %s\n' "$$script"; $(BIN)/python "$$script"; done
@@ -92,5 +96,5 @@ $(DEMO): $(TORCH) pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(TORCH) pyproject.toml constraints.txt
-	$(PIP) --no-build-isolation -e '.[all,dev]'
+	$(PIP) --no-build-isolation -e '.[all,dev,docs]'
 	@touch $@

@@ -22,6 +22,8 @@ from scalewatch.charts.isoloss_chart import Contour as Contour
 from scalewatch.charts.isoloss_chart import isoloss as isoloss
 from scalewatch.charts.ladder_chart import Target as Target
 from scalewatch.charts.ladder_chart import ladder as ladder
+from scalewatch.charts.law_curve_chart import LawLine as LawLine
+from scalewatch.charts.law_curve_chart import law_curve as law_curve
 from scalewatch.charts.loss_against_compute_chart import loss_against_compute as loss_against_compute
 from scalewatch.charts.loss_against_law_chart import Band as Band
 from scalewatch.charts.loss_against_law_chart import loss_against_law as loss_against_law

@@ -265,6 +265,16 @@ def way_ahead(name: str, *, dark: bool = False) -> Any:
     return charts.way_ahead(charts.Band(name, step, mid, 0.98 * mid, 1.02 * mid), _frame(name, dark=dark), step=50_000)
 
 
+def law_curve(name: str, *, dark: bool = False) -> Any:
+    """Ten lines of a law, of which six are drawn, with what lies beyond its runs."""
+    x = np.geomspace(1e8, 1e13, 2_000)
+    lines = [
+        charts.LawLine(f"{name} {size}", x, 1.8 + 480 * (1e7 * 3**size) ** -0.35 + 2_000 * x**-0.37, (1e9, 1e12))
+        for size in range(10)
+    ]
+    return charts.law_curve(lines, _frame(name, dark=dark), x_title="tokens", y_title="loss  [nats/token]")
+
+
 def intervals(name: str, *, dark: bool = False) -> Any:
     """Sixty predictions, one of them without an end."""
     loss = np.linspace(3.0, 2.0, 60)
@@ -282,6 +292,7 @@ CHARTS: dict[str, Callable[..., Any]] = {
     "isoflop": isoflop,
     "isoloss": isoloss,
     "ladder": ladder,
+    "law_curve": law_curve,
     "loss_against_compute": loss_against_compute,
     "loss_against_law": loss_against_law,
     "schedule_comparison": schedule_comparison,
