@@ -89,6 +89,20 @@ def spiked(dark: bool) -> Any:
     return loss_against_law(*rows, Frame("", dark=dark), forecast=band, findings=watched(TOTAL, 0.9)[1])
 
 
+def bad_batch(dark: bool) -> Any:
+    """One row far too high, which comes back, and a rise that does not."""
+    row = np.arange(1, TOTAL + 1)
+    rate, loss = cosine(TOTAL), losses()
+    loss[899] += 1.2
+    loss[SPIKE - 1 :] += 0.35
+    monitor, found = Monitor(Run("example", total_steps=TOTAL, learning_rates=rate)), []
+    for step in range(2_000):
+        found += monitor.observe(Observation(step + 1, float(loss[step]), float(rate[step])))
+    few = np.unique(np.concatenate([row[600:2_000:9], [899, 900, 901]])) - 1
+    frame = Frame("One row is a note, two that stay are a page", dark=dark)
+    return loss_against_law(row[few], loss[few], frame, findings=found)
+
+
 def forecast_ahead(dark: bool) -> Any:
     """A forecast at 30 %."""
     forecast = _ahead(watched(900)[0].forecast())
@@ -242,6 +256,7 @@ def inference(dark: bool) -> Any:
 
 PICTURES: dict[str, Callable[[bool], Any]] = {
     "annealing": annealing,
+    "bad_batch": bad_batch,
     "broken": broken,
     "chinchilla": chinchilla,
     "forecast_ahead": forecast_ahead,
