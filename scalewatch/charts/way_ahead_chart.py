@@ -92,4 +92,4 @@ def _end(last: float, end: tuple[float, float, float], x: dict[str, Any], y: dic
     layers = [interval_bars(bar, at["x"], alt.Y("low:Q", **y), across=False, color=theme.forecast, strokeWidth=4)]
     layers += halo_text(words, theme, at, align="left", dx=8, fontSize=13, fontWeight="bold")
     bounds = alt.Chart(rows(step=[place], at=[mid], label=[f"{loss_text(low)} to {loss_text(high)}"]))
-    return layers + halo_text(bounds, theme, at, align="left", dx=8, dy=16, fontSize=11)
+    return layers + halo_text(bounds, theme, at, align="left", dx=8, dy=-16, fontSize=11)
