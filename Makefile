@@ -55,7 +55,6 @@ pages: $(DEV) ## the pages of docs/ that are made from code
 	$(BIN)/python -m tests.pages
 
 docs: $(DEV) ## build/docs: the pages of docs/ and the API reference as a site; a warning is an error
-	$(BIN)/python -m docs._tools.pictures
 	$(BIN)/python -m mkdocs build --strict
 
 bench: $(DEV) ## the benchmarks, with their tables
