@@ -71,33 +71,27 @@ def law_curve(
     if not lines:
         raise ConfigError("There is nothing to draw: no line of a law was given.")
     theme, shown = frame.theme, evenly(lines, MOST_LINES)
-    drawn = [(line, *columns("law", x=line.x, y=line.y)[0]) for line in shown]
-    x = axis(*_ends([at for _, at, _ in drawn]), x_title, unit=x_unit, log=log)
-    y = axis(*span(*(value for _, _, value in drawn), log=log), y_title, unit=y_unit, log=log, grid=True)
+    drawn = [columns("law", x=line.x, y=line.y)[0] for line in shown]
+    across = np.concatenate([at for at, _ in drawn])
+    x = axis(float(across.min()), float(across.max()), x_title, unit=x_unit, log=log)
+    y = axis(*span(*(value for _, value in drawn), log=log), y_title, unit=y_unit, log=log, grid=True)
     shades = list(zip((line.label for line in shown), ramp(len(shown), theme), strict=True))
     legend: dict[str, Any] = {"orient": "right", "symbolStrokeWidth": 3, "labelLimit": 220}
     colour = colours("series", shades, **legend)
-    layers = []
-    for line, at, value in drawn:
-        least, most = line.known or (-np.inf, np.inf)
-        for inside in (True, False):
-            kept = _stretches(at, least, most, inside)
-            for few in kept:
-                part = np.unique(np.linspace(few[0], few[-1], MOST_POINTS).astype(int))
-                base = alt.Chart(rows(x=at[part], y=value[part], series=[line.label] * len(part)))
-                dash = [1, 0] if inside else [3, 4]
-                mark = base.mark_line(strokeWidth=2.4 if inside else 1.8, strokeDash=dash, clip=True)
-                layers.append(mark.encode(**on_axes("x", x, "y", y), color=colour))
+    layers: list[Any] = []
+    for line, (at, value) in zip(shown, drawn, strict=True):
+        for first, last, inside in _stretches(at, line.known):
+            part = np.unique(np.linspace(first, last, MOST_POINTS).astype(int))
+            base = alt.Chart(rows(x=at[part], y=value[part], series=[line.label] * len(part)))
+            dash = [1, 0] if inside else [3, 4]
+            mark = base.mark_line(strokeWidth=2.4 if inside else 1.8, strokeDash=dash, clip=True)
+            layers.append(mark.encode(**on_axes("x", x, "y", y), color=colour))
     return finished(alt.layer(*layers).properties(width=WIDTH - 200, height=HEIGHT), frame)
 
 
-def _ends(columns_of_x: Sequence[Floats]) -> tuple[float, float]:
-    return min(float(at.min()) for at in columns_of_x), max(float(at.max()) for at in columns_of_x)
-
-
-def _stretches(at: Floats, least: float, most: float, inside: bool) -> list[Floats]:
-    """The rows of a line within the known range, or those before and those beyond it, a joint row in both."""
-    before, beyond = np.flatnonzero(at <= least), np.flatnonzero(at >= most)
-    first, last = (before[-1] if len(before) else 0), (beyond[0] if len(beyond) else len(at) - 1)
-    parts = [np.arange(first, last + 1)] if inside else [before, beyond]
-    return [part for part in parts if len(part) > 1]
+def _stretches(at: Floats, known: tuple[float, float] | None) -> list[tuple[int, int, bool]]:
+    """The stretches of a line, first and last row: before the known range, within it, beyond it; whether within."""
+    least, most = known or (-np.inf, np.inf)
+    first, last = max(int(np.sum(at <= least)) - 1, 0), min(int(np.sum(at < most)), len(at) - 1)
+    parts = [(0, first, False), (first, last, True), (last, len(at) - 1, False)]
+    return [part for part in parts if part[1] > part[0]]
