@@ -55,7 +55,7 @@ pages: $(DEV) ## the pages of docs/ that are made from code
 	$(BIN)/python -m tests.pages
 
 docs: $(DEV) ## build/docs: the pages of docs/ and the API reference as a site; a warning is an error
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(DEV) ## the benchmarks, with their tables
 	@set -e; for script in tests/benchmarks/[a-z]*.py; do printf '\n== %s\n' "$$script"; $(BIN)/python "$$script"; done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -26,13 +27,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
         cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},  # what the theme says of its future is no fault of a page
         capture_output=True,
         text=True,
         timeout=800,
     )
-    assert (0, "") == (done.returncode, "\n".join(line for line in done.stderr.splitlines() if "WARNING" in line)), (
-        done.stderr
-    )
+    assert (0, "") == (done.returncode, done.stderr.strip())
     return folder
 
 
