@@ -156,11 +156,16 @@ def _face(package: str, told: dict[str, str]) -> str:
     elsewhere = [public for public in faces()[package] if told[public.home] != package]
     if elsewhere:
         lines += ["Also here, and told on the page of their own:", ""]
-        links = (f"[`{public.name}`][{public.home}]" for public in elsewhere)
+        links = (_link(public, told[public.home]) for public in elsewhere)
         lines += [", ".join(links) + ".", ""]
     for public in here:
         lines += _constant(public) or [f"::: {public.home}", ""]
     return "\n".join(lines)
+
+
+def _link(public: Public, face: str) -> str:
+    # the index of autorefs knows what mkdocstrings tells, and no constant
+    return f"[`{public.name}`]" + (f"({face}.md#{public.home})" if _constant(public) else f"[{public.home}]")
 
 
 def _constant(public: Public) -> list[str]:
