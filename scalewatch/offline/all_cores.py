@@ -46,7 +46,7 @@ def read_on_all_cores(runs: Sequence[R], most: int | None = None) -> Iterator[tu
     """Read runs to their present end and yield each with its place in `runs`, as they are done.
 
     A run is another object afterwards, with all that was read; the one that was given is as it was. Where a process is
-    killed, the runs that are not done yet are read by this one.
+    killed, the runs that are not done yet are read by this one, as are those that cannot be handed over.
 
     Args:
         runs: in the order in which they are to be begun. most: processes; None for as many as there are cores.
@@ -62,7 +62,10 @@ def read_on_all_cores(runs: Sequence[R], most: int | None = None) -> Iterator[tu
             while given:
                 for future in wait(given, return_when=FIRST_COMPLETED).done:
                     at = given.pop(future)
-                    run = future.result()
+                    fault = future.exception()
+                    # what cannot go to another process, as a format of another package may not, is read by this one
+                    lost = fault is not None and not isinstance(fault, BrokenProcessPool)
+                    run = _read(runs[at]) if lost else future.result()
                     done.add(at)
                     following = next(places, None)
                     if following is not None:

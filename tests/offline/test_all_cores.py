@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from scalewatch.finding import Finding
@@ -54,6 +55,34 @@ def test_several_processes_say_what_one_says_and_a_run_goes_on_from_there(tmp_pa
     (events,) = [run for run in shared.values() if run.log.form == "tensorboard"]
     list(events.advance())
     assert (300, 300) == (events.tracker.rows, events.tracker.monitor.step)
+
+
+def test_a_folder_of_parquet_is_read_on_all_cores(tmp_path: Path) -> None:
+    """A log holds nothing that another process cannot have."""
+    for name, last in (("fine", 3.0), ("lost", float("nan"))):
+        losses = [3.0 + 0.01 * (i % 3) if i < 90 else last for i in range(1, 100)]
+        pd.DataFrame({"step": range(1, 100), "loss": losses}).to_parquet(tmp_path / f"{name}.parquet")
+
+    shared = dict(read_on_all_cores(runs_of(tmp_path), most=2))
+
+    assert [99, 99] == [run.tracker.rows for run in shared.values()]
+
+
+class Lonely(ReplayedRun):
+    """A run that cannot go to another process."""
+
+    def __getstate__(self) -> Any:
+        raise TypeError("cannot pickle 'module' object")
+
+
+def test_a_run_that_cannot_be_handed_over_is_read_by_this_process(tmp_path: Path) -> None:
+    """As one of a format of another package may be; the others are read as ever."""
+    table(tmp_path / "fine.csv")
+    table(tmp_path / "too.csv")
+    fine, too = open_logs([tmp_path]).logs
+    runs = [Lonely(fine, Settings()), ReplayedRun(too, Settings())]
+
+    assert [99, 99] == [run.tracker.rows for run in dict(read_on_all_cores(runs, most=2)).values()]
 
 
 class Fragile:

@@ -30,23 +30,14 @@ class ParquetLog(AbstractTabularLog):
 
     def __init__(self, path: Path, name: str, columns: Mapping[str, str]) -> None:
         super().__init__(name, path, columns, unit="row")
-        try:
-            # imported by name: pyarrow ships no types
-            self._arrow, parquet = (importlib.import_module(n) for n in ("pyarrow", "pyarrow.parquet"))
-        except ImportError:
-            raise LogError(f"{path}: reading parquet needs pyarrow: pip install pyarrow, or export as CSV.") from None
-        try:
-            self._file: Any = parquet.ParquetFile(path)
-        except (self._arrow.ArrowException, OSError) as fault:
-            raise LogError(f"{path}: is no parquet file, or cut off: {str(fault)[:100]!r}.") from None
-        arrow = self._arrow.types
-        schema = self._file.schema_arrow
-        plain = [f.name for f in schema if not (arrow.is_nested(f.type) or arrow.is_boolean(f.type))]
+        arrow, file = _opened(path)
+        types = arrow.types
+        plain = [f.name for f in file.schema_arrow if not (types.is_nested(f.type) or types.is_boolean(f.type))]
         sample = Sample()
         try:
-            first = next(self._file.iter_batches(batch_size=MOST_ROWS, columns=plain), None)
+            first = next(file.iter_batches(batch_size=MOST_ROWS, columns=plain), None)
             any(not sample.add(record) for record in ([] if first is None else first.to_pylist()))
-        except (self._arrow.ArrowException, OSError) as fault:
+        except (arrow.ArrowException, OSError) as fault:
             self.note(f"damaged at its start: {str(fault)[:80]!r}")
         if "loss" not in self.asked and (why := finished_runs(plain, sample)) is not None:
             raise LogError(f"{path}: {why}")
@@ -62,12 +53,13 @@ class ParquetLog(AbstractTabularLog):
         """Yield the same rows, in blocks."""
         if self._given:
             return
-        wanted = [name for name in self._file.schema_arrow.names if self.covers([name])]
+        arrow, file = _opened(self.path)
+        wanted = [name for name in file.schema_arrow.names if self.covers([name])]
         try:
-            for batch in self._file.iter_batches(batch_size=BLOCK_ROWS, columns=wanted):
+            for batch in file.iter_batches(batch_size=BLOCK_ROWS, columns=wanted):
                 yield from self._block(batch)
-                self.bytes_read = self.bytes_total * self._given // max(self._file.metadata.num_rows, 1)
-        except (self._arrow.ArrowException, OSError) as fault:
+                self.bytes_read = self.bytes_total * self._given // max(file.metadata.num_rows, 1)
+        except (arrow.ArrowException, OSError) as fault:
             self.note(f"damaged after row {self._given}: {str(fault)[:80]!r}")
         yield from self.gathered(self.assembled.flush())
 
@@ -85,6 +77,19 @@ class ParquetLog(AbstractTabularLog):
 
     def _count(self, rows: int) -> None:
         self._given += rows
+
+
+def _opened(path: Path) -> tuple[Any, Any]:
+    """Return pyarrow and the open file; a log holds neither, since it may go to another process."""
+    try:
+        # imported by name: pyarrow ships no types
+        arrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
+    except ImportError:
+        raise LogError(f"{path}: reading parquet needs pyarrow: pip install pyarrow, or export as CSV.") from None
+    try:
+        return arrow, parquet.ParquetFile(path)
+    except (arrow.ArrowException, OSError) as fault:
+        raise LogError(f"{path}: is no parquet file, or cut off: {str(fault)[:100]!r}.") from None
 
 
 @final
