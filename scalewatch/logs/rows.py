@@ -15,6 +15,7 @@ from scalewatch.logs.epoch_steps import EpochSteps
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.loss_names import HELD_OUT
 from scalewatch.logs.plain_rows import PlainRows
+from scalewatch.logs.sample import Sample
 from scalewatch.logs.step_order import LOSS, VALIDATION, Row, StepOrder
 from scalewatch.logs.values import fraction, is_blank, number, seconds
 from scalewatch.observation import Observation
@@ -46,6 +47,7 @@ class Rows:
 
     Attributes:
         sparse: whether a blank loss is only a row without one, and never NaN.
+        evaluations_only: whether every row is of a validation: it is the loss curve that there is.
         plans: how often the columns were decided, count.
     """
 
@@ -60,7 +62,7 @@ class Rows:
         self._losses = 0
         self._whole: set[str] | None = None
         self._guessed_nan = False
-        self.sparse = False
+        self.sparse = self.evaluations_only = False
         self.plans = 0
 
     def add(self, cells: Mapping[str, Any], place: int) -> Iterable[Observation]:
@@ -122,7 +124,7 @@ class Rows:
     def replan(self, names: Collection[str]) -> None:
         """Take note that the log's `columns`, which are some of `names`, have changed."""
         self.plans += 1
-        self._splits = tuple(name for name in _SPLITS if name in names)
+        self._splits = () if self.evaluations_only else tuple(name for name in _SPLITS if name in names)
         self._one_run.column = run_column(names)
         self._sums = {
             column: terms
@@ -227,6 +229,11 @@ class Rows:
                 f"{self._unit} {place}: the loss is blank where each row has one: read as NaN, here and below"
             )
         return True
+
+    def look(self, sample: Sample) -> None:
+        """See whether the first rows are all of a validation."""
+        words = [word.strip().lower() for name in _SPLITS for word in sample.words(name)]
+        self.evaluations_only = len(words) >= sample.rows > 0 and HELD_OUT.issuperset(words)
 
     def _held_out(self, cells: Mapping[str, Any]) -> bool:
         """Whether a column such as `split` says that this row is one of validation."""

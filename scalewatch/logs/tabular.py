@@ -87,6 +87,7 @@ class AbstractTabularLog(AbstractLog):
         if "step" not in self.columns:
             self.note(f"no column of steps among {listed(self._seen)}: rows are counted")
         if sample is not None:
+            self.assembled.look(sample)
             self._plan_to(total_of(self._seen, sample), sample)
         # a column that a writer has for other kinds of runs is empty in this one
         self._empty = {name for name in self._seen if sample is not None and sample.rows and not sample.filled(name)}

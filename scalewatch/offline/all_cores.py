@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from scalewatch.finding import Finding
@@ -58,7 +59,7 @@ def read_on_all_cores(runs: Sequence[R], most: int | None = None) -> Iterator[tu
     try:
         with ProcessPoolExecutor(count, mp_context=context) as pool:
             places = iter(range(len(runs)))
-            given = {pool.submit(_read, runs[at]): at for at, _ in zip(places, range(WAITING * count), strict=False)}
+            given = {pool.submit(_read, runs[at]): at for at in islice(places, WAITING * count)}
             while given:
                 for future in wait(given, return_when=FIRST_COMPLETED).done:
                     at = given.pop(future)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from scalewatch.logs import open_logs
@@ -137,3 +138,23 @@ def test_numbers_that_may_be_anything_are_no_curve(name: str, text: str, tmp_pat
 
     assert [] == found.logs
     assert name in found.unreadable[0].reason
+
+
+def test_a_log_of_evaluations_only_is_the_curve_that_there_is(tmp_path: Path) -> None:
+    """Where every row says that it is of a validation, none is left out for it."""
+    (tmp_path / "a.csv").write_text(table("split,step,loss", "val,{step},{x}"))
+
+    (log,) = open_logs([tmp_path / "a.csv"]).logs
+
+    assert pytest.approx(LOSSES) == [row.loss for row in log.rows()]
+
+
+def test_each_run_of_a_parquet_file_is_a_run(tmp_path: Path) -> None:
+    """As of CSV and JSON lines."""
+    frame = pd.DataFrame({"run_id": "a", "step": STEPS, "loss": LOSSES})
+    pd.concat([frame, frame.assign(run_id="b", loss=HELD_OUT)]).to_parquet(tmp_path / "runs.parquet")
+
+    logs = open_logs([tmp_path / "runs.parquet"]).logs
+
+    assert ["runs/a", "runs/b"] == [log.name for log in logs]
+    assert [pytest.approx(LOSSES), pytest.approx(HELD_OUT)] == [[row.loss for row in log.rows()] for log in logs]

@@ -68,6 +68,14 @@ def test_a_folder_of_parquet_is_read_on_all_cores(tmp_path: Path) -> None:
     assert [99, 99] == [run.tracker.rows for run in shared.values()]
 
 
+def test_no_run_of_many_is_lost(tmp_path: Path) -> None:
+    """More runs than wait at the processes: each is read, once."""
+    for place in range(9):
+        table(tmp_path / f"{place}.csv")
+
+    assert list(range(9)) == sorted(place for place, _ in read_on_all_cores(runs_of(tmp_path), most=1))
+
+
 class Lonely(ReplayedRun):
     """A run that cannot go to another process."""
 
