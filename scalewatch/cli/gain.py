@@ -72,6 +72,8 @@ def _found(a: Path, b: Path, at: str | None, reading: LogOptions, rates: Schedul
     if kinds[0]:
         point = None if goal is None or goal.tokens is None else (goal.parameters, goal.tokens)
         return gains_of_ladders(read_table(a), read_table(b), overrides, point)
+    if reading.law is not None:
+        raise ConfigError("`--law` is of one recipe, and two are compared: each run's own curve says where it ends.")
     settings = reading.settings()
     logs = [one_log(path, settings) for path in (a, b)]
     return gains_of_logs(logs[0], logs[1], settings, rates.schedule, rates.unit)
@@ -88,12 +90,11 @@ def _show(console: Console, found: Gains) -> None:
         return f"{point.compute:.2e}" if found.unit == "FLOP" else count(point.compute)
 
     last = found.points[-1]
-    say(console, found.notes, "dim")
     where = f"{last.loss:.4g} after {compute(last)} {found.unit}"
     say(console, [f"B reaches A's loss, {where}, with {_times(last.share)} of the compute "
                   f"({last.level:.0%}: {_times(last.low)} to {_times(last.high)})."], "bold")  # fmt: skip
     if last.low <= 1.0 <= last.high:
-        say(console, ["The interval holds 1: these runs do not tell the recipes apart."], "yellow")
+        say(console, ["The interval holds 1: there the runs do not tell the recipes apart."], "yellow")
     if len(found.points) > 1:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in (f"A's {found.unit}", "A's loss", "B needs", f"{last.level:.0%} interval"):
@@ -102,7 +103,7 @@ def _show(console: Console, found: Gains) -> None:
             span = f"{_times(point.low)} to {_times(point.high)}"
             table.add_row(compute(point), f"{point.loss:.4g}", _times(point.share), span)
         console.print(table)
-    say(console, [f"A: {found.a}. B: {found.b}."], "dim")
+    say(console, [f"A: {found.a}. B: {found.b}.", *found.notes], "dim")
 
 
 def _times(share: float) -> str:

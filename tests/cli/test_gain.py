@@ -66,6 +66,7 @@ def test_two_ladders_are_compared_at_three_of_as_runs(scalewatch: Callable[..., 
         ((ladder, log), (), "compare two of a kind"),
         ((ladder, ladder), ("--at", "7B"), "names size and tokens"),
         ((log, log), ("--at", "7B:140B"), "for two ladders"),
+        ((log, log), ("--law", "a.law.json"), "is of one recipe"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_sentence(
