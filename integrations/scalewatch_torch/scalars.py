@@ -40,6 +40,7 @@ class Row(NamedTuple):
         validation_loss: loss of the validation before the step, where there was one.
         loss_scale: what the sum of the losses of the step's batches is multiplied with for their mean.
         has_norm: whether the gradient norm of the step was taken.
+        seconds: wall-clock time at its end [s]: its loss may arrive many steps later.
     """
 
     step: int
@@ -48,6 +49,7 @@ class Row(NamedTuple):
     validation_loss: float | None
     loss_scale: float
     has_norm: bool
+    seconds: float | None = None
 
 
 class ScalarReader(abc.ABC):
@@ -83,15 +85,16 @@ class ScalarReader(abc.ABC):
         tokens: float | None = None,
         validation_loss: float | None = None,
         loss_scale: float = 1.0,
+        seconds: float | None = None,
     ) -> None:
-        """End the step: its loss is the mean over its batches, each times `loss_scale`."""
+        """End the step, at this time: its loss is the mean over its batches, each times `loss_scale`."""
         losses, has_norm = self._losses, self._has_norm
         self._losses, self._has_norm = 0, False
         if losses == 0:
             self.without_loss += 1
             return
         scale = loss_scale / losses
-        self._close(Row(step, learning_rate, tokens, validation_loss, scale, has_norm))
+        self._close(Row(step, learning_rate, tokens, validation_loss, scale, has_norm, seconds))
 
     def observation(self, row: Row, total_loss: float, norm: float) -> Observation:
         """Return what the step measured."""
@@ -102,6 +105,7 @@ class ScalarReader(abc.ABC):
             norm if row.has_norm else None,
             row.tokens,
             row.validation_loss,
+            row.seconds,
         )
 
     @abc.abstractmethod

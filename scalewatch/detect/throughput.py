@@ -16,6 +16,8 @@ LEVEL_BLOCKS, LEAST_BLOCKS = 32, 4
 #: Time per step over its level, in each of so many blocks running, that is worth a note [ratio, blocks]: data loading
 #: and neighbours on a shared network move it by a tenth or two. By hand.
 SLOW, SLOW_BLOCKS = 1.5, 2
+#: And the least time for which steps were slow [s]: of less, nobody would have noticed. By hand.
+LEAST_SECONDS = 5.0
 #: Over its level by so much, for so long, is worth waking someone: half of what is paid for is lost [ratio, seconds].
 #: By hand.
 PAGE_SLOW, PAGE_SECONDS = 2.0, 900.0
@@ -30,8 +32,9 @@ class Throughput(AbstractBlockDetector):
     """Time per step has risen to a multiple of its level and stays there: a note, and a warning when large and lasting.
 
     Rule: median seconds per step of a block, over the median of the last 32 blocks, at least 4; above 1.5 in two blocks
-    running: info; above 2 for 900 s: warning. Closes below 1.25, or after 256 blocks. A checkpoint, a validation or a
-    break of the run is one row and moves no median. Memory: 32 numbers. `restart` closes it and keeps the level.
+    running or more, for 5 s: info; above 2 for 900 s: warning. Closes below 1.25, or after 256 blocks. A checkpoint, a
+    validation or a break of the run is one row and moves no median. Memory: 32 numbers. `restart` closes it and keeps
+    the level.
 
     >>> from scalewatch.detect.block import Blocks
     >>> from scalewatch.detect.base import Sample
@@ -79,7 +82,7 @@ class Throughput(AbstractBlockDetector):
             self.slow_step = block.first_step
         self.slow += 1
         self.lasted += block.lasted
-        if self.slow < SLOW_BLOCKS:
+        if self.slow < SLOW_BLOCKS or self.lasted < LEAST_SECONDS:
             return None
         self.blocks = 0
         message = f"a step takes {self._text(pace)} since step {self.slow_step}"

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,8 +40,11 @@ def plain(value: object) -> bool:
 
 
 @pytest.mark.parametrize("at", [16, 21, 48])
-def test_a_resumed_run_ends_in_the_same_state(new_trainer: NewTrainer, tmp_path: Path, at: int) -> None:
-    """At an epoch's end and in the middle of one: monitor, tokens and plan as without the break."""
+def test_a_resumed_run_ends_in_the_same_state(
+    new_trainer: NewTrainer, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At an epoch's end and in the middle of one: monitor, tokens and plan as without the break, at the same hour."""
+    monkeypatch.setattr("scalewatch_torch.watching.step_metrics.time", SimpleNamespace(time=lambda: 1.7e9))
     saver = ModelCheckpoint(tmp_path / "saved", every_n_train_steps=at, save_top_k=-1, filename="{step}")
     whole, parts = ScaleWatch(quiet=True), ScaleWatch(quiet=True)
     new_trainer([whole, saver], max_steps=60, enable_checkpointing=True).fit(module(), loader())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -336,3 +338,19 @@ def test_fast_steps_that_are_observed_together_are_found_as_each_by_itself(watch
     assert {101, 150, 181} <= {finding.start_step for finding in together.findings}
     assert [repr(finding) for finding in each.findings] == [repr(finding) for finding in together.findings]
     assert len(each.observations) == len(together.observations) == 240
+
+
+def test_a_loader_that_becomes_slow_is_noted_while_it_is(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock of which a step takes a second, and from step 100 on three; the journal has the hour of each step."""
+    steps = itertools.count(1)
+    hour = SimpleNamespace(time=lambda: 1.7e9 + sum(3.0 if step > 100 else 1.0 for step in range(next(steps))))
+    monkeypatch.setattr("scalewatch_torch.watching.step_metrics.time", hour)
+
+    journal = watched(TinyText(), data=loader(), max_steps=160)
+
+    assert [("throughput", "info")] == [(str(each.kind), str(each.severity)) for each in journal.findings]
+    assert "3.0 times slower" in journal.findings[0].message
+    assert 100 <= journal.findings[0].start_step <= 108
+    assert 1.7e9 + 159.0 + 2.0 * 59 == journal.observations[159].seconds

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -164,8 +165,9 @@ def test_a_process_that_exits_closes_its_watch(options: list[str], word: str, tm
     assert word == verdict(read_journal(tmp_path))["ended"]
 
 
-def test_a_run_that_goes_on_is_one_run(tmp_path: Path) -> None:
+def test_a_run_that_goes_on_is_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint in the middle, loaded into a new loop: one journal, and the state of one uninterrupted run."""
+    monkeypatch.setattr("scalewatch_torch.watching.step_metrics.time", SimpleNamespace(time=lambda: 1.7e9))
     whole = Loop(directory=tmp_path / "whole")
     for number in range(1, STEPS + 1):
         whole.step(number)

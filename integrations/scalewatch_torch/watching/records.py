@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import final
@@ -58,11 +57,9 @@ class RunRecords:
         """Keep a step, and what was found with it."""
         if self._writer is None:
             return
-        # the hour is for those who look at the run later: what the monitor finds must not hang on it
         found = list(found)
         phase = next((str(finding.evidence["phase"]) for finding in found if finding.kind is Kind.PHASE), None)
-        row = observation._replace(seconds=round(time.time(), 2), phase=phase)
-        self._writer.append(observation_record(row))
+        self._writer.append(observation_record(observation._replace(phase=phase)))
         for finding in found:
             self._writer.append_through(finding_record(finding))
 

@@ -6,6 +6,7 @@ over and whatever other optimizers did meanwhile.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, final
 
@@ -18,6 +19,9 @@ from scalewatch_torch.optimizer import gradient_norm
 from scalewatch_torch.scalars import ScalarReader
 
 __all__ = ["StepMetrics"]
+
+#: Digits of the time at which a step ended, after the second: a millisecond, as it stands in the journal. By hand.
+CLOCK_DIGITS = 3
 
 
 @final
@@ -99,9 +103,10 @@ class StepMetrics:
         """End the step under way, as number `step`: its loss is the mean over its batches, times `loss_scale`."""
         if self.tokens is not None and self._tokens_per_step is not None:
             self.tokens = self._tokens_per_step * step
-        self.reader.close_step(step, self._rate, self.tokens, self.validation_loss, loss_scale)
+        now = round(time.time(), CLOCK_DIGITS)
+        self.reader.close_step(step, self._rate, self.tokens, self.validation_loss, loss_scale, now)
         for reader in self.others:
-            reader.close_step(step, self._rate, self.tokens)
+            reader.close_step(step, self._rate, self.tokens, seconds=now)
         if self.taken is not None:
             self.taken.end_step(step)
         self.step = step
