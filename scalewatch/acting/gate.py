@@ -73,6 +73,7 @@ class Standing(NamedTuple):
         aims: why the forecast advises to stop, "" where it does not.
         weights_finite: whether the weights are numbers, None where nobody looked.
         rate_excess: scheduled learning rate over its plan, 1 where that is unknown.
+        rate_excess_then: the same when the oldest critical incident began.
         checkpoint: step of the last good checkpoint before the oldest critical incident, None for none.
         rewinds_left: how often somebody would still take the run back, 0 where nobody can.
         rewinds_done: how often that was done.
@@ -82,6 +83,7 @@ class Standing(NamedTuple):
     aims: str = ""
     weights_finite: bool | None = None
     rate_excess: float = 1.0
+    rate_excess_then: float = 1.0
     checkpoint: int | None = None
     rewinds_left: int = 0
     rewinds_done: int = 0
@@ -306,9 +308,10 @@ class Gate:
         if not self._acts.dry and (now.checkpoint is None or now.rewinds_left < 1):
             return None
         self._tried.append(Act.REWIND)
-        off_plan = now.rate_excess > OFF_PLAN
+        excess = max(now.rate_excess, now.rate_excess_then)
+        off_plan = excess > OFF_PLAN
         skip = None if off_plan else offending_steps(self._rows, cause.since)
-        factor = 1.0 / now.rate_excess if off_plan else self._acts.limits.cut if now.rewinds_done else 1.0
+        factor = 1.0 / excess if off_plan else self._acts.limits.cut if now.rewinds_done else 1.0
         return Decision(Act.REWIND, self._step, cause.reason, cause.since, factor, skip=skip, to_plan=off_plan)
 
     def _lower(self, cause: _Cause, now: Standing) -> Decision | None:
