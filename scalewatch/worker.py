@@ -239,6 +239,16 @@ class Worker:
             raise fault
         return self._finished and not any(self.guard.is_off(part.name) for part in self._parts)
 
+    def release(self, timeout_seconds: float = 0.0) -> None:
+        """See that the thread ends, also where `close` could not: after the round it is in, and one more.
+
+        Waits for it, so long [s] at most, only where `close` has not. Nothing is said of what it leaves.
+        """
+        waits, self._closing = not self._closing, True
+        self._bell.ring()
+        if waits and self._thread is not None and self._thread is not threading.current_thread():
+            self._done.wait(timeout_seconds)
+
     def abandon(self) -> None:
         """Become inert: for a forked child, which has no such thread."""
         self._inert = True

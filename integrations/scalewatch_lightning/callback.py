@@ -397,3 +397,4 @@ class ScaleWatch(LightningCallback):
         if watch is not None:
             word = self._net.net("end", how, watch) or f"after step {watch.metrics.step:,}"
             self._net.net("end", watch.finish, word)
+            self._net.net("end", watch.release)

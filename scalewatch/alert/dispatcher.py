@@ -216,6 +216,10 @@ class Dispatcher:
         done = self._worker.close(timeout_seconds)
         return done and not any(queue.unsent for queue in self.queues)
 
+    def release(self, timeout_seconds: float) -> None:
+        """See that its thread ends and gives the lock back, also where `close` could not."""
+        self._worker.release(timeout_seconds)
+
     def rows(self) -> list[tuple[str, str]]:
         """What became of the messages, a row a receiver, for the table at the end."""
         if not self.sends:

@@ -107,6 +107,10 @@ class Drawing:
             rows.append(("loggers", "what is logged is still being written"))
         return rows
 
+    def release(self, seconds: float) -> None:
+        """See that its thread ends, also where `close` could not: what comes later meets a file that is closed."""
+        self._worker.release(seconds)
+
     @property
     def failed(self) -> dict[str, str]:
         """What was switched off, and why."""

@@ -169,6 +169,7 @@ class LoopHooks:
         if watch is not None:
             words = self.net.net("end", self._words, watch, fault) or f"after step {watch.metrics.step:,}"
             self.net.net("end", watch.finish, words)
+            self.net.net("end", watch.release)
         if fault is not None and self.ranks is not None:
             self.net.net("end", self.ranks.parting.part)
 

@@ -52,6 +52,8 @@ _log = logging.getLogger("scalewatch")
 CLOSE_SECONDS = 2.0
 #: How long of it for the alerts, while the journal is written already [s].
 ALERT_SECONDS = 1.6
+#: What each thread may take to end where it could not be closed [s]: by hand, two rounds of it.
+RELEASE_SECONDS = 0.5
 #: Acts that the table of the end names.
 MOST_ACTS = 10
 
@@ -335,6 +337,13 @@ class Session:
             rows += closing.again("loggers' thread", self._drawing.close, until - time.monotonic()) or []
         closing.call("terminal", self._terminal.verdict, rows)
         return rows
+
+    def release(self) -> None:
+        """See that every thread of the watch ends, and with it what it has open, also where `close` could not."""
+        letting_go = Guard()
+        for part in (self._alerts, self._drawing, self._worker):
+            if part is not None:
+                letting_go.net("end", part.release, RELEASE_SECONDS)
 
     def _tell_end(self, ended: str, rows: list[tuple[str, str]], alerts: Dispatcher) -> None:
         alerts.end(*end_of(ended, self._tracker.status), rows)

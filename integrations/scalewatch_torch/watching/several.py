@@ -159,6 +159,11 @@ class Sessions:
             for name, session in list(self._by_name.items())[1:]
         }
 
+    def release(self) -> None:
+        """See that the threads of each end."""
+        for session in self._all:
+            session.release()
+
     def close(self, step: int, ended: str, extra: list[tuple[str, str]]) -> None:
         """End each watch, and tell of all of them in one table: the worst of them is the health of the run."""
         tables = {name: session.close(step, ended, []) for name, session in self._by_name.items()}

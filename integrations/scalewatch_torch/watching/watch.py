@@ -172,6 +172,10 @@ class Watch:
         self._checkpoint.state = closing.call("checkpoint", self._checkpoint.collect, session, metrics)
         closing.again("end", session.close, metrics.step, ended, closing.call("cost", self._rows) or [])
 
+    def release(self) -> None:
+        """Let go of threads and files, also where `finish` could not."""
+        self.session.release()
+
     def _take_alone(self) -> None:
         """After a crash there are steps that only this rank knows: their losses scatter more than a mean does."""
         reader = self.metrics.reader
