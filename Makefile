@@ -5,6 +5,7 @@
 #   DEMO_ARGS=--quick    options for the demo
 #   PYTEST_ARGS=-x       options for pytest
 #   MUTATE_ARGS=...      options for the mutations, such as `detect --only spike`
+#   FAULTS_ARGS=...      options for the faults, such as `--minutes 9`: the same command goes on where it was
 #   TEST_WORKERS=1       processes that `make test` runs in; as many as there are cores, four at most, if nothing is said
 
 PYTHON ?= python3
@@ -13,6 +14,7 @@ TORCH_ARGS ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 MUTATE_ARGS ?=
+FAULTS_ARGS ?=
 TEST_WORKERS ?= logical
 
 BIN := $(VENV)/bin
@@ -26,7 +28,7 @@ DEMO_READY := $(if $(wildcard $(DEV)),$(DEV),$(DEMO))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format picture pages docs bench mutate soak clean distclean
+.PHONY: help venv demo test lint format picture pages docs bench faults mutate soak clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +61,9 @@ docs: $(DEV) ## build/docs: the pages of docs/ and the API reference as a site; 
 
 bench: $(DEV) ## the benchmarks, with their tables
 	@set -e; for script in tests/benchmarks/[a-z]*.py; do printf '\n== %s\n' "$$script"; $(BIN)/python "$$script"; done
+
+faults: $(DEV) ## fourteen kinds of fault, done to small runs on purpose: what was seen, what acts save (an hour)
+	$(BIN)/python tests/benchmarks/faults.py --file faults.jsonl $(FAULTS_ARGS)
 
 mutate: $(DEV) ## list the numbers of detect/ and forecast/ that no test notices (an hour)
 	$(BIN)/python tests/mutate.py $(MUTATE_ARGS)

@@ -1,6 +1,7 @@
 """What acts save: three sabotaged runs of a tiny GPT and of a noisy regression, left alone, advised, and with acts.
 
-    python tests/benchmarks/closed_loop.py [--seeds 5] [--tasks gpt,regression] [--chart FILE.png] [--json FILE]
+    python tests/benchmarks/closed_loop.py [--seeds 5 | 3-4] [--tasks gpt,regression] [--chart FILE.png] [--json FILE]
+    python tests/benchmarks/closed_loop.py --read FILE... --chart FILE.png
 
 From the middle on a run has a learning rate 30 times too high, or 50 steps of poisoned data, or one gradient that is no
 number. "Left alone" and "advice only" are one training, bit for bit: advice changes nothing by itself. It is told with
@@ -26,7 +27,8 @@ from statistics import mean
 from typing import Any
 
 import torch
-from _closed_loop_runs import CONTEXT, FROM_PART, SAMPLES, STEPS, WINDOWS, Outcome, Sabotage, Task, texts, train
+from _closed_loop_runs import FROM_PART, Outcome, Sabotage, train
+from _small_runs import CONTEXT, SAMPLES, STEPS, WINDOWS, Task, seeds_of, texts
 from rich.console import Console
 from rich.table import Table
 
@@ -64,10 +66,10 @@ def lost_advised(alone: Outcome) -> int | None:
     return critical.step - max((step for step in saved if step <= critical.start_step - 2), default=0)
 
 
-def rows_of(task: Task, seeds: int, text: Any, folder: Path) -> list[dict[str, Any]]:
+def rows_of(task: Task, seeds: list[int], text: Any, folder: Path) -> list[dict[str, Any]]:
     """Train all runs of a task, one row a run."""
     rows = []
-    for seed in range(seeds):
+    for seed in seeds:
         healthy = train(task, "none", seed, [], new(folder), text, STEPS[task])
         for sabotage in SABOTAGES:
             alone = train(task, sabotage, seed, [], new(folder), text, STEPS[task])
@@ -153,7 +155,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description="What acts save.")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=seeds_of, default="5", help="how many, or from which to which")
     parser.add_argument("--tasks", default="gpt,regression")
     parser.add_argument("--chart", type=Path)
     parser.add_argument("--json", type=Path)

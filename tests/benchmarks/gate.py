@@ -85,7 +85,8 @@ def zoo(folder: Path) -> Iterator[tuple[str, str, Run, list[Observation]]]:
 
 def gpts(seeds: int) -> list[str]:
     """Train healthy tiny GPTs with every act; what was done to any of them."""
-    from _closed_loop_runs import STEPS, texts, train
+    from _closed_loop_runs import train
+    from _small_runs import STEPS, texts
 
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(f"{name}.utilities.rank_zero").setLevel(logging.ERROR)
