@@ -353,4 +353,4 @@ def test_a_loader_that_becomes_slow_is_noted_while_it_is(
     assert [("throughput", "info")] == [(str(each.kind), str(each.severity)) for each in journal.findings]
     assert "3.0 times slower" in journal.findings[0].message
     assert 100 <= journal.findings[0].start_step <= 108
-    assert 1.7e9 + 159.0 + 2.0 * 59 == journal.observations[159].seconds
+    assert 1.7e9 + 160.0 + 2.0 * 59 == journal.observations[159].seconds
