@@ -36,6 +36,8 @@ ACTS = ["skip", "rewind", "lower_learning_rate", "stop"]
 SABOTAGES: tuple[Sabotage, ...] = ("rate x30", "50 steps of poison", "a NaN gradient")
 #: Tokens, or samples, of a step.
 PER_STEP: dict[Task, int] = {"gpt": WINDOWS * CONTEXT, "regression": SAMPLES}
+#: Colours of the marks: healthy, left alone, with acts; and of the whole picture, which keeps its file small [count].
+ARM_COLOURS, COLOURS = ["#9aa5b1", "#b3261e", "#0072b2"], 32
 #: Rows of the running mean by which a loss is back where the healthy one is, and how near that is, in sd of a row.
 BACK_ROWS, BACK_SDS = 20, 0.5
 
@@ -124,32 +126,37 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Final losses side by side, a mark a seed; what is no number stands at the top."""
+    """Final losses side by side, a mark a seed; runs that end in no number stand at the top."""
     import altair as alt
+    from PIL import Image
 
     from scalewatch.charts import save_chart
 
     arms = {"healthy": "healthy", "alone": "left alone", "acted": "with acts"}
+    colour = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=[*arms.values()], range=ARM_COLOURS))
     charts = []
     for task in dict.fromkeys(row["task"] for row in rows):
         these = [row for row in rows if row["task"] == task]
-        top = 1.08 * max(row[name] for row in these for name in arms if math.isfinite(row[name]))
+        top = 1.1 * max(row[name] for row in these for name in arms if math.isfinite(row[name]))
         data = [
-            {"sabotage": row["sabotage"], "arm": arm, "loss": min(row[name], top) if row[name] == row[name] else top}
+            {"sabotage": row["sabotage"], "arm": arm, "loss": row[name] if is_number else top, "is_number": is_number}
             for row in these
             for name, arm in arms.items()
+            for is_number in [math.isfinite(row[name])]
         ]
-        base = alt.Chart(alt.Data(values=data), width=170, height=220).encode(
-            x=alt.X("arm:N", sort=list(arms.values()), title=None, axis=alt.Axis(labelAngle=-20)),
-            y=alt.Y("loss:Q", title=f"final loss of the {task}", scale=alt.Scale(zero=False)),
-            color=alt.Color(
-                "arm:N", sort=list(arms.values()), legend=None, scale=alt.Scale(range=["#9aa5b1", "#b3261e", "#0072b2"])
-            ),
+        base = alt.Chart().encode(
+            x=alt.X("arm:N", sort=[*arms.values()], title=None, axis=alt.Axis(labelAngle=-20)),
+            y=alt.Y("loss:Q", title=f"final loss, {task}", scale=alt.Scale(zero=False)),
+            color=colour,
         )
-        charts.append(
-            base.mark_point(filled=True, size=60, opacity=0.7).facet(column=alt.Column("sabotage:N", title=None))
+        marks = base.mark_point(filled=True, size=40, opacity=1.0)
+        words = (
+            base.transform_filter("!datum.is_number").mark_text(dy=12, fontSize=10).encode(text=alt.value("no number"))
         )
+        both = alt.layer(marks, words, data=alt.Data(values=data)).properties(width=125, height=120)
+        charts.append(both.facet(column=alt.Column("sabotage:N", title=None, sort=[*SABOTAGES])))
     save_chart(alt.vconcat(*charts).resolve_scale(y="independent"), path)
+    Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
 def main() -> None:

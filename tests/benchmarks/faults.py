@@ -37,6 +37,8 @@ TASKS = ("gpt", "regression")
 CONTROL = "none"
 #: How far above the untouched run of its seed a run may end [sd of the untouched runs].
 NEAR_SDS = 2.0
+#: Rows of a block of the slow detectors, in runs of this length.
+BLOCK_ROWS = 8
 Row = dict[str, Any]
 
 
@@ -134,12 +136,22 @@ def first_seen(rows: Sequence[Row], *, pages: bool) -> str:
     """The first finding after the fault began, with its delay."""
     firsts = []
     for row in rows:
-        found = [f for f in row["found"] if f["since"] >= row["at"] - 1 and (not pages or f["severity"] != "info")]
+        begun = row["at"] - BLOCK_ROWS  # what is looked at in blocks of rows begins with one
+        found = [f for f in row["found"] if f["since"] >= begun and (not pages or f["severity"] != "info")]
         if found:
             firsts.append((found[0]["kind"], found[0]["step"] - row["at"]))
     if not firsts:
-        return "nothing"
+        return "nothing" if pages else often([each for each in map(other_sign, rows) if each], len(rows))
     return f"{often([kind for kind, _ in firsts], len(rows))}, {median([steps for _, steps in firsts]):.0f}"
+
+
+def other_sign(row: Row) -> str:
+    """What is told of a run that nothing was found in: how it ended, or what was warned of."""
+    if any(each.get("ended", "").startswith("crashed") for each in row["verdicts"]):
+        return "told as crashed"
+    if row["unclosed"]:
+        return "a journal without an end"
+    return "a warning in the log" if row["logged"] else ""
 
 
 def done_of(row: Row) -> str:
@@ -164,6 +176,7 @@ def tables(rows: Sequence[Row]) -> str:
         control = [row for row in rows if row["kind"] == CONTROL and row["task"] == task]
         untouched = {(task, row["seed"]): row["loss"] for row in control if not row["acts"]}
         sds = {task: stdev(untouched.values()) if len(untouched) > 1 else math.inf}
+        anyway = {row["seed"]: row["advised"] for row in control if not row["acts"]}
         heard = [f"{f['severity']} {f['kind']}" for row in control for f in row["found"]]
         heard += [each for row in control for each in row["done"]]
         same = all(row["loss"] == untouched[task, row["seed"]] for row in control)
@@ -183,7 +196,8 @@ def tables(rows: Sequence[Row]) -> str:
             alone, acted = ([row for row in these if row["acts"] is acts] for acts in (False, True))
             well = [sum(is_healthy(row, untouched, sds) for row in arm) for arm in (alone, acted)]
             totals = [total + more for total, more in zip(totals, (*well, len(alone)), strict=True)]
-            advised = often([row["advised"][0] for row in alone if row["advised"]], len(alone))
+            told = [[each for each in row["advised"] if each not in anyway[row["seed"]]] for row in alone]
+            advised = often([each[0] for each in told if each], len(alone))
             cells = [kind, first_seen(alone, pages=False), first_seen(alone, pages=True), advised]
             cells += [often([done_of(row) for row in acted], len(acted)), over_of(alone, untouched)]
             cells += [over_of(acted, untouched), f"{well[0]} of {len(alone)}", f"{well[1]} of {len(acted)}"]
