@@ -164,7 +164,9 @@ def _named(kind: Any, known: _Known) -> dict[str, Any]:
     made = {}
     for name, (hint, text) in fields_of(kind).items():
         made[name] = {**_of(hint, known), **({"description": text} if text else {})}
-    optional = set() if dataclasses.is_dataclass(kind) else set(kind.__optional_keys__)
+    # not `__optional_keys__`: where annotations are kept as text, it does not know `NotRequired`
+    hints = {} if dataclasses.is_dataclass(kind) else get_type_hints(kind, include_extras=True)
+    optional = {name for name, hint in hints.items() if get_origin(hint) is NotRequired}
     needed = [name for name in made if name not in optional]
     if kind is Finding:
         made |= _OF_A_FINDING

@@ -74,13 +74,17 @@ HEAVY = (
     *("torch", "lightning", "pytorch_lightning", "tensorboard", "scipy", "altair", "vl_convert"),
     *("pandas", "pyarrow", "matplotlib", "typer", "click", "rich", "pydantic", "slack_sdk", "apprise", "tqdm"),
     *("transformers", "accelerate", "wandb", "mlflow", "trackio", "fsspec"),
+    *("duckdb", "joblib", "distributed", "ray", "prometheus_client", "mcp", "mcp_types", "anyio", "jsonschema"),
 )
 
 #: CPU seconds; the aim is 0.15. Generous, for a machine on which other work is going on.
 IMPORT_CPU_SECONDS_ALLOWED = 1.5
 
 #: Modules that run what a file says.
-UNSAFE_MODULES = ("pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib")
+UNSAFE_MODULES = ("pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle")
+
+#: Parts of joblib that do: the rest of it hands work to processes.
+UNSAFE_PARTS = ("joblib.load", "joblib.Memory", "joblib.memory", "joblib.numpy_pickle")
 
 #: The two places where a fault of ours may end.
 MAY_CATCH_EVERYTHING = ("scalewatch/guard.py", "scalewatch/worker.py")
@@ -414,7 +418,11 @@ def test_only_guard_and_worker_catch_everything() -> None:
 
 def unsafe_reads(source: Source) -> list[str]:
     """The lines that could run what a file holds."""
-    found = [(taken.line, taken.name) for taken in source.imports if taken.name.split(".")[0] in UNSAFE_MODULES]
+    found = [
+        (taken.line, taken.name)
+        for taken in source.imports
+        if taken.name.split(".")[0] in UNSAFE_MODULES or taken.name.startswith(UNSAFE_PARTS)
+    ]
     calls = (node for node in source.nodes if isinstance(node, ast.Call))
     found += [(call.lineno, ast.unparse(call)) for call in calls if _is_unsafe(call)]
     return [f"line {line}: {what}" for line, what in found]
@@ -427,7 +435,7 @@ def _is_unsafe(call: ast.Call) -> bool:
         name in {"eval", "exec", "builtins.eval", "builtins.exec"}
         or (name.startswith("yaml.") and "load" in name and "safe" not in name)
         or (name.startswith("yaml.") and "unsafe" in name)
-        or name.endswith((".read_pickle", ".to_pickle"))
+        or name.endswith((".read_pickle", ".to_pickle", *UNSAFE_PARTS))
         or (name == "torch.load" and keywords.get("weights_only") != "True")
         or keywords.get("allow_pickle", "False") != "False"
     )
@@ -450,6 +458,8 @@ UNSAFE = [
     "torch.load(path)",
     "torch.load(path, weights_only=False)",
     "pd.read_pickle(path)",
+    "joblib.load(path)",
+    "from joblib import load",
 ]
 SAFE = "model.eval()\njson.loads(t)\nyaml.safe_load(t)\ntorch.load(p, weights_only=True)"
 #: A text, and how many handlers of everything it holds.

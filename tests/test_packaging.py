@@ -107,6 +107,10 @@ def test_the_metadata_says_what_an_installer_needs(installed: Path) -> None:
         "apprise",
         "charts",
         "optuna",
+        "notebook",
+        "fleet",
+        "prometheus",
+        "mcp",
         "all",
         "dev",
     } == set(distribution.metadata.get_all("Provides-Extra"))

@@ -39,6 +39,8 @@ COMMANDS = {
     "run": Row(_LOOK, "Run a program and watch its training by what it prints"),
     "report": Row(_LOOK, "Write one page of HTML about logs, worst run first"),
     "alert": Row(_LOOK, "Who is told: try a receiver, silence a run, send a digest, watch for runs that were killed."),
+    "fleet": Row(_LOOK, "The worst of very many runs."),
+    "mcp": Row(_LOOK, "Answer an assistant on standard input and output"),
     "forecast": Row(_END, "Say where a run would have been said to end, at 30 % and each tenth"),
     "whatif": Row(_END, "Compare the plan of a run with other schedules for its rest, in one table."),
     "sweep": Row(_END, "Say which of these runs to stop, pause and resume now."),
@@ -85,6 +87,9 @@ def new_app(only: str | None = None) -> Any:
         if not isinstance(command, typer.Typer):
             app.command(name, cls=Command)(as_typed(command))
             continue
+        of_itself = command.registered_callback
+        if of_itself is not None and of_itself.callback and not hasattr(of_itself.callback, "__signature__"):
+            of_itself.callback = as_typed(of_itself.callback)
         for each in command.registered_commands:
             if each.callback is not None and not hasattr(each.callback, "__signature__"):
                 each.callback, each.cls = as_typed(each.callback), Command

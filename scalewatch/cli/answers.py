@@ -14,6 +14,7 @@ from scalewatch.forecast.prediction_file import Assumption
 from scalewatch.laws.emergence import EmergenceEvidence
 from scalewatch.offline.answers import ForecastAnswer, ReplayAnswer, UnreadableFile, WhatifAnswer
 from scalewatch.offline.compare import ComparisonOutcome
+from scalewatch.offline.fleet.answers import CollectAnswer, FleetAnswer, SqlAnswer
 from scalewatch.offline.gains import Gains
 from scalewatch.offline.ladders import Ladder
 from scalewatch.plan import Plan
@@ -324,6 +325,9 @@ ANSWERS: dict[str, Any] = {
     "forecast": ForecastAnswer,
     "whatif": WhatifAnswer,
     "sweep": SweepAnswer,
+    "fleet": FleetAnswer,
+    "fleet --sql": SqlAnswer,
+    "fleet collect": CollectAnswer,
     "fit": FitAnswer,
     "fit --predict": PredictAnswer,
     "approaches": ApproachesAnswer,
@@ -342,6 +346,8 @@ def without_answer() -> dict[str, str]:
     """Return the commands that have no `--json`, and why."""
     return {
         "run": "its standard output is that of the program; `replay FOLDER --json` tells what was found",
+        "mcp": "it speaks to an assistant, each answer with its schema (assistants.md)",
+        "fleet serve": "it answers Prometheus, in its own form",
         "alert test": "it sends, and says only whether it was taken, as its exit code does",
         "alert silence": "it changes a file, and says no more than its exit code",
         "alert digest": "it sends, and says only whether it was taken, as its exit code does",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalewatch.cli.options import AsJson, GoalOptions, Logs, NamedLogOptions
-from scalewatch.errors import ConfigError
+from scalewatch.errors import ConfigError, LogError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -42,6 +42,7 @@ def replay(
         float | None, typer.Option(metavar="PERCENT", help="With --against: difference that is none.")
     ] = None,
     json_: AsJson = False,
+    sarif: Annotated[Path | None, typer.Option(help="Write it as SARIF too, for code scanning.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say how the logs are read, and judge nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line for each run in trouble, no more.")] = False,
 ) -> None:
@@ -50,10 +51,14 @@ def replay(
     Reads journals, TensorBoard event files, Lightning's metrics.csv, CSV, JSON lines, trainer_state.json, W&B histories
     and what programs print; `-` is standard input. With several runs, a table with the worst first.
     """
-    from scalewatch.cli.outputs import print_json
+    from scalewatch.cli.outputs import check_output, print_json
     from scalewatch.offline.answers import replay_answer
     from scalewatch.offline.replayed import watch_all
 
+    if sarif is not None:
+        if against is not None or explain:
+            raise ConfigError("`--sarif` goes neither with `--against` nor with `--explain`: nothing is judged there.")
+        check_output("--sarif", sarif)
     settings = reading.settings(goals)
     if against is not None:
         from scalewatch.cli.compare import compare_with_reference
@@ -70,8 +75,13 @@ def replay(
             _print_explained(opened)
         raise typer.Exit(code)
     live = len(opened.logs) == 1 and not (json_ or quiet)
-    watched = watch_all(opened, settings, *((print_finding, print_verdict) if live else ()))
+    try:
+        watched = watch_all(opened, settings, *((print_finding, print_verdict) if live else ()))
+    except LogError:
+        _write_sarif(sarif, [], opened, UNREADABLE)  # which says what was not checked, and why
+        raise
     code = exit_code(watched, opened.unreadable)
+    _write_sarif(sarif, watched, opened, code)
     if json_:
         print_json(replay_answer(watched, opened, code))
     elif quiet:
@@ -83,6 +93,16 @@ def replay(
     if not json_:
         list_unreadable(opened, quiet=quiet)
     raise typer.Exit(code)
+
+
+def _write_sarif(path: Path | None, watched: Sequence[ReplayedRun], opened: Opened, code: int) -> None:
+    import json
+
+    from scalewatch.offline.sarif import sarif_of
+
+    if path is not None:
+        told = sarif_of(watched, opened, code, Path.cwd())
+        path.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", "utf-8")
 
 
 def _explained(opened: Opened, code: int) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import typer
 
 from scalewatch.cli.options import AT, AsJson, Log, LogOptions, ScheduleOptions
 from scalewatch.cli.signatures import part
-from scalewatch.errors import ConfigError, LogError
-from scalewatch.text import percent, signed
+from scalewatch.errors import ConfigError
+from scalewatch.text import signed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -66,42 +66,18 @@ def whatif(
     """
     from scalewatch.cli.forecast import one_log
     from scalewatch.cli.outputs import print_json
-    from scalewatch.forecast import Forecaster
-    from scalewatch.forecast.counterfactual import position, what_if
     from scalewatch.offline.answers import whatif_answer
-    from scalewatch.offline.backtest import backtest
-    from scalewatch.offline.history import planned, read
+    from scalewatch.offline.whatif import compare_schedules
 
     if at is not None and not 0.0 < at < 1.0:
         raise ConfigError(f"`--at` is a part of the run, above 0 and below 1 (got {at:g}), e.g. 0.3.")
     settings = reading.settings()
-    past = read(one_log(log, settings), rates.unit)
-    plan = planned(past, settings, rates.schedule)
-    total = plan.run.total_steps or past.last_step
-    part = at if at is not None else past.last_step / total
-    rows = backtest(past, plan, settings, [part]).rows
-    if not rows:
-        raise ConfigError(
-            f"The log ends at {percent(past.last_step / total)} of the plan: choose an `--at` up to that."
-        )
-    forecaster = rows[0].forecaster
-    now = None if forecaster is None else position(forecaster)
-    if not isinstance(forecaster, Forecaster) or now is None:
-        raise ConfigError("The run is over or has no planned length: say --total-steps N, or look back with --at 0.5.")
-    if rows[0].void:
-        why = rows[0].validity_warnings[0]
-        raise LogError(f"{log}: nothing can be said of other schedules at step {now.step:,}. {why}")
-    if rows[0].forecast is None:
-        raise LogError(f"{log}: nothing can be said at step {now.step:,}: too few rows past the warm-up.")
-    if not now.rate > 0:
-        raise LogError(f"{log}: the learning rate at step {now.step:,} is zero: there is nothing left to schedule.")
-    outcomes = what_if(forecaster, asked.schedules(now))
-    notes = [*rows[0].validity_warnings, *(note for each in outcomes for note in each.notes)]
-    notes += [*now.caveats("--schedule NAME"), *rows[0].forecast.notes, *plan.told, *past.told]
+    known = one_log(log, settings)
+    compared = compare_schedules(known, settings, asked.schedules, at=at, unit=rates.unit, schedule=rates.schedule)
     if json_:
-        print_json(whatif_answer(past.name, now, outcomes, notes))
+        print_json(whatif_answer(compared.run, compared.now, compared.outcomes, compared.notes))
     else:
-        _print(past.name, now, outcomes, notes)
+        _print(compared.run, compared.now, list(compared.outcomes), list(compared.notes))
 
 
 def _steps(text: str, total: int) -> int:

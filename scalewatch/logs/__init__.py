@@ -1,6 +1,15 @@
 """Other programs' logs -> observations: one format a file."""
 
 from scalewatch.logs.log import AbstractFormat, AbstractLog
-from scalewatch.logs.open import FORMATS, Opened, Unreadable, format_named, open_logs
+from scalewatch.logs.open import FORMATS, Opened, Unreadable, format_named, open_files, open_logs
 
-__all__ = ["FORMATS", "AbstractFormat", "AbstractLog", "Opened", "Unreadable", "format_named", "open_logs"]
+__all__ = [
+    "FORMATS",
+    "AbstractFormat",
+    "AbstractLog",
+    "Opened",
+    "Unreadable",
+    "format_named",
+    "open_files",
+    "open_logs",
+]

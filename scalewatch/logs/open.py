@@ -10,7 +10,7 @@ journal, event files or `metrics.csv`, it is that run, told by the best record t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -31,7 +31,7 @@ from scalewatch.logs.packed import is_packed, unpacked
 from scalewatch.logs.remote import fetched, remote_address
 from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
 
-__all__ = ["CONSOLE_COPY", "FORMATS", "Opened", "Unreadable", "format_named", "open_logs"]
+__all__ = ["CONSOLE_COPY", "FORMATS", "Opened", "Unreadable", "format_named", "open_files", "open_logs"]
 
 _TRAINER_STATE, _TEXT = TrainerState(), ConsoleText()
 #: Every format, and the order in which a file is offered to them: the first that claims it has it.
@@ -177,7 +177,7 @@ def open_logs(
                 _open(kind, [path], asked, opened, named=True)
             continue
         before = len(opened.logs)
-        for kind, files in _found(path, formats, opened):
+        for kind, files in _found(_files_below(path), formats, opened):
             _open(kind, files, asked, opened, named=False)
         if len(opened.logs) == before and not any(path in u.path.parents for u in opened.unreadable):
             why = f"{path}: {_AIM if _is_of_aim(path) else 'holds no log of a run that is known here.'}"
@@ -189,6 +189,23 @@ def open_logs(
 
 def _is_of_aim(path: Path) -> bool:
     return path.name == AIM_FOLDER or (path / AIM_FOLDER).is_dir()
+
+
+def open_files(
+    files: Sequence[Path], *, columns: Mapping[str, str] | None = None, form: AbstractFormat | None = None
+) -> Opened:
+    """Open the runs that some files hold, as a search that came upon just these would: what is no log is passed over.
+
+    Args:
+        files: of one folder and those below it. columns: field -> column, as the user says. form: of all files.
+    """
+    opened, formats = Opened([], [], []), _Formats(form)
+    runs_of_mlflow = {file.parent for file in files if file.name == META and (file.parent / METRICS).is_dir()}
+    told = [file for file in files if file.parent in runs_of_mlflow or runs_of_mlflow.isdisjoint(file.parents)]
+    for kind, group in _found(told, formats, opened):
+        _open(kind, group, dict(columns or {}), opened, named=False)
+    _distinct(opened.logs)
+    return opened
 
 
 def _unknown(path: Path, names: Sequence[str]) -> str:
@@ -216,10 +233,12 @@ def _open(
             opened.unreadable.append(Unreadable(group[0], str(fault), named))
 
 
-def _found(top: Path, formats: _Formats, opened: Opened) -> Iterator[tuple[AbstractFormat, list[Path]]]:
-    """The logs below a folder: for each folder its files by format."""
-    by_folder: dict[Path, dict[str, list[Path]]] = {}
-    known: dict[str, AbstractFormat] = {}
+def _files_below(top: Path) -> Iterator[Path]:
+    """Every file below a folder but hidden ones, folder by folder.
+
+    Raises:
+        LogError: if they are too many.
+    """
     seen = 0
     for folder, folders, files in os.walk(top):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
@@ -229,13 +248,19 @@ def _found(top: Path, formats: _Formats, opened: Opened) -> Iterator[tuple[Abstr
             seen += 1
             if seen > MOST_FILES:
                 raise LogError(f"{top}: holds more than {MOST_FILES:,} files; name the folders of the runs.")
-            path = Path(folder, name)
-            if name.startswith(".") or not path.is_file():
-                continue
-            kind = formats.of(path)
-            if kind is not None:
-                known[kind.name] = kind
-                by_folder.setdefault(path.parent, {}).setdefault(kind.name, []).append(path)
+            if not name.startswith("."):
+                yield Path(folder, name)
+
+
+def _found(files: Iterable[Path], formats: _Formats, opened: Opened) -> Iterator[tuple[AbstractFormat, list[Path]]]:
+    """The logs among files: of each folder its files by format."""
+    by_folder: dict[Path, dict[str, list[Path]]] = {}
+    known: dict[str, AbstractFormat] = {}
+    for path in files:
+        kind = formats.of(path) if path.is_file() else None
+        if kind is not None:
+            known[kind.name] = kind
+            by_folder.setdefault(path.parent, {}).setdefault(kind.name, []).append(path)
     _one_state_a_run(by_folder, opened)
     for at, kinds in by_folder.items():
         has_journal = "journal" in by_folder.get(at / _JOURNAL_FOLDER, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ ASKED = {
     "forecast": ("forecast {folder}/a.csv --at 0.5 --target-loss 1.5", {0}),
     "whatif": ("whatif {folder}/a.csv --at 0.5", {0}),
     "sweep": ("sweep {folder}/a.csv {folder}/b.csv --at 0.5", {0, 1}),
+    "fleet": ("fleet --from {folder}/fleet", {1}),
+    "fleet --sql": ("fleet --from {folder}/fleet --sql 'select run, look from runs'", {0}),
+    "fleet collect": ("fleet collect {folder}/curves -o {folder}/fleet", {0}),
     "fit": ("fit {folder}/runs.csv -o {folder}/law.json --bootstrap 0", {0, 1}),
     "fit --predict": ("fit {folder}/runs.csv --predict {folder}/points.csv", {0}),
     "approaches": ("approaches {folder}/runs.csv --flops 1e22", {0}),
@@ -52,6 +56,8 @@ def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
     if within is None:
         yield " ".join(words), command
         return
+    if command.invoke_without_command:
+        yield " ".join(words), command
     for name, sub in within.items():
         yield from leaves(sub, (*words, name))
 
@@ -97,7 +103,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked(words: str, made: Path) -> Any:
     """What a command printed and how it ended."""
-    return CliRunner().invoke(new_app(), words.replace("{folder}", str(made)).split())
+    return CliRunner().invoke(new_app(), shlex.split(words.replace("{folder}", str(made))))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -105,6 +111,8 @@ def test_what_a_command_prints_as_json_is_what_its_schema_says(name: str, made: 
     """Every field that there is is documented, and every one that is documented is there; nothing else is printed."""
     tables = " ".join(map(str, sorted((made / "curves").glob("*.csv"))))
     words, codes = ASKED[name]
+    if name in ("fleet", "fleet --sql"):
+        asked(f"fleet collect {made} -o {made}/fleet --jobs 1", made)
     if name == "register":
         asked(f"fit {tables} -o {made}/curves.law.json", made)
     said = asked(f"{words.replace('{folder}/curves', tables) if name == 'collapse' else words} --json", made)

@@ -1,0 +1,206 @@
+"""Every run of a folder -> rows: what has changed since the last look is read, on all cores or by another engine."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, final
+
+from scalewatch import __version__
+from scalewatch.errors import ConfigError, ScalewatchError
+from scalewatch.guard import FAULT, Guard
+from scalewatch.logs import AbstractLog
+from scalewatch.offline.fleet.opened import open_unit
+from scalewatch.offline.fleet.row import unreadable_row, verdict_row
+from scalewatch.offline.fleet.store import FleetStore
+from scalewatch.offline.fleet.tree import AbstractTree, Unit, units_of
+from scalewatch.offline.replayed import ReplayedRun, Settings
+
+__all__ = ["BACKENDS", "LOCAL", "Collected", "Engine", "collect", "read_unit"]
+
+#: The engine of this machine's cores, and those of a cluster, as joblib calls them.
+LOCAL = "loky"
+BACKENDS = (LOCAL, "threading", "dask", "ray")
+#: Fewer bytes of logs are read sooner by this process than others are started: some 3 s of reading. By hand.
+LEAST_BYTES = 5_000_000
+#: Units that are handed out and waited for together: what is read is kept after each.
+TOGETHER = 2_000
+#: Seconds after which what was read is kept at the latest.
+KEEP_SECONDS = 60.0
+
+
+@final
+class Collected(NamedTuple):
+    """What a look found: runs in all and those read now, units gone and look files dropped, and the seconds it took."""
+
+    runs: int
+    read: int
+    unreadable: int
+    gone: int
+    dropped: int
+    seconds: float
+
+
+@final
+class Engine(NamedTuple):
+    """Who reads.
+
+    Attributes:
+        backend: one of `BACKENDS`. jobs: at once; -1 for as many as there are cores. address: of the cluster, "" for
+            the one that the engine finds or starts by itself.
+    """
+
+    backend: str = LOCAL
+    jobs: int = -1
+    address: str = ""
+
+    def run(self, tree: AbstractTree, units: Sequence[Unit], settings: Settings) -> Iterator[list[dict[str, Any]]]:
+        """Yield the rows of units, a few thousand at a time; the largest are begun first.
+
+        Raises:
+            ConfigError: if there is no such engine, or it is not installed.
+        """
+        if self.backend not in BACKENDS:
+            raise ConfigError(f"`--backend` must be one of {', '.join(BACKENDS)} (got {self.backend!r:.40}).")
+        units = sorted(units, key=_bytes, reverse=True)
+        if self.backend == LOCAL and (self.jobs == 1 or len(units) < 2 or sum(map(_bytes, units)) < LEAST_BYTES):
+            for unit in units:
+                yield read_unit(tree, unit, settings)
+            return
+        joblib = self._installed("joblib")
+        read = joblib.delayed(read_unit)
+        with (
+            self._cluster(),
+            joblib.parallel_config(backend=self.backend, n_jobs=self.jobs),  # which knows dask when it is asked for
+            joblib.Parallel() as parallel,
+        ):
+            for first in range(0, len(units), TOGETHER):
+                yield from parallel(read(tree, unit, settings) for unit in units[first : first + TOGETHER])
+
+    @contextmanager
+    def _cluster(self) -> Iterator[None]:
+        """Have joblib know the cluster; for dask as long as this lasts, for Ray until the process ends."""
+        if self.backend == "dask":
+            distributed = self._installed("distributed")
+            try:
+                client = distributed.Client(self.address or None)
+            except (OSError, ValueError) as fault:
+                raise ConfigError(f"`--address`: no dask cluster answers at {self.address!r} ({fault}).") from None
+            with client:
+                yield
+            return
+        if self.backend == "ray":
+            ray, of_ray = self._installed("ray"), self._installed("ray.util.joblib")
+            try:
+                ray.init(address=self.address or None, ignore_reinit_error=True)
+            except (OSError, ValueError) as fault:
+                raise ConfigError(f"`--address`: no Ray cluster answers at {self.address!r} ({fault}).") from None
+            of_ray.register_ray()
+        yield
+
+    def _installed(self, module: str) -> Any:
+        try:
+            return importlib.import_module(module)
+        except ImportError as fault:
+            needs = {"dask": " 'dask[distributed]'", "ray": " ray"}.get(self.backend, "")
+            raise ConfigError(
+                f"`--backend {self.backend}` is not installed ({fault}): pip install 'scalewatch[fleet]'{needs}."
+            ) from None
+
+
+def collect(
+    tree: AbstractTree,
+    store: FleetStore,
+    settings: Settings,
+    engine: Engine,
+    *,
+    keep_days: int,
+    now: Callable[[], float] = time.time,
+    tick: Callable[[int, int], None] | None = None,
+) -> Collected:
+    """Look at every run of a folder and keep the rows of those that have changed.
+
+    Args:
+        tree: the folder. store: of its rows. settings: of the monitors. engine: who reads.
+        keep_days: days for which older looks are kept. now: time [s], UTC. tick: is told of units done and in all.
+
+    Raises:
+        ConfigError: if somebody else is at it, or the engine cannot be used.
+    """
+    began, looked = time.monotonic(), _utc(now())
+    give_back = store.lock()
+    try:
+        before = store.latest().select(["unit", "signature", "run"]).to_pydict()
+        known = dict(zip(before["unit"], before["signature"], strict=True))
+        units = list(units_of(tree, _read_as(settings)))
+        changed = [unit for unit in units if known.get(unit.name) != unit.signature]
+        gone = known.keys() - {unit.name for unit in units}
+        kept, last, read, unreadable = list[dict[str, Any]](), time.monotonic(), 0, 0
+        for done, rows in enumerate(engine.run(tree, changed, settings), 1):
+            read += sum(row["run"] != "" for row in rows)
+            unreadable += sum(row.get("unreadable") is not None for row in rows)
+            kept += [{**row, "source": store.source, "look": looked} for row in rows]
+            if tick is not None:
+                tick(done, len(changed))
+            if time.monotonic() - last > KEEP_SECONDS:
+                store.add(kept, (), looked)
+                kept, last = [], time.monotonic()
+        if kept or gone:
+            store.add(kept, gone, looked)
+        elsewhere = {unit.name for unit in changed} | gone
+        untouched = sum(
+            run != "" and unit not in elsewhere for unit, run in zip(before["unit"], before["run"], strict=True)
+        )
+        dropped = store.tidy(looked, keep_days)
+        store.note_look(looked, untouched + read)
+    finally:
+        give_back()
+    return Collected(untouched + read, read, unreadable, len(gone), dropped, time.monotonic() - began)
+
+
+def read_unit(tree: AbstractTree, unit: Unit, settings: Settings) -> list[dict[str, Any]]:
+    """Return a row for each run in the files of a unit; one without a run if there is none, so that it is known."""
+    guard = Guard(consequence=f"of the log {unit.name:.100} in the fleet; its row says so")
+    rows = guard.outcome("reading", _rows, tree, unit, settings)
+    if rows is FAULT:
+        rows = [{"run": unit.name, **unreadable_row(f"a fault of ours: {guard.failed['reading']}")}]
+    elif not rows:
+        rows = [{"run": ""}]
+    which = {"unit": unit.name, "signature": unit.signature, "written": unit.written}
+    return [{**row, **which} for row in rows]
+
+
+def _rows(tree: AbstractTree, unit: Unit, settings: Settings) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    try:
+        with tree.fetched(unit) as folder:
+            opened = open_unit(folder, unit, settings)
+            rows += [{"run": name, **_row(log, settings)} for name, log in opened.runs]
+            rows += [{"run": path, **unreadable_row(reason)} for path, reason in opened.unreadable]
+    except (ScalewatchError, OSError) as fault:
+        rows.append({"run": unit.name, **unreadable_row(str(fault))})
+    return rows
+
+
+def _row(log: AbstractLog, settings: Settings) -> dict[str, Any]:
+    watched = ReplayedRun(log, settings)
+    for _ in watched.advance():
+        pass
+    return verdict_row(watched) if watched.tracker.rows else unreadable_row("it holds no row with a loss")
+
+
+def _bytes(unit: Unit) -> int:
+    return sum(file.size for file in unit.files)
+
+
+def _read_as(settings: Settings) -> str:
+    form = "" if settings.form is None else settings.form.name
+    parts = (__version__, settings.law, settings.total_steps, dict(settings.columns), form, settings.goals)
+    return repr(parts)
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
