@@ -108,6 +108,7 @@ def test_the_metadata_says_what_an_installer_needs(installed: Path) -> None:
         "charts",
         "optuna",
         "notebook",
+        "docs",
         "fleet",
         "prometheus",
         "mcp",
