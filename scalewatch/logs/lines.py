@@ -7,6 +7,7 @@ Memory is bounded whatever the file holds.
 from __future__ import annotations
 
 import codecs
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,6 +79,7 @@ class Lines:
         self._note = note
         self._decoder: codecs.IncrementalDecoder | None = None
         self._skipping = self._noted = False
+        self._file: int | None = None
 
     def start_over(self) -> None:
         """Read the file from its first byte again."""
@@ -86,11 +88,12 @@ class Lines:
         self._decoder, self._skipping = None, False
 
     def shrank(self) -> bool:
-        """Return whether the file is shorter than what was read of it: it was written anew."""
+        """Return whether the file is shorter than what was read of it, or another one: it was written anew."""
         try:
-            return self.path.stat().st_size < self.bytes_read
+            now = self.path.stat()
         except OSError:
             return False
+        return now.st_size < self.bytes_read or (self._file is not None and now.st_ino != self._file)
 
     def quiet(self) -> bool:
         """Return whether nobody has written to the file for a while, so that its last line is all there is."""
@@ -110,6 +113,7 @@ class Lines:
         """Yield the same lines, those of a megabyte at once; who takes them counts them into `number`."""
         try:
             with self.path.open("rb") as file:
+                self._file = os.fstat(file.fileno()).st_ino
                 file.seek(self.bytes_read)
                 while chunk := file.read(CHUNK_BYTES):
                     if self._decoder is None and len(chunk) < LEAST_BYTES:

@@ -82,6 +82,7 @@ class CsvLog(AbstractTabularLog):
         self._quote_at = self._lost = 0
         self._gave_up = False
         self._open_cell: list[str] = []
+        self._began: list[str | None] | None = None
         if not self._top:
             raise LogError(f"{path}: is empty so far.")
         check_width(path, self._top)
@@ -290,6 +291,8 @@ class CsvLog(AbstractTabularLog):
     def _cells(self, cells: list[str]) -> Iterable[Observation]:
         self._data_lines += 1
         self.bytes_read = self._lines.bytes_read
+        if self._data_lines == 1 and self._is_of_another(cells):
+            self._skip = 0
         if self._data_lines <= self._skip:
             return ()
         if len(cells) != len(self._names):
@@ -309,6 +312,12 @@ class CsvLog(AbstractTabularLog):
     def _named(self, cells: list[str]) -> dict[str, str]:
         pairs = dict(zip(self._names, cells, strict=False))
         return pairs if self._long is None else self._long.widened(pairs)
+
+    def _is_of_another(self, cells: list[str]) -> bool:
+        """Whether the first row is not the one that was first before: then it is not the same table, written anew."""
+        told = dict(zip(self._names, cells, strict=False))
+        before, self._began = self._began, [told.get(self.columns.get(field, "")) for field in ("step", "loss")]
+        return before is not None and before != self._began
 
     def _with_points(self, cells: list[str]) -> list[str]:
         if self._delimiter != ";":
