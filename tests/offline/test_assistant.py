@@ -76,6 +76,8 @@ def test_an_assistant_lists_the_runs_and_asks_about_one(logs: Path) -> None:
     async def talk(client: Any) -> tuple[dict[str, Any], dict[str, Any], str]:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         answers = {"list_runs": await client.call_tool("list_runs", {})}
+        answers["run_status"] = await client.call_tool("run_status", {"run": "broken.csv"})
+        assert "broken.csv" == answers["run_status"].structured_content["run"]
         for name in tools.keys() - {"list_runs"}:
             answers[name] = await client.call_tool(name, {"run": "half"})
         return tools, answers, client.instructions or ""

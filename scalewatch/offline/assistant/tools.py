@@ -115,7 +115,7 @@ def _status(folder: LogFolder, settings: Settings, asked: Mapping[str, Any]) -> 
     answer = summary(folder.run(asked["run"]))
     findings = answer["findings"][-FINDINGS_BESIDE:]
     dropped = answer["findings_dropped"] + len(answer["findings"]) - len(findings)
-    return {**answer, "findings": findings, "findings_dropped": dropped}
+    return {**answer, "run": asked["run"], "findings": findings, "findings_dropped": dropped}
 
 
 def _findings(folder: LogFolder, settings: Settings, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +139,8 @@ def _forecast(folder: LogFolder, settings: Settings, asked: Mapping[str, Any]) -
     reached = past.last_step / (plan.run.total_steps or past.last_step)
     parts = sorted({min(part, reached) for part in asked.get("at", [reached])})
     looked = backtest(past, plan, settings, parts)
-    return forecast_answer(past, plan, looked.rows, looked.final_loss, settings.goals)
+    answer = forecast_answer(past, plan, looked.rows, looked.final_loss, settings.goals)
+    return {**answer, "run": asked["run"]}
 
 
 def _what_if(folder: LogFolder, settings: Settings, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def _what_if(folder: LogFolder, settings: Settings, asked: Mapping[str, Any]) ->
         return made or of.usual(now.rate, now.rest, now.step, now.total_steps)
 
     compared = compare_schedules(folder.log(asked["run"]), settings, candidates, at=asked.get("at"))
-    return whatif_answer(compared.run, compared.now, compared.outcomes, compared.notes)
+    return whatif_answer(asked["run"], compared.now, compared.outcomes, compared.notes)
 
 
 _OF_RUN: Mapping[str, Any] = {"run": {"type": "string", "maxLength": 1_000, "description": "Its name, from list_runs."}}
