@@ -11,7 +11,8 @@ an older checkpoint, the rows that were trained away are left out and a `Rewind`
     segment 2   resumes after step 1000: steps 1001 to 2000
     joined      1 to 1000 from segment 1, 1001 to 2000 from segment 2
 
-Findings and advice are all kept: what was said was said.
+Findings and advice are all kept: what was said was said. Only what a run that goes on finds again at the same step, in
+the same words, is there once.
 """
 
 from __future__ import annotations
@@ -173,6 +174,8 @@ class _Reading:
         self.journal = Journal()
         self.found = False
         self._history = History()
+        #: What was found after the step that the newest segment goes on from, and may be found again.
+        self._found_before: set[tuple[str, int, str, str]] = set()
         self.journal.observations = self._history.rows
         self.journal.rewinds = self._history.rewinds
 
@@ -205,7 +208,7 @@ class _Reading:
                 case "o":
                     self._history.add(observation_from(record))
                 case "finding":
-                    journal.findings.append(finding_from(record))
+                    self._keep(finding_from(record))
                 case "advice":
                     journal.advice.append(advice_from(record))
                 case "header":
@@ -219,6 +222,13 @@ class _Reading:
         self.found = True
         return ""
 
+    def _keep(self, finding: Finding) -> None:
+        said = _said(finding)
+        if said in self._found_before:
+            self._found_before.discard(said)
+        else:
+            self.journal.findings.append(finding)
+
     def _open(self, header: Record, segment: SegmentInfo) -> None:
         schema, run = header.get("schema"), header.get("run")
         if schema != SCHEMA:
@@ -230,7 +240,9 @@ class _Reading:
         segment.reason = _or(header.get("reason"), str, "")
         segment.resumes_after_step = _or(header.get("resumes_after_step"), int, None)
         if segment.resumes_after_step is not None:
-            self._history.resume(segment.resumes_after_step)
+            after = segment.resumes_after_step
+            self._history.resume(after)
+            self._found_before = {_said(each) for each in self.journal.findings if each.step > after}
         if not isinstance(run, dict):
             raise JournalError("the header describes no run")
         self.journal.run = run_from(run)
@@ -238,6 +250,10 @@ class _Reading:
 
 class _TooNew(Exception):
     """The rest of a file is not for this reader."""
+
+
+def _said(finding: Finding) -> tuple[str, int, str, str]:
+    return str(finding.kind), finding.step, str(finding.phase), finding.message
 
 
 def _or(value: Any, kind: type, default: Any) -> Any:

@@ -131,6 +131,14 @@ def test_findings_are_never_rewound(tmp_path: Path) -> None:
     assert 2 == len(read_journal(path).findings)
 
 
+def test_what_is_found_again_after_a_resume_is_there_once(tmp_path: Path) -> None:
+    """The run was killed after it, and went on from a checkpoint before it."""
+    put(tmp_path / "journal-000001.jsonl", header(segment=1), row(4), row(5), SPIKE)
+    put(tmp_path / "journal-000002.jsonl", header(segment=2, resumes_after_step=4), row(5), SPIKE, row(6))
+
+    assert 1 == len(read_journal(tmp_path).findings)
+
+
 def test_of_two_writers_whose_segments_take_turns_the_later_one_counts(tmp_path: Path) -> None:
     """The old process of a requeued job fills its last segment after the new one began."""
     for number, writer, steps in [(1, "old", [1, 2]), (2, "new", [2, 3]), (3, "old", [3, 4]), (4, "new", [4, 5])]:

@@ -28,7 +28,7 @@ SPIKES = ((0.25, 0.29), (0.6, 0.65))
 
 
 class Told(Receiver):
-    """Writes the headline of each message into a file."""
+    """Writes what is new in each message into a file."""
 
     name = "told"
 
@@ -38,7 +38,10 @@ class Told(Receiver):
 
     def send(self, notification: Notification, timeout: float) -> None:
         with self.file.open("a") as file:
-            file.write(f"{notification.headline}\n")
+            for item in notification.items:
+                if item.news:
+                    word = "over" if item.over else str(item.severity)
+                    file.write(f"{item.kind} since step {item.start_step}: {word}\n")
 
 
 def loss_at(step: int, steps: int) -> float:
