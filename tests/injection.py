@@ -6,6 +6,7 @@ Which functions a hook reaches is found by watching one such training: a functio
 from __future__ import annotations
 
 import hashlib
+import inspect
 import logging
 import sys
 import threading
@@ -86,7 +87,8 @@ def reached_by(train: Callable[[], Any], foundation: Sequence[str]) -> list[Reac
 
     def look(frame: Any, event: str, _: Any) -> None:
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(OURS):
+        # the body of a module or of a class is none: it runs once, when it is imported
+        if event == "call" and code.co_filename.startswith(OURS) and code.co_flags & inspect.CO_OPTIMIZED:
             found.setdefault(name_of(code), code)
 
     sys.setprofile(look)
