@@ -179,3 +179,14 @@ def test_a_line_whose_words_were_read_before_says_the_same_as_read_in_full(progr
     second = [line._replace(text="") for text in texts for line in by_skeleton.lines(text)]
 
     assert list(map(repr, first)) == list(map(repr, second))
+
+
+@pytest.mark.parametrize("later", ["iter={i}, train_loss={x:.4f}", "[{i}/600] loss: {x:.4f} time 3.2"])
+def test_lines_that_change_in_the_middle_are_read_to_the_end(later: str, tmp_path: Path) -> None:
+    """As of a program that was changed between two starts: its steps go on, and a note says since which line."""
+    log = opened(tmp_path / "a.log", lines(0, 300) + lines(300, 380, later))
+    rows = list(log.rows())
+
+    assert list(range(380)) == [row.step for row in rows]
+    assert pytest.approx([4.0 - 0.01 * i for i in range(380)]) == [row.loss for row in rows]
+    assert any("from line 301 on read from lines such as" in note for note in log.notes)

@@ -79,8 +79,15 @@ def loss_among(lines: Sequence[Line]) -> str:
     if not dense:
         # `250 train 3.41`: nothing else is trained that falls
         dense = [name for name, values in _trained(lines).items() if len(values) > 1 and values[-1] < values[0]]
+    likely = ranked(dense, "loss")
+    if len(likely) > 1:
+        # of two that follow each other, as of a program that was changed, the first: the other is learnt when it comes
+        where = {name: [i for i, line in enumerate(lines) if name in line.cells] for name in likely}
+        first = min(likely, key=lambda name: where[name][0])
+        if where[first][-1] < where[likely[0]][0]:
+            return first
     held_out = [] if dense else ranked({name: None for line in lines for name in line.cells}, "validation_loss")
-    return next(iter([*ranked(dense, "loss"), *dense, *held_out]), "")
+    return next(iter([*likely, *dense, *held_out]), "")
 
 
 def _trained(lines: Sequence[Line]) -> dict[str, list[float]]:
@@ -213,6 +220,8 @@ class LineReader:
         self._before: int | None = None
         self._newest: int | None = None
         self._shape: frozenset[str] = frozenset()
+        #: Names of this reader's rows -> those that the log had before its lines changed.
+        self.renamed: dict[str, str] = {}
 
     @property
     def other_ranks(self) -> int:
@@ -221,7 +230,12 @@ class LineReader:
 
     def rows(self, text: str) -> list[dict[str, float | str]]:
         """Return the rows that a line completes: name -> number, with the step under the name that was learnt."""
-        return [row for line in self._parts.lines(text) if (row := self.row(line)) is not None]
+        found = [row for line in self._parts.lines(text) if (row := self.row(line)) is not None]
+        return [self.under_names(row) for row in found] if self.renamed else found
+
+    def under_names(self, row: dict[str, float | str]) -> dict[str, float | str]:
+        """Return a row with loss and step under the names of the first lines."""
+        return {self.renamed.get(name) or name: value for name, value in row.items()}
 
     def end(self) -> list[dict[str, float | str]]:
         """Return the row of a box that the log ends in."""

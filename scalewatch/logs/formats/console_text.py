@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 from scalewatch.errors import LogError
 from scalewatch.logs.columns import guess, listed
@@ -14,7 +14,7 @@ from scalewatch.logs.console.reader import Learner, Learnt, LineReader, Source, 
 from scalewatch.logs.hints import likeliest
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
-from scalewatch.logs.loss_names import HELD_OUT, training_loss
+from scalewatch.logs.loss_names import HELD_OUT, training_loss, validation_loss
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
@@ -35,6 +35,9 @@ CLAIM_BYTES = 256 << 10
 FEWEST_ROWS = 2
 #: Part of the letters of a text that may be no letters before it is none.
 MOST_ODD = 0.02
+#: Lines with a loss, one after the other, that are none of the kind that was learnt, after which it is learnt anew; and
+#: part of them that must be of one kind. By hand.
+LOST_LINES, MOSTLY = 32, 0.8
 #: Letters of a line that are shown.
 SHOWN = 160
 _SUFFIXES = frozenset({".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".output", ".text", ".console", ".md", ""})
@@ -99,14 +102,19 @@ class ConsoleLog(AbstractTabularLog):
         self.learnt, sample, names = learnt_from(lines, columns.get("loss", ""), columns.get("step", ""))
         counted = self.learnt.source is Source.COUNTED
         known = {} if counted else {"step": self.learnt.step_name}
+        if self.learnt.loss in names:
+            known["loss"] = self.learnt.loss
         if self.learnt.loss in names and training_loss(self.learnt.loss) is None:
-            known["loss"] = self.learnt.loss  # `250 train 3.41`, and `250 val 3.52`
+            # `250 train 3.41`, and `250 val 3.52`
             held_out = next((name for name in names if set(words_of(name)) <= HELD_OUT), None)
             known |= {"validation_loss": held_out} if held_out is not None else {}
         self.set_columns(names, sample, known)
         self._plan_to(self.learnt.total_steps, sample)
         asked = {term for name in columns.values() for term in (name, *name.split("+"))}
-        self._reader = LineReader(self.learnt, asked | set(known.values()))
+        self._keep = asked | set(known.values())
+        self._reader = LineReader(self.learnt, self._keep)
+        self._lost: list[str] = []
+        self._patience = LOST_LINES
         self.assembled.sparse = True  # most lines of a console hold no loss
         self.note(f"{LEARNT_FROM} {self.learnt.example.strip():.{SHOWN}}")
         self._others_noted = False
@@ -130,10 +138,37 @@ class ConsoleLog(AbstractTabularLog):
 
     def _line(self, line: str) -> Iterator[Observation]:
         self.bytes_read = self._lines.bytes_read
-        for row in self._reader.rows(self._with_points(line) if self._commas else line):
+        line = self._with_points(line) if self._commas else line
+        others, rows = self._reader.other_ranks, self._reader.rows(line)
+        if others != self._reader.other_ranks or any(map(self._says_a_loss, rows)):
+            self._lost.clear()
+        elif "oss" in line or "OSS" in line:
+            self._lost.append(line)
+            if len(self._lost) >= self._patience and "loss" not in self.asked:
+                rows = self._learn_anew()
+        for row in rows:
             if not self.covers(row):
                 self.add_columns(row)
             yield from self.assembled.add(row, self._lines.number)
+
+    def _says_a_loss(self, row: Mapping[str, Any]) -> bool:
+        return self.columns["loss"] in row or any(validation_loss(name) is not None for name in row)
+
+    def _learn_anew(self) -> list[dict[str, float | str]]:
+        """Return the rows of the lines that were lost, if they are of another kind: of a program that was changed."""
+        lost, self._lost = self._lost, []
+        learnt, sample, _ = learnt_from(lost)
+        same = (learnt.loss, learnt.source) == (self.learnt.loss, self.learnt.source)
+        if same or learnt.rows < MOSTLY * len(lost) or len(set(sample.numbers(learnt.loss))) < FEWEST_ROWS:
+            self._patience *= 2  # they are no lines of a run
+            return []
+        self.note(
+            f"from line {self._lines.number - len(lost) + 1:,} on {LEARNT_FROM} {learnt.example.strip():.{SHOWN}}"
+        )
+        self.learnt, self._reader = learnt, LineReader(learnt, self._keep)
+        found = [row for line in lost for row in self._reader.rows(line)]
+        self._reader.renamed = {learnt.loss: self.columns["loss"], learnt.step_name: self.columns.get("step", "")}
+        return [self._reader.under_names(row) for row in found]
 
     def _with_points(self, line: str) -> str:
         return _COMMA.sub(".", line) if self._commas else line
