@@ -59,7 +59,10 @@ class ScalarReader(abc.ABC):
         dropped: steps whose values never arrived [count].
         without_loss: steps none of whose batches had a loss [count].
         urgent: whether a step that waits to be taken is known to have a loss that is no number.
+        gathers: whether steps become known some together, so that nothing is won by waiting for more of them.
     """
+
+    gathers = False
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -177,6 +180,8 @@ class DeviceReader(ScalarReader):
         new_event: makes an event on that device; None for what the device has.
         ring_steps: steps of one transfer.
     """
+
+    gathers = True
 
     def __init__(
         self,

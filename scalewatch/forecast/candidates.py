@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from scalewatch.forecast.descent import RECITES
 from scalewatch.forecast.schedule import Future
-from scalewatch.forecast.shape_prior import MISFIT, ShapePrior
+from scalewatch.forecast.shape_prior import MISFIT, Asked, ShapePrior
 from scalewatch.laws import CurveLaw
 from scalewatch.run import Run
 
@@ -129,6 +129,11 @@ class Candidate(NamedTuple):
     def fall_error(self) -> float:
         """Sd of what is still to fall, as a part of it; the spread, which is for the posterior, is undone."""
         return FALL_SHARE / self.spread
+
+    def asked(self, future: Future) -> Asked:
+        """What is asked of it: where a run ends that these rates take it to."""
+        sums = future.end_lr_sum, future.end_annealing_sum
+        return Asked(self.prior, *sums, self.misfit, self.gain_error, self.fall_error)
 
 
 def _shapes(memories: int, allowed: slice) -> Floats:

@@ -34,7 +34,6 @@ from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.registration import register
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
 from scalewatch.forecast.segments import AFTER, carried, newest_segment
-from scalewatch.forecast.shape_prior import Asked
 from scalewatch.forecast.validity import Rise, rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
 from scalewatch.run import Run
@@ -204,16 +203,20 @@ class Forecaster:
     def frozen(self) -> Forecaster:
         """Return it as it stands now, for another thread, while the run goes on; what never changes is shared.
 
-        Whoever asks at the same row gets the same one, and its forecast is made once for all of them.
+        Whoever asks at the same row gets the same one, and its forecast is made once for all of them: nothing may be
+        observed by it, nor may it go back (`copy`).
         """
-        if self._still is not None and self._still[0] == self.revision:
-            return self._still[1]
-        still = copy.copy(self)
-        still.blocks = self.blocks.copy()
-        still._schedule = None if self._schedule is None else self._schedule.frozen()
-        still._still = None
-        self._still = self.revision, still
-        return still
+        if self._still is None or self._still[0] != self.revision:
+            self._still = self.revision, self.copy()
+        return self._still[1]
+
+    def copy(self) -> Forecaster:
+        """Return one that goes its own way from here."""
+        twin = copy.copy(self)
+        twin.blocks = self.blocks.copy()
+        twin._schedule = None if self._schedule is None else self._schedule.frozen()
+        twin._still = None
+        return twin
 
     def _forecast(self) -> Forecast | None:
         schedule, total = self._schedule, self._total
@@ -244,7 +247,7 @@ class Forecaster:
             return None
         carries = enough and segment.last - segment.before >= FEWEST_BLOCKS
         laws = _carried(plain, futures, old, losses[-1]) if carries else plain
-        asked = [[_asked(law, future) for law in competing] for competing, future in zip(laws, futures, strict=True)]
+        asked = [[law.asked(future) for law in competing] for competing, future in zip(laws, futures, strict=True)]
         told = iter(posteriors([each for of_future in asked for each in of_future], *curve))
         for place, (future, competing) in enumerate(zip(futures, laws, strict=True)):
             found = [next(told) for _ in competing]
@@ -259,7 +262,7 @@ class Forecaster:
                 notes = (*notes, counts)
             # a jump that nobody noted may come again, and one that was meant does not
             best, again = int(np.argmax(weights)), segment.first > 0 and not segment.noted
-            question = _asked(plain[place][best], future) if again else asked[place][best]
+            question = plain[place][best].asked(future) if again else asked[place][best]
             surprised = max(surprised, surprise(question, competing[best].spread, *(whole if again else curve)))
         # what a law misses of the fall to come is known beforehand and grows with no surprise
         branches = [
@@ -289,7 +292,7 @@ class Forecaster:
         to_come = rise.per_step * max((self._total or 0) - self.blocks.last_step, 0)
         going_on = of_rise(loss, to_come, self._memories)
         for future in {branch.future.name: branch.future for branch in branches}.values():
-            (ending,) = posteriors([_asked(going_on, future)], none, np.zeros((0, len(self._memories))), none, none)
+            (ending,) = posteriors([going_on.asked(future)], none, np.zeros((0, len(self._memories))), none, none)
             kept.append(Branch(going_on.law, 0.5 * future.probability, future, ending, going_on.spread))
         return kept
 
@@ -391,10 +394,6 @@ def _carried(
     laws: list[list[Candidate]], futures: list[Future], old: list[Floats], loss: float
 ) -> list[list[Candidate]]:
     """The laws of each future, with what the segment before has told of them."""
-    asked = [_asked(law, future) for competing, future in zip(laws, futures, strict=True) for law in competing]
+    asked = [law.asked(future) for competing, future in zip(laws, futures, strict=True) for law in competing]
     told = iter(posteriors(asked, *old))
     return [[carried(law, next(told), loss) for law in competing] for competing in laws]
-
-
-def _asked(law: Candidate, future: Future) -> Asked:
-    return Asked(law.prior, future.end_lr_sum, future.end_annealing_sum, law.misfit, law.gain_error, law.fall_error)

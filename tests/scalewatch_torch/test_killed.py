@@ -7,23 +7,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scalewatch.finding import Kind
 from scalewatch.journal import read_journal
+from tests.clockless import without_clock
 from tests.house import ROOT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
-
-
-def without_clock(monitor: dict[str, Any]) -> dict[str, Any]:
-    """What a monitor holds, but for how long steps took: that is of each process."""
-    watch = monitor["watch"]
-    blocks = {name: value for name, value in watch["blocks"].items() if name not in ("clock", "lasted", "paces")}
-    detectors = {name: state for name, state in watch["detectors"].items() if name != "throughput"}
-    return {**monitor, "watch": {**watch, "blocks": blocks, "detectors": detectors}}
 
 
 @pytest.mark.parametrize(("cycles", "steps"), [(3, 300), pytest.param(100, 2_500, marks=pytest.mark.soak)])

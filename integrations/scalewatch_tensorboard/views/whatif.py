@@ -220,7 +220,7 @@ def _as_of(state: RunState, at: float | None) -> tuple[Forecaster, bool]:
         live = state.tracker.monitor.forecaster
         if live is None:
             raise NothingToSayError("There is no forecast of this run: TensorBoard's log says what went wrong.")
-        twin = live.frozen()
+        twin = live.copy()
         columns = state.columns()
     step = twin.blocks.last_step
     if at is None or at >= step:

@@ -121,7 +121,8 @@ class Watch:
         self._waiting += 1
         now = perf_counter()
         soon = self._waiting < STEPS_TOGETHER and now - self._taken_at < TOGETHER_SECONDS
-        if soon and self.session.acting is None and not self.metrics.reader.urgent:
+        reader = self.metrics.reader
+        if soon and not reader.gathers and self.session.acting is None and not reader.urgent:
             return
         self._waiting, self._taken_at = 0, now
         self._take(None)
