@@ -13,6 +13,7 @@ from typing import Any, final
 from scalewatch.guard import Guard
 from scalewatch_torch.acting.kept import KeptCheckpoints
 from scalewatch_torch.acting.weights import are_finite
+from scalewatch_torch.watching.saved import end_of_kept
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.several import Sessions
 
@@ -116,13 +117,7 @@ class TrainerCheckpoints:
         kept, session = self._kept, self._session
         self._kept = self._session = None
         if kept is not None and session is not None:
-            self._guard.call("checkpoints", self._end, kept, session)
-
-    def _end(self, kept: KeptCheckpoints, session: Session | Sessions) -> None:
-        left = kept.end(session.critical_since)
-        session.know_checkpoints(kept.known())
-        if left is not None:
-            session.note(f"the last good checkpoint, of step {left.step:,}, is kept as {left.path}")
+            self._guard.call("checkpoints", end_of_kept, kept, session)
 
 
 def _paths(trainer: Any) -> list[str]:

@@ -10,7 +10,7 @@ from scalewatch_torch.acting.kept import KeptCheckpoints
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.several import Sessions
 
-__all__ = ["SavedByLoop"]
+__all__ = ["SavedByLoop", "end_of_kept"]
 
 
 @final
@@ -48,10 +48,12 @@ class SavedByLoop:
         kept, session = self._kept, self._session
         self._kept = self._session = None
         if kept is not None and session is not None:
-            self._guard.call("checkpoints", self._end, kept, session)
+            self._guard.call("checkpoints", end_of_kept, kept, session)
 
-    def _end(self, kept: KeptCheckpoints, session: Session | Sessions) -> None:
-        left = kept.end(session.critical_since)
-        session.know_checkpoints(kept.known())
-        if left is not None:
-            session.note(f"the last good checkpoint, of step {left.step:,}, is kept as {left.path}")
+
+def end_of_kept(kept: KeptCheckpoints, session: Session | Sessions) -> None:
+    """Let go of the checkpoints of a run that has ended, and say which one is kept."""
+    left = kept.end(session.critical_since)
+    session.know_checkpoints(kept.known())
+    if left is not None:
+        session.note(f"the last good checkpoint, of step {left.step:,}, is kept as {left.path}")
