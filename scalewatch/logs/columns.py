@@ -155,7 +155,11 @@ def _by_content(names: list[str], sample: Sample) -> list[str]:
     """Columns that hold numbers first, those that have far fewer than another last; what only rises is no term."""
     there = [name for name in names if sample.filled(name) or not sample.rows]
     fine = [name for name in there if not (is_part(name) and sample.rises(name))]
-    return sorted(fine, key=lambda name: sample.sparse(name, fine)) if fine else names[:0] if there else names
+    if not fine:
+        return names[:0] if there else names
+    return sorted(
+        fine, key=lambda name: (sample.sparse(name, fine), is_part(name) and sample.constant(name) is not None)
+    )
 
 
 def _beside(names: list[str], loss: str) -> list[str]:

@@ -33,7 +33,7 @@ _LOSSES = (
     *(frozenset({"xentropy"}), frozenset({"cross", "entropy"}), frozenset({"crossentropy"}), frozenset({"logloss"})),
     *(frozenset({"log", "loss"}), frozenset({"logistic"}), frozenset({"mse"}), frozenset({"rmse"}), frozenset({"mae"})),
     *(frozenset({"bce"}), frozenset({"cost"}), frozenset({"elbo"}), frozenset({"objective"}), frozenset({"l2"})),
-    *(frozenset({"error"}), frozenset({"err"})),
+    *(frozenset({"error"}), frozenset({"err"}), frozenset({"l", "total"}), frozenset({"l", "pix"})),
     *(frozenset({"ppl"}), frozenset({"perplexity"}), frozenset({"bpb"}), frozenset({"bits", "byte"})),
     *(frozenset({"bpt"}), frozenset({"bits", "token"}), frozenset({"bpc"})),
 )
@@ -50,6 +50,8 @@ _OTHER = frozenset(
 _COUNTED = re.compile(r"(?i)\b(?:samples|steps|epochs|charts?)\b")
 #: Sides of a game: each has a loss, and neither is the loss of the run.
 _SIDES = frozenset({"d", "g", "disc", "discriminator", "gen", "generator"})
+#: Whose loss is a step of its policy, and about zero whatever is learnt: behind that of its value.
+_OF_A_POLICY = frozenset({"policy", "surrogate", "pg", "pi", "actor"})
 #: Rank from which a name is that of one term of the loss, far beyond that of every kind of loss by itself.
 PART = 1_000.0
 #: Words beyond those of a loss that a held-out one may have.
@@ -84,7 +86,8 @@ def training_loss(name: str) -> float | None:
     if extra & _OTHER or len(words) > 8 or (extra and kind > 1 and not named and not extra & _SIDES):
         return None
     terms = {word for word in extra if not word.isdigit()}
-    return rank + 1.5 * bool(named) + (PART * (1 + bool(extra & _SIDES)) + len(terms) if extra else 0.0)
+    behind = len(terms) + len(_LOSS_WORDS) * bool(extra & _OF_A_POLICY)
+    return rank + 1.5 * bool(named) + (PART * (1 + bool(extra & _SIDES)) + behind if extra else 0.0)
 
 
 def is_part(name: str) -> bool:

@@ -484,6 +484,62 @@ def rate_behind_a_speed() -> Console:
     return Console(_text(lines), (0, 590), None, True, 0)
 
 
+def epoch_and_batch_in_one() -> Console:
+    lines = [
+        f"2022-03-01 10:00:{i:02d},123 DEBUG TRAIN Batch {i // 12}/{(i % 12) * 100} loss {x:.4f} loss_att {x / 2:.4f} "
+        f"lr 0.0010 rank 0"
+        for i, x in enumerate(LOSSES)
+    ]
+    return Console(_text(lines), (0, 5900), None, True, 0)
+
+
+def two_counters_around_the_losses() -> Console:
+    lines = []
+    for i, x in enumerate(LOSSES):
+        lines += [
+            *("#" * 60, f"               \x1b[1m Learning iteration {i}/1500 \x1b[0m", ""),
+            *(
+                "      Surrogate loss: -0.0012",
+                f" Value function loss: {x:.4f}",
+                "        Mean reward: 12.30",
+                "-" * 60,
+            ),
+            *(f"     Total timesteps: {98304 * (i + 1)}", "                 ETA: 100.0s"),
+        ]
+    return Console(_text(lines), (0, 59), 1500, False, 0)
+
+
+def columns_of_which_one_stays() -> Console:
+    heading = [
+        "E    #       LOSS TOK2VEC  LOSS NER  ENTS_F  SCORE ",
+        "---  ------  ------------  --------  ------  ------",
+    ]
+    lines = [f"{i:>3}  {i * 200:>6}          0.00  {x:>8.4f}   50.00    0.50" for i, x in enumerate(LOSSES)]
+    return Console(_text(["\u2139 Initial learn rate: 0.001", *heading, *lines]), (0, 11800), None, False, 0)
+
+
+def means_of_an_epoch_between() -> Console:
+    lines = [f"[gpu01] INFO: {1 + i // 20}epoch:train:1-50batch: loss={x:.4f}, lr0=1e-03" for i, x in enumerate(LOSSES)]
+    lines = _with(lines, 20, lambda i: "[gpu01] INFO: 1epoch results: [train] loss=3.2, [valid] acc=0.5, loss=3.3")
+    return Console(_text(lines), (1, 60), None, True, 3)
+
+
+def bar_of_epochs() -> Console:
+    bars = [f"Epochs:   5%|\u2588 | {i}/90 [00:05<00:55, t_loss={x:.4f}, acc=0.3]\r" for i, x in enumerate(LOSSES, 1)]
+    return Console("".join(bars) + "\n", (1, 60), 90, False, 0)
+
+
+def commas_between_thousands() -> Console:
+    lines = _lines(
+        lambda i, x: f"INFO: [net][epoch:  0, iter: {i:>6,}, lr:(1.0e-04,)] [eta: 1 day] l_pix: {x:.4f}", 100
+    )
+    return Console(_text(lines), (0, 5900), None, True, 0)
+
+
+def german_planned_end() -> Console:
+    return Console(_text(_lines(lambda i, x: f"Schritt {i} von 5000 - Verlust: {x:.4f}")), (0, 590), 5000, False, 0)
+
+
 CONSOLES: dict[str, Callable[[], Console]] = {
     each.__name__: each
     for each in (
@@ -492,5 +548,7 @@ CONSOLES: dict[str, Callable[[], Console]] = {
         *(stable_baselines, pytorch_example, imagenet, tutorial, catboost, xgboost, composer, swin, marian),
         *(batches_with_a_pipe, summary_of_an_epoch, jax_and_a_wandb_summary, caffe, steps_in_brackets, icefall),
         *(two_counters, chinese, german_commas, name_behind_its_value, heading_of_two_lines, rate_behind_a_speed),
+        *(epoch_and_batch_in_one, two_counters_around_the_losses, columns_of_which_one_stays, bar_of_epochs),
+        *(means_of_an_epoch_between, commas_between_thousands, german_planned_end),
     )
 }

@@ -30,9 +30,22 @@ _RANK = re.compile(
 #: What a line has to have that holds a number; one that heads a table has a loss instead.
 _SAYS = re.compile(r"\d|[nN][aA][nN]|[iI][nN][fF]|^\s*[|+=\-╒╞╘┏┡└┌├]")
 #: What a progress bar may be called that counts steps of training.
-_TRAINING_BAR = TRAIN | {"epoch", "step", "steps", "iter", "iteration", "iterations", "it", "progress", "loss"}
+_TRAINING_BAR = TRAIN | {
+    "epoch",
+    "epochs",
+    "step",
+    "steps",
+    "iter",
+    "iteration",
+    "iterations",
+    "it",
+    "progress",
+    "loss",
+}
 #: Words beside a counter that leave it one.
-_ADJECTIVES = frozenset({"completed", "current", "cur", "finished", "done", "train", "training", "number", "no"})
+_ADJECTIVES = frozenset(
+    {"completed", "current", "cur", "finished", "done", "train", "training", "learning", "number", "no"}
+)
 #: Counters that are none in a table, where a batch is a size; `up` are the updates of Marian. Behind all others.
 _ODD, _LAST = ("up", "batch", "minibatch", "batches", "idx"), 1_000.0
 

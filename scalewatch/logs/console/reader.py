@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, final
@@ -52,6 +52,9 @@ class Learnt(NamedTuple):
         whole: steps of an epoch or of the run, as the counter says it, 0 if it does not. total_steps: the planned end.
         epochs: whether epochs are counted in whole numbers, and a bar begins anew in each.
         example: a line of the kind that holds the loss. rows: lines with the loss among those looked at.
+        within: whether what a counter counts to is the step, and itself the epoch: `Batch 3/500`.
+        alone: whether the loss stands in lines without one that was held out.
+        before: the counter of the lines before the rows, "" if it has no name.
     """
 
     source: Source
@@ -62,6 +65,33 @@ class Learnt(NamedTuple):
     epochs: bool
     example: str
     rows: int
+    within: bool = False
+    alone: bool = False
+    before: str = ""
+
+
+def _counts_within(lines: Iterable[Line], loss: str) -> bool:
+    """Return whether counters stay as they are while what they count to moves on."""
+    rows = moved = 0
+    before: tuple[float, int] | None = None
+    for line in lines:
+        if loss in line.cells and not line.held_out:
+            at = (line.cells[line.named], line.whole) if line.named is not None and line.whole is not None else line.bar
+            rows += 1
+            moved += at is not None and before is not None and at[0] == before[0] and at[1] > before[1]
+            before = at
+    return moved > rows / 2
+
+
+def _within(line: Line) -> Line:
+    """Take a counter for the epoch, and what it counts to for the step in it."""
+    if line.named is not None and line.whole is not None:
+        cells = line.cells | {line.named: float(line.whole)}
+        return line._replace(cells=cells, whole=None, epoch=line.cells[line.named], epochs=None)
+    if line.bar is not None:
+        cells = {"step": float(line.bar[1]), **line.cells}
+        return line._replace(cells=cells, named="step", bar=None, epoch=float(line.bar[0]), epochs=None)
+    return line
 
 
 def _with_step(line: Line, name: str) -> Line:
@@ -75,7 +105,10 @@ def loss_among(lines: Sequence[Line]) -> str:
     """Return the name that is likeliest the training loss, "" if there is none: in some lines of many is none."""
     counts: Counter[str] = Counter(name for line in lines for name in line.cells if training_loss(name) is not None)
     most = max(counts.values(), default=0)
+    if most == 1 and len(lines) > SPARSE:
+        counts.clear()  # the number of a title
     dense = [name for name, count in counts.items() if SPARSE * count >= most]
+    dense = [name for name in dense if _moves(lines, name)] or dense  # a part that is not trained is 0 all along
     if not dense:
         # `250 train 3.41`: nothing else is trained that falls
         dense = [name for name, values in _trained(lines).items() if len(values) > 1 and values[-1] < values[0]]
@@ -88,6 +121,17 @@ def loss_among(lines: Sequence[Line]) -> str:
             return first
     held_out = [] if dense else ranked({name: None for line in lines for name in line.cells}, "validation_loss")
     return next(iter([*likely, *dense, *held_out]), "")
+
+
+def _moves(lines: Iterable[Line], name: str) -> bool:
+    """Return whether a name has more than one number."""
+    first = None
+    for line in lines:
+        value = line.cells.get(name, first)
+        first = value if first is None else first
+        if value != first:
+            return True
+    return False
 
 
 def _trained(lines: Sequence[Line]) -> dict[str, list[float]]:
@@ -105,11 +149,13 @@ class Learner:
     """Looks at the first lines of a log and says how it is to be read.
 
     Args:
-        loss: the name of the training loss. step: that of the step, "" to find it.
+        lines: those that are looked at. loss: the name of the training loss. step: that of the step, "" to find it.
     """
 
-    def __init__(self, loss: str, step: str = "") -> None:
+    def __init__(self, lines: Sequence[Line], loss: str, step: str = "") -> None:
         self._loss, self._step = loss, step
+        self._within = not step and _counts_within(lines, loss)
+        self._alone = 0
         self._rows = 0
         self._sources: Counter[Source] = Counter()
         self._names: Counter[str] = Counter()
@@ -119,13 +165,16 @@ class Learner:
         self._examples: dict[frozenset[str], str] = {}
         self._wholes: Counter[tuple[Source, int, int]] = Counter()
         self._before: float | None = None
+        self._before_names: Counter[str] = Counter()
+        self._before_name = ""
         self._epoch: float | None = None
         self._epochs, self._fractions = 0, False
         self._at: set[tuple[Source, float]] = set()
+        for line in lines:
+            self._add(line)
 
-    def add(self, line: Line) -> None:
-        """Look at one line."""
-        line = _with_step(line, self._step)
+    def _add(self, line: Line) -> None:
+        line = _with_step(_within(line) if self._within else line, self._step)
         loss = self._loss in line.cells and not line.held_out
         if line.epoch is not None:
             self._epochs = line.epochs or self._epochs
@@ -135,6 +184,7 @@ class Learner:
             self._look_before(line)
             return
         self._rows += 1
+        self._alone += not any(map(_is_held_out, line.cells))
         if line.named is not None:
             self._sources[Source.NAME] += 1
             self._count_names(line)
@@ -150,6 +200,7 @@ class Learner:
             self._see(Source.LEAD, float(line.lead))
         if self._before is not None:
             self._see(Source.BEFORE, self._before)
+            self._before_names[self._before_name] += 1
         if self._epoch is not None:
             self._see(Source.EPOCH, self._epoch)
             self._wholes[(Source.EPOCH, self._epochs, 1)] += 1
@@ -168,11 +219,12 @@ class Learner:
         if line.held_out:
             return
         if line.named is not None:
-            self._before = line.cells[line.named]
+            self._before, self._before_name = line.cells[line.named], line.named
             self._wholes[(Source.BEFORE, line.whole or 0, 1)] += 1
         elif line.bar is not None:
             done, whole = line.bar
             self._before = (0 if self._fractions else self._epoch or 0) * whole + done
+            self._before_name = ""
             self._wholes[(Source.BEFORE, whole, self._epochs or 1)] += 1
 
     def _see(self, source: Source, at: float) -> None:
@@ -200,7 +252,11 @@ class Learner:
         # of bars that stand before the rows, the one of the training has most to do
         by = 1 if source is Source.BEFORE else 0
         _, whole, epochs = max(found, key=lambda one: one[by], default=(0, 0, 0))
-        return Learnt(source, name, self._loss, whole, whole * epochs or None, not self._fractions, example, self._rows)
+        total, alone = whole * epochs or None, self._alone >= MOSTLY * self._rows
+        fractions, rows = self._fractions, self._rows
+        before, count = next(iter(self._before_names.most_common(1)), ("", 0))
+        before = before if source is Source.BEFORE and count >= MOSTLY * rows else ""
+        return Learnt(source, name, self._loss, whole, total, not fractions, example, rows, self._within, alone, before)
 
 
 @final
@@ -243,8 +299,10 @@ class LineReader:
 
     def row(self, line: Line) -> dict[str, float | str] | None:
         """Return the row of a line that was parsed, None if it is none of its own."""
-        line = _with_step(line, self._learnt.step_name)
+        line = _with_step(_within(line) if self._learnt.within else line, self._learnt.step_name)
         training = self._learnt.loss in line.cells and not line.held_out
+        if self._learnt.before and line.named not in (None, self._learnt.before) and not training:
+            line = line._replace(named=None)  # counts something else: frames beside iterations
         if line.epoch is not None and math.isfinite(line.epoch):
             self._epoch = line.epoch
             if self._base is None:
@@ -260,6 +318,8 @@ class LineReader:
             row = self._without_repeats(row, step)
         elif training and self._learnt.source is not Source.COUNTED:
             return None  # a summary at the end, which is of no step
+        elif training and self._learnt.alone and any(map(_is_held_out, line.cells)):
+            row.pop(self._learnt.loss)  # of an epoch, beside rows that count as steps
         if line.when is not None:
             row.setdefault("timestamp", line.when)
         if step is not None:

@@ -35,7 +35,7 @@ _VALUE = re.compile(
         |\d\d[/-]\d\d(?:[/-]\d{2,4})?[ ]\d\d[:-]\d\d[:-]\d\d(?:[.,]\d+)?|\d{6}[ ]\d\d:\d\d:\d\d(?:[.,]\d+)?)
      |((?:\d+[ ]days?,[ ])?\d+:\d\d(?::\d\d)?(?:[.,]\d+)?)(?![\w:])
      |([-+]?(?:[nN][aA][nN]|[iI]nf(?:inity)?|INF|1\.\#(?:QNAN|IND|INF))(?:\(ind\)|00)?)(?![\w/])
-     |([-+]?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d*)?(?:[eE][-+]?\d+)?|[-+]?\.\d+(?:[eE][-+]?\d+)?)
+     |([-+]?(?:\d{1,3}(?:,\d{3})+(?!\d|,\d)|\d+)(?:\.\d*)?(?:[eE][-+]?\d+)?|[-+]?\.\d+(?:[eE][-+]?\d+)?)
         (?![\d]|\.\d)
         (?:k?(?:it)?\s*/\s*(\d[\d,]*)(?![\d./]))?
         (\s?%|[A-Za-zµ]*(?:/[A-Za-z]+)+|[A-Za-zµ]+|)
@@ -61,6 +61,8 @@ _TRAINED = re.compile(r"(?<![\w/.-])(?:train|training|train_inner)(?![\w/.-])", 
 _LETTER = re.compile(r"[A-Za-z]|(?![\u0080-\u024f])[^\W\d_]")
 #: The file that a logger's line comes from.
 _SOURCE = re.compile(r"\.(?:py|cpp|cc|cu|c|h|go|rs|jl|java|scala)$")
+#: Between a number and what it is a part of, as people say it.
+_OF = frozenset({"of", "out of", "von", "de", "sur", "di", "van", "av", "из", "z"})
 _SIGNS = {"-": -1, "+": 1}
 _TIMES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "k": 1e3}
 
@@ -239,7 +241,7 @@ def _read(text: str) -> _Between:
 
 
 def _between(text: str) -> _Between:
-    if text.strip().lower() == "of":
+    if text.strip().lower() in _OF:
         return _Between("", "", 0, of=True, lossy=False, side=0, letters=True, behind="")
     plain = _PARENTHESES.sub(" ", _WRAPPED.sub("", text)) if "(" in text else text
     cut = max(plain.rfind(","), plain.rfind(";"))

@@ -60,10 +60,7 @@ def learnt_from(texts: Iterable[str], loss: str = "", step: str = "") -> tuple[L
         losses += any(training_loss(name) is not None for name in line.cells)
         if losses > LEARN_ROWS:
             break
-    learner = Learner(loss or loss_among(lines), step)
-    for line in lines:
-        learner.add(line)
-    learnt = learner.learnt()
+    learnt = Learner(lines, loss or loss_among(lines), step).learnt()
     reader, sample = LineReader(learnt), Sample()
     names: dict[str, None] = {}
     for line in lines:
