@@ -101,8 +101,7 @@ class Monitor:
         self._looks: list[Look] = []
         self._incidents = KeptIncidents()
         self._final = FinalLoss(run.total_steps)
-        total = run.total_steps
-        self._next_milestone = next_look(0, total)
+        self._next_milestone = next_look(0, run.total_steps)
         if (baseline := self.registered) is not None:
             first = Milestone(0.0, 0, baseline.final_loss, baseline.low, baseline.high)
             self._looks.append(Look(0.0, first))
@@ -243,10 +242,11 @@ class Monitor:
         """Let a phase begin with the next row; `scalewatch.note_phase` does so for all monitors, and fails as this."""
         self._watch.note_phase(name)
 
-    def learn_logged(self, names: Iterable[str]) -> None:
-        """Take note of series that are logged beside the loss; what they tell of it counts from here on."""
-        run = replace(self.run, logged=(*self.run.logged, *names))
-        if run.logged == self.run.logged:
+    def learn_logged(self, names: Iterable[str], steps_per_epoch: float | None = None) -> None:
+        """Take note of series that are logged beside the loss, and of epochs; what they tell of it counts from now."""
+        length = steps_per_epoch or self.run.steps_per_epoch
+        run = replace(self.run, logged=(*self.run.logged, *names), steps_per_epoch=length)
+        if (run.logged, length) == (self.run.logged, self.run.steps_per_epoch):
             return
         self.run, self._goes_on = run, True
         self._watch.know(run)

@@ -42,6 +42,8 @@ class Run:
         parameters: all parameters, embeddings included (Chinchilla's N), count.
         non_embedding_parameters: parameters without embeddings and output head (Kaplan's N), count.
         tokens_per_step: tokens of one optimizer step over all devices, count.
+        steps_per_epoch: optimizer steps of one pass over the training data, after which they are seen again; None if
+            unknown, or if they are not.
         loss_unit: what the loss is counted in, such as "nats/token" or "bits/dim"; None if nobody says so.
         logged: names of the series that are logged with the loss, its own among them, at most 1,000: they tell a loss
             of text, and an objective that is no descent.
@@ -61,6 +63,7 @@ class Run:
     tokens_per_step: float | None = None
     loss_unit: str | None = None
     logged: tuple[str, ...] = ()
+    steps_per_epoch: float | None = None
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Run:
         tokens_per_step: float | None = None,
         loss_unit: str | None = None,
         logged: Iterable[str] = (),
+        steps_per_epoch: float | None = None,
     ) -> None:
         plan = None if learning_rates is None else _plan(learning_rates)
         if total_steps is None and plan is not None:
@@ -98,6 +102,7 @@ class Run:
         assign(self, "tokens_per_step", _positive("tokens_per_step", tokens_per_step, least=LEAST_TOKENS))
         assign(self, "loss_unit", _unit(loss_unit))
         assign(self, "logged", _names(logged))
+        assign(self, "steps_per_epoch", _positive("steps_per_epoch", steps_per_epoch))
 
     @property
     def is_text(self) -> bool:

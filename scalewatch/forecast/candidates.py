@@ -37,6 +37,7 @@ __all__ = [
     "WALK_SHARE",
     "Candidate",
     "doubted",
+    "held_as_well",
     "of_ladder",
     "of_public_runs",
     "of_rise",
@@ -232,6 +233,16 @@ def _of_text(run: Run, memories: Floats, first: int, loss: float) -> list[Candid
             (LOSS_SHARE, LOSS_WEIGHT, none, share),
         )
     ]
+
+
+def held_as_well(laws: list[Candidate], memories: Floats, loss: float) -> list[Candidate]:
+    """Return laws of fresh data, with one as likely that data seen before let a loss stay where it is.
+
+    Args:
+        laws: as `of_public_runs` gives them. memories: all that compete [steps]. loss: at present [nats/token].
+    """
+    others = [law for law in laws if law.law != HELD]
+    return [*others, _held(memories, loss)._replace(weight=sum(law.weight for law in others))]
 
 
 def _held(memories: Floats, loss: float) -> Candidate:

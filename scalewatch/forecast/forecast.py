@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.errors import ConfigError
+from scalewatch.forecast.epochs import NO_STAIRS, Stairs
 from scalewatch.forecast.law_residual import LawResidual
 from scalewatch.forecast.mixture import LEAST_WEIGHT, Mixture, WeightedPoints
 from scalewatch.forecast.posterior import LawPosterior
@@ -75,6 +76,7 @@ class Forecast:
     _branches: tuple[Branch, ...]
     _schedule: AbstractSchedule
     _end_noise: float
+    _stairs: Stairs = NO_STAIRS
     #: The end once it was asked for: a screen asks for several intervals of it.
     _at_end: list[WeightedPoints] = field(default_factory=list)
 
@@ -126,7 +128,11 @@ class Forecast:
     def _rows_at(self, wanted: Floats) -> list[list[Mixture]]:
         """The loss at each of some steps, as each branch has it."""
         walked, annealed = self._schedule.at(np.clip(wanted, 1.0, self.total_steps))
-        return [b.posterior.at(np.maximum(walked, 1e-9) / b.future.end_lr_sum, annealed) for b in self._branches]
+        walked, found = np.maximum(walked, 1e-9), []
+        for branch in self._branches:
+            smooth, wide = branch.posterior.at(walked / branch.future.end_lr_sum, annealed), self._wide(branch)
+            found.append(self._stairs.raised(smooth, wanted, wide) if len(self._stairs.steps) else smooth)
+        return found
 
     def quantiles_at(self, step: float, levels: ArrayLike) -> Floats:
         """Return the quantiles of the loss at `step` [nats/token] at `levels`, shape (n,), each in (0, 1)."""
@@ -158,7 +164,7 @@ class Forecast:
             of: a quantity of one future. measured: add the noise with which the final loss is measured.
         """
         parts = [of(branch.future, branch.posterior) for branch in self._branches]
-        return self._merged(self._noisy(parts) if measured else parts)
+        return self._merged(self._noisy(parts) if measured else [self._at_last(part) for part in parts])
 
     @property
     def likeliest(self) -> tuple[Future, LawPosterior]:
@@ -172,7 +178,12 @@ class Forecast:
     def _noisy(self, ends: list[Mixture]) -> list[Mixture]:
         # the outcome is a mean of few rows and no forecast knows their noise; undo the spread, which is not for it
         noise = [self._end_noise / self._wide(branch) for branch in self._branches]
+        ends = [self._at_last(end, self._wide(branch)) for end, branch in zip(ends, self._branches, strict=True)]
         return [Mixture(e.means, np.hypot(e.sds, n), e.weights) for e, n in zip(ends, noise, strict=True)]
+
+    def _at_last(self, end: Mixture, wide: float = np.inf) -> Mixture:
+        """What is said of the end, at the level of the last epoch; the error of that is told apart from the spread."""
+        return self._stairs.raised([end], [self.total_steps], wide)[0] if len(self._stairs.steps) else end
 
     def _merged(self, ends: list[Mixture]) -> Mixture:
         """One mixture of what each branch says; the spread is that of a posterior, so each branch has its own."""

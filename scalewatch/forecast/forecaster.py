@@ -14,12 +14,12 @@ from typing import Any, final
 
 import numpy as np
 
-from scalewatch.arrays import Floats
 from scalewatch.forecast.candidates import (
     LADDER,
     MEMORY_SHARES,
     Candidate,
     doubted,
+    held_as_well,
     of_ladder,
     of_public_runs,
     of_rise,
@@ -27,13 +27,14 @@ from scalewatch.forecast.candidates import (
 )
 from scalewatch.forecast.conformal import surprise
 from scalewatch.forecast.descent import why_no_law, why_not_told
+from scalewatch.forecast.epochs import Stairs, edges_of, stairs_of, why_before_first
 from scalewatch.forecast.forecast import Branch, Forecast
 from scalewatch.forecast.law_residual import LawResidual, law_residual
 from scalewatch.forecast.posterior import posteriors
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.registration import register
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
-from scalewatch.forecast.segments import AFTER, carried, newest_segment
+from scalewatch.forecast.segments import AFTER, all_carried, newest_segment
 from scalewatch.forecast.validity import Rise, rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
 from scalewatch.run import Run
@@ -186,7 +187,8 @@ class Forecaster:
     def why_no_law(self) -> str:
         """Return why no law describes the run, without a look at its forecast; "" where one may."""
         counted = (self._below_zero, self._rows)
-        return why_no_law(self.run, self.blocks, *counted, has_law=self.law is not None)
+        why = why_no_law(self.run, self.blocks, *counted, has_law=self.law is not None)
+        return why or why_before_first(edges_of(self.run, self.law), self.blocks.end_steps)
 
     def _look(self) -> tuple[Forecast | None, str]:
         if self._made is None or self._made[0] != self.revision:
@@ -228,10 +230,12 @@ class Forecaster:
         shortest = min(f.end_lr_sum for f in futures)
         if not shortest > 0.0:
             return None  # no learning rate is known yet, or each so far was zero
-        keep = (means > schedule.settled_step) & (walked >= EARLIEST_WALK_SHARE * shortest)
+        noise = self.blocks.log_noise / np.sqrt(rows)
+        stairs, keep = stairs_of(edges_of(self.run, self.law), schedule, ends, means, losses, noise)
+        keep &= (means > schedule.settled_step) & (walked >= EARLIEST_WALK_SHARE * shortest)
         gap = self.law_gap()
-        ends, means, walked, annealed, losses = (column[keep] for column in (ends, means, walked, annealed, losses))
-        noise = self.blocks.log_noise / np.sqrt(rows[keep])
+        columns = (ends, means, walked, annealed, losses / np.exp(stairs.levels(means)[0]), noise)
+        ends, means, walked, annealed, losses, noise = (column[keep] for column in columns)
         own = 0 if self.law is None else 1
         segment = newest_segment(ends, means, losses, noise, annealed[:, own], self.blocks.begins)
         enough = bool(len(losses) >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest)
@@ -241,12 +245,12 @@ class Forecaster:
         branches, notes, surprised = list[Branch](), tuple[str, ...](), 1.0
         whole = (walked, annealed, losses, noise)
         curve, old = ([column[part] for column in whole] for part in (since, until))
-        of_text = self._own_laws(float(losses[-1]), seen) if enough else []
+        of_text = self._own_laws(float(losses[-1]), seen, remembers=stairs.seen > 0) if enough else []
         plain = [self._candidates(future, of_text, float(losses[-1]) if enough else None, gap) for future in futures]
         if not all(plain):
             return None
         carries = enough and segment.last - segment.before >= FEWEST_BLOCKS
-        laws = _carried(plain, futures, old, losses[-1]) if carries else plain
+        laws = all_carried(plain, futures, old, losses[-1]) if carries else plain
         asked = [[law.asked(future) for law in competing] for competing, future in zip(laws, futures, strict=True)]
         told = iter(posteriors([each for of_future in asked for each in of_future], *curve))
         for place, (future, competing) in enumerate(zip(futures, laws, strict=True)):
@@ -275,7 +279,7 @@ class Forecaster:
         rise = rising_trend(self.blocks)
         if rise is not None:
             branches, notes = self._with_rise(branches, rise), (*notes, rise.text)
-        return self._finish(branches, (*notes, *self._notes_of_rates()), gap, surprised)
+        return self._finish(branches, (*notes, *stairs.notes, *self._notes_of_rates()), gap, surprised, stairs)
 
     def _notes_of_rates(self) -> list[str]:
         """What of the rates to come had to be assumed, a sentence each."""
@@ -296,9 +300,9 @@ class Forecaster:
             kept.append(Branch(going_on.law, 0.5 * future.probability, future, ending, going_on.spread))
         return kept
 
-    def _own_laws(self, loss: float, seen: float) -> list[Candidate]:
-        first = 0 if self.law is None else 1
-        return of_public_runs(self.run, self._memories, first, loss, self.blocks.log_noise, seen)
+    def _own_laws(self, loss: float, seen: float, *, remembers: bool) -> list[Candidate]:
+        laws = of_public_runs(self.run, self._memories, int(self.law is not None), loss, self.blocks.log_noise, seen)
+        return held_as_well(laws, self._memories, loss) if remembers else laws
 
     def _candidates(
         self, future: Future, own: list[Candidate], loss: float | None, gap: LawResidual | None
@@ -312,7 +316,7 @@ class Forecaster:
         return own if ladder.prior.end_loss is None else [ladder, *own]
 
     def _finish(
-        self, branches: list[Branch], notes: tuple[str, ...], gap: LawResidual | None, surprised: float
+        self, branches: list[Branch], notes: tuple[str, ...], gap: LawResidual | None, surprised: float, stairs: Stairs
     ) -> Forecast | None:
         if self._schedule is None or self._total is None:
             raise RuntimeError("a forecast needs a schedule and an end")
@@ -327,6 +331,7 @@ class Forecaster:
             _branches=tuple(branches),
             _schedule=self._schedule.frozen(),
             _end_noise=self._end_noise(),
+            _stairs=stairs,
         )
         low, high = made.interval(1e-9)
         final_loss = 0.5 * (low + high)
@@ -388,12 +393,3 @@ class Forecaster:
             # the first one counts, not that of today's law
             self.baseline = BaselineForecast.from_record(state["registered"])
         self.revision += 1
-
-
-def _carried(
-    laws: list[list[Candidate]], futures: list[Future], old: list[Floats], loss: float
-) -> list[list[Candidate]]:
-    """The laws of each future, with what the segment before has told of them."""
-    asked = [law.asked(future) for competing, future in zip(laws, futures, strict=True) for law in competing]
-    told = iter(posteriors(asked, *old))
-    return [[carried(law, next(told), loss) for law in competing] for competing in laws]

@@ -15,9 +15,10 @@ import numpy as np
 
 from scalewatch.arrays import Floats
 from scalewatch.forecast.candidates import LADDER, Candidate
-from scalewatch.forecast.posterior import LawPosterior
+from scalewatch.forecast.posterior import LawPosterior, posteriors
+from scalewatch.forecast.schedule import Future
 
-__all__ = ["AFTER", "Segment", "carried", "newest_segment"]
+__all__ = ["AFTER", "Segment", "all_carried", "carried", "newest_segment"]
 
 #: Blocks before a jump that its level is told from, and blocks from the jump on that must be off it. By hand.
 BEFORE, AFTER = 5, 2
@@ -120,3 +121,12 @@ def carried(candidate: Candidate, before: LawPosterior, loss: float) -> Candidat
     if candidate.law == LADDER and end is not None:
         end = (end[0], float(np.hypot(end[1], LEVEL_DOUBT * loss)))
     return candidate._replace(prior=replace(prior, log_weights=weights, remaining=(mean, sd), end_loss=end))
+
+
+def all_carried(
+    laws: list[list[Candidate]], futures: list[Future], old: list[Floats], loss: float
+) -> list[list[Candidate]]:
+    """Return the laws of each future, with what the segment before, `old`, has told of each as `carried` has it."""
+    asked = [law.asked(future) for competing, future in zip(laws, futures, strict=True) for law in competing]
+    told = iter(posteriors(asked, *old))
+    return [[carried(law, next(told), loss) for law in competing] for competing in laws]

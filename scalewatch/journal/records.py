@@ -153,6 +153,7 @@ def run_record(run: Run) -> Record:
         "parameters": run.parameters,
         "non_embedding_parameters": run.non_embedding_parameters,
         "tokens_per_step": run.tokens_per_step,
+        "steps_per_epoch": run.steps_per_epoch,
         "loss_unit": run.loss_unit,
         "logged": list(run.logged),
     }
@@ -183,6 +184,7 @@ def run_from(record: Mapping[str, Any]) -> Run:
             parameters=_optional_integer(record, "parameters"),
             non_embedding_parameters=_optional_integer(record, "non_embedding_parameters"),
             tokens_per_step=optional(record.get("tokens_per_step"), "tokens_per_step"),
+            steps_per_epoch=optional(record.get("steps_per_epoch"), "steps_per_epoch"),
             loss_unit=record.get("loss_unit"),
             logged=record.get("logged") or (),
         )

@@ -1,15 +1,19 @@
-"""Steps that start anew with each epoch -> steps of the whole run."""
+"""Epochs of a log: steps that start anew with each -> steps of the whole run; and how many steps one has."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import final
 
-__all__ = ["EpochSteps"]
+__all__ = ["EpochLength", "EpochSteps"]
 
 #: Epochs whose first step is remembered, for a run that goes back to one of them.
 MOST_EPOCHS = 100_000
+#: Part of an epoch from which on a fraction tells its length: the Trainer of transformers rounds them to two digits in
+#: its older versions. By hand.
+LEAST_FRACTION = 0.2
 
 
 @final
@@ -76,3 +80,50 @@ class EpochSteps:
                 break
         self._epoch, self._last = epochs[-1], steps[-1]
         return [step + self._offset for step in steps] if self._offset else list(steps)
+
+
+@final
+class EpochLength:
+    """How many steps an epoch has, as far as the rows have told.
+
+    Fractions say it at once, whole numbers where the next one begins: between two rows. It is told anew whenever twice
+    as many epochs are seen.
+
+    Attributes:
+        steps: of an epoch, None while nobody knows.
+
+    >>> length = EpochLength()
+    >>> [length.see(step, step // 100) for step in (50, 90, 110)], length.steps
+    ([False, False, True], 100.0)
+    >>> [length.see(step, step / 100) for step in (15, 30)], length.steps
+    ([False, False], 100.0)
+    """
+
+    def __init__(self) -> None:
+        self.steps: float | None = None
+        self._first: float | None = None
+        self._before, self._epoch = 0, 0.0
+        self._due = LEAST_FRACTION
+
+    def see(self, step: int, epoch: float | None) -> bool:
+        """Take the step of the whole run and the epoch of a row; return whether more is known of the length by it."""
+        if epoch is None or not math.isfinite(epoch) or step < 1:
+            return False
+        if self._first is None:
+            self._first = self._epoch = float(math.floor(epoch))
+        before, self._before = self._before, step
+        whole, begins, self._epoch = epoch == int(epoch), epoch > self._epoch, epoch
+        passed = epoch - self._first if whole else epoch
+        # what begins in mid-run does not say where its epochs began
+        if passed < self._due or self._first > 1.0 or (whole and not begins):
+            return False
+        self.steps, self._due = (0.5 * (before + step) if whole else step) / passed, 2.0 * passed
+        return True
+
+    def see_many(self, steps: Sequence[int], epochs: Sequence[float]) -> bool:
+        """Take many rows whose steps rise and whose epochs do not fall, as `see` takes each where that matters."""
+        found, newest = self.see(steps[0], epochs[0]), bisect_left(epochs, math.floor(epochs[-1]))
+        if newest > 0:
+            self._before, self._epoch = steps[newest - 1], epochs[newest - 1]
+            found = self.see(steps[newest], epochs[newest]) or found
+        return self.see(steps[-1], epochs[-1]) or found

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, final
 
 from scalewatch.columns import Columns
 from scalewatch.logs.columns import COUNTER_OF_EPOCHS, placed, run_column, scale_of
-from scalewatch.logs.epoch_steps import EpochSteps
+from scalewatch.logs.epoch_steps import EpochLength, EpochSteps
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.loss_names import HELD_OUT
 from scalewatch.logs.plain_rows import PlainRows
@@ -55,7 +56,7 @@ class Rows:
         self._log, self._unit = log, unit
         self._order, self._one_run = StepOrder(), _OneRun(run)
         self._splits: tuple[str, ...] = ()
-        self._epochs, self._epoch_column = EpochSteps(), ""
+        self._epochs, self._epoch_column, self._epoch_length = EpochSteps(), "", EpochLength()
         self._troubles: dict[str, tuple[int, int, str]] = {}
         self._plan: list[tuple[int, str, str, str, float]] = []
         self._sums: dict[str, list[str]] = {}
@@ -108,6 +109,8 @@ class Rows:
         if steps is None:
             return None
         given = (rows.values.get(field) for field in Observation._fields[1:])
+        if rows.epochs is not None and self._epoch_length.see_many(steps, rows.epochs[first:end]):
+            self._learn_epoch()
         complete = self._order.add_rising(steps, [None if v is None else v[first:end] for v in given])
         if complete is not None:
             self._losses += end - first
@@ -174,8 +177,13 @@ class Rows:
         epoch = number(cells.get(self._epoch_column))
         if row[LOSS] is not None and not self._held_out(cells):
             row[0] = self._epochs.of(row[0], epoch)
+            if self._epoch_length.see(row[0], epoch):
+                self._learn_epoch()
         elif self._epochs.restarts:
             row[0] = self._order.newest  # where the counter of a validation stands says nothing of the run
+
+    def _learn_epoch(self) -> None:
+        self._log.run = replace(self._log.run, steps_per_epoch=self._epoch_length.steps)
 
     def _trouble(self, column: str, cell: Any, place: int) -> None:
         """Count a cell that is no number; each column is told once, with its count."""

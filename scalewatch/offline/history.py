@@ -108,6 +108,7 @@ def read(log: AbstractLog, unit: str | None) -> RunHistory:
         past.rates.append(math.nan if row.learning_rate is None else row.learning_rate)
         past.grad_norms.append(math.nan if row.grad_norm is None else row.grad_norm)
     past.told.extend(notes(log))
+    past.known = replace(past.known, steps_per_epoch=log.run.steps_per_epoch)
     past.law, past.registered, past.watched = log.law, log.registered, log.watched
     if not past.steps or past.last_step < 1:
         raise LogError(f"{log.path}: holds no row with a step and a loss.")

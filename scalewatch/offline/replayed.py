@@ -184,7 +184,7 @@ class ReplayedRun:
         for run, rows in self.log.blocks():
             if self._known is not run:
                 self._known = run
-                self.tracker.monitor.learn_logged(run.logged)
+                self.tracker.monitor.learn_logged(run.logged, run.steps_per_epoch)
             if tick is not None:
                 tick()
             if rows.seconds is not None:

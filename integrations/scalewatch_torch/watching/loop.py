@@ -90,6 +90,7 @@ def new_watch(
         total_steps=loop.total_steps,
         learning_rates=_schedule(loop, optimizer, group, checkpoint),
         tokens_per_step=loop.tokens_per_step,
+        steps_per_epoch=loop.steps_per_epoch,
         **count_sizes(model)._asdict(),
     )
     session = Session(

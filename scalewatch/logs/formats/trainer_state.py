@@ -137,9 +137,11 @@ class TrainerStateLog(AbstractTabularLog):
 
 
 def _run(name: str, state: Mapping[str, Any]) -> Run:
-    steps = state.get("max_steps")
+    steps, done, epochs = state.get("max_steps"), state.get("global_step"), state.get("epoch")
+    length = done / epochs if isinstance(done, int) and isinstance(epochs, float) and 0.0 < epochs <= done else None
     try:
-        return Run(name, total_steps=steps if isinstance(steps, int) and steps > 0 else None)
+        planned = steps if isinstance(steps, int) and steps > 0 else None
+        return Run(name, total_steps=planned, steps_per_epoch=length)
     except RunError:
         return Run(name)
 
