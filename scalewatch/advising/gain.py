@@ -84,23 +84,22 @@ def gain_of_curves(a: Forecast, b: Forecast, b_over_a: float, compute: float, le
 
 
 def gain_of_ladders(
-    a: Contest, b: Contest, names: tuple[tuple[str, str], tuple[str, str]], at: tuple[float, float], level: float = 0.8
+    a: Contest, b: Contest, names: tuple[str, str], at: tuple[float, float], level: float = 0.8
 ) -> ComputeGain:
     """Return the share of compute with which B's laws reach what A's foretell at a size and a token count.
 
     Args:
-        a, b: laws of the two ladders, weighed; each reads size and tokens alone. names: of these two columns in A and
-            in B. at: parameters and tokens, count. level: of the interval, in (0, 1).
+        a, b: laws of the two ladders, weighed; each reads size and tokens alone. names: of these two columns. at: parameters and tokens, count. level: of the interval, in (0, 1).
 
     Raises:
         ConfigError: if `level` is out of its range.
     """
     _check(level)
-    (a_size, a_tokens), (b_size, b_tokens) = names
-    of_a = a.predict({a_size: np.array([at[0]]), a_tokens: np.array([at[1]])}, level=_LEVEL)
+    size, tokens = names
+    of_a = a.predict({size: np.array([at[0]]), tokens: np.array([at[1]])}, level=_LEVEL)
     times = _times()
     root = np.sqrt(times)
-    of_b = b.predict({b_size: at[0] * root, b_tokens: at[1] * root}, level=_LEVEL)
+    of_b = b.predict({size: at[0] * root, tokens: at[1] * root}, level=_LEVEL)
     from scipy.special import ndtr
 
     off = (np.log(of_a.loss) - np.log(of_b.loss)) / np.hypot(_log_sd(of_a), _log_sd(of_b))

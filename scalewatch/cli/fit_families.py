@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from scalewatch.fitting import Fit
     from scalewatch.laws import Law
-    from scalewatch.offline.tables import Reading
+    from scalewatch.offline.tables import Reading, Table
 
 __all__ = ["check_family", "fit_one_family"]
 
@@ -97,9 +98,22 @@ def _data(console: Console, reading: Reading, family: str) -> Any:
         say(console, finished.left_out, "yellow")
         return {"parameters": finished.size, "tokens": finished.tokens, "loss": finished.loss}
     sizes = ("non_embedding_parameters", "n_non_embedding") if family == "transfer" else ("n_params", "params")
+    if "unique_tokens" in row.columns:
+        reading = replace(reading, tables=[_with_tokens(table, reading.overrides) for table in reading.tables])
     data, notes = columns_of(reading, row.columns, {**_ALSO, "parameters": sizes})
     say(console, notes, "dim")
     return data
+
+
+def _with_tokens(table: Table, overrides: dict[str, str]) -> Table:
+    """The table, with a column of the tokens that runs saw where it has their epochs."""
+    from scalewatch.offline.role_names import ROLES
+    from scalewatch.offline.run_columns import tokens_of_epochs
+    from scalewatch.offline.tables import named_columns
+
+    roles = named_columns(table, {role: name for role, name in overrides.items() if role in ROLES})
+    seen = None if "tokens" in roles else tokens_of_epochs(table, roles)
+    return table if seen is None else replace(table, columns={**table.columns, "tokens": seen})
 
 
 def _constants(found: Fit[Law]) -> Iterable[Constant]:

@@ -75,6 +75,7 @@ def _show(console: Console, found: Ladder, target: str) -> None:
     from scalewatch.text import few_digits, percent
 
     laws = ", ".join(f"{name} ({percent(weight)})" for name, weight in list(found.laws.items())[:4])
+    say(console, found.notes, "dim")
     half, level = 0.5 * (found.high - found.low), percent(found.level)
     now = f"{found.prediction:.4g}, {level} interval {found.low:.4g} to {found.high:.4g}"
     say(console, [f"{found.runs:,} runs foretell {found.loss} of {target}: {now}. Method: {laws}."], "")

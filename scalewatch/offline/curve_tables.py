@@ -23,8 +23,11 @@ _ROLES = ("run", "step", "loss", "learning_rate", "parameters", "non_embedding_p
 
 
 def has_curves(table: Table, overrides: dict[str, str]) -> bool:
-    """Return whether a table has a row a step, with a learning rate."""
-    return not missing_of_curves(table, overrides)
+    """Return whether a table has a row a step, with a learning rate; of one row a run the step is its last."""
+    if missing_of_curves(table, overrides):
+        return False
+    roles = named_columns(table, overrides)
+    return "run" not in roles or len(set(table.words(roles["run"]))) < len(table)
 
 
 def missing_of_curves(table: Table, overrides: dict[str, str]) -> list[str]:

@@ -19,7 +19,8 @@ from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
 from scalewatch.logs.columns import scale_of
 from scalewatch.objective import words_of
-from scalewatch.offline.run_columns import named_budgets, saved_at_intervals
+from scalewatch.offline.recipe_columns import check_one_recipe, unfinished
+from scalewatch.offline.run_columns import named_budgets, saved_at_intervals, tokens_of_epochs
 from scalewatch.offline.tables import Table, named_columns, text_instead
 from scalewatch.text import percent
 
@@ -153,7 +154,10 @@ def _one(
     ended = np.isfinite(loss)
     if (described & ~ended).any():
         left_out.append(left_out_sentence("without a finite loss (diverged or unfinished)", runs, described & ~ended))
-    keep = np.flatnonzero(described & ended)
+    state, broken = unfinished(table)
+    if (described & ended & broken).any():
+        left_out.append(left_out_sentence(f"that did not finish by column '{state}'", runs, described & ended & broken))
+    keep = np.flatnonzero(described & ended & ~broken)
     _check_loss(table, roles["loss"], runs, loss, keep)
     copies = _copies([f"{kind} {name}" for name in given], size, tokens, loss, keep, seen)
     if copies.any():
@@ -166,6 +170,7 @@ def _one(
         # the label of a table of finished runs may be a family's name: each row is a run of its own
         times = Counter(runs)
         runs = [f"{name} (row {i})" if times[name] > 1 else name for i, name in enumerate(runs, 1)]
+    notes += check_one_recipe(table, list(roles.values()), keep, size[keep], tokens[keep], loss[keep])
     # a table may have no row left, and parameters are at least one number
     count = Parameters(size[keep] if len(keep) else np.ones(1), kind)
     budgets = named_budgets(table, roles, size, tokens, keep, notes)
@@ -261,6 +266,13 @@ def _tokens_from(table: Table, roles: dict[str, str], size: Floats | None, notes
     if "tokens_per_parameter" in roles and size is not None:
         notes.append(f"{table.source}: tokens are taken as '{roles['tokens_per_parameter']}' x parameters.")
         return np.asarray(table.numbers(roles["tokens_per_parameter"]) * size)
+    seen = tokens_of_epochs(table, roles)
+    if seen is not None and "flops" not in roles:
+        notes.append(
+            f"{table.source}: tokens are taken as '{roles['unique_tokens']}' x '{roles['epochs']}'; a law of size and "
+            "tokens takes a repeated one for a new one: --family repeated-data does not."
+        )
+        return seen
     of_a_step = [("tokens_per_step",), ("batch_size", "sequence_length")]
     factors = next((each for each in of_a_step if all(role in roles for role in ("step", *each))), None)
     if factors is None or "flops" in roles:

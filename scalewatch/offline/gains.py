@@ -13,7 +13,7 @@ import numpy as np
 from scalewatch.advising.gain import ComputeGain, gain_of_curves, gain_of_ladders
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError, LogError
-from scalewatch.fitting.outcomes.axes import Axes, Outcomes
+from scalewatch.fitting.outcomes.axes import Outcomes
 from scalewatch.fitting.outcomes.contest import compete
 from scalewatch.forecast import Forecast, Forecaster
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
@@ -21,7 +21,7 @@ from scalewatch.logs import AbstractLog
 from scalewatch.offline.assumed_schedule import WHOLE
 from scalewatch.offline.curve_tables import has_curves
 from scalewatch.offline.history import planned, read
-from scalewatch.offline.outcome_tables import inputs_of, loss_columns, numbers_of
+from scalewatch.offline.ladder_runs import SAME, SIZE, TOKENS, check_on_ladder, ladder_runs
 from scalewatch.offline.replayed import Settings
 from scalewatch.offline.tables import Table, is_table, read_table
 from scalewatch.run import Run
@@ -60,23 +60,21 @@ def gains_of_ladders(
     """Return what B needs of A's compute at the cheapest, the middle and the dearest run of A, or at one point.
 
     Args:
-        a, b: finished runs with parameters, tokens and loss. overrides: `{"loss": name}` where no name says so.
+        a, b: finished runs with parameters, tokens and loss. overrides: role -> column, as `--column` says.
         at: parameters and tokens, count, of the run to ask about; None for runs of A. level: of the intervals.
 
     Raises:
         FitError: if a table varies in more than size and tokens, or carries no law. ConfigError: of a wrong option.
     """
-    (of_a, a_size, a_tokens), (of_b, b_size, b_tokens) = (_ladder(table, overrides) for table in (a, b))
-    sizes, tokens = of_a.columns[a_size], of_a.columns[a_tokens]
-    points = [at] if at is not None else _points(sizes, tokens)
-    asked = np.array(points).T
-    contests = (
-        compete(of_a, {a_size: asked[0], a_tokens: asked[1]}),
-        compete(of_b, {b_size: asked[0], b_tokens: asked[1]}),
-    )
-    names = ((a_size, a_tokens), (b_size, b_tokens))
-    found = tuple(gain_of_ladders(*contests, names, point, level) for point in points)
-    return Gains(a.source, b.source, "FLOP", found, ())
+    (of_a, told_a), (of_b, told_b) = (_ladder(table, overrides) for table in (a, b))
+    points = [at] if at is not None else _points(of_a.columns[SIZE], of_a.columns[TOKENS])
+    for runs in (of_a, of_b):
+        for point in points:
+            check_on_ladder(runs, *point)
+    asked = dict(zip((SIZE, TOKENS), np.array(points).T, strict=True))
+    contests = compete(of_a, asked), compete(of_b, asked)
+    found = tuple(gain_of_ladders(*contests, (SIZE, TOKENS), point, level) for point in points)
+    return Gains(a.source, b.source, "FLOP", found, (*told_a, *told_b))
 
 
 def gains_of_logs(a: AbstractLog, b: AbstractLog, settings: Settings, schedule: str | None, unit: str | None) -> Gains:
@@ -100,22 +98,15 @@ def gains_of_logs(a: AbstractLog, b: AbstractLog, settings: Settings, schedule: 
     return Gains(run_a.name, run_b.name, counted, (point,), tuple(dict.fromkeys(notes)))
 
 
-def _ladder(table: Table, overrides: Mapping[str, str]) -> tuple[Outcomes, str, str]:
-    losses = loss_columns(table, overrides)
-    if len(losses) > 1:
-        raise ConfigError(f"{table.source} has several losses ({', '.join(losses)}): say which, --column loss=NAME.")
-    runs = inputs_of(table, losses).outcomes(numbers_of(table, losses[0]))
-    if not len(runs):
-        raise FitError(f"{table.source}: no row has a number in each column and in '{losses[0]}'.")
-    axes = Axes.of(runs)
-    column = {axis.key: axis.column for axis in axes.axes}
-    if set(column) != {"size", "tokens"} or axes.groups:
-        varied = ", ".join([*column.values(), *axes.groups])
-        raise FitError(
-            f"{table.source}: a ladder varies in size and tokens, this one in {varied}: take rows that share the rest, "
-            "and drop the other columns."
-        )
-    return runs, column["size"], column["tokens"]
+def _ladder(table: Table, overrides: Mapping[str, str]) -> tuple[Outcomes, list[str]]:
+    runs, _, notes = ladder_runs(table, overrides)
+    for name, what in ((SIZE, "parameters"), (TOKENS, "tokens")):
+        if np.ptp(np.log(runs.columns[name])) < SAME:
+            raise FitError(
+                f"{table.source}: all runs have equally many {what}, and B is asked about more and less compute with "
+                "as many tokens a parameter as A: add runs of others."
+            )
+    return runs, notes
 
 
 def _points(sizes: Floats, tokens: Floats) -> list[tuple[float, float]]:

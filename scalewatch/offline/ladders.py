@@ -9,12 +9,10 @@ from typing import final
 
 import numpy as np
 
-from scalewatch.errors import ConfigError, FitError
-from scalewatch.fitting.outcomes.axes import Axes
 from scalewatch.fitting.outcomes.contest import compete
 from scalewatch.fitting.outcomes.next_run import NextRun, next_runs
 from scalewatch.offline.foretelling import LEVEL
-from scalewatch.offline.outcome_tables import inputs_of, loss_columns, numbers_of
+from scalewatch.offline.ladder_runs import SIZE, TOKENS, check_on_ladder, ladder_runs
 from scalewatch.offline.tables import Table
 
 __all__ = ["Ladder", "ladder_of"]
@@ -33,6 +31,7 @@ class Ladder:
         level: of that, in (0, 1).
         laws: name -> weight. choices: runs of which none is cheaper and makes the target surer, cheapest first.
         best: of these, surest for its compute among those that reach half of what the budget can; None without one.
+        notes: how the table was read, a sentence each.
     """
 
     loss: str
@@ -44,6 +43,7 @@ class Ladder:
     laws: dict[str, float]
     choices: tuple[NextRun, ...]
     best: NextRun | None
+    notes: tuple[str, ...]
 
 
 def ladder_of(
@@ -53,33 +53,25 @@ def ladder_of(
 
     Args:
         table: finished runs. parameters, tokens: of the target, count. budget: most compute of the next run [FLOP].
-        overrides: `{"loss": name}` where the name of the column does not say so.
+        overrides: role -> column, as `--column` says.
 
     Raises:
-        FitError: if the table has no column of size, tokens or loss, more than these, or carries no law.
+        FitError: if the table has no column of size, tokens or loss, varies in more, says nothing of the target, or
+            carries no law.
         ConfigError: if an override is wrong.
     """
-    losses = loss_columns(table, overrides or {})
-    if len(losses) > 1:
-        raise ConfigError(f"{table.source} has several losses ({', '.join(losses)}): say which, --column loss=NAME.")
-    inputs = inputs_of(table, losses)
-    runs = inputs.outcomes(numbers_of(table, losses[0]))
-    if not len(runs):
-        raise FitError(f"{table.source}: no row has a number in each column and in '{losses[0]}'.")
-    axes = Axes.of(runs)
-    column = {axis.key: axis.column for axis in axes.axes}
-    if set(column) != {"size", "tokens"}:
-        raise FitError(
-            f"{table.source}: a ladder varies in size and tokens alone, this one in {', '.join(column.values())}: "
-            "take rows that share the rest with --where, and drop the other columns."
-        )
-    target = {column["size"]: parameters, column["tokens"]: tokens}
+    runs, loss, notes = ladder_runs(table, overrides or {})
+    check_on_ladder(runs, parameters, tokens)
+    target = {SIZE: parameters, TOKENS: tokens}
     asked = {name: np.array([value]) for name, value in target.items()}
     contest = compete(runs, asked)
     told = contest.predict(asked, level=LEVEL)
-    choices = next_runs(contest, runs, target, budget)
+    choices = next_runs(contest, runs, (SIZE, TOKENS), target, budget)
     low, high = float(told.low[0]), float(told.high[0])
-    return Ladder(losses[0], len(runs), float(told.loss[0]), low, high, LEVEL, contest.weights, choices, _best(choices))
+    return Ladder(
+        *(loss, len(runs), float(told.loss[0]), low, high, LEVEL),
+        *(contest.weights, choices, _best(choices), tuple(notes)),
+    )
 
 
 def _best(choices: tuple[NextRun, ...]) -> NextRun | None:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.fitting.outcomes.axes import Outcomes, plain
-from scalewatch.logs.values import number
+from scalewatch.logs.values import is_blank, number
 from scalewatch.objective import words_of
 from scalewatch.offline.finished_runs import few, how_many
-from scalewatch.offline.tables import Table
+from scalewatch.offline.tables import NO_NUMBER, Table
 
 __all__ = ["Inputs", "inputs_of", "loss_columns", "numbers_of"]
 
@@ -153,7 +153,7 @@ def _numbers(table: Table, name: str) -> Floats | None:
     made = []
     for cell in column:
         text = "" if cell is None else str(cell).strip().lower()
-        if text in ("", "nan", "none", "null", "na"):
+        if text in NO_NUMBER or text == "nan" or is_blank(text):
             made.append(math.nan)
             continue
         times = SUFFIXES.get(text[-1], 1.0)

@@ -9,7 +9,7 @@ from scalewatch.arrays import Floats
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.offline.tables import Table
 
-__all__ = ["named_budgets", "saved_at_intervals"]
+__all__ = ["named_budgets", "saved_at_intervals", "tokens_of_epochs"]
 
 #: Factor between a named budget and 6 N D from which it is no budget of these runs. By hand.
 BUDGET_DIFFERS = 3.0
@@ -49,3 +49,10 @@ def saved_at_intervals(size: Floats, tokens: Floats) -> list[str]:
         if np.mean(np.abs(steps - middle) <= INTERVAL * middle) < MOSTLY:
             return []
     return labels
+
+
+def tokens_of_epochs(table: Table, roles: dict[str, str]) -> Floats | None:
+    """Return the tokens that runs saw, different ones times epochs, shape (n,); None without columns of both."""
+    if "epochs" not in roles or "unique_tokens" not in roles:
+        return None
+    return np.asarray(table.numbers(roles["unique_tokens"]) * table.numbers(roles["epochs"]))

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
-from scalewatch.logs.columns import RUNS, placed, ranked
+from scalewatch.logs.columns import placed, ranked
 from scalewatch.logs.formats.json_lines import flattened, records
 from scalewatch.logs.shapes import json_rows
 from scalewatch.logs.values import is_blank, number
 from scalewatch.offline.column_units import without_unit
+from scalewatch.offline.role_names import IN_LOGS, ROLE_NAMES, ROLES
 
 __all__ = [
     "ROLES",
@@ -44,44 +45,9 @@ ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl", ".md")
 MAX_BYTES = 512 << 20
 MAX_ROWS = 5_000_000
 MAX_COLUMNS = 1_000
-#: Roles that only a table of runs has -> names of columns that play them, the first found counts.
-_NAMES: dict[str, tuple[str, ...]] = {
-    "parameters": (
-        *("parameters", "total_parameters", "params", "total_params", "n_params", "num_params", "num_parameters"),
-        *("n_parameters", "param_count", "params_count", "model_params", "model_parameters", "model_size", "size", "n"),
-    ),
-    "non_embedding_parameters": (
-        *("non_embedding_parameters", "non_embedding_params", "n_non_embedding", "params_non_embedding"),
-        *("non_embedding", "n_params_non_embedding"),
-    ),
-    "active_parameters": ("active_parameters", "active_params", "n_active", "n_active_params"),
-    "tokens": (
-        *("d", "dataset_tokens", "training_tokens", "n_train_tokens", "tokens_trained", "data_tokens", "data"),
-        *("dataset_size", "data_size", "train_data"),
-    ),
-    "loss": ("l",),
-    "tokens_per_parameter": ("tokens_per_parameter", "tokens_per_param", "tokens_parameter", "tpp", "d_n"),
-    "batch_size": ("batch_size", "global_batch_size", "batch", "train_batch_size", "bs"),
-    "sequence_length": (
-        "sequence_length",
-        "seq_len",
-        "seq_length",
-        "context_length",
-        "context",
-        "block_size",
-        "seqlen",
-    ),
-    "flops": ("flops", "compute", "train_flops", "training_flops", "total_flops", "compute_flops", "flop", "c"),
-    "tokens_per_step": ("tokens_per_step", "batch_tokens", "tokens_per_batch", "batch_size_tokens"),
-    "budget": ("budget", "flop_budget", "flops_budget", "compute_budget", "isoflop", "isoflop_budget", "target_flops"),
-    "run": (*RUNS, "name"),
-}
-#: Roles that a log's columns have too -> what they are called there.
-_IN_LOGS = {"tokens": "tokens", "loss": "final_loss", "step": "step", "learning_rate": "learning_rate"}
-#: What a column can be.
-ROLES = (
-    *("parameters", "non_embedding_parameters", "active_parameters", "tokens", "flops", "loss", "step"),
-    *("learning_rate", "tokens_per_step", "budget", "run", "tokens_per_parameter", "batch_size", "sequence_length"),
+#: Words that stand where a number would, had the run ended.
+NO_NUMBER = frozenset(
+    {"diverged", "failed", "crashed", "unfinished", "running", "pending", "killed", "oom", "tbd", "todo", "?", "x"}
 )
 _SUFFIXES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "G": 1e9, "T": 1e12}
 
@@ -169,6 +135,8 @@ def _number(source: str, name: str, row: int, cell: Any) -> float:
     if is_blank(cell):
         return math.nan
     text = str(cell).strip()
+    if text.lower() in NO_NUMBER:
+        return math.nan
     times = _SUFFIXES.get(text[-1], 1.0) if len(text) > 1 else 1.0
     value = number(text if times == 1.0 else text[:-1])
     if value is None:
@@ -344,6 +312,9 @@ def named_columns(table: Table, overrides: dict[str, str]) -> dict[str, str]:
         column = overrides.get(role) or next(iter(guesses), None)
         if column is not None and (role in overrides or column not in overrides.values()):
             found[role] = column
+    # a column `model` of sizes, such as 70M, tells no runs apart
+    if "run" not in overrides and found.get("run", "") in {found.get(role) for role in ROLES[:3]}:
+        del found["run"]
     return found
 
 
@@ -355,14 +326,14 @@ def _playing(role: str, names: Sequence[str]) -> list[str]:
         plain[name] = bare if _place(role, bare) is not None or "." not in bare else bare.rpartition(".")[2]
     places = [(place, name) for name in names if (place := _place(role, plain[name])) is not None]
     own = [name for _, name in sorted(places, key=lambda pair: pair[0])]
-    if role not in _IN_LOGS:
+    if role not in IN_LOGS:
         return own
     named = {bare: name for name, bare in reversed(plain.items())}
-    return [*(named[bare] for bare in ranked(named, _IN_LOGS[role])), *own]
+    return [*(named[bare] for bare in ranked(named, IN_LOGS[role])), *own]
 
 
 def _place(role: str, name: str) -> float | None:
-    return placed(name, _NAMES.get(role, ()))
+    return placed(name, ROLE_NAMES.get(role, ()))
 
 
 def _holds_numbers(table: Table, name: str) -> bool:

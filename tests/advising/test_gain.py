@@ -17,7 +17,7 @@ from tests.synthetic import TrueLaw, cosine, noisy, planned
 
 TOTAL, SIZE = 3000, 8e6
 TRUE = TrueLaw()
-NAMES = (("parameters", "tokens"), ("parameters", "tokens"))
+NAMES = ("parameters", "tokens")
 
 
 def ended(total: int, seed: int, off: float = 1.0, until: float = 1.0) -> Forecast:

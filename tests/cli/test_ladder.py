@@ -49,6 +49,25 @@ def test_what_to_train_is_said_in_one_sentence(scalewatch: Callable[..., Any], t
     assert "tokens next: the interval of 20B:400B is" in said.out
 
 
+def test_a_ladder_of_one_ratio_foretells_runs_of_that_ratio_alone(
+    scalewatch: Callable[..., Any], tmp_path: Path
+) -> None:
+    """With twenty tokens a parameter nothing is known of a hundred; with crashed runs and a budget beside it."""
+    size = np.geomspace(5e6, 8e7, 6)
+    loss = 1.8 + 400 * size**-0.34 + 2000 * (20 * size) ** -0.37
+    columns = {"N (M)": size / 1e6, "D (B)": 20 * size / 1e9, "C (FLOPs)": 120 * size**2, "val loss": loss}
+    path = write(tmp_path / "runs.csv", columns)
+    on, off = (scalewatch("ladder", path, "--target", target) for target in ("1B:20B", "1B:100B"))
+
+    truth = 1.8 + 400 * 1e9**-0.34 + 2000 * 2e10**-0.37
+    told = json.loads(scalewatch("ladder", path, "--target", "1B:20B", "--json").out)
+    assert told["low"] < truth < told["high"]
+    assert all(19 < run["tokens"] / run["parameters"] < 21 for run in told["choices"])
+    assert 0 == on.code
+    assert 2 == off.code
+    assert "ask at 1.00B:20.0B" in off.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -43,6 +43,22 @@ FORMS: dict[str, tuple[str, str]] = {
     ),
     "commas in numbers": ("a.csv", table("N,D,loss", lambda n, d, x: f'"{n:,.0f}","{d:,.0f}",{x}')),
     "decimal commas": ("a.csv", table("N;D;loss", lambda n, d, x: f"{n:.0f};{d:.0f};{str(x).replace('.', ',')}")),
+    "a column of models called by their size": (
+        "a.csv",
+        table("model,tokens,loss", lambda n, d, x: f"{n / 1e6:.0f}M,{d},{x}"),
+    ),
+    "epochs of different tokens": (
+        "a.csv",
+        table("params,unique_tokens,epochs,loss", lambda n, d, x: f"{n},{d / 2},2,{x}"),
+    ),
+    "German": ("a.csv", table("Parameter;Token;Verlust", lambda n, d, x: f"{n};{d};{str(x).replace('.', ',')}")),
+    "an export of W&B, a row a run": (
+        "a.csv",
+        table(
+            "Name,State,config.n_params,config.lr,_step,tokens_seen,val/loss",
+            lambda n, d, x: f"r{n}x{d},finished,{n},1e-3,{d / 1e5},{d},{x}",
+        ),
+    ),
     "Markdown": (
         "a.md",
         "# Runs\n\n" + table("| Params | Tokens | Loss |\n|---|---:|---|", lambda n, d, x: f"| {n} | {d} | {x} |"),

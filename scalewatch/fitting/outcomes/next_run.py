@@ -13,6 +13,7 @@ Source: expected reduction of variance, Cohn (1996), Neural Networks 9; of ladde
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -49,20 +50,20 @@ class NextRun:
     sd: float
 
 
-def next_runs(contest: Contest, runs: Outcomes, target: Mapping[str, float], budget: float) -> tuple[NextRun, ...]:
+def next_runs(
+    contest: Contest, runs: Outcomes, names: tuple[str, str], target: Mapping[str, float], budget: float
+) -> tuple[NextRun, ...]:
     """Return the runs of which none is cheaper and makes the target surer, cheapest first.
 
     Args:
-        contest: of `runs`. runs: so far. target: column -> value. budget: most compute of the run [FLOP].
+        contest: of `runs`. runs: so far. names: of their columns of size and tokens. target: column -> value. budget: most compute of the run [FLOP].
 
     Raises:
-        FitError: if the table has no columns of size and tokens, or no run fits the budget.
+        FitError: if no run fits the budget.
     """
-    column = {axis.key: axis.column for axis in contest.axes.axes}
-    if not {"size", "tokens"} <= set(column):
-        raise FitError("The next run is chosen by size and tokens, and the table lacks a column of one of them.")
-    size, tokens = column["size"], column["tokens"]
-    tried = _tried(runs.columns[size], runs.columns[tokens], target[size], target[tokens], budget)
+    size, tokens = names
+    apart = len(contest.axes.axes) > 1
+    tried = _tried(runs.columns[size], runs.columns[tokens], target[size], target[tokens], budget, apart=apart)
     grid = {name: np.concatenate([[value], np.full(len(tried), value)]) for name, value in target.items()}
     grid |= {
         size: np.concatenate([[target[size]], tried[:, 0]]),
@@ -72,10 +73,10 @@ def next_runs(contest: Contest, runs: Outcomes, target: Mapping[str, float], bud
     weight = np.array([w for w, _ in laws]) / sum(w for w, _ in laws)
     told = [_joint(candidate, grid) for _, candidate in laws]
     said = np.array([one[0] for one in told])
-    apart = said - weight @ said
+    off = said - weight @ said
     expected = contest.calibration
     joint = expected.constants * np.tensordot(weight, np.array([one[1] for one in told]), axes=1)
-    joint += expected.apart * (apart * weight[:, None]).T @ apart
+    joint += expected.apart * (off * weight[:, None]).T @ off
     scatter = float(weight @ np.array([candidate.scatter**2 for _, candidate in laws]))
     variance = joint[0, 0] - joint[0, 1:] ** 2 / (np.diag(joint)[1:] + scatter)
     share = expected.share
@@ -89,10 +90,11 @@ def next_runs(contest: Contest, runs: Outcomes, target: Mapping[str, float], bud
     return _front(found)
 
 
-def _tried(sizes: Floats, tokens: Floats, size: float, data: float, budget: float) -> Floats:
+def _tried(sizes: Floats, tokens: Floats, size: float, data: float, budget: float, *, apart: bool) -> Floats:
     n = np.geomspace(float(sizes.min()), max(size, float(sizes.max())), SIZES)
     d = np.geomspace(float(tokens.min()), max(data, float(tokens.max())), TOKENS)
-    grid = np.array([(a, b) for a in n for b in d])
+    # where size and tokens rise together, or one stays, only runs on that line can be told of
+    grid = np.array([(a, b) for a in n for b in d] if apart else list(zip(n.tolist(), d.tolist(), strict=True)))
     flops = FLOPS_PER_PARAMETER_TOKEN * grid[:, 0] * grid[:, 1]
     # the target itself is the surest run of all, and what the ladder is to save
     kept: Floats = grid[(flops <= budget) & (flops < FLOPS_PER_PARAMETER_TOKEN * size * data * 0.999)]
@@ -133,7 +135,8 @@ def _reach(
         if added is not None:
             new = axes.points({name: values[added : added + 1] for name, values in grid.items()})
             axes = _wider(axes, {key: float(value[0]) for key, value in new.items()})
-            most = max(most, float(new["size"][0] + new["tokens"][0]))
+            if math.isfinite(most):
+                most = max(most, float(new["size"][0] + new["tokens"][0]))
         far.append(abs(float((part.target(points) - part.target(nearest(axes, points, most)))[0])))
     return float(weight @ np.array(far))
 
