@@ -89,7 +89,8 @@ def gain_of_ladders(
     """Return the share of compute with which B's laws reach what A's foretell at a size and a token count.
 
     Args:
-        a, b: laws of the two ladders, weighed; each reads size and tokens alone. names: of these two columns. at: parameters and tokens, count. level: of the interval, in (0, 1).
+        a, b: laws of the two ladders, weighed; each reads size and tokens alone. names: of these two columns.
+            at: parameters and tokens, count. level: of the interval, in (0, 1).
 
     Raises:
         ConfigError: if `level` is out of its range.

@@ -93,6 +93,9 @@ class SweptRun(TypedDict):
     action: Annotated[Step, "What to do with it."]
     lost: Annotated[str | None, "Why it is beyond saving."]
     no_law_holds: Annotated[bool, "Whether no law says where it ends."]
+    length_known: Annotated[
+        bool, "Whether its planned length is known, or its rates have decayed; else nobody knows whether it has ended."
+    ]
 
 
 class SweepAnswer(TypedDict):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scalewatch.advising.race import Race, Standing, Verdict
     from scalewatch.finding import Finding
     from scalewatch.logs import AbstractLog
+    from scalewatch.offline.history import RunHistory
     from scalewatch.offline.replayed import Settings
 
 __all__ = ["sweep"]
@@ -28,13 +29,18 @@ __all__ = ["sweep"]
 LENGTHS_DIFFER = 1.02
 #: Part of the plan from which on a run has ended.
 WHOLE = 0.98
+#: Part of the peak to which rates have fallen where a run has ended: a cosine to a tenth, with room. By hand.
+DECAYED = 0.2
+#: Words of a column that is no loss: it is better the higher.
+UPWARD = frozenset({"accuracy", "acc", "top1", "top5", "f1", "auc", "auroc", "bleu", "rouge", "reward", "iou", "map"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     """One run of the sweep, as far as the decision needs it.
 
-    `lost` says why it is beyond saving; of one that is `void` no law says where it ends.
+    `lost` says why it is beyond saving; of one that is `void` no law says where it ends; `as_long` whether it is as
+    long as it was planned to be, as far as that is known.
     """
 
     name: str
@@ -45,6 +51,7 @@ class _Row:
     lost: str
     notes: tuple[str, ...]
     void: bool = False
+    as_long: bool = True
 
 
 def sweep(
@@ -86,12 +93,13 @@ def sweep(
     if len(opened.logs) < 2:
         reason = opened.unreadable[0].reason if opened.unreadable else f"{logs[0]} holds {len(opened.logs)} run."
         raise LogError(f"{reason} A sweep is two or more (scalewatch forecast is for one).")
-    rows = [_one(log, settings, rates, at) for log in opened.logs]
+    pasts, copies = _read(opened.logs, rates)
+    rows = [_one(past, settings, rates, at) for past in pasts]
     race = judge([row.standing for row in rows], budget=budget, at_once=at_once)
     judged = list(zip(rows, race.verdicts, strict=True))
     order = (Step.ENDED, Step.RUN, Step.PAUSE, Step.STOP)
     judged.sort(key=lambda each: (bool(each[0].lost), order.index(each[1].step), each[1].middle or math.inf))
-    notes = [*_warnings(rows), *_shared(rows)]
+    notes = [*copies, *_warnings(rows), *_shared(rows)]
     code = 1 if race.named(Step.STOP) or race.named(Step.PAUSE) else 0
     if json_:
         print_json(_answer(judged, race, notes, code))
@@ -101,13 +109,36 @@ def sweep(
     raise typer.Exit(code)
 
 
-def _one(log: AbstractLog, settings: Settings, rates: ScheduleOptions, at: float | None) -> _Row:
+def _read(logs: Sequence[AbstractLog], rates: ScheduleOptions) -> tuple[list[RunHistory], list[str]]:
+    """The runs, each once, and a sentence on each copy.
+
+    Raises:
+        LogError: if what was named as the loss is better the higher.
+    """
+    from scalewatch.objective import words_of
+    from scalewatch.offline.history import read
+
+    kept: dict[tuple[bytes, bytes], RunHistory] = {}
+    notes = []
+    for log in logs:
+        column = log.columns.get("loss", "")
+        if UPWARD & set(words_of(column)):
+            raise LogError(f"{log.path}: '{column}' is better the higher, and a sweep takes the lowest for the best.")
+        past = read(log, rates.unit)
+        first = kept.setdefault((past.steps.tobytes(), past.losses.tobytes()), past)
+        if first is not past:
+            if len(past.name) < len(first.name):
+                first.name, past.name = past.name, first.name
+            notes.append(f"{past.name} is a copy of {first.name}, row by row, and is left out.")
+    return list(kept.values()), notes
+
+
+def _one(past: RunHistory, settings: Settings, rates: ScheduleOptions, at: float | None) -> _Row:
     from scalewatch.advising.race import Standing
     from scalewatch.forecast.siblings import SiblingCurve
     from scalewatch.offline.backtest import backtest
-    from scalewatch.offline.history import planned, read
+    from scalewatch.offline.history import planned
 
-    past = read(log, rates.unit)
     plan = planned(past, settings, rates.schedule)
     total = plan.run.total_steps or past.last_step
     part = min(at if at is not None else 1.0, past.last_step / total, 1.0)
@@ -130,7 +161,14 @@ def _one(log: AbstractLog, settings: Settings, rates: ScheduleOptions, at: float
             spike=any(f.pages for f in now.open),
         )
     notes = (*now.validity_warnings, *plan.told, *past.told)
-    return _Row(past.name, now.step, total, now.loss, standing, lost, notes, now.void)
+    as_long = settings.total_steps is not None or past.known.total_steps is not None or _has_decayed(past)
+    return _Row(past.name, now.step, total, now.loss, standing, lost, notes, now.void, as_long)
+
+
+def _has_decayed(past: RunHistory) -> bool:
+    """Whether the rates fell to what schedules end at."""
+    rates = [rate for rate in past.rates if math.isfinite(rate)]
+    return bool(rates) and rates[-1] <= DECAYED * max(rates)
 
 
 def _lost(open_: Sequence[Finding]) -> str:
@@ -142,7 +180,13 @@ def _lost(open_: Sequence[Finding]) -> str:
 def _warnings(rows: Sequence[_Row]) -> list[str]:
     sentences = []
     totals = [row.total for row in rows]
-    if max(totals) > LENGTHS_DIFFER * min(totals):
+    apart = max(totals) > LENGTHS_DIFFER * min(totals)
+    if apart and not all(row.as_long for row in rows):
+        sentences.append(
+            f"The logs end at {min(totals):,} to {max(totals):,} steps: a run that was cut off has not ended "
+            "(--total-steps N)."
+        )
+    elif apart:
         sentences.append("The runs differ in their planned lengths: the longer have an advantage that they pay for.")
     if len({row.name for row in rows}) < len(rows):
         sentences.append("Two runs have one name: the decisions on them cannot be told apart.")
@@ -179,9 +223,19 @@ def _print(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Sequence[s
 def _summary(judged: Sequence[tuple[_Row, Verdict]], race: Race) -> str:
     from scalewatch.advising.race import Step
 
-    going = [row for row, verdict in judged if verdict.step is not Step.ENDED]
+    going = [row for row, verdict in judged if verdict.step is not Step.ENDED and row.step < WHOLE * row.total]
     if not going:
-        return "All runs have ended: there is nothing to stop. Look back with --at 0.3."
+        unknown = [row.name for row, verdict in judged if not row.as_long]
+        if unknown:
+            return (
+                f"Whether {'these runs' if len(unknown) > 1 else unknown[0]} have ended is not known: no log says how "
+                "long it was to be, and their rates have not decayed. If they go on, say --total-steps N; else there "
+                "is nothing to stop. Look back with --at 0.3."
+            )
+        lost = (
+            f" Lost: {', '.join(row.name for row, _ in judged if row.lost)}." if any(r.lost for r, _ in judged) else ""
+        )
+        return f"All runs have ended: there is nothing to stop.{lost} Look back with --at 0.3."
     gone = [row for row, verdict in judged if verdict.step is Step.STOP]
     held, on = len(race.named(Step.PAUSE)), len(race.named(Step.RUN))
     steps, left = sum(row.total for row, _ in judged), sum(row.total - row.step for row in gone)
@@ -230,7 +284,11 @@ def _table(judged: Sequence[tuple[_Row, Verdict]], race: Race, width: int) -> Re
             cells += ["", "", ""]
         else:
             tenth, ninetieth = (verdict.ends[abs(LEVELS - q).argmin()] for q in (0.1, 0.9))
-            interval = "ended" if verdict.step is Step.ENDED else f"{tenth:.3f} to {ninetieth:.3f}"
+            interval = (
+                ("ended" if row.as_long else "at its last row")
+                if verdict.step is Step.ENDED
+                else f"{tenth:.3f} to {ninetieth:.3f}"
+            )
             known = verdict.gain is not None and math.isfinite(verdict.gain)
             cells += [f"{verdict.middle:.3f}", interval, _percent(verdict.gain or 0.0) if known else ""]
         rows.append([*cells, _decision(row, verdict, leads=row.name == race.leader)])
@@ -267,6 +325,7 @@ def _answer(judged: Sequence[tuple[_Row, Verdict]], race: Race, notes: Sequence[
             "sibling": verdict.sibling or None,
             "expected_gain": verdict.gain if verdict.gain is not None and math.isfinite(verdict.gain) else None,
             "action": str(verdict.step),
+            "length_known": row.as_long,
             "lost": row.lost or None,
             "no_law_holds": row.void,
         }

@@ -16,6 +16,7 @@ from scalewatch.errors import ConfigError, LogError
 from scalewatch.laws import CurveLaw
 from scalewatch.logs import AbstractLog
 from scalewatch.logs.columns import scale_of
+from scalewatch.logs.planned_length import length_beside
 from scalewatch.observation import Observation
 from scalewatch.offline.assumed_schedule import SCHEDULES, AssumedSchedule, assume_schedule
 from scalewatch.offline.replayed import Settings, notes
@@ -112,6 +113,10 @@ def read(log: AbstractLog, unit: str | None) -> RunHistory:
     past.law, past.registered, past.watched = log.law, log.registered, log.watched
     if not past.steps or past.last_step < 1:
         raise LogError(f"{log.path}: holds no row with a step and a loss.")
+    beside = None if past.known.total_steps is not None else length_beside(log.path)
+    if beside is not None and beside[0] >= past.last_step:
+        past.known = replace(past.known, total_steps=beside[0])
+        past.told.append(f"The planned length, {beside[0]:,} steps, is that of {beside[1]} beside the log.")
     if unit in _TOLD:
         past.told.append(_TOLD[unit])
         if unit == "perplexity":

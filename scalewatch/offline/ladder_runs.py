@@ -7,10 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from scalewatch.arrays import Floats
-from scalewatch.errors import ConfigError, FitError
+from scalewatch.errors import FitError
 from scalewatch.fitting.outcomes.axes import Outcomes, role_of
-from scalewatch.laws.size import Parameters
 from scalewatch.offline.finished_runs import ends, from_tables, how_many
 from scalewatch.offline.tables import Table, named_columns
 from scalewatch.plan.quantities import count

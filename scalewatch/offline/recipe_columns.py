@@ -48,7 +48,8 @@ def check_one_recipe(
     """Return a sentence on each column of words that tells the runs apart.
 
     Args:
-        table: of finished runs. others: names of columns that say something else. rows: that are used, shape (n,). size, tokens, loss: of these, shape (n,), above 0.
+        table: of finished runs. others: names of columns that say something else. rows: that are used, shape (n,).
+        size, tokens, loss: of these, shape (n,), above 0.
 
     Raises:
         FitError: if runs of equal size and tokens end apart by what such a column says.

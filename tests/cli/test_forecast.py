@@ -306,6 +306,34 @@ def test_a_sweep_that_has_ended_has_nothing_to_stop(tmp_path: Path, scalewatch: 
     assert "Of 2 runs stop 1, go on with 1." in then.out
 
 
+def test_runs_that_were_cut_off_are_not_told_to_have_ended(tmp_path: Path, scalewatch: Callable[..., Any]) -> None:
+    """Their rates are still high, and no log says a length; a file of settings beside them does. A copy counts once."""
+    plan = cosine(TOTAL)
+    upto = int(0.3 * TOTAL)
+    for name, above in (("best", 0.0), ("bad", 0.6), ("best (copy)", 0.0)):
+        write(tmp_path / "sweep" / f"{name}.csv", curve(plan)[:upto] + above, plan[:upto])
+    alone = scalewatch("sweep", tmp_path / "sweep")
+    (tmp_path / "sweep" / "config.json").write_text(json.dumps({"lr": 1e-3, "max_steps": TOTAL}))
+    beside = scalewatch("sweep", tmp_path / "sweep")
+
+    assert "Whether these runs have ended is not known" in " ".join(alone.out.split())
+    assert "best (copy) is a copy of best" in alone.out
+    assert "Of 2 runs stop 1, go on with 1." in beside.out
+    assert f"{TOTAL:,} steps, is that of config.json" in " ".join(beside.out.split())
+
+
+def test_a_sweep_of_accuracies_does_not_take_the_worst_for_the_best(
+    tmp_path: Path, scalewatch: Callable[..., Any]
+) -> None:
+    """Even where somebody names it as the loss."""
+    for name, best in (("a", 0.7), ("b", 0.8)):
+        write(tmp_path / "sweep" / f"{name}.csv", best * (1 - np.exp(-np.arange(1, 40) / 9)), column="val_accuracy")
+    said = scalewatch("sweep", tmp_path / "sweep", "--column", "loss=val_accuracy")
+
+    assert 2 == said.code
+    assert "'val_accuracy' is better the higher" in said.err
+
+
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [("--budget", "2", "a part of the loss"), ("--at-once", "0", "1 or more"), ("--at", "7", "a part of the runs")],

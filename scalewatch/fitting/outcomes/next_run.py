@@ -56,7 +56,8 @@ def next_runs(
     """Return the runs of which none is cheaper and makes the target surer, cheapest first.
 
     Args:
-        contest: of `runs`. runs: so far. names: of their columns of size and tokens. target: column -> value. budget: most compute of the run [FLOP].
+        contest: of `runs`. runs: so far. names: of their columns of size and tokens.
+        target: column -> value. budget: most compute of the run [FLOP].
 
     Raises:
         FitError: if no run fits the budget.

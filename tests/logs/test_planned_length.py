@@ -1,0 +1,30 @@
+"""How long a run is to be, from the settings that were written beside its log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scalewatch.logs.planned_length import length_beside
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "steps"),
+    [
+        ("config.json", '{"lr": 0.001, "max_steps": 3000}', 3_000),
+        ("config.json", '{"trainer": {"total_steps": "3000"}}', None),
+        ("hparams.yaml", "lr: 0.001\nmax_steps: 1200\n", 1_200),
+        ("config.yaml", "max_steps:\n  desc: null\n  value: 500\nlr:\n  value: 0.1\n", 500),
+        ("hparams.yaml", "max_steps: -1\n", None),
+        ("config.json", '{"max_steps": 1e5}', None),
+        ("config.json", '{"max_steps": 100, "eval": {"max_steps": 10}}', None),
+        ("notes.json", '{"max_steps": 100}', None),
+    ],
+)
+def test_a_length_is_read_where_one_is_said(name: str, text: str, steps: int | None, tmp_path: Path) -> None:
+    """Of JSON, YAML, and what Weights & Biases writes; not of two lengths, no length, or another file."""
+    (tmp_path / name).write_text(text)
+
+    found = length_beside(tmp_path / "metrics.csv")
+    assert (None if steps is None else (steps, name)) == found
