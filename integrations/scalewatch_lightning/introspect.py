@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["planned_steps", "replicas", "why_no_end"]
+__all__ = ["planned_steps", "replicas", "steps_per_epoch", "why_no_end"]
+
+#: Why nobody counts the steps of a run, or of an epoch.
+VARIES = "the batches of a step change by a schedule"
 
 
 def replicas(trainer: Any) -> int:
@@ -38,10 +41,27 @@ def planned_steps(trainer: Any) -> int | None:
     return int(steps)
 
 
+def steps_per_epoch(trainer: Any) -> float | None:
+    """Optimizer steps of one pass over the training data, None where an epoch of the trainer may not be one.
+
+    A part of the data an epoch, data that are loaded anew, a stream: none of them need be seen again.
+    """
+    batches, limit = float(trainer.num_training_batches), trainer.limit_train_batches
+    whole = limit is None or (isinstance(limit, float) and limit == 1.0)
+    if not whole or trainer.reload_dataloaders_every_n_epochs or not math.isfinite(batches) or batches < 1.0:
+        return None
+    if not trainer.lightning_module.automatic_optimization or why_no_end(trainer) == VARIES:
+        return None
+    data = getattr(trainer.train_dataloader, "dataset", None)
+    if data is None or not hasattr(data, "__getitem__"):
+        return None
+    return float(math.ceil(batches / trainer.accumulate_grad_batches))
+
+
 def why_no_end(trainer: Any) -> str:
     """Say why `planned_steps` found none, and what would give one."""
     if any(type(each).__name__ == "GradientAccumulationScheduler" for each in trainer.callbacks):
-        return "the batches of a step change by a schedule"
+        return VARIES
     module = trainer.lightning_module
     if not module.automatic_optimization:
         return "with manual optimization only `Trainer(max_steps=...)` says how many steps there are"

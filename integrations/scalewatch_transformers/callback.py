@@ -184,6 +184,7 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
         loop = loop._replace(
             schedulers=scheduled(trainer.lr_scheduler, processes()),
             total_steps=int(state.max_steps) if state.max_steps > 0 else None,
+            steps_per_epoch=_steps_per_epoch(args, trainer.callback_handler.train_dataloader),
             tokens_per_step=self._options.tokens_per_step or _tokens_per_step(args, inputs),
             counts_tokens=self._options.tokens_per_step is None,
         )
@@ -333,3 +334,12 @@ def _folder_of(args: Any, state: Any) -> Path:
 def _tokens_per_step(args: Any, inputs: Any) -> float | None:
     count = tokens_in(inputs)
     return None if count is None else float(max(1, count) * args.gradient_accumulation_steps * processes())
+
+
+def _steps_per_epoch(args: Any, dataloader: Any) -> int | None:
+    """Optimizer steps of one pass over the training data, None where they have no length."""
+    try:
+        batches = len(dataloader)
+    except TypeError:
+        return None
+    return -(-batches // args.gradient_accumulation_steps) if batches else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scalewatch_lightning.introspect import planned_steps
+from scalewatch_lightning.introspect import planned_steps, steps_per_epoch
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 
@@ -58,3 +58,19 @@ def test_planned_steps_of_a_real_trainer(new_trainer: Any) -> None:
 
     assert planned == [12]
     assert trainer.global_step == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, 6), ({"limit_train_batches": 0.5}, None), ({"reload_dataloaders_every_n_epochs": 1}, None)],
+)
+def test_the_epochs_of_a_real_trainer(new_trainer: Any, options: dict[str, Any], expected: int | None) -> None:
+    """Sixteen batches, three of them a step; half of the data, or data loaded anew, need not be seen again."""
+    trainer = new_trainer(max_steps=-1, max_epochs=2, accumulate_grad_batches=3, **options)
+    told: list[float | None] = []
+    module = TinyText()
+    module.on_train_start = lambda: told.append(steps_per_epoch(trainer))  # type: ignore[method-assign]
+
+    trainer.fit(module, loader())
+
+    assert told == [expected]

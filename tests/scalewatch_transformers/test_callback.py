@@ -64,6 +64,7 @@ def test_each_step_is_what_the_trainer_trains_on(
     run = journal().run
     assert run is not None
     assert STEPS == run.total_steps
+    assert run.steps_per_epoch == math.ceil(math.ceil(256 / BATCH) / accumulate)
     assert run.learning_rates is not None
     assert run.learning_rates.tolist() == pytest.approx([each.learning_rate for each in seen], rel=1e-6)
 
