@@ -26,7 +26,7 @@ from scalewatch.logs.sample import Sample
 from scalewatch.objective import words_of
 
 __all__ = [
-    *("COUNTER_OF_EPOCHS", "FIELDS", "RUNS", "TOTALS", "Guess"),
+    *("COUNTER_OF_EPOCHS", "FIELDS", "RUNS", "SPLITS", "TOTALS", "Guess"),
     *("guess", "listed", "loss_notes", "placed", "ranked", "run_column", "scale_of", "step_place", "total_of"),
 ]
 
@@ -51,6 +51,8 @@ _COUNTERS = ("batch", "batch_idx", "i")
 _INDEX = ("unnamed_0", "index", "idx", "row")
 #: What counts passes over the data.
 COUNTER_OF_EPOCHS = ("epoch", "epochs", "current_epoch", "epoch_num", "cur_epoch", "train_epoch", "ep")
+#: Columns whose value may say that a row's loss is one of validation.
+SPLITS = ("split", "phase", "stage", "mode", "subset", "kind", "type", "event")
 #: Columns that hold the planned steps.
 TOTALS = (
     *("total_steps", "max_steps", "total_iters", "max_iters", "train_iters", "num_training_steps", "total_iterations"),
@@ -136,7 +138,8 @@ def guess(
         ranks["validation_loss"] = _by_content(ranks["validation_loss"], sample)
         ranks["seconds"] = [name for name in ranks["seconds"] if sample.passes(name)]
         epochs = [name for name in free if placed(name, COUNTER_OF_EPOCHS) is not None]
-        ranks["step"] += [name for name in epochs if sample.counts(name)]
+        sides = max((len(set(sample.words(name))) for name in names if name.lower() in SPLITS), default=1)
+        ranks["step"] += [name for name in epochs if sample.counts(name, sides)]
     if ranks["loss"] or "loss" in found:
         ranks["validation_loss"] = _beside(ranks["validation_loss"], found.get("loss") or ranks["loss"][0])
     for field, best in ranks.items():

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from pathlib import Path
 
 from scalewatch.errors import LogError
 from scalewatch.logs.lines import head
+from scalewatch.logs.loss_names import training_loss
 from scalewatch.logs.values import is_blank, number
 
-__all__ = ["cells_of", "check_width", "first_line", "header_of", "is_numbers"]
+__all__ = [
+    "cells_of",
+    "check_width",
+    "first_line",
+    "has_decimal_commas",
+    "header_of",
+    "is_numbers",
+    "is_table",
+    "pointed",
+]
 
 DELIMITERS = ",\t;|"
 #: Lines above the heading of a table at most. By hand.
 MOST_PREAMBLE = 20
 #: Longest first line [bytes], and columns at most: by hand; a run that logs each parameter has some thousand.
 MOST_HEADER_BYTES, MOST_COLUMNS = 1 << 20, 20_000
+#: A number with a decimal comma; and one whose comma cannot stand between thousands.
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d*(?:[eE][-+]?\d+)?\s*")
+_NO_THOUSANDS = re.compile(r"\s*[-+]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|\d+,\d+(?=[eE]))(?:[eE][-+]?\d+)?\s*")
 
 
 def cells_of(line: str, delimiter: str) -> list[str]:
@@ -26,7 +40,7 @@ def cells_of(line: str, delimiter: str) -> list[str]:
     if '"' not in line:
         return line.split(delimiter)
     try:
-        return next(csv.reader([line], delimiter=delimiter), [])
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
     except csv.Error:
         return line.split(delimiter)
 
@@ -79,9 +93,44 @@ def check_width(path: Path, first: str) -> None:
         )
 
 
-def is_numbers(line: str) -> bool:
-    """Return whether the cells of a line are numbers, or nothing."""
-    cells = cells_of(line, header_of(line)[1])
+def has_decimal_commas(text: str, delimiter: str) -> bool:
+    """Return whether the numbers of a table have decimal commas: some cannot be thousands, or `;` stands between them.
+
+    >>> has_decimal_commas("step\tloss\n1\t4,4039\n2\t4,402\n", "\t"), has_decimal_commas("1,490\t4.4039\n", "\t")
+    (True, False)
+    """
+    if delimiter in ", ":
+        return False
+    return delimiter == ";" or any(_NO_THOUSANDS.fullmatch(cell) for cell in re.split(f"[{delimiter}\\n]", text))
+
+
+def pointed(cells: list[str]) -> list[str]:
+    """Return cells with decimal points where they have a decimal comma."""
+    return [cell.replace(",", ".") if "," in cell and _DECIMAL_COMMA.fullmatch(cell) else cell for cell in cells]
+
+
+def is_table(start: str) -> bool:
+    """Return whether a text begins with names of columns and, below them, as many numbers."""
+    lines = [line for line in start.split("\n") if line.strip()]
+    names, delimiter = header_of(lines[0]) if lines else ([], ",")
+    return (
+        len(lines) > 1
+        and (len(names) > 1 or training_loss(names[0]) is not None)
+        and not lines[0].startswith("{")
+        and is_numbers(lines[1], delimiter)
+        and len(cells_of(lines[1], delimiter)) == len(names)
+    )
+
+
+def is_numbers(line: str, delimiter: str = "") -> bool:
+    """Return whether the cells of a line are numbers, or nothing.
+
+    Args:
+        line: of a table. delimiter: what stands between its cells, "" to tell it from the line.
+    """
+    delimiter = delimiter or header_of(line)[1]
+    cells = cells_of(line, delimiter)
+    cells = pointed(cells) if has_decimal_commas(line, delimiter) else cells
     return any(number(cell) is not None for cell in cells) and all(
         is_blank(cell) or number(cell) is not None for cell in cells
     )

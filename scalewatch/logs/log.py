@@ -94,6 +94,13 @@ class AbstractFormat:
     def claims(self, path: Path) -> bool:
         """Whether this file is of this format, from its name and its first bytes; never raises."""
 
+    def holds(self, path: Path) -> bool:
+        """Whether the first bytes of a file are of this format, whatever it is called; never raises.
+
+        Asked of a file that the user named and that no format claims.
+        """
+        return False
+
     @abstractmethod
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """The runs in files of one folder that this format claims.

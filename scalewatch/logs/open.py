@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, final
 
 from scalewatch.errors import ConfigError, LogError
+from scalewatch.logs.documents import as_text, is_document, not_opened
 from scalewatch.logs.formats.console_text import ConsoleText
 from scalewatch.logs.formats.csv_table import CsvTable, LightningCsv
 from scalewatch.logs.formats.journal_log import JournalFormat
@@ -132,6 +133,10 @@ class _Formats:
             (form for form in self._outside() if form.claims(path)), None
         )
 
+    def by_content(self, path: Path) -> AbstractFormat | None:
+        """Return the first format that a file is of whatever it is called, None if it is of none."""
+        return next((form for form in self._first if form.holds(path)), None)
+
     @property
     def names(self) -> list[str]:
         """What `--format` takes."""
@@ -162,14 +167,15 @@ def open_logs(
             path = fetched(address)
         if not path.exists():
             raise LogError(f"{str(path)!a} does not exist.")
-        if is_packed(path) and path.is_file() and formats.of(path) is None:
+        if path.is_file() and (is_packed(path) or is_document(path)) and formats.of(path) is None:
             try:
-                path = unpacked(path)
+                path = unpacked(path) if is_packed(path) else as_text(path)
             except LogError as fault:
                 opened.unreadable.append(Unreadable(path, str(fault), named=True))
                 continue
         if path.is_file():
             kind = form or formats.of(path) or (_TEXT if "loss" in asked and _TEXT.is_text(path) else None)
+            kind = kind or formats.by_content(path)
             if kind is None:
                 why = " ".join([_unknown(path, formats.names), *_sentences(formats.notes)])
                 opened.unreadable.append(Unreadable(path, why, named=True))
@@ -211,6 +217,8 @@ def open_files(
 def _unknown(path: Path, names: Sequence[str]) -> str:
     if path.stat().st_size == 0:
         return f"{path}: is empty."
+    if why := not_opened(path):
+        return f"{path}: {why}"
     if _TEXT.is_text(path):
         return f"{path}: {_TEXT.why_not(path)}"
     return f"{path}: is none of the logs known here; --format takes one of {', '.join(names)}."

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from scalewatch.errors import LogError
 
-__all__ = ["is_packed", "unpacked"]
+__all__ = ["folder_for", "is_packed", "unpacked"]
 
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 #: Unpacked bytes at most, so that a small file cannot fill the disk, and bytes copied at once.
@@ -35,8 +35,7 @@ def unpacked(path: Path) -> Path:
     Raises:
         LogError: if it is damaged, or holds too much.
     """
-    folder = Path(tempfile.mkdtemp(prefix="scalewatch-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = folder_for(path)
     try:
         if path.suffix.lower() == ".zip":
             return _archive(path, folder / path.stem)
@@ -48,6 +47,15 @@ def unpacked(path: Path) -> Path:
         if isinstance(fault, LogError):
             raise
         raise LogError(f"{path}: cannot be unpacked: {str(fault)[:100]}.") from None
+
+
+def folder_for(path: Path) -> Path:
+    """Return a folder for what a file holds, which is removed at the end of the process: called as that of the file."""
+    top = Path(tempfile.mkdtemp(prefix="scalewatch-"))
+    atexit.register(shutil.rmtree, top, ignore_errors=True)
+    folder = top / (path.absolute().parent.name or "log")
+    folder.mkdir()
+    return folder
 
 
 def _archive(path: Path, folder: Path) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, final
 
 from scalewatch.columns import Columns
-from scalewatch.logs.columns import COUNTER_OF_EPOCHS, placed, run_column, scale_of
+from scalewatch.logs.columns import COUNTER_OF_EPOCHS, SPLITS, placed, run_column, scale_of
 from scalewatch.logs.epoch_steps import EpochLength, EpochSteps
 from scalewatch.logs.log import AbstractLog
 from scalewatch.logs.loss_names import HELD_OUT
@@ -27,9 +27,6 @@ __all__ = ["Rows"]
 KNOWN_ROWS = 8
 #: Columns that say when a row was and not what was measured.
 _WHEN = frozenset({"epoch", "_runtime", "runtime", "_timestamp", "timestamp", "_step", "time", "wall_time"})
-#: Columns whose value may say that a row's loss is one of validation.
-_SPLITS = ("split", "phase", "stage", "mode", "subset", "kind", "type", "event")
-
 #: Under what rows without a step are counted.
 _NO_STEP = ""
 #: Columns of which it is told how many cells are no numbers.
@@ -127,7 +124,7 @@ class Rows:
     def replan(self, names: Collection[str]) -> None:
         """Take note that the log's `columns`, which are some of `names`, have changed."""
         self.plans += 1
-        self._splits = () if self.evaluations_only else tuple(name for name in _SPLITS if name in names)
+        self._splits = () if self.evaluations_only else tuple(name for name in SPLITS if name in names)
         self._one_run.column = run_column(names)
         self._sums = {
             column: terms
@@ -240,7 +237,7 @@ class Rows:
 
     def look(self, sample: Sample) -> None:
         """See whether the first rows are all of a validation."""
-        words = [word.strip().lower() for name in _SPLITS for word in sample.words(name)]
+        words = [word.strip().lower() for name in SPLITS for word in sample.words(name)]
         self.evaluations_only = len(words) >= sample.rows > 0 and HELD_OUT.issuperset(words)
 
     def _held_out(self, cells: Mapping[str, Any]) -> bool:

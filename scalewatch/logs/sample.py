@@ -94,11 +94,16 @@ class Sample:
             return False
         return all(after >= before for before, after in itertools.pairwise(times))
 
-    def counts(self, name: str) -> bool:
-        """Return whether a column holds whole numbers, each greater than the one before: it can be a step."""
+    def counts(self, name: str, sides: int = 1) -> bool:
+        """Return whether a column holds whole numbers, each greater than the one before: it can be a step.
+
+        Args:
+            name: the column. sides: rows that one number may have, as where training and validation have one each.
+        """
         values = self.numbers(name)
         pairs = itertools.pairwise(values)
-        return bool(values) and all(v.is_integer() for v in values) and all(after > before for before, after in pairs)
+        rises = all(after >= before for before, after in pairs) and sides * len(set(values)) >= len(values)
+        return bool(values) and all(v.is_integer() for v in values) and rises
 
     def constant(self, name: str) -> float | None:
         """Return the one number that a column holds, None if it holds none or several."""

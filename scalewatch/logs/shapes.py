@@ -6,6 +6,7 @@ step,metric,value          long form: a row a number, which a cell of it names
 {"history": [{...}]}       rows below some name
     {"0": {"loss": 3.1}}       rows, or columns, under their numbers, as pandas writes them
     {"loss": {"x": [], "y": []}}   steps and values below each name
+    {"data": [{"name": "loss", "x": [], "y": []}]}   the lines of a chart
 """
 
 from __future__ import annotations
@@ -106,6 +107,9 @@ def json_rows(value: Any) -> list[dict[str, Any]] | None:
     series = _series(value, "", 0)
     if series:
         return series
+    traces = next((table for table in lists.values() if table and all(map(_is_trace, table))), None)
+    if traces is not None:
+        return _series({str(trace.get("name") or f"trace {i + 1}"): trace for i, trace in enumerate(traces)}, "", 0)
     tables = [(name, table) for name, table in lists.items() if table and isinstance(table[0], dict)]
     if tables:
         return _of_list(max((table for _, table in tables), key=len))
@@ -162,6 +166,11 @@ def _series(value: Mapping[str, Any], before: str, level: int) -> list[dict[str,
         elif level < MOST_LEVELS:
             found += _series(inner, f"{before}{name}.", level + 1)
     return found
+
+
+def _is_trace(value: Any) -> bool:
+    """Whether a value is one line of a chart: numbers to the right and upward, as plotly keeps them."""
+    return isinstance(value, dict) and isinstance(value.get("x"), list) and isinstance(value.get("y"), list)
 
 
 def _lists(value: Mapping[str, Any], before: str, level: int) -> Iterable[tuple[str, list[Any]]]:

@@ -102,6 +102,28 @@ SHAPES: dict[str, tuple[str, str, tuple[int, int], int]] = {
         4,
     ),
 }
+SHAPES |= {
+    "decimal commas between tabs": ("a.txt", table("step\tloss", "{step}\t{x}").replace(".", ","), TENS, 0),
+    "a row for each side": ("a.csv", table("epoch,split,loss", "{i},train,{x}\n{i},val,{v}"), ZEROS, 40),
+    "a data frame that was printed": (
+        "a.txt",
+        pd.DataFrame({"step": STEPS, "loss": LOSSES, "lr": 1e-3}).to_string() + "\n",
+        TENS,
+        0,
+    ),
+    "a heading behind a hash": ("a.dat", table("# step loss val_loss", "{step} {x} {v}"), TENS, 40),
+    "bold numbers in Markdown": (
+        "a.md",
+        table("| step | train loss |\n|---|---|", "| 1,{i:03d} | **{x}** |"),
+        (1000, 1039),
+        0,
+    ),
+    "a line of a chart": ("a.json", dumped({"data": [{"name": "train loss", "x": STEPS, "y": LOSSES}]}), TENS, 0),
+    "an array in a log": ("log", json.dumps(DICTS, indent=4), TENS, 0),
+    "a table of another name": ("a.train", table("step,loss", "{step},{x}"), TENS, 0),
+    "a list in YAML": ("a.yaml", table("# a run", "- step: {step}\n  loss: {x}"), TENS, 0),
+    "room behind the commas": ("a.csv", table('"Step" , "Train Loss"', '"{step}" , "{x}"'), TENS, 0),
+}
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -16,7 +16,7 @@ __all__ = ["Boxes", "Heading"]
 MOST_COLUMNS = 200
 _ROOM = re.compile(r"\s{2,}")
 _CELL = re.compile(
-    r"(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:/(?P<whole>\d+))?(?:%|[A-Za-z]{0,3})"
+    r"(?P<number>[-+]?(?:\d{1,3}(?:,\d{3})+|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:/(?P<whole>\d+))?(?:%|[A-Za-z]{0,3})"
     r"|(?P<word>[-+]?(?:nan|inf))|\d+:\d\d(?::\d\d)?|-|N/A|None",
     re.IGNORECASE,
 )
@@ -38,6 +38,7 @@ class Heading:
     def __init__(self) -> None:
         self._names: list[str] = []
         self._bars = ""
+        self._end = 0
         self._above: list[str] = []
 
     @property
@@ -47,6 +48,8 @@ class Heading:
 
     def starts(self, line: str) -> bool:
         """Return whether a line without a number names columns, one of which is a loss; it is remembered."""
+        if line.lstrip().startswith("# "):
+            line = line.replace("#", " ", 1)  # as a table for gnuplot is headed
         bars = "|" if line.count("|") > 1 else "\t" if "\t" in line.strip() else ""
         names = [part.strip() for part in (line.strip().strip("|").split(bars) if bars else _ROOM.split(line.strip()))]
         if not bars and len(names) < 3:
@@ -61,7 +64,7 @@ class Heading:
         losses = [name for name in names if training_loss(name) is not None or validation_loss(name) is not None]
         if not (fine and losses and any(map(_counts, names))):
             return False
-        self._names, self._bars = names, bars
+        self._names, self._bars, self._end = names, bars, len(line.rstrip())
         return True
 
     def cells(self, line: str) -> tuple[dict[str, float], dict[str, int], str] | None:
@@ -69,7 +72,9 @@ class Heading:
         if not self._names:
             return None
         text = line.strip().strip("|")
-        parts = [part.strip() for part in text.split(self._bars)] if self._bars else text.split()
+        parts = [part.strip(" *_`") for part in text.split(self._bars)] if self._bars else text.split()
+        if len(parts) == len(self._names) + 1 and not self._bars and len(line.rstrip()) == self._end:
+            parts = parts[1:] if parts[0].isdigit() else parts  # pandas puts the number of the row before it
         if len(parts) < len(self._names):
             return None
         found = [_CELL.fullmatch(part.rstrip(":,")) for part in parts[: len(self._names)]]

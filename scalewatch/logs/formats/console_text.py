@@ -178,8 +178,12 @@ class ConsoleText(AbstractFormat):
     name: ClassVar[str] = "text"
 
     def claims(self, path: Path) -> bool:
+        """Return whether it is named like a text, and has lines that hold a loss."""
+        return _is_named_so(path) and self.holds(path)
+
+    def holds(self, path: Path) -> bool:
         """Return whether it is text with lines that hold a loss, of one kind and with different numbers."""
-        if not self.is_text(path):
+        if not _is_text(path):
             return False
         start = head(path, CLAIM_BYTES)
         if "loss" not in start.lower() and path.stat().st_size > CLAIM_BYTES:
@@ -190,10 +194,7 @@ class ConsoleText(AbstractFormat):
 
     def is_text(self, path: Path) -> bool:
         """Return whether a file is named like what a program printed, and holds letters."""
-        if path.suffix.lower() not in _SUFFIXES and not path.suffix[1:].isdigit():
-            return False
-        start = head(path)
-        return bool(start.strip()) and sum(letter in "\ufffd\0" for letter in start) <= MOST_ODD * len(start)
+        return _is_named_so(path) and _is_text(path)
 
     def why_not(self, path: Path) -> str:
         """Return why a text is no log of a run, and what could be said to make it one."""
@@ -217,3 +218,12 @@ class ConsoleText(AbstractFormat):
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """Return one run for each file."""
         return [ConsoleLog(path, run_name(path), columns) for path in paths]
+
+
+def _is_named_so(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES or path.suffix[1:].isdigit()
+
+
+def _is_text(path: Path) -> bool:
+    start = head(path)
+    return bool(start.strip()) and sum(letter in "\ufffd\0" for letter in start) <= MOST_ODD * len(start)

@@ -14,7 +14,16 @@ from typing import ClassVar, final
 from scalewatch.columns import Columns
 from scalewatch.errors import LogError
 from scalewatch.logs.columns import run_column
-from scalewatch.logs.csv_lines import cells_of, check_width, first_line, header_of, is_numbers
+from scalewatch.logs.csv_lines import (
+    cells_of,
+    check_width,
+    first_line,
+    has_decimal_commas,
+    header_of,
+    is_numbers,
+    is_table,
+    pointed,
+)
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import training_loss, validation_loss
@@ -75,7 +84,7 @@ class CsvLog(AbstractTabularLog):
         self._top = first_line(path)
         self._first = self._top
         self._names: list[str] = []
-        self._delimiter = ","
+        self._delimiter, self._commas = ",", False
         self._data_lines = 0
         self._skip = 0
         self._ragged = False
@@ -88,6 +97,7 @@ class CsvLog(AbstractTabularLog):
         check_width(path, self._top)
         self._long: LongForm | None = None
         self._head(self._top)
+        self._commas = has_decimal_commas(head(path, SAMPLE_BYTES), self._delimiter)
         self._long = long_form(self._names) if rename is None else None
         if self._long is not None:
             self.assembled.sparse = True  # a row holds one number
@@ -135,7 +145,7 @@ class CsvLog(AbstractTabularLog):
         lines = head(self.path, SAMPLE_BYTES).split("\n")
         for line in lines[:-1]:
             if line and line != self._first and not line.startswith("#"):
-                cells = self._with_points(cells_of(line, self._delimiter))
+                cells = self._pointed(cells_of(line, self._delimiter))
                 if not sample.add(self._named(cells)):
                     break
         return sample
@@ -206,7 +216,8 @@ class CsvLog(AbstractTabularLog):
         if (
             self._open_cell
             or self._data_lines < self._skip
-            or delimiter in " ;"
+            or delimiter == " "
+            or self._commas
             or not self._first
             or self._long is not None
         ):
@@ -303,11 +314,14 @@ class CsvLog(AbstractTabularLog):
                 self.note(f"line {self._lines.number}: has {len(cells)} cells where the header names {names}")
         elif self._lost:
             self._lost = 0
-        pairs = self._named(self._with_points(cells))
+        pairs = self._named(self._pointed(cells))
         pairs.pop("", None)
         if self._long is not None and not self.covers(pairs):
             self.add_columns(pairs)
         return self.assembled.add(pairs, self._lines.number)
+
+    def _pointed(self, cells: list[str]) -> list[str]:
+        return pointed(cells) if self._commas else cells
 
     def _named(self, cells: list[str]) -> dict[str, str]:
         pairs = dict(zip(self._names, cells, strict=False))
@@ -318,11 +332,6 @@ class CsvLog(AbstractTabularLog):
         told = dict(zip(self._names, cells, strict=False))
         before, self._began = self._began, [told.get(self.columns.get(field, "")) for field in ("step", "loss")]
         return before is not None and before != self._began
-
-    def _with_points(self, cells: list[str]) -> list[str]:
-        if self._delimiter != ";":
-            return cells
-        return [cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell for cell in cells]
 
     def _is_header(self, cells: list[str]) -> bool:
         """Whether a line in the middle names columns: a writer began anew and said so."""
@@ -343,19 +352,11 @@ class CsvTable(AbstractFormat):
     def claims(self, path: Path) -> bool:
         """Return whether the file is named like a table, or its first two lines are one."""
         suffix = path.suffix.lower()
-        if suffix in (".csv", ".tsv"):
-            return True
-        if suffix not in (".txt", ".log", ".dat", ""):
-            return False
-        lines = [line for line in head(path, 8192).split("\n") if line.strip()]
-        names, delimiter = header_of(lines[0]) if lines else ([], ",")
-        return (
-            len(lines) > 1
-            and (len(names) > 1 or training_loss(names[0]) is not None)
-            and not lines[0].startswith("{")
-            and is_numbers(lines[1])
-            and (len(cells_of(lines[1], delimiter)) == len(names))
-        )
+        return suffix in (".csv", ".tsv") or (suffix in (".txt", ".log", ".dat", "") and self.holds(path))
+
+    def holds(self, path: Path) -> bool:
+        """Return whether the first two lines are of a table."""
+        return is_table(head(path, 8192))
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """Return one run for each file, or for each run that a column of the file names."""

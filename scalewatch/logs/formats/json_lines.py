@@ -202,8 +202,10 @@ class JsonLines(AbstractFormat):
         """Return whether a line near the beginning is a JSON object with a loss."""
         if path.suffix.lower() not in (".jsonl", ".ndjson", ".json", ".log", ".txt", ".out", ""):
             return False
-        if path.suffix.lower() in (".jsonl", ".ndjson"):
-            return True
+        return path.suffix.lower() in (".jsonl", ".ndjson") or self.holds(path)
+
+    def holds(self, path: Path) -> bool:
+        """Return whether a line near the beginning is a JSON object with a loss."""
         lines = [line for line in head(path).split("\n")[:LOOK_LINES] if line.startswith("{")]
         # other programs keep their settings in one line of JSON, and print words and numbers below
         return any(_says_a_loss(record) for line in lines for record in records(line)[0])

@@ -1,4 +1,4 @@
-"""Parquet, if pyarrow is installed: read batch by batch."""
+"""Parquet and feather, if pyarrow is installed: read batch by batch."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from scalewatch.observation import Observation
 from scalewatch.run import Run
 
 __all__ = ["Parquet", "ParquetLog"]
+
+_FEATHER = frozenset({".feather", ".arrow", ".ipc"})
 
 
 @final
@@ -110,20 +112,34 @@ def _opened(path: Path) -> tuple[Any, Any]:
     except ImportError:
         raise LogError(f"{path}: reading parquet needs pyarrow: pip install pyarrow, or export as CSV.") from None
     try:
-        return arrow, parquet.ParquetFile(path)
+        return arrow, _Feather(path) if path.suffix.lower() in _FEATHER else parquet.ParquetFile(path)
     except (arrow.ArrowException, OSError) as fault:
-        raise LogError(f"{path}: is no parquet file, or cut off: {str(fault)[:100]!r}.") from None
+        kind = "feather" if path.suffix.lower() in _FEATHER else "parquet"
+        raise LogError(f"{path}: is no {kind} file, or cut off: {str(fault)[:100]!r}.") from None
+
+
+@final
+class _Feather:
+    """A feather file as pyarrow gives a parquet file: its schema, how many rows it has, and its batches."""
+
+    def __init__(self, path: Path) -> None:
+        self._table = importlib.import_module("pyarrow.feather").read_table(path, memory_map=True)
+        self.schema_arrow, self.metadata = self._table.schema, self._table
+
+    def iter_batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield the rows of some columns, some at once."""
+        yield from self._table.select(columns).to_batches()
 
 
 @final
 class Parquet(AbstractFormat):
-    """A parquet file with any column names."""
+    """A parquet or feather file with any column names."""
 
     name: ClassVar[str] = "parquet"
 
     def claims(self, path: Path) -> bool:
         """Return whether it is named so."""
-        return path.suffix.lower() in (".parquet", ".pq")
+        return path.suffix.lower() in (".parquet", ".pq", *_FEATHER)
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """Return one run for each file."""

@@ -39,6 +39,9 @@ _CUT = "scalewatch:cut"
 _MAX_STEPS = re.compile(r'"max_steps":\s*(\d{1,15})')
 #: A list of numbers, or of lists of two or three: no name in it says of what.
 _NUMBERS = re.compile(r"\[\s*(?:\[\s*)?-?\d[\d.eE+-]*\s*[,\]]")
+#: What programs call a file of text that may be one JSON value, and how one begins that is an array of rows.
+_PRINTED = frozenset({"", ".log", ".txt", ".out"})
+_ROWS = re.compile(r"\s*\[\s*\{\s*\"")
 _LISTS = re.compile(r'loss"\s*:\s*\[')
 
 
@@ -172,8 +175,15 @@ class TrainerState(AbstractFormat):
         """Return whether it is called so, begins like a Trainer's state, or is an array of rows with a loss."""
         if path.name == "trainer_state.json":
             return True
-        start = head(path).lstrip() if path.suffix.lower() == ".json" else ""
-        if '"log_history"' in start or _LISTS.search(start) or (start[:1] == "[" and "loss" in start.lower()):
+        suffix = path.suffix.lower()
+        if suffix in _PRINTED:
+            return _ROWS.match(head(path)) is not None and self.holds(path)
+        return suffix == ".json" and self.holds(path)
+
+    def holds(self, path: Path) -> bool:
+        """Return whether it begins like a Trainer's state, or like a value that holds rows with a loss."""
+        start = head(path).lstrip()
+        if '"log_history"' in start or _LISTS.search(start) or (_ROWS.match(start) and "loss" in start.lower()):
             return True
         if _NUMBERS.match(start):
             return may_be_a_loss(path.stem)

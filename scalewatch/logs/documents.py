@@ -1,0 +1,150 @@
+"""Documents that hold what a program printed, or its numbers: put into a text that a format here reads.
+
+    train.ipynb    what the cells of a notebook printed, and the tables that they showed
+    report.html    the text of a page, and its tables
+    losses.npy     an array of numbers, or several under their names in an .npz
+
+The text lies in a folder that is removed at the end of the process. Nothing in a document is run: a pickle, which would
+be, is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, final
+
+from scalewatch.errors import LogError
+from scalewatch.logs.packed import folder_for
+
+__all__ = ["as_text", "is_document", "not_opened"]
+
+#: A document is read at once [bytes].
+MOST_BYTES = 256 << 20
+_LINES = frozenset({"br", "p", "div", "tr", "li", "pre", "table", "h1", "h2", "h3", "h4"})
+_UNSEEN = frozenset({"script", "style", "head", "title"})
+_PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib"})
+_SHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".ods"})
+
+
+def is_document(path: Path) -> bool:
+    """Return whether a file is named like a document whose text can be read."""
+    return path.suffix.lower() in _READERS
+
+
+def not_opened(path: Path) -> str:
+    """Return why a file of this name is not opened and what to do instead, "" for any other."""
+    suffix = path.suffix.lower()
+    if suffix in _PICKLES:
+        return "is a pickle, by its name: what it holds would be run. Write the losses as CSV or JSON."
+    return "is a spreadsheet, by its name: save it as CSV." if suffix in _SHEETS else ""
+
+
+def as_text(path: Path) -> Path:
+    """Return a file with what a document says, in a form that is read here.
+
+    Raises:
+        LogError: if the document is damaged or too large.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        raise LogError(f"{path}: is larger than {MOST_BYTES >> 20} MiB, and such a document is read at once.")
+    ending, read = _READERS[path.suffix.lower()]
+    try:
+        text = read(path)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
+        raise LogError(f"{path}: cannot be read as {path.suffix.lower()}: {str(fault)[:100]}.") from None
+    target = folder_for(path) / f"{path.stem}{ending}"
+    target.write_text(text, encoding="utf-8", newline="")
+    return target
+
+
+@final
+class _Page(HTMLParser):
+    """The text of a page: a line for each that a reader sees, with tabs between the cells of a table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self._unseen = 0
+        self._in_row = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin a line or a cell."""
+        self._unseen += tag in _UNSEEN
+        if tag in ("td", "th") and self._in_row:
+            self.parts.append("\t")
+        elif tag in _LINES and not (self._in_row and tag != "tr"):
+            self.parts.append("\n")
+            self._in_row = tag == "tr"
+
+    def handle_endtag(self, tag: str) -> None:
+        """End a line."""
+        self._unseen -= tag in _UNSEEN and self._unseen > 0
+        if tag in _LINES and not (self._in_row and tag != "tr"):
+            self.parts.append("\n")
+            self._in_row = False
+
+    def handle_data(self, data: str) -> None:
+        """Take text as it stands, in one line where it is a cell."""
+        if not self._unseen:
+            self.parts.append(" ".join(data.split()) if self._in_row else data)
+
+
+def _shown(html: str) -> str:
+    page = _Page()
+    page.feed(html)
+    page.close()
+    lines = (line.removeprefix("\t").rstrip() for line in "".join(page.parts).split("\n"))
+    return "\n".join(line for line in lines if line.strip()) + "\n"
+
+
+def _page(path: Path) -> str:
+    return _shown(path.read_text(encoding="utf-8-sig", errors="replace"))
+
+
+def _notebook(path: Path) -> str:
+    cells = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))["cells"]
+    return "\n".join(said for cell in cells for output in cell.get("outputs", ()) for said in _output(output))
+
+
+def _output(output: dict[str, Any]) -> Iterator[str]:
+    """Yield what one output of a cell says: a stream as it was printed, of what was shown its table before its text."""
+    if "text" in output:
+        yield "".join(output["text"])
+    data = output.get("data", {})
+    html = "".join(data.get("text/html", ()))
+    if "<t" in html:
+        yield _shown(html)
+    elif "text/plain" in data:
+        yield "".join(data["text/plain"])
+
+
+def _arrays(path: Path) -> str:
+    import numpy as np
+
+    loaded = np.load(path, allow_pickle=False)
+    arrays = {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    columns = {
+        name: array.ravel().tolist() for name, array in arrays.items() if array.ndim and array.dtype.kind in "fiu"
+    }
+    if not columns:
+        raise ValueError("it holds no array of numbers")
+    longest = max(map(len, columns.values()))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([column[i] if i < len(column) else "" for column in columns.values()] for i in range(longest))
+    return text.getvalue()
+
+
+_READERS: dict[str, tuple[str, Callable[[Path], str]]] = {
+    ".ipynb": (".log", _notebook),
+    ".html": (".log", _page),
+    ".htm": (".log", _page),
+    ".npy": (".csv", _arrays),
+    ".npz": (".csv", _arrays),
+}
