@@ -18,6 +18,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+
 from scalewatch.errors import LogError
 from scalewatch.logs.packed import folder_for
 
@@ -124,8 +126,6 @@ def _output(output: dict[str, Any]) -> Iterator[str]:
 
 
 def _arrays(path: Path) -> str:
-    import numpy as np
-
     loaded = np.load(path, allow_pickle=False)
     arrays = {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     columns = {
