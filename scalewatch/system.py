@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "after_fork_in_child",
+    "algebra_in_one_thread",
     "cores",
+    "environment_of_others",
     "kill_with_descendants",
     "open_new_to_append",
     "open_to_read",
     "open_to_replace",
     "sync_folder",
 ]
+
+#: How many threads numpy's linear algebra has, as OpenBLAS reads it, and as it reads it too.
+_THREADS, _ALSO_THREADS = "OPENBLAS_NUM_THREADS", ("OMP_NUM_THREADS", "GOTO_NUM_THREADS")
+#: What was set here in the environment, and is no wish of the user's.
+_set_here: set[str] = set()
 
 # Bytes stay as they are (Windows would put a carriage return before each newline), a forked or started program does
 # not inherit the file, and nobody leads us elsewhere by a link or keeps us waiting at a pipe.
@@ -106,3 +113,18 @@ def kill_with_descendants(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
+
+
+def algebra_in_one_thread() -> None:
+    """Let linear algebra run in the thread that asks for it, unless the user says otherwise; before numpy is imported.
+
+    What is solved here has some tens of rows, and threads of OpenBLAS cost their start and turn while they wait.
+    """
+    if not {_THREADS, *_ALSO_THREADS} & os.environ.keys():
+        os.environ[_THREADS] = "1"
+        _set_here.add(_THREADS)
+
+
+def environment_of_others() -> dict[str, str]:
+    """Return the environment for a program of somebody else: as it was when this process began."""
+    return {name: value for name, value in os.environ.items() if name not in _set_here}

@@ -74,6 +74,7 @@ HEAVY = (
     *("torch", "lightning", "pytorch_lightning", "tensorboard", "scipy", "altair", "vl_convert"),
     *("pandas", "pyarrow", "matplotlib", "typer", "click", "rich", "pydantic", "slack_sdk", "apprise", "tqdm"),
     *("transformers", "accelerate", "wandb", "mlflow", "trackio", "fsspec"),
+    *("sqlite3", "multiprocessing", "concurrent", "lzma", "zipfile"),
     *("duckdb", "joblib", "distributed", "ray", "prometheus_client", "mcp", "mcp_types", "anyio", "jsonschema"),
 )
 

@@ -130,7 +130,9 @@ def main() -> None:
     import typer
 
     from scalewatch.errors import ScalewatchError
+    from scalewatch.system import algebra_in_one_thread
 
+    algebra_in_one_thread()
     # typer has no name of its own for what it raises where something is typed wrong
     mistyped: type[Exception] = typer.BadParameter.__mro__[2]
     try:

@@ -13,6 +13,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from scalewatch.cli.signatures import read_by_itself
+
 __all__ = ["Command", "Group"]
 
 #: Columns of a line of help at most, and below how many what an option is stands under its name.
@@ -22,7 +24,13 @@ MOST_NAME = 26
 
 
 class Command(TyperCommand):
-    """A command with this help."""
+    """A command with this help, whose parameters are read by their own readers."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what was typed."""
+        for each in self.get_params(ctx):
+            read_by_itself(each)
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of a command."""
@@ -37,6 +45,12 @@ class Group(TyperGroup):
     """
 
     panels: Mapping[str, str] = {}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what was typed."""
+        for each in self.get_params(ctx):
+            read_by_itself(each)
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of all of its commands, under their headings."""

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import IO, final
 
 from scalewatch.errors import ConfigError
+from scalewatch.system import environment_of_others
 
 __all__ = ["Program", "end_as"]
 
@@ -56,7 +57,7 @@ class Program:
         self._copied = 0
         environment = {
             "PYTHONUNBUFFERED": "1",
-            **os.environ,
+            **environment_of_others(),
             **(words or {}),
         }  # what waits in a buffer is seen when it is too late
         self._from: dict[int, int] = {}

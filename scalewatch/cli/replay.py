@@ -96,13 +96,14 @@ def replay(
 
 
 def _write_sarif(path: Path | None, watched: Sequence[ReplayedRun], opened: Opened, code: int) -> None:
+    if path is None:
+        return
     import json
 
     from scalewatch.offline.sarif import sarif_of
 
-    if path is not None:
-        told = sarif_of(watched, opened, code, Path.cwd())
-        path.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", "utf-8")
+    told = sarif_of(watched, opened, code, Path.cwd())
+    path.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", "utf-8")
 
 
 def _explained(opened: Opened, code: int) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 A number that cannot be read is refused with what was typed and what may be, and help names a value by what it is:
 `N`, `NUMBER`, `FILE`. So no command says a type of Python.
+
+The readers do without typer's own, which makes a pydantic schema of each parameter: importing pydantic takes longer
+than the monitor does for a log of a few hundred rows.
 """
 
 from __future__ import annotations
@@ -9,14 +12,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from copy import copy
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, final, get_args, get_origin, get_type_hints
 
 import typer
-from typer.models import OptionInfo
+from typer.models import OptionInfo, ParameterInfo
 
-__all__ = ["as_typed", "number", "part", "whole"]
+__all__ = ["as_typed", "number", "part", "read_by_itself", "whole"]
 
 
 def number(typed: Any) -> Any:
@@ -127,3 +130,34 @@ def _spoken(annotation: Any) -> Any:
     if isinstance(told, OptionInfo) and told.metavar is None:
         told.metavar = name
     return Annotated[kind, told]
+
+
+def read_by_itself(parameter: Any) -> None:
+    """Let a parameter of a command be read by the reader of its type, or by its own.
+
+    Args:
+        parameter: a `typer.core.TyperOption` or `TyperArgument`; one of a type that has no reader stays as it is.
+    """
+    descriptor = getattr(parameter, "type_descriptor", None)
+    if descriptor is None:
+        return
+    told: ParameterInfo = descriptor.parameter_info
+    kind = (get_args(descriptor.annotation) or (descriptor.annotation,))[0]
+    read = told.parser or {str: str, Path: Path, bool: bool}.get(kind)
+    if read is not None:
+        parameter.get_runtime_param = lambda: _Values(read)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What typer asks for the value of a parameter."""
+
+    read: Callable[[Any], Any]
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        del ctx
+        several = param.multiple or param.nargs == -1
+        if value is None:
+            return () if several else None
+        return [self.read(each) for each in value] if several else self.read(value)

@@ -1,3 +1,4 @@
+# ruff: noqa: I001  the names of a module on one line
 """The crash-safe record of a run: one line a record, each with its checksum.
 
     writer = JournalWriter(folder, run, worker=worker)    # in set-up
@@ -16,44 +17,53 @@ Why each writer has files of its own: a requeued run and its predecessor that is
 then cannot write into each other's lines, and no lock is needed, which a network disk may not have.
 """
 
-from scalewatch.journal.history import Rewind
-from scalewatch.journal.limits import JournalLimits
-from scalewatch.journal.lines import Record
-from scalewatch.journal.reader import Damage, Journal, SegmentInfo, read_journal
-from scalewatch.journal.records import (
-    advice_from,
-    advice_record,
-    finding_from,
-    finding_record,
-    observation_from,
-    observation_record,
-    run_from,
-    run_record,
-)
-from scalewatch.journal.registered import LAW, LOGGED, logged_in, registered_in
-from scalewatch.journal.tail import JournalTail
-from scalewatch.journal.writer import JournalWriter
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "LAW",
-    "LOGGED",
-    "Damage",
-    "Journal",
-    "JournalLimits",
-    "JournalTail",
-    "JournalWriter",
-    "Record",
-    "Rewind",
-    "SegmentInfo",
-    "advice_from",
-    "advice_record",
-    "finding_from",
-    "finding_record",
-    "logged_in",
-    "observation_from",
-    "observation_record",
-    "read_journal",
-    "registered_in",
-    "run_from",
-    "run_record",
-]
+from scalewatch.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from scalewatch.journal.history import Rewind as Rewind
+    from scalewatch.journal.limits import JournalLimits as JournalLimits
+    from scalewatch.journal.lines import Record as Record
+    from scalewatch.journal.reader import (
+        Damage as Damage,
+        Journal as Journal,
+        SegmentInfo as SegmentInfo,
+        read_journal as read_journal,
+    )
+    from scalewatch.journal.records import (
+        advice_from as advice_from,
+        advice_record as advice_record,
+        finding_from as finding_from,
+        finding_record as finding_record,
+        observation_from as observation_from,
+        observation_record as observation_record,
+        run_from as run_from,
+        run_record as run_record,
+    )
+    from scalewatch.journal.registered import (
+        LAW as LAW,
+        LOGGED as LOGGED,
+        logged_in as logged_in,
+        registered_in as registered_in,
+    )
+    from scalewatch.journal.tail import JournalTail as JournalTail
+    from scalewatch.journal.writer import JournalWriter as JournalWriter
+else:
+    # a log of another program is watched without a journal
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "history": "Rewind",
+            "limits": "JournalLimits",
+            "lines": "Record",
+            "reader": "Damage Journal SegmentInfo read_journal",
+            "records": (
+                "advice_from advice_record finding_from finding_record "
+                "observation_from observation_record run_from run_record"
+            ),
+            "registered": "LAW LOGGED logged_in registered_in",
+            "tail": "JournalTail",
+            "writer": "JournalWriter",
+        },
+    )

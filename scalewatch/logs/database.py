@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scalewatch.errors import LogError
+
+if TYPE_CHECKING:
+    import sqlite3
 
 __all__ = ["asked", "has_columns", "is_database", "opened"]
 
@@ -32,6 +34,8 @@ def opened(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: if it cannot be opened.
     """
+    import sqlite3
+
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=WAIT_SECONDS)
 
 
@@ -41,6 +45,8 @@ def asked(path: Path, query: str, values: Iterable[Any] = ()) -> list[tuple[Any,
     Raises:
         LogError: if it cannot be read.
     """
+    import sqlite3
+
     if not is_database(path):
         raise LogError(f"{path}: is empty, or no database of SQLite.")
     try:

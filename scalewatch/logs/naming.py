@@ -1,10 +1,13 @@
-"""What to call a run of which only a path is known."""
+"""What to call a run of which only a path is known, and what others call the files of a run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["run_name"]
+__all__ = ["META", "METRICS", "run_name"]
+
+#: What MLflow calls the file that says what a run is, and the folder beside it of its metrics.
+META, METRICS = "meta.yaml", "metrics"
 
 #: Names that every run's log has; the folder then says which run it is.
 _COMMON = frozenset(

@@ -16,41 +16,17 @@ from typing import NamedTuple, final
 
 from scalewatch.errors import ConfigError, LogError
 from scalewatch.logs.documents import as_text, is_document, not_opened
-from scalewatch.logs.formats.console_text import ConsoleText
-from scalewatch.logs.formats.csv_table import CsvTable, LightningCsv
-from scalewatch.logs.formats.journal_log import JournalFormat
-from scalewatch.logs.formats.json_lines import JsonLines
-from scalewatch.logs.formats.mlflow_store import META, METRICS, MlflowDatabase, MlflowFiles
-from scalewatch.logs.formats.parquet_table import Parquet
-from scalewatch.logs.formats.trackio_store import Trackio
-from scalewatch.logs.formats.trainer_state import TrainerState
-from scalewatch.logs.formats.wandb_history import WandbHistory
-from scalewatch.logs.formats.wandb_run import WandbRun
+from scalewatch.logs.known_formats import FORMATS
 from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.naming import META, METRICS
 from scalewatch.logs.outside import outside_formats
 from scalewatch.logs.packed import is_packed, unpacked
 from scalewatch.logs.remote import fetched, remote_address
-from scalewatch.logs.tensorboard.event_log import TensorBoardFormat
 
 __all__ = ["CONSOLE_COPY", "FORMATS", "Opened", "Unreadable", "format_named", "open_files", "open_logs"]
 
-_TRAINER_STATE, _TEXT = TrainerState(), ConsoleText()
-#: Every format, and the order in which a file is offered to them: the first that claims it has it.
-FORMATS: tuple[AbstractFormat, ...] = (
-    JournalFormat(),
-    TensorBoardFormat(),
-    _TRAINER_STATE,
-    LightningCsv(),
-    WandbHistory(),
-    WandbRun(),
-    MlflowFiles(),
-    MlflowDatabase(),
-    Trackio(),
-    Parquet(),
-    JsonLines(),
-    CsvTable(),
-    _TEXT,
-)
+_TRAINER_STATE = next(form for form in FORMATS if form.name == "trainer-state")
+_TEXT = next(form for form in FORMATS if form.name == "text")
 #: Formats of which a folder holds one run, the best record first: the others in it tell the same.
 _ONE_RUN = ("journal", "tensorboard", "lightning-csv", "trainer-state")
 #: Where the callback puts a run's journal, below the folder of the run.
@@ -123,7 +99,7 @@ class _Formats:
     """Which format a file is of; those of other packages are loaded once, when they are needed."""
 
     def __init__(self, form: AbstractFormat | None) -> None:
-        self._first = FORMATS if form is None else (form,)
+        self._first: Sequence[AbstractFormat] = FORMATS if form is None else (form,)
         self._others: list[AbstractFormat] | None = [] if form is not None else None
         self.notes: list[str] = []
 
@@ -174,7 +150,7 @@ def open_logs(
                 opened.unreadable.append(Unreadable(path, str(fault), named=True))
                 continue
         if path.is_file():
-            kind = form or formats.of(path) or (_TEXT if "loss" in asked and _TEXT.is_text(path) else None)
+            kind = form or formats.of(path) or (_TEXT if "loss" in asked and _TEXT.whole.is_text(path) else None)
             kind = kind or formats.by_content(path)
             if kind is None:
                 why = " ".join([_unknown(path, formats.names), *_sentences(formats.notes)])
@@ -219,8 +195,8 @@ def _unknown(path: Path, names: Sequence[str]) -> str:
         return f"{path}: is empty."
     if why := not_opened(path):
         return f"{path}: {why}"
-    if _TEXT.is_text(path):
-        return f"{path}: {_TEXT.why_not(path)}"
+    if _TEXT.whole.is_text(path):
+        return f"{path}: {_TEXT.whole.why_not(path)}"
     return f"{path}: is none of the logs known here; --format takes one of {', '.join(names)}."
 
 
@@ -305,7 +281,7 @@ def _told_better(path: Path, kinds: Mapping[str, Sequence[Path]], best: str | No
 
 def _one_state_a_run(by_folder: dict[Path, dict[str, list[Path]]], opened: Opened) -> None:
     states = [path for kinds in by_folder.values() for path in kinds.get(_TRAINER_STATE.name, ())]
-    kept = set(_TRAINER_STATE.newest(states))
+    kept = set(_TRAINER_STATE.whole.newest(states)) if states else set()
     for kinds in by_folder.values():
         mine = kinds.get(_TRAINER_STATE.name, [])
         left = [path for path in mine if path in kept]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import atexit
-import bz2
-import gzip
-import lzma
 import shutil
 import tempfile
-import zipfile
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from scalewatch.errors import LogError
 
 __all__ = ["folder_for", "is_packed", "unpacked"]
 
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+#: Ending of a packed file -> the module that unpacks it.
+_OPENERS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 #: Unpacked bytes at most, so that a small file cannot fill the disk, and bytes copied at once.
 MAX_BYTES, CHUNK_BYTES = 8 << 30, 1 << 20
 #: Files in one archive at most.
@@ -35,15 +32,18 @@ def unpacked(path: Path) -> Path:
     Raises:
         LogError: if it is damaged, or holds too much.
     """
+    from lzma import LZMAError
+    from zipfile import BadZipFile
+
     folder = folder_for(path)
     try:
         if path.suffix.lower() == ".zip":
             return _archive(path, folder / path.stem)
         target = folder / path.stem
-        with _OPENERS[path.suffix.lower()](path, "rb") as source, target.open("wb") as file:
+        with import_module(_OPENERS[path.suffix.lower()]).open(path, "rb") as source, target.open("wb") as file:
             _copy(source, file, path, MAX_BYTES)
         return target
-    except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError, RuntimeError) as fault:
+    except (OSError, EOFError, BadZipFile, LZMAError, RuntimeError) as fault:
         if isinstance(fault, LogError):
             raise
         raise LogError(f"{path}: cannot be unpacked: {str(fault)[:100]}.") from None
@@ -59,8 +59,10 @@ def folder_for(path: Path) -> Path:
 
 
 def _archive(path: Path, folder: Path) -> Path:
+    from zipfile import ZipFile
+
     left = MAX_BYTES
-    with zipfile.ZipFile(path) as archive:
+    with ZipFile(path) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         if len(members) > MOST_FILES:
             raise LogError(f"{path}: holds more than {MOST_FILES:,} files.")

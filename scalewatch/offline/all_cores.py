@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -52,6 +49,10 @@ def read_on_all_cores(runs: Sequence[R], most: int | None = None) -> Iterator[tu
     Args:
         runs: in the order in which they are to be begun. most: processes; None for as many as there are cores.
     """
+    import multiprocessing
+    from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+    from concurrent.futures.process import BrokenProcessPool
+
     count = min(most or cores(), len(runs))
     done: set[int] = set()
     # a fork of a process with threads, as a progress bar has one, may hang

@@ -87,12 +87,15 @@ class Settings:
             LawFileError: if the law cannot be read.
         """
         from scalewatch.laws import load_law
-        from scalewatch.offline.tables import parse_pairs
 
         if total_steps is not None and total_steps < 1:
             raise ConfigError(f"`--total-steps` must be at least 1 (got {total_steps}).")
         fitted = None if law is None else load_law(law)
-        pairs = parse_pairs("--column", column or [])
+        pairs = {}
+        if column:
+            from scalewatch.offline.tables import parse_pairs
+
+            pairs = parse_pairs("--column", column)
         return cls(fitted, total_steps, pairs, None if form is None else format_named(form), name, goals or Goals())
 
     def open(self, paths: Sequence[Path]) -> Opened:

@@ -24,6 +24,11 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("scipy", "torch", "altair", "vl_convert", "pandas", "pyarrow", "tensorboard", "rich.progress")
 #: What is slow to import beside what help has to do.
 SLOW = ("numpy", "rich.table", "scalewatch.cli.plan")
+#: What the replay of a table has no use for: what reads its options again, other formats, other processes, plugins.
+UNUSED = (
+    *("pydantic", "sqlite3", "multiprocessing", "importlib.metadata", "scipy", "rich.progress", "hashlib"),
+    *("scalewatch.logs.tensorboard.events", "scalewatch.logs.console", "scalewatch.journal.writer"),
+)
 #: Those that wait for a log that is not there yet.
 WAITING = (("watch",), ("alert", "watch"))
 #: Options that are of another thing in another command.
@@ -261,3 +266,18 @@ def test_no_command_imports_what_is_heavy_before_it_runs() -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
 
     assert "[]" == said.stdout.strip()
+
+
+def test_a_short_table_is_replayed_without_what_it_has_no_use_for(tmp_path: Path) -> None:
+    """Imports are nearly all that the replay of a few hundred rows costs."""
+    rates, losses = loss_of(2e5, 0)
+    log = write(
+        tmp_path / "a.csv", {"step": [*range(1, 301)], "loss": losses[:300].tolist(), "lr": rates[:300].tolist()}
+    )
+    code = f"import sys; sys.argv = ['scalewatch', 'replay', {str(log)!r}]; from scalewatch.cli import main\n"
+    code += "try:\n    main()\n"
+    code += f"except SystemExit as ended:\n    print(ended.code, 'LOADED', [m for m in {UNUSED} if m in sys.modules])"
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert said.stdout.endswith("0 LOADED []\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -67,6 +68,19 @@ def test_a_program_without_a_loss_is_left_alone(tmp_path: Path) -> None:
 
     assert (0, b"hello\n") == (ours.returncode, ours.stdout)
     assert b"nothing was watched" in ours.stderr
+
+
+def test_a_program_has_the_environment_that_it_would_have_without_us(tmp_path: Path) -> None:
+    """Also of the threads of numpy, of which we take one; what the run itself is told is told beside."""
+    shown = "import json, os\nprint(json.dumps(dict(os.environ)))\n"
+    told = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = program(tmp_path, shown)
+
+    ours = subprocess.run(command, capture_output=True, env=told, timeout=PATIENCE_SECONDS)
+    alone = subprocess.run(command[command.index("--") + 1 :], capture_output=True, env=told, timeout=PATIENCE_SECONDS)
+    added = json.loads(ours.stdout).keys() - json.loads(alone.stdout).keys()
+
+    assert [] == [name for name in added if not name.startswith(("SCALEWATCH_", "PYTHONUNBUFFERED"))]
 
 
 def test_a_program_that_is_not_there_is_one_line(tmp_path: Path) -> None:

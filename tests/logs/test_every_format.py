@@ -213,6 +213,11 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 }
 #: One value, one footer, one tree of pages, or a file that only names the others.
 ALL_OR_NOTHING = ("trainer-state", "parquet", "mlflow", "mlflow-db", "trackio")
+#: What files of numbers are called.
+ENDINGS = (
+    *("", ".csv", ".tsv", ".txt", ".log", ".out", ".err", ".dat", ".json", ".jsonl", ".ndjson", ".md", ".1"),
+    *(".parquet", ".pq", ".feather", ".arrow", ".ipc", ".wandb", ".yaml", ".db", ".sqlite", ".events", ".CSV"),
+)
 #: The formats of another package that is installed for these tests, and one that cannot be.
 OUTSIDE = {"diary": "tests.logs.outside_format:Diary", "faulty": "tests.logs.outside_format:Faulty"}
 BROKEN = {"lost": "no.such.module:X"}
@@ -252,6 +257,24 @@ def one(path: Path, **asked: Any) -> AbstractLog:
     assert not opened.unreadable, opened.unreadable
     (log,) = opened.logs
     return log
+
+
+def test_a_file_is_offered_to_every_format_that_would_claim_it(written: tuple[str, Path], tmp_path: Path) -> None:
+    """What is told by a name and some bytes, before the file of a format is imported, excludes nothing by mistake."""
+    _, path = written
+    files = [each for each in ([path] if path.is_file() else path.rglob("*")) if each.is_file()]
+    for number, ending in enumerate(ENDINGS):
+        (tmp_path / f"called_{number}").mkdir()
+        files.append(Path(shutil.copy(files[0], tmp_path / f"called_{number}" / f"metrics{ending}")))
+
+    kept_out = [
+        (form.name, file.name)
+        for form in FORMATS
+        for file in files
+        if form.whole.claims(file) and not form.claims(file)
+    ]
+
+    assert [] == kept_out
 
 
 def test_every_row_comes_back_by_format_and_by_guess(written: tuple[str, Path]) -> None:

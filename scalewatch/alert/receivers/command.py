@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, final
@@ -13,6 +12,7 @@ from scalewatch.alert.receiver import Receiver, settings_of
 from scalewatch.alert.secret import DeliveryError
 from scalewatch.alert.transport.subprocess import run_program
 from scalewatch.errors import ConfigError
+from scalewatch.system import environment_of_others
 
 __all__ = ["Command"]
 
@@ -62,7 +62,7 @@ class Command(Receiver):
             "STATUS": notification.status.value,
             "SEVERITY": notification.severity.value,
         }
-        env = {**os.environ, **{f"SCALEWATCH_{name}": word for name, word in words.items()}}
+        env = {**environment_of_others(), **{f"SCALEWATCH_{name}": word for name, word in words.items()}}
         data = json.dumps(notification.to_json(), allow_nan=False).encode("ascii")
         ended = run_program(self._argv, data, env, timeout)
         del env  # it holds secrets, and an exception keeps this frame alive

@@ -20,13 +20,15 @@ from scalewatch.logs.columns import placed, total_of
 from scalewatch.logs.database import asked, has_columns, opened
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.naming import META, METRICS
 from scalewatch.logs.record_log import AbstractRecordLog
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.values import number
 
-__all__ = ["META", "METRICS", "MlflowDatabase", "MlflowFiles"]
+__all__ = ["MlflowDatabase", "MlflowFiles"]
 
-META, METRICS, PARAMS = "meta.yaml", "metrics", "params"
+#: The folder of what was set, beside that of the metrics.
+PARAMS = "params"
 #: What the step and the time of a value are called here.
 _STEP, _TIME = "step", "timestamp"
 #: One value: its step, when it was logged [ms], name and number.

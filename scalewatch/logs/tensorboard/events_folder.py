@@ -12,28 +12,13 @@ from typing import final
 
 from scalewatch.logs.tensorboard.events import EventDecoder, Scalars
 from scalewatch.logs.tensorboard.events_wire import BadEventError, read_event
+from scalewatch.logs.tensorboard.mark import MARK, is_marked, start_of
 from scalewatch.logs.tensorboard.tfrecord import TFRecordFile, first_record, is_header
 from scalewatch.system import open_to_read
 
 __all__ = ["EventFolder", "event_files", "in_order", "is_event_file", "odd_files"]
 
-#: What TensorBoard looks for in a name.
-_MARK = "tfevents"
-#: How the first event of each file says what it is: `file_version`, field 3 of Event.
-_VERSION = b"brain.Event:"
-_STAMP = re.compile(rf"{_MARK}\.(\d{{9,11}})(?:\D|$)")
-#: Enough of a file to hold its first event [bytes].
-_START_BYTES = 4096
-
-
-def _start_of(path: Path) -> bytes:
-    try:
-        if not path.is_file():
-            return b""
-        with path.open("rb") as source:
-            return source.read(_START_BYTES)
-    except (OSError, ValueError):
-        return b""
+_STAMP = re.compile(rf"{MARK}\.(\d{{9,11}})(?:\D|$)")
 
 
 def is_event_file(path: Path) -> bool:
@@ -43,10 +28,7 @@ def is_event_file(path: Path) -> bool:
             return False
     except (OSError, ValueError):
         return False
-    if _MARK in path.name:
-        return True
-    start = _start_of(path)
-    return is_header(start) and _VERSION in start[:128]
+    return MARK in path.name or (is_marked(path) and is_header(start_of(path)))
 
 
 def event_files(folder: Path, known: Collection[Path] = ()) -> list[Path]:
@@ -57,7 +39,7 @@ def event_files(folder: Path, known: Collection[Path] = ()) -> list[Path]:
         known: files that are left out, and not looked into.
     """
     try:
-        found = [folder / name for name in os.listdir(folder) if _MARK in name]
+        found = [folder / name for name in os.listdir(folder) if MARK in name]
     except OSError:
         return []
     return in_order(path for path in found if path not in known and is_event_file(path))
@@ -79,7 +61,7 @@ def odd_files(folder: Path) -> dict[str, str]:
     The folder itself has the name "".
     """
     try:
-        names = sorted(name for name in os.listdir(folder) if _MARK in name)
+        names = sorted(name for name in os.listdir(folder) if MARK in name)
     except OSError as fault:
         return {"": f"the folder cannot be looked into ({_words(fault)})"}
     return {name: f"{printable(name)} {why}" for name in names if (why := _why_odd(folder / name))}
@@ -115,7 +97,7 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
 
 def _begun(path: Path) -> float:
     """When a file was begun, since 1970 [s]: by its first event, its name, or the time of its last change."""
-    record = first_record(_start_of(path))
+    record = first_record(start_of(path))
     if record:
         try:
             wall_time = read_event(record, 0, len(record)).wall_time

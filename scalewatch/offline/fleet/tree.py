@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, final
 
 from scalewatch.errors import LogError
-from scalewatch.logs.formats.mlflow_store import META, METRICS
+from scalewatch.logs.naming import META, METRICS
 from scalewatch.offline.fleet.files import file_system, is_remote
 
 __all__ = ["JOURNAL_FOLDER", "AbstractTree", "FoundFile", "Unit", "tree_of", "units_of"]
