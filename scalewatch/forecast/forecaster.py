@@ -58,6 +58,8 @@ OFF_LAW_CHANCE, DOUBT_FROM_SHARE = 0.01, 0.2
 CONTRADICTED = 0.2
 #: An interval that had to be made this many times wider is told to be. By hand.
 TOLD_SURPRISE = 1.5
+#: Part of the run up to which a log that begins shows how the run began. By hand.
+BEGINNING = 0.02
 #: Part of the walk before which the curve is of another law. By hand.
 EARLIEST_WALK_SHARE = 0.02
 
@@ -301,7 +303,9 @@ class Forecaster:
         return kept
 
     def _own_laws(self, loss: float, seen: float, *, remembers: bool) -> list[Candidate]:
-        laws = of_public_runs(self.run, self._memories, int(self.law is not None), loss, self.blocks.log_noise, seen)
+        first, blocks = int(self.law is not None), self.blocks
+        began = blocks.losses[0] if blocks.mean_steps[0] <= BEGINNING * (self._total or 0) else math.inf
+        laws = of_public_runs(self.run, self._memories, first, loss, blocks.log_noise, seen, began)
         return held_as_well(laws, self._memories, loss) if remembers else laws
 
     def _candidates(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from scalewatch import Forecast
+from scalewatch import Forecast, Run
 from scalewatch.fitting import fit_curves
 from scalewatch.forecast import Forecaster
-from scalewatch.forecast.candidates import HELD, LADDER, LOSS_SHARE, WALK_SHARE
+from scalewatch.forecast.candidates import HELD, LADDER, LOSS_SHARE, WALK_SHARE, of_public_runs
 from scalewatch.laws import CurveLaw
 from tests.synthetic import Floats, TrueLaw, cosine, ladder, noisy, planned, wsd
 
@@ -91,3 +93,14 @@ def test_a_curve_that_stands_still_has_no_forecast() -> None:
 
     assert forecaster.forecast() is None
     assert "the loss has not fallen by more than its own scatter" in forecaster.why_none
+
+
+@pytest.mark.parametrize(("began", "wide"), [(2.0, True), (10.8, False), (math.inf, False)])
+def test_a_curve_that_does_not_begin_as_text_does_is_told_with_less_certainty(began: float, wide: bool) -> None:
+    """Ten classes begin at ln 10 and may fall by half with a step of the rate; a vocabulary begins above ln 5,000."""
+    memories, rates = np.array([3.0, 15.0, 60.0, 200.0]), np.full(1_000, 1e-3)
+    runs = Run("unknown", 1_000, rates), Run("text", 1_000, rates, tokens_per_step=1e5)
+    unknown, text = ([law.spread for law in of_public_runs(run, memories, 0, 1.8, began=began)] for run in runs)
+
+    assert wide == (min(unknown[:2]) > 2.0 * max(text[:2]))
+    assert wide == (unknown != text)
