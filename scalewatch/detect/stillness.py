@@ -14,6 +14,9 @@ __all__ = ["Stillness"]
 #: Rows of one same number, to all its digits, that are worth waking someone; of zeros, which a hinge or a rounded loss
 #: has where it is learnt, so many [rows]. By hand.
 SAME_ROWS, ZERO_ROWS = 32, 256
+#: Blocks that had a zero among other numbers from which zeros are what this loss comes to, and no collapse [blocks].
+#: By hand.
+ZERO_BLOCKS = 2
 #: At least so many times the longest such stretch before: a log of two digits repeats itself [ratio]. By hand.
 LONGER = 8
 #: Blocks whose scatter is compared with, and the least of them [blocks]. By hand.
@@ -31,7 +34,7 @@ BACK = 0.3
 class Stillness(AbstractBlockDetector):
     """Loss is the same number row after row, or its scatter from row to row has gone; a warning.
 
-    Rule: 32 equal rows (256 zeros), 8 times as many as ever before. Or the scatter of a block (block.py) in two running
+    Rule: 32 equal rows (256 zeros; a note where single rows were zero before), 8 times as many as ever before. Or the scatter of a block (block.py) in two running
     below a tenth of the median and .3 of the lowest of the last 64. Where each batch holds the same data, or none, the
     curve of the loss is smooth. Closes when rows differ and scatter by .3 of what was usual. Memory: 64 numbers.
     `restart` closes it.
@@ -53,7 +56,7 @@ class Stillness(AbstractBlockDetector):
 
     name = "stillness"
     in_loss_units = True
-    STATE = ("incident", "longest", "past", "still", "usual", "start_step")
+    STATE = ("incident", "longest", "past", "still", "usual", "start_step", "zeros")
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.STILLNESS))
@@ -62,24 +65,32 @@ class Stillness(AbstractBlockDetector):
         self.still = 0
         self.usual = 0.0
         self.start_step = 0
+        self.zeros = 0
 
     def observe(self, block: Block) -> Finding | None:
         if self.incident.is_open:
             return self._watch(block)
         rows = block.same_rows
         if rows >= max(ZERO_ROWS if block.last_loss == 0.0 else SAME_ROWS, LONGER * self.longest):
-            message = (
-                f"loss has been {amount(block.last_loss)} to all digits for {rows} rows: a constant, not a loss that "
-                "is trained"
-            )
-            evidence = {"loss_nats": block.last_loss, "rows": rows}
-            return self.incident.open(Severity.WARNING, block.step, block.same_step, message, evidence)
+            return self._same(block)
+        self.zeros += block.last_loss == 0.0 and rows < block.rows and self.zeros < ZERO_BLOCKS
         self.longest = max(self.longest, block.longest_same_rows)
         return self._compare(block)
 
     def restart(self) -> None:
         self.incident.reset()
         self.still, self.past = 0, []
+
+    def _same(self, block: Block) -> Finding:
+        rows, evidence = block.same_rows, {"loss_nats": block.last_loss, "rows": block.same_rows}
+        if block.last_loss == 0.0 and self.zeros >= ZERO_BLOCKS:
+            message = f"loss has been 0 for {rows} rows, as single rows were before: there is nothing left to learn"
+            return self.incident.open(Severity.INFO, block.step, block.same_step, message, evidence)
+        message = (
+            f"loss has been {amount(block.last_loss)} to all digits for {rows} rows: a constant, not a loss that "
+            "is trained"
+        )
+        return self.incident.open(Severity.WARNING, block.step, block.same_step, message, evidence)
 
     def _compare(self, block: Block) -> Finding | None:
         scatter = block.scatter

@@ -14,11 +14,14 @@ from scalewatch.finding import Finding, Kind, Severity
 __all__ = ["Validation"]
 
 #: Validations whose scatter is the scale, and the least of them before the rule may speak [count]. By hand.
-SCALE_COUNT, LEAST_COUNT = 32, 6
+SCALE_COUNT, LEAST_COUNT = 96, 6
 #: Least scale of a validation [log units: 0.1 %], while few bends say what it is. By hand.
 LEAST_SCALE = 1e-3
 #: Above the lowest by so many scales, and so much [log units: 0.5 %], in so many validations running: a note. By hand.
 SIGMAS, NOTE_RISE, NOTE_COUNT = 4.0, 0.005, 3
+#: Validations near the lowest up to which the scales above allow for how low the lowest of them lies by chance [count]:
+#: that of n lies sqrt(2 ln n) below their middle. By hand.
+CHANCE_COUNT = 32
 #: And by so many times the highest that has come back by itself, which each validation forgets by a hundredth. By hand.
 EXCURSION, FORGET = 1.5, 0.99
 #: Above it by so much in so many running: a warning [log units: 3 %, by Kaplan's L ~ C^-0.05 (Kaplan et al. 2020) the
@@ -39,10 +42,11 @@ BAD_COUNT = 2
 class Validation(AbstractDetector):
     """Validation loss rises while training does not, or is no number.
 
-    Rule, at rows with a validation: v = log of it, above its lowest by 4 scales, 0.5 % and 1.5 times what has come back
+    Rule, at rows with a validation: v = log of it, above its lowest by 4 scales (and by how much lower that of more
+    than 32 lies by chance), 0.5 % and 1.5 times what has come back
     by itself, in 3 running, while the slow mean of the training loss has risen by less than half of that: info; by 3 %
     in 8: warning. Also info where v has not fallen below its lowest for 3 and stands 5 % more above training than at
-    its best. NaN: info, warning at the second running. Closes below half of what the note asked for. Memory: 32
+    its best. NaN: info, warning at the second running. Closes below half of what the note asked for. Memory: 96
     numbers. `restart` begins anew and keeps the scale.
 
     >>> baseline, row = RobustBaseline(), Sample()
@@ -71,6 +75,7 @@ class Validation(AbstractDetector):
         "bad",
         "peak",
         "excursion",
+        "near",
     )
 
     def __init__(self, baseline: RobustBaseline) -> None:
@@ -87,6 +92,7 @@ class Validation(AbstractDetector):
         self.bad = 0
         self.peak = 0.0
         self.excursion = 0.0
+        self.near = 0
 
     def observe(self, sample: Sample) -> Finding | None:
         loss = sample.validation_loss
@@ -101,7 +107,9 @@ class Validation(AbstractDetector):
                 message = f"validation loss is a number again ({amount(loss)})"
                 return self.incident.close(sample.step, message, {"validation_loss_nats": loss})
         train = self._baseline.slow_mean if self._baseline.rows else 0.0
-        bar = max(SIGMAS * self._scale(value), NOTE_RISE, EXCURSION * self.excursion)
+        scale = self._scale(value)
+        self.near = 1 if value < self.lowest - scale else self.near + 1
+        bar = max((SIGMAS + _chance(self.near)) * scale, NOTE_RISE, EXCURSION * self.excursion)
         self.count += 1
         self.excursion *= FORGET
         improves = value < self.lowest
@@ -124,7 +132,7 @@ class Validation(AbstractDetector):
 
     def restart(self) -> None:
         self.incident.reset()
-        self.count = self.high = self.wide = self.bad = 0
+        self.count = self.high = self.wide = self.bad = self.near = 0
         self.past, self.lowest, self.peak = [], UNKNOWN, 0.0
 
     def _broken(self, sample: Sample) -> Finding | None:
@@ -172,3 +180,8 @@ class Validation(AbstractDetector):
             "train_rise_relative": train - self.train,
             "validations": self.high,
         }
+
+
+def _chance(count: int) -> float:
+    """How much lower the lowest of so many lies than that of `CHANCE_COUNT` [scales]."""
+    return math.sqrt(2.0 * math.log(count)) - math.sqrt(2.0 * math.log(CHANCE_COUNT)) if count > CHANCE_COUNT else 0.0

@@ -41,6 +41,17 @@ def test_a_hinge_that_is_nought_now_and_then_is_none(follow: Follow) -> None:
     assert [] == still(follow(np.maximum(0.0, random.normal(0.0, 0.2, 3000))))
 
 
+def test_a_hinge_that_is_learnt_is_a_note(follow: Follow) -> None:
+    """Where single rows were nought before, nought for good is the end of learning; where none was, it is a page."""
+    random = np.random.default_rng(2)
+    hinge = np.clip(0.8 * np.exp(-np.arange(1_500) / 150) + random.normal(0, 0.02, 1_500), 0, None)
+    hinge[900:] = 0.0
+    collapsed = np.where(np.arange(1_500) < 900, 1.5 + random.normal(0, 0.02, 1_500), 0.0)
+
+    assert {Severity.INFO} == {f.severity for f in follow(hinge) if f.kind is Kind.STILLNESS}
+    assert Severity.WARNING in {f.severity for f in follow(collapsed) if f.kind is Kind.STILLNESS}
+
+
 def test_data_turned_to_zeros_leave_a_smooth_curve(follow: Follow) -> None:
     """Each batch is the same: the loss falls without a scatter from row to row; told within 60 rows."""
     random, t = np.random.default_rng(2), np.arange(1, 1001)

@@ -92,3 +92,12 @@ def test_a_validation_logged_after_the_row_of_its_step_counts(curve: Curve) -> N
             found += watch.observe(Observation(step, loss, validation_loss=math.nan))
 
     assert [Severity.INFO, Severity.WARNING] == [f.severity for f in validations(found)]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_lowest_of_a_thousand_noisy_validations_is_no_level(follow: Follow, curve: Curve, seed: int) -> None:
+    """It lies three sd below their middle by chance: the others are not up."""
+    random = np.random.default_rng(seed)
+    noisy = {step: 5.9 + float(random.normal(0, 0.05)) for step in range(2, 3_001, 2)}
+
+    assert [] == [f for f in validations(follow(curve(3_000), validation=noisy)) if f.severity > Severity.INFO]
