@@ -34,10 +34,10 @@ BACK = 0.3
 class Stillness(AbstractBlockDetector):
     """Loss is the same number row after row, or its scatter from row to row has gone; a warning.
 
-    Rule: 32 equal rows (256 zeros; a note where single rows were zero before), 8 times as many as ever before. Or the scatter of a block (block.py) in two running
-    below a tenth of the median and .3 of the lowest of the last 64. Where each batch holds the same data, or none, the
-    curve of the loss is smooth. Closes when rows differ and scatter by .3 of what was usual. Memory: 64 numbers.
-    `restart` closes it.
+    Rule: 32 equal rows (256 zeros; a note where single rows were zero before), 8 times as many as ever before. Or the
+    scatter of a block (block.py) in two running below a tenth of the median and .3 of the lowest of the last 64. Where
+    each batch holds the same data, or none, the curve of the loss is smooth. Closes when rows differ and scatter by .3
+    of what was usual. Memory: 64 numbers. `restart` closes it.
 
     >>> from scalewatch.detect.base import Sample
     >>> from scalewatch.detect.block import Blocks
