@@ -51,8 +51,8 @@ def why_no_law(run: Run, blocks: LossBlocks, below_zero: int, rows: int, *, has_
         return f"its objective is no descent: {run.no_descent}"
     if below_zero >= max(BELOW_ZERO_SHARE * rows, BELOW_ZERO_ROWS):
         return f"{below_zero:,} of {rows:,} rows have a loss of zero or below, and laws of loss curves stay above it"
-    sigmas = _fall(blocks)
-    if sigmas is None or sigmas > CLEAR_SIGMAS:
+    sigmas = _fall(blocks.newest)
+    if sigmas is None or sigmas > CLEAR_SIGMAS or (sigmas >= -CLEAR_SIGMAS and _fell_before(blocks)):
         return ""
     if sigmas < -CLEAR_SIGMAS:
         return "the loss rises over the length of the run, and laws of loss curves only fall"
@@ -73,13 +73,19 @@ def why_not_told(run: Run, made: Forecast) -> str:
 
 def clearly_fell(blocks: LossBlocks) -> bool:
     """Return whether a curve is at less than half of where it began, and not by chance."""
+    blocks = blocks.newest
     sigmas = _fall(blocks)
     return sigmas is not None and sigmas > CLEAR_SIGMAS and _ends(blocks)[1] < FELL * _ends(blocks)[0]
 
 
+def _fell_before(blocks: LossBlocks) -> bool:
+    """Whether the curve fell before something was changed by design: then it may be slow since, and is described."""
+    sigmas = _fall(blocks.before) if blocks.begins else None
+    return sigmas is not None and sigmas > CLEAR_SIGMAS
+
+
 def _fall(blocks: LossBlocks) -> float | None:
     """How far the newest quarter of a curve is below its first [standard errors]; None if it is too short to say."""
-    blocks = blocks.newest
     if len(blocks) < FEWEST_BLOCKS:
         return None
     first, newest, error = _ends(blocks)

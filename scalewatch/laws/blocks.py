@@ -184,10 +184,22 @@ class LossBlocks:
         if not self.begins:
             return self
         twin = self.copy()
-        first = sum(1 for end in self.end_steps if end < self.begins[-1])
         for column in (twin.end_steps, twin.mean_steps, twin.losses, twin.rows):
-            del column[:first]
+            del column[: self._before]
         return twin
+
+    @property
+    def before(self) -> LossBlocks:
+        """Those of the segments before the newest; none where the curve is one."""
+        twin = self.copy()
+        twin._open = _OpenBlock()
+        for column in (twin.end_steps, twin.mean_steps, twin.losses, twin.rows):
+            del column[self._before :]
+        return twin
+
+    @property
+    def _before(self) -> int:
+        return sum(1 for end in self.end_steps if end < self.begins[-1]) if self.begins else 0
 
     def room_until(self) -> float:
         """Return the step with which the open block closes; 0 where the next row begins one."""

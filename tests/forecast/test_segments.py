@@ -52,6 +52,20 @@ def test_after_a_change_by_design_the_level_is_that_of_the_rows_since(share: flo
     assert any("At step 801 something was changed by design" in note for note in made.notes)
 
 
+def test_a_larger_batch_late_in_a_run_that_hardly_falls_any_more_leaves_a_forecast() -> None:
+    """The rows since fall by less than they scatter, and those before have shown that it falls."""
+    clean = TrueLaw().losses(constant(TOTAL), SIZE)
+    losses = noisy(np.where(STEP > 1_200, 0.98 * clean[1_600], clean), 0.02, 2)
+    forecaster = Forecaster(planned(constant(TOTAL), SIZE))
+    for step in range(1, 1_991):
+        if step == 1_201:
+            forecaster.begin_phase(step)
+        forecaster.observe(step, float(losses[step - 1]), None)
+    low, high = told(forecaster).interval(0.8)
+
+    assert low < losses[-40:].mean() < high
+
+
 def test_right_after_a_change_nothing_is_said_and_why() -> None:
     """Ten rows tell no level."""
     forecaster = followed(changed(0.2), AT + 10, noted=True)
