@@ -39,7 +39,7 @@ demo: $(DEMO_READY) ## train a small model, watch it against its law, sabotage i
 	$(BIN)/python examples/tiny_gpt.py $(DEMO_ARGS)
 
 test: $(DEV) ## all tests and doctests, on all cores (TEST_WORKERS=1: in one process)
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(DEV) ## ruff, formatting, mypy --strict
 	$(BIN)/ruff check .

@@ -60,37 +60,44 @@ class SkipsFail:
         return report
 
 
-#: Files whose tests drive a browser, kill processes or look at a clock: one worker runs them, one after the other.
-#: The beginnings of their names; what takes longest stands first.
-ALONE = (
-    "tests/scalewatch_tensorboard/test_panel_",
-    "tests/scalewatch_tensorboard/test_server_start",
-    "tests/alert/test_kill",
-    "tests/alert/test_delivery",
-    "tests/alert/test_lock",
-    "tests/alert/test_every_receiver",
-    "tests/alert/test_receivers",
-    "tests/alert/test_lightning",
-    "tests/cli/test_watch",
-    "tests/journal/test_crash",
-    "tests/test_worker",
-)
+#: Files that one worker runs one after the other, for they share what takes long to start: a browser and its server, a
+#: Python that has imported torch and Lightning. Each by the beginning of its name.
+TOGETHER = {
+    "panels": ("tests/scalewatch_tensorboard/test_panel_",),
+    "forks": (
+        *("tests/alert/test_lightning", "tests/examples/test_plain", "tests/examples/test_fabric"),
+        *("tests/examples/test_transformers", "tests/scalewatch_torch/test_killed", "tests/scalewatch_torch/test_supe"),
+        *("tests/scalewatch_torch/test_two_ranks", "tests/scalewatch_torch/test_watcher.py"),
+        *("tests/scalewatch_transformers/test_two_ranks", "tests/scalewatch_transformers/test_report_to"),
+        *(f"tests/scalewatch_lightning/test_{name}" for name in ("end.py", "forked", "loggers", "ranks")),
+        *(f"tests/scalewatch_lightning/test_{name}" for name in ("requeue", "rewind")),
+    ),
+}
+#: What takes longest stands first: whoever runs it last is waited for by all.
+FIRST = ("panels", "forks", "tests/examples/test_tiny_gpt", "tests/scalewatch_tensorboard/", "tests/alert/test_kill")
 
 
 def _group_of(item: pytest.Item) -> str:
     """The tests of a file share fixtures, so that they share a worker; doctests are too small to be sent alone."""
     name = item.path.relative_to(ROOT).as_posix()
-    if name.startswith(ALONE):
-        return "alone"
+    for group, files in TOGETHER.items():
+        if name.startswith(files):
+            return group
     return name if name.startswith("tests/") else "doctests"
+
+
+def _turn_of(group: str) -> int:
+    """When a group's turn is: those that take longest first, the others after them as they come."""
+    return next((place for place, name in enumerate(FIRST) if group.startswith(name)), len(FIRST))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the group of each test for pytest-xdist, and start with the one that no other worker can help with."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
-    items.sort(key=lambda item: not item.path.relative_to(ROOT).as_posix().startswith(ALONE))
+    """Name the group of each test for pytest-xdist, and bring them into the order in which workers get them."""
+    groups = {item: _group_of(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: _turn_of(groups[item]))
 
 
 def pytest_configure(config: pytest.Config) -> None:

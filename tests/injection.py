@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 
@@ -23,6 +23,8 @@ from tests.house import ROOT
 
 #: One function in so many is tried each time, chosen by its name; the long tests try all [functions].
 ONE_IN = 120
+#: The long tests try all in so many parts: one that was ended goes on with the next.
+PARTS = 10
 #: Where code of ours is.
 OURS = tuple(f"{ROOT / place}/" for place in ("scalewatch", "integrations"))
 #: What the others stand on, by the beginnings of names: the nets, and hooks that call nets and nothing else.
@@ -64,6 +66,28 @@ class Outcome(NamedTuple):
     weights: tuple[bytes, ...]
     steps: int
     reached_training: str
+
+
+class Prepare(Protocol):
+    """Makes a training and, if it is watched, its watch: what a constructor raises, its caller is to see."""
+
+    def __call__(self, folder: Path, *, watched: bool) -> Callable[[], Outcome]: ...
+
+
+class Training(NamedTuple):
+    """One way to train, watched by everything that there is.
+
+    Attributes:
+        prepare: a short training in a folder, to be run; always the same. foundation: beginnings of the names of hooks
+        that call nets and nothing else, or refuse. least_reached: the fewest functions that it must be seen to reach:
+        fewer, and the look at it is broken. once_broken: where a fault once did reach the training, or was told twice;
+        these are tried each time.
+    """
+
+    prepare: Prepare
+    foundation: tuple[str, ...]
+    least_reached: int
+    once_broken: tuple[str, ...] = ()
 
 
 class Pager(Receiver):
@@ -145,21 +169,20 @@ def lives(thread: threading.Thread) -> bool:
 
 
 def felt(
-    tried: Iterable[Reached], train: Callable[[str], Outcome], alone: Outcome, caplog: pytest.LogCaptureFixture
+    tried: Sequence[Reached], runs: Sequence[Callable[[], Outcome]], alone: Outcome, caplog: pytest.LogCaptureFixture
 ) -> dict[str, object]:
     """Raise in each function in turn: those of which a training notices, that are told twice, or leave a thread.
 
-    `train` trains with a watch of its own, in a folder of the name that it is given; `alone` is without a watch.
+    `runs` are the trainings, one a function, each with a watch of its own; `alone` is without a watch.
     """
     wrong: dict[str, object] = {}
-    number = 0
-    for number, (name, code) in enumerate(tried, start=1):
+    for (name, code), run in zip(tried, runs, strict=True):
         caplog.clear()
         with raises_once(code) as has_raised:
-            outcome = train(f"{number}")
+            outcome = run()
         told = [r.getMessage() for r in caplog.records if r.name == "scalewatch" and r.levelno >= logging.WARNING]
         left = [each.name for each in threading.enumerate() if each.name.startswith("scalewatch") and lives(each)]
         if outcome != alone or len(told) > 1 or left or not has_raised():
             wrong[name] = outcome.reached_training or told or left or "the weights are others"
-    print(f"{number} functions made to raise, {len(wrong)} of them felt: {wrong}")  # noqa: T201
+    print(f"{len(tried)} functions made to raise, {len(wrong)} of them felt: {wrong}")  # noqa: T201
     return wrong

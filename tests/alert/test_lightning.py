@@ -6,7 +6,6 @@ import logging
 import os
 import pickle
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from scalewatch.alert import Notification, Receiver, Rules
 from scalewatch.errors import ConfigError
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch
+from tests import warm
 from tests.alert.fake_server import UNHELD_SECONDS, FakeServer
 from tests.house import ROOT
 from tests.ports import free_port
@@ -129,9 +129,8 @@ def test_of_two_processes_one_sends(server: FakeServer, rules: str, tmp_path: Pa
     shared |= {
         "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}",
         "TORCHELASTIC_RUN_ID": "test",
-        "PYTHONWARNINGS": "ignore",
     }
-    argv = [sys.executable, "-c", TWO, rules, str(tmp_path)]
+    argv = [*warm.python(), "-c", TWO, rules, str(tmp_path)]
     ranks = [{"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
     both = [subprocess.Popen(argv, stderr=subprocess.PIPE, env={**os.environ, **shared, **rank}) for rank in ranks]
     try:

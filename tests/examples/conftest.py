@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
+
+from tests import warm
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -12,7 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def printed(name: str, *options: str, cwd: Path) -> str:
     """What the example prints; its standard error where it fails."""
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *options],
+        [*warm.python(), str(EXAMPLES / name), *options],
         cwd=cwd,
         capture_output=True,
         encoding="utf-8",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from scalewatch.alert import Rules
 from scalewatch_lightning import ScaleWatch
 from scalewatch_torch import Precursors
-from tests.injection import Outcome, Pager
+from tests.injection import Outcome, Pager, Training
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 #: Optimizer steps of the training [steps].
@@ -26,6 +27,21 @@ FOUNDATION = (
     "scalewatch_lightning/callback.py::ScaleWatch.on_train_batch_start",
     "scalewatch_lightning/callback.py::ScaleWatch.state_dict",
     "scalewatch_lightning/callback.py::ScaleWatch.state_key",
+)
+#: The fewest functions that a watched training must be seen to reach.
+LEAST_REACHED = 500
+#: Where a fault once did reach the training, or was told twice.
+ONCE_BROKEN = (
+    "scalewatch/acting/acts.py::Acts.__bool__",
+    "scalewatch_torch/watching/acting.py::Acting.end",
+    "scalewatch_torch/acting/rates.py::RateFactor._after",
+    "scalewatch_torch/acting/rates.py::RateFactor._before",
+    "scalewatch_torch/acting/rates.py::RateFactor._move",
+    "scalewatch_torch/precursors.py::Precursors._after_step",
+    "scalewatch_torch/scalars.py::HostReader.abandon",
+    "scalewatch_torch/sensors.py::Sensors._call",
+    "scalewatch_torch/sensors.py::Sensors.detach",
+    "scalewatch_torch/watching/step_metrics.py::StepMetrics.is_main",
 )
 
 
@@ -71,3 +87,12 @@ def watch() -> ScaleWatch:
         alerts=Rules.to(Pager()),
         target_loss=1.0,
     )
+
+
+def prepare(folder: Path, *, watched: bool) -> Callable[[], Outcome]:
+    """The training, to be run, with its callback."""
+    watches = [watch()] if watched else []
+    return lambda: train(folder, watches)
+
+
+TRAINING = Training(prepare, FOUNDATION, LEAST_REACHED, ONCE_BROKEN)

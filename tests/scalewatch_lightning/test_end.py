@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import pytorch_lightning as pl
 
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch
+from tests import warm
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
 NewTrainer = Callable[..., pl.Trainer]
@@ -138,8 +138,8 @@ pl.Trainer(max_steps=100_000, accelerator="cpu", logger=False, enable_checkpoint
 
 
 def started(folder: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-c", SCRIPT, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}"}
+    command = [*warm.python(), "-c", SCRIPT, str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scalewatch.journal import Journal, read_journal
+from tests import warm
 from tests.scalewatch_lightning.two_ranks import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="torch forks only there without a warning")
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="torch forks onl
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("forked")
     shared = {"PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.scalewatch_lightning.forked", str(folder)]
+    command = [*warm.python(), "-m", "tests.scalewatch_lightning.forked", str(folder)]
     environment = {**os.environ, **shared}
     # in a session of its own, for one of the runs is interrupted as a terminal does it
     process = subprocess.Popen(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from scalewatch.journal import read_journal
+from tests import warm
 from tests.wandb_file import Logged, logged_by
 
 #: A run whose loss is no number at its 40th step, logged to all of them; what MLflow holds is written into a file.
@@ -73,7 +73,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "WANDB_SILENT": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(folder)]
+    command = [*warm.python(), "-c", SCRIPT, str(folder)]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, encoding="utf-8", timeout=600)
     assert 0 == done.returncode, done.stderr[-3000:]
     return Run(folder, logged_by(folder / "wandb"), json.loads((folder / "mlflow.json").read_text()))

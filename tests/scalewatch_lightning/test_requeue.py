@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from scalewatch.journal import read_journal
+from tests import warm
 from tests.house import ROOT
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="SLURM is of Linux")
@@ -42,7 +42,7 @@ def started(folder: Path, steps: int) -> subprocess.Popen[str]:
     shared = {"PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
     slurm = {f"SLURM_{name}": value for name, value in SLURM.items()}
     environment = {**os.environ, **shared, **slurm, "PATH": f"{folder}:{os.environ['PATH']}"}
-    command = [sys.executable, "-c", SCRIPT, str(steps)]
+    command = [*warm.python(), "-c", SCRIPT, str(steps)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder
     )

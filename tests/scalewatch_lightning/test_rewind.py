@@ -20,6 +20,7 @@ from scalewatch.acting.rewinding import MOST_REWINDS, RewindExit, RewindRequest,
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch, resume_from
 from scalewatch_lightning.passing_over import can_pass_over
+from tests import warm
 from tests.scalewatch_lightning.conftest import TinyText, loader, text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -269,7 +270,7 @@ def test_scalewatch_run_starts_it_again(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CLI, "run", "--folder", "watched", "--resume-with", "{checkpoint}", "--"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}", "PYTHONWARNINGS": "ignore"}
     ended = subprocess.run(
-        [*command, sys.executable, "train.py"],
+        [*command, *warm.python(), "train.py"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -21,6 +21,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from scalewatch_lightning import ScaleWatch
+from tests import warm
 from tests.ports import free_port
 from tests.scalewatch_lightning.conftest import TinyText, loader
 
@@ -35,7 +36,7 @@ def run_two(module: str, folder: Path, timeout_seconds: float = 600) -> list[tup
     environment = {**os.environ, **LAUNCHED, **shared, "MASTER_PORT": str(free_port())}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", module, str(folder)],
+            [*warm.python(), "-m", module, str(folder)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from scalewatch.finding import Kind
 from scalewatch.journal import read_journal
+from tests import warm
 from tests.clockless import without_clock
 from tests.house import ROOT
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 def test_a_run_that_is_killed_again_and_again_reads_as_one(cycles: int, steps: int, tmp_path: Path) -> None:
     """Rows, findings and what detectors know are those of a run without an interruption; no message comes twice."""
     shared = {"PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.scalewatch_torch.killed", str(tmp_path), str(cycles), str(steps)]
+    command = [*warm.python(), "-m", "tests.scalewatch_torch.killed", str(tmp_path), str(cycles), str(steps)]
     ended = subprocess.run(command, cwd=ROOT, env={**os.environ, **shared}, capture_output=True, text=True, timeout=600)
 
     assert ended.returncode == 0, ended.stderr[-3000:]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scalewatch.journal import read_journal
+from tests import warm
 from tests.house import ROOT
 from tests.ports import free_port
 
@@ -56,10 +57,12 @@ dist.destroy_process_group()
 def test_two_processes_go_back_together(tmp_path: Path) -> None:
     """The batch that one of them was lost at is left out by both; the exit code is that of the last turn."""
     (tmp_path / "train.py").write_text(SCRIPT)
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}", "train.py"]
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"]
+    python = warm.python()
     shared = {"PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", CLI, "run", "--folder", "watched"]
     ended = subprocess.run(
-        [sys.executable, "-c", CLI, "run", "--folder", "watched", "--", sys.executable, *launcher],
+        [*command, "--", *python, *launcher, "--no-python", *python, "train.py"],
         cwd=tmp_path,
         env={**os.environ, **shared},
         capture_output=True,

@@ -19,6 +19,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.journal import Journal, read_journal
 from scalewatch_torch import Precursors, Scheduled, Watcher, planned_rates
 from scalewatch_torch.watching.unwrapped import scheduled
+from tests import warm
 from tests.scalewatch_torch.conftest import Tiny, loss_of
 
 STEPS = 12
@@ -157,7 +158,7 @@ for step in range(4):
 def test_a_process_that_exits_closes_its_watch(options: list[str], word: str, tmp_path: Path) -> None:
     """Two lines and no `with`: the table is printed and kept, with the fault that the process ended by."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path), *options], capture_output=True, encoding="utf-8", timeout=280
+        [*warm.python(), "-c", SCRIPT, str(tmp_path), *options], capture_output=True, encoding="utf-8", timeout=280
     )
 
     assert bool(options) == bool(done.returncode), done.stderr[-2000:]
@@ -332,7 +333,7 @@ def test_of_two_processes_the_first_watches(tmp_path: Path) -> None:
     """The other one keeps no journal and prints nothing."""
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", RANK, str(rank), str(tmp_path)],
+            [*warm.python(), "-c", RANK, str(rank), str(tmp_path)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",

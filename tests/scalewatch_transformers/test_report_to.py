@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+from tests import warm
 from tests.wandb_file import logged_by
 
 #: A short training that reports to three places; what MLflow holds is written into a file.
@@ -44,7 +44,7 @@ def test_a_trainer_reports_forecast_and_verdict_too(tmp_path: Path) -> None:
         "MLFLOW_TRACKING_URI": (tmp_path / "mlruns").as_uri(),
         "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")])),
     }
-    command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(tmp_path)]
+    command = [*warm.python(), "-c", SCRIPT, str(tmp_path)]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=600)
     assert 0 == done.returncode, done.stderr[-3000:]
 

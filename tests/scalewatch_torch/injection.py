@@ -1,17 +1,16 @@
-"""Every function that a hand-written loop reaches in a `Watcher` is made to raise: the loop never sees it."""
+"""A hand-written loop that a `Watcher` with everything that there is watches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from scalewatch.alert import Rules
 from scalewatch_torch import Precursors, Watcher
-from tests.injection import Outcome, Pager, Reached, felt, reached_by, some_of
+from tests.injection import Outcome, Pager, Training
 from tests.scalewatch_torch.conftest import Tiny, loss_of
 
 #: Optimizer steps of the training [steps].
@@ -26,7 +25,6 @@ FOUNDATION = (
     "scalewatch_torch/watching/hooks.py::LoopHooks.after_batch",
     "scalewatch_torch/watching/hooks.py::LoopHooks.end",
 )
-ONCE_BROKEN: tuple[str, ...] = ()
 #: Writers of runs before: what is still being written when a run has ended is no fault of it.
 WRITERS: list[SummaryWriter] = []
 
@@ -81,36 +79,4 @@ def prepare(folder: Path, *, watched: bool) -> Callable[[], Outcome]:
     return run
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """What the loop ends with where nobody watches."""
-    return prepare(tmp_path_factory.mktemp("alone"), watched=False)()
-
-
-@pytest.fixture(scope="module")
-def reached(tmp_path_factory: pytest.TempPathFactory) -> list[Reached]:
-    return reached_by(prepare(tmp_path_factory.mktemp("reached"), watched=True), FOUNDATION)
-
-
-def test_what_is_reached_is_found(reached: list[Reached]) -> None:
-    assert len(reached) >= LEAST_REACHED
-    assert set(ONCE_BROKEN) <= {each.name for each in reached}
-
-
-@pytest.mark.parametrize(
-    "all_of_them", [pytest.param(False, id="some"), pytest.param(True, marks=pytest.mark.soak, id="all")]
-)
-def test_a_fault_of_ours_costs_one_warning_and_nothing_else(
-    all_of_them: bool,
-    alone: Outcome,
-    reached: list[Reached],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Raised at its first call in turn: the weights are the same to the bit, and at most one line tells of it."""
-    monkeypatch.delenv("SCALEWATCH_STRICT")
-    tried = reached if all_of_them else some_of(reached, ONCE_BROKEN)
-    runs = {f"{number}": prepare(tmp_path / f"{number}", watched=True) for number in range(1, len(tried) + 1)}
-
-    assert {} == felt(tried, lambda name: runs[name](), alone, caplog)
+TRAINING = Training(prepare, FOUNDATION, LEAST_REACHED)

@@ -1,4 +1,4 @@
-"""Every function that the Trainer reaches in the callback is made to raise: the training never sees it."""
+"""A training by the Trainer of transformers that is watched by everything that there is."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from transformers import Trainer, TrainingArguments
 
 from scalewatch.alert import Rules
 from scalewatch_torch import Precursors
 from scalewatch_transformers import ScaleWatch
-from tests.injection import Outcome, Pager, Reached, felt, reached_by, some_of
+from tests.injection import Outcome, Pager, Training
 from tests.scalewatch_transformers.conftest import Text, rows
 
 #: Optimizer steps of the training [steps].
@@ -28,7 +27,6 @@ FOUNDATION = (
     "scalewatch_torch/watching/hooks.py::LoopHooks.after_batch",
     "scalewatch_torch/watching/hooks.py::LoopHooks.end",
 )
-ONCE_BROKEN: tuple[str, ...] = ()
 
 
 class Spoiled(Trainer):
@@ -81,36 +79,4 @@ def prepare(folder: Path, *, watched: bool) -> Callable[[], Outcome]:
     return run
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """What the training ends with where nobody watches."""
-    return prepare(tmp_path_factory.mktemp("alone"), watched=False)()
-
-
-@pytest.fixture(scope="module")
-def reached(tmp_path_factory: pytest.TempPathFactory) -> list[Reached]:
-    return reached_by(prepare(tmp_path_factory.mktemp("reached"), watched=True), FOUNDATION)
-
-
-def test_what_is_reached_is_found(reached: list[Reached]) -> None:
-    assert len(reached) >= LEAST_REACHED
-    assert set(ONCE_BROKEN) <= {each.name for each in reached}
-
-
-@pytest.mark.parametrize(
-    "all_of_them", [pytest.param(False, id="some"), pytest.param(True, marks=pytest.mark.soak, id="all")]
-)
-def test_a_fault_of_ours_costs_one_warning_and_nothing_else(
-    all_of_them: bool,
-    alone: Outcome,
-    reached: list[Reached],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Raised at its first call in turn: the weights are the same to the bit, and at most one line tells of it."""
-    monkeypatch.delenv("SCALEWATCH_STRICT")
-    tried = reached if all_of_them else some_of(reached, ONCE_BROKEN)
-    runs = {f"{number}": prepare(tmp_path / f"{number}", watched=True) for number in range(1, len(tried) + 1)}
-
-    assert {} == felt(tried, lambda name: runs[name](), alone, caplog)
+TRAINING = Training(prepare, FOUNDATION, LEAST_REACHED)
