@@ -35,6 +35,10 @@ _JUDGE = frozenset({"d", "disc", "discriminator", "netd"})
 _LOSS = frozenset({"loss", "err", "error"})
 #: Words of an entropy that is none of a policy. By hand.
 _OTHER_ENTROPIES = frozenset({"cross", "attention", "attn", "router", "routing", "codebook"})
+#: Two words that people write as one.
+_GLUED = re.compile(
+    r"(?<![a-z])(train|trn|tr|t|val|valid|v|test|tst|eval|dev)(loss|error|err|ppl|nll|mse|rmse|mae)(?![a-z])"
+)
 #: Names that a reason quotes, at most, and letters of each.
 _MOST_NAMED, _NAME_LETTERS = 2, 40
 
@@ -46,9 +50,11 @@ def words_of(name: str) -> list[str]:
     (['loss', 'train', 'epoch'], ['grad', 'norm'], ['lr', 'adam', 'w', 'pg1'])
     >>> words_of("训练损失")
     ['train', 'loss']
+    >>> words_of("valloss"), words_of("tloss")
+    (['val', 'loss'], ['t', 'loss'])
     """
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.findall(r"[a-z0-9]+", in_english(parted.lower()))
+    return re.findall(r"[a-z0-9]+", _GLUED.sub(r"\1 \2", in_english(parted.lower())))
 
 
 def is_text(unit: str | None, logged: Iterable[str]) -> bool:

@@ -272,7 +272,7 @@ def scale_of(column: str, field: str) -> tuple[str, float]:
     if field in ("loss", "validation_loss"):
         if {"ppl", "perplexity"} & set(words):
             return "log", 1.0
-        if {"bpb", "bpt", "bpc", "bits"} & set(words):
+        if {"bpb", "bpt", "bpc", "bpd", "bits"} & set(words):
             return "linear", math.log(2.0)
     return "linear", 1.0
 

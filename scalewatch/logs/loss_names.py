@@ -16,16 +16,31 @@ __all__ = ["HELD_OUT", "TRAIN", "final_loss", "is_part", "kind_of", "training_lo
 
 #: Words that say that a loss is not one of training.
 HELD_OUT = frozenset(
-    {"val", "valid", "validation", "validate", "eval", "evaluation", "test", "dev", "heldout", "holdout", "vali"}
+    {
+        "val",
+        "valid",
+        "validation",
+        "validate",
+        "eval",
+        "evaluation",
+        "test",
+        "dev",
+        "heldout",
+        "holdout",
+        "vali",
+        "tst",
+        "v",
+    }
 )
 #: Words that say that it is.
-TRAIN = frozenset({"train", "training", "trainer", "tr", "learn", "fit"})
+TRAIN = frozenset({"train", "training", "trainer", "tr", "trn", "t", "learn", "fit"})
 #: Words that say no more than what a loss of this kind is anyhow, and those that say how it was averaged.
 _PLAIN = frozenset(
     {"metrics", "metric", "main", "lm", "language", "modeling", "nats", "token", "per", "raw", "model"}
     | {"reduced", "global", "binary", "multi", "log", "current", "cur", "s", "of", "the", "world", "scalar", "scalars"}
 )
 _AVERAGED = frozenset({"mean", "avg", "average", "epoch", "smoothed", "smooth", "ema", "running", "window"})
+_TOTAL = frozenset({"total", "sum", "overall"})
 _OWN = frozenset({"step", "batch", "micro", "iter", "iteration"})
 #: What a loss is called, the likeliest first.
 _LOSSES = (
@@ -33,6 +48,7 @@ _LOSSES = (
     *(frozenset({"xentropy"}), frozenset({"cross", "entropy"}), frozenset({"crossentropy"}), frozenset({"logloss"})),
     *(frozenset({"log", "loss"}), frozenset({"logistic"}), frozenset({"mse"}), frozenset({"rmse"}), frozenset({"mae"})),
     *(frozenset({"bce"}), frozenset({"cost"}), frozenset({"elbo"}), frozenset({"objective"}), frozenset({"l2"})),
+    *(frozenset({"l1"}), frozenset({"bits", "dim"}), frozenset({"bpd"})),
     *(frozenset({"error"}), frozenset({"err"}), frozenset({"l", "total"}), frozenset({"l", "pix"})),
     *(frozenset({"ppl"}), frozenset({"perplexity"}), frozenset({"bpb"}), frozenset({"bits", "byte"})),
     *(frozenset({"bpt"}), frozenset({"bits", "token"}), frozenset({"bpc"})),
@@ -75,10 +91,10 @@ def training_loss(name: str) -> float | None:
     kind = kind_of(words)
     if kind is None or HELD_OUT & set(words):
         return None
-    extra = set(words) - _LOSSES[kind] - TRAIN - _PLAIN - _AVERAGED - _OWN - {"total"}
+    extra = set(words) - _LOSSES[kind] - TRAIN - _PLAIN - _AVERAGED - _OWN - _TOTAL
     rank = 10.0 * kind - 0.5 * bool(TRAIN & set(words)) - 0.2 * ("step" in words)
     # a mean over an epoch or a window hides what one step did
-    rank += 2.0 * len(_AVERAGED & set(words)) - 0.6 * ("total" in words)
+    rank += 2.0 * len(_AVERAGED & set(words)) - 0.6 * bool(_TOTAL & set(words))
     named = extra & _LOSS_WORDS
     if "entropy" in named and "cross" not in named:
         return None
@@ -103,7 +119,7 @@ def validation_loss(name: str) -> float | None:
     kind = kind_of(words)
     if kind is None or not HELD_OUT & set(words):
         return None
-    others = set(words) - _LOSS_WORDS - HELD_OUT - _PLAIN - _AVERAGED - _OWN - TRAIN - {"total"}
+    others = set(words) - _LOSS_WORDS - HELD_OUT - _PLAIN - _AVERAGED - _OWN - TRAIN - _TOTAL
     if others & (_OTHER - {"d", "g", "kl", "aux", "entropy"}) or len(others) > _MOST_EXTRA:
         return None
     return 10.0 * kind + 3.0 * ("test" in words) + len(others)
