@@ -106,8 +106,8 @@ def collect_runs(
     Exit code 0 if it was read, whatever was found, 2 if the folder is not there or an option is wrong.
     """
     from scalewatch.cli.outputs import print_json
+    from scalewatch.logs.remote import is_remote
     from scalewatch.offline.fleet.collect import Engine, collect
-    from scalewatch.offline.fleet.files import is_remote
     from scalewatch.offline.fleet.store import FleetStore
     from scalewatch.offline.fleet.tree import tree_of
 

@@ -29,10 +29,8 @@ from scalewatch.offline.tables import read_table
 LEVEL = 0.8
 PARTS, FEW, DRAWS = (0.4, 0.6, 0.8), (8, 12, 20), 3
 GRID = [
-    Calibration(share=share, worth=worth, least=least, apart=apart, few=few)
-    for share, worth, least, apart, few in itertools.product(
-        (0.08, 0.14, 0.2), (4.0,), (0.5,), (1.0, 2.0), (0.0, 4.0, 8.0)
-    )
+    Calibration(share=share, least=least, apart=apart, few=few)
+    for share, least, apart, few in itertools.product((0.08, 0.11, 0.14, 0.2), (0.5, 1.0), (1.0, 2.0), (0.0, 8.0, 16.0))
 ]
 #: Column of a table of `planning/` -> parts of the runs by it that are fitted.
 ALONG = {

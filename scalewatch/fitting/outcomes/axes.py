@@ -51,6 +51,10 @@ GROUP = "\0group"
 #: Quantile of the losses that the spread is told to: runs that diverged lie above. By hand.
 HIGH = 0.9
 
+#: Fall of ln(term) for an e-fold of compute, half of the exponent of size or data (Hoffmann 2022, Besiroglu 2024), and
+#: the range in which that of a table is believed. By hand.
+FALL_OF_COMPUTE, LEAST_FALL, MOST_FALL = 0.17, 0.2, 1.6
+
 Points = Mapping[str, Floats]
 
 
@@ -128,6 +132,7 @@ class Axes:
         axes: each a column that varies. least: the least loss. spread: how far the losses lie above it.
         relative: whether errors of the loss count in parts of it, as where all losses are above zero.
         groups: labels of the runs, each once; empty where they have none.
+        fall: by how much the terms of a law are expected to fall over the runs, in ln; None without size and tokens.
     """
 
     axes: tuple[Axis, ...]
@@ -135,6 +140,7 @@ class Axes:
     spread: float
     relative: bool
     groups: tuple[str, ...]
+    fall: float | None = None
 
     @classmethod
     def of(cls, runs: Outcomes) -> Axes:
@@ -163,7 +169,8 @@ class Axes:
         if not spread > 0:
             raise FitError("All losses are equal: there is no law to be seen in them.")
         groups = () if runs.group is None else tuple(sorted(set(runs.group)))
-        return cls(tuple(found), least, spread, bool(least > 0), groups)
+        place = {axis.key: values for axis, values in zip(found, seen[1:], strict=True)}
+        return cls(tuple(found), least, spread, bool(least > 0), groups, _fall(place))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -186,6 +193,14 @@ class Axes:
         """Return the loss of what is fitted."""
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(target) if self.relative else target * self.spread)
+
+
+def _fall(place: Points) -> float | None:
+    given = [place[key] for key in ("size", "tokens") if key in place]
+    if not given or len(place) > len(given):
+        return None
+    per_efold = FALL_OF_COMPUTE * (2 if len(given) == 1 else 1)
+    return float(np.clip(per_efold * np.ptp(np.sum(given, axis=0)), LEAST_FALL, MOST_FALL))
 
 
 def _rank(role: str | None) -> int:

@@ -78,9 +78,10 @@ def next_runs(
     expected = contest.calibration
     joint = expected.constants * np.tensordot(weight, np.array([one[1] for one in told]), axes=1)
     joint += expected.apart * (off * weight[:, None]).T @ off
-    scatter = float(weight @ np.array([candidate.scatter**2 for _, candidate in laws]))
+    joint *= contest.k
+    scatter = contest.k * float(weight @ np.array([candidate.scatter**2 for _, candidate in laws]))
     variance = joint[0, 0] - joint[0, 1:] ** 2 / (np.diag(joint)[1:] + scatter)
-    share = expected.share
+    share = expected.share * float(np.sqrt(contest.k_reach * (1 + expected.few / contest.runs)))
     far = [_reach(laws, weight, grid, None), *(_reach(laws, weight, grid, i) for i in range(1, len(tried) + 1))]
     before = joint[0, 0] + scatter + (share * far[0]) ** 2
     after = np.maximum(variance, 0.0) + scatter + (share * np.array(far[1:])) ** 2

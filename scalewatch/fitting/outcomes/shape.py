@@ -17,7 +17,7 @@ from scalewatch.arrays import Floats
 from scalewatch.fitting.outcomes.axes import Axes, Points
 from scalewatch.laws.law import Publication
 
-__all__ = ["Expected", "Shape", "Values", "floor", "power"]
+__all__ = ["Expected", "Shape", "Values", "floor", "floor_of", "power", "term_of"]
 
 Values = Mapping[str, Floats]
 
@@ -62,6 +62,19 @@ class Shape(ABC):
 #: Floor and terms in spreads of the losses: a term about a third of the spread, the floor a third of it below. By hand.
 FLOOR = Expected(-0.5, 1.2)
 TERM = Expected(-1.0, 1.0)
+
+
+def floor_of(axes: Axes) -> Expected:
+    """Return what is expected of the floor of a table: of a short ladder it lies many spreads below the least loss.
+
+    Terms that fall by `f` in ln from the cheapest run to the dearest leave 1 / (e^f - 1) of the spread to fall.
+    """
+    return FLOOR if axes.fall is None else Expected(-float(np.log(np.expm1(axes.fall))), FLOOR.sd)
+
+
+def term_of(axes: Axes) -> Expected:
+    """Return what is expected of one of two terms in the middle of a table, in spreads: see `floor_of`."""
+    return TERM if axes.fall is None else Expected(-float(np.log(4.0 * np.sinh(axes.fall / 2))), TERM.sd)
 
 
 def floor(values: Values, axes: Axes) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 
 from scalewatch.arrays import Floats
 from scalewatch.fitting.outcomes.axes import FALLING, Axes, Points
-from scalewatch.fitting.outcomes.shape import FLOOR, TERM, Expected, Shape, Values, floor, power
+from scalewatch.fitting.outcomes.shape import Expected, Shape, Values, floor, floor_of, power, term_of
 
 __all__ = ["AddedPowers", "CurvedPower", "PowerProduct", "Quadratic", "TwoTerms"]
 
@@ -64,7 +64,7 @@ class AddedPowers(Shape):
 
     def expected(self, axes: Axes) -> dict[str, Expected]:
         """Return the floor, and a height and an exponent for each column."""
-        return {"floor": FLOOR, **{f"a_{key}": TERM for key in axes.keys}, **exponents(axes, "alpha")}
+        return {"floor": floor_of(axes), **{f"a_{key}": term_of(axes) for key in axes.keys}, **exponents(axes, "alpha")}
 
     def loss(self, values: Values, points: Points, axes: Axes) -> Floats:
         """Return the sum."""
@@ -80,7 +80,7 @@ class PowerProduct(Shape):
 
     def expected(self, axes: Axes) -> dict[str, Expected]:
         """Return the floor, the height, and an exponent for each column."""
-        return {"floor": FLOOR, "a": TERM, **exponents(axes, "alpha")}
+        return {"floor": floor_of(axes), "a": term_of(axes), **exponents(axes, "alpha")}
 
     def loss(self, values: Values, points: Points, axes: Axes) -> Floats:
         """Return the product above the floor."""
@@ -95,7 +95,7 @@ class CurvedPower(Shape):
 
     def expected(self, axes: Axes) -> dict[str, Expected]:
         """Return those of a product of powers, and the bends."""
-        return {"floor": FLOOR, "a": TERM, **exponents(axes, "alpha"), **bent(axes, "q", BEND_SD)}
+        return {"floor": floor_of(axes), "a": term_of(axes), **exponents(axes, "alpha"), **bent(axes, "q", BEND_SD)}
 
     def loss(self, values: Values, points: Points, axes: Axes) -> Floats:
         """Return the term above the floor."""
@@ -124,7 +124,15 @@ class TwoTerms(Shape):
             )
         line = {f"line_{key}": Expected(0.0, 0.2 / axis.spread) for key, axis in zip(axes.keys, axes.axes, strict=True)}
         curve = {**bent(axes, "q", BEND_SD / 2), **bent(axes, "r", BEND_SD / 2)}
-        return {"floor": FLOOR, "a": TERM, "b": TERM, **one, **two, **curve, **self._own(line)}
+        return {
+            "floor": floor_of(axes),
+            "a": term_of(axes),
+            "b": term_of(axes),
+            **one,
+            **two,
+            **curve,
+            **self._own(line),
+        }
 
     @staticmethod
     def _own(line: dict[str, Expected]) -> dict[str, Expected]:

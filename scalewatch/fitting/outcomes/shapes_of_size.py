@@ -8,7 +8,7 @@ import numpy as np
 
 from scalewatch.arrays import Floats
 from scalewatch.fitting.outcomes.axes import Axes, Points
-from scalewatch.fitting.outcomes.shape import FLOOR, TERM, Expected, Shape, Values, floor, power
+from scalewatch.fitting.outcomes.shape import Expected, Shape, Values, floor, floor_of, power, term_of
 from scalewatch.laws.law import Publication
 
 __all__ = ["USUAL", "Bent", "ChinchillaShape", "ComputeShape", "KaplanShape", "MovingExponent"]
@@ -31,7 +31,7 @@ class ChinchillaShape(Shape):
 
     def expected(self, axes: Axes) -> dict[str, Expected]:
         """Return its five constants."""
-        return {"floor": FLOOR, "a": TERM, "b": TERM, "alpha": EXPONENT, "beta": EXPONENT}
+        return {"floor": floor_of(axes), "a": term_of(axes), "b": term_of(axes), "alpha": EXPONENT, "beta": EXPONENT}
 
     def loss(self, values: Values, points: Points, axes: Axes) -> Floats:
         """Return the sum."""
@@ -74,7 +74,7 @@ class MovingExponent(Shape):
         """Return the five constants, and three that move."""
         if self.usual:
             return dict(USUAL)
-        five = {"floor": FLOOR, "a": TERM, "b": TERM, "alpha": EXPONENT, "beta": EXPONENT}
+        five = {"floor": floor_of(axes), "a": term_of(axes), "b": term_of(axes), "alpha": EXPONENT, "beta": EXPONENT}
         return {**five, "b1": Expected(0.0, 0.15), "b2": BENDS, "beta1": MOVES}
 
     def loss(self, values: Values, points: Points, axes: Axes) -> Floats:
@@ -94,7 +94,7 @@ class Bent(Shape):
 
     def expected(self, axes: Axes) -> dict[str, Expected]:
         """Return the five constants, and two bends."""
-        five = {"floor": FLOOR, "a": TERM, "b": TERM, "alpha": EXPONENT, "beta": EXPONENT}
+        five = {"floor": floor_of(axes), "a": term_of(axes), "b": term_of(axes), "alpha": EXPONENT, "beta": EXPONENT}
         return {**five, "a2": BENDS, "b2": BENDS}
 
     def loss(self, values: Values, points: Points, axes: Axes) -> Floats:
@@ -114,7 +114,13 @@ class KaplanShape(Shape):
 
     def expected(self, axes: Axes) -> dict[str, Expected]:
         """Return its five constants."""
-        return {"floor": FLOOR, "a": TERM, "b": TERM, "alpha": Expected(0.25, 0.1), "beta": Expected(0.3, 0.1)}
+        return {
+            "floor": floor_of(axes),
+            "a": term_of(axes),
+            "b": term_of(axes),
+            "alpha": Expected(0.25, 0.1),
+            "beta": Expected(0.3, 0.1),
+        }
 
     def loss(self, values: Values, points: Points, axes: Axes) -> Floats:
         """Return the joint power above the floor."""
@@ -133,7 +139,7 @@ class ComputeShape(Shape):
 
     def expected(self, axes: Axes) -> dict[str, Expected]:
         """Return its three constants."""
-        return {"floor": FLOOR, "f": TERM, "gamma": OF_COMPUTE}
+        return {"floor": floor_of(axes), "f": term_of(axes), "gamma": OF_COMPUTE}
 
     def loss(self, values: Values, points: Points, axes: Axes) -> Floats:
         """Return the power above the floor."""

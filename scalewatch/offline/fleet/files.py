@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import tempfile
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
-from scalewatch.errors import ConfigError
+from scalewatch.logs.remote import file_system, is_remote
 
-__all__ = ["LOOKED", "AbstractFiles", "LocalFiles", "RemoteFiles", "file_system", "files_of", "is_remote"]
+__all__ = ["LOOKED", "AbstractFiles", "LocalFiles", "RemoteFiles", "files_of"]
 
 #: Folder of the files that say when each collected folder was looked at.
 LOOKED = "looked"
-
-
-def is_remote(place: str) -> bool:
-    """Whether a place is an address (`s3://bucket/runs`) and no path."""
-    return "://" in place
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """Return the file system of an address as fsspec has it, and the path in it.
-
-    Raises:
-        ConfigError: if fsspec, or what it needs for such a place, is not installed.
-    """
-    try:
-        core = importlib.import_module("fsspec.core")
-        files, path = core.url_to_fs(url)
-    except (ImportError, ValueError) as fault:
-        raise ConfigError(
-            f"{url!a} is reached by fsspec: pip install fsspec and what it needs for it ({fault})."
-        ) from None
-    return files, str(path)
 
 
 class AbstractFiles:

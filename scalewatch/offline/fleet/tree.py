@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, final
 
 from scalewatch.errors import LogError
 from scalewatch.logs.naming import META, METRICS
-from scalewatch.offline.fleet.files import file_system, is_remote
+from scalewatch.logs.remote import copied, file_system, is_remote
 
 __all__ = ["JOURNAL_FOLDER", "AbstractTree", "FoundFile", "Unit", "tree_of", "units_of"]
 
@@ -160,10 +160,7 @@ class RemoteTree(AbstractTree):
     def fetched(self, unit: Unit) -> Iterator[Path]:
         """Fetch them into a folder that is gone afterwards."""
         with tempfile.TemporaryDirectory(prefix="scalewatch-") as made:
-            for file in unit.files:
-                path = Path(made, *PurePosixPath(file.path).parts)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._files.get_file(f"{self._top.rstrip('/')}/{file.path}", str(path))
+            copied(self._files, self._top, (file.path for file in unit.files), Path(made))
             yield Path(made)
 
 

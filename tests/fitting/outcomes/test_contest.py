@@ -117,3 +117,29 @@ def test_too_few_runs_and_equal_runs_are_refused_with_the_reason() -> None:
         compete(Outcomes({"n_params": np.full(9, 1e8)}, np.linspace(3, 4, 9)))
     with pytest.raises(FitError, match="All losses are equal"):
         compete(Outcomes({"n_params": np.geomspace(1e8, 1e9, 9)}, np.full(9, 3.0)))
+
+
+def test_a_short_ladder_says_little_of_a_run_a_thousand_times_dearer() -> None:
+    """Six runs over a factor of 30 of compute hold the truth, in an interval wider than that of 30 over 3e4."""
+    asked = {"n_params": np.array([3e10]), "tokens": np.array([6e11])}
+    came = law(asked["n_params"], asked["tokens"], 0.0)[0]
+    widths = []
+    for most, count in ((5.5e8, 6), (1.7e10, 30)):
+        size = np.geomspace(1e8, most, count)
+        tokens = 20 * size * np.exp(0.3 * np.random.default_rng(1).standard_normal(count))
+        noise = np.exp(0.002 * np.random.default_rng(count).standard_normal(count))
+        runs = Outcomes({"n_params": size, "tokens": tokens}, law(size, tokens, 0.0) * noise)
+        told = compete(runs, asked, only=["chinchilla", "compute", "kaplan"]).predict(asked)
+        assert told.low[0] < came < told.high[0]
+        widths.append(np.log(told.high / told.low)[0])
+
+    assert widths[0] > 4 * widths[1]
+
+
+def test_the_floor_is_expected_the_farther_below_the_shorter_the_ladder() -> None:
+    """In spreads of its losses: of a ladder over a factor of ten nearly everything is still to fall."""
+    size = np.geomspace(1e8, 1e9, 5)
+    short = Outcomes({"n_params": size, "tokens": 20 * size}, law(size, 20 * size, 0.0))
+    expected = [SHAPES[0].expected(Axes.of(runs))["floor"].middle for runs in (short, ladder())]
+
+    assert expected[0] > expected[1]
