@@ -63,14 +63,18 @@ class EpochSteps:
             self._begins[int(epoch)] = self._offset
         return step + self._offset
 
+    def fits(self, step: int, epoch: float, count: int) -> bool:
+        """Return whether rows that begin with this one, and whose steps rise, go on where the rows before them end."""
+        falls = self._epoch is not None and (epoch < self._epoch or step <= self._last)
+        return not falls and len(self._begins) + count <= MOST_EPOCHS
+
     def of_rising(self, steps: Sequence[int], epochs: Sequence[float], newest: int) -> list[int] | None:
         """Return the steps of the whole run of rows whose steps rise and whose epochs do not fall.
 
         None where the first of them does not come after step `newest` of the run, or may begin an epoch anew: they
         have to be asked for one by one.
         """
-        falls = self._epoch is not None and (epochs[0] < self._epoch or steps[0] <= self._last)
-        if falls or steps[0] + self._offset <= newest or len(self._begins) + len(epochs) > MOST_EPOCHS:
+        if steps[0] + self._offset <= newest or not self.fits(steps[0], epochs[0], len(steps)):
             return None
         self._begins.update(dict.fromkeys(map(int, set(epochs)), self._offset))
         for place in range(len(steps) - 1, -1, -1):

@@ -48,7 +48,8 @@ class PlainRows:
         self.values: dict[str, list[float | None]] = {}
         for field, (cells, scaled) in fields.items():
             if cells is not None:
-                column = numbers(cells, seconds if field == "seconds" else number, breaks)
+                whole = field == "step" and set(map(type, cells)) == {int}
+                column = list(cells) if whole else numbers(cells, seconds if field == "seconds" else number, breaks)
                 self.values[field] = column if scaled is None else [v if v is None else scaled(v) for v in column]
         losses = self.values.get("loss")
         if losses is None:
@@ -99,8 +100,13 @@ def numbers(cells: Sequence[Any], convert: Callable[[Any], float | None], breaks
     ([1.5, None, None], {2})
     """
     kinds = set(map(type, cells))
-    if kinds == {float}:
+    if kinds <= {float, type(None)}:
         return list(cells)
+    if kinds <= {float, int, type(None)}:
+        try:
+            return [cell if cell is None else float(cell) for cell in cells]
+        except OverflowError:
+            pass
     if kinds == {str} and "_" not in "".join(cells):
         try:
             return list(map(float, cells))

@@ -74,13 +74,18 @@ class Rows:
             self._count(row)
         return self._order.add(row)
 
+    @property
+    def by_columns(self) -> bool:
+        """Whether many rows can be taken at once: none has to be looked at by itself to tell what it is of."""
+        return self._one_run.column is None and not self._sums and not self._splits and self._losses > KNOWN_ROWS
+
     def plain(self, cells: Callable[[str], Sequence[Any] | None], count: int) -> PlainRows | None:
         """Return many rows as columns of numbers, None where each has to be looked at by itself.
 
         Args:
             cells: the cells of a column, None for one that is not there. count: rows.
         """
-        if self._one_run.column is not None or self._sums or self._splits or self._losses <= KNOWN_ROWS:
+        if not self.by_columns:
             return None
         fields = {
             field: (cells(column), _log if how == "log" else None if factor == 1.0 else factor.__mul__)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-__all__ = ["fraction", "is_blank", "number", "seconds"]
+__all__ = ["fraction", "is_blank", "number", "seconds", "times"]
 
 _BLANK = frozenset({"", "null", "none", "na", "n/a", "-", "--", "<na>"})
 #: What C on Windows prints, and what Python prints of a tensor.
@@ -17,6 +18,8 @@ _TENSOR = re.compile(r"(?:tensor|array|np\.float\d+)\(\s*\[?([^,)\]\s]+)")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
 #: A length of time: `4 days, 5:06:09`, `0:03:29`, `14m 30s`.
 _CLOCK = re.compile(r"(?:(\d+) days?,? )?(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?")
+#: The hour of a date, and what stands behind it.
+_HOUR, _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d", re.ASCII), re.compile(r":[0-5]\d:[0-5]\d(?:[.,]\d{3})?", re.ASCII)
 _FRACTION = re.compile(r"\s*(\d{1,15})\s*/\s*(\d{1,15})\s*")
 _PARTS = re.compile(r"(?=\d)(?:(\d+)d ?)?(?:(\d+)h ?)?(?:(\d+)m(?:in)? ?)?(?:(\d+(?:\.\d+)?)s(?:ec)?)?")
 
@@ -96,3 +99,33 @@ def seconds(value: Any) -> float | None:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def times(cells: Sequence[Any]) -> list[Any]:
+    """Return many times as `seconds` does each of them; a cell that holds none stays as it is.
+
+    A date is read once for each hour: what stands behind it is added.
+    """
+    hours: dict[str, float | None] = {}
+    found: list[Any] = []
+    for cell in cells:
+        begin = None
+        if type(cell) is str and _TIME.fullmatch(cell, 13):
+            hour = cell[:13]
+            if hour not in hours:
+                hours[hour] = _hour(hour)
+            begin = hours[hour]
+        if begin is not None:
+            found.append(begin + (60 * int(cell[14:16]) + int(cell[17:19])) + int(cell[20:] or 0) * 1000 / 1e6)
+        else:
+            value = None if cell is None else seconds(cell)
+            found.append(cell if value is None else value)
+    return found
+
+
+def _hour(text: str) -> float | None:
+    """Return when an hour such as `2025-03-01 10` began; None if it is no date, or clocks were changed in it."""
+    if not _HOUR.fullmatch(text):
+        return None
+    begin, end = seconds(f"{text}:00"), seconds(f"{text}:59")
+    return begin if begin is not None and end is not None and end - begin == 59 * 60.0 else None

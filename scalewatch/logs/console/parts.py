@@ -9,18 +9,20 @@ from typing import final
 
 from scalewatch.logs.columns import COUNTER_OF_EPOCHS, FIELDS, placed, ranked, step_place
 from scalewatch.logs.console.lines import Line
-from scalewatch.logs.console.scan import Scanned, scan
-from scalewatch.logs.console.skeletons import Skeletons
-from scalewatch.logs.console.tables import Boxes, Heading
+from scalewatch.logs.console.scan import Scanned, Span, scan
+from scalewatch.logs.console.skeletons import Family, Skeletons
+from scalewatch.logs.console.tables import Boxes, Heading, begins
 from scalewatch.logs.loss_names import TRAIN, training_loss
 from scalewatch.objective import words_of
 
-__all__ = ["Parts", "is_field", "parsed", "plain_line", "step_rank"]
+__all__ = ["Parts", "is_field", "parsed", "plain_line", "plain_lines", "says_nothing", "step_rank"]
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 #: `第3轮`, the third epoch: its number stands before what it counts.
 _ORDINAL = re.compile(r"第\s*(\d+)\s*(?:个|個)?\s*(轮次?|輪|步|エポック|ステップ)")
 _BARS = str.maketrans({"│": "|", "┃": "|", "║": "|", "\x08": "\n"})
+#: Stands for a line that has to be looked at by itself: no line that was read is like it.
+NOT_PLAIN = "\x08"
 #: A longer line is no row of a console [letters]: it is read up to here.
 MOST_LETTERS = 20_000
 _RANK = re.compile(
@@ -85,6 +87,31 @@ def plain_line(line: str) -> str:
     return line[:MOST_LETTERS]
 
 
+def plain_lines(lines: list[str]) -> list[str] | None:
+    """Return many lines as `plain_line` does each of them, None where one has to be looked at by itself."""
+    begun = text = "\n".join(lines)
+    if "\x1b" in text:
+        if "\x1b]" in text:
+            return None  # it goes on to its end, which may be in another line
+        text = _ANSI.sub("", text)
+    if not text.isascii():
+        if "第" in text:
+            return None
+        for bar in "│┃║":
+            if bar in text:
+                text = text.replace(bar, "|")
+    plain = lines if text is begun else text.split("\n")
+    if "\x08" in text:
+        plain = [line.rstrip("\x08") for line in plain]
+        plain = [line if line.strip() and "\x08" not in line else NOT_PLAIN for line in plain]
+    return plain if len(plain) == len(lines) and max(map(len, plain)) <= MOST_LETTERS else None
+
+
+def says_nothing(line: str) -> bool:
+    """Return whether a line holds no number and speaks of no loss."""
+    return not line or line.isspace() or not (_SAYS.search(line) or "oss" in line or "OSS" in line)
+
+
 @final
 class Parts:
     """What lines are made of: tables, boxes and everything else, of the first rank that speaks.
@@ -101,12 +128,13 @@ class Parts:
 
     def lines(self, text: str) -> list[Line]:
         """Return what a line says, mostly one thing or nothing."""
-        if not _SAYS.search(text) and "oss" not in text and "OSS" not in text:
+        if says_nothing(text):
             return []
         text = plain_line(text)
-        skeletons = None if self._heading.stands or self._boxes.may_hold(text) else self._skeletons
+        skeletons = None if self.inside or self._boxes.may_hold(text) else self._skeletons
         if skeletons is not None and (known := skeletons.line(text)) is not None:
-            return [known]
+            line, rank = known
+            return [] if self._of_another_rank(rank, line.cells) else [line]
         box = self._boxes.line(text)
         found = [] if box is None else [_read(box, {}, None, "a box of names and numbers")]
         if self._boxes.inside:
@@ -120,37 +148,74 @@ class Parts:
             cells, wholes, rest = row
             after = scan(rest) if rest else None
             return [*found, _read(cells, wholes, after, text)]
-        if (not scanned.cells or max(map(len, scanned.cells)) < 2) and self._heading.starts(text):
+        if _may_head(scanned) and self._heading.starts(text):
             return found
-        if self._of_another_rank(text, scanned):
-            return found
-        line = _read(scanned.cells, scanned.wholes, scanned, text)
-        if skeletons is not None and not found and _rank_of(text, scanned) is None:
-            skeletons.learn(line, next((name for name in line.cells if _is_epoch(name)), None), scanned)
-        return [*found, line]
+        line, rank = _learn(text, scanned, skeletons if not found else None)
+        return found if self._of_another_rank(rank, scanned.cells) else [*found, line]
+
+    @property
+    def inside(self) -> bool:
+        """Whether a table or a box stands, so that what a line says depends on those before it."""
+        return self._heading.stands or self._boxes.stands
+
+    def family(self, text: str) -> Family | None:
+        """Return the skeletons that one plan reads and this line has, which is learnt now if need be, None if none.
+
+        To be asked of a line without colours, outside tables and boxes.
+        """
+        skeletons = self._skeletons
+        if skeletons is None or self._boxes.may_hold(text):
+            return None
+        family = skeletons.family(text)
+        scanned = scan(text) if family is None else None
+        if scanned is not None and not (_may_head(scanned) and self._heading.would_start(text)):
+            _learn(text, scanned, skeletons)
+            family = skeletons.family(text)
+        if family is not None:
+            skeletons.see(family)
+        return family
+
+    @property
+    def rank(self) -> str | None:
+        """The rank that is read, None if none has said a loss yet."""
+        return self._rank
 
     def end(self) -> list[Line]:
         """Return what a box holds that the log ends in."""
         box = self._boxes.end()
         return [] if box is None else [_read(box, {}, None, "")]
 
-    def _of_another_rank(self, text: str, scanned: Scanned) -> bool:
-        rank = _rank_of(text, scanned)
+    def _of_another_rank(self, rank: str | None, names: Iterable[str]) -> bool:
         if rank is None:
             return False
-        if self._rank is None and any(training_loss(name) is not None for name in scanned.cells):
+        says = any(training_loss(name) is not None for name in names)
+        if self._rank is None and says:
             self._rank = rank
         other = self._rank is not None and rank != self._rank
-        self.other_ranks += other and any(training_loss(name) is not None for name in scanned.cells)
+        self.other_ranks += other and says
         return other
 
 
-def _rank_of(text: str, scanned: Scanned) -> str | None:
+def _may_head(scanned: Scanned) -> bool:
+    """Whether a line with numbers may head a table."""
+    return not scanned.cells or max(map(len, scanned.cells)) < 2
+
+
+def _learn(text: str, scanned: Scanned, skeletons: Skeletons | None) -> tuple[Line, str | None]:
+    """Return what a line says and its rank, and remember its skeleton."""
+    line, rank = _read(scanned.cells, scanned.wholes, scanned, text), _rank_of(text, scanned)
+    heads, moves = _may_head(scanned) and begins(text), "[gpu" in text.lower()
+    if skeletons is not None and not heads and not moves:
+        skeletons.learn(line, next((name for name in line.cells if _is_epoch(name)), None), scanned, rank)
+    return line, None if rank is None else rank[0]
+
+
+def _rank_of(text: str, scanned: Scanned) -> tuple[str, Span] | None:
     if "rank" in text or "default" in text or "pid=" in text or "[gpu" in text.lower()[:40] or "RANK" in text:
         found = _RANK.search(text)
-        return None if found is None else next(group for group in found.groups() if group is not None)
+        return None if found is None else (found[found.lastindex or 0], Span(*found.span(found.lastindex or 0), 0, 1.0))
     if scanned.lead is not None and any(step_rank(name) is not None for name in scanned.cells):
-        return str(scanned.lead)  # srun --label puts it before each line
+        return str(scanned.lead), scanned.spans["lead"]  # srun --label puts it before each line
     return None
 
 

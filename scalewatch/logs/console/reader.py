@@ -1,262 +1,51 @@
-"""Lines -> rows: each with the step that its own line, or a line before it, says.
-
-What counts the steps differs from program to program: a name (`iter 250`, `step=10/1000`), a progress bar with or
-without an epoch before it, a number that the line begins with, or the epoch alone. `Learner` looks at the first
-lines and says which it is; `LineReader` then reads the log from its start.
-"""
+"""Lines -> rows: each with the step that its own line, or a line before it, says."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from enum import StrEnum
-from functools import lru_cache
-from typing import NamedTuple, final
+from collections.abc import Collection, Sequence
+from typing import final
 
-from scalewatch.logs.columns import ranked
+from scalewatch.logs.console.learner import Learnt, Source, is_held_out, with_step, within
 from scalewatch.logs.console.lines import Line
 from scalewatch.logs.console.parts import Parts, is_field, step_rank
 from scalewatch.logs.epoch_steps import EpochSteps
-from scalewatch.logs.loss_names import TRAIN, training_loss, validation_loss
-from scalewatch.logs.sample import SPARSE
-from scalewatch.objective import words_of
 
-__all__ = ["Learner", "Learnt", "LineReader", "Source", "loss_among"]
-
-#: Part of the rows with a loss that have to have a counter for it to be the step. By hand.
-MOSTLY = 0.8
-
-
-class Source(StrEnum):
-    """What says the step of a row."""
-
-    NAME = "a counter with a name"
-    BAR = "the progress bar"
-    LEAD = "the number that a line begins with"
-    BEFORE = "a line before the row"
-    EPOCH = "the epoch"
-    COUNTED = "rows are counted"
-
-
-@lru_cache(maxsize=8192)
-def _is_held_out(name: str) -> bool:
-    return validation_loss(name) is not None
-
-
-class Learnt(NamedTuple):
-    """How the lines of a log are to be read.
-
-    Attributes:
-        source: what says the step. step_name: the counter that it is called by. loss: the name of the training loss.
-        whole: steps of an epoch or of the run, as the counter says it, 0 if it does not. total_steps: the planned end.
-        epochs: whether epochs are counted in whole numbers, and a bar begins anew in each.
-        example: a line of the kind that holds the loss. rows: lines with the loss among those looked at.
-        within: whether what a counter counts to is the step, and itself the epoch: `Batch 3/500`.
-        alone: whether the loss stands in lines without one that was held out.
-        before: the counter of the lines before the rows, "" if it has no name.
-    """
-
-    source: Source
-    step_name: str
-    loss: str
-    whole: int
-    total_steps: int | None
-    epochs: bool
-    example: str
-    rows: int
-    within: bool = False
-    alone: bool = False
-    before: str = ""
-
-
-def _counts_within(lines: Iterable[Line], loss: str) -> bool:
-    """Return whether counters stay as they are while what they count to moves on."""
-    rows = moved = 0
-    before: tuple[float, int] | None = None
-    for line in lines:
-        if loss in line.cells and not line.held_out:
-            at = (line.cells[line.named], line.whole) if line.named is not None and line.whole is not None else line.bar
-            rows += 1
-            moved += at is not None and before is not None and at[0] == before[0] and at[1] > before[1]
-            before = at
-    return moved > rows / 2
-
-
-def _within(line: Line) -> Line:
-    """Take a counter for the epoch, and what it counts to for the step in it."""
-    if line.named is not None and line.whole is not None:
-        cells = line.cells | {line.named: float(line.whole)}
-        return line._replace(cells=cells, whole=None, epoch=line.cells[line.named], epochs=None)
-    if line.bar is not None:
-        cells = {"step": float(line.bar[1]), **line.cells}
-        return line._replace(cells=cells, named="step", bar=None, epoch=float(line.bar[0]), epochs=None)
-    return line
-
-
-def _with_step(line: Line, name: str) -> Line:
-    """Take the counter of this name before any other."""
-    if name in line.cells and name != line.named and line.cells[name].is_integer():
-        return line._replace(named=name, whole=None)
-    return line
-
-
-def loss_among(lines: Sequence[Line]) -> str:
-    """Return the name that is likeliest the training loss, "" if there is none: in some lines of many is none."""
-    counts: Counter[str] = Counter(name for line in lines for name in line.cells if training_loss(name) is not None)
-    most = max(counts.values(), default=0)
-    if most == 1 and len(lines) > SPARSE:
-        counts.clear()  # the number of a title
-    dense = [name for name, count in counts.items() if SPARSE * count >= most]
-    dense = [name for name in dense if _moves(lines, name)] or dense  # a part that is not trained is 0 all along
-    if not dense:
-        # `250 train 3.41`: nothing else is trained that falls
-        dense = [name for name, values in _trained(lines).items() if len(values) > 1 and values[-1] < values[0]]
-    likely = ranked(dense, "loss")
-    if len(likely) > 1:
-        # of two that follow each other, as of a program that was changed, the first: the other is learnt when it comes
-        where = {name: [i for i, line in enumerate(lines) if name in line.cells] for name in likely}
-        first = min(likely, key=lambda name: where[name][0])
-        if where[first][-1] < where[likely[0]][0]:
-            return first
-    held_out = [] if dense else ranked({name: None for line in lines for name in line.cells}, "validation_loss")
-    return next(iter([*likely, *dense, *held_out]), "")
-
-
-def _moves(lines: Iterable[Line], name: str) -> bool:
-    """Return whether a name has more than one number."""
-    first = None
-    for line in lines:
-        value = line.cells.get(name, first)
-        first = value if first is None else first
-        if value != first:
-            return True
-    return False
-
-
-def _trained(lines: Sequence[Line]) -> dict[str, list[float]]:
-    """Return the numbers under names that say no more than that they are of training."""
-    found: dict[str, list[float]] = {}
-    for line in lines:
-        for name, value in line.cells.items():
-            if set(words_of(name)) <= TRAIN and step_rank(name) is None:
-                found.setdefault(name, []).append(value)
-    return found
+__all__ = ["LineReader", "Position"]
 
 
 @final
-class Learner:
-    """Looks at the first lines of a log and says how it is to be read.
+class Position:
+    """How far the lines are.
 
-    Args:
-        lines: those that are looked at. loss: the name of the training loss. step: that of the step, "" to find it.
+    Attributes:
+        steps: makes steps of the run of those of an epoch. epoch: the newest, None if none was said. base: what the
+            first epoch is called. before: step that a line before the row says. newest: step of the newest row.
+        shape: names of the newest row.
     """
 
-    def __init__(self, lines: Sequence[Line], loss: str, step: str = "") -> None:
-        self._loss, self._step = loss, step
-        self._within = not step and _counts_within(lines, loss)
-        self._alone = 0
-        self._rows = 0
-        self._sources: Counter[Source] = Counter()
-        self._names: Counter[str] = Counter()
-        self._nameless: Counter[frozenset[str]] = Counter()
-        self._at_names: dict[str, float] = {}
-        self._shapes: Counter[frozenset[str]] = Counter()
-        self._examples: dict[frozenset[str], str] = {}
-        self._wholes: Counter[tuple[Source, int, int]] = Counter()
-        self._before: float | None = None
-        self._before_names: Counter[str] = Counter()
-        self._before_name = ""
-        self._epoch: float | None = None
-        self._epochs, self._fractions = 0, False
-        self._at: set[tuple[Source, float]] = set()
-        for line in lines:
-            self._add(line)
+    __slots__ = ("base", "before", "epoch", "newest", "shape", "steps")
 
-    def _add(self, line: Line) -> None:
-        line = _with_step(_within(line) if self._within else line, self._step)
-        loss = self._loss in line.cells and not line.held_out
-        if line.epoch is not None:
-            self._epochs = line.epochs or self._epochs
-            self._epoch = line.epoch
-            self._fractions = self._fractions or not float(line.epoch).is_integer()
-        if not loss:
-            self._look_before(line)
-            return
-        self._rows += 1
-        self._alone += not any(map(_is_held_out, line.cells))
-        if line.named is not None:
-            self._sources[Source.NAME] += 1
-            self._count_names(line)
-            self._before = line.cells[line.named]
-            both = line.epoch is not None and line.epochs is not None
-            self._wholes[(Source.NAME, line.whole or 0, self._epochs if both else 1)] += 1
-        else:
-            self._nameless[frozenset(line.cells)] += 1
-        if line.bar is not None:
-            self._sources[Source.BAR] += 1
-            self._wholes[(Source.BAR, line.bar[1], 1 if self._epoch is None else self._epochs)] += 1
-        if line.lead is not None:
-            self._see(Source.LEAD, float(line.lead))
-        if self._before is not None:
-            self._see(Source.BEFORE, self._before)
-            self._before_names[self._before_name] += 1
-        if self._epoch is not None:
-            self._see(Source.EPOCH, self._epoch)
-            self._wholes[(Source.EPOCH, self._epochs, 1)] += 1
-        shape = frozenset(line.cells)
-        self._shapes[shape] += 1
-        self._examples.setdefault(shape, line.text)
+    def __init__(self) -> None:
+        self.steps = EpochSteps()
+        self.epoch: float | None = None
+        self.base: float | None = None
+        self.before: int | None = None
+        self.newest: int | None = None
+        self.shape: frozenset[str] = frozenset()
 
-    def _count_names(self, line: Line) -> None:
-        """Count the rows that each counter tells from the one before: of two that stand in a line, one moves slower."""
-        for name, value in line.cells.items():
-            if step_rank(name) is not None and value.is_integer() and self._at_names.get(name) != value:
-                self._at_names[name] = value
-                self._names[name] += 1
+    def of_bar(self, done: int, whole: int, epoch: float | None) -> int:
+        """Return the step of a bar that begins anew in each epoch; without an epoch, how far it is."""
+        if epoch is None or self.base is None:
+            return done
+        return int(epoch - self.base) * whole + done
 
-    def _look_before(self, line: Line) -> None:
-        if line.held_out:
-            return
-        if line.named is not None:
-            self._before, self._before_name = line.cells[line.named], line.named
-            self._wholes[(Source.BEFORE, line.whole or 0, 1)] += 1
-        elif line.bar is not None:
-            done, whole = line.bar
-            self._before = (0 if self._fractions else self._epoch or 0) * whole + done
-            self._before_name = ""
-            self._wholes[(Source.BEFORE, whole, self._epochs or 1)] += 1
-
-    def _see(self, source: Source, at: float) -> None:
-        """Count a row that stands at another place than the one before it."""
-        if (source, at) not in self._at:
-            self._sources[source] += 1
-            self._at.add((source, at))
-
-    def _counter(self) -> str:
-        """Return the likeliest name of those that tell most rows apart."""
-        most = MOSTLY * max(self._names.values())
-        return min(
-            (name for name, count in self._names.items() if count >= most), key=lambda name: step_rank(name) or 0
-        )
-
-    def learnt(self) -> Learnt:
-        """Return how the log is to be read."""
-        order = [Source.NAME, Source.BAR, Source.LEAD, Source.BEFORE, *([] if self._fractions else [Source.EPOCH])]
-        source = next((s for s in order if self._rows and self._sources[s] >= MOSTLY * self._rows), Source.COUNTED)
-        if source is Source.COUNTED and self._sources[Source.NAME] >= max(self._nameless.values(), default=1):
-            source = Source.NAME  # another line says the same loss again, without its step
-        name = self._step or (self._counter() if source is Source.NAME else "step")
-        example = self._examples[self._shapes.most_common(1)[0][0]] if self._shapes else ""
-        found = [(count, *sizes) for (of, *sizes), count in self._wholes.items() if of is source and sizes[0]]
-        # of bars that stand before the rows, the one of the training has most to do
-        by = 1 if source is Source.BEFORE else 0
-        _, whole, epochs = max(found, key=lambda one: one[by], default=(0, 0, 0))
-        total, alone = whole * epochs or None, self._alone >= MOSTLY * self._rows
-        fractions, rows = self._fractions, self._rows
-        before, count = next(iter(self._before_names.most_common(1)), ("", 0))
-        before = before if source is Source.BEFORE and count >= MOSTLY * rows else ""
-        return Learnt(source, name, self._loss, whole, total, not fractions, example, rows, self._within, alone, before)
+    def of_bars(self, bars: Sequence[tuple[int, int]], epochs: Sequence[float] | None) -> list[int]:
+        """Return the step of each of many bars."""
+        base = self.base
+        if epochs is None or base is None:
+            return [done for done, _ in bars]
+        return [int(epoch - base) * whole + done for (done, whole), epoch in zip(bars, epochs, strict=True)]
 
 
 @final
@@ -265,110 +54,108 @@ class LineReader:
 
     Args:
         learnt: what was learnt. keep: names that are given besides those that can be a field; None for all names.
+
+    Attributes:
+        learnt: the same. parts: what lines are made of. position: how far they are. renamed: names of this reader's
+            rows -> those that the log had before its lines changed.
     """
 
     def __init__(self, learnt: Learnt, keep: Collection[str] | None = None) -> None:
-        self._learnt, self._keep = learnt, keep
-        self._parts = Parts(None if keep is None else self._counted)
-        self._steps = EpochSteps()
-        self._epoch: float | None = None
-        self._base: float | None = None
-        self._before: int | None = None
-        self._newest: int | None = None
-        self._shape: frozenset[str] = frozenset()
-        #: Names of this reader's rows -> those that the log had before its lines changed.
+        self.learnt, self._keep = learnt, keep
+        self.parts = Parts(None if keep is None else self._counted)
+        self.position = Position()
         self.renamed: dict[str, str] = {}
 
     @property
     def other_ranks(self) -> int:
         """Lines with a loss of other ranks than the first, which are left out."""
-        return self._parts.other_ranks
+        return self.parts.other_ranks
 
     def rows(self, text: str) -> list[dict[str, float | str]]:
         """Return the rows that a line completes: name -> number, with the step under the name that was learnt."""
-        found = [row for line in self._parts.lines(text) if (row := self.row(line)) is not None]
+        found = [row for line in self.parts.lines(text) if (row := self.row(line)) is not None]
         return [self.under_names(row) for row in found] if self.renamed else found
 
     def under_names(self, row: dict[str, float | str]) -> dict[str, float | str]:
         """Return a row with loss and step under the names of the first lines."""
-        return {self.renamed.get(name) or name: value for name, value in row.items()}
+        return {self.name_of(name): value for name, value in row.items()}
+
+    def name_of(self, name: str) -> str:
+        """Return what the first lines call a number of this name."""
+        return self.renamed.get(name) or name
 
     def end(self) -> list[dict[str, float | str]]:
         """Return the row of a box that the log ends in."""
-        return [row for line in self._parts.end() if (row := self.row(line)) is not None]
+        return [row for line in self.parts.end() if (row := self.row(line)) is not None]
 
     def row(self, line: Line) -> dict[str, float | str] | None:
         """Return the row of a line that was parsed, None if it is none of its own."""
-        line = _with_step(_within(line) if self._learnt.within else line, self._learnt.step_name)
-        training = self._learnt.loss in line.cells and not line.held_out
-        if self._learnt.before and line.named not in (None, self._learnt.before) and not training:
+        line = with_step(within(line) if self.learnt.within else line, self.learnt.step_name)
+        training = self.learnt.loss in line.cells and not line.held_out
+        if self.learnt.before and line.named not in (None, self.learnt.before) and not training:
             line = line._replace(named=None)  # counts something else: frames beside iterations
         if line.epoch is not None and math.isfinite(line.epoch):
-            self._epoch = line.epoch
-            if self._base is None:
-                self._base = 0.0 if line.epoch < 1 else 1.0
+            self.position.epoch = line.epoch
+            if self.position.base is None:
+                self.position.base = 0.0 if line.epoch < 1 else 1.0
         step = self._step(line, training=training)
-        row: dict[str, float | str] = {name: v for name, v in line.cells.items() if self._wanted(name)}
-        if not training and not any(map(_is_held_out, line.cells)):
+        row: dict[str, float | str] = {name: v for name, v in line.cells.items() if self.wanted(name)}
+        if not training and not any(map(is_held_out, line.cells)):
             if step is not None and not line.held_out and (line.named is not None or line.bar is not None):
-                self._before = step
+                self.position.before = step
             if step is None or len(row) <= (line.epoch is not None):
                 return None
         if training and step is not None:
             row = self._without_repeats(row, step)
-        elif training and self._learnt.source is not Source.COUNTED:
+        elif training and self.learnt.source is not Source.COUNTED:
             return None  # a summary at the end, which is of no step
-        elif training and self._learnt.alone and any(map(_is_held_out, line.cells)):
-            row.pop(self._learnt.loss)  # of an epoch, beside rows that count as steps
+        elif training and self.learnt.alone and any(map(is_held_out, line.cells)):
+            row.pop(self.learnt.loss)  # of an epoch, beside rows that count as steps
         if line.when is not None:
             row.setdefault("timestamp", line.when)
         if step is not None:
-            row[self._learnt.step_name] = step
+            row[self.learnt.step_name] = step
         return row
 
-    def _wanted(self, name: str) -> bool:
+    def wanted(self, name: str) -> bool:
+        """Return whether a number of this name is part of a row."""
         if self._keep is None:
             return step_rank(name) is None
         return is_field(name) or name in self._keep
 
     def _counted(self, name: str) -> bool:
-        return self._wanted(name) or step_rank(name) is not None or name == self._learnt.step_name
+        return self.wanted(name) or step_rank(name) is not None or name == self.learnt.step_name
 
     def _without_repeats(self, row: dict[str, float | str], step: int) -> dict[str, float | str]:
         """Leave out the loss of a summary, and of a bar that is drawn again at the same step."""
         shape = frozenset(row)
-        newest, before, self._shape = self._newest, self._shape, shape
+        newest, before, self.position.shape = self.position.newest, self.position.shape, shape
         if newest is not None and step <= newest and (step == newest or shape != before):
-            row.pop(self._learnt.loss, None)
+            row.pop(self.learnt.loss, None)
         else:
-            self._newest = step
+            self.position.newest = step
         return row
 
     def _step(self, line: Line, *, training: bool) -> int | None:
-        source = self._learnt.source
+        source = self.learnt.source
         if line.named is not None and source is not Source.EPOCH:
             step = int(line.cells[line.named])
             if training or source is Source.BEFORE:
-                step = self._steps.of(step, self._epoch, line.whole)
+                step = self.position.steps.of(step, self.position.epoch, line.whole)
                 if source is Source.BEFORE:
-                    self._before = step
+                    self.position.before = step
                 return step
-            return step if not self._steps.restarts else None
+            return step if not self.position.steps.restarts else None
         if line.held_out:
             return None
         if line.bar is not None and (
-            source is Source.BAR or (source is Source.BEFORE and line.bar[1] == self._learnt.whole)
+            source is Source.BAR or (source is Source.BEFORE and line.bar[1] == self.learnt.whole)
         ):
-            return self._of_bar(*line.bar)
+            return self.position.of_bar(*line.bar, self.position.epoch if self.learnt.epochs else None)
         if line.lead is not None and source is Source.LEAD:
             return line.lead
         if source is Source.BEFORE:
-            return self._before
-        if source is Source.EPOCH and self._epoch is not None:
-            return int(self._epoch)
+            return self.position.before
+        if source is Source.EPOCH and self.position.epoch is not None:
+            return int(self.position.epoch)
         return None
-
-    def _of_bar(self, done: int, whole: int) -> int:
-        if self._epoch is None or self._base is None or not self._learnt.epochs:
-            return done
-        return int(self._epoch - self._base) * whole + done

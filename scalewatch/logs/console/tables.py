@@ -10,7 +10,7 @@ from scalewatch.logs.columns import COUNTER_OF_EPOCHS, placed, step_place
 from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.values import number
 
-__all__ = ["Boxes", "Heading"]
+__all__ = ["Boxes", "Heading", "begins"]
 
 #: Columns of a heading at most, and numbers of a box. By hand.
 MOST_COLUMNS = 200
@@ -24,6 +24,11 @@ _CELL = re.compile(
 _FIRST = "|-+=╒╞╘┏┡└┌├"
 _BORDER = re.compile(r"\s*[-+=|~_╒╞╘╤═─━┏┡└┌├┼]{8,}[-+=|~_╕╡╛╧═─━┓┩┘┐┤┴]*\s*")
 _BOX = re.compile(r"\s*\|\s*([^|]*?[A-Za-z][^|]*?)\s*\|\s*([^|]*?)\s*\|\s*")
+
+
+def begins(line: str) -> bool:
+    """Return whether a line begins as those of tables and boxes do, or is blank."""
+    return line.lstrip()[:1] in _FIRST
 
 
 @lru_cache(maxsize=8192)
@@ -48,24 +53,19 @@ class Heading:
 
     def starts(self, line: str) -> bool:
         """Return whether a line without a number names columns, one of which is a loss; it is remembered."""
-        if line.lstrip().startswith("# "):
-            line = line.replace("#", " ", 1)  # as a table for gnuplot is headed
-        bars = "|" if line.count("|") > 1 else "\t" if "\t" in line.strip() else ""
-        names = [part.strip() for part in (line.strip().strip("|").split(bars) if bars else _ROOM.split(line.strip()))]
-        if not bars and len(names) < 3:
-            names = line.split()
+        names, bars = _split(line)
         if bars and not any(c.isalpha() for name in names for c in name):
             return False  # the line below a heading
         above, self._above = self._above, names if bars == "|" else []
-        if bars == "|" and len(above) == len(names):
-            names = [f"{high} {low}".strip() for high, low in zip(above, names, strict=True)]  # MATLAB's
-        names = ["step" if name == "#" else name for name in names]  # spaCy's
-        fine = 1 < len(names) <= MOST_COLUMNS and all(any(c.isalpha() for c in name) for name in names)
-        losses = [name for name in names if training_loss(name) is not None or validation_loss(name) is not None]
-        if not (fine and losses and any(map(_counts, names))):
-            return False
-        self._names, self._bars, self._end = names, bars, len(line.rstrip())
-        return True
+        named = _named(names, bars, above)
+        if named:
+            self._names, self._bars, self._end = named, bars, len(line.rstrip())
+        return bool(named)
+
+    def would_start(self, line: str) -> bool:
+        """Return whether a line heads a table, and do not remember it."""
+        names, bars = _split(line)
+        return bool(_named(names, bars, self._above) or _named(names, bars, []))
 
     def cells(self, line: str) -> tuple[dict[str, float], dict[str, int], str] | None:
         """Return the numbers of a row, the wholes of them, and what stands after them; None if it is no row."""
@@ -92,6 +92,26 @@ class Heading:
         return cells, wholes, rest
 
 
+def _split(line: str) -> tuple[list[str], str]:
+    """Return the names in a heading, and what stands between them, "" for room."""
+    if line.lstrip().startswith("# "):
+        line = line.replace("#", " ", 1)  # as a table for gnuplot is headed
+    bars = "|" if line.count("|") > 1 else "\t" if "\t" in line.strip() else ""
+    names = [part.strip() for part in (line.strip().strip("|").split(bars) if bars else _ROOM.split(line.strip()))]
+    return line.split() if not bars and len(names) < 3 else names, bars
+
+
+def _named(names: list[str], bars: str, above: list[str]) -> list[str]:
+    """Return the names of a table's columns, none where one is no name, or none is a loss or counts."""
+    if bars == "|" and len(above) == len(names):
+        names = [f"{high} {low}".strip() for high, low in zip(above, names, strict=True)]  # MATLAB's
+    if not (1 < len(names) <= MOST_COLUMNS and all(any(c.isalpha() for c in name) or name == "#" for name in names)):
+        return []
+    names = ["step" if name == "#" else name for name in names]  # spaCy's
+    losses = any(training_loss(name) is not None or validation_loss(name) is not None for name in names)
+    return names if losses and any(map(_counts, names)) else []
+
+
 @final
 class Boxes:
     """Boxes as reinforcement learners print them: a name and a number a line, one box a row."""
@@ -102,9 +122,14 @@ class Boxes:
         #: Whether the newest line was of a box.
         self.inside = False
 
+    @property
+    def stands(self) -> bool:
+        """Whether one was begun and not ended."""
+        return bool(self._cells)
+
     def may_hold(self, line: str) -> bool:
         """Return whether a line may be of a box, or end one."""
-        return bool(self._cells) or line.lstrip()[:1] in _FIRST
+        return self.stands or (begins(line) and (line.count("|") == 3 or _BORDER.fullmatch(line) is not None))
 
     def line(self, line: str) -> dict[str, float] | None:
         """Take a line; return the numbers of the box that it ends, None if it ends none."""

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from scalewatch.columns import Columns
 from scalewatch.errors import LogError
 from scalewatch.logs.columns import guess, listed
+from scalewatch.logs.console.blocks import Block, Stretch, block_of
+from scalewatch.logs.console.learner import Learner, Learnt, Source, loss_among
 from scalewatch.logs.console.parts import parsed
-from scalewatch.logs.console.reader import Learner, Learnt, LineReader, Source, loss_among
+from scalewatch.logs.console.patterns import Patterns
+from scalewatch.logs.console.reader import LineReader
 from scalewatch.logs.hints import likeliest
 from scalewatch.logs.lines import Lines, head
-from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import HELD_OUT, training_loss, validation_loss
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.logs.values import times
 from scalewatch.objective import words_of
 from scalewatch.observation import Observation
+from scalewatch.run import Run
 
 __all__ = ["LEARNT_FROM", "ConsoleLog", "ConsoleText"]
 
@@ -38,6 +44,9 @@ MOST_ODD = 0.02
 #: Lines with a loss, one after the other, that are none of the kind that was learnt, after which it is learnt anew; and
 #: part of them that must be of one kind. By hand.
 LOST_LINES, MOSTLY = 32, 0.8
+#: Lines from which on it is worth to take them at once, and lines after which it is tried again, at first and at
+#: most where few could be taken. By hand.
+LEAST_LINES, FEW_LINES, MOST_PAUSE = 16, 256, 64 * BLOCK_ROWS
 #: Letters of a line that are shown.
 SHOWN = 160
 _SUFFIXES = frozenset({".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".output", ".text", ".console", ".md", ""})
@@ -110,6 +119,8 @@ class ConsoleLog(AbstractTabularLog):
         asked = {term for name in columns.values() for term in (name, *name.split("+"))}
         self._keep = asked | set(known.values())
         self._reader = LineReader(self.learnt, self._keep)
+        self._patterns, self._patterns_of = Patterns(self._reader.parts), self._reader
+        self._pause = self._again_at = 0
         self._lost: list[str] = []
         self._patience = LOST_LINES
         self.assembled.sparse = True  # most lines of a console hold no loss
@@ -118,11 +129,21 @@ class ConsoleLog(AbstractTabularLog):
 
     def rows(self) -> Iterator[Observation]:
         """Yield what is new."""
+        for _, block in self.blocks():
+            yield from block.rows()
+
+    def blocks(self) -> Iterator[tuple[Run, Columns]]:
+        """Yield the same rows, in blocks: those of lines that were printed before with other numbers at once."""
         if self._lines.shrank():
             self.note("the file became shorter: read from its start again")
             self._lines.start_over()
-        for line in self._lines.new():
-            yield from self._line(line)
+            self._again_at = 0
+        for piece in self._lines.pieces():
+            for at in range(0, len(piece), BLOCK_ROWS):
+                yield from self._block(piece[at : at + BLOCK_ROWS])
+        yield from self.gathered(self._end())
+
+    def _end(self) -> Iterator[Observation]:
         if self._lines.rest and self._lines.quiet():
             yield from self._line(self._lines.take_rest())
             for row in self._reader.end():
@@ -132,6 +153,91 @@ class ConsoleLog(AbstractTabularLog):
             self._others_noted = True
             self.note("lines of several ranks stand in it: those of the first that says a loss are read")
         yield from self.assembled.flush()
+
+    # --- many lines --------------------------------------------------------------------------------
+
+    def _block(self, lines: list[str]) -> Iterator[tuple[Run, Columns]]:
+        while lines:
+            block = self._known(lines) if len(lines) >= LEAST_LINES and self._lines.number >= self._again_at else None
+            if block is None:
+                yield from self.gathered(self._one_by_one(lines[:FEW_LINES]))
+                lines = lines[FEW_LINES:]
+                continue
+            taken, alone = yield from self._at_once(block, lines)
+            lines = lines[taken:]
+            self._pause = min(2 * self._pause + FEW_LINES, MOST_PAUSE) if 2 * alone > taken else 0
+            self._again_at = self._lines.number + self._pause
+
+    def _known(self, lines: list[str]) -> Block | None:
+        """Return what lines say, None where they have to be read one by one."""
+        if not self.assembled.by_columns:
+            return None
+        pointed = list(map(self._with_points, lines)) if self._commas else lines
+        if self._patterns_of is not self._reader:
+            self._patterns, self._patterns_of = Patterns(self._reader.parts), self._reader
+        return block_of(pointed, self._reader, self._patterns, self._by_columns)
+
+    def _by_columns(self, names: set[str]) -> bool:
+        """Return whether rows of these names need no decision of each: none is new, and each says its step."""
+        step = self.columns.get("step")
+        return self.covers(names) and (step is None or step in names)
+
+    def _at_once(self, block: Block, lines: list[str]) -> Generator[tuple[Run, Columns], None, tuple[int, int]]:
+        """Yield rows of lines; return how many lines were taken, all unless they become of another kind, and how many
+        of them by themselves.
+        """
+        at, failed, singly, began = 0, 0, 0, (self._reader, self.assembled.plans)
+
+        def singles(end: int) -> Iterator[Observation]:
+            nonlocal at, singly
+            while at < end and began == (self._reader, self.assembled.plans) and not self._reader.parts.inside:
+                at, singly = at + 1, singly + 1
+                yield from self._numbered(lines[at - 1])
+
+        first = self._lines.number
+        while at < len(lines) and began == (self._reader, self.assembled.plans) and not self._reader.parts.inside:
+            end = block.alone_from(at)
+            if end - at >= LEAST_LINES:
+                stretch = block.take(at, end)
+                yield from self._stretch(stretch, lines, first)
+                failed = 0 if stretch.end - at >= LEAST_LINES else failed + 1
+                at = stretch.end
+                self._lines.number = first + at
+                if at == end:
+                    continue
+            end = at + min(1 << max(failed - 1, 0), FEW_LINES)
+            while end < len(lines) and (to := block.alone_from(end)) - end < LEAST_LINES:
+                end = to + 1
+            yield from self.gathered(singles(min(end, len(lines))))
+        return at, singly
+
+    def _stretch(self, stretch: Stretch, lines: Sequence[str], first: int) -> Iterator[tuple[Run, Columns]]:
+        if stretch.lossy:
+            self._lost = [lines[place] for place in stretch.again if "oss" in lines[place] or "OSS" in lines[place]]
+        columns = stretch.columns
+
+        def cells(name: str) -> list[Any] | None:
+            return times(columns[name]) if name == "timestamp" and name in columns else columns.get(name)
+
+        def add(row: int) -> Iterable[Observation]:
+            self._lines.number = first + stretch.places[row] + 1
+            found = {name: column[row] for name, column in columns.items() if column[row] is not None}
+            return self.assembled.add(found, self._lines.number)
+
+        plain = self.assembled.plain(cells, stretch.size) if stretch.size else None
+        if plain is not None:
+            self.bytes_read = self._lines.bytes_read
+            yield from self.stretches(plain, add, lambda _: None)
+
+    def _one_by_one(self, lines: Sequence[str]) -> Iterator[Observation]:
+        for line in lines:
+            yield from self._numbered(line)
+
+    # --- one line ----------------------------------------------------------------------------------
+
+    def _numbered(self, line: str) -> Iterator[Observation]:
+        self._lines.number += 1
+        yield from self._line(line)
 
     def _line(self, line: str) -> Iterator[Observation]:
         self.bytes_read = self._lines.bytes_read

@@ -1,0 +1,258 @@
+"""How the lines of a log are to be read, learnt from the first of them.
+
+What counts the steps differs from program to program: a name (`iter 250`, `step=10/1000`), a progress bar with or
+without an epoch before it, a number that the line begins with, or the epoch alone. `Learner` looks at the first
+lines and says which it is; `reader.LineReader` then reads the log from its start.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple, final
+
+from scalewatch.logs.columns import ranked
+from scalewatch.logs.console.lines import Line
+from scalewatch.logs.console.parts import step_rank
+from scalewatch.logs.loss_names import TRAIN, training_loss, validation_loss
+from scalewatch.logs.sample import SPARSE
+from scalewatch.objective import words_of
+
+__all__ = ["Learner", "Learnt", "Source", "is_held_out", "loss_among", "with_step", "within"]
+
+#: Part of the rows with a loss that have to have a counter for it to be the step. By hand.
+MOSTLY = 0.8
+
+
+class Source(StrEnum):
+    """What says the step of a row."""
+
+    NAME = "a counter with a name"
+    BAR = "the progress bar"
+    LEAD = "the number that a line begins with"
+    BEFORE = "a line before the row"
+    EPOCH = "the epoch"
+    COUNTED = "rows are counted"
+
+
+@lru_cache(maxsize=8192)
+def is_held_out(name: str) -> bool:
+    """Return whether a number of this name is a loss on held-out data."""
+    return validation_loss(name) is not None
+
+
+class Learnt(NamedTuple):
+    """How the lines of a log are to be read.
+
+    Attributes:
+        source: what says the step. step_name: the counter that it is called by. loss: the name of the training loss.
+        whole: steps of an epoch or of the run, as the counter says it, 0 if it does not. total_steps: the planned end.
+        epochs: whether epochs are counted in whole numbers, and a bar begins anew in each.
+        example: a line of the kind that holds the loss. rows: lines with the loss among those looked at.
+        within: whether what a counter counts to is the step, and itself the epoch: `Batch 3/500`.
+        alone: whether the loss stands in lines without one that was held out.
+        before: the counter of the lines before the rows, "" if it has no name.
+    """
+
+    source: Source
+    step_name: str
+    loss: str
+    whole: int
+    total_steps: int | None
+    epochs: bool
+    example: str
+    rows: int
+    within: bool = False
+    alone: bool = False
+    before: str = ""
+
+
+def _counts_within(lines: Iterable[Line], loss: str) -> bool:
+    """Return whether counters stay as they are while what they count to moves on."""
+    rows = moved = 0
+    before: tuple[float, int] | None = None
+    for line in lines:
+        if loss in line.cells and not line.held_out:
+            at = (line.cells[line.named], line.whole) if line.named is not None and line.whole is not None else line.bar
+            rows += 1
+            moved += at is not None and before is not None and at[0] == before[0] and at[1] > before[1]
+            before = at
+    return moved > rows / 2
+
+
+def within(line: Line) -> Line:
+    """Take a counter for the epoch, and what it counts to for the step in it."""
+    if line.named is not None and line.whole is not None:
+        cells = line.cells | {line.named: float(line.whole)}
+        return line._replace(cells=cells, whole=None, epoch=line.cells[line.named], epochs=None)
+    if line.bar is not None:
+        cells = {"step": float(line.bar[1]), **line.cells}
+        return line._replace(cells=cells, named="step", bar=None, epoch=float(line.bar[0]), epochs=None)
+    return line
+
+
+def with_step(line: Line, name: str) -> Line:
+    """Take the counter of this name before any other."""
+    if name in line.cells and name != line.named and line.cells[name].is_integer():
+        return line._replace(named=name, whole=None)
+    return line
+
+
+def loss_among(lines: Sequence[Line]) -> str:
+    """Return the name that is likeliest the training loss, "" if there is none: in some lines of many is none."""
+    counts: Counter[str] = Counter(name for line in lines for name in line.cells if training_loss(name) is not None)
+    most = max(counts.values(), default=0)
+    if most == 1 and len(lines) > SPARSE:
+        counts.clear()  # the number of a title
+    dense = [name for name, count in counts.items() if SPARSE * count >= most]
+    dense = [name for name in dense if _moves(lines, name)] or dense  # a part that is not trained is 0 all along
+    if not dense:
+        # `250 train 3.41`: nothing else is trained that falls
+        dense = [name for name, values in _trained(lines).items() if len(values) > 1 and values[-1] < values[0]]
+    likely = ranked(dense, "loss")
+    if len(likely) > 1:
+        # of two that follow each other, as of a program that was changed, the first: the other is learnt when it comes
+        where = {name: [i for i, line in enumerate(lines) if name in line.cells] for name in likely}
+        first = min(likely, key=lambda name: where[name][0])
+        if where[first][-1] < where[likely[0]][0]:
+            return first
+    held_out = [] if dense else ranked({name: None for line in lines for name in line.cells}, "validation_loss")
+    return next(iter([*likely, *dense, *held_out]), "")
+
+
+def _moves(lines: Iterable[Line], name: str) -> bool:
+    """Return whether a name has more than one number."""
+    first = None
+    for line in lines:
+        value = line.cells.get(name, first)
+        first = value if first is None else first
+        if value != first:
+            return True
+    return False
+
+
+def _trained(lines: Sequence[Line]) -> dict[str, list[float]]:
+    """Return the numbers under names that say no more than that they are of training."""
+    found: dict[str, list[float]] = {}
+    for line in lines:
+        for name, value in line.cells.items():
+            if set(words_of(name)) <= TRAIN and step_rank(name) is None:
+                found.setdefault(name, []).append(value)
+    return found
+
+
+@final
+class Learner:
+    """Looks at the first lines of a log and says how it is to be read.
+
+    Args:
+        lines: those that are looked at. loss: the name of the training loss. step: that of the step, "" to find it.
+    """
+
+    def __init__(self, lines: Sequence[Line], loss: str, step: str = "") -> None:
+        self._loss, self._step = loss, step
+        self._within = not step and _counts_within(lines, loss)
+        self._alone = 0
+        self._rows = 0
+        self._sources: Counter[Source] = Counter()
+        self._names: Counter[str] = Counter()
+        self._nameless: Counter[frozenset[str]] = Counter()
+        self._at_names: dict[str, float] = {}
+        self._shapes: Counter[frozenset[str]] = Counter()
+        self._examples: dict[frozenset[str], str] = {}
+        self._wholes: Counter[tuple[Source, int, int]] = Counter()
+        self._before: float | None = None
+        self._before_names: Counter[str] = Counter()
+        self._before_name = ""
+        self._epoch: float | None = None
+        self._epochs, self._fractions = 0, False
+        self._at: set[tuple[Source, float]] = set()
+        for line in lines:
+            self._add(line)
+
+    def _add(self, line: Line) -> None:
+        line = with_step(within(line) if self._within else line, self._step)
+        loss = self._loss in line.cells and not line.held_out
+        if line.epoch is not None:
+            self._epochs = line.epochs or self._epochs
+            self._epoch = line.epoch
+            self._fractions = self._fractions or not float(line.epoch).is_integer()
+        if not loss:
+            self._look_before(line)
+            return
+        self._rows += 1
+        self._alone += not any(map(is_held_out, line.cells))
+        if line.named is not None:
+            self._sources[Source.NAME] += 1
+            self._count_names(line)
+            self._before = line.cells[line.named]
+            both = line.epoch is not None and line.epochs is not None
+            self._wholes[(Source.NAME, line.whole or 0, self._epochs if both else 1)] += 1
+        else:
+            self._nameless[frozenset(line.cells)] += 1
+        if line.bar is not None:
+            self._sources[Source.BAR] += 1
+            self._wholes[(Source.BAR, line.bar[1], 1 if self._epoch is None else self._epochs)] += 1
+        if line.lead is not None:
+            self._see(Source.LEAD, float(line.lead))
+        if self._before is not None:
+            self._see(Source.BEFORE, self._before)
+            self._before_names[self._before_name] += 1
+        if self._epoch is not None:
+            self._see(Source.EPOCH, self._epoch)
+            self._wholes[(Source.EPOCH, self._epochs, 1)] += 1
+        shape = frozenset(line.cells)
+        self._shapes[shape] += 1
+        self._examples.setdefault(shape, line.text)
+
+    def _count_names(self, line: Line) -> None:
+        """Count the rows that each counter tells from the one before: of two that stand in a line, one moves slower."""
+        for name, value in line.cells.items():
+            if step_rank(name) is not None and value.is_integer() and self._at_names.get(name) != value:
+                self._at_names[name] = value
+                self._names[name] += 1
+
+    def _look_before(self, line: Line) -> None:
+        if line.held_out:
+            return
+        if line.named is not None:
+            self._before, self._before_name = line.cells[line.named], line.named
+            self._wholes[(Source.BEFORE, line.whole or 0, 1)] += 1
+        elif line.bar is not None:
+            done, whole = line.bar
+            self._before = (0 if self._fractions else self._epoch or 0) * whole + done
+            self._before_name = ""
+            self._wholes[(Source.BEFORE, whole, self._epochs or 1)] += 1
+
+    def _see(self, source: Source, at: float) -> None:
+        """Count a row that stands at another place than the one before it."""
+        if (source, at) not in self._at:
+            self._sources[source] += 1
+            self._at.add((source, at))
+
+    def _counter(self) -> str:
+        """Return the likeliest name of those that tell most rows apart."""
+        most = MOSTLY * max(self._names.values())
+        return min(
+            (name for name, count in self._names.items() if count >= most), key=lambda name: step_rank(name) or 0
+        )
+
+    def learnt(self) -> Learnt:
+        """Return how the log is to be read."""
+        order = [Source.NAME, Source.BAR, Source.LEAD, Source.BEFORE, *([] if self._fractions else [Source.EPOCH])]
+        source = next((s for s in order if self._rows and self._sources[s] >= MOSTLY * self._rows), Source.COUNTED)
+        if source is Source.COUNTED and self._sources[Source.NAME] >= max(self._nameless.values(), default=1):
+            source = Source.NAME  # another line says the same loss again, without its step
+        name = self._step or (self._counter() if source is Source.NAME else "step")
+        example = self._examples[self._shapes.most_common(1)[0][0]] if self._shapes else ""
+        found = [(count, *sizes) for (of, *sizes), count in self._wholes.items() if of is source and sizes[0]]
+        # of bars that stand before the rows, the one of the training has most to do
+        by = 1 if source is Source.BEFORE else 0
+        _, whole, epochs = max(found, key=lambda one: one[by], default=(0, 0, 0))
+        total, alone = whole * epochs or None, self._alone >= MOSTLY * self._rows
+        fractions, rows = self._fractions, self._rows
+        before, count = next(iter(self._before_names.most_common(1)), ("", 0))
+        before = before if source is Source.BEFORE and count >= MOSTLY * rows else ""
+        return Learnt(source, name, self._loss, whole, total, not fractions, example, rows, self._within, alone, before)
