@@ -139,7 +139,7 @@ class Monitor:
     def _take_calm(self, rows: CalmRows, first: int, end: int) -> tuple[int, int]:
         """Take rows of which nothing is to be said, the first of them at least where that can be; where they end."""
         forecaster = self._forecaster
-        if self._has_plan or forecaster is None or rows.steps[first] <= forecaster.blocks.last_step:
+        if self._has_plan or forecaster is None or not forecaster.takes_many(rows.steps[first]):
             return first, first
         due = min(self._next_milestone, math.inf if self.registered is None else forecaster.blocks.room_until())
         end, single = self._watch.take_calm(rows, first, bisect_left(rows.steps, due, first, end))
@@ -160,7 +160,7 @@ class Monitor:
         self._final.add(step, loss)
         forecaster = self._forecaster
         return forecaster is not None and forecaster.observe(
-            step, loss, rate if rate == rate else None, self._watch.clean
+            step, loss, rate if rate == rate else None, self._watch.clean, self._watch.sample.seconds
         )
 
     def _take_plan(self, finding: Finding) -> None:
@@ -251,7 +251,7 @@ class Monitor:
         self.run, self._goes_on = run, True
         self._watch.know(run)
         if self._forecaster is not None:
-            self._forecaster.run = run
+            self._forecaster.run = replace(run, total_steps=self._forecaster.run.total_steps)
 
     def expected_at(self, step: float) -> tuple[float, float] | None:
         """Return (loss, sd) [nats/token] that the law expected at `step` before the run; None without one."""

@@ -22,9 +22,9 @@ MAX_PLANNED_STEPS = 100_000_000
 ROUNDING = 1e-6
 #: Longest run that can be planned, in steps: far beyond any, and floats count to it without a gap.
 MOST_STEPS = 10**12
-#: Bounds of a count of parameters, and of the tokens of a step: law files have the same.
+#: Bounds of a count of parameters, and of the tokens of a step, as law files have them; and of the time of a run [s].
 MOST_COUNT = 1e18
-LEAST_TOKENS = 1e-6
+LEAST_TOKENS = LEAST_SECONDS = 1e-6
 #: Names of series that are kept, letters of each, and letters of a unit: more tell nothing more. By hand.
 MOST_LOGGED, NAME_LETTERS, UNIT_LETTERS = 1_000, 200, 40
 
@@ -44,6 +44,7 @@ class Run:
         tokens_per_step: tokens of one optimizer step over all devices, count.
         steps_per_epoch: optimizer steps of one pass over the training data, after which they are seen again; None if
             unknown, or if they are not.
+        max_seconds: wall time after which it is ended, where no step ends it [s]; None if nothing does.
         loss_unit: what the loss is counted in, such as "nats/token" or "bits/dim"; None if nobody says so.
         logged: names of the series that are logged with the loss, its own among them, at most 1,000: they tell a loss
             of text, and an objective that is no descent.
@@ -64,6 +65,7 @@ class Run:
     loss_unit: str | None = None
     logged: tuple[str, ...] = ()
     steps_per_epoch: float | None = None
+    max_seconds: float | None = None
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class Run:
         loss_unit: str | None = None,
         logged: Iterable[str] = (),
         steps_per_epoch: float | None = None,
+        max_seconds: float | None = None,
     ) -> None:
         plan = None if learning_rates is None else _plan(learning_rates)
         if total_steps is None and plan is not None:
@@ -103,6 +106,7 @@ class Run:
         assign(self, "loss_unit", _unit(loss_unit))
         assign(self, "logged", _names(logged))
         assign(self, "steps_per_epoch", _positive("steps_per_epoch", steps_per_epoch))
+        assign(self, "max_seconds", _positive("max_seconds", max_seconds, least=LEAST_SECONDS))
 
     @property
     def is_text(self) -> bool:

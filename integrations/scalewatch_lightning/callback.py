@@ -22,7 +22,7 @@ from scalewatch.guard import Guard
 from scalewatch_lightning.acting import TrainerActing
 from scalewatch_lightning.base import LightningCallback
 from scalewatch_lightning.callback_parts import IN_A_HOOK, Place, exchange_of, netted, part, saves_now
-from scalewatch_lightning.end_by_time import end_without_plan
+from scalewatch_lightning.end_by_time import tells_end
 from scalewatch_lightning.sessions import new_session
 from scalewatch_lightning.start import follow, start
 from scalewatch_lightning.step_metrics import TrainerSteps, why_no_norm
@@ -225,7 +225,7 @@ class ScaleWatch(LightningCallback):
         session = new_session(trainer, started, self._options, self._guard, folder)
         session.begin()
         if started.run.total_steps is None:
-            started.steps.end_by_time = end_without_plan(trainer, session.note)
+            started.steps.end_by_time = tells_end(trainer, session.note)
         self._sensors.attach(trainer.lightning_module, started.steps.metrics.optimizer, session.note)
         self._guard.call("act", self._acting.begin, trainer, session, started.steps.metrics)
         self._steps = started.steps

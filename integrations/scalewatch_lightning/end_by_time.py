@@ -1,29 +1,24 @@
-"""At which step a run ends that the clock ends: told from how fast its steps were so far, with an interval."""
+"""Tells on the way at which step a run ends that the clock ends."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, final
 
+from scalewatch.forecast.end_by_time import EndByTime
 from scalewatch.guard import Guard
 from scalewatch_lightning.introspect import why_no_end
 
-__all__ = ["EndByTime", "end_without_plan"]
+__all__ = ["TellsEnd", "seconds_planned", "tells_end"]
 
-#: Stretches of the time that speeds are taken over, how many there must be, and parts of it at which the end is told.
-#: By hand.
-STRETCHES, FEWEST, TOLD_AT = 50, 4, (0.1, 0.5)
-#: Speed that stretches of one run differ in at least, one sd, relative: what comes may hold other pauses. By hand.
-LEAST_SD = 0.01
-#: Two-sided 80 % of a Gaussian, by definition, and how much wider it is where few stretches tell the scatter, by hand:
-#: Student's t of three degrees is 1.28 times as wide.
-GAUSSIAN_80, OF_FEW = 1.2816, 1.3
+#: Parts of the time at which the end is told. By hand.
+TOLD_AT = (0.1, 0.5)
+#: Two-sided 80 % of a Gaussian, by definition.
+GAUSSIAN_80 = 1.2816
 
 
 @final
-class EndByTime:
+class TellsEnd:
     """Tells where a run will stand when its time is over.
 
     Args:
@@ -32,7 +27,7 @@ class EndByTime:
 
     def __init__(self, seconds: float, elapsed: Callable[[], float], note: Callable[[str], None]) -> None:
         self._seconds, self._elapsed, self._note = seconds, elapsed, note
-        self._marks: list[tuple[float, int]] = []
+        self._clock: EndByTime | None = None
         self._to_tell = list(TOLD_AT)
         self._guard = Guard()
 
@@ -43,42 +38,39 @@ class EndByTime:
 
     def _look(self, step: int) -> None:
         now = self._elapsed()
-        if self._marks and now - self._marks[-1][0] < self._seconds / STRETCHES:
-            return
-        self._marks.append((now, step))
-        if now < self._to_tell[0] * self._seconds or (end := self.end()) is None:
+        if self._clock is None:
+            self._clock = EndByTime(self._seconds - now)
+        due = self._clock.see(step, now) and now >= self._to_tell[0] * self._seconds
+        end = self._clock.end if due else None
+        if end is None:
             return
         self._to_tell = [part for part in self._to_tell if now < part * self._seconds]
-        about, low, high = (f"{steps:,}" for steps in end)
+        away = GAUSSIAN_80 * end.sd
+        about, low, high = (_rounded(step, more) for more in (end.more, max(end.more - away, 0.0), end.more + away))
         self._note(
-            f"by `max_time` and the speed so far it ends after about {about} steps (80 %: {low} to {high});"
-            f" `Trainer(max_steps={end[0]})` would have its loss forecast"
+            f"by `max_time` and the speed so far it ends after about {about:,} steps (80 %: {low:,} to {high:,})"
         )
 
-    def end(self) -> tuple[int, int, int] | None:
-        """Return (middle, low, high) of the last step, 80 %; None before four stretches were timed.
 
-        The first stretch is none of them: it began with what is done once.
-        """
-        marks = self._marks[1:]
-        if len(marks) <= FEWEST:
-            return None
-        speeds = [(step - before) / (now - then) for (then, before), (now, step) in pairwise(marks)]
-        (began, first), (now, step) = marks[0], marks[-1]
-        speed, left = (step - first) / (now - began), max(self._seconds - now, 0.0)
-        scatter = math.sqrt(sum((each - speed) ** 2 for each in speeds) / (len(speeds) - 1)) / max(speed, 1e-12)
-        to_come = max(left * STRETCHES / self._seconds, 1.0)
-        error = OF_FEW * GAUSSIAN_80 * max(scatter, LEAST_SD) * math.sqrt(1.0 / len(speeds) + 1.0 / to_come)
-        least, most = speed * left * max(1.0 - error, 0.0), speed * left * (1.0 + error)
-        return _rounded(step, speed * left), _rounded(step, least), _rounded(step, most)
-
-
-def end_without_plan(trainer: Any, note: Callable[[str], None]) -> EndByTime | None:
-    """Say that no end of a run is planned, and why; return what tells where the clock ends it, None if none does."""
-    note(f"note: no forecast, for no end of the run is planned: {why_no_end(trainer)}.")
-    timer = next((each for each in trainer.callbacks if type(each).__name__ == "Timer"), None)
+def seconds_planned(trainer: Any) -> float | None:
+    """Wall time after which the clock ends a run [s], that of its earlier parts included; None where none does."""
+    timer = _timer(trainer)
     left = None if timer is None else timer.time_remaining()
-    return None if timer is None or left is None else EndByTime(left + timer.time_elapsed(), timer.time_elapsed, note)
+    return None if timer is None or left is None else float(left + timer.time_elapsed())
+
+
+def tells_end(trainer: Any, note: Callable[[str], None]) -> TellsEnd | None:
+    """Say why no end of a run is planned; return what tells where the clock ends it, None if none does."""
+    seconds = seconds_planned(trainer)
+    if seconds is None:
+        note(f"note: no forecast, for no end of the run is planned: {why_no_end(trainer)}.")
+        return None
+    note(f"note: no end of the run is planned: {why_no_end(trainer)}; its end is foretold by the speed of its steps.")
+    return TellsEnd(seconds, _timer(trainer).time_elapsed, note)
+
+
+def _timer(trainer: Any) -> Any:
+    return next((each for each in trainer.callbacks if type(each).__name__ == "Timer"), None)
 
 
 def _rounded(step: int, more: float) -> int:

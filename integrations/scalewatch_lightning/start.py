@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from scalewatch.arrays import Rates
 from scalewatch.guard import Guard
 from scalewatch.run import Run
+from scalewatch_lightning.end_by_time import seconds_planned
 from scalewatch_lightning.introspect import planned_steps, replicas, steps_per_epoch
 from scalewatch_lightning.lr_lookahead import trainer_rates
 from scalewatch_lightning.step_metrics import TrainerSteps
@@ -68,6 +69,7 @@ def start(
         learning_rates=_schedule(trainer, batch_index, optimizer, group, step, total, state),
         tokens_per_step=tokens_per_step,
         steps_per_epoch=steps_per_epoch(trainer),
+        max_seconds=None if total is not None else seconds_planned(trainer),
         **_largest(sizes, count_sizes(module))._asdict(),
     )
     steps = _steps(trainer, main, options, step, readers, tokens_done(step, state, tokens_per_step))

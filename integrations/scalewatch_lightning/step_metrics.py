@@ -12,7 +12,7 @@ from typing import Any, final
 
 import torch
 
-from scalewatch_lightning.end_by_time import EndByTime
+from scalewatch_lightning.end_by_time import TellsEnd
 from scalewatch_torch.introspect import tokens_in
 from scalewatch_torch.optimizer import why_no_gradient_norm
 from scalewatch_torch.watching.step_metrics import StepMetrics
@@ -48,7 +48,7 @@ class TrainerSteps:
         self._manual = manual
         self._logged_as = logged_as
         self._has_warned = False
-        self.end_by_time: EndByTime | None = None
+        self.end_by_time: TellsEnd | None = None
 
     def after_batch(self, trainer: Any, outputs: Any, batch: Any) -> None:
         """Take in one batch."""

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -94,6 +96,8 @@ class Watcher:
             `steps_per_epoch`. None for a constant rate.
         total_steps: Optimizer steps of the whole run, for a forecast. None if unknown.
         steps_per_epoch: Optimizer steps of an epoch. None if unknown.
+        max_time: Wall time after which the run is ended, such as the limit of its job: seconds or a `timedelta`. Where
+            no `total_steps` says its end, that is foretold from the speed of its steps. None for no such limit.
         tokens_per_step: Tokens of one optimizer step over all devices. None to compare runs by their steps.
         law: Law to hold the run against: a path, or a CurveLaw. None for a forecast from the run itself.
         directory: Folder of the journal. None for `scalewatch` in the working directory.
@@ -129,6 +133,7 @@ class Watcher:
         *,
         total_steps: int | None = None,
         steps_per_epoch: int | None = None,
+        max_time: float | timedelta | None = None,
         tokens_per_step: int | None = None,
         law: str | os.PathLike[str] | CurveLaw | None = None,
         directory: str | os.PathLike[str] | None = None,
@@ -156,6 +161,7 @@ class Watcher:
             scheduled(scheduler, processes()),
             total_steps=_length("total_steps", total_steps),
             steps_per_epoch=_length("steps_per_epoch", steps_per_epoch),
+            max_seconds=_seconds(max_time),
             tokens_per_step=None if tokens_per_step is None else float(tokens_per_step),
         )
         self._sensors = Sensors(precursors)
@@ -350,3 +356,12 @@ def _length(option: str, value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
         raise ConfigError(f"`{option}` must be a number of optimizer steps, or None (got {value!r:.60}).")
     return int(value)
+
+
+def _seconds(max_time: Any) -> float | None:
+    seconds = max_time.total_seconds() if isinstance(max_time, timedelta) else max_time
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.0 < seconds < math.inf:
+        raise ConfigError(f"`max_time` must be seconds or a timedelta, above 0, or None (got {max_time!r:.60}).")
+    return float(seconds)

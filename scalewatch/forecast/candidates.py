@@ -38,6 +38,7 @@ __all__ = [
     "Candidate",
     "doubted",
     "held_as_well",
+    "memories_of",
     "of_ladder",
     "of_public_runs",
     "of_rise",
@@ -142,6 +143,13 @@ class Candidate(NamedTuple):
         """What is asked of it: where a run ends that these rates take it to."""
         sums = future.end_lr_sum, future.end_annealing_sum
         return Asked(self.prior, *sums, self.misfit, self.gain_error, self.fall_error)
+
+
+def memories_of(law: CurveLaw | None, total: int) -> Floats:
+    """Return the memories of the decay that compete in a run of `total` steps [steps], that of its law first."""
+    of_law = [] if law is None else [law.shape.memory_steps]
+    memories: Floats = np.maximum([*of_law, *(np.array(MEMORY_SHARES) * total)], 1.0)
+    return memories
 
 
 def _shapes(memories: int, allowed: slice) -> Floats:

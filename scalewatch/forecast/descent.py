@@ -41,7 +41,10 @@ def why_no_law(run: Run, blocks: LossBlocks, below_zero: int, rows: int, *, has_
             were learned from. has_law: whether it is held against a law of text, which knows the shape of its curve.
     """
     if run.total_steps is None:
-        return "the run has no planned end"
+        timed = run.max_seconds is not None
+        return (
+            "the clock ends it, and how fast its steps are is not known yet" if timed else "the run has no planned end"
+        )
     if (run.is_text or has_law) and blocks.losses and blocks.losses[-1] < RECITES:
         left = f"the loss is {blocks.losses[-1]:.2g}: so little is left that the model recites its data"
         return f"{left}, and laws of pre-training say nothing about that"

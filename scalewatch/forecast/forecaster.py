@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import repeat
 from typing import Any, final
 
@@ -16,26 +17,28 @@ import numpy as np
 
 from scalewatch.forecast.candidates import (
     LADDER,
-    MEMORY_SHARES,
     Candidate,
     doubted,
     held_as_well,
+    memories_of,
     of_ladder,
     of_public_runs,
-    of_rise,
     weighed,
 )
 from scalewatch.forecast.conformal import surprise
 from scalewatch.forecast.descent import why_no_law, why_not_told
+from scalewatch.forecast.end_by_time import EndByTime
 from scalewatch.forecast.epochs import Stairs, edges_of, stairs_of, why_before_first
+from scalewatch.forecast.final_loss import noise_of_end
 from scalewatch.forecast.forecast import Branch, Forecast
 from scalewatch.forecast.law_residual import LawResidual, law_residual
 from scalewatch.forecast.posterior import posteriors
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.registration import register
+from scalewatch.forecast.rising import with_rise
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
 from scalewatch.forecast.segments import AFTER, all_carried, newest_segment
-from scalewatch.forecast.validity import Rise, rising_trend
+from scalewatch.forecast.validity import rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
 from scalewatch.run import Run
 from scalewatch.text import percent
@@ -45,10 +48,6 @@ __all__ = ["Forecaster"]
 #: Blocks past the warm-up that a forecast without a law needs, and the part of the walk it needs behind it. By hand.
 FEWEST_BLOCKS = 4
 LEAST_WALK_SHARE = 0.02
-#: The final loss of a run is the mean over this last part of its plan, as tests/benchmarks/forecast.py has it. By hand.
-FINAL_SHARE = 0.02
-#: Rows from which on a run knows its own noise better than its law does. By hand.
-ROWS_TO_KNOW_NOISE = 100
 #: A loss outside these is no loss [nats/token], and its square no float: it is not learned from. By hand.
 LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
 #: A run is as far off its law as chance makes one in a hundred: then the law is doubted by that distance, but
@@ -58,6 +57,8 @@ OFF_LAW_CHANCE, DOUBT_FROM_SHARE = 0.01, 0.2
 CONTRADICTED = 0.2
 #: An interval that had to be made this many times wider is told to be. By hand.
 TOLD_SURPRISE = 1.5
+#: Steps that a run is taken to have until its clock says more: they leave each rate as it was shown. By hand.
+UNPLANNED = 256
 #: Part of the run up to which a log that begins shows how the run began. By hand.
 BEGINNING = 0.02
 #: Part of the walk before which the curve is of another law. By hand.
@@ -82,26 +83,41 @@ class Forecaster:
         self._still: tuple[int, Forecaster] | None = None
         self._below_zero = self._rows = 0
         self._total = run.total_steps
+        by_clock = run.total_steps is None and run.max_seconds is not None
+        self._clock = EndByTime(run.max_seconds or 0.0) if by_clock else None
         self._schedule: AbstractSchedule | None = None
         self._plan: AbstractSchedule | None = None
         self._left_at: int | None = None
         self.baseline = baseline
-        if self._total is None:
+        if self._total is None and self._clock is None:
             return
-        of_law = [] if law is None else [law.shape.memory_steps]
-        memories = np.maximum([*of_law, *(np.array(MEMORY_SHARES) * self._total)], 1.0)
+        self._memories = memories_of(law, self._total or UNPLANNED)
         if run.learning_rates is None:
-            self._schedule = ObservedSchedule(self._total, memories)
+            self._schedule = ObservedSchedule(self._total or UNPLANNED, self._memories)
         else:
-            self._schedule = PlannedSchedule(run.learning_rates, memories)
-        self._memories = memories
+            self._schedule = PlannedSchedule(run.learning_rates, self._memories)
         self._plan = self._schedule
         if law is not None and run.learning_rates is not None:
             made = self.forecast()
             if self.baseline is None and made is not None:
                 self.baseline = register(made, law, self._schedule)
 
-    def observe(self, step: int, loss: float, learning_rate: float | None, clean: bool = True) -> bool:
+    def takes_many(self, step: int) -> bool:
+        """Whether rows from `step` on may be observed at once; not where the clock ends the run: it needs each time."""
+        return self._clock is None and step > self.blocks.last_step
+
+    def _end_at(self, clock: EndByTime) -> None:
+        """Let the run end where its clock says, as far as that is known."""
+        end, schedule = clock.end, self._schedule
+        if end is not None and isinstance(schedule, ObservedSchedule):
+            self._total, self.run = end.total, replace(self.run, total_steps=end.total)
+            self._memories = memories_of(self.law, end.total)
+            self._schedule = self._plan = schedule.ending(end.total, self._memories, end.sd)
+            self.revision += 1
+
+    def observe(
+        self, step: int, loss: float, learning_rate: float | None, clean: bool = True, seconds: float = math.nan
+    ) -> bool:
         """Take one row; return whether a stretch of the curve was completed by it.
 
         Args:
@@ -109,9 +125,12 @@ class Forecaster:
             loss: finite; one that is zero or below is not learned from, and counted.
             learning_rate: of this step, None if unknown.
             clean: whether the row belongs to no incident; a row that does is not learned from.
+            seconds: its time, from any origin [s]; NaN where unknown.
         """
         if step <= self.blocks.last_step:
             return False
+        if self._clock is not None and self._clock.see(step, seconds):
+            self._end_at(self._clock)
         learned = clean and LEAST_LOSS < loss < MOST_LOSS
         self._rows += learned or loss <= 0.0
         if loss <= 0.0:
@@ -144,6 +163,8 @@ class Forecaster:
             self.rejoin_plan()
         if self._schedule is not None:
             self._schedule.rewind(step)
+        if self._clock is not None:
+            self._clock.rewind(step)
         self.revision += 1
 
     def begin_phase(self, step: int) -> None:
@@ -219,7 +240,7 @@ class Forecaster:
         twin = copy.copy(self)
         twin.blocks = self.blocks.copy()
         twin._schedule = None if self._schedule is None else self._schedule.frozen()
-        twin._still = None
+        twin._still, twin._clock = None, copy.deepcopy(self._clock)
         return twin
 
     def _forecast(self) -> Forecast | None:
@@ -280,7 +301,7 @@ class Forecaster:
             notes = (*notes, f"Earlier forecasts missed, so intervals were widened {surprised:.1f} times.")
         rise = rising_trend(self.blocks)
         if rise is not None:
-            branches, notes = self._with_rise(branches, rise), (*notes, rise.text)
+            branches, notes = with_rise(branches, rise, self.blocks, total, self._memories), (*notes, rise.text)
         return self._finish(branches, (*notes, *stairs.notes, *self._notes_of_rates()), gap, surprised, stairs)
 
     def _notes_of_rates(self) -> list[str]:
@@ -290,17 +311,6 @@ class Forecaster:
         left = f"The learning rate left its plan at step {self._left_at or 0:,}: the rates to come are unknown."
         unknown = "The learning rates to come are unknown." if self._left_at is None else left
         return [unknown, "The interval spans holding the learning rate and decaying it to zero."]
-
-    def _with_rise(self, branches: list[Branch], rise: Rise) -> list[Branch]:
-        """Half for the laws, which expect it to recover, half for a rise that goes on as it is or ends on the way."""
-        kept = [branch._replace(weight=0.5 * branch.weight) for branch in branches]
-        loss, none = self.blocks.losses[-1], np.zeros(0)
-        to_come = rise.per_step * max((self._total or 0) - self.blocks.last_step, 0)
-        going_on = of_rise(loss, to_come, self._memories)
-        for future in {branch.future.name: branch.future for branch in branches}.values():
-            (ending,) = posteriors([going_on.asked(future)], none, np.zeros((0, len(self._memories))), none, none)
-            kept.append(Branch(going_on.law, 0.5 * future.probability, future, ending, going_on.spread))
-        return kept
 
     def _own_laws(self, loss: float, seen: float, *, remembers: bool) -> list[Candidate]:
         first, blocks = int(self.law is not None), self.blocks
@@ -334,7 +344,7 @@ class Forecaster:
             notes=notes,
             _branches=tuple(branches),
             _schedule=self._schedule.frozen(),
-            _end_noise=self._end_noise(),
+            _end_noise=noise_of_end(self.run, self.law, self.blocks, self._schedule, self._total),
             _stairs=stairs,
         )
         low, high = made.interval(1e-9)
@@ -343,23 +353,6 @@ class Forecaster:
             return None  # a law that promises less than nothing is of other runs than this
         object.__setattr__(made, "final_loss", final_loss)
         return made
-
-    def _end_noise(self) -> float:
-        """Noise of the final loss [nats/token]: a mean over the last fiftieth of the run's rows."""
-        seen, last = self.blocks.rows_seen, self.blocks.last_step
-        row_noise = self.blocks.log_noise
-        if self.law is not None and seen < ROWS_TO_KNOW_NOISE:
-            row_noise = self.law.scatter.row_noise
-        rows_a_step = min(seen / last, 1.0) if last else 1.0
-        rows = max(FINAL_SHARE * (self._total or 0) * rows_a_step, 1.0)
-        level = self.blocks.losses[-1] if self.blocks.losses else self._expected_end()
-        return row_noise / math.sqrt(rows) * level
-
-    def _expected_end(self) -> float:
-        if self.law is None or self._schedule is None:
-            return 0.0
-        end = self._schedule.futures()[0]
-        return self.law.predict_run(self.run, end.end_lr_sum, float(end.end_annealing_sum[0])).end_loss or 0.0
 
     def law_gap(self) -> LawResidual | None:
         """Return how far the run is off its baseline now, None without one or before it has settled."""
@@ -382,6 +375,7 @@ class Forecaster:
             "registered": baseline,
             "left_at": self._left_at or 0,
             "below_zero": [self._below_zero, self._rows],
+            "clock": {} if self._clock is None else self._clock.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -389,6 +383,9 @@ class Forecaster:
         self.blocks.load_state_dict(state["blocks"])
         self._below_zero, self._rows = (int(count) for count in state["below_zero"])
         self.rejoin_plan()
+        if self._clock is not None and state["clock"]:
+            self._clock.load_state_dict(state["clock"])
+            self._end_at(self._clock)
         if state["left_at"]:
             self.leave_plan(int(state["left_at"]))
         if self._schedule is not None and state["schedule"]:

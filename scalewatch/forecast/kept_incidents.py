@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 from scalewatch.finding import Finding, Kind, Phase, kind_of
-from scalewatch.forecast.forecaster import FINAL_SHARE
+from scalewatch.forecast.final_loss import FINAL_SHARE
 from scalewatch.forecast.milestones import MOST_SUM
 from scalewatch.journal import finding_from, finding_record
 

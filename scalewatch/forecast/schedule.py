@@ -31,6 +31,8 @@ _KNOTS = 256
 _EXACT_STEPS, _RAMPS = 16_384, 1_024
 #: Rates outside these are none [any unit]: below is zero, above is a broken log. By hand.
 _LEAST_RATE, _MOST_RATE = 1e-30, 1e30
+#: Ends that stand for one that is not certain, in sds, and the weight of each: they have its mean and sd. By hand.
+SPREAD_ENDS = ((-1.2910, 0.3), (0.0, 0.4), (1.2910, 0.3))
 #: No walk of such rates is beyond this. By hand.
 MOST_NUMBER = 1e60
 
@@ -162,8 +164,8 @@ class ObservedSchedule(AbstractSchedule):
     it is taken to have been that. Bounded memory.
     """
 
-    def __init__(self, total_steps: int, memories: Floats) -> None:
-        self._total = total_steps
+    def __init__(self, total_steps: int, memories: Floats, end_sd: float = 0.0) -> None:
+        self._total, self._end_sd = total_steps, end_sd
         self._memories = memories
         self._spacing = max(total_steps // _KNOTS, 1)
         self._start()
@@ -205,6 +207,14 @@ class ObservedSchedule(AbstractSchedule):
         twin = copy.copy(self)
         twin._state, twin._knots = self._state.copy(), list(self._knots)
         return twin
+
+    def ending(self, total_steps: int, memories: Floats, end_sd: float) -> ObservedSchedule:
+        """Return the same rates on the way to another end, of which the sd is known [steps]."""
+        other = ObservedSchedule(total_steps, memories, end_sd)
+        newest = (self._step, self._state.rate)
+        for step, rate in (*((knot[0], knot[1]) for knot in self._knots[1:]), newest):
+            other.observe(step, rate if self._shown else None)
+        return other
 
     def follow(self, plan: Rates) -> None:
         """Take the rates of a plan, shape (n,), as shown by steps 1 to n, at a cost that does not grow with n."""
@@ -291,18 +301,25 @@ class ObservedSchedule(AbstractSchedule):
         return lr_sum / self._peak, np.stack(columns, axis=1) / self._peak
 
     def futures(self) -> list[Future]:
-        """Return two: the rate is held, or has decayed to nothing by the planned end."""
-        left = max(self._total - self._step, 0)
+        """Return two for each end: the rate is held, or has decayed to nothing by the planned end."""
+        return [future for away, weight in self._ends() for future in self._futures(self._total + away, weight)]
+
+    def _ends(self) -> list[tuple[float, float]]:
+        """How far the end may lie from where it is planned [steps], and the probability of each."""
+        return [(away * self._end_sd, weight) for away, weight in SPREAD_ENDS] if self._end_sd else [(0.0, 1.0)]
+
+    def _futures(self, total: float, weight: float) -> list[Future]:
+        left = max(round(total) - self._step, 0)
         hold = self._state.copy()
         if left:
             hold.ramp(left, hold.rate)
         peak = self._peak
         # a decay over the last fifth walks a tenth of the run less than holding
-        walk = self._state.walked + self._state.rate * max(left - 0.1 * self._total, 0.5 * left)
+        walk = self._state.walked + self._state.rate * max(left - 0.1 * total, 0.5 * left)
         held = np.array(hold.annealed)
         return [
-            Future("rate held", 0.5, hold.walked / peak, held / peak),
-            Future("decayed to zero", 0.5, walk / peak, np.ones_like(held)),
+            Future("rate held", 0.5 * weight, hold.walked / peak, held / peak),
+            Future("decayed to zero", 0.5 * weight, walk / peak, np.ones_like(held)),
         ]
 
     def reached(self, step: int) -> tuple[AnnealingState, float]:

@@ -115,7 +115,8 @@ class Verdict:
             rows.append(("final loss", self._outcome(self.final_loss, third or start)))
         elif self.last_loss is not None:
             rows.append(("loss now", f"{self.last_loss:.3f}" if abs(self.last_loss) < 1e3 else f"{self.last_loss:.3g}"))
-        why = self.no_forecast or ("the run has no planned end" if run.total_steps is None else "")
+        unplanned = run.total_steps is None and run.max_seconds is None
+        why = self.no_forecast or ("the run has no planned end" if unplanned else "")
         if why and not self.finished:
             rows.append(("forecast", f"none: {why}"))
         if self.law_gap is not None:

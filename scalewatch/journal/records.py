@@ -154,6 +154,7 @@ def run_record(run: Run) -> Record:
         "non_embedding_parameters": run.non_embedding_parameters,
         "tokens_per_step": run.tokens_per_step,
         "steps_per_epoch": run.steps_per_epoch,
+        "max_seconds": run.max_seconds,
         "loss_unit": run.loss_unit,
         "logged": list(run.logged),
     }
@@ -185,6 +186,7 @@ def run_from(record: Mapping[str, Any]) -> Run:
             non_embedding_parameters=_optional_integer(record, "non_embedding_parameters"),
             tokens_per_step=optional(record.get("tokens_per_step"), "tokens_per_step"),
             steps_per_epoch=optional(record.get("steps_per_epoch"), "steps_per_epoch"),
+            max_seconds=optional(record.get("max_seconds"), "max_seconds"),
             loss_unit=record.get("loss_unit"),
             logged=record.get("logged") or (),
         )

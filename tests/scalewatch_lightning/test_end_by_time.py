@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scalewatch.journal import Journal
-from scalewatch_lightning.end_by_time import EndByTime
+from scalewatch_lightning.end_by_time import TellsEnd
 from tests.scalewatch_lightning.conftest import TinyText
 
 SECONDS = 1_000.0
@@ -19,7 +19,7 @@ SENTENCE = re.compile(r"by `max_time` .* after about ([\d,]+) steps \(80 %: ([\d
 def told(speeds: Callable[[float], float]) -> tuple[list[tuple[int, int, int]], int]:
     """What is told of a run whose steps per second are a function of the time, and at which step it really ends."""
     now, step, notes = 0.0, 0, list[str]()
-    end = EndByTime(SECONDS, lambda: now, notes.append)
+    end = TellsEnd(SECONDS, lambda: now, notes.append)
     while now < SECONDS:
         now += 1.0 / speeds(now)
         step += 1

@@ -219,6 +219,7 @@ def test_a_checkpoint_that_comes_too_late_is_refused(tmp_path: Path) -> None:
         ({"optimizer": []}, "(got none)"),
         ({"scheduler": 0.1}, "`scheduler` must be a scheduler of learning rates (got float)"),
         ({"total_steps": 0}, "`total_steps` must be a number of optimizer steps, or None (got 0)"),
+        ({"max_time": 0}, "`max_time` must be seconds or a timedelta, above 0, or None (got 0)"),
         ({"steps_per_epoch": 2.5}, "`steps_per_epoch` must be a number of optimizer steps"),
         ({"tokens_per_step": -1}, "`tokens_per_step` must be an integer of at least 1"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,6 +12,7 @@ from scalewatch.finding import Finding
 from scalewatch.forecast import Forecast
 from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
+from scalewatch.run import Run
 from scalewatch.status import Status
 from scalewatch.worker import Worker
 from scalewatch_torch.loggers.base import AbstractLogger, forecast_values
@@ -31,18 +33,26 @@ LEAST_SECONDS = 0.3
 
 @final
 class ForecastsTold:
-    """Which forecasts are told: at some parts of the planned run, and none twice."""
+    """Which forecasts are told: at some parts of the run, as its steps or the clock will end it, and none twice."""
 
-    def __init__(self, total: int, done: int) -> None:
-        steps = [max(1, round(part * total)) for part in FORECAST_FRACTIONS if total]
-        self._to_come = [step for step in steps if step > done]
+    def __init__(self, run: Run, done: int) -> None:
+        whole = run.total_steps or run.max_seconds or 0.0
+        self._by_clock = run.total_steps is None
+        marks = [max(1, round(part * whole)) for part in FORECAST_FRACTIONS if whole]
+        self._to_come = [mark for mark in marks if self._by_clock or mark > done]
+        self._began = math.nan
         self._newest = -1
 
-    def is_due(self, step: int) -> bool:
-        """Whether it is time for one; it is not again until the next part is done."""
-        due = bool(self._to_come) and step >= self._to_come[0]
+    def is_due(self, step: int, seconds: float | None) -> bool:
+        """Whether it is time for one, at `step` and `seconds` of any clock; not again until the next part is done."""
+        at: float = step
+        if self._by_clock:
+            now = math.nan if seconds is None else seconds
+            self._began = now if math.isnan(self._began) else self._began
+            at = now - self._began
+        due = bool(self._to_come) and at >= self._to_come[0]
         if due:
-            self._to_come = [other for other in self._to_come if other > step]
+            self._to_come = [other for other in self._to_come if other > at]
         return due
 
     def is_new(self, forecast: Forecast) -> bool:

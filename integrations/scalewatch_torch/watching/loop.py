@@ -42,6 +42,7 @@ class Loop(NamedTuple):
         step: optimizer steps that were taken before.
         total_steps: steps that are planned in all, None if unknown.
         steps_per_epoch: steps of an epoch, None if unknown.
+        max_seconds: wall time after which it is ended, None where nothing ends it so.
         tokens_per_step: tokens of a step over all processes, None if unknown.
         counts_tokens: whether they differ from step to step, and each batch is counted.
     """
@@ -52,6 +53,7 @@ class Loop(NamedTuple):
     step: int = 0
     total_steps: int | None = None
     steps_per_epoch: int | None = None
+    max_seconds: float | None = None
     tokens_per_step: float | None = None
     counts_tokens: bool = False
 
@@ -91,6 +93,7 @@ def new_watch(
         learning_rates=_schedule(loop, optimizer, group, checkpoint),
         tokens_per_step=loop.tokens_per_step,
         steps_per_epoch=loop.steps_per_epoch,
+        max_seconds=None if loop.total_steps else loop.max_seconds,
         **count_sizes(model)._asdict(),
     )
     session = Session(

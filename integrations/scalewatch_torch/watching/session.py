@@ -112,7 +112,7 @@ class Session:
         self._worker.add("forecast", self._asked.drain)
         self._worker.add("advice", self._advice.drain)
         self._worker.start()
-        self._forecasts = ForecastsTold(run.total_steps or 0, done)
+        self._forecasts = ForecastsTold(run, done)
         self._alerts: Dispatcher | None = None
         if alerts is not None:
             kept = resumed.alerts if resumed else None
@@ -159,7 +159,7 @@ class Session:
             self._tell_news(found)
         if self._alerts is not None:
             guard.call("alerts", self._alert, observation.step, observation.loss, self._alerts)
-        if self._forecasts.is_due(observation.step):
+        if self._forecasts.is_due(observation.step, observation.seconds):
             guard.call("terminal", self._ask_forecast, self._tell_forecast)
         if self._asked.is_answered:
             guard.call("terminal", self._asked.tell)
