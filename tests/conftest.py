@@ -65,16 +65,16 @@ class SkipsFail:
 TOGETHER = {
     "panels": ("tests/scalewatch_tensorboard/test_panel_",),
     "forks": (
-        *("tests/alert/test_lightning", "tests/examples/test_plain", "tests/examples/test_fabric"),
-        *("tests/examples/test_transformers", "tests/scalewatch_torch/test_killed", "tests/scalewatch_torch/test_supe"),
-        *("tests/scalewatch_torch/test_two_ranks", "tests/scalewatch_torch/test_watcher.py"),
-        *("tests/scalewatch_transformers/test_two_ranks", "tests/scalewatch_transformers/test_report_to"),
         *(f"tests/scalewatch_lightning/test_{name}" for name in ("end.py", "forked", "loggers", "ranks")),
         *(f"tests/scalewatch_lightning/test_{name}" for name in ("requeue", "rewind")),
+        *(f"tests/scalewatch_torch/test_{name}" for name in ("killed", "supervised", "two_ranks", "watcher.py")),
+        *(f"tests/scalewatch_transformers/test_{name}" for name in ("report_to", "two_ranks")),
+        *(f"tests/examples/test_{name}" for name in ("fabric", "plain", "tiny_gpt", "transformers")),
+        *("tests/alert/test_lightning", "tests/test_faults"),
     ),
 }
 #: What takes longest stands first: whoever runs it last is waited for by all.
-FIRST = ("panels", "forks", "tests/examples/test_tiny_gpt", "tests/scalewatch_tensorboard/", "tests/alert/test_kill")
+FIRST = ("panels", "forks", "tests/scalewatch_tensorboard/", "tests/alert/test_kill")
 
 
 def _group_of(item: pytest.Item) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ROOT / "tests" / "benchmarks" / "faults.py"
@@ -18,7 +19,7 @@ def faults(*options: str) -> str:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'integrations'}", "OMP_NUM_THREADS": "1"}
     environment.pop("SCALEWATCH_STRICT", None)
     done = subprocess.run(
-        [sys.executable, FAULTS, *options], env=environment, capture_output=True, text=True, timeout=600, cwd=ROOT
+        [*warm.python(), str(FAULTS), *options], env=environment, capture_output=True, text=True, timeout=600, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

@@ -443,7 +443,7 @@ def good_state(law: CurveLaw) -> dict[str, Any]:
     return monitor.state_dict()
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_hostile_state_is_refused_or_does_no_harm(
     law: CurveLaw, good_state: dict[str, Any], data: st.DataObject
@@ -503,7 +503,7 @@ def tells_of_a_fault(monitor: Monitor, first: int) -> bool:
     return bool(pages(still)) or any(finding.step >= first + 150 for finding in pages(found))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(strange_rows, max_size=25), st.sampled_from(STEPS), st.booleans())
 def test_no_value_and_no_order_raises_or_blinds(
     law: CurveLaw, odd: list[tuple[Any, ...]], strange: Any, has_plan: bool

@@ -95,8 +95,7 @@ def in_fresh_processes(package: str, orders: list[list[str]]) -> list[dict[str, 
 def test_a_name_imported_alone_or_after_any_other_is_what_it_says(package: str) -> None:
     """Each name alone, and all in both orders, so that each comes before and after each other, give one object."""
     names = public(package)
-    alone = in_fresh_processes(package, [[name] for name in names])
-    forward, backward = in_fresh_processes(package, [names, names[::-1]])
+    *alone, forward, backward = in_fresh_processes(package, [*([name] for name in names), names, names[::-1]])
 
     found = {name: what for one in alone for name, what in one.items()}
     assert [] == [f"{name} is {what}" for name, what in found.items() if what.startswith("the module")]

@@ -187,7 +187,7 @@ odd_precursors = odd | st.dictionaries(st.sampled_from(["update_rms", "log_z", "
 @given(
     values=st.lists(st.tuples(odd_steps, odd, odd, odd, odd, odd, odd_ranks, odd_precursors), min_size=1, max_size=30)
 )
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_no_value_raises_or_enters_the_state(values: list[tuple[Any, ...]]) -> None:
     """Whatever a row carries, nothing raises (faults are raised in tests) and the state stays finite."""
     watch = new_watch()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from scalewatch.finding import Kind
 from scalewatch.journal import read_journal
 from scalewatch.laws import load_law
+from tests import warm
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "tiny_gpt.py"
 STEPS = 100  # the least that it takes
@@ -23,7 +23,7 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the example from another folder."""
     environment = {**os.environ, "COLUMNS": "160", "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *options],
+        [*warm.python(), str(SCRIPT), *options],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -13,9 +13,9 @@ from tests.scalewatch_tensorboard.browser import HEIGHT, WIDTH, Board, Panel, op
 from tests.scalewatch_tensorboard.logs import zoo
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """A Chromium for the tests of one file."""
+    """A Chromium for all tests of a process."""
     with open_browser() as browser:
         yield browser
 
@@ -40,9 +40,9 @@ def shots() -> Path | None:
     return Path(named)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def context(chromium: Any) -> Iterator[Any]:
-    """A browser's memory for the tests of one file: TensorBoard's own scripts are compiled once."""
+    """The browser's memory: TensorBoard's own scripts are compiled once."""
     made = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT}, accept_downloads=True)
     yield made
     made.close()

@@ -16,7 +16,7 @@ from tests.scalewatch_tensorboard.logs import HOSTILE, long_log, many
 
 Open = Callable[[Board], Panel]
 
-RUNS, STEPS, SPIKE_STEP, SPIKE = 200, 200_000, 122_345, 7.5
+RUNS, STEPS, SPIKE_STEP, SPIKE = 200, 60_000, 32_345, 7.5
 #: Largest answer [bytes].
 LIMIT = 500_000
 
@@ -109,7 +109,7 @@ def test_an_unknown_run_in_a_link_is_told_of(zoo_board: Board, open_panel: Open)
 
 
 def test_a_long_run_is_drawn_with_its_one_step_spike(long_board: Board, open_panel: Open) -> None:
-    """The chart of 200,000 steps shows the one that jumped, in an answer of bounded size; a zoom shows its place."""
+    """The chart of 60,000 steps shows the one that jumped, in an answer of bounded size; a zoom shows its place."""
     panel = open_panel(long_board)
     frame = panel.open(panel="run", run="long", xscale="linear")
     frame.wait_for_selector(f"text=step {STEPS:,}", timeout=120_000)
