@@ -19,6 +19,8 @@ __all__ = ["Lines", "head"]
 CHUNK_BYTES = 1 << 20
 #: Bytes without which the encoding cannot be told.
 LEAST_BYTES = 4
+#: Part of the bytes of a text that are letters beyond ASCII, at most. By hand: every sixth in French or German.
+MOST_BEYOND = 0.2
 #: A longer line is no row of numbers [letters].
 MAX_LINE = 8 << 20
 #: Bytes of a file's head that formats look at to tell whether it is theirs.
@@ -43,7 +45,16 @@ def _encoding(start: bytes) -> tuple[str, int]:
         return "utf-16-le", 0
     if len(start) >= 4 and start[0] == 0 and start[2] == 0:
         return "utf-16-be", 0
-    return "utf-8", 0
+    return "cp1252" if _is_latin(start) else "utf-8", 0
+
+
+def _is_latin(start: bytes) -> bool:
+    """Whether bytes are text of Western Europe in the encoding of Windows: no letter beyond ASCII is UTF-8."""
+    beyond = sum(byte >= 0x80 for byte in start)
+    if not beyond or beyond > MOST_BEYOND * len(start) or b"\0" in start:
+        return False
+    decoded = codecs.getincrementaldecoder("utf-8")(errors="replace").decode(start)
+    return decoded.count("\ufffd") == beyond and sum(letter < " " for letter in decoded) <= decoded.count("\n") * 3
 
 
 def head(path: Path, size: int = HEAD_BYTES) -> str:

@@ -540,6 +540,34 @@ def german_planned_end() -> Console:
     return Console(_text(_lines(lambda i, x: f"Schritt {i} von 5000 - Verlust: {x:.4f}")), (0, 590), 5000, False, 0)
 
 
+def sentences() -> Console:
+    lines = _lines(lambda i, x: f"After {i} iterations the training loss is {x:.4f} (best so far 1.0000).")
+    return Console(_text(lines), (0, 590), None, False, 0)
+
+
+def pairs_of_python() -> Console:
+    lines = _lines(lambda i, x: f"OrderedDict([('epoch', {i}), ('train_loss', {x:.4f}), ('eval_top1', 50.1)])", 1)
+    return Console(_text(lines), (0, 59), None, False, 0)
+
+
+def logfmt() -> Console:
+    lines = _lines(lambda i, x: f'ts=2024-05-01T10:00:00Z level=info msg="train step" step={i} loss={x:.4f} lr=0.001')
+    return Console(_text(lines), (0, 590), None, True, 0)
+
+
+def symbols() -> Console:
+    lines = _lines(lambda i, x: f"\x1b[32m\u2714\x1b[0m step {i} \u25b8 loss {x:.4f} \u25b8 1.2s")
+    return Console(_text(lines), (0, 590), None, False, 0)
+
+
+def printed_in_json() -> Console:
+    lines = [
+        f'{{"stream_name":"stdout","time":{i}.5,"data":"Epoch {i + 1}/90 | train loss: {x:.4f} | valid loss: 2.5\\n"}}'
+        for i, x in enumerate(LOSSES)
+    ]
+    return Console("[\n" + ",\n".join(lines) + "\n]\n", (1, 60), 90, False, 60)
+
+
 CONSOLES: dict[str, Callable[[], Console]] = {
     each.__name__: each
     for each in (
@@ -549,6 +577,7 @@ CONSOLES: dict[str, Callable[[], Console]] = {
         *(batches_with_a_pipe, summary_of_an_epoch, jax_and_a_wandb_summary, caffe, steps_in_brackets, icefall),
         *(two_counters, chinese, german_commas, name_behind_its_value, heading_of_two_lines, rate_behind_a_speed),
         *(epoch_and_batch_in_one, two_counters_around_the_losses, columns_of_which_one_stays, bar_of_epochs),
+        *(sentences, pairs_of_python, logfmt, symbols, printed_in_json),
         *(means_of_an_epoch_between, commas_between_thousands, german_planned_end),
     )
 }

@@ -123,6 +123,18 @@ def test_decimal_commas_are_points(tmp_path: Path) -> None:
     assert pytest.approx([4 - 0.01 * i for i in range(30)]) == [row.loss for row in read(tmp_path / "a.log", text)]
 
 
+def test_text_in_the_encoding_of_windows_is_read_with_its_letters(tmp_path: Path) -> None:
+    """A program that prints in French there writes no UTF-8."""
+    text = "".join(f"\u00e9tape {10 * i} perte {4 - 0.01 * i:.2f}\n" for i in range(60))
+    (tmp_path / "a.log").write_bytes(text.encode("cp1252"))
+
+    (log,) = open_logs([tmp_path / "a.log"]).logs
+    rows = list(log.rows())
+
+    assert (60, 590) == (len(rows), rows[-1].step)
+    assert "\u00e9tape" == log.columns["step"]
+
+
 def test_bytes_that_are_no_utf8_and_a_line_without_end_cost_no_row(tmp_path: Path) -> None:
     """A sample of generated text in Latin-1, and a line of megabytes."""
     text = lines(0, 20).encode() + "größer\n".encode("latin-1") + b"x" * 9_000_000 + b"\n" + lines(20, 40).encode()

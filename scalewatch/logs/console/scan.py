@@ -48,8 +48,15 @@ _PARENTHESES = re.compile(r"\([^()]*\)")
 _WRAPPED = re.compile(r"(?:tensor|array|np\.float\d+|float\d*)\(\s*\[?\s*$")
 #: `validation loss at iteration 1000`: the name of a value that follows, then that of this one.
 _AT = re.compile(r"(.*?\w)\s+(?:at|after|for|in|@|of)\s+(?:the\s+|end\s+of\s+)*(\w[\w ]*)", re.IGNORECASE)
-#: `2.31 avg loss, `: the name of the value before.
+#: `2.31 avg loss, `: the name of the value before; so is a counter, `after 250 iterations the loss is`.
 _BEHIND = re.compile(r" ([a-zA-Z][\w ]*),\s*$")
+_COUNTED = re.compile(r" (steps?|iters?|iterations?|updates?|batches|epochs?)\b", re.IGNORECASE)
+#: `('loss', 2.31`: a name that a comma parts from its value.
+_QUOTED = re.compile(r"['\"]([^'\"]+)['\"]\s*,\s*$")
+#: What a name does not begin with: `▸ loss`.
+_SYMBOLS = re.compile(r"^[^\w(%@$]+")
+#: What names no number by itself.
+_FILLERS = frozenset({"after", "at", "in", "on", "completed", "finished", "done"})
 _LEVEL = re.compile(r"^(?:INFO|DEBUG|WARNING|WARN|ERROR|NOTICE)\b\s*")
 _HELD = re.compile(
     r"(?<![\w/.-])(?:val|valid|validation|validating|validate|eval|evaluation|evaluating|test|testing|dev|sanity"
@@ -138,7 +145,7 @@ class Scanned:
             self._pending = ""
             return
         if between.behind and self._bare is not None:
-            self._keep(between.behind, *self._bare, lossy=True)
+            self._keep(between.behind, *self._bare, lossy=_is_loss(between.behind))
         self._bare = None
         name = between.name
         self._pending = between.pending or self._pending
@@ -246,16 +253,18 @@ def _between(text: str) -> _Between:
     plain = _PARENTHESES.sub(" ", _WRAPPED.sub("", text)) if "(" in text else text
     cut = max(plain.rfind(","), plain.rfind(";"))
     near = plain[cut + 1 :]
+    quoted = _QUOTED.search(plain) if cut >= 0 and not near.strip() else None
+    near = quoted[1] if quoted is not None else near
     pieces = [piece for piece in _BREAKS.split(near.rstrip(" :=['\"(\t|-`*")) if piece.strip()]
     name = pieces[-1].strip(" '\"*`#>-_.()") if pieces else ""
-    name = _LEVEL.sub("", name)
+    name = _SYMBOLS.sub("", _LEVEL.sub("", name.rpartition('"')[2]))
     pending = ""
     at = _AT.fullmatch(name)
     if at is not None:
         pending, name = at.group(1).strip(), at.group(2).strip()
     if _SOURCE.search(name):
         name = ""  # train.py:812
-    if name.endswith(" of"):
+    if name.endswith(" of") or name.lower() in _FILLERS:
         name = ""  # number of nan iterations: 0
     if not _LETTER.search(name) or len(name) > MOST_LETTERS or len(name.split()) > MOST_WORDS:
         name = ""
@@ -267,4 +276,7 @@ def _between(text: str) -> _Between:
     letters = bool(_LETTER.search(text))
     after = _BEHIND.match(text)
     behind = after[1] if after is not None and not name and _is_loss(after[1]) else ""
+    counted = _COUNTED.match(text)
+    if counted is not None and _is_loss(name):
+        behind = counted[1]
     return _Between(name, pending, mark, of=False, lossy=_is_loss(name), side=side, letters=letters, behind=behind)
