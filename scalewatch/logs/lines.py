@@ -143,6 +143,8 @@ class Lines:
         if self._decoder is None:
             name, skip = _encoding(chunk)
             self._decoder = codecs.getincrementaldecoder(name)(errors="replace")
+            if name == "cp1252":
+                self._note("not UTF-8: read in the encoding of Windows (cp1252)")
             self.bytes_read += skip
             chunk = chunk[skip:]
         self.bytes_read += len(chunk)
