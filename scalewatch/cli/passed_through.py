@@ -1,7 +1,8 @@
 """A program run with its output passed through, byte for byte, and a copy of it kept.
 
 On a terminal the program gets a terminal too, so that its colours and bars are as they were; elsewhere it gets pipes,
-one for its output and one for its errors. Signals reach it, and how it ended is how we end.
+one for its output and one for its errors, or one for both where both go to one place. Signals reach it, and how it
+ended is how we end. What it prints line by line, many times a second, is passed on some lines at once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -28,6 +30,9 @@ CHUNK_BYTES = 1 << 16
 MOST_BYTES = 256 << 20
 #: Longest time without output between two looks at whether the program has ended [s].
 WAIT_SECONDS = 0.5
+#: Least time between two turns of a program that prints little at once: each wakes us, which costs more than its lines
+#: [s]; and bytes from which on it prints much, after which it is not made to wait for a time [bytes, s]. By hand.
+LEAST_SECONDS, MUCH_BYTES, MUCH_SECONDS = 0.05, 1 << 13, 1.0
 #: What is passed on to the program. On a terminal ctrl-C reaches it by itself.
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT")
 #: Exit code of a shell for a program that a signal ended, and for one that is not there.
@@ -68,12 +73,13 @@ class Program:
                 self._child = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
                 os.close(theirs)
             else:
+                errors = subprocess.STDOUT if _are_one_place() else subprocess.PIPE
                 self._child = subprocess.Popen(
-                    command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, bufsize=0
+                    command, stdout=subprocess.PIPE, stderr=errors, env=environment, bufsize=0
                 )
                 for pipe, stream in ((self._child.stdout, 1), (self._child.stderr, 2)):
-                    assert pipe is not None
-                    self._from[pipe.fileno()] = stream
+                    if pipe is not None:
+                        self._from[pipe.fileno()] = stream
         except OSError as fault:
             raise ConfigError(f"{command[0]} cannot be started: {fault.strerror or fault}.") from None
 
@@ -82,12 +88,16 @@ class Program:
         with self._signals(), selectors.DefaultSelector() as selector:
             for source in self._from:
                 selector.register(source, selectors.EVENT_READ)
+            turns = _Turns()
             while selector.get_map():
                 ready = selector.select(WAIT_SECONDS)
                 if not ready and self._child.poll() is not None:
                     break  # somebody whom it left behind holds its output open
+                turns.wait([key.fd for key, _ in ready])
                 for key, _ in ready:
-                    if not self._pass(key.fd):
+                    passed = self._pass(key.fd)
+                    turns.see(key.fd, passed)
+                    if not passed:
                         selector.unregister(key.fd)
             code = self._child.wait()
         self._keep(b"\n")
@@ -95,23 +105,23 @@ class Program:
             self._copy.close()
         return code
 
-    def _pass(self, source: int) -> bool:
-        """Pass on what can be read; False at its end."""
+    def _pass(self, source: int) -> int:
+        """Pass on what can be read; return how many bytes that was, 0 at its end."""
         try:
             chunk = os.read(source, CHUNK_BYTES)
         except OSError:  # the other side of a terminal is closed
             chunk = b""
         if not chunk:
-            return False
+            return 0
         target, rest = self._from[source], memoryview(chunk)
         try:
             while rest:
                 rest = rest[os.write(target, rest) :]
         except OSError:
             self._close(source)  # nobody reads our output any more: the program meets that as it would without us
-            return False
+            return 0
         self._keep(chunk)
-        return True
+        return len(chunk)
 
     def _close(self, source: int) -> None:
         for pipe in (self._child.stdout, self._child.stderr):
@@ -149,6 +159,44 @@ class Program:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@final
+class _Turns:
+    """When to pass on: at once after a pause, and then some lines together.
+
+    What comes from two sources is never kept waiting, which would change its order.
+    """
+
+    def __init__(self) -> None:
+        self._before = -LEAST_SECONDS
+        self._until = 0.0
+        self._seen: dict[int, float] = {}
+
+    def wait(self, sources: Sequence[int]) -> None:
+        """Wait for more of what is being printed, a moment at most."""
+        now = time.monotonic()
+        others = any(now - at < MUCH_SECONDS for source, at in self._seen.items() if source not in sources)
+        if len(sources) == 1 and not others and now >= self._until and now - self._before < LEAST_SECONDS:
+            time.sleep(LEAST_SECONDS - (now - self._before))
+            now = time.monotonic()
+        self._before = now
+        self._seen.update(dict.fromkeys(sources, now))
+
+    def see(self, source: int, size: int) -> None:
+        """Take note of what was passed on from a source [bytes], 0 at its end."""
+        if size >= MUCH_BYTES:
+            self._until = self._before + MUCH_SECONDS
+        elif not size:
+            self._seen.pop(source, None)
+
+
+def _are_one_place() -> bool:
+    """Whether our output and our errors go to one file, pipe or device, as after `2>&1`."""
+    try:
+        return os.path.sameopenfile(1, 2)
+    except OSError:
+        return False
 
 
 def _terminal_pair() -> tuple[int, int]:

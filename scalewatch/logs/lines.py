@@ -7,7 +7,6 @@ Memory is bounded whatever the file holds.
 from __future__ import annotations
 
 import codecs
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,9 @@ __all__ = ["Lines", "head"]
 
 #: Bytes read at once.
 CHUNK_BYTES = 1 << 20
+#: Bytes at the beginning and the end of what was read by which a file is known, and files beside it that are looked at
+#: where it is not. By hand.
+KNOWN_BYTES, MOST_BESIDE = 512, 16
 #: Bytes without which the encoding cannot be told.
 LEAST_BYTES = 4
 #: Part of the bytes of a text that are letters beyond ASCII, at most. By hand: every sixth in French or German.
@@ -90,21 +92,58 @@ class Lines:
         self._note = note
         self._decoder: codecs.IncrementalDecoder | None = None
         self._skipping = self._noted = False
-        self._file: int | None = None
+        self._head = self._tail = b""
+        self._mark: tuple[int, int, int] | None = None
+        self._moved: Path | None = None
 
     def start_over(self) -> None:
         """Read the file from its first byte again."""
         self.number = self.bytes_read = 0
         self.rest = ""
         self._decoder, self._skipping = None, False
+        self._head = self._tail = b""
 
-    def shrank(self) -> bool:
-        """Return whether the file is shorter than what was read of it, or another one: it was written anew."""
+    def is_another(self) -> bool:
+        """Return whether the file is none that begins with what was read: it was written anew."""
         try:
             now = self.path.stat()
         except OSError:
             return False
-        return now.st_size < self.bytes_read or (self._file is not None and now.st_ino != self._file)
+        before, self._mark = self._mark, (now.st_ino, now.st_size, now.st_mtime_ns)
+        return self.bytes_read > 0 and self._mark != before and not self._goes_on_in(self.path)
+
+    def anew(self) -> str:
+        """Return what became of the file, "" if it is the one that was read, or a longer copy of it.
+
+        Where it was rotated, what was not read of it comes first; the file in its place is read from its start.
+        """
+        if not self.is_another():
+            return ""
+        self._moved = next(filter(self._goes_on_in, self._beside()), None)
+        if self._moved is not None:
+            return f"the file was rotated: what was not read yet is read from {self._moved.name}, then the new one"
+        shorter = self._mark is not None and self._mark[1] < self.bytes_read
+        self.start_over()
+        return f"{'the file became shorter' if shorter else 'another file stands in its place'}: read from its start"
+
+    def _goes_on_in(self, path: Path) -> bool:
+        """Whether a file begins with what was read."""
+        try:
+            with path.open("rb") as file:
+                head_fits = file.read(len(self._head)) == self._head
+                file.seek(self.bytes_read - len(self._tail))
+                return head_fits and file.read(len(self._tail)) == self._tail
+        except OSError:
+            return False
+
+    def _beside(self) -> list[Path]:
+        """Files that are called as a rotated one is, the newest first."""
+        try:
+            found = [path for path in self.path.parent.iterdir() if path.name.startswith(self.path.stem)]
+            found = [path for path in found if path != self.path and path.is_file()]
+            return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_BESIDE]
+        except OSError:
+            return []
 
     def quiet(self) -> bool:
         """Return whether nobody has written to the file for a while, so that its last line is all there is."""
@@ -122,9 +161,17 @@ class Lines:
 
     def pieces(self) -> Iterator[list[str]]:
         """Yield the same lines, those of a megabyte at once; who takes them counts them into `number`."""
+        if self._moved is not None:
+            yield from self._pieces_of(self._moved)
+            if self.rest:
+                yield [self.rest]
+            self._moved = None
+            self.start_over()
+        yield from self._pieces_of(self.path)
+
+    def _pieces_of(self, path: Path) -> Iterator[list[str]]:
         try:
-            with self.path.open("rb") as file:
-                self._file = os.fstat(file.fileno()).st_ino
+            with path.open("rb") as file:
                 file.seek(self.bytes_read)
                 while chunk := file.read(CHUNK_BYTES):
                     if self._decoder is None and len(chunk) < LEAST_BYTES:
@@ -140,6 +187,8 @@ class Lines:
         return rest
 
     def _cut(self, chunk: bytes) -> list[str]:
+        self._head = self._head or chunk[:KNOWN_BYTES]
+        self._tail = (self._tail + chunk[-KNOWN_BYTES:])[-KNOWN_BYTES:]
         if self._decoder is None:
             name, skip = _encoding(chunk)
             self._decoder = codecs.getincrementaldecoder(name)(errors="replace")

@@ -49,6 +49,23 @@ def test_the_output_of_a_program_passes_through_to_the_byte_with_its_exit_code(t
     assert (alone.stdout, alone.stderr) == (quiet.stdout, quiet.stderr)
 
 
+def test_output_and_errors_that_go_to_one_place_keep_their_order(tmp_path: Path) -> None:
+    """After `2>&1` a bar on stderr and the rows on stdout stand as they were printed, however fast that was."""
+    text = """
+import os
+for i in range(400):
+    os.write(1 + i % 2, b"step %d | loss %.3f\\n" % (i, 4 - 0.001 * i))
+"""
+    ours = subprocess.run(
+        [*program(tmp_path, text)[:4], "--quiet", *program(tmp_path, text)[4:]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    assert [f"step {i}" for i in range(400)] == [line.partition(" |")[0] for line in ours.stdout.decode().splitlines()]
+
+
 def test_what_is_found_is_said_and_stands_in_a_journal(tmp_path: Path) -> None:
     """The loss that is no number is told while the program runs, and `replay` reads the run from the journal, once."""
     ours = subprocess.run(program(tmp_path), capture_output=True, timeout=PATIENCE_SECONDS)

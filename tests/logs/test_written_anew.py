@@ -29,3 +29,61 @@ def test_a_file_that_is_cut_and_one_that_takes_its_place_are_read_from_their_sta
     path.rename(tmp_path / "rotated")
     write(11, 131, 1.0)
     assert [(step, 1.0) for step in range(11, 131)] == [(row.step, row.loss) for row in log.rows()]
+
+
+def printed(name: str, first: int, end: int) -> str:
+    """Rows of a run as lines of text, or of JSON."""
+    line = "step {} | loss {:.4f}\n" if name.endswith("log") else '{{"step": {}, "loss": {:.4f}}}\n'
+    return "".join(line.format(step, 2 + 3 / step) for step in range(first, end))
+
+
+@pytest.mark.parametrize("name", ["a.log", "a.jsonl"])
+@pytest.mark.parametrize("copied", [False, True])
+def test_of_a_file_that_is_rotated_every_row_is_read(tmp_path: Path, name: str, *, copied: bool) -> None:
+    """Also those that were written after the last look; whether the old one is renamed, or copied and cut."""
+    path, old = tmp_path / name, tmp_path / f"{name}.1"
+    path.write_text(printed(name, 1, 51))
+    (log,) = open_logs([path]).logs
+    steps = [row.step for row in log.rows()]
+
+    text = path.read_text() + printed(name, 51, 71)
+    if copied:
+        old.write_text(text)
+    else:
+        path.write_text(text)
+        path.rename(old)
+    path.write_text(printed(name, 71, 91))
+    steps += [row.step for row in log.rows()]
+
+    assert list(range(1, 91)) == steps
+    assert any("rotated" in note and old.name in note for note in log.notes)
+
+
+@pytest.mark.parametrize("name", ["a.log", "a.jsonl"])
+def test_a_longer_copy_of_a_file_in_its_place_is_read_on(tmp_path: Path, name: str) -> None:
+    """As rsync puts one there: no row comes twice."""
+    path, copy = tmp_path / name, tmp_path / "copy"
+    path.write_text(printed(name, 1, 51))
+    (log,) = open_logs([path]).logs
+    steps = [row.step for row in log.rows()]
+
+    copy.write_text(printed(name, 1, 81))
+    copy.rename(path)
+    steps += [row.step for row in log.rows()]
+
+    assert list(range(1, 81)) == steps
+
+
+@pytest.mark.parametrize("name", ["a.log", "a.jsonl"])
+def test_a_file_that_was_cut_and_has_grown_beyond_what_was_read_is_read_from_its_start(
+    tmp_path: Path, name: str
+) -> None:
+    """Though it was never seen shorter."""
+    path = tmp_path / name
+    path.write_text(printed(name, 1, 51))
+    (log,) = open_logs([path]).logs
+    list(log.rows())
+
+    path.write_text(printed(name, 51, 201))
+
+    assert list(range(51, 201)) == [row.step for row in log.rows()]

@@ -134,9 +134,8 @@ class ConsoleLog(AbstractTabularLog):
 
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
         """Yield the same rows, in blocks: those of lines that were printed before with other numbers at once."""
-        if self._lines.shrank():
-            self.note("the file became shorter: read from its start again")
-            self._lines.start_over()
+        if became := self._lines.anew():
+            self.note(became)
             self._again_at = 0
         for piece in self._lines.pieces():
             for at in range(0, len(piece), BLOCK_ROWS):

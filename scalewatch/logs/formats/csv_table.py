@@ -182,7 +182,7 @@ class CsvLog(AbstractTabularLog):
 
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
         """Yield the same rows, in blocks: those of plain lines are converted column by column."""
-        if self._lines.bytes_read and (self._lines.shrank() or first_line(self.path) != self._top):
+        if self._lines.bytes_read and (self._lines.is_another() or first_line(self.path) != self._top):
             self._begin_again()
         for piece in self._lines.pieces() if not self._gave_up else ():
             most, at = max(LEAST_LINES, min(BLOCK_ROWS, MOST_CELLS // len(self._names))), 0

@@ -125,9 +125,8 @@ class JsonLinesLog(AbstractTabularLog):
 
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
         """Yield the same rows, in blocks: those of lines that are one plain object each are converted by column."""
-        if self._lines.shrank():
-            self.note("the file became shorter: read from its start again")
-            self._lines.start_over()
+        if became := self._lines.anew():
+            self.note(became)
         for piece in self._lines.pieces():
             at = 0
             while at < len(piece):
