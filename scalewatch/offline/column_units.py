@@ -32,4 +32,5 @@ def without_unit(name: str) -> tuple[str, float]:
     if found is None:
         return name, 1.0
     unit = found[2].lower()
-    return found[1], _TIMES.get(unit) or _COMPUTE.get(unit) or 1.0
+    # `[M params]` says in its first word what it multiplies by
+    return found[1], _COMPUTE.get(unit) or _TIMES.get(unit.split()[0]) or 1.0

@@ -20,7 +20,7 @@ from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
 from scalewatch.logs.columns import scale_of
 from scalewatch.objective import words_of
 from scalewatch.offline.recipe_columns import check_one_recipe, unfinished
-from scalewatch.offline.run_columns import named_budgets, saved_at_intervals, tokens_of_epochs
+from scalewatch.offline.run_columns import named_budgets, saved_at_intervals, sizes_in_names, tokens_of_epochs
 from scalewatch.offline.tables import Table, named_columns, text_instead
 from scalewatch.text import percent
 
@@ -229,6 +229,10 @@ def _size_and_tokens(table: Table, roles: dict[str, str], notes: list[str]) -> t
     kind = SizeKind.TOTAL if role is None else _SIZE_ROLES[role]
     size = None if role is None else table.numbers(roles[role])
     tokens = table.numbers(roles["tokens"]) if "tokens" in roles else _tokens_from(table, roles, size, notes)
+    if size is None and "run" in roles and "flops" not in roles:
+        size = sizes_in_names(table.words(roles["run"]), tokens)
+        if size is not None:
+            notes.append(f"{table.source}: parameters are those that the names in '{roles['run']}' say.")
     flops = table.numbers(roles["flops"]) if "flops" in roles else None
     known = {"parameters": size, "tokens": tokens, "flops": flops}
     if sum(column is not None for column in known.values()) < 2:
@@ -274,12 +278,13 @@ def _tokens_from(table: Table, roles: dict[str, str], size: Floats | None, notes
         )
         return seen
     of_a_step = [("tokens_per_step",), ("batch_size", "sequence_length")]
-    factors = next((each for each in of_a_step if all(role in roles for role in ("step", *each))), None)
-    if factors is None or "flops" in roles:
+    steps = next((role for role in ("step", "total_steps") if role in roles), None)
+    factors = next((each for each in of_a_step if all(role in roles for role in each)), None)
+    if steps is None or factors is None or "flops" in roles:
         return None
-    named_ = " x ".join(f"'{roles[role]}'" for role in ("step", *factors))
+    named_ = " x ".join(f"'{roles[role]}'" for role in (steps, *factors))
     notes.append(f"{table.source}: tokens are taken as {named_}.")
-    return np.asarray(np.prod([table.numbers(roles[role]) for role in ("step", *factors)], axis=0))
+    return np.asarray(np.prod([table.numbers(roles[role]) for role in (steps, *factors)], axis=0))
 
 
 def nats_per_token(table: Table, column: str, bytes_per_token: float | None, notes: list[str]) -> Floats:

@@ -39,6 +39,15 @@ ROLE_NAMES: dict[str, tuple[str, ...]] = {
     "flops": ("flops", "compute", "train_flops", "training_flops", "total_flops", "compute_flops", "flop", "c"),
     "tokens_per_step": ("tokens_per_step", "batch_tokens", "tokens_per_batch", "batch_size_tokens"),
     "budget": ("budget", "flop_budget", "flops_budget", "compute_budget", "isoflop", "isoflop_budget", "target_flops"),
+    "total_steps": (
+        "max_steps",
+        "total_steps",
+        "train_steps",
+        "num_steps",
+        "training_steps",
+        "max_iters",
+        "total_iters",
+    ),
     "run": (*RUNS, "name"),
 }
 #: Roles that a log's columns have too -> what they are called there.
@@ -47,5 +56,5 @@ IN_LOGS = {"tokens": "tokens", "loss": "final_loss", "step": "step", "learning_r
 ROLES = (
     *("parameters", "non_embedding_parameters", "active_parameters", "tokens", "flops", "loss", "step"),
     *("learning_rate", "tokens_per_step", "budget", "run", "tokens_per_parameter", "batch_size", "sequence_length"),
-    *("unique_tokens", "epochs"),
+    *("unique_tokens", "epochs", "total_steps"),
 )

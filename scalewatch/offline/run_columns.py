@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,13 +12,18 @@ from scalewatch.arrays import Floats
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.offline.tables import Table
 
-__all__ = ["named_budgets", "saved_at_intervals", "tokens_of_epochs"]
+__all__ = ["named_budgets", "saved_at_intervals", "sizes_in_names", "tokens_of_epochs"]
 
 #: Factor between a named budget and 6 N D from which it is no budget of these runs. By hand.
 BUDGET_DIFFERS = 3.0
 #: Rows of one size from which they can be checkpoints of one run; how far [part] the tokens between two of them may
 #: differ, and for what part of them that must hold. By hand.
 CHECKPOINTS, INTERVAL, MOSTLY = 8, 0.05, 0.8
+#: A size between the marks of a name, and what its letter multiplies it by.
+_SIZE_IN_NAME = re.compile(r"(?<![\w.])[nN]?(\d+(?:\.\d+)?)([mMbB])(?![A-Za-z0-9.])")
+_TIMES = {"m": 1e6, "b": 1e9}
+#: How near [part] a size in a name is to the tokens of the run to be these. By hand.
+SAME = 0.01
 
 
 def named_budgets(
@@ -46,9 +54,27 @@ def saved_at_intervals(size: Floats, tokens: Floats) -> list[str]:
         if len(rows) < CHECKPOINTS or not np.all(np.isfinite(steps)):
             return []
         middle = float(np.median(steps))
-        if np.mean(np.abs(steps - middle) <= INTERVAL * middle) < MOSTLY:
+        # many rows of as many tokens are a sweep
+        if middle <= 0 or np.mean(np.abs(steps - middle) <= INTERVAL * middle) < MOSTLY:
             return []
     return labels
+
+
+def sizes_in_names(names: Sequence[str], tokens: Floats | None) -> Floats | None:
+    """Return the parameters that names of runs say (`gpt-124m-2b` on 2e9 tokens), shape (n,); None unless each does.
+
+    >>> sizes_in_names(["gpt-124m-2b", "gpt-350m"], np.array([2e9, 2e9]))
+    array([1.24e+08, 3.50e+08])
+    """
+    found = []
+    for i, name in enumerate(names):
+        said = {float(count) * _TIMES[unit.lower()] for count, unit in _SIZE_IN_NAME.findall(name)}
+        if tokens is not None:
+            said = {size for size in said if not abs(size - tokens[i]) <= SAME * size}
+        if len(said) != 1:
+            return None
+        found.append(said.pop())
+    return np.array(found) if len(set(found)) > 1 else None
 
 
 def tokens_of_epochs(table: Table, roles: dict[str, str]) -> Floats | None:

@@ -42,12 +42,15 @@ __all__ = [
 ]
 
 ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl", ".md")
+#: Endings of tables that are looked for in a folder, and how many of them are read. By hand.
+IN_FOLDERS, MOST_TABLES = (".csv", ".tsv", ".parquet"), 1_000
 MAX_BYTES = 512 << 20
 MAX_ROWS = 5_000_000
 MAX_COLUMNS = 1_000
 #: Words that stand where a number would, had the run ended.
 NO_NUMBER = frozenset(
     {"diverged", "failed", "crashed", "unfinished", "running", "pending", "killed", "oom", "tbd", "todo", "?", "x"}
+    | {"average", "mean", "avg", "median", "sum", "total"}
 )
 _SUFFIXES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "G": 1e9, "T": 1e12}
 
@@ -102,7 +105,7 @@ class Reading:
     def of(
         cls, paths: Sequence[Path], column: Sequence[str], where_: Sequence[str], bytes_per_token: float | None
     ) -> Reading:
-        """Read the tables among `paths`; the others are folders or journals.
+        """Read the tables among `paths`, and those in a folder without journals; the others are folders or journals.
 
         Raises:
             FitError: if a table cannot be read or no row is as `where_` says.
@@ -111,8 +114,9 @@ class Reading:
         if bytes_per_token is not None and not 0.1 <= bytes_per_token <= 100:
             raise ConfigError(f"`--bytes-per-token` must lie between 0.1 and 100 (got {bytes_per_token:g}).")
         conditions = parse_pairs("--where", where_)
-        tables = [where(read_table(path), conditions) for path in paths if is_table(path)]
-        folders = [path for path in paths if not is_table(path)]
+        each = [(path, [path] if is_table(path) else tables_in(path)) for path in paths]
+        tables = [where(read_table(path), conditions) for _, found in each for path in found]
+        folders = [path for path, found in each if not found]
         return cls(folders, tables, parse_pairs("--column", column), bytes_per_token)
 
 
@@ -147,6 +151,14 @@ def _number(source: str, name: str, row: int, cell: Any) -> float:
 def is_table(path: Path) -> bool:
     """Return whether a path is named like a table."""
     return path.suffix.lower() in ENDINGS and not path.name.startswith("journal-")  # a segment of ours is no table
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """Return the tables at or below a folder that holds no journal; none of a folder that does, or of no folder."""
+    if not folder.is_dir() or next(folder.rglob("journal-*.jsonl"), None) is not None:
+        return []
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IN_FOLDERS and path.is_file())
+    return found[:MOST_TABLES]
 
 
 def read_table(path: Path) -> Table:

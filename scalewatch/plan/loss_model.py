@@ -70,7 +70,8 @@ def estimate(rows: Floats, level: float) -> Estimate:
     # what was given, and not derived, differs between rows by rounding at most
     if max(abs(low - rows[0]), abs(high - rows[0])) <= ROUNDING * abs(rows[0]):
         return Estimate(float(rows[0]))
-    return Estimate(float(rows[0]), float(low), float(high))
+    # the law of all runs may lie beyond most of what was drawn from them, where it is settled badly
+    return Estimate(float(rows[0]), float(min(low, rows[0])), float(max(high, rows[0])))
 
 
 @final

@@ -45,7 +45,7 @@ def test_one_setting_of_porian_gives_the_published_exponent(
     assert read is not None
     assert pytest.approx(0.497, abs=0.005) == float(read[1])
     assert page.read_bytes().startswith(b"\x89PNG")
-    assert "Runs of one size and equal tokens end" in every.out
+    assert "one law is of one recipe" in every.err
 
 
 def test_a_column_of_budgets_is_taken_where_the_compute_of_its_runs_differs(

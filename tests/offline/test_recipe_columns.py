@@ -50,3 +50,14 @@ def test_words_that_change_nothing_are_said_and_fitted(tmp_path: Path) -> None:
 
     assert 2 * len(RUNS) == len(rows.loss)
     assert any("'cluster'" in note for note in rows.notes)
+
+
+def test_a_mean_below_the_runs_is_no_run_and_a_sweep_of_rates_no_checkpoints(tmp_path: Path) -> None:
+    """Runs of one size, on as many tokens each, end where they end."""
+    lines = ["params,tokens,lr,loss"]
+    lines += [f"{n},{d},{rate},{x + rate}" for n, d, x in RUNS for rate in (0.001, 0.002, 0.004, 0.008, 0.01)]
+    (tmp_path / "a.csv").write_text("\n".join([*lines, "average,,,3.2"]))
+    rows = from_tables([read_table(tmp_path / "a.csv")], {})
+
+    assert not rows.checkpoints
+    assert 5 * len(RUNS) == len(rows.loss)

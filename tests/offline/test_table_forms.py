@@ -47,6 +47,18 @@ FORMS: dict[str, tuple[str, str]] = {
         "a.csv",
         table("model,tokens,loss", lambda n, d, x: f"{n / 1e6:.0f}M,{d},{x}"),
     ),
+    "names that say their sizes, and one that says its tokens": (
+        "a.csv",
+        table("run,tokens,loss", lambda n, d, x: f"gpt-{n / 1e6:.0f}m-{d / 1e6:.0f}m,{d},{x}"),
+    ),
+    "units in words": (
+        "a.csv",
+        table("Model Size [M params],Tokens seen (B),loss", lambda n, d, x: f"{n / 1e6},{d / 1e9},{x}"),
+    ),
+    "steps as they were set": (
+        "a.csv",
+        table("params,max_steps,batch_size,seq_len,loss", lambda n, d, x: f"{n},{d / 100_000},100,1000,{x}"),
+    ),
     "epochs of different tokens": (
         "a.csv",
         table("params,unique_tokens,epochs,loss", lambda n, d, x: f"{n},{d / 2},2,{x}"),

@@ -10,7 +10,7 @@ import pytest
 from scalewatch.errors import FitError
 from scalewatch.logs.columns import guess
 from scalewatch.offline.finished_runs import ends, from_tables, nats_per_token
-from scalewatch.offline.tables import Table, named_columns
+from scalewatch.offline.tables import Reading, Table, named_columns
 
 SHARED = ("step", "learning_rate", "tokens")
 
@@ -103,3 +103,17 @@ def test_rows_of_one_size_at_equal_distances_of_tokens_are_checkpoints_of_a_run(
     assert 3 == len(read["saved"].loss)
     assert "checkpoints of 3 runs" in read["saved"].notes[1]
     assert 27 == len(read["swept"].loss)
+
+
+def test_a_folder_of_tables_is_its_tables_and_one_of_journals_is_not(tmp_path: Path) -> None:
+    """So that `fit` and `collapse` take a folder of logs as `sweep` does."""
+    for name in ("a", "b"):
+        (tmp_path / "logs" / name).mkdir(parents=True)
+        (tmp_path / "logs" / name / "metrics.csv").write_text("step,loss,lr\n1,3.0,0.1\n")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "journal-000.jsonl").write_text("{}\n")
+    (tmp_path / "runs" / "notes.csv").write_text("a,b\n1,2\n")
+    read = Reading.of([tmp_path / "logs", tmp_path / "runs"], [], [], None)
+
+    assert 2 == len(read.tables)
+    assert [tmp_path / "runs"] == read.folders

@@ -341,6 +341,15 @@ def test_what_was_given_has_no_interval_even_if_a_row_has_no_answer() -> None:
     assert Estimate(2.0) == estimate(np.array([2.0, *[2.0 + 1e-12] * 19, np.inf]), 0.8)
 
 
+def test_an_interval_holds_its_own_value() -> None:
+    """Also where the law of all runs lies beyond most of those that were drawn from them."""
+    told = estimate(np.array([1.5, *np.linspace(2.0, 3.0, 50)]), 0.8)
+
+    assert told.low == told.value == 1.5
+    assert told.high is not None
+    assert told.high > 2.5
+
+
 def test_rows_without_an_answer_widen_the_interval() -> None:
     """They count as endless, not as absent."""
     told = estimate(np.array([2.0, 1.0, 3.0, np.nan, np.inf]), 0.8)
