@@ -47,6 +47,9 @@ _SIZES = (
 )
 #: Words of a result that a run has once, at its end.
 _ENDS = frozenset({"final", "best", "last"})
+#: Words of the columns of a table of predictions: what was right, and what was said.
+_TRUTHS = frozenset({"label", "labels", "true", "truth", "target", "actual", "expected", "gt"})
+_PREDICTIONS = frozenset({"pred", "predicted", "prediction", "predictions", "output"})
 
 
 def finished_runs(names: Iterable[str], sample: Sample) -> str | None:
@@ -63,9 +66,17 @@ def finished_runs(names: Iterable[str], sample: Sample) -> str | None:
     settings = [name for name in names if placed(name, _SETTINGS) is not None or words_of(name)[:1] in _OF_SETTINGS]
     varied = [n for n in settings if len(set(sample.numbers(n))) > 1 or len(set(sample.words(n))) > 1]
     sizes = [n for n in names if placed(n, _SIZES) is not None and len(set(sample.numbers(n))) > 1]
+    if {"n", "d"} <= {name.lower() for name in names}:
+        sizes += [name for name in names if name.lower() == "n" and len(set(sample.numbers(name))) > 1]  # Chinchilla's
     ends = [name for name in names if _ENDS & set(words_of(name)) and sample.filled(name)]
     if any(sample.counts(name) for name in counted):
         return None
+    words = [set(words_of(name)) for name in names]
+    if any(_TRUTHS & each for each in words) and any(_PREDICTIONS & each for each in words):
+        return (
+            "a table of predictions, a row a sample, and no loss curve of a run; --format csv --column loss=NAME reads it "
+            "as a curve all the same."
+        )
     if named:
         what = f"a row a run by '{named[0]}'"
     elif sizes:

@@ -157,6 +157,11 @@ def test_a_table_of_finished_runs_is_told_from_a_curve() -> None:
     assert "several sizes by 'params'" in str(finished_runs(["params", "tokens", "loss"], sizes))
     assert finished_runs(["number", "value", "params_lr", "params_wd", "state"], trials) is not None
     assert finished_runs(["step", "seed", "batch_size", "loss"], curve) is None
+    assert "several sizes by 'N'" in str(
+        finished_runs(["N", "D", "loss"], rows("N D loss", "1e6 2e7 4", "2e6 4e7 3", "4e6 8e7 2"))
+    )
+    told = rows("id label prediction loss", "0 1 0.5 0.7", "1 0 0.5 0.7", "2 1 0.9 0.1")
+    assert "predictions" in str(finished_runs(["id", "label", "prediction", "loss"], told))
 
 
 def test_a_column_that_is_empty_says_nothing_of_the_kind_of_run(tmp_path: Path) -> None:
