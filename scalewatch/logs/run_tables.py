@@ -74,8 +74,8 @@ def finished_runs(names: Iterable[str], sample: Sample) -> str | None:
     words = [set(words_of(name)) for name in names]
     if any(_TRUTHS & each for each in words) and any(_PREDICTIONS & each for each in words):
         return (
-            "a table of predictions, a row a sample, and no loss curve of a run; --format csv --column loss=NAME reads it "
-            "as a curve all the same."
+            "a table of predictions, a row a sample, and no loss curve of a run; --format csv --column loss=NAME reads "
+            "it as a curve all the same."
         )
     if named:
         what = f"a row a run by '{named[0]}'"
