@@ -52,7 +52,7 @@ def collapse(
     from scalewatch.cli.outputs import print_json
     from scalewatch.errors import ConfigError, FitError
     from scalewatch.laws.collapse import CollapseRun, measure_collapse, progress_of
-    from scalewatch.offline.finished_runs import how_many
+    from scalewatch.offline.listed import how_many
     from scalewatch.offline.tables import Reading
 
     if floor is not None and not 0 <= floor < 1e6:

@@ -13,7 +13,8 @@ import numpy as np
 from scalewatch.cli.fit_tables import LEVEL, Constant, FittedLaw, Unprinted, constants_table
 from scalewatch.cli.outputs import print_hanging
 from scalewatch.errors import ConfigError
-from scalewatch.offline.finished_runs import Rows, ends, few, how_many
+from scalewatch.offline.finished_runs import Rows, ends
+from scalewatch.offline.listed import few, how_many
 from scalewatch.plan.quantities import count
 
 if TYPE_CHECKING:

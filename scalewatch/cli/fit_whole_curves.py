@@ -16,8 +16,8 @@ from scalewatch.cli.fit_tables import Constant, FittedLaw, constants_table
 from scalewatch.errors import FitError, JournalError
 from scalewatch.figures.law_parts import used_curves
 from scalewatch.laws import Curve, CurveLaw
-from scalewatch.offline.finished_runs import MOST_NAMED, how_many, named
 from scalewatch.offline.journals import find_journals
+from scalewatch.offline.listed import MOST_NAMED, how_many, named
 from scalewatch.plan.quantities import count
 from scalewatch.text import percent
 

@@ -10,7 +10,8 @@ import numpy as np
 from scalewatch.arrays import Floats
 from scalewatch.errors import FitError, RunError
 from scalewatch.laws import Curve
-from scalewatch.offline.finished_runs import how_many, nats_per_token
+from scalewatch.offline.finished_runs import nats_per_token
+from scalewatch.offline.listed import how_many
 from scalewatch.offline.tables import Table, named_columns
 from scalewatch.run import MAX_PLANNED_STEPS, Run
 

@@ -19,12 +19,13 @@ from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
 from scalewatch.logs.columns import scale_of
 from scalewatch.objective import words_of
+from scalewatch.offline.listed import how_many, left_out_sentence
 from scalewatch.offline.recipe_columns import check_one_recipe, unfinished
 from scalewatch.offline.run_columns import named_budgets, saved_at_intervals, sizes_in_names, tokens_of_epochs
 from scalewatch.offline.tables import Table, named_columns, text_instead
 from scalewatch.text import percent
 
-__all__ = ["Rows", "ends", "few", "from_tables", "how_many", "late", "named", "nats_per_token"]
+__all__ = ["SIZE_ROLES", "Rows", "are_checkpoints", "ends", "from_tables", "late", "nats_per_token"]
 
 #: A run that ends this far above its own best checkpoint has diverged.
 DIVERGED_RATIO = 1.1
@@ -32,14 +33,12 @@ DIVERGED_RATIO = 1.1
 FLOPS_DIFFER = 1.3
 #: Part of each run that an envelope of training curves leaves out at the start.
 FIRST_PART = 0.1
-#: Runs that are named in one sentence.
-MOST_NAMED = 8
 #: No model and no run has so few parameters or tokens: these are millions or billions.
 LEAST_COUNT = 1e3
 #: Finished runs beyond which a fit with its bootstrap takes minutes; the largest public set has 2,000.
 MOST_RUNS = 10_000
 
-_SIZE_ROLES = {
+SIZE_ROLES = {
     "parameters": SizeKind.TOTAL,
     "non_embedding_parameters": SizeKind.NON_EMBEDDING,
     "active_parameters": SizeKind.ACTIVE,
@@ -163,7 +162,7 @@ def _one(
     if copies.any():
         left_out.append(left_out_sentence("that are copies of others, same size, tokens and loss", runs, copies))
         keep = np.setdiff1d(keep, np.flatnonzero(copies))
-    checkpoints = ("run" in roles or bool(saved)) and _are_checkpoints(
+    checkpoints = ("run" in roles or bool(saved)) and are_checkpoints(
         [runs[i] for i in keep.tolist()], size[keep], tokens[keep]
     )
     if not checkpoints:
@@ -220,13 +219,13 @@ def _columns(roles: dict[str, str]) -> str:
 
 
 def _used(roles: dict[str, str]) -> list[str]:
-    sizes = [role for role in _SIZE_ROLES if role in roles][:1]
+    sizes = [role for role in SIZE_ROLES if role in roles][:1]
     return [*sizes, *(role for role in ("tokens", "flops", "budget", "loss", "run") if role in roles)]
 
 
 def _size_and_tokens(table: Table, roles: dict[str, str], notes: list[str]) -> tuple[SizeKind, Floats, Floats]:
-    role = next((r for r in _SIZE_ROLES if r in roles), None)
-    kind = SizeKind.TOTAL if role is None else _SIZE_ROLES[role]
+    role = next((r for r in SIZE_ROLES if r in roles), None)
+    kind = SizeKind.TOTAL if role is None else SIZE_ROLES[role]
     size = None if role is None else table.numbers(roles[role])
     tokens = table.numbers(roles["tokens"]) if "tokens" in roles else _tokens_from(table, roles, size, notes)
     if size is None and "run" in roles and "flops" not in roles:
@@ -313,7 +312,7 @@ def nats_per_token(table: Table, column: str, bytes_per_token: float | None, not
     return np.asarray(values * factor)
 
 
-def _are_checkpoints(runs: Sequence[str], size: Floats, tokens: Floats) -> bool:
+def are_checkpoints(runs: Sequence[str], size: Floats, tokens: Floats) -> bool:
     """Return whether rows of one label are one run: one size, and another number of tokens in each row."""
     rows: dict[str, list[int]] = {}
     for i, name in enumerate(runs):
@@ -373,24 +372,3 @@ def late(rows: Rows) -> Rows:
     keep = rows.tokens >= FIRST_PART * last[labels]
     note = f"{int(np.sum(~keep))} rows of the first {percent(FIRST_PART)} of each run are left out."
     return rows.take(np.flatnonzero(keep), [note] if not keep.all() else [])
-
-
-def left_out_sentence(what: str, runs: Sequence[str], which: NDArray[np.bool_]) -> str:
-    """Return a sentence that counts and names the runs that are left out."""
-    names = [runs[i] for i in np.flatnonzero(which).tolist()]
-    return f"Left out: {how_many(len(names), 'row')} {what}: {named(names)}."
-
-
-def named(names: Sequence[str]) -> str:
-    """Return the first names of a list, quoted, and how many more there are."""
-    return few([f"'{name:.60}'" for name in names])
-
-
-def few(names: Sequence[str]) -> str:
-    """Return the first of a list, and how many more there are."""
-    return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else "")
-
-
-def how_many(count: int, what: str) -> str:
-    """Return "1 row" or "2 rows"."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

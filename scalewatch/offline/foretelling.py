@@ -13,7 +13,8 @@ from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.outcomes.axes import Axes
 from scalewatch.fitting.outcomes.contest import Contest, Foretold, compete
-from scalewatch.offline.finished_runs import how_many
+from scalewatch.offline.finished_rows import finished_rows
+from scalewatch.offline.listed import how_many
 from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns, numbers_of
 from scalewatch.offline.tables import Table
 from scalewatch.text import times
@@ -79,6 +80,7 @@ def foretell(table: Table, points: Table, overrides: Mapping[str, str] | None = 
         FitError: if a column is missing, or the runs carry no law. ConfigError: if an override is wrong.
     """
     losses = loss_columns(table, overrides or {})
+    table, left_out = finished_rows(table)
     inputs = inputs_of(table, losses)
     shared = [name for name in inputs.columns if name in points.columns]
     missing = tuple(
@@ -93,7 +95,7 @@ def foretell(table: Table, points: Table, overrides: Mapping[str, str] | None = 
         {name: inputs.columns[name] for name in shared},
         labels,
         inputs.group if labels else None,
-        (*inputs.notes, *missing),
+        (*left_out, *inputs.notes, *missing),
     )
     asked = inputs_of(points, losses, [*shared, *([labels] if labels else [])])
     words = [name for name in shared if name not in asked.columns]

@@ -9,7 +9,8 @@ import numpy as np
 
 from scalewatch.errors import FitError
 from scalewatch.fitting.outcomes.axes import Outcomes, role_of
-from scalewatch.offline.finished_runs import ends, from_tables, how_many
+from scalewatch.offline.finished_runs import ends, from_tables
+from scalewatch.offline.listed import how_many
 from scalewatch.offline.tables import Table, named_columns
 from scalewatch.plan.quantities import count
 

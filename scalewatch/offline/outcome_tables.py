@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
-from scalewatch.fitting.outcomes.axes import Outcomes, plain
+from scalewatch.fitting.outcomes.axes import Outcomes, is_compute, plain, role_of
 from scalewatch.logs.values import is_blank, number
 from scalewatch.objective import words_of
-from scalewatch.offline.finished_runs import few, how_many
+from scalewatch.offline.listed import few, how_many
 from scalewatch.offline.tables import NO_NUMBER, Table
 
 __all__ = ["Inputs", "inputs_of", "loss_columns", "numbers_of"]
@@ -117,6 +117,10 @@ def inputs_of(table: Table, losses: Sequence[str], names: Sequence[str] | None =
             notes.append(f"Column '{name}' is empty in {how_many(int(np.sum(~np.isfinite(values))), 'row')}: left out.")
         elif names is not None or np.nanmin(values) < np.nanmax(values):
             columns[name] = values
+    if names is None and {"size", "tokens"} <= {role_of(name) for name in columns}:
+        told = [name for name in columns if is_compute(name)]
+        notes += [f"Column '{name}' is compute, which size and tokens say: left out." for name in told]
+        columns = {name: values for name, values in columns.items() if name not in told}
     if not columns and names is None:
         raise FitError(f"{table.source}: no column of numbers tells the runs apart ({few(list(table.columns))}).")
     label = next(iter(labels), None)

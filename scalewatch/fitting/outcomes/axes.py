@@ -7,6 +7,7 @@ about its mean, any other one counts standard deviations, so no fit depends on u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -16,7 +17,7 @@ import numpy as np
 from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 
-__all__ = ["FALLING", "GROUP", "Axes", "Axis", "Outcomes", "Points", "role_of"]
+__all__ = ["FALLING", "GROUP", "Axes", "Axis", "Outcomes", "Points", "is_compute", "role_of"]
 
 #: Role -> names of columns that play it, letters and digits only, lower case; the first found counts.
 ROLES: dict[str, tuple[str, ...]] = {
@@ -25,11 +26,11 @@ ROLES: dict[str, tuple[str, ...]] = {
         *("totalparams", "paramcount", "modelsize", "size", "n", "nonembeddingparameters", "nonembeddingparams"),
         *("nonembeddingparamsize", "nnonembedding", "nonvocabparams", "nonvocabparameters", "denseparams"),
         *("denseparameters", "denseparametercount", "denseparamsbillion", "activeparameters", "activeparams"),
-        *("nactive", "activeparamsbillion", "paramsbillion"),
+        *("nactive", "activeparamsbillion", "paramsbillion", "parameter"),
     ),
     "tokens": (
         *("tokens", "ntokens", "numtokens", "trainingtokens", "traintokens", "totaltokens", "d", "datasize", "data"),
-        *("characters", "numcharacters", "nchars", "chars", "datasizetokens", "tokensbillion"),
+        *("characters", "numcharacters", "nchars", "chars", "datasizetokens", "tokensbillion", "tokensseen", "token"),
     ),
     "unique": ("uniquetokens", "unique", "uniquedata", "differenttokens", "distincttokens"),
     "rate": ("learningrate", "lr", "peaklr", "peaklearningrate", "maxlr"),
@@ -38,6 +39,9 @@ ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("parallelstreams", "streams", "numstreams", "parallelsize", "nstreams"),
     "vocabulary": ("vocab", "vocabulary", "vocabsize", "vocabularysize", "nvocab"),
 }
+#: Names of columns of compute, which size and tokens say already.
+COMPUTE = frozenset({"c", "flop", "flops", "compute", "trainflops", "trainingflops", "totalflops", "computeflops"})
+_IN_BRACKETS = re.compile(r"[(\[][^()\[\]]*[)\]]\s*$")
 #: Roles of which more is expected to be better, so that their exponents are expected above zero.
 FALLING = ("size", "tokens", "unique", "experts", "streams")
 #: Beginnings of the names of columns that are parts of a whole.
@@ -64,10 +68,27 @@ def plain(name: str) -> str:
 
 
 def role_of(name: str) -> str | None:
-    """Return what a column is by its name: a role, "part" of a whole, or None."""
+    """Return what a column is by its name: a role, "part" of a whole, or None.
+
+    >>> role_of("config.n_params"), role_of("Tokens seen (B)"), role_of("proportion_web"), role_of("colour")
+    ('size', 'tokens', 'part', None)
+    """
     word = plain(name)
-    found = next((role for role, names in ROLES.items() if word in names), None)
+    # without a unit in brackets, and without the section of an export
+    bare = _IN_BRACKETS.sub("", name)
+    words = (word, plain(bare), plain(bare.rpartition(".")[2]))
+    found = next((role for role, names in ROLES.items() if any(each in names for each in words)), None)
     return found or ("part" if word.startswith(PARTS) and "loss" not in word else None)
+
+
+def is_compute(name: str) -> bool:
+    """Return whether a column counts compute by its name.
+
+    >>> is_compute("C (FLOPs)"), is_compute("summary.flops"), is_compute("batch")
+    (True, True, False)
+    """
+    bare = _IN_BRACKETS.sub("", name)
+    return bool(COMPUTE & {plain(name), plain(bare), plain(bare.rpartition(".")[2])})
 
 
 @final
