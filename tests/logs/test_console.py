@@ -99,6 +99,27 @@ def test_a_log_that_changes_its_shape_in_the_middle_is_read_to_its_end(tmp_path:
     assert 1.2 == rows[-1].grad_norm
 
 
+@pytest.mark.parametrize(
+    "line", ["loss: {x:.4f}", "Evaluating batch {i}/100 loss: {x:.4f}", "Test step {i} loss {x:.4f}"]
+)
+def test_the_losses_of_an_evaluation_behind_a_training_are_no_rows_of_it(line: str, tmp_path: Path) -> None:
+    """A harness that runs after the trainer, into the same file: its lines say no step of the run, and that is told."""
+    evaluated = "".join(line.format(i=i, x=4 + i * 7 % 5 / 10) + "\n" for i in range(90))
+    log = opened(tmp_path / "a.log", lines(0, 80) + evaluated)
+
+    assert list(range(80)) == [row.step for row in log.rows()]
+    assert any("from line 81 on lines hold a loss and no step" in note for note in log.notes)
+
+
+def test_batches_of_an_evaluation_between_the_steps_are_no_rows(tmp_path: Path) -> None:
+    """They count by another name, and from behind."""
+    batches = "".join(f"  batch {i}: loss = {5 + i / 10:.3f}\n" for i in range(20))
+    rows = read(tmp_path / "a.log", "".join(lines(i, i + 40) + batches for i in range(0, 200, 40)))
+
+    assert list(range(200)) == [row.step for row in rows]
+    assert max(row.loss for row in rows) <= 4.0
+
+
 @pytest.mark.parametrize("word", ["nan", "NaN", "-nan", "inf", "Infinity", "1.#QNAN", "tensor(nan, device='cuda:0')"])
 def test_a_loss_that_is_no_number_is_a_row(word: str, tmp_path: Path) -> None:
     """NaN in every spelling reaches the monitor."""

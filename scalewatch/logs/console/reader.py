@@ -94,6 +94,8 @@ class LineReader:
         training = self.learnt.loss in line.cells and not line.held_out
         if self.learnt.before and line.named not in (None, self.learnt.before) and not training:
             line = line._replace(named=None)  # counts something else: frames beside iterations
+        if training and self._is_of_another(line):
+            return None
         if line.epoch is not None and math.isfinite(line.epoch):
             self.position.epoch = line.epoch
             if self.position.base is None:
@@ -116,6 +118,13 @@ class LineReader:
         if step is not None:
             row[self.learnt.step_name] = step
         return row
+
+    def _is_of_another(self, line: Line) -> bool:
+        """Whether a line counts by another name, and from behind: batches of an evaluation between the steps."""
+        newest = self.position.newest
+        if self.learnt.source is not Source.NAME or line.named in (None, self.learnt.step_name) or newest is None:
+            return False
+        return line.cells[str(line.named)] <= newest
 
     def wanted(self, name: str) -> bool:
         """Return whether a number of this name is part of a row."""

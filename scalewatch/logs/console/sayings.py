@@ -63,7 +63,7 @@ def role_of(plan: Plan, reader: LineReader) -> Role:
         return Role.ALONE
     if learnt.loss in plan.names and not plan.held_out:
         fits = {
-            Source.NAME: named is not None,
+            Source.NAME: named is not None and named == learnt.step_name,
             Source.BAR: named is None and plan.bar is not None,
             Source.LEAD: named is None and plan.lead > 0,
             Source.BEFORE: named is None and plan.bar is None,

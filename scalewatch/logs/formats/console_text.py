@@ -260,9 +260,18 @@ class ConsoleLog(AbstractTabularLog):
         """Return the rows of the lines that were lost, if they are of another kind: of a program that was changed."""
         lost, self._lost = self._lost, []
         learnt, sample, _ = learnt_from(lost)
-        same = (learnt.loss, learnt.source) == (self.learnt.loss, self.learnt.source)
+        was = self.learnt
+        same = (learnt.loss, learnt.source, learnt.step_name) == (was.loss, was.source, was.step_name)
         if same or learnt.rows < MOSTLY * len(lost) or len(set(sample.numbers(learnt.loss))) < FEWEST_ROWS:
             self._patience *= 2  # they are no lines of a run
+            return []
+        if learnt.source is Source.COUNTED and was.source is not Source.COUNTED:
+            if self._patience == LOST_LINES:
+                self.note(
+                    f"from line {self._lines.number - len(lost) + 1:,} on lines hold a loss and no step, as those of an "
+                    f"evaluation: left out, such as {learnt.example.strip():.{SHOWN}}"
+                )
+            self._patience *= 2
             return []
         self.note(
             f"from line {self._lines.number - len(lost) + 1:,} on {LEARNT_FROM} {learnt.example.strip():.{SHOWN}}"
