@@ -99,9 +99,7 @@ def test_a_log_that_changes_its_shape_in_the_middle_is_read_to_its_end(tmp_path:
     assert 1.2 == rows[-1].grad_norm
 
 
-@pytest.mark.parametrize(
-    "line", ["loss: {x:.4f}", "Evaluating batch {i}/100 loss: {x:.4f}", "Test step {i} loss {x:.4f}"]
-)
+@pytest.mark.parametrize("line", ["loss: {x:.4f}", "Evaluating {i}/100 loss: {x:.4f}", "Test step {i} loss {x:.4f}"])
 def test_the_losses_of_an_evaluation_behind_a_training_are_no_rows_of_it(line: str, tmp_path: Path) -> None:
     """A harness that runs after the trainer, into the same file: its lines say no step of the run, and that is told."""
     evaluated = "".join(line.format(i=i, x=4 + i * 7 % 5 / 10) + "\n" for i in range(90))

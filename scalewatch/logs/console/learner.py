@@ -22,8 +22,9 @@ from scalewatch.objective import words_of
 
 __all__ = ["Learner", "Learnt", "Source", "is_held_out", "loss_among", "with_step", "within"]
 
-#: Part of the rows with a loss that have to have a counter for it to be the step. By hand.
-MOSTLY = 0.8
+#: Part of the rows with a loss that have to have a counter for it to be the step; and of them all where those without
+#: one come last, as an evaluation's do. By hand.
+MOSTLY, FIRST = 0.8, 0.2
 
 
 class Source(StrEnum):
@@ -155,7 +156,7 @@ class Learner:
         self._loss, self._step = loss, step
         self._within = not step and _counts_within(lines, loss)
         self._alone = 0
-        self._rows = 0
+        self._rows = self._named_until = 0
         self._sources: Counter[Source] = Counter()
         self._names: Counter[str] = Counter()
         self._nameless: Counter[frozenset[str]] = Counter()
@@ -186,6 +187,7 @@ class Learner:
         self._alone += not any(map(is_held_out, line.cells))
         if line.named is not None:
             self._sources[Source.NAME] += 1
+            self._named_until = self._rows
             self._count_names(line)
             self._before = line.cells[line.named]
             both = line.epoch is not None and line.epochs is not None
@@ -245,6 +247,10 @@ class Learner:
         source = next((s for s in order if self._rows and self._sources[s] >= MOSTLY * self._rows), Source.COUNTED)
         if source is Source.COUNTED and self._sources[Source.NAME] >= max(self._nameless.values(), default=1):
             source = Source.NAME  # another line says the same loss again, without its step
+        elif source is Source.COUNTED and self._sources[Source.NAME] >= max(
+            MOSTLY * self._named_until, FIRST * self._rows, 1
+        ):
+            source = Source.NAME
         name = self._step or (self._counter() if source is Source.NAME else "step")
         example = self._examples[self._shapes.most_common(1)[0][0]] if self._shapes else ""
         found = [(count, *sizes) for (of, *sizes), count in self._wholes.items() if of is source and sizes[0]]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 
 from scalewatch.columns import Columns
 from scalewatch.errors import LogError
-from scalewatch.logs.columns import guess, listed
+from scalewatch.logs.columns import COUNTER_OF_EPOCHS, guess, listed, placed, ranked
 from scalewatch.logs.console.blocks import Block, Stretch, block_of
 from scalewatch.logs.console.learner import Learner, Learnt, Source, loss_among
 from scalewatch.logs.console.parts import parsed
@@ -18,7 +18,7 @@ from scalewatch.logs.console.reader import LineReader
 from scalewatch.logs.hints import likeliest
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
-from scalewatch.logs.loss_names import HELD_OUT, training_loss, validation_loss
+from scalewatch.logs.loss_names import HELD_OUT, TRAIN, training_loss, validation_loss
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.tabular import AbstractTabularLog
@@ -259,23 +259,22 @@ class ConsoleLog(AbstractTabularLog):
     def _learn_anew(self) -> list[dict[str, float | str]]:
         """Return the rows of the lines that were lost, if they are of another kind: of a program that was changed."""
         lost, self._lost = self._lost, []
-        learnt, sample, _ = learnt_from(lost)
+        learnt, sample, names = learnt_from(lost)
         was = self.learnt
         same = (learnt.loss, learnt.source, learnt.step_name) == (was.loss, was.source, was.step_name)
         if same or learnt.rows < MOSTLY * len(lost) or len(set(sample.numbers(learnt.loss))) < FEWEST_ROWS:
             self._patience *= 2  # they are no lines of a run
             return []
-        if learnt.source is Source.COUNTED and was.source is not Source.COUNTED:
+        first = f"from line {self._lines.number - len(lost) + 1:,} on"
+        if learnt.source is Source.COUNTED and was.source is not Source.COUNTED and not any(map(_trains, names)):
             if self._patience == LOST_LINES:
                 self.note(
-                    f"from line {self._lines.number - len(lost) + 1:,} on lines hold a loss and no step, as those of an "
-                    f"evaluation: left out, such as {learnt.example.strip():.{SHOWN}}"
+                    f"{first} lines hold a loss and no step, as those of an evaluation: left out, "
+                    f"such as {learnt.example.strip():.{SHOWN}}"
                 )
             self._patience *= 2
             return []
-        self.note(
-            f"from line {self._lines.number - len(lost) + 1:,} on {LEARNT_FROM} {learnt.example.strip():.{SHOWN}}"
-        )
+        self.note(f"{first} {LEARNT_FROM} {learnt.example.strip():.{SHOWN}}")
         self.learnt, self._reader = learnt, LineReader(learnt, self._keep)
         found = [row for line in lost for row in self._reader.rows(line)]
         self._reader.renamed = {learnt.loss: self.columns["loss"], learnt.step_name: self.columns.get("step", "")}
@@ -332,6 +331,12 @@ class ConsoleText(AbstractFormat):
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
         """Return one run for each file."""
         return [ConsoleLog(path, run_name(path), columns) for path in paths]
+
+
+def _trains(name: str) -> bool:
+    """Whether only a training has a number of this name: a rate, a norm, an epoch, a loss that says so."""
+    fields = any(ranked([name], field) for field in ("learning_rate", "grad_norm"))
+    return fields or placed(name, COUNTER_OF_EPOCHS) is not None or bool(TRAIN & set(words_of(name)))
 
 
 def _is_named_so(path: Path) -> bool:
