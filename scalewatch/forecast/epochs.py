@@ -3,7 +3,7 @@
 A model that is shown data again remembers some of it, so a training loss falls where an epoch begins, and laws of fresh
 data know nothing of it. The stairs so far are measured and taken out of the curve that a law is held against, and those
 to come are put back: each like the newest, with a doubt that grows with each. Before the first was seen nobody
-knows how much a model remembers: then there is no forecast.
+knows how much a model remembers: then a forecast holds all that models do, from nothing to half of the loss and more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scalewatch.forecast.schedule import AbstractSchedule
 from scalewatch.laws import CurveLaw
 from scalewatch.run import Run
 
-__all__ = ["NO_STAIRS", "Stairs", "edges_of", "stairs_of", "why_before_first"]
+__all__ = ["NO_STAIRS", "Stairs", "edges_of", "stairs_of", "why_at_first"]
 
 Flags = NDArray[np.bool_]
 
@@ -41,6 +41,9 @@ SLOPE, STRETCH_ERROR = (-0.1, 0.2), 0.003
 #: rise. By hand, on small runs of three kinds (n-gram models, noisy labels, regressions), where the second is 1.5 times
 #: the first and later ones .8 to .9 of the one before; so it is on three others (clicks, ratings, fine-tuning).
 OF_WALK, SECOND, STAIR_ERROR, WITHIN = 0.5, 1.5, 0.35, 0.25
+#: What the first stair may be before it was seen [log loss], and how likely each is: fine-tuning of few weights shows
+#: none, that of all weights a fifth to a third. By hand.
+FIRST, LIKELY = np.array([0.0, -0.1, -0.25, -0.5]), np.array([0.6, 0.2, 0.12, 0.08])
 #: Error of a stair at least [log loss]: one that was not seen yet may come later. By hand.
 LEAST_ERROR = 0.03
 
@@ -80,6 +83,9 @@ class Stairs(NamedTuple):
         Args:
             wide: what widths are multiplied by later, which is not for those of the stairs.
         """
+        if not self.seen:
+            passed = (np.atleast_1d(np.asarray(steps, dtype=np.float64))[:, None] > self.steps[None, :]).sum(axis=1)
+            return [self._of_any(m, int(count), wide) if count else m for m, count in zip(smooth, passed, strict=True)]
         mean, sd = self.levels(steps)
         factor = np.exp(mean)
         return [
@@ -87,9 +93,20 @@ class Stairs(NamedTuple):
             for m, f, s in zip(smooth, factor.tolist(), sd.tolist(), strict=True)
         ]
 
+    def _of_any(self, smooth: Mixture, count: int, wide: float) -> Mixture:
+        """The loss behind so many stairs of which none was seen; the middle is near that of a model without any."""
+        factors = 1.0 + np.expm1(FIRST * (1.0 + SECOND * (count - 1))) / wide
+        points, weights = np.multiply.outer(factors, smooth.means), np.multiply.outer(LIKELY, smooth.weights)
+        return Mixture(points.ravel(), np.multiply.outer(factors, smooth.sds).ravel(), weights.ravel())
+
     @property
     def notes(self) -> list[str]:
         """What that means for a forecast, a sentence; none where the data are seen once."""
+        if len(self.steps) and not self.seen:
+            return [
+                f"From step {int(self.steps[0]) + 1:,} on its data are seen again, and what a model remembers of them "
+                "shows there: the interval holds models that remember nothing and those that remember much."
+            ]
         return [self._text] if self.seen else []
 
     @property
@@ -116,15 +133,17 @@ def edges_of(run: Run, law: CurveLaw | None) -> Floats:
     return length * np.arange(1.0, math.ceil(total / length - (REPEATS - 1.0)))
 
 
-def why_before_first(edges: Floats, end_steps: Sequence[int]) -> str:
-    """Return why nothing is forecast before the first stair was seen, in words; "" from then on, and without any.
+def why_at_first(edges: Floats, end_steps: Sequence[int]) -> str:
+    """Return why nothing is forecast while the first stair is being seen, in words; "" before and after it.
 
     Args:
         edges: as `edges_of` gives them. end_steps: last step of each stretch of the curve so far.
     """
-    if not len(edges) or sum(end > edges[0] for end in end_steps[-2 * FEWEST :]) > FEWEST:
+    if not len(edges) or not 0 < sum(end > edges[0] for end in end_steps[-2 * FEWEST :]) <= FEWEST:
         return ""
-    return f"from step {int(edges[0]) + 1:,} on its data are seen again, and what a model remembers of them shows there"
+    return (
+        f"since step {int(edges[0]) + 1:,} its data are seen again, and what a model remembers of them shows just now"
+    )
 
 
 def stairs_of(
@@ -149,7 +168,8 @@ def stairs_of(
         told.append(found)
     seen, left = len(told), len(edges) - len(told)
     if not told:
-        return NO_STAIRS, pure
+        none = np.zeros(len(edges))
+        return Stairs(edges, none, none, 0), pure
     passes = np.diff(schedule.at(edges)[0], prepend=0.0)
     newest, count = min(told[-1][0], 0.0), np.arange(1.0, left + 1.0)
     grown = SECOND if seen == 1 else 1.0

@@ -28,7 +28,7 @@ from scalewatch.forecast.candidates import (
 from scalewatch.forecast.conformal import surprise
 from scalewatch.forecast.descent import why_no_law, why_not_told
 from scalewatch.forecast.end_by_time import EndByTime
-from scalewatch.forecast.epochs import Stairs, edges_of, stairs_of, why_before_first
+from scalewatch.forecast.epochs import Stairs, edges_of, stairs_of, why_at_first
 from scalewatch.forecast.final_loss import noise_of_end
 from scalewatch.forecast.forecast import Branch, Forecast
 from scalewatch.forecast.law_residual import LawResidual, law_residual
@@ -211,7 +211,7 @@ class Forecaster:
         """Return why no law describes the run, without a look at its forecast; "" where one may."""
         counted = (self._below_zero, self._rows)
         why = why_no_law(self.run, self.blocks, *counted, has_law=self.law is not None)
-        return why or why_before_first(edges_of(self.run, self.law), self.blocks.end_steps)
+        return why or why_at_first(edges_of(self.run, self.law), self.blocks.end_steps)
 
     def _look(self) -> tuple[Forecast | None, str]:
         if self._made is None or self._made[0] != self.revision:

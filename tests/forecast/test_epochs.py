@@ -34,12 +34,23 @@ def followed(losses: Floats, until: int, length: float | None = LENGTH) -> Forec
     return forecaster
 
 
-def test_before_data_were_seen_again_nothing_is_said_and_why() -> None:
-    """At a fifth of four epochs no row tells how much the model remembers."""
-    forecaster = followed(stairs(-0.1, -0.15, -0.12), 400)
+@pytest.mark.parametrize("heights", [(-0.1, -0.15, -0.12), (-0.2, -0.3, -0.25), (0.0, 0.0, 0.0)])
+def test_before_data_were_seen_again_a_forecast_holds_all_that_models_remember(heights: tuple[float, ...]) -> None:
+    """At a fifth of four epochs no row tells how much it is: nothing, or half of the loss; and the forecast says so."""
+    losses = stairs(*heights)
+    made = followed(losses, 400).forecast()
+    assert made is not None
+    low, high = made.interval(0.8)
+
+    assert low < losses[-40:].mean() < high
+    assert any(note.startswith("From step 501 on its data are seen again") for note in made.notes)
+
+
+def test_while_the_first_stair_is_being_seen_nothing_is_said_and_why() -> None:
+    forecaster = followed(stairs(-0.1, -0.15, -0.12), 540)
 
     assert forecaster.forecast() is None
-    assert forecaster.why_none.startswith("from step 501 on its data are seen again")
+    assert forecaster.why_none.startswith("since step 501 its data are seen again")
 
 
 @pytest.mark.parametrize("heights", [(-0.1, -0.15, -0.12), (-0.25, -0.4, -0.3), (0.0, 0.0, 0.0)])
@@ -55,13 +66,15 @@ def test_stairs_to_come_are_foretold_from_those_that_were_seen(heights: tuple[fl
 
 
 def test_whoever_does_not_know_the_epochs_is_sure_and_wrong() -> None:
-    """What is said of the same rows without that knowledge, and why nothing is said with it."""
+    """What is said of the same rows without that knowledge, and with it."""
     losses = stairs(-0.25, -0.4, -0.3)
     blind = followed(losses, 480, None).forecast()
     assert blind is not None
 
     assert blind.interval(0.8)[0] > 1.3 * losses[-40:].mean()
-    assert followed(losses, 480).forecast() is None
+    knows = followed(losses, 480).forecast()
+    assert knows is not None
+    assert knows.interval(0.8)[0] < losses[-40:].mean()
 
 
 def test_the_way_ahead_goes_down_by_the_stairs_too() -> None:
