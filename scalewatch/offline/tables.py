@@ -11,6 +11,7 @@ import importlib
 import itertools
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,10 @@ NO_NUMBER = frozenset(
     {"diverged", "failed", "crashed", "unfinished", "running", "pending", "killed", "oom", "tbd", "todo", "?", "x"}
     | {"average", "mean", "avg", "median", "sum", "total"}
 )
+#: What stands between a mean and its spread over seeds.
+_SPREAD = re.compile(r"(?<=\d)\s*(?:±|\+/?-|\()")
+#: A line of units below a heading: each cell in brackets, or empty.
+_UNIT = re.compile(r"[(\[][^()\[\]]*[)\]]|")
 _SUFFIXES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "G": 1e9, "T": 1e12}
 
 
@@ -141,6 +146,7 @@ def _number(source: str, name: str, row: int, cell: Any) -> float:
     text = str(cell).strip()
     if text.lower() in NO_NUMBER:
         return math.nan
+    text = _SPREAD.split(text, 1)[0].rstrip() or text
     times = _SUFFIXES.get(text[-1], 1.0) if len(text) > 1 else 1.0
     value = number(text if times == 1.0 else text[:-1])
     if value is None:
@@ -186,7 +192,7 @@ def _csv(path: Path) -> dict[str, Any]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             head = file.readline()
             file.seek(0)
-            delimiter = max(",\t;", key=head.count)
+            delimiter = max(",\t;|", key=head.count)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             names = [name.strip() for name in next(reader, [])]
             if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
@@ -205,6 +211,10 @@ def _csv(path: Path) -> dict[str, Any]:
         raise FitError(f"{path}: not a CSV file in UTF-8: {str(fault)[:120]}.") from None
     if delimiter == ";":  # then numbers have decimal commas
         cells = [[_with_point(cell) for cell in column] for column in cells]
+    first = [column[0].strip() for column in cells if column]
+    if any(first) and all(_UNIT.fullmatch(cell) for cell in first):
+        names = [f"{name} {unit}".strip() for name, unit in zip(names, first, strict=True)]
+        cells = [column[1:] for column in cells]
     return dict(zip(names, cells, strict=True))
 
 

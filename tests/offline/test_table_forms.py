@@ -51,6 +51,16 @@ FORMS: dict[str, tuple[str, str]] = {
         "a.csv",
         table("run,tokens,loss", lambda n, d, x: f"gpt-{n / 1e6:.0f}m-{d / 1e6:.0f}m,{d},{x}"),
     ),
+    "a line of units": (
+        "a.csv",
+        table("params,tokens,loss\n[M],[B],[nats]", lambda n, d, x: f"{n / 1e6},{d / 1e9},{x}"),
+    ),
+    "bars between the cells": ("a.txt", table("N|D|loss", lambda n, d, x: f"{n}|{d}|{x}")),
+    "the mean over seeds and its spread": ("a.csv", table("N,D,loss", lambda n, d, x: f"{n},{d},{x} ± 0.005")),
+    "the last loss and the best": (
+        "a.csv",
+        table("N,D,loss_best,loss_last", lambda n, d, x: f"{n},{d},{x - 0.01},{x}"),
+    ),
     "units in words": (
         "a.csv",
         table("Model Size [M params],Tokens seen (B),loss", lambda n, d, x: f"{n / 1e6},{d / 1e9},{x}"),
