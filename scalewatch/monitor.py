@@ -18,7 +18,7 @@ from scalewatch.advice import Advice
 from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
 from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.columns import Columns
-from scalewatch.detect import AnyDetector, CalmRows, DetectorSet, checked_detectors, one_by_one_or_many
+from scalewatch.detect import AnyDetector, CalmRows, DetectorSet, Sample, checked_detectors, one_by_one_or_many
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.forecast import Forecast, Forecaster, LawResidual
@@ -127,7 +127,7 @@ class Monitor:
                 found.append(self._incidents.count(left))
                 self.guard.call("forecast", self._take_plan, left)
         if math.isfinite(sample.loss):
-            gap = self.guard.call("forecast", self._look_ahead, step, sample.loss, sample.learning_rate)
+            gap = self.guard.call("forecast", self._look_ahead, sample, observation.tokens)
             if gap is not None:
                 found.append(self._incidents.count(gap))
         return found
@@ -149,18 +149,18 @@ class Monitor:
             forecaster.observe_many(steps, losses, rows.rates and rows.rates[first:end])
         return end, single
 
-    def _look_ahead(self, step: int, loss: float, rate: float) -> Finding | None:
+    def _look_ahead(self, sample: Sample, tokens: float | None) -> Finding | None:
         """Follow the curve; what there is to say of its law."""
-        gap = self._off_law.update(self._law_gap()) if self._follow(step, loss, rate) else None
-        if step >= self._next_milestone:
-            self._register(step)
+        gap = self._off_law.update(self._law_gap()) if self._follow(sample, tokens) else None
+        if sample.step >= self._next_milestone:
+            self._register(sample.step)
         return gap
 
-    def _follow(self, step: int, loss: float, rate: float) -> bool:
-        self._final.add(step, loss)
-        forecaster = self._forecaster
+    def _follow(self, sample: Sample, tokens: float | None) -> bool:
+        self._final.add(sample.step, sample.loss)
+        forecaster, rate = self._forecaster, sample.learning_rate
         return forecaster is not None and forecaster.observe(
-            step, loss, rate if rate == rate else None, self._watch.clean, self._watch.sample.seconds
+            sample.step, sample.loss, rate if rate == rate else None, self._watch.clean, sample.seconds, tokens
         )
 
     def _take_plan(self, finding: Finding) -> None:

@@ -77,14 +77,12 @@ class Forecaster:
 
     def __init__(self, run: Run, law: CurveLaw | None = None, baseline: BaselineForecast | None = None) -> None:
         self.run, self.law = run, law
-        self.blocks = LossBlocks()
-        self.revision = 0
+        self.blocks, self.revision = LossBlocks(), 0
         self._made: tuple[int, Forecast | None, str] | None = None
         self._still: tuple[int, Forecaster] | None = None
         self._below_zero = self._rows = 0
         self._total = run.total_steps
-        by_clock = run.total_steps is None and run.max_seconds is not None
-        self._clock = EndByTime(run.max_seconds or 0.0) if by_clock else None
+        self._clock = EndByTime(run.max_seconds) if run.max_seconds and not run.total_steps else None
         self._schedule: AbstractSchedule | None = None
         self._plan: AbstractSchedule | None = None
         self._left_at: int | None = None
@@ -116,7 +114,13 @@ class Forecaster:
             self.revision += 1
 
     def observe(
-        self, step: int, loss: float, learning_rate: float | None, clean: bool = True, seconds: float = math.nan
+        self,
+        step: int,
+        loss: float,
+        learning_rate: float | None,
+        clean: bool = True,
+        seconds: float = math.nan,
+        tokens: float | None = None,
     ) -> bool:
         """Take one row; return whether a stretch of the curve was completed by it.
 
@@ -125,12 +129,14 @@ class Forecaster:
             loss: finite; one that is zero or below is not learned from, and counted.
             learning_rate: of this step, None if unknown.
             clean: whether the row belongs to no incident; a row that does is not learned from.
-            seconds: its time, from any origin [s]; NaN where unknown.
+            seconds: its time, from any origin [s]; NaN where unknown. tokens: consumed so far, None if unknown.
         """
         if step <= self.blocks.last_step:
             return False
         if self._clock is not None and self._clock.see(step, seconds):
             self._end_at(self._clock)
+        if tokens is not None and self._schedule is not None:
+            self._schedule.see_tokens(step, tokens)
         learned = clean and LEAST_LOSS < loss < MOST_LOSS
         self._rows += learned or loss <= 0.0
         if loss <= 0.0:
@@ -209,8 +215,7 @@ class Forecaster:
 
     def why_no_law(self) -> str:
         """Return why no law describes the run, without a look at its forecast; "" where one may."""
-        counted = (self._below_zero, self._rows)
-        why = why_no_law(self.run, self.blocks, *counted, has_law=self.law is not None)
+        why = why_no_law(self.run, self.blocks, self._below_zero, self._rows, has_law=self.law is not None)
         return why or why_at_first(edges_of(self.run, self.law), self.blocks.end_steps)
 
     def _look(self) -> tuple[Forecast | None, str]:
@@ -307,7 +312,7 @@ class Forecaster:
     def _notes_of_rates(self) -> list[str]:
         """What of the rates to come had to be assumed, a sentence each."""
         if self.follows_plan:
-            return []
+            return self._schedule.notes if self._schedule else []
         left = f"The learning rate left its plan at step {self._left_at or 0:,}: the rates to come are unknown."
         unknown = "The learning rates to come are unknown." if self._left_at is None else left
         return [unknown, "The interval spans holding the learning rate and decaying it to zero."]
@@ -367,11 +372,10 @@ class Forecaster:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs, as plain numbers, lists and dicts."""
-        schedule = {} if self._schedule is None else self._schedule.state_dict()
         baseline = {} if self.baseline is None else self.baseline.record()
         return {
             "blocks": self.blocks.state_dict(),
-            "schedule": schedule,
+            "schedule": {} if self._schedule is None else self._schedule.state_dict(),
             "registered": baseline,
             "left_at": self._left_at or 0,
             "below_zero": [self._below_zero, self._rows],

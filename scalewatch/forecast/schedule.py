@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, final
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats, Rates
+from scalewatch.forecast.batches import Batches
 from scalewatch.laws import AnnealingState, ScheduleFeatures, schedule_features
 
 __all__ = ["AbstractSchedule", "Future", "ObservedSchedule", "PlannedSchedule", "walk_on"]
@@ -71,6 +72,15 @@ class AbstractSchedule(ABC):
         """Take the learning rate that `step` was taken with."""
 
     @abstractmethod
+    def see_tokens(self, step: int, tokens: float) -> None:
+        """Take the tokens consumed up to and including `step`."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What has to be said of it, a sentence each."""
+        return []
+
+    @abstractmethod
     def rewind(self, step: int) -> None:
         """Forget the steps from `step` on: the run went back to before it."""
 
@@ -106,30 +116,59 @@ class AbstractSchedule(ABC):
 
 @final
 class PlannedSchedule(AbstractSchedule):
-    """The schedule of a run that planned its rates: tabulated once, nothing to follow."""
+    """The schedule of a run that planned its rates: tabulated once, and anew where the size of its batches changes.
+
+    A larger batch leaves S as it is, and changes D as a lower rate would.
+    """
 
     def __init__(self, learning_rates: Rates, memories: Floats) -> None:
         self._rates, self._memories = learning_rates, memories
-        self._features: ScheduleFeatures = schedule_features(learning_rates, memories)
-        lr_sum, annealing_sum = self._features.at([len(learning_rates)])
+        self._batches = Batches(len(learning_rates))
+        self._of_rates: ScheduleFeatures = schedule_features(learning_rates, memories)
+        self._tabulate()
+
+    def _tabulate(self) -> None:
+        self._features = self._of_rates
+        if len(self._batches.sizes) > 1:
+            steps = np.arange(1, len(self._rates) + 1)
+            noisy = schedule_features(np.asarray(self._rates) / self._batches.over_first(steps), self._memories)
+            self._features = replace(self._of_rates, annealed=noisy.annealed)
+        lr_sum, annealing_sum = self._features.at([len(self._rates)])
         self._end = Future("as planned", 1.0, float(lr_sum[0]), annealing_sum[0])
 
     def frozen(self) -> PlannedSchedule:
-        """Return itself: nothing of it changes."""
-        return self
+        """Return it as it stands now; what was tabulated is shared."""
+        twin = copy.copy(self)
+        twin._batches = self._batches.copy()
+        return twin
 
     def observe(self, step: int, learning_rate: float | None) -> None:
         """Nothing: the plan holds."""
 
+    def see_tokens(self, step: int, tokens: float) -> None:
+        """Take the tokens consumed up to and including `step`."""
+        if self._batches.see(step, tokens):
+            self._tabulate()
+
+    @property
+    def notes(self) -> list[str]:
+        """What of its batches has to be said, a sentence each."""
+        return [self._batches.text] if self._batches.text else []
+
     def rewind(self, step: int) -> None:
-        """Nothing: the plan holds."""
+        """Forget the sizes of batches from `step` on; the plan holds."""
+        self._batches.rewind(step)
+        self._tabulate()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the plan is told to the run that resumes."""
-        return {}
+        """Return the sizes of its batches, where there are several: the plan is told to the run that resumes."""
+        return {"batches": self._batches.state()} if len(self._batches.sizes) > 1 else {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Nothing: the plan holds."""
+        """Take back what `state_dict` gave; what was followed before there was a plan is none of it."""
+        if "batches" in state:
+            self._batches.load(state["batches"])
+            self._tabulate()
 
     def at(self, steps: ArrayLike) -> tuple[Floats, Floats]:
         """Return S and D of the plan after `steps`."""
@@ -208,6 +247,9 @@ class ObservedSchedule(AbstractSchedule):
         twin._state, twin._knots = self._state.copy(), list(self._knots)
         return twin
 
+    def see_tokens(self, step: int, tokens: float) -> None:
+        """Nothing: where rates are unknown, so is what they do to the noise."""
+
     def ending(self, total_steps: int, memories: Floats, end_sd: float) -> ObservedSchedule:
         """Return the same rates on the way to another end, of which the sd is known [steps]."""
         other = ObservedSchedule(total_steps, memories, end_sd)
@@ -260,7 +302,9 @@ class ObservedSchedule(AbstractSchedule):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave; what was followed for another law is followed anew."""
+        """Take back what `state_dict` gave; what was followed for another law, or planned, is followed anew."""
+        if "knots" not in state:
+            return
         mine, count = self._state, len(self._state.decay)
         knots = [(int(k[0]), float(k[1]), float(k[2]), [float(d) for d in k[3:]]) for k in state["knots"]]
         annealing_sum, momentum = [float(d) for d in state["annealed"]], [float(m) for m in state["momentum"]]

@@ -1,0 +1,69 @@
+"""Batches that grow in mid-run: the noise that a larger one takes away is not taken for a fall that goes on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scalewatch import Forecast, Monitor, Observation, Run
+from tests.synthetic import Floats, TrueLaw, cosine, noisy
+
+TOTAL, FIRST = 2_000, 5e4
+PLAN = cosine(TOTAL)
+
+
+def grown(at: int, times: float) -> tuple[Floats, Floats]:
+    """Losses and tokens of a run whose batch is larger from a step on: as if the rate were lower by so much."""
+    size = np.where(np.arange(TOTAL) < at, 1.0, times)
+    as_rate, walk = TrueLaw().losses(PLAN / size, 8e6), TrueLaw().losses(PLAN, 8e6)
+    gained = np.minimum(as_rate - walk, 0.0) if times > 1.0 else np.zeros(TOTAL)
+    return noisy(walk + gained, 0.01, 1), np.cumsum(FIRST * size)
+
+
+def told(losses: Floats, until: int, tokens: Floats | None) -> tuple[Monitor, Forecast]:
+    monitor = Monitor(Run("ramp", TOTAL, PLAN, tokens_per_step=FIRST))
+    for step in range(1, until + 1):
+        so_far = None if tokens is None else float(tokens[step - 1])
+        monitor.observe(Observation(step, float(losses[step - 1]), float(PLAN[step - 1]), tokens=so_far))
+    made = monitor.forecast()
+    assert made is not None
+    return monitor, made
+
+
+def test_a_larger_batch_is_told_with_what_is_taken_of_it() -> None:
+    losses, tokens = grown(600, 4.0)
+    _, made = told(losses, 1_000, tokens)
+
+    assert any("a batch has 4 times the tokens of the first" in note for note in made.notes)
+    assert not any("batch" in note for note in told(losses, 500, tokens)[1].notes)
+
+
+def test_batches_of_texts_of_any_length_are_one_size() -> None:
+    """Tokens of a step that differ by half from row to row."""
+    rng = np.random.default_rng(0)
+    losses = noisy(TrueLaw().losses(PLAN, 8e6), 0.01, 1)
+    _, made = told(losses, 1_500, np.cumsum(FIRST * rng.uniform(0.5, 1.5, TOTAL)))
+    plain = told(losses, 1_500, None)[1]
+
+    assert (made.final_loss, made.notes) == (plain.final_loss, plain.notes)
+
+
+def test_after_a_larger_batch_less_is_expected_of_the_decay_to_come() -> None:
+    """The same losses, with the tokens and without: half of the noise that a decay would take is gone."""
+    losses = noisy(TrueLaw().losses(PLAN, 8e6), 0.01, 1)
+    _, tokens = grown(800, 4.0)
+    with_tokens, without = told(losses, 1_000, tokens)[1], told(losses, 1_000, None)[1]
+
+    assert with_tokens.final_loss > without.final_loss
+
+
+def test_a_resumed_run_knows_its_batches() -> None:
+    losses, tokens = grown(600, 4.0)
+    monitor, made = told(losses, 1_000, tokens)
+    resumed = Monitor(Run("ramp", TOTAL, PLAN, tokens_per_step=FIRST))
+    resumed.load_state_dict(monitor.state_dict())
+    again = resumed.forecast()
+    assert again is not None
+
+    assert again.final_loss == pytest.approx(made.final_loss, rel=1e-12)
+    assert again.notes == made.notes
