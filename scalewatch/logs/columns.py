@@ -195,6 +195,8 @@ def step_place(name: str) -> float | None:
     section, slash, last = name.rpartition("/")
     if place is None and slash and placed(last, TOTALS) is not None:
         place = placed(section, _STEPS)  # global_step/max_steps, whose cells are 10/438
+    elif place is None and not slash and "." in name and not HELD_OUT & set(words_of(name)):
+        place = placed(name.rpartition(".")[2], _STEPS)  # progress.step
     elif place is None and slash and not HELD_OUT & set(words_of(section)):
         place = placed(last, _STEPS)
     return place
@@ -210,6 +212,10 @@ def total_of(names: Iterable[str], sample: Sample) -> int | None:
     """Return the planned steps that a column says in each row, None if none does."""
     names = list(names)
     known = [name for name in names if placed(name, TOTALS) is not None]
+    steps = {name.rpartition(".")[0] for name in names if "." in name and step_place(name) is not None}
+    known += [
+        name for name in names if name.rpartition(".")[0] in steps and name.rpartition(".")[2] in ("total", "max")
+    ]
     values = [sample.whole(name) for name in ranked(names, "step")] + [sample.constant(name) for name in known]
     return next((int(v) for v in values if v is not None and math.isfinite(v) and v >= 1), None)
 

@@ -51,6 +51,8 @@ def header_of(line: str) -> tuple[list[str], str]:
     if delimiter not in line and len(parts := line.split()) > 1 and all(number(part) is not None for part in parts):
         delimiter = " "  # numbers in columns, without a heading
     names = [name.strip().strip("#").strip() for name in cells_of(line, delimiter)]
+    if len(names) > 1 and not names[0] and all(names[1:]):
+        names[0] = "index"  # pandas leaves its name out
     return names, delimiter
 
 

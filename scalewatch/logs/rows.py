@@ -18,7 +18,7 @@ from scalewatch.logs.loss_names import HELD_OUT
 from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.step_order import LOSS, VALIDATION, Row, StepOrder
-from scalewatch.logs.values import fraction, is_blank, number, seconds
+from scalewatch.logs.values import counted, fraction, is_blank, number, seconds
 from scalewatch.observation import Observation
 
 __all__ = ["Rows"]
@@ -27,6 +27,10 @@ __all__ = ["Rows"]
 KNOWN_ROWS = 8
 #: Columns that say when a row was and not what was measured.
 _WHEN = frozenset({"epoch", "_runtime", "runtime", "_timestamp", "timestamp", "_step", "time", "wall_time"})
+#: Columns that say which process wrote a row.
+_RANKS = ("rank", "global_rank", "process_rank", "process_index", "local_rank")
+#: Rows that are held to be sorted at most: 100 MB. By hand.
+MOST_HELD = 300_000
 #: Under what rows without a step are counted.
 _NO_STEP = ""
 #: Columns of which it is told how many cells are no numbers.
@@ -61,6 +65,7 @@ class Rows:
         self._whole: set[str] | None = None
         self._guessed_nan = False
         self.sparse = self.evaluations_only = False
+        self._held: list[Row] | None = None
         self.plans = 0
 
     def add(self, cells: Mapping[str, Any], place: int) -> Iterable[Observation]:
@@ -72,12 +77,16 @@ class Rows:
             return ()
         if row[LOSS] is not None:
             self._count(row)
+        if self._held is not None and len(self._held) < MOST_HELD:
+            self._held.append(row)
+            return ()
         return self._order.add(row)
 
     @property
     def by_columns(self) -> bool:
         """Whether many rows can be taken at once: none has to be looked at by itself to tell what it is of."""
-        return self._one_run.column is None and not self._sums and not self._splits and self._losses > KNOWN_ROWS
+        alike = self._one_run.column is None and not self._sums and not self._splits and self._held is None
+        return alike and self._losses > KNOWN_ROWS
 
     def plain(self, cells: Callable[[str], Sequence[Any] | None], count: int) -> PlainRows | None:
         """Return many rows as columns of numbers, None where each has to be looked at by itself.
@@ -120,6 +129,10 @@ class Rows:
 
     def flush(self) -> Iterator[Observation]:
         """Yield what waits for a next row: there is none for now."""
+        if self._held:
+            held, self._held = sorted(self._held, key=lambda row: row[0]), []
+            for row in held:
+                yield from self._order.add(row)
         yield from self._order.flush()
         for line in (*self._one_run.notes(), *self._order.notes(), *self._troubled()):
             self._log.note(line)
@@ -130,7 +143,7 @@ class Rows:
         """Take note that the log's `columns`, which are some of `names`, have changed."""
         self.plans += 1
         self._splits = () if self.evaluations_only else tuple(name for name in SPLITS if name in names)
-        self._one_run.column = run_column(names)
+        self._one_run.column = run_column(names) or next((n for n in names if placed(n, _RANKS) is not None), None)
         self._sums = {
             column: terms
             for column in self._log.columns.values()
@@ -138,7 +151,7 @@ class Rows:
         }
         step = self._log.columns.get("step", "")
         epochs = [name for name in names if placed(name, COUNTER_OF_EPOCHS) is not None and name != step]
-        self._epoch_column = epochs[0] if epochs and step else ""
+        self._epoch_column = epochs[0] if epochs and step and self._held is None else ""
         self._plan = [
             (place, field, column, *scale_of(column, field))
             for place, field in enumerate(Observation._fields)
@@ -153,8 +166,9 @@ class Rows:
         for slot, field, column, how, factor in self._plan:
             cell = cells.get(column)
             value = cell if type(cell) is float else seconds(cell) if field == "seconds" else number(cell)
-            if value is None and slot == 0 and (part := fraction(cell)) is not None:
-                value = part[0]
+            if value is None and slot == 0:
+                part = fraction(cell)
+                value = part[0] if part is not None else counted(cell)
             if value is None:
                 if not is_blank(cell):
                     self._trouble(column, cell, place)
@@ -241,9 +255,12 @@ class Rows:
         return True
 
     def look(self, sample: Sample) -> None:
-        """See whether the first rows are all of a validation."""
+        """See whether the first rows are all of a validation, and whether they are in the order of their steps."""
         words = [word.strip().lower() for name in SPLITS for word in sample.words(name)]
         self.evaluations_only = len(words) >= sample.rows > 0 and HELD_OUT.issuperset(words)
+        if sample.disordered(self._log.columns.get("step", "")):
+            self._held = []
+            self._log.note("its rows do not stand in the order of their steps: they are sorted by them")
 
     def _held_out(self, cells: Mapping[str, Any]) -> bool:
         """Whether a column such as `split` says that this row is one of validation."""
@@ -292,8 +309,8 @@ class _OneRun:
         if not others:
             return []
         return [
-            f"only the rows of '{self._run:.40}' are read: {others:,} rows are of other runs by the column "
-            f"'{self.column}'; give each run a file of its own"
+            f"only the rows of '{self._run:.40}' are read: {others:,} rows are of others by the column "
+            f"'{self.column}'; give each a file of its own"
         ]
 
 

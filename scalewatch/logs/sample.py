@@ -19,6 +19,8 @@ MOST_COLUMNS = 2_000
 SPARSE = 3
 #: Different numbers from which it can be said that a column only rises. By hand.
 RISES_FROM = 5
+#: Part of the rows whose step lies below that of the row before from which rows are in no order. By hand.
+MOST_FALLS = 0.2
 
 
 @final
@@ -104,6 +106,15 @@ class Sample:
         pairs = itertools.pairwise(values)
         rises = all(after >= before for before, after in pairs) and sides * len(set(values)) >= len(values)
         return bool(values) and all(v.is_integer() for v in values) and rises
+
+    def disordered(self, name: str) -> bool:
+        """Return whether steps fall as often as those of a run that goes back do not: newest first, or shuffled."""
+        values = self.numbers(name)
+        # two writers whose rows alternate each rise from one of their rows to the next
+        falls = min(
+            sum(after < before for before, after in zip(values, values[apart:], strict=False)) for apart in (1, 2)
+        )
+        return len(values) >= RISES_FROM and len(set(values)) == len(values) and falls >= MOST_FALLS * len(values)
 
     def constant(self, name: str) -> float | None:
         """Return the one number that a column holds, None if it holds none or several."""

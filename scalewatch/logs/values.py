@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-__all__ = ["fraction", "is_blank", "number", "seconds", "times"]
+__all__ = ["counted", "fraction", "is_blank", "number", "seconds", "times"]
 
 _BLANK = frozenset({"", "null", "none", "na", "n/a", "-", "--", "<na>"})
 #: What C on Windows prints, and what Python prints of a tensor.
@@ -21,6 +21,8 @@ _CLOCK = re.compile(r"(?:(\d+) days?,? )?(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?")
 #: The hour of a date, and what stands behind it.
 _HOUR, _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d", re.ASCII), re.compile(r":[0-5]\d:[0-5]\d(?:[.,]\d{3})?", re.ASCII)
 _FRACTION = re.compile(r"\s*(\d{1,15})\s*/\s*(\d{1,15})\s*")
+_COUNTER = re.compile(r"\s*(?:[A-Za-z]+[ _#:-]*)?(\d+(?:,\d{3})*(?:\.\d+)?)([kKmMbB]?)\s*")
+_THOUSAND = {"k": 1e3, "m": 1e6, "b": 1e9}
 _PARTS = re.compile(r"(?=\d)(?:(\d+)d ?)?(?:(\d+)h ?)?(?:(\d+)m(?:in)? ?)?(?:(\d+(?:\.\d+)?)s(?:ec)?)?")
 
 
@@ -74,6 +76,16 @@ def fraction(value: Any) -> tuple[float, float] | None:
     """
     found = _FRACTION.fullmatch(value) if isinstance(value, str) else None
     return None if found is None else (float(found[1]), float(found[2]))
+
+
+def counted(value: Any) -> float | None:
+    """Return the number in the cell of a counter: `step_100`, `10k`, `1.5M`; None if it holds none.
+
+    >>> counted("step_100"), counted("1.5k"), counted("iter 1,000"), counted("2024-01-02")
+    (100.0, 1500.0, 1000.0, None)
+    """
+    found = _COUNTER.fullmatch(value) if isinstance(value, str) else None
+    return None if found is None else float(found[1].replace(",", "")) * _THOUSAND.get(found[2].lower(), 1.0)
 
 
 def seconds(value: Any) -> float | None:

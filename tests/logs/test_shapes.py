@@ -122,6 +122,23 @@ SHAPES |= {
     "an array in a log": ("log", json.dumps(DICTS, indent=4), TENS, 0),
     "a table of another name": ("a.train", table("step,loss", "{step},{x}"), TENS, 0),
     "a list in YAML": ("a.yaml", table("# a run", "- step: {step}\n  loss: {x}"), TENS, 0),
+    "newest first": ("a.csv", "step,loss\n" + "".join(f"{10 * i},{x}\n" for i, x in reversed(ROWS)), TENS, 0),
+    "in no order": (
+        "a.csv",
+        "step,loss\n" + "".join(f"{10 * i},{x}\n" for i, x in sorted(ROWS, key=lambda r: r[0] * 7 % 40)),
+        TENS,
+        0,
+    ),
+    "a row for each process": ("a.csv", table("rank,step,loss", "0,{step},{x}\n1,{step},{v}"), TENS, 0),
+    "steps in words": ("a.csv", table("step,loss", "step_{step},{x}"), TENS, 0),
+    "steps in thousands": ("a.csv", table("step,loss", "{i}k,{x}"), (0, 39_000), 0),
+    "an index without a name": ("a.csv", table(",loss", "{i},{x}"), ZEROS, 0),
+    "steps below a name": (
+        "a.jsonl",
+        "".join(dumped({"progress": {"step": 10 * i, "total": 900}, "metrics": {"loss": x}}) + "\n" for i, x in ROWS),
+        TENS,
+        0,
+    ),
     "room behind the commas": ("a.csv", table('"Step" , "Train Loss"', '"{step}" , "{x}"'), TENS, 0),
 }
 
