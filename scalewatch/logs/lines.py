@@ -30,6 +30,7 @@ HEAD_BYTES = 64 << 10
 #: A file that was not written to for so long is not about to finish its last line [s].
 QUIET_SECONDS = 60.0
 
+_ASCII = bytes(range(0x80))
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -52,7 +53,7 @@ def _encoding(start: bytes) -> tuple[str, int]:
 
 def _is_latin(start: bytes) -> bool:
     """Whether bytes are text of Western Europe in the encoding of Windows: no letter beyond ASCII is UTF-8."""
-    beyond = sum(byte >= 0x80 for byte in start)
+    beyond = len(start.translate(None, _ASCII))
     if not beyond or beyond > MOST_BEYOND * len(start) or b"\0" in start:
         return False
     decoded = codecs.getincrementaldecoder("utf-8")(errors="replace").decode(start)

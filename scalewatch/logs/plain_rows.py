@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from operator import le, lt
 from typing import Any, final
 
 from scalewatch.logs.values import is_blank, number, seconds
@@ -73,14 +74,19 @@ class PlainRows:
             odd = [place for place, value in enumerate(values) if value is None or not math.isfinite(value)]
             breaks.update(odd)
             steps = [0 if value is None or not math.isfinite(value) else int(value) for value in values]
-        falls = [place for place, (now, then) in enumerate(zip(steps[1:], steps, strict=False), 1) if now <= then]
-        breaks.update(falls)
-        if steps and max(map(abs, steps)) > MOST_STEP:
+        if not all(map(lt, steps, steps[1:])):
+            pairs = enumerate(zip(steps[1:], steps, strict=False), 1)
+            breaks.update([place for place, (now, then) in pairs if now <= then])
+        if steps and max(max(steps), -min(steps)) > MOST_STEP:
             breaks.update([place for place, step in enumerate(steps) if abs(step) > MOST_STEP])
         return steps
 
     def _epochs(self, values: list[float | None], breaks: set[int]) -> list[float]:
         """Epochs; one that is missing, or falls, is a break."""
+        given = [value for value in values if value is not None]
+        finite = bool(given) and math.isfinite(given[0]) and math.isfinite(given[-1])
+        if finite and len(given) == len(values) and all(map(le, given, given[1:])):
+            return given
         epochs: list[float] = []
         before = -math.inf
         for place, epoch in enumerate(values):

@@ -304,8 +304,11 @@ class Block:
             fall = 0
         if fall is not None:
             end = first + named[fall]
-        given = epochs if learnt.epochs else [None] * len(epochs)
-        said = [self._said(*each, offset) for each in zip(counters[: end - first], given, strict=False)]
+        if named or (newest is not None and learnt.epochs):
+            given = epochs if learnt.epochs else [None] * len(epochs)
+            said = [self._said(*each, offset) for each in zip(counters[: end - first], given, strict=False)]
+        else:
+            said = [bar and (bar[0] if bar[1] == learnt.whole else None) for bar in counters[: end - first]]
         at = filled(said, position.before) if said else [position.before] * (end - first)
         low, high = self._between(first, end)
         steps = [at[place - first] for place in self._rows.places[low:high]]

@@ -31,6 +31,8 @@ _FORMS = {
 }
 _ANY_FORM = r"(?>[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)"
 _WHOLE = {"d"}
+#: What a number may go on with.
+_GOES_ON = (".", "e", "E")
 
 
 class Match(NamedTuple):
@@ -82,12 +84,14 @@ class Pattern:
         self._fixed = [letters[0] if len(set(letters)) == 1 else None for letters in zip(*keys, strict=True)]
         self._forms = [set(forms) for forms in family.forms]
         self._loose = [i for i, letters in enumerate(self._fixed) if letters is None]
+        # whether a number ends at the letters behind it, whichever of the known ones they are
+        self._ends = [_end_numbers(set(letters)) for letters in list(zip(*keys, strict=True))[1:]]
         self._family, self._taken = family, 0
         self._known: set[Key] = set()
         self.lossy = False
         self.groups: dict[tuple[int, int], int] = {}
         self._expression = re.compile(f"^(?:{self._body()}|.*+)$", re.MULTILINE)
-        self._mark = self.groups[1, 1] if len(self._fixed) > 1 else self.groups[0, 0]
+        self._mark = next(group for (first, last), group in self.groups.items() if first % 2 or len(self._fixed) == 1)
         self.holds_all()
 
     def holds_all(self) -> bool:
@@ -98,6 +102,8 @@ class Pattern:
         for key in keys[self._taken :]:
             if any(mine is not None and mine != letters for mine, letters in zip(self._fixed, key, strict=True)):
                 return False
+            if any(i and self._ends[i - 1] and key[i].startswith(_GOES_ON) for i in self._loose):
+                return False
             self._known.add(tuple(key[i] for i in self._loose))
             self.lossy = self.lossy or any("oss" in letters or "OSS" in letters for letters in key)
         self._taken = len(keys)
@@ -105,7 +111,7 @@ class Pattern:
 
     def is_whole(self, part: int) -> bool:
         """Return whether a number is matched only where it is written without a point."""
-        return self._forms[part // 2] == _WHOLE and self._fixed[part // 2 + 1] is not None
+        return self._forms[part // 2] == _WHOLE and self._ends[part // 2]
 
     def match(self, text: str, places: Sequence[int]) -> tuple[Match | None, list[int]]:
         """Return the lines that match, None if none does, and the places of the others.
@@ -119,9 +125,10 @@ class Pattern:
             columns = [list(map(itemgetter(group), found)) for group in range(len(self.groups))]
         marks: Sequence[Any] = columns[self._mark]
         if self._loose:
-            loose = list(zip(*[columns[self.groups[2 * i, 2 * i]] for i in self._loose], strict=True))
-            if set(loose) - self._known:
-                marks = [mark and letters in self._known for mark, letters in zip(marks, loose, strict=True)]
+            loose = [columns[self.groups[2 * i, 2 * i]] for i in self._loose]
+            if not self._known.issuperset(zip(*loose, strict=True)):
+                letters = zip(*loose, strict=True)
+                marks = [mark and each in self._known for mark, each in zip(marks, letters, strict=True)]
         if all(marks):
             return Match(self, places, columns), []
         hits = list(compress(places, marks))
@@ -150,9 +157,7 @@ class Pattern:
 
     def _number(self, which: int) -> str:
         forms = self._forms[which]
-        if len(forms) == 1 and self._fixed[which + 1] is not None:
-            return _FORMS[next(iter(forms))]
-        return _ANY_FORM
+        return _FORMS[next(iter(forms))] if len(forms) == 1 and self._ends[which] else _ANY_FORM
 
     def _ranges(self) -> set[tuple[int, int]]:
         """Parts that are taken from a line: numbers, what differs between them, and one by which to tell a match."""
@@ -161,7 +166,14 @@ class Pattern:
         taken |= {(part, part) for part in (*(plan.bar or ()), plan.lead, plan.rank) if part}
         taken |= {(2 * i, 2 * i) for i in self._loose}
         taken |= {plan.when} if plan.when is not None else set()
-        return taken | {(1, 1) if len(self._fixed) > 1 else (0, 0)}
+        if not any(first % 2 for first, _ in taken):
+            taken.add((1, 1) if len(self._fixed) > 1 else (0, 0))
+        return taken
+
+
+def _end_numbers(letters: set[str]) -> bool:
+    """Whether a number before any of these is at its end: they are the same, or begin none of its parts."""
+    return len(letters) == 1 or not any(each.startswith(_GOES_ON) for each in letters)
 
 
 def _can_be_matched(family: Family) -> bool:

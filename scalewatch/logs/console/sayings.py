@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from operator import le
+from operator import le, lt
 from typing import Any, NamedTuple
 
 from scalewatch.logs.console.learner import Source, is_held_out
@@ -13,12 +13,15 @@ from scalewatch.logs.console.reader import LineReader
 from scalewatch.logs.console.skeletons import Place, Plan
 
 __all__ = [
-    *("Column", "Role", "Rows", "filled", "merged", "names_of", "not_rising", "numbers_of", "picked"),
+    *("Column", "Role", "Rows", "converted", "filled", "merged", "names_of", "not_rising", "numbers_of", "picked"),
     *("role_of", "spread", "steps_of"),
 ]
 
 #: Largest whole number below which a float holds each.
 MOST_EXACT = 1 << 53
+
+#: Times that letters have to stand in a column on average before they are looked up, and how many tell that. By hand.
+FEW_OF, LOOKED_AT = 4, 64
 
 Column = list[Any]
 
@@ -105,7 +108,7 @@ def steps_of(match: Match, cells: dict[str, Column], reader: LineReader) -> Colu
         column = cells[named]
         return column if set(map(type, column)) <= {int} else list(map(int, column))
     if plan.bar is not None and learnt.source in (Source.BAR, Source.BEFORE):
-        done, whole = (map(int, match.column(part, part)) for part in plan.bar)
+        done, whole = (converted(int, match.column(part, part)) for part in plan.bar)
         return list(zip(done, whole, strict=True))
     if plan.lead and learnt.source is Source.LEAD:
         return list(map(int, match.column(plan.lead, plan.lead)))
@@ -116,13 +119,21 @@ def numbers_of(match: Match, place: Place) -> Column:
     """The numbers at a place of each line; whole ones where they are written as such and a float holds them."""
     letters = match.column(place.first, place.last)
     if place.first == place.last and place.factor == 1.0 and match.pattern.is_whole(place.first):
-        whole = list(map(int, letters))
+        whole = converted(int, letters)
         if max(whole) <= MOST_EXACT:
             return whole
     if place.first != place.last:
         letters = [each.replace(",", "") for each in letters]
-    numbers = list(map(float, letters))
+    numbers = converted(float, letters)
     return numbers if place.factor == 1.0 else [number * place.factor for number in numbers]
+
+
+def converted(to: Callable[[str], Any], letters: Sequence[str]) -> Column:
+    """Return letters as numbers; each once where they are the same again and again, as a rate is."""
+    if FEW_OF * len(set(letters[:LOOKED_AT])) > LOOKED_AT:
+        return list(map(to, letters))
+    different = set(letters)
+    return list(map({each: to(each) for each in different}.__getitem__, letters))
 
 
 def spread(into: Column | None, values: Column, places: Sequence[int], count: int) -> Column:
@@ -161,7 +172,9 @@ def filled(column: Column, before: Any) -> Column:
 
 def not_rising(steps: Column, epochs: Column | None) -> list[int]:
     """Places of steps that are not higher than the one before, or whose epoch is lower."""
-    found = [i for i, (now, then) in enumerate(zip(steps[1:], steps, strict=False), 1) if now <= then]
+    found: list[int] = []
+    if not all(map(lt, steps, steps[1:])):
+        found = [i for i, (now, then) in enumerate(zip(steps[1:], steps, strict=False), 1) if now <= then]
     if epochs is None or all(map(le, epochs, epochs[1:])):
         return found
     return sorted({*found, *[i for i in range(1, len(epochs)) if epochs[i] < epochs[i - 1]]})

@@ -186,7 +186,8 @@ class Scanned:
         elif side:  # Test: [ 10/48]
             self._hold(side)
             name = ""
-        spans = Span(*found.span(4), 0, 1.0), Span(*found.span(5), 0, 1.0)
+        whole = found.start(5), found.start(5) + len(found[5].rstrip(","))
+        spans = Span(*found.span(4), 0, 1.0), Span(*whole, 0, 1.0)
         if name:
             self.wholes.setdefault(name, bar[1])
             self.spans.setdefault(f"/{name}", spans[1])
