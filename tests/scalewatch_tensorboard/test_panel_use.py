@@ -126,9 +126,19 @@ def test_a_drag_fetches_finer_rows_and_escape_shows_all(zoo_board: Board, open_p
     frame.wait_for_selector(".stage:not(.zoomed)")
 
 
+def in_wide_type(route: Any) -> None:
+    """Answer with a chart whose words are wider than its server thought."""
+    answer = route.fetch()
+    spec = answer.json()
+    spec["config"]["font"] = "monospace"
+    route.fulfill(response=answer, json=spec)
+
+
 def test_a_mark_in_the_chart_opens_its_explanation(zoo_board: Board, open_panel: Open) -> None:
-    """A click on an incident's mark opens its sentence in the list and zooms to it, and so does one on its row."""
+    """A click on an incident's mark opens its sentence in the list and zooms to it, and so does one on its row; also in
+    a type in which the picture would be wider than its room."""
     panel = open_panel(zoo_board)
+    panel.page.route("**/plugin/scalewatch/chart?*", in_wide_type)
     frame = panel.open(panel="run", run="live", xscale="linear")
     panel.drawn()
 

@@ -31,6 +31,8 @@ export class Chart {
   constructor(app, { label, onZoom, onIncident, onDrawn, rows }) {
     Object.assign(this, { app, label, onZoom, onIncident, onDrawn, rows });
     this.requested = null;
+    this.spared = 0;
+    this.over = Infinity;
     this.drawn = null;
     this.spec = null;
     this.view = null;
@@ -126,8 +128,9 @@ export class Chart {
 
   width() {
     const free = this.stage.clientWidth || this.lastWidth || 900;
+    if (free !== this.lastWidth) Object.assign(this, { spared: 0, over: Infinity });
     this.lastWidth = free;
-    return Math.max(LEAST_WIDTH_PX, Math.floor(free / WIDTH_STEP_PX) * WIDTH_STEP_PX);
+    return Math.max(LEAST_WIDTH_PX, Math.floor((free - this.spared) / WIDTH_STEP_PX) * WIDTH_STEP_PX);
   }
 
   resized() {
@@ -166,6 +169,18 @@ export class Chart {
     this.listen();
     this.onDrawn?.(meta);
     this.app.drawn(this.label);
+    this.fit();
+  }
+
+  /** Where words are wider than was thought the picture is scaled to its room, and the pointer misses its marks: ask for a narrower one. */
+  fit() {
+    const wide = this.picture.querySelector("canvas").width / window.devicePixelRatio;
+    const over = this.stage.clientWidth > 0 ? wide - this.stage.clientWidth : 0;
+    const helped = over < this.over;
+    this.over = over > 1 ? over : Infinity;
+    if (over <= 1 || !helped) return;
+    this.spared += Math.max(WIDTH_STEP_PX, Math.ceil(over));
+    this.redraw();
   }
 
   listen() {

@@ -74,9 +74,9 @@ class Drawing:
         self.board = Board(loggers, total or None)
         self._worker = Worker(name="scalewatch loggers")
         self._worker.add("loggers", self.board.drain)
-        self._worker.start()
         self._total = total
         self._made = self._due = 0
+        self._worker.start()
 
     def draw(self, observation: Observation, found: list[Finding], monitor: Monitor) -> None:
         """Draw a step, if it is one that is drawn; a few times in a run have a new forecast made for it, elsewhere."""

@@ -106,17 +106,18 @@ class Session:
         resumes_after = resumed.step if resumed else None
         writer = guard.call("journal", new_writer, folder, run, run_id, resumes_after, self._worker)
         self._records = RunRecords(writer, run_id)
-        self._drawing = guard.call("loggers", Drawing, loggers, run.total_steps or 0) if loggers else None
         self._advice = AdviceFeed(self._tracker.monitor, done, resumed.told_ahead if resumed else ())
         self._asked = AskedForecasts()
+        self._forecasts = ForecastsTold(run, done)
         self._worker.add("forecast", self._asked.drain)
         self._worker.add("advice", self._advice.drain)
-        self._worker.start()
-        self._forecasts = ForecastsTold(run, done)
+        # what has threads comes last: whatever fails above leaves none behind
+        self._drawing = guard.call("loggers", Drawing, loggers, run.total_steps or 0) if loggers else None
         self._alerts: Dispatcher | None = None
         if alerts is not None:
             kept = resumed.alerts if resumed else None
             self._alerts = guard.call("alerts", new_dispatcher, alerts, run, run_id, folder, kept)
+        self._worker.start()
 
     @property
     def run(self) -> Run:
