@@ -568,6 +568,17 @@ def printed_in_json() -> Console:
     return Console("[\n" + ",\n".join(lines) + "\n]\n", (1, 60), 90, False, 60)
 
 
+def counter_that_goes_on_over_epochs() -> Console:
+    lines = [f"Epoch {1 + i // 25}/6 | Step {i + 1}/150 | loss={x:.4f} | lr=1.0e-05" for i, x in enumerate(LOSSES)]
+    return Console(_text(lines), (1, 60), 150, True, 0)
+
+
+def caffe_with_tests() -> Console:
+    lines = _lines(lambda i, x: f"I0907 13:57:09.1  1494 solver.cpp:189] Iteration {i}, loss = {x:.4f}")
+    held_out = "I0907 13:57:08.6  1494 solver.cpp:315]     Test net output #1: loss = 3.5 (* 1 = 3.5 loss)"
+    return Console(_text(_with(lines, 20, lambda _: held_out)), (0, 590), None, False, 3)
+
+
 CONSOLES: dict[str, Callable[[], Console]] = {
     each.__name__: each
     for each in (
@@ -577,6 +588,7 @@ CONSOLES: dict[str, Callable[[], Console]] = {
         *(batches_with_a_pipe, summary_of_an_epoch, jax_and_a_wandb_summary, caffe, steps_in_brackets, icefall),
         *(two_counters, chinese, german_commas, name_behind_its_value, heading_of_two_lines, rate_behind_a_speed),
         *(epoch_and_batch_in_one, two_counters_around_the_losses, columns_of_which_one_stays, bar_of_epochs),
+        *(counter_that_goes_on_over_epochs, caffe_with_tests),
         *(sentences, pairs_of_python, logfmt, symbols, printed_in_json),
         *(means_of_an_epoch_between, commas_between_thousands, german_planned_end),
     )

@@ -164,6 +164,9 @@ class Learner:
         self._shapes: Counter[frozenset[str]] = Counter()
         self._examples: dict[frozenset[str], str] = {}
         self._wholes: Counter[tuple[Source, int, int]] = Counter()
+        #: Epoch and counter of the newest row; epochs at whose beginning the counter went on, less those where it did not.
+        self._at_epoch: tuple[float, float] | None = None
+        self._goes_on = 0
         self._before: float | None = None
         self._before_names: Counter[str] = Counter()
         self._before_name = ""
@@ -189,6 +192,10 @@ class Learner:
             self._sources[Source.NAME] += 1
             self._named_until = self._rows
             self._count_names(line)
+            at = line.epoch or 0.0, line.cells[line.named]
+            if self._at_epoch is not None and at[0] > self._at_epoch[0]:
+                self._goes_on += 1 if at[1] > self._at_epoch[1] else -1
+            self._at_epoch = at
             self._before = line.cells[line.named]
             both = line.epoch is not None and line.epochs is not None
             self._wholes[(Source.NAME, line.whole or 0, self._epochs if both else 1)] += 1
@@ -257,6 +264,7 @@ class Learner:
         # of bars that stand before the rows, the one of the training has most to do
         by = 1 if source is Source.BEFORE else 0
         _, whole, epochs = max(found, key=lambda one: one[by], default=(0, 0, 0))
+        epochs = 1 if source is Source.NAME and self._goes_on > 0 else epochs
         total, alone = whole * epochs or None, self._alone >= MOSTLY * self._rows
         fractions, rows = self._fractions, self._rows
         before, count = next(iter(self._before_names.most_common(1)), ("", 0))

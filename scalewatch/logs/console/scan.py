@@ -265,6 +265,8 @@ def _between(text: str) -> _Between:
         pending, name = at.group(1).strip(), at.group(2).strip()
     if _SOURCE.search(name):
         name = ""  # train.py:812
+    if text.rstrip().endswith("#") and " " in name:
+        name = ""  # Test net output #1
     if name.endswith(" of") or name.lower() in _FILLERS:
         name = ""  # number of nan iterations: 0
     if not _LETTER.search(name) or len(name) > MOST_LETTERS or len(name.split()) > MOST_WORDS:
