@@ -164,7 +164,7 @@ class Learner:
         self._shapes: Counter[frozenset[str]] = Counter()
         self._examples: dict[frozenset[str], str] = {}
         self._wholes: Counter[tuple[Source, int, int]] = Counter()
-        #: Epoch and counter of the newest row; epochs at whose beginning the counter went on, less those where it did not.
+        #: Epoch and counter of the newest row; epochs at whose beginning it went on, less those where it did not.
         self._at_epoch: tuple[float, float] | None = None
         self._goes_on = 0
         self._before: float | None = None
