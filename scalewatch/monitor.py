@@ -18,7 +18,7 @@ from scalewatch.advice import Advice
 from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
 from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.columns import Columns
-from scalewatch.detect import AnyDetector, CalmRows, DetectorSet, Sample, checked_detectors, one_by_one_or_many
+from scalewatch.detect import AnyDetector, CalmRows, DetectorSet, checked_detectors, one_by_one_or_many
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.forecast import Forecast, Forecaster, LawResidual
@@ -30,7 +30,7 @@ from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.schedule_detector import ScheduleDetector
 from scalewatch.forecast.suspended import recovers, suspended, with_note
 from scalewatch.forecast.verdict import Verdict
-from scalewatch.guard import Guard
+from scalewatch.guard import FAULT, Guard
 from scalewatch.kinds import HOLD_THE_LOSS, not_measured
 from scalewatch.laws import CurveLaw
 from scalewatch.objective import unjudged
@@ -113,11 +113,13 @@ class Monitor:
         or infinite. Constant time; at each tenth of the run the curve is kept, for the forecast of then.
         """
         watch, before = self._watch, self._watch.sample.row
-        found = self.guard.call("detectors", watch.observe, observation)
+        found = self.guard.given("detectors", watch.observe, observation)
+        if found is FAULT:
+            return []
         sample = watch.sample
-        if found is None or sample.row == before:
+        if sample.row == before:
             # a validation that was logged apart from the loss of its step
-            return [self._incidents.count(finding) for finding in found or ()]
+            return [self._incidents.count(finding) for finding in found]
         step = sample.step
         if found:
             self._remember(found, step)
@@ -127,8 +129,8 @@ class Monitor:
                 found.append(self._incidents.count(left))
                 self.guard.call("forecast", self._take_plan, left)
         if math.isfinite(sample.loss):
-            gap = self.guard.call("forecast", self._look_ahead, sample, observation.tokens)
-            if gap is not None:
+            gap = self.guard.given("forecast", self._look_ahead, observation.tokens)
+            if gap is not None and gap is not FAULT:
                 found.append(self._incidents.count(gap))
         return found
 
@@ -149,19 +151,17 @@ class Monitor:
             forecaster.observe_many(steps, losses, rows.rates and rows.rates[first:end])
         return end, single
 
-    def _look_ahead(self, sample: Sample, tokens: float | None) -> Finding | None:
-        """Follow the curve; what there is to say of its law."""
-        gap = self._off_law.update(self._law_gap()) if self._follow(sample, tokens) else None
-        if sample.step >= self._next_milestone:
-            self._register(sample.step)
+    def _look_ahead(self, tokens: float | None) -> Finding | None:
+        """Follow the curve by the newest row; what there is to say of its law."""
+        sample, forecaster, clean = self._watch.sample, self._forecaster, self._watch.clean
+        step, loss, rate = sample.step, sample.loss, sample.learning_rate
+        self._final.add(step, loss)
+        known = rate if rate == rate else None
+        closed = forecaster is not None and forecaster.observe(step, loss, known, clean, sample.seconds, tokens)
+        gap = self._off_law.update(self._law_gap()) if closed else None
+        if step >= self._next_milestone:
+            self._register(step)
         return gap
-
-    def _follow(self, sample: Sample, tokens: float | None) -> bool:
-        self._final.add(sample.step, sample.loss)
-        forecaster, rate = self._forecaster, sample.learning_rate
-        return forecaster is not None and forecaster.observe(
-            sample.step, sample.loss, rate if rate == rate else None, self._watch.clean, sample.seconds, tokens
-        )
 
     def _take_plan(self, finding: Finding) -> None:
         if self._forecaster is not None and finding.phase is Phase.CLOSED:

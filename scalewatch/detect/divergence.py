@@ -18,7 +18,7 @@ from scalewatch.detect.baseline import SPARSE_STEPS, UNKNOWN, RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.patience import GIVE_UP, GIVE_UP_CRITICAL, waited
 from scalewatch.detect.rise_sum import RiseSum
-from scalewatch.detect.short_log import FirstRows, LowestMedian
+from scalewatch.detect.short_log import START_ROWS, FirstRows, LowestMedian
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Divergence"]
@@ -106,7 +106,8 @@ class Divergence(AbstractDetector):
         if self.incident.is_open:
             return self._watch(sample)
         sparse = sample.spacing >= SPARSE_STEPS
-        exploded = first.look(sample.value, sample.step, baseline, rows_apart=sparse)
+        begins = len(first.begun) <= START_ROWS
+        exploded = begins and first.look(sample.value, sample.step, baseline, rows_apart=sparse)
         if baseline.frozen_by:
             self._clear(sample.step)
             return None

@@ -97,9 +97,13 @@ class Window(Stateful):
 
     def take_waiting(self) -> None:
         """Let all that waits in at once."""
-        self.values = [*self.values, *self.waiting][-self.rows :]
-        self.waiting = []
-        self.ranked = sorted(self.values)
+        # other lists, for somebody may go back to these; two runs that rise are sorted by one merge
+        values, ranked = [*self.values, *self.waiting], [*self.ranked, *self.waiting]
+        ranked.sort()
+        gone = max(len(values) - self.rows, 0)
+        for value in values[:gone]:
+            del ranked[bisect_left(ranked, value)]
+        self.values, self.ranked, self.waiting = values[gone:], ranked, []
 
     def quantile(self, share: float) -> float:
         """The value that this share of the window lies below."""

@@ -82,7 +82,8 @@ class AnnealingState:
         """Take `steps` more steps, the rate going linearly from that of the last one to `rate`, in closed form."""
         before = self.rate
         drop = (before - min(rate, self.peak)) / steps
-        for k, decay in enumerate(self.decay):
+        # where nothing has been taken away there is nothing to settle
+        for k, decay in enumerate(self.decay) if drop or any(self.momentum) else ():
             left, momentum = decay**steps, self.momentum[k]
             settled = drop / (1.0 - decay)
             self.annealed[k] += (momentum - settled) * decay * (1.0 - left) + drop * steps

@@ -6,7 +6,7 @@ Machines differ, so read the ratios: each round times all of them on the same 5,
 time of the thread, and each is told by its best round. `ours` are the detectors alone, with a gradient norm; `monitor`
 adds forecast, order and law. OLMo-core's rule computes its mean and deviation anew for each row, as there: of the loss
 alone, or of the gradient norm too. Then ROWS rows (a million; try 10000000 once) go through the monitor: whether a
-late row is as fast as an early one, and by what the memory has grown.
+late row is as fast as an early one, by what the memory has grown, and how much of it the process has had at most.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import gc
 import json
 import math
 import random
+import resource
 import time
 import tracemalloc
 from collections import deque
@@ -103,7 +104,7 @@ def beside_others(rounds: int) -> dict[str, float]:
 
 
 def over_a_long_run(last: int, rounds: int) -> dict[str, float]:
-    """An early and a late row [us], and what the memory grows by from the middle on [bytes]."""
+    """An early and a late row [us], what the memory grows by from the middle on [bytes], and the most of it [MiB]."""
     observe = Monitor(Run("long", total_steps=2 * last)).observe
 
     def best_from(first: int) -> float:
@@ -128,7 +129,9 @@ def over_a_long_run(last: int, rounds: int) -> dict[str, float]:
     tracemalloc.stop()
     for row in rows(middle + 100_000, max(0, last - middle - 100_000)):
         observe(row)
-    return {"early_us": early, "late_us": best_from(last), "grown_bytes": float(grown)}
+    late = best_from(last)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    return {"early_us": early, "late_us": late, "grown_bytes": float(grown), "most_mib": most}
 
 
 def main() -> None:
@@ -150,6 +153,7 @@ def main() -> None:
         print(f"{'monitor, early':>22} {told['early_us']:7.2f} us a row")
         grown = f"50,000 rows more take {told['grown_bytes']:.0f} bytes"
         print(f"{f'monitor, {args.rows:,}':>22} {told['late_us']:7.2f} us a row; {grown}")
+        print(f"{'the process at most':>22} {told['most_mib']:7.1f} MiB")
 
 
 if __name__ == "__main__":
