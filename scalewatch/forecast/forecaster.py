@@ -264,8 +264,8 @@ class Forecaster:
         gap = self.law_gap()
         columns = (ends, means, walked, annealed, losses / np.exp(stairs.levels(means)[0]), noise)
         ends, means, walked, annealed, losses, noise = (column[keep] for column in columns)
-        own = 0 if self.law is None else 1
-        segment = newest_segment(ends, means, losses, noise, annealed[:, own], self.blocks.begins)
+        decayed, begins = annealed[:, int(self.law is not None)], self.blocks.begins
+        segment = newest_segment(ends, means, losses, noise, decayed, begins)
         enough = bool(len(losses) >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest)
         enough = enough and len(losses) - segment.first >= (AFTER if segment.first else 0)
         since, until = slice(segment.first, None), slice(segment.before, segment.last)
@@ -300,8 +300,7 @@ class Forecaster:
         branches = [
             b._replace(posterior=b.posterior.with_fall_error(b.posterior.fall_error / surprised)) for b in branches
         ]
-        if segment.first:
-            notes = (*notes, segment.text)
+        notes = (*notes, *([segment.text] if segment.first else []))
         if surprised > TOLD_SURPRISE:
             notes = (*notes, f"Earlier forecasts missed, so intervals were widened {surprised:.1f} times.")
         rise = rising_trend(self.blocks)
@@ -318,9 +317,9 @@ class Forecaster:
         return [unknown, "The interval spans holding the learning rate and decaying it to zero."]
 
     def _own_laws(self, loss: float, seen: float, *, remembers: bool) -> list[Candidate]:
-        first, blocks = int(self.law is not None), self.blocks
+        blocks = self.blocks
         began = blocks.losses[0] if blocks.mean_steps[0] <= BEGINNING * (self._total or 0) else math.inf
-        laws = of_public_runs(self.run, self._memories, first, loss, blocks.log_noise, seen, began)
+        laws = of_public_runs(self.run, self._memories, int(self.law is not None), loss, blocks.log_noise, seen, began)
         return held_as_well(laws, self._memories, loss) if remembers else laws
 
     def _candidates(
@@ -360,8 +359,9 @@ class Forecaster:
         return made
 
     def law_gap(self) -> LawResidual | None:
-        """Return how far the run is off its baseline now, None without one or before it has settled."""
-        return None if self.baseline is None else law_residual(self.baseline, self.blocks, self.run.tokens_per_step)
+        """Return how far it is off its baseline, or was before a change by design; None before it has settled."""
+        of = self.blocks.at_first, self.run.tokens_per_step
+        return None if self.baseline is None else law_residual(self.baseline, *of)
 
     def expected_at(self, step: float) -> tuple[float, float] | None:
         """Return (loss, sd) [nats/token] that the law expected at `step` before the run started."""

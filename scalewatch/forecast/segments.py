@@ -27,6 +27,9 @@ BEFORE, AFTER = 5, 2
 JUMP, SIGMAS, OF_RATE = 0.03, 8.0, 0.15
 #: Part of a jump that the block has at least in which it lies. By hand.
 FIRST_SHARE = 0.1
+#: Part of a new segment so far in which the loss still comes down from the change itself, which no law describes: a
+#: model takes to other data faster than it learns. By hand.
+SETTLING = 0.5
 #: Power of what a segment before says of the shapes: half of it, by hand.
 CARRIED = 0.5
 #: How much less is known of what is still to fall, in sds of the segment before. By hand.
@@ -78,6 +81,8 @@ def newest_segment(
         return Segment()
     marks.sort()
     last, first, since, meant = marks[-1]
+    settled = int(np.searchsorted(ends, since + SETTLING * (ends[-1] - since)))
+    first = max(first, min(settled, len(ends) - AFTER))
     return Segment(first, marks[-2][1] if len(marks) > 1 else 0, last, since, meant)
 
 

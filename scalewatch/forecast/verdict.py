@@ -19,6 +19,11 @@ from scalewatch.text import away
 __all__ = ["Verdict"]
 
 
+#: Part of the steps so far before which a distance to the law is one of then: a stretch of the curve is a twentieth. By
+#: hand.
+RECENT = 0.9
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -121,7 +126,8 @@ class Verdict:
             rows.append(("forecast", f"none: {why}"))
         if self.law_gap is not None:
             stale = self.gap_ends_at is not None
-            rows.append(("against its law" + (" before that" if stale else ""), self.law_gap.text()))
+            until = f" until step {self.law_gap.step:,}" if self.law_gap.step < RECENT * self.step else ""
+            rows.append(("against its law" + (" before that" if stale else until), self.law_gap.text()))
         rows.append(("incidents", self._incidents()))
         if self.not_measured:
             rows.append(("not measured", ", ".join(self.not_measured)))

@@ -191,10 +191,18 @@ class LossBlocks:
     @property
     def before(self) -> LossBlocks:
         """Those of the segments before the newest; none where the curve is one."""
+        return self._until(self._before)
+
+    @property
+    def at_first(self) -> LossBlocks:
+        """Those of the first segment."""
+        return self._until(sum(1 for end in self.end_steps if end < self.begins[0])) if self.begins else self
+
+    def _until(self, block: int) -> LossBlocks:
         twin = self.copy()
         twin._open = _OpenBlock()
         for column in (twin.end_steps, twin.mean_steps, twin.losses, twin.rows):
-            del column[self._before :]
+            del column[block:]
         return twin
 
     @property

@@ -52,6 +52,30 @@ def test_after_a_change_by_design_the_level_is_that_of_the_rows_since(share: flo
     assert any("At step 801 something was changed by design" in note for note in made.notes)
 
 
+def test_what_comes_down_from_the_change_itself_is_not_taken_for_a_fall_that_goes_on() -> None:
+    """Other data cost four tenths more at first, and a tenth from a tenth of the run later on."""
+    after = np.maximum(STEP - AT, 0)
+    losses = CLEAN * np.where(STEP > AT, 1.1 + 0.3 * np.exp(-after / 30.0), 1.0)
+    low, high = told(followed(losses, 1_200, noted=True)).interval(0.8)
+
+    assert low < losses[-40:].mean() < high
+
+
+def test_after_a_change_by_design_the_distance_to_the_law_is_that_of_before() -> None:
+    """The law is of runs on the old data: it says nothing of the level of others, and no word of wasted compute."""
+    monitor = Monitor(planned(PLAN, SIZE), law=fitted())
+    for step, loss in enumerate(changed(0.4)[:1_400].tolist(), 1):
+        if step == AT + 1:
+            monitor.note_phase("other data")
+        monitor.observe(Observation(step, loss))
+    gap = monitor.verdict().law_gap
+    assert gap is not None
+
+    assert gap.step <= AT
+    assert abs(gap.nats) < 0.1
+    assert f"against its law until step {gap.step:,}" in dict(monitor.verdict().rows())
+
+
 def test_a_larger_batch_late_in_a_run_that_hardly_falls_any_more_leaves_a_forecast() -> None:
     """The rows since fall by less than they scatter, and those before have shown that it falls."""
     clean = TrueLaw().losses(constant(TOTAL), SIZE)
