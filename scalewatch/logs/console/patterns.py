@@ -7,7 +7,7 @@ either its form and the letters after it leave no choice, or the expression take
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 from operator import itemgetter, not_
 from typing import Any, NamedTuple, final
@@ -61,7 +61,7 @@ class Matches(NamedTuple):
     """What was matched of a block.
 
     Attributes:
-        found: each once. left, silent: places of the other lines, rising; the second say nothing.
+        found: each once. left, silent: places of the other lines; the second say nothing.
     """
 
     found: list[Match]
@@ -189,11 +189,14 @@ def _can_be_matched(family: Family) -> bool:
     return all(a == b or a[1] < b[0] or b[1] < a[0] for a in wide for b in wide)
 
 
-def _parted(lines: list[str], places: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Return the places of lines that say nothing, and of the others."""
-    silent = [place for place in places if says_nothing(lines[place])]
-    known = set(silent)
-    return silent, [place for place in places if place not in known]
+def _is_blank(line: str) -> bool:
+    return not line or line.isspace()
+
+
+def _parted(lines: list[str], places: Sequence[int], says: Callable[[str], bool]) -> tuple[list[int], list[int]]:
+    """Return the places of lines for which this holds, and of the others."""
+    held = [says(lines[place]) for place in places]
+    return list(compress(places, held)), list(compress(places, map(not_, held)))
 
 
 @final
@@ -212,22 +215,21 @@ class Patterns:
         """Return what was matched of a block of lines without colours, outside tables and boxes."""
         found: list[Match] = []
         left: Sequence[int] = range(len(lines))
-        silent: list[int] | None = None
-        for pattern in list(self._patterns.values())[:MOST_PATTERNS]:
+        blank: list[int] = []
+        for turn, pattern in enumerate(list(self._patterns.values())[:MOST_PATTERNS]):
             pattern.holds_all()
             left = self._try(pattern, lines, left, found)
-            if silent is None:
-                silent, left = _parted(lines, left)
+            if not turn:
+                blank, left = _parted(lines, left, _is_blank)
             if len(left) < LEAST_LINES:
                 break
-        if silent is None:
-            silent, left = _parted(lines, left)
+        silent, left = _parted(lines, left, says_nothing)
         for pattern in self._new([lines[place] for place in left[:MOST_LOOKED_AT]]):
             left = self._try(pattern, lines, left, found)
         for match in reversed(found):  # what matched comes first in the next block
             kept = [each for each in self._patterns.items() if each[1] is not match.pattern]
             self._patterns = {id(match.pattern.plan): match.pattern, **dict(kept[:MOST_KEPT])}
-        return Matches(found, left, silent)
+        return Matches(found, left, [*blank, *silent])
 
     def _try(self, pattern: Pattern, lines: list[str], left: Sequence[int], found: list[Match]) -> Sequence[int]:
         if not left:
