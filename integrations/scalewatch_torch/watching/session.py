@@ -134,8 +134,11 @@ class Session:
         self._guard.call("journal", self._records.registered, self._tracker.monitor)
         self._guard.call("terminal", lambda: self._tell_forecast(self._tracker.monitor.forecast()))
         if self._alerts is not None:
-            self._guard.call("alerts", self._alerts.begin, self._tracker.monitor.open_incidents)
+            self._guard.call("alerts", self._begin_alerts, self._alerts)
         self._tell_news([], look=True)
+
+    def _begin_alerts(self, alerts: Dispatcher) -> None:
+        alerts.begin(self._tracker.monitor.open_incidents)
 
     def learn_logged(self, names: Iterable[str]) -> None:
         """Take note of what the module logs: it tells what kind of loss it is."""
