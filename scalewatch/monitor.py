@@ -18,7 +18,7 @@ from scalewatch.advice import Advice
 from scalewatch.advising.adviser import AdviceContext, Adviser, Goals
 from scalewatch.checkpoints import SavedCheckpoint
 from scalewatch.columns import Columns
-from scalewatch.detect import AnyDetector, CalmRows, DetectorSet, checked_detectors, one_by_one_or_many
+from scalewatch.detect import AnyDetector, CalmRows, DetectorSet, Sample, checked_detectors, one_by_one_or_many
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.forecast import Forecast, Forecaster, LawResidual
@@ -129,7 +129,7 @@ class Monitor:
                 found.append(self._incidents.count(left))
                 self.guard.call("forecast", self._take_plan, left)
         if math.isfinite(sample.loss):
-            gap = self.guard.given("forecast", self._look_ahead, observation.tokens)
+            gap = self.guard.given("forecast", self._look_ahead, sample)
             if gap is not None and gap is not FAULT:
                 found.append(self._incidents.count(gap))
         return found
@@ -151,13 +151,12 @@ class Monitor:
             forecaster.observe_many(steps, losses, rows.rates and rows.rates[first:end])
         return end, single
 
-    def _look_ahead(self, tokens: float | None) -> Finding | None:
-        """Follow the curve by the newest row; what there is to say of its law."""
-        sample, forecaster, clean = self._watch.sample, self._forecaster, self._watch.clean
-        step, loss, rate = sample.step, sample.loss, sample.learning_rate
+    def _look_ahead(self, sample: Sample) -> Finding | None:
+        """Follow the curve; what there is to say of its law."""
+        step, loss, shown, tokens = sample.step, sample.loss, sample.learning_rate, sample.tokens
+        clean, forecaster, rate = self._watch.clean, self._forecaster, shown if shown == shown else None
         self._final.add(step, loss)
-        known = rate if rate == rate else None
-        closed = forecaster is not None and forecaster.observe(step, loss, known, clean, sample.seconds, tokens)
+        closed = forecaster is not None and forecaster.observe(step, loss, rate, clean, sample.seconds, tokens)
         gap = self._off_law.update(self._law_gap()) if closed else None
         if step >= self._next_milestone:
             self._register(step)

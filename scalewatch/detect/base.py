@@ -35,6 +35,7 @@ class Sample:
         grad_given: whether the row carries a gradient norm at all.
         learning_rate: rate of this step; NaN where unknown.
         seconds: wall-clock time of this row from any origin [s]; NaN where unknown.
+        tokens: consumed up to and including this step, count; NaN where unknown.
         validation_loss: loss on held-out text [nats/token]; NaN where it is no number.
         validation_given: whether the row carries one.
         rank_losses: loss of each rank as it was given, or nothing.
@@ -57,6 +58,7 @@ class Sample:
         "seconds",
         "spacing",
         "step",
+        "tokens",
         "usable",
         "validation_given",
         "validation_loss",
@@ -72,6 +74,7 @@ class Sample:
         self.usable = False
         self.value = 0.0
         self.grad_norm = math.nan
+        self.tokens = math.nan
         self.grad_given = False
         self.learning_rate = math.nan
         self.seconds = math.nan

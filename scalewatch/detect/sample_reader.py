@@ -77,12 +77,14 @@ class SampleReader(Stateful):
         jump = step - self.last_step
         if self.rows and jump == 0:
             return 0
-        _, logged, rate, norm, _, validation, seconds, ranks, precursors, _ = observation
+        _, logged, rate, norm, tokens, validation, seconds, ranks, precursors, _ = observation
         given: float | None = logged if type(logged) is float else _number(logged)
         if rate is not None and type(rate) is not float:
             rate = _number(rate)
         if norm is not None and type(norm) is not float:
             norm = _number(norm)
+        if tokens is not None and type(tokens) is not float:
+            tokens = _number(tokens)
         if seconds is not None and type(seconds) is not float:
             seconds = _number(seconds)
         sample.loss_given, sample.grad_given = given is not None, norm is not None
@@ -92,6 +94,7 @@ class SampleReader(Stateful):
         sample.step, sample.loss = step, loss
         sample.learning_rate = math.nan if rate is None else rate
         sample.grad_norm = math.nan if norm is None else norm
+        sample.tokens = math.nan if tokens is None else tokens
         if validation is None:
             sample.validation_given = False
         else:

@@ -129,13 +129,13 @@ class Forecaster:
             loss: finite; one that is zero or below is not learned from, and counted.
             learning_rate: of this step, None if unknown.
             clean: whether the row belongs to no incident; a row that does is not learned from.
-            seconds: its time, from any origin [s]; NaN where unknown. tokens: consumed so far, None if unknown.
+            seconds: its time, from any origin [s]; NaN where unknown. tokens: consumed so far, None or NaN if unknown.
         """
         if step <= self.blocks.last_step:
             return False
         if self._clock is not None and self._clock.see(step, seconds):
             self._end_at(self._clock)
-        if tokens is not None and self._schedule is not None:
+        if tokens is not None and tokens == tokens and self._schedule is not None:
             self._schedule.see_tokens(step, tokens)
         learned = clean and LEAST_LOSS < loss < MOST_LOSS
         self._rows += learned or loss <= 0.0

@@ -67,3 +67,15 @@ def test_a_resumed_run_knows_its_batches() -> None:
 
     assert again.final_loss == pytest.approx(made.final_loss, rel=1e-12)
     assert again.notes == made.notes
+
+
+@pytest.mark.parametrize("odd", ["4e6", "many", [], {}, object(), np.array([1.0, 2.0]), 10**400, 3 + 0j], ids=repr)
+def test_tokens_that_are_no_number_are_no_tokens(odd: object) -> None:
+    """They switch off nothing: the forecast is made all the same."""
+    losses, tokens = grown(TOTAL, 1.0)
+    monitor, _ = told(losses, 400, tokens)
+
+    monitor.observe(Observation(401, float(losses[400]), float(PLAN[400]), tokens=odd))  # type: ignore[arg-type]
+
+    assert monitor.forecast() is not None
+    assert {} == monitor.guard.failed
