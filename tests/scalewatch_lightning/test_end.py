@@ -116,7 +116,8 @@ def test_a_disk_that_hangs_does_not_hold_the_end(
     mended.set()
 
     assert took < 30
-    assert "still being written" in capsys.readouterr().out
+    words = capsys.readouterr().out.replace("│", " ").split()  # a long path goes over the end of its line
+    assert "still being written" in " ".join(words)
 
 
 SCRIPT = """
