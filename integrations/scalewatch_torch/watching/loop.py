@@ -96,6 +96,14 @@ def new_watch(
         max_seconds=None if loop.total_steps else loop.max_seconds,
         **count_sizes(model)._asdict(),
     )
+    metrics = StepMetrics(
+        reader or reader_for(_device(main)),
+        optimizer=optimizer,
+        group=group,
+        step=step,
+        tokens=tokens_done(step, state, loop.tokens_per_step),
+        tokens_per_step=None if loop.counts_tokens else loop.tokens_per_step,
+    )
     session = Session(
         run,
         law=options.law,
@@ -110,14 +118,6 @@ def new_watch(
         registered=options.registered,
     )
     session.begin()
-    metrics = StepMetrics(
-        reader or reader_for(_device(main)),
-        optimizer=optimizer,
-        group=group,
-        step=step,
-        tokens=tokens_done(step, state, loop.tokens_per_step),
-        tokens_per_step=None if loop.counts_tokens else loop.tokens_per_step,
-    )
     sensors.attach(model, optimizer, session.note)
     return Watch(
         session,
