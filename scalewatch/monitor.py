@@ -250,7 +250,7 @@ class Monitor:
         self.run, self._goes_on = run, True
         self._watch.know(run)
         if self._forecaster is not None:
-            self._forecaster.run = replace(run, total_steps=self._forecaster.run.total_steps)
+            self._forecaster.know(run)
 
     def expected_at(self, step: float) -> tuple[float, float] | None:
         """Return (loss, sd) [nats/token] that the law expected at `step` before the run; None without one."""

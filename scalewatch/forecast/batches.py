@@ -7,7 +7,7 @@ weights as far as before (Smith et al. 2018, arXiv 1711.00489).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
@@ -103,19 +103,20 @@ class Batches:
             f"change the noise as a rate {1.0 / ratio:.2g} times as high would, and to stay so."
         )
 
-    def state(self) -> list[float]:
-        """Return everything as numbers: the mark, then each size with its step."""
-        mark = self._mark or (0, -1.0)
-        return [*mark, *(v for pair in zip(self.begins, self.sizes, strict=True) for v in pair)]
+    def state(self) -> dict[str, list[float]]:
+        """Return what a resumed run needs, as plain numbers."""
+        pairs = {"sizes": zip(self.begins, self.sizes, strict=True), "other": self._other}
+        flat = {name: [value for pair in of for value in pair] for name, of in pairs.items()}
+        return {"mark": list(self._mark or ()), **flat}
 
-    def load(self, state: Sequence[Any]) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave."""
-        numbers = [float(value) for value in state]
-        self._mark = None if numbers[1] < 0.0 else (int(numbers[0]), numbers[1])
-        self.begins, self.sizes = [int(v) for v in numbers[2::2]], numbers[3::2]
-        self._other = []
-        if any(not 0.0 < size < MOST_TOKENS for size in self.sizes) or len(self.begins) != len(self.sizes):
+        flat = [[float(value) for value in state[name]] for name in ("mark", "sizes", "other")]
+        mark, sizes, other = ([(int(a), b) for a, b in zip(of[::2], of[1::2], strict=True)] for of in flat)
+        if any(not 0.0 < size < MOST_TOKENS for _, size in (*sizes, *other)):
             raise ValueError("batches are of some tokens each")
+        self._mark, self._other = mark[0] if mark else None, other
+        self.begins, self.sizes = [step for step, _ in sizes], [size for _, size in sizes]
 
     def copy(self) -> Batches:
         """Return one that goes its own way from here."""

@@ -41,10 +41,14 @@ class EndByTime:
     """Tells at which step a run ends when its time is over.
 
     The first stretch of its time is left out: it began with what is done once. Gaps between two rows count, and a row
-    whose time lies before that of the row before begins another process, whose time goes on.
+    whose time lies before that of the row before begins another process, whose time goes on. A run that is resumed was
+    away, which is no time of it: there a gap counts as the longest so far at most.
 
     Args:
         seconds: of the whole run.
+
+    Attributes:
+        end: where the run ends, None before four stretches were timed.
 
     >>> clock = EndByTime(1_000.0)
     >>> for step in range(1, 2_001):
@@ -55,8 +59,10 @@ class EndByTime:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._elapsed = 0.0
+        self.end: TimedEnd | None = None
+        self._elapsed = self._longest = 0.0
         self._newest: float | None = None
+        self._resumed = False
         self._marks: list[tuple[float, int]] = []
 
     def see(self, step: int, now: float) -> bool:
@@ -64,22 +70,22 @@ class EndByTime:
         if not abs(now) < MOST_SECONDS:
             return False
         if self._newest is not None and now > self._newest:
-            self._elapsed += now - self._newest
-        self._newest = now
+            gap = min(now - self._newest, self._longest) if self._resumed else now - self._newest
+            self._elapsed, self._longest = self._elapsed + gap, max(self._longest, gap)
+        self._newest, self._resumed = now, False
         if self._marks and self._elapsed - self._marks[-1][0] < self.seconds / STRETCHES:
             return False
         if self._marks and step <= self._marks[-1][1]:
             return False
         self._marks.append((self._elapsed, step))
+        self.end = self._told() or self.end
         return True
 
     def rewind(self, step: int) -> None:
         """Forget the marks from `step` on; the time that they took is spent."""
         self._marks = [mark for mark in self._marks if mark[1] < step]
 
-    @property
-    def end(self) -> TimedEnd | None:
-        """Where the run ends; None before four stretches were timed."""
+    def _told(self) -> TimedEnd | None:
         marks = self._marks[1:]
         if len(marks) <= FEWEST:
             return None
@@ -92,11 +98,18 @@ class EndByTime:
         return TimedEnd(step, speed * left, speed * left * error)
 
     def state_dict(self) -> dict[str, list[float]]:
-        """Return what a resumed run needs; that it was away is not part of its time."""
-        return {"elapsed": [self._elapsed], "marks": [value for mark in self._marks for value in mark]}
+        """Return what a resumed run needs."""
+        return {
+            "elapsed": [self._elapsed, self._longest],
+            "newest": [] if self._newest is None else [self._newest],
+            "marks": [value for mark in self._marks for value in mark],
+            "end": list(self.end or ()),
+        }
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
         """Take back what `state_dict` gave."""
-        marks = [float(value) for value in state["marks"]]
-        self._elapsed, self._newest = float(state["elapsed"][0]), None
+        marks, newest, end = ([float(value) for value in state[name]] for name in ("marks", "newest", "end"))
+        self._elapsed, self._longest = (float(value) for value in state["elapsed"])
+        self._newest, self._resumed = newest[0] if newest else None, True
         self._marks = [(now, int(step)) for now, step in zip(marks[::2], marks[1::2], strict=True)]
+        self.end = TimedEnd(int(end[0]), *end[1:]) if end else None

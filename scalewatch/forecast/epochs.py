@@ -28,9 +28,10 @@ Flags = NDArray[np.bool_]
 #: Epochs that a run has at least for its data to be seen again, and at most for its stairs to be told one by one: of
 #: more each is a small part of the run, and a law describes their fall. By hand.
 REPEATS, MOST_EPOCHS = 1.02, 10.0
-#: Stretches of the curve on either side of a stair that tell it at least; part of an epoch that they are of, and of the
-#: steps so far at least. By hand.
-FEWEST, WINDOW, LEAST_WINDOW = 2, 0.5, 0.2
+#: Stretches of the curve on either side of a stair that tell it; part of an epoch that they are of, and of the steps so
+#: far at least. Where stretches are long for an epoch, late in a run or of few rows, one on either side tells a stair
+#: once half of the epoch after it was seen, and they are of a whole epoch. By hand.
+FEWEST, WINDOW, LEAST_WINDOW, HALF = 2, 0.5, 0.2, 0.5
 #: How a loss falls beside its stairs: mean and sd of its logarithm over that of the step; and how far a stretch is off
 #: that, relative. By hand.
 SLOPE, STRETCH_ERROR = (-0.1, 0.2), 0.003
@@ -157,16 +158,21 @@ def stairs_of(
     """
     if not len(edges) or not len(ends):
         return NO_STAIRS, np.ones(len(ends), dtype=np.bool_)
-    begins = np.concatenate([[0.0], ends[:-1]])
+    # rows of a stretch are spread evenly: between two sparse ones nothing was seen
+    begins = np.maximum(np.concatenate([[0.0], ends[:-1]]), 2.0 * means - ends - 1.0)
     pure: Flags = np.logical_not(((begins[:, None] < edges) & (edges < ends[:, None])).any(axis=1))
     told: list[tuple[float, float]] = []
     for edge in edges.tolist():
         wide = min(max(WINDOW * edges[0], LEAST_WINDOW * edge), edges[0])
         found = _height(edge, pure & (begins >= edge - wide) & (ends <= edge + wide), means, losses, noise)
+        if found is None and ends[-1] >= edge + HALF * edges[0]:
+            near = pure & (begins >= edge - edges[0]) & (ends <= edge + edges[0])
+            found = _height(edge, near, means, losses, noise, 1)
         if found is None:
             break
         told.append(found)
     seen, left = len(told), len(edges) - len(told)
+    pure[ends > (edges[seen] if left else math.inf)] = False
     if not told:
         none = np.zeros(len(edges))
         return Stairs(edges, none, none, 0), pure
@@ -178,15 +184,15 @@ def stairs_of(
     heights, sds = (
         np.concatenate([part, more]) for part, more in zip(np.array(told).T, (to_come, errors), strict=True)
     )
-    beyond = edges[seen] if left else math.inf
-    pure[ends > beyond] = False
     return Stairs(edges, heights, sds, seen, float(ends[-1]), WITHIN * abs(newest)), pure
 
 
-def _height(edge: float, near: Flags, means: Floats, losses: Floats, noise: Floats) -> tuple[float, float] | None:
+def _height(
+    edge: float, near: Flags, means: Floats, losses: Floats, noise: Floats, fewest: int = FEWEST
+) -> tuple[float, float] | None:
     """Height of one stair and its error, by a straight line with a step in it; None where too little is there."""
     after = means[near] > edge
-    if min(after.sum(), (~after).sum()) < FEWEST:
+    if min(after.sum(), (~after).sum()) < fewest:
         return None
     columns = np.stack([np.ones(len(after)), np.log(means[near] / edge), after.astype(np.float64)])
     weights = 1.0 / (noise[near] ** 2 + STRETCH_ERROR**2)

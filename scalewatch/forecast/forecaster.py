@@ -53,10 +53,8 @@ LEAST_LOSS, MOST_LOSS = 1e-30, 1e30
 #: A run is as far off its law as chance makes one in a hundred: then the law is doubted by that distance, but
 #: not in the first fifth of the run, where the early descent is off any law [part of the run]. By hand.
 OFF_LAW_CHANCE, DOUBT_FROM_SHARE = 0.01, 0.2
-#: A law of smaller runs that counts for less than this is told to. By hand.
-CONTRADICTED = 0.2
-#: An interval that had to be made this many times wider is told to be. By hand.
-TOLD_SURPRISE = 1.5
+#: A law of smaller runs that counts for less is told to; an interval is that was made so many times wider. By hand.
+CONTRADICTED, TOLD_SURPRISE = 0.2, 1.5
 #: Steps that a run is taken to have until its clock says more: they leave each rate as it was shown. By hand.
 UNPLANNED = 256
 #: Part of the run up to which a log that begins shows how the run began. By hand.
@@ -101,8 +99,13 @@ class Forecaster:
                 self.baseline = register(made, law, self._schedule)
 
     def takes_many(self, step: int) -> bool:
-        """Whether rows from `step` on may be observed at once; not where the clock ends the run: it needs each time."""
+        """Whether rows from `step` on may be observed at once; a clock that ends the run needs each time."""
         return self._clock is None and step > self.blocks.last_step
+
+    def know(self, run: Run) -> None:
+        """Take what more is known of the run; where it ends is known already."""
+        self.run = replace(run, total_steps=self.run.total_steps)
+        self.revision += 1
 
     def _end_at(self, clock: EndByTime) -> None:
         """Let the run end where its clock says, as far as that is known."""
@@ -183,7 +186,7 @@ class Forecaster:
         plan, total = self.run.learning_rates, self._total
         if plan is None or total is None or self._left_at is not None:
             return
-        shown = ObservedSchedule(total, self._memories)
+        shown = ObservedSchedule(total, self._memories, left_at=step)
         shown.follow(plan[: max(step - 1, 0)])
         self._schedule, self._left_at = shown, step
         self.revision += 1
@@ -245,6 +248,7 @@ class Forecaster:
         twin = copy.copy(self)
         twin.blocks = self.blocks.copy()
         twin._schedule = None if self._schedule is None else self._schedule.frozen()
+        twin._plan = twin._schedule if self._plan is self._schedule else self._plan and self._plan.frozen()
         twin._still, twin._clock = None, copy.deepcopy(self._clock)
         return twin
 
@@ -306,15 +310,7 @@ class Forecaster:
         rise = rising_trend(self.blocks)
         if rise is not None:
             branches, notes = with_rise(branches, rise, self.blocks, total, self._memories), (*notes, rise.text)
-        return self._finish(branches, (*notes, *stairs.notes, *self._notes_of_rates()), gap, surprised, stairs)
-
-    def _notes_of_rates(self) -> list[str]:
-        """What of the rates to come had to be assumed, a sentence each."""
-        if self.follows_plan:
-            return self._schedule.notes if self._schedule else []
-        left = f"The learning rate left its plan at step {self._left_at or 0:,}: the rates to come are unknown."
-        unknown = "The learning rates to come are unknown." if self._left_at is None else left
-        return [unknown, "The interval spans holding the learning rate and decaying it to zero."]
+        return self._finish(branches, (*notes, *stairs.notes, *schedule.notes), gap, surprised, stairs)
 
     def _own_laws(self, loss: float, seen: float, *, remembers: bool) -> list[Candidate]:
         blocks = self.blocks
@@ -351,8 +347,7 @@ class Forecaster:
             _end_noise=noise_of_end(self.run, self.law, self.blocks, self._schedule, self._total),
             _stairs=stairs,
         )
-        low, high = made.interval(1e-9)
-        final_loss = 0.5 * (low + high)
+        final_loss = 0.5 * sum(made.interval(1e-9))
         if not math.isfinite(final_loss) or (self.law is not None and final_loss <= 0.0):
             return None  # a law that promises less than nothing is of other runs than this
         object.__setattr__(made, "final_loss", final_loss)
@@ -372,11 +367,11 @@ class Forecaster:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs, as plain numbers, lists and dicts."""
-        baseline = {} if self.baseline is None else self.baseline.record()
         return {
             "blocks": self.blocks.state_dict(),
-            "schedule": {} if self._schedule is None else self._schedule.state_dict(),
-            "registered": baseline,
+            "schedule": {} if self._schedule is None or self.follows_plan else self._schedule.state_dict(),
+            "registered": {} if self.baseline is None else self.baseline.record(),
+            "plan": self._plan.state_dict() if isinstance(self._plan, PlannedSchedule) else {},
             "left_at": self._left_at or 0,
             "below_zero": [self._below_zero, self._rows],
             "clock": {} if self._clock is None else self._clock.state_dict(),
@@ -392,7 +387,9 @@ class Forecaster:
             self._end_at(self._clock)
         if state["left_at"]:
             self.leave_plan(int(state["left_at"]))
-        if self._schedule is not None and state["schedule"]:
+        if isinstance(self._plan, PlannedSchedule) and state["plan"]:
+            self._plan.load_state_dict(state["plan"])
+        if self._schedule is not None and not self.follows_plan and state["schedule"]:
             self._schedule.load_state_dict(state["schedule"])
         if state["registered"]:
             # the first one counts, not that of today's law

@@ -76,9 +76,9 @@ class AbstractSchedule(ABC):
         """Take the tokens consumed up to and including `step`."""
 
     @property
+    @abstractmethod
     def notes(self) -> list[str]:
         """What has to be said of it, a sentence each."""
-        return []
 
     @abstractmethod
     def rewind(self, step: int) -> None:
@@ -161,14 +161,13 @@ class PlannedSchedule(AbstractSchedule):
         self._tabulate()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sizes of its batches, where there are several: the plan is told to the run that resumes."""
-        return {"batches": self._batches.state()} if len(self._batches.sizes) > 1 else {}
+        """Return the sizes of its batches: the plan is told to the run that resumes, perhaps with other batches."""
+        return self._batches.state()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave; what was followed before there was a plan is none of it."""
-        if "batches" in state:
-            self._batches.load(state["batches"])
-            self._tabulate()
+        """Take back what `state_dict` gave."""
+        self._batches.load(state)
+        self._tabulate()
 
     def at(self, steps: ArrayLike) -> tuple[Floats, Floats]:
         """Return S and D of the plan after `steps`."""
@@ -203,8 +202,8 @@ class ObservedSchedule(AbstractSchedule):
     it is taken to have been that. Bounded memory.
     """
 
-    def __init__(self, total_steps: int, memories: Floats, end_sd: float = 0.0) -> None:
-        self._total, self._end_sd = total_steps, end_sd
+    def __init__(self, total_steps: int, memories: Floats, end_sd: float = 0.0, left_at: int | None = None) -> None:
+        self._total, self._end_sd, self._left_at = total_steps, end_sd, left_at
         self._memories = memories
         self._spacing = max(total_steps // _KNOTS, 1)
         self._start()
@@ -246,6 +245,13 @@ class ObservedSchedule(AbstractSchedule):
         twin = copy.copy(self)
         twin._state, twin._knots = self._state.copy(), list(self._knots)
         return twin
+
+    @property
+    def notes(self) -> list[str]:
+        """That the rates to come had to be assumed, where a plan was left since which step."""
+        left = f"The learning rate left its plan at step {self._left_at or 0:,}: the rates to come are unknown."
+        unknown = "The learning rates to come are unknown." if self._left_at is None else left
+        return [unknown, "The interval spans holding the learning rate and decaying it to zero."]
 
     def see_tokens(self, step: int, tokens: float) -> None:
         """Nothing: where rates are unknown, so is what they do to the noise."""
@@ -302,9 +308,7 @@ class ObservedSchedule(AbstractSchedule):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave; what was followed for another law, or planned, is followed anew."""
-        if "knots" not in state:
-            return
+        """Take back what `state_dict` gave; what was followed for another law is followed anew."""
         mine, count = self._state, len(self._state.decay)
         knots = [(int(k[0]), float(k[1]), float(k[2]), [float(d) for d in k[3:]]) for k in state["knots"]]
         annealing_sum, momentum = [float(d) for d in state["annealed"]], [float(m) for m in state["momentum"]]

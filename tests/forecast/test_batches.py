@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,19 @@ def test_tokens_that_are_no_number_are_no_tokens(odd: object) -> None:
 
     assert monitor.forecast() is not None
     assert {} == monitor.guard.failed
+
+
+@pytest.mark.parametrize("at", [300, 600, 606, 615, 900])
+def test_a_run_that_is_killed_and_resumed_tells_its_batches_as_if_it_had_not_been(at: int) -> None:
+    """Before its batch grew, with the step from which on it is larger, and while that is being seen."""
+    losses, tokens = grown(600, 4.0)
+    resumed, (whole, made) = Monitor(Run("ramp", TOTAL, PLAN, tokens_per_step=FIRST)), told(losses, 1_000, tokens)
+    resumed.load_state_dict(json.loads(json.dumps(told(losses, at, tokens)[0].state_dict())))
+    for step in range(at + 1, 1_001):
+        row = Observation(step, float(losses[step - 1]), float(PLAN[step - 1]), tokens=float(tokens[step - 1]))
+        resumed.observe(row)
+    again = resumed.forecast()
+    assert again is not None
+
+    assert resumed.state_dict() == whole.state_dict()
+    assert (again.interval(), again.notes) == (made.interval(), made.notes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,21 @@ def test_an_end_that_is_less_certain_makes_the_interval_wider() -> None:
     assert widths[1] > 1.03 * widths[0]
 
 
-def test_a_resumed_run_goes_on_as_if_it_had_not_stopped() -> None:
+@pytest.mark.parametrize("at", [30, 333, 905])
+def test_a_run_that_is_resumed_at_once_is_forecast_as_if_it_had_not_stopped(at: int) -> None:
+    when = times(0.1)
+    resumed = Monitor(Run("timed", max_seconds=SECONDS, tokens_per_step=1e5))
+    resumed.load_state_dict(json.loads(json.dumps(watched(at, when).state_dict())))
+    whole = watched(1_000, when)
+
+    assert watched(1_000, when, resumed).state_dict() == whole.state_dict()
+    made, expected = resumed.forecast(), whole.forecast()
+    assert made is not None
+    assert expected is not None
+    assert (made.total_steps, made.interval()) == (expected.total_steps, expected.interval())
+
+
+def test_a_run_that_was_away_is_forecast_much_as_if_it_had_not_been() -> None:
     """Two hours between its processes are no part of its time."""
     when = times(0.1)
     stopped, whole = watched(900, when), watched(1_400, when)

@@ -65,6 +65,36 @@ def test_stairs_to_come_are_foretold_from_those_that_were_seen(heights: tuple[fl
     assert any(f"Where epoch {until // LENGTH + 1} began" in note or until == 1_000 for note in made.notes)
 
 
+@pytest.mark.parametrize(("length", "every", "until"), [(200, 1, 1_950), (LENGTH, 250, TOTAL)])
+def test_each_stair_is_told_where_stretches_of_the_curve_are_long_for_an_epoch(
+    length: int, every: int, until: int
+) -> None:
+    """In the last of ten epochs, and where a log has two rows an epoch: none is expected to come yet."""
+    losses = FRESH * np.exp(-0.1 * ((STEP - 1) // length))
+    forecaster = Forecaster(replace(planned(PLAN, SIZE), steps_per_epoch=length))
+    for step in range(every, until + 1, every):
+        forecaster.observe(step, float(losses[step - 1]), None)
+    made = forecaster.forecast()
+    assert made is not None
+    low, high = made.interval(0.8)
+
+    assert low < losses[-40:].mean() < high < 1.3 * low
+    assert any("no epoch begins after it" in note for note in made.notes)
+
+
+def test_a_length_of_an_epoch_that_becomes_known_counts_at_once() -> None:
+    """The row that told it is the newest there is yet."""
+    losses = stairs(-0.25, -0.4, -0.3)
+    forecaster = followed(losses, 480, None)
+    blind = forecaster.forecast()
+    forecaster.know(replace(forecaster.run, steps_per_epoch=LENGTH))
+    made = forecaster.forecast()
+    assert made is not None
+    assert blind is not None
+
+    assert made.interval(0.8)[0] < losses[-40:].mean() < blind.interval(0.8)[0]
+
+
 def test_whoever_does_not_know_the_epochs_is_sure_and_wrong() -> None:
     """What is said of the same rows without that knowledge, and with it."""
     losses = stairs(-0.25, -0.4, -0.3)
