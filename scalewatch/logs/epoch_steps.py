@@ -7,6 +7,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import final
 
+from scalewatch.run import MOST_COUNT
+
 __all__ = ["EpochLength", "EpochSteps"]
 
 #: Epochs whose first step is remembered, for a run that goes back to one of them.
@@ -121,7 +123,10 @@ class EpochLength:
         # what begins in mid-run does not say where its epochs began
         if passed < self._due or self._first > 1.0 or (whole and not begins):
             return False
-        self.steps, self._due = (0.5 * (before + step) if whole else step) / passed, 2.0 * passed
+        steps, self._due = (0.5 * (before + step) if whole else step) / passed, 2.0 * passed
+        if not 1.0 <= steps <= MOST_COUNT:  # a row of many epochs, or a clock for a counter
+            return False
+        self.steps = steps
         return True
 
     def see_many(self, steps: Sequence[int], epochs: Sequence[float]) -> bool:

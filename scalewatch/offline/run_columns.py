@@ -65,16 +65,19 @@ def sizes_in_names(names: Sequence[str], tokens: Floats | None) -> Floats | None
 
     >>> sizes_in_names(["gpt-124m-2b", "gpt-350m"], np.array([2e9, 2e9]))
     array([1.24e+08, 3.50e+08])
+    >>> sizes_in_names(["small-1b", "small-2b"], np.array([1e9, 2e9])) is None
+    True
     """
-    found = []
+    found, other = [], tokens is None
     for i, name in enumerate(names):
         said = {float(count) * _TIMES[unit.lower()] for count, unit in _SIZE_IN_NAME.findall(name)}
-        if tokens is not None:
-            said = {size for size in said if not abs(size - tokens[i]) <= SAME * size}
+        none = {size for size in said if tokens is not None and abs(size - tokens[i]) <= SAME * size}
+        other = other or bool(said - none)
+        said = said - none or none  # a run of as many tokens as parameters says both at once
         if len(said) != 1:
             return None
         found.append(said.pop())
-    return np.array(found) if len(set(found)) > 1 else None
+    return np.array(found) if other and len(set(found)) > 1 else None
 
 
 def tokens_of_epochs(table: Table, roles: dict[str, str]) -> Floats | None:

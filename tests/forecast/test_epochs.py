@@ -140,5 +140,17 @@ def test_the_epochs_of_a_log_are_read_from_its_column(tmp_path: Path) -> None:
         assert read(log, None).known.steps_per_epoch == pytest.approx(300, abs=6), path.name
 
 
+@pytest.mark.parametrize(("epochs_a_step", "first"), [(1.5, 1.5), (5.0, 0.0)])
+def test_epochs_that_are_shorter_than_a_step_have_no_length(tmp_path: Path, epochs_a_step: float, first: float) -> None:
+    """A log of many epochs a row is read as it was before anybody asked for their length."""
+    log = tmp_path / "short.csv"
+    rows = (f"{step},{4.0 * step**-0.1:.4f},{first + epochs_a_step * (step - 1)}" for step in range(1, 101))
+    log.write_text("step,loss,epoch\n" + "".join(f"{row}\n" for row in rows))
+
+    past = read(open_logs([log]).logs[0], None)
+
+    assert (past.known.steps_per_epoch, len(past.steps)) == (None, 100)
+
+
 def test_a_journal_keeps_the_length_of_an_epoch() -> None:
     assert run_from(run_record(replace(planned(PLAN, SIZE), steps_per_epoch=500.5))).steps_per_epoch == 500.5
