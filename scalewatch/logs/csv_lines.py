@@ -96,7 +96,7 @@ def check_width(path: Path, first: str) -> None:
 
 
 def has_decimal_commas(text: str, delimiter: str) -> bool:
-    """Return whether the numbers of a table have decimal commas: some cannot be thousands, or `;` stands between them.
+    r"""Return whether the numbers of a table have decimal commas: some cannot be thousands, or `;` stands between them.
 
     >>> has_decimal_commas("step\tloss\n1\t4,4039\n2\t4,402\n", "\t"), has_decimal_commas("1,490\t4.4039\n", "\t")
     (True, False)
