@@ -87,6 +87,8 @@ _HOLDER = re.compile(
 )
 #: A group of parameters that a word counts: `optim0_lr0`.
 _NUMBERED = re.compile(r"\d+$")
+#: Words of a log of reinforcement learning, in which `v_loss` is that of the value.
+_OF_A_POLICY = frozenset({"policy", "pi", "pg", "actor", "critic", "q", "vf", "advantage", "reward"})
 #: Rank of `norm` with no word of what: that of the gradient in the loops that log it so, behind every fuller name.
 NORM_ALONE = 9.0
 
@@ -131,14 +133,16 @@ def guess(
     free = [name for name in names if name not in taken]
     ranks = {field: ranked(free, field) for field in FIELDS}
     ranks["step"] += [name for name in free if placed(name, _COUNTERS) is not None]
+    if any(_OF_A_POLICY & set(words_of(name)) for name in names):
+        ranks["validation_loss"] = [n for n in ranks["validation_loss"] if HELD_OUT & set(words_of(n)) != {"v"}]
     if sample is not None:
         ranks["step"] += [name for name in free if placed(name, _INDEX) is not None and sample.counts(name)]
-    if sample is not None:
         ranks["loss"] = _by_content(ranks["loss"], sample)
         ranks["validation_loss"] = _by_content(ranks["validation_loss"], sample)
         ranks["seconds"] = [name for name in ranks["seconds"] if sample.passes(name)]
+        ranks["step"] = [name for name in ranks["step"] if not sample.between_wholes(name)]  # how long a step took
         epochs = [name for name in free if placed(name, COUNTER_OF_EPOCHS) is not None]
-        sides = max((len(set(sample.words(name))) for name in names if name.lower() in SPLITS), default=1)
+        sides = max((len(set(sample.words(name))) for name in names if name.lower() in SPLITS), default=1) or 1
         ranks["step"] += [name for name in epochs if sample.counts(name, sides)]
     if ranks["loss"] or "loss" in found:
         ranks["validation_loss"] = _beside(ranks["validation_loss"], found.get("loss") or ranks["loss"][0])

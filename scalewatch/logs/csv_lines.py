@@ -30,6 +30,7 @@ MOST_PREAMBLE = 20
 MOST_HEADER_BYTES, MOST_COLUMNS = 1 << 20, 20_000
 #: A number with a decimal comma; and one whose comma cannot stand between thousands.
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d*(?:[eE][-+]?\d+)?\s*")
+_DECIMAL_POINT = re.compile(r"\s*[-+]?(?:0?\.\d+|\d+\.(?:\d{1,2}|\d{4,})|\d+\.\d+(?=[eE]))(?:[eE][-+]?\d+)?\s*")
 _NO_THOUSANDS = re.compile(r"\s*[-+]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|\d+,\d+(?=[eE]))(?:[eE][-+]?\d+)?\s*")
 
 
@@ -98,12 +99,18 @@ def check_width(path: Path, first: str) -> None:
 def has_decimal_commas(text: str, delimiter: str) -> bool:
     r"""Return whether the numbers of a table have decimal commas: some cannot be thousands, or `;` stands between them.
 
+    Where more of them have a decimal point, a comma stands between thousands, or in a list.
+
     >>> has_decimal_commas("step\tloss\n1\t4,4039\n2\t4,402\n", "\t"), has_decimal_commas("1,490\t4.4039\n", "\t")
     (True, False)
+    >>> has_decimal_commas("step;loss\n1,490;4.4039\n", ";"), has_decimal_commas("step;loss\n1;4,403\n", ";")
+    (False, True)
     """
     if delimiter in ", ":
         return False
-    return delimiter == ";" or any(_NO_THOUSANDS.fullmatch(cell) for cell in re.split(f"[{delimiter}\\n]", text))
+    cells = re.split(f"[{delimiter}\\n]", text)
+    commas, points = (sum(map(bool, map(each.fullmatch, cells))) for each in (_NO_THOUSANDS, _DECIMAL_POINT))
+    return commas > points or (delimiter == ";" and commas == points)
 
 
 def pointed(cells: list[str]) -> list[str]:

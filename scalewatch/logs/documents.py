@@ -13,10 +13,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, final
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -27,6 +29,11 @@ __all__ = ["as_text", "is_document", "not_opened"]
 
 #: A document is read at once [bytes].
 MOST_BYTES = 256 << 20
+#: What those who read a damaged document raise; a size in it that is none asks for more memory than there is.
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError),
+    *(MemoryError, AssertionError, BadZipFile, zlib.error),
+)
 _LINES = frozenset({"br", "p", "div", "tr", "li", "pre", "table", "h1", "h2", "h3", "h4"})
 _UNSEEN = frozenset({"script", "style", "head", "title"})
 _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib"})
@@ -57,7 +64,7 @@ def as_text(path: Path) -> Path:
     ending, read = _READERS[path.suffix.lower()]
     try:
         text = read(path)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
+    except _DAMAGED as fault:
         raise LogError(f"{path}: cannot be read as {path.suffix.lower()}: {str(fault)[:100]}.") from None
     target = folder_for(path) / f"{path.stem}{ending}"
     target.write_text(text, encoding="utf-8", newline="")
@@ -126,8 +133,11 @@ def _output(output: dict[str, Any]) -> Iterator[str]:
 
 
 def _arrays(path: Path) -> str:
-    loaded = np.load(path, allow_pickle=False)
-    arrays = {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    with path.open("rb") as file:  # np.load leaves what it opens itself open where it is damaged
+        loaded = np.load(file, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray) and sum(each.file_size for each in loaded.zip.infolist()) > MOST_BYTES:
+            raise ValueError(f"it holds more than {MOST_BYTES >> 20} MiB")
+        arrays = {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     columns = {
         name: array.ravel().tolist() for name, array in arrays.items() if array.ndim and array.dtype.kind in "fiu"
     }

@@ -31,6 +31,8 @@ HEAD_BYTES = 64 << 10
 QUIET_SECONDS = 60.0
 
 _ASCII = bytes(range(0x80))
+#: Controls that texts have anywhere: tabs, ends of lines, colours, and where the cursor goes back.
+_MOVES = "\t\r\n\x1b\x08"
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -57,7 +59,10 @@ def _is_latin(start: bytes) -> bool:
     if not beyond or beyond > MOST_BEYOND * len(start) or b"\0" in start:
         return False
     decoded = codecs.getincrementaldecoder("utf-8")(errors="replace").decode(start)
-    return decoded.count("\ufffd") == beyond and sum(letter < " " for letter in decoded) <= decoded.count("\n") * 3
+    return (
+        decoded.count("\ufffd") == beyond
+        and sum(letter < " " and letter not in _MOVES for letter in decoded) <= decoded.count("\n") * 3
+    )
 
 
 def head(path: Path, size: int = HEAD_BYTES) -> str:

@@ -65,7 +65,7 @@ class Rows:
         self._whole: set[str] | None = None
         self._guessed_nan = False
         self.sparse = self.evaluations_only = False
-        self._held: list[Row] | None = None
+        self._held: _Sorted | None = None
         self.plans = 0
 
     def add(self, cells: Mapping[str, Any], place: int) -> Iterable[Observation]:
@@ -77,10 +77,7 @@ class Rows:
             return ()
         if row[LOSS] is not None:
             self._count(row)
-        if self._held is not None and len(self._held) < MOST_HELD:
-            self._held.append(row)
-            return ()
-        return self._order.add(row)
+        return self._order.add(row) if self._held is None else self._held.add(row)
 
     @property
     def by_columns(self) -> bool:
@@ -129,12 +126,12 @@ class Rows:
 
     def flush(self) -> Iterator[Observation]:
         """Yield what waits for a next row: there is none for now."""
-        if self._held:
-            held, self._held = sorted(self._held, key=lambda row: row[0]), []
-            for row in held:
-                yield from self._order.add(row)
+        late: list[str] = []
+        if self._held is not None:
+            yield from self._held.flush()
+            late = self._held.notes()
         yield from self._order.flush()
-        for line in (*self._one_run.notes(), *self._order.notes(), *self._troubled()):
+        for line in (*self._one_run.notes(), *self._order.notes(), *late, *self._troubled()):
             self._log.note(line)
 
     # --- one row -----------------------------------------------------------------------------------
@@ -259,7 +256,7 @@ class Rows:
         words = [word.strip().lower() for name in SPLITS for word in sample.words(name)]
         self.evaluations_only = len(words) >= sample.rows > 0 and HELD_OUT.issuperset(words)
         if sample.disordered(self._log.columns.get("step", "")):
-            self._held = []
+            self._held = _Sorted(self._order)
             self._log.note("its rows do not stand in the order of their steps: they are sorted by them")
 
     def _held_out(self, cells: Mapping[str, Any]) -> bool:
@@ -280,6 +277,38 @@ class Rows:
             if place not in (LOSS, VALIDATION) and row[place] is not None
         } - self._when()
         self._whole = measured if self._whole is None else self._whole & measured
+
+
+@final
+class _Sorted:
+    """Rows in no order, held and given on by their steps; bounded memory, so that a row may come too late."""
+
+    def __init__(self, order: StepOrder) -> None:
+        self._order = order
+        self._held: list[Row] = []
+        self._newest: int | None = None
+        self._late = 0
+
+    def add(self, row: Row) -> Iterable[Observation]:
+        """Hold a row; return those that there is no room for."""
+        self._held.append(row)
+        return self.flush() if len(self._held) >= MOST_HELD else ()
+
+    def flush(self) -> Iterator[Observation]:
+        """Yield what is held but the rows of steps that were passed already."""
+        held, self._held = sorted(self._held, key=lambda row: row[0]), []
+        for row in held:
+            if self._newest is not None and row[0] < self._newest:
+                self._late += 1
+                continue
+            yield from self._order.add(row)
+        if held:
+            self._newest = max(held[-1][0], held[-1][0] if self._newest is None else self._newest)
+
+    def notes(self) -> list[str]:
+        """Return a line if rows came too late since the last call."""
+        late, self._late = self._late, 0
+        return [f"{late:,} rows are of steps that were passed already when they came: left out"] if late else []
 
 
 @final

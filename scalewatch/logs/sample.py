@@ -107,6 +107,11 @@ class Sample:
         rises = all(after >= before for before, after in pairs) and sides * len(set(values)) >= len(values)
         return bool(values) and all(v.is_integer() for v in values) and rises
 
+    def between_wholes(self, name: str) -> bool:
+        """Return whether most numbers of a column are no whole ones, as those of a counter are."""
+        values = self.numbers(name)
+        return 2 * sum(not value.is_integer() for value in values) > len(values)
+
     def disordered(self, name: str) -> bool:
         """Return whether steps fall as often as those of a run that goes back do not: newest first, or shuffled."""
         values = self.numbers(name)

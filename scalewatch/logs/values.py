@@ -15,7 +15,7 @@ _BLANK = frozenset({"", "null", "none", "na", "n/a", "-", "--", "<na>"})
 _WINDOWS = re.compile(r"(-?)1\.#(INF|QNAN|IND|SNAN)", re.IGNORECASE)
 _TENSOR = re.compile(r"(?:tensor|array|np\.float\d+)\(\s*\[?([^,)\]\s]+)")
 #: `12,345`, as people write large numbers; `1,23` is none.
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
 #: A length of time: `4 days, 5:06:09`, `0:03:29`, `14m 30s`.
 _CLOCK = re.compile(r"(?:(\d+) days?,? )?(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?")
 #: The hour of a date, and what stands behind it.

@@ -22,8 +22,8 @@ _CELL = re.compile(
 )
 #: What a line of a box begins with.
 _FIRST = "|-+=╒╞╘┏┡└┌├"
-_BORDER = re.compile(r"\s*[-+=|~_╒╞╘╤═─━┏┡└┌├┼]{8,}[-+=|~_╕╡╛╧═─━┓┩┘┐┤┴]*\s*")
-_BOX = re.compile(r"\s*\|\s*([^|]*?[A-Za-z][^|]*?)\s*\|\s*([^|]*?)\s*\|\s*")
+_BORDER = re.compile(r"\s*+[-+=|~_╒╞╘╤═─━┏┡└┌├┼]{8,}+[-+=|~_╕╡╛╧═─━┓┩┘┐┤┴]*+\s*")
+_LETTER = re.compile("[A-Za-z]")
 
 
 def begins(line: str) -> bool:
@@ -140,10 +140,9 @@ class Boxes:
         if _BORDER.fullmatch(line):
             self.inside = bool(self._cells)
             return self.end()
-        found = _BOX.fullmatch(line) if line.count("|") == 3 else None
-        if found is None:
+        before, name, cell, after = map(str.strip, line.split("|")) if line.count("|") == 3 else ("", "", "", "")
+        if before or after or not _LETTER.search(name):
             return None
-        name, cell = found.groups()
         if not cell:
             self._section, self.inside = (name if name.endswith("/") else ""), True
             return None

@@ -53,7 +53,9 @@ _SUFFIXES = frozenset({".log", ".txt", ".out", ".err", ".stdout", ".stderr", ".o
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4,})")
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
 _NUMBERS_ALONE = re.compile(r"(?:[ \t,;]*[-+\d][-+.\deE]*[ \t,;]*){1,20}\n")
-_POINT = re.compile(r"[a-z][ :=]+\d+\.\d")
+#: What a loss is mostly called: where nothing is, far into a file, its lines are not read so far.
+_SPEAKS = re.compile("loss|nll|entropy|ppl|perplexity", re.IGNORECASE)
+_POINT = re.compile(r"[a-z]['\"]?[ :=]+\d+\.\d", re.IGNORECASE)
 
 
 def learnt_from(texts: Iterable[str], loss: str = "", step: str = "") -> tuple[Learnt, Sample, dict[str, None]]:
@@ -300,7 +302,8 @@ class ConsoleText(AbstractFormat):
             return False
         start = head(path, CLAIM_BYTES)
         if "loss" not in start.lower() and path.stat().st_size > CLAIM_BYTES:
-            start = head(path, LEARN_BYTES)
+            more = head(path, LEARN_BYTES)
+            start = more if _SPEAKS.search(more) else start
         learnt, sample, names = learnt_from(start.split("\n"))
         column = guess(names, sample=sample).columns.get("loss", learnt.loss) if learnt.rows else ""
         return len(set(map(str, sample.numbers(column)))) >= FEWEST_ROWS

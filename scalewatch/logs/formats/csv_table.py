@@ -142,8 +142,7 @@ class CsvLog(AbstractTabularLog):
 
     def _sample(self) -> Sample:
         sample = Sample()
-        lines = head(self.path, SAMPLE_BYTES).split("\n")
-        for line in lines[:-1]:
+        for line in head(self.path, SAMPLE_BYTES).split("\n")[:-1]:
             if line and line != self._first and not line.startswith("#"):
                 cells = self._pointed(cells_of(line, self._delimiter))
                 if not sample.add(self._named(cells)):
@@ -330,7 +329,10 @@ class CsvLog(AbstractTabularLog):
     def _is_of_another(self, cells: list[str]) -> bool:
         """Whether the first row is not the one that was first before: then it is not the same table, written anew."""
         told = dict(zip(self._names, cells, strict=False))
-        before, self._began = self._began, [told.get(self.columns.get(field, "")) for field in ("step", "loss")]
+        began = [told.get(self.columns.get(field, "")) for field in ("step", "loss")]
+        # pandas writes 1.0 for what was 1 while no cell of its column was empty
+        began = [cell if (value := number(cell)) is None else str(value) for cell in began]
+        before, self._began = self._began, began
         return before is not None and before != self._began
 
     def _is_header(self, cells: list[str]) -> bool:

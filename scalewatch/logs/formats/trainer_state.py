@@ -42,6 +42,7 @@ _NUMBERS = re.compile(r"\[\s*(?:\[\s*)?-?\d[\d.eE+-]*\s*[,\]]")
 #: What programs call a file of text that may be one JSON value, and how one begins that is an array of rows.
 _PRINTED = frozenset({"", ".log", ".txt", ".out"})
 _ROWS = re.compile(r"\s*\[\s*\{\s*\"")
+_STATE = re.compile(r"\s*\{\s*\"")
 _LOSS_KEY = re.compile(r'"[^"]*loss"\s*:', re.IGNORECASE)
 _LISTS = re.compile(r'loss"\s*:\s*\[')
 
@@ -179,7 +180,8 @@ class TrainerState(AbstractFormat):
         suffix = path.suffix.lower()
         if suffix in _PRINTED:
             start = head(path)
-            return _ROWS.match(start) is not None and _LOSS_KEY.search(start) is not None
+            state = _STATE.match(start) is not None and '"log_history"' in start
+            return state or (_ROWS.match(start) is not None and _LOSS_KEY.search(start) is not None)
         return suffix == ".json" and self.holds(path)
 
     def holds(self, path: Path) -> bool:
