@@ -6,6 +6,8 @@ weights as far as before (Smith et al. 2018, arXiv 1711.00489).
 
 from __future__ import annotations
 
+import copy
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, final
@@ -17,10 +19,14 @@ from scalewatch.arrays import Floats
 
 __all__ = ["Batches"]
 
-#: Parts of a run over which tokens of a step are taken together, and how many on end make another size. By hand.
-PARTS, ON_END = 200, 2
-#: Ratio of sizes from which on they are two: batches of texts of any length differ by less over such a part. By hand.
-OTHER = 1.25
+#: Parts of a run over which tokens of a step are taken together, steps of one at least, and how many on end make
+#: another size. By hand.
+PARTS, LEAST_STEPS, ON_END = 200, 5, 2
+#: Ratio of sizes from which on they are two, and sds of a part: batches of texts of any length differ too, by how much
+#: has to be seen in a few first. By hand.
+OTHER, SIGMAS, FEW = 1.25, 3.0, 5
+#: Mean of |x - y| over the sd of x, for two equal Gaussians: 2 / sqrt(pi), by definition.
+ABS_DIFFERENCE_OVER_SD = 1.1284
 #: Sizes that are told apart at most. By hand.
 MOST_SIZES = 64
 #: Tokens beyond this are none, and sizes of a batch. By hand.
@@ -45,11 +51,14 @@ class Batches:
     """
 
     def __init__(self, total_steps: int) -> None:
-        self._spacing = max(total_steps // PARTS, 1)
+        self._spacing = max(total_steps // PARTS, LEAST_STEPS)
         self.begins: list[int] = []
         self.sizes: list[float] = []
         self._mark: tuple[int, float] | None = None
         self._other: list[tuple[int, float]] = []
+        # newest part; mean of the first of the newest size, and how many; how far parts were from the next, added up
+        self._newest = self._mean = self._apart = 0.0
+        self._count = self._pairs = 0
 
     def see(self, step: int, tokens: float) -> bool:
         """Take the tokens consumed up to and including `step`; return whether there is another size by it."""
@@ -65,18 +74,34 @@ class Batches:
         if size <= 0.0 or len(self.sizes) >= MOST_SIZES:
             return False
         if not self.sizes:
-            self.begins, self.sizes = [1], [size]
+            self.begins, self.sizes, self._count = [1], [size], 1
+            self._newest = self._mean = size
             return False
-        if max(size / self.sizes[-1], self.sizes[-1] / size) < OTHER:
+        if self._is_like(size):
             self._other.clear()
             return False
+        if self._other and (self._other[-1][1] > self._mean) != (size > self._mean):
+            self._other.clear()
         self._other.append((before + 1, size))
         if len(self._other) < ON_END:
             return False
+        self.sizes[-1] = self._mean
         self.begins.append(self._other[0][0])
-        self.sizes.append(self._other[-1][1])
+        self.sizes.append(size)
+        self._mean, self._count = size, 1
         self._other.clear()
         return True
+
+    def _is_like(self, size: float) -> bool:
+        """Whether batches of a part are of the newest size; the first of such parts tell more of it."""
+        # from part to part, so that a size that grows slowly is no scatter
+        self._apart, self._pairs = self._apart + abs(math.log(size / self._newest)), self._pairs + 1
+        self._newest, sd = size, self._apart / self._pairs / ABS_DIFFERENCE_OVER_SD
+        like = abs(math.log(size / self._mean)) < max(math.log(OTHER), SIGMAS * sd)
+        if self._count < FEW and (like or self._pairs < FEW):
+            self._count += 1
+            self._mean += (size - self._mean) / self._count
+        return like or self._pairs < FEW
 
     def over_first(self, steps: ArrayLike) -> Floats:
         """Return the size of the batch at `steps`, shape (n,), over the first, as the newest from there on."""
@@ -91,6 +116,8 @@ class Batches:
         kept = bisect_right(self.begins, step - 1)
         del self.begins[kept:], self.sizes[kept:]
         self._mark, self._other = None, []
+        self._newest = self._mean = self.sizes[-1] if self.sizes else 0.0
+        self._count = len(self.sizes[:1])
 
     @property
     def text(self) -> str:
@@ -107,7 +134,8 @@ class Batches:
         """Return what a resumed run needs, as plain numbers."""
         pairs = {"sizes": zip(self.begins, self.sizes, strict=True), "other": self._other}
         flat = {name: [value for pair in of for value in pair] for name, of in pairs.items()}
-        return {"mark": list(self._mark or ()), **flat}
+        scatter = [self._newest, self._mean, self._apart, self._count, self._pairs]
+        return {"mark": list(self._mark or ()), "scatter": scatter, **flat}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave."""
@@ -116,11 +144,13 @@ class Batches:
         if any(not 0.0 < size < MOST_TOKENS for _, size in (*sizes, *other)):
             raise ValueError("batches are of some tokens each")
         self._mark, self._other = mark[0] if mark else None, other
+        self._newest, self._mean, self._apart, *counts = (float(value) for value in state["scatter"])
+        self._count, self._pairs = (int(count) for count in counts)
         self.begins, self.sizes = [step for step, _ in sizes], [size for _, size in sizes]
 
     def copy(self) -> Batches:
         """Return one that goes its own way from here."""
-        twin = Batches(1)
-        twin._spacing, twin._mark, twin._other = self._spacing, self._mark, list(self._other)
+        twin = copy.copy(self)
+        twin._other = list(self._other)
         twin.begins, twin.sizes = list(self.begins), list(self.sizes)
         return twin

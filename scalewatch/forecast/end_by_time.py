@@ -73,7 +73,8 @@ class EndByTime:
             gap = min(now - self._newest, self._longest) if self._resumed else now - self._newest
             self._elapsed, self._longest = self._elapsed + gap, max(self._longest, gap)
         self._newest, self._resumed = now, False
-        if self._marks and self._elapsed - self._marks[-1][0] < self.seconds / STRETCHES:
+        # of a run that goes on when its time is over stretches are ever longer, so that they stay few
+        if self._marks and self._elapsed - self._marks[-1][0] < max(self.seconds, self._elapsed) / STRETCHES:
             return False
         if self._marks and step <= self._marks[-1][1]:
             return False

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scalewatch import Forecast, Monitor, Observation, Run
+from scalewatch.forecast.batches import Batches
 from tests.synthetic import Floats, TrueLaw, cosine, noisy
 
 TOTAL, FIRST = 2_000, 5e4
@@ -48,6 +49,29 @@ def test_batches_of_texts_of_any_length_are_one_size() -> None:
     plain = told(losses, 1_500, None)[1]
 
     assert (made.final_loss, made.notes) == (plain.final_loss, plain.notes)
+
+
+@pytest.mark.parametrize("steps", [150, 300, 1_000])
+def test_texts_of_a_short_run_may_differ_in_length_as_they_like(steps: int) -> None:
+    """Five runs of fine-tuning, tokens of a step that scatter by a third: none is told to have other batches."""
+    told = 0
+    for seed in range(5):
+        batches = Batches(steps)
+        so_far = np.cumsum(FIRST * np.exp(0.33 * np.random.default_rng(seed).standard_normal(steps)))
+        told += sum(batches.see(step, float(so_far[step - 1])) for step in range(1, steps + 1))
+
+    assert told == 0
+
+
+@pytest.mark.parametrize("steps", [300, 2_000])
+def test_a_batch_that_grows_little_by_little_is_told(steps: int) -> None:
+    """Ten times by an eighth, over the first half of the run."""
+    batches = Batches(steps)
+    grown_by = 1.12 ** np.minimum(np.arange(steps) // (steps // 20), 10)
+    for step, so_far in enumerate(np.cumsum(FIRST * grown_by), 1):
+        batches.see(step, float(so_far))
+
+    assert batches.over_first([steps])[0] == pytest.approx(1.12**10, rel=0.25)
 
 
 def test_after_a_larger_batch_less_is_expected_of_the_decay_to_come() -> None:

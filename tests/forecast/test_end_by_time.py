@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scalewatch import Monitor, Observation, Run
+from scalewatch.forecast.end_by_time import EndByTime
 from tests.synthetic import TrueLaw, constant, noisy
 
 TOTAL, SECONDS = 2_000, 1_000.0
@@ -82,3 +83,12 @@ def test_a_run_that_was_away_is_forecast_much_as_if_it_had_not_been() -> None:
 
     assert made.total_steps == pytest.approx(expected.total_steps, abs=2)
     assert made.final_loss == pytest.approx(expected.final_loss, rel=1e-3)
+
+
+def test_what_is_kept_of_a_run_that_goes_on_when_its_time_is_over_stays_small() -> None:
+    """A thousand times its time: the time that was meant was of something else."""
+    clock = EndByTime(10.0)
+    for step in range(1, 10_001):
+        clock.see(step, float(step))
+
+    assert len(clock.state_dict()["marks"]) < 1_000
