@@ -95,7 +95,9 @@ def test_a_resumed_run_knows_its_batches() -> None:
     assert again.notes == made.notes
 
 
-@pytest.mark.parametrize("odd", ["4e6", "many", [], {}, object(), np.array([1.0, 2.0]), 10**400, 3 + 0j], ids=lambda odd: type(odd).__name__)
+@pytest.mark.parametrize(
+    "odd", ["4e6", "many", [], {}, object(), np.array([1.0, 2.0]), 10**400, 3 + 0j], ids=lambda odd: type(odd).__name__
+)
 def test_tokens_that_are_no_number_are_no_tokens(odd: object) -> None:
     """They switch off nothing: the forecast is made all the same."""
     losses, tokens = grown(TOTAL, 1.0)
