@@ -51,6 +51,10 @@ def lines(line: str, above: str = "") -> str:
             lines("STEP {tens:,} LOSS: {loss}", "GPUS: 0,1\n").replace(" LOSS", ",000 LOSS"),
             [0, 590_000],
         ),
+        ("clock.log", lines("17000{i:05} iter {tens}: loss {loss}"), [0, 590]),
+        ("numbered.log", lines("{i}\titer {tens}: loss {loss}"), [0, 590]),
+        ("found.log", lines("{i}:iter {tens}: loss {loss}"), [0, 590]),
+        ("labelled.log", lines("0: iter {tens}: loss {loss}\n1: iter {tens}: loss 9.5"), [0, 590]),
         ("state.log", json.dumps({"log_history": [{"loss": loss(i), "step": i} for i in ROWS]}, indent=1), [0, 59]),
     ],
 )

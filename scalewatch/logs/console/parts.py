@@ -215,7 +215,9 @@ def _rank_of(text: str, scanned: Scanned) -> tuple[str, Span] | None:
         found = _RANK.search(text)
         return None if found is None else (found[found.lastindex or 0], Span(*found.span(found.lastindex or 0), 0, 1.0))
     if scanned.lead is not None and any(step_rank(name) is not None for name in scanned.cells):
-        return str(scanned.lead), scanned.spans["lead"]  # srun --label puts it before each line
+        span = scanned.spans["lead"]
+        if text[span.end : span.end + 2] == ": ":  # srun --label puts it before each line
+            return str(scanned.lead), span
     return None
 
 
