@@ -24,7 +24,7 @@ def finished_rows(table: Table) -> tuple[Table, list[str]]:
     if size is None or "tokens" not in roles or "run" not in roles:
         return table, notes
     names, tokens = table.words(roles["run"]), table.numbers(roles["tokens"])
-    if not are_checkpoints(names, table.numbers(size), tokens):
+    if not are_checkpoints(roles, names, table.numbers(size), tokens):
         return table, notes
     last: dict[str, int] = {}
     for row in np.argsort(tokens, kind="stable").tolist():

@@ -7,7 +7,7 @@ than the run would have ended at.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -21,7 +21,13 @@ from scalewatch.logs.columns import scale_of
 from scalewatch.objective import words_of
 from scalewatch.offline.listed import how_many, left_out_sentence
 from scalewatch.offline.recipe_columns import check_one_recipe, unfinished
-from scalewatch.offline.run_columns import named_budgets, saved_at_intervals, sizes_in_names, tokens_of_epochs
+from scalewatch.offline.run_columns import (
+    CHECKPOINTS,
+    named_budgets,
+    saved_at_intervals,
+    sizes_in_names,
+    tokens_of_epochs,
+)
 from scalewatch.offline.tables import Table, named_columns, text_instead
 from scalewatch.text import percent
 
@@ -35,6 +41,8 @@ FLOPS_DIFFER = 1.3
 FIRST_PART = 0.1
 #: No model and no run has so few parameters or tokens: these are millions or billions.
 LEAST_COUNT = 1e3
+#: Names of a column of models, letters only, which may tell their sizes apart and no runs.
+MODELS = frozenset({"model", "modelname", "modelid"})
 #: Finished runs beyond which a fit with its bootstrap takes minutes; the largest public set has 2,000.
 MOST_RUNS = 10_000
 
@@ -163,7 +171,7 @@ def _one(
         left_out.append(left_out_sentence("that are copies of others, same size, tokens and loss", runs, copies))
         keep = np.setdiff1d(keep, np.flatnonzero(copies))
     checkpoints = ("run" in roles or bool(saved)) and are_checkpoints(
-        [runs[i] for i in keep.tolist()], size[keep], tokens[keep]
+        roles, [runs[i] for i in keep.tolist()], size[keep], tokens[keep]
     )
     if not checkpoints:
         # the label of a table of finished runs may be a family's name: each row is a run of its own
@@ -312,12 +320,22 @@ def nats_per_token(table: Table, column: str, bytes_per_token: float | None, not
     return np.asarray(values * factor)
 
 
-def are_checkpoints(runs: Sequence[str], size: Floats, tokens: Floats) -> bool:
-    """Return whether rows of one label are one run: one size, and another number of tokens in each row."""
+def are_checkpoints(roles: Mapping[str, str], runs: Sequence[str], size: Floats, tokens: Floats) -> bool:
+    """Return whether rows of one label are one run: one size, and another number of tokens in each row.
+
+    Names of models that say no more than the size are those of finished runs, where no step is given and few rows
+    share one: a grid of sizes and tokens.
+
+    Args:
+        roles: of the columns. runs: label of each row. size, tokens: of each, shape (n,).
+    """
     rows: dict[str, list[int]] = {}
     for i, name in enumerate(runs):
         rows.setdefault(name, []).append(i)
     several = [np.array(r) for r in rows.values() if len(r) > 1]
+    of_models = "".join(words_of(roles.get("run", ""))) in MODELS and "step" not in roles
+    if of_models and len(np.unique(size)) == len(rows) and max(map(len, rows.values())) < CHECKPOINTS:
+        return False
     return bool(several) and all(
         np.ptp(size[r]) <= 1e-9 * size[r[0]] and len(np.unique(tokens[r])) == len(r) for r in several
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from scalewatch.offline.finished_rows import finished_rows
+from scalewatch.offline.finished_runs import ends, from_tables
 from scalewatch.offline.outcome_tables import inputs_of
 from scalewatch.offline.tables import Table
 
@@ -24,6 +26,18 @@ def test_of_checkpoints_the_last_counts_and_a_run_that_crashed_does_not() -> Non
 
     assert ["4.2", "3.9"] == table.words("loss")
     assert 2 == len(notes)
+
+
+@pytest.mark.parametrize("rows", [3, 20])
+def test_a_grid_by_the_names_of_its_models_is_finished_runs_and_many_rows_of_each_are_not(rows: int) -> None:
+    """Three sizes, each on a few numbers of tokens: a name that says the size tells no runs apart."""
+    sizes, tokens = np.repeat([1e7, 3e7, 9e7], rows), np.tile(1e9 * np.arange(1.0, rows + 1), 3)
+    columns = {"params": sizes, "tokens": tokens, "loss": 2.0 + (sizes * tokens) ** -0.02}
+    whole = Table("t.csv", "t", {"model": [f"gpt-{n / 1e6:.0f}m" for n in sizes], **columns})
+    table, _ = finished_rows(whole)
+    fitted = ends(from_tables([whole], {}))
+
+    assert (len(table), len(fitted.loss)) == ((9, 9) if rows == 3 else (3, 3))
 
 
 def test_compute_beside_size_and_tokens_is_no_third_cause() -> None:
