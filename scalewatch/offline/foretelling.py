@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
-from scalewatch.fitting.outcomes.axes import Axes
+from scalewatch.fitting.outcomes.axes import Axes, role_of
 from scalewatch.fitting.outcomes.contest import Contest, Foretold, compete
 from scalewatch.offline.finished_rows import finished_rows
 from scalewatch.offline.listed import how_many
@@ -25,6 +25,8 @@ __all__ = ["LEVEL", "FarOut", "Foretelling", "foretell"]
 LEVEL = 0.8
 #: Factor beyond the runs that is none: rounding of sizes. By hand.
 LEAST_FACTOR = 1.01
+#: Difference, relative, by which a number of a point is that of all runs. By hand.
+SAME = 0.01
 
 
 @final
@@ -95,13 +97,31 @@ def foretell(table: Table, points: Table, overrides: Mapping[str, str] | None = 
         {name: inputs.columns[name] for name in shared},
         labels,
         inputs.group if labels else None,
-        (*left_out, *inputs.notes, *missing),
+        (*left_out, *inputs.notes, *missing, *_held(table, points, [*losses, *inputs.columns])),
     )
     asked = inputs_of(points, losses, [*shared, *([labels] if labels else [])])
     words = [name for name in shared if name not in asked.columns]
     if words:
         raise FitError(f"{points.source}: column '{words[0]}' holds words, and numbers in {table.source}.")
     return [_foretell_one(table, name, inputs, asked) for name in losses]
+
+
+def _held(table: Table, points: Table, known: Sequence[str]) -> list[str]:
+    """What of the points no law knows, since all runs are alike in it, a sentence for each column."""
+    notes = []
+    for name in table.columns:
+        if name in known or role_of(name) is None or name not in points.columns:
+            continue
+        try:
+            runs, asked = (each[np.isfinite(each)] for each in (numbers_of(table, name), numbers_of(points, name)))
+        except FitError:  # words
+            continue
+        if len(runs) and np.ptp(runs) == 0.0 and np.any(np.abs(asked - runs[0]) > SAME * abs(runs[0])):
+            notes.append(
+                f"All runs have {runs[0]:.3g} in column '{name}', and points do not: what is foretold is as if they "
+                "had, and no interval holds the rest."
+            )
+    return notes
 
 
 def _foretell_one(table: Table, name: str, inputs: Inputs, asked: Inputs) -> Foretelling:

@@ -7,6 +7,7 @@ import pytest
 
 from scalewatch.offline.finished_rows import finished_rows
 from scalewatch.offline.finished_runs import ends, from_tables
+from scalewatch.offline.foretelling import foretell
 from scalewatch.offline.outcome_tables import inputs_of
 from scalewatch.offline.tables import Table
 
@@ -38,6 +39,17 @@ def test_a_grid_by_the_names_of_its_models_is_finished_runs_and_many_rows_of_eac
     fitted = ends(from_tables([whole], {}))
 
     assert (len(table), len(fitted.loss)) == ((9, 9) if rows == 3 else (3, 3))
+
+
+def test_tokens_that_all_runs_share_are_told_where_a_point_has_others() -> None:
+    """No law of these runs knows what more data do, and the point looks as near as its size is."""
+    sizes = np.array([1e7, 2e7, 4e7, 8e7, 1.6e8])
+    runs = {"params": sizes, "tokens": np.full(5, 3e9), "loss": 2.0 + sizes**-0.1}
+    for tokens, count in ((6e10, 1), (3e9, 0)):
+        points = Table("p.csv", "p", {"params": np.array([3e8]), "tokens": np.array([tokens])})
+        (told,) = foretell(Table("t.csv", "t", runs), points)
+
+        assert count == sum("in column 'tokens', and points do not" in note for note in told.notes)
 
 
 def test_compute_beside_size_and_tokens_is_no_third_cause() -> None:
