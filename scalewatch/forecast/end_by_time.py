@@ -82,6 +82,11 @@ class EndByTime:
         self.end = self._told() or self.end
         return True
 
+    @property
+    def why_over(self) -> str:
+        """Why its end cannot be foretold any more, in words; "" while its time runs."""
+        return f"its time of {self.seconds:,.0f} s is over, and it goes on" if self._elapsed > self.seconds else ""
+
     def rewind(self, step: int) -> None:
         """Forget the marks from `step` on; the time that they took is spent."""
         self._marks = [mark for mark in self._marks if mark[1] < step]

@@ -219,6 +219,7 @@ class Forecaster:
     def why_no_law(self) -> str:
         """Return why no law describes the run, without a look at its forecast; "" where one may."""
         why = why_no_law(self.run, self.blocks, self._below_zero, self._rows, has_law=self.law is not None)
+        why = why or (self._clock.why_over if self._clock is not None else "")
         return why or why_at_first(edges_of(self.run, self.law), self.blocks.end_steps)
 
     def _look(self) -> tuple[Forecast | None, str]:

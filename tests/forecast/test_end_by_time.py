@@ -92,3 +92,10 @@ def test_what_is_kept_of_a_run_that_goes_on_when_its_time_is_over_stays_small() 
         clock.see(step, float(step))
 
     assert len(clock.state_dict()["marks"]) < 1_000
+
+
+def test_a_run_that_goes_on_when_its_time_is_over_is_not_said_to_have_ended_before() -> None:
+    monitor = watched(1_500, 2.0 * times(0.0))
+
+    assert monitor.forecast() is None
+    assert monitor.why_no_forecast() == "its time of 1,000 s is over, and it goes on"
