@@ -8,6 +8,7 @@ few seconds at most. They hear of it by the store in which they found one anothe
 from __future__ import annotations
 
 import itertools
+import time
 from datetime import timedelta
 from typing import Any, final
 
@@ -16,11 +17,13 @@ from torch.distributed import distributed_c10d
 
 from scalewatch.guard import attempt
 
-__all__ = ["Parting", "default_store"]
+__all__ = ["Parting", "default_store", "let_go"]
 
 #: How long a process holds its end for rank 0 [s]: rank 0 takes at most 2 s for its own, and may come a step later. By
 #: hand.
 HOLD_SECONDS = 4.0
+#: How long the thread of gloo is waited for [s]: it takes microseconds once it may. By hand.
+LET_GO_SECONDS = 0.01
 _numbers = itertools.count()
 
 
@@ -46,3 +49,13 @@ class Parting:
             attempt(store.set, self._word, "told")
         elif store is not None:
             attempt(store.wait, [self._word], timedelta(seconds=HOLD_SECONDS))
+        let_go()
+
+
+def let_go() -> None:
+    """Let the thread of gloo drop the tensors of the newest collective, for which it needs the interpreter.
+
+    Where the process group is destroyed at once, its destructor waits for that thread and holds the interpreter: both
+    wait for ever (seen with torch 2.13, at the end of a script).
+    """
+    time.sleep(LET_GO_SECONDS)

@@ -30,7 +30,7 @@ from scalewatch.detect.ranks import odd_rank, ranks_in_words
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
 from scalewatch_torch.acting.ballot import BALLOT
-from scalewatch_torch.parting import Parting
+from scalewatch_torch.parting import Parting, let_go
 from scalewatch_torch.scalars import Row, ScalarReader
 from scalewatch_torch.transfer import Transfers
 
@@ -134,6 +134,7 @@ class AllRanks:
         if self._batches == self._exchanged:
             return False
         self._exchange()
+        let_go()
         return True
 
     def _exchange(self) -> None:
