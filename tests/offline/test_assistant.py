@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def logs(tmp_path: Path) -> Path:
     return folder
 
 
+def in_a_thread(run: Callable[[], Awaitable[Any]]) -> Any:
+    """Run it in a loop of its own: in this thread the browser of other tests may have one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(anyio.run, run).result()
+
+
 def over_stdio(folder: Path, talk: Callable[[Any], Awaitable[Any]], *options: str) -> Any:
     """Start `scalewatch mcp` as an assistant's program does, and talk to it."""
 
@@ -51,7 +58,7 @@ def over_stdio(folder: Path, talk: Callable[[Any], Awaitable[Any]], *options: st
         async with mcp.Client(server, read_timeout_seconds=PATIENCE) as client:
             return await talk(client)
 
-    return anyio.run(run)
+    return in_a_thread(run)
 
 
 def within(folder: Path, *questions: tuple[str, dict[str, Any]]) -> list[Any]:
@@ -62,7 +69,7 @@ def within(folder: Path, *questions: tuple[str, dict[str, Any]]) -> list[Any]:
         async with mcp.Client(server, read_timeout_seconds=PATIENCE) as client:
             return [await client.call_tool(name, asked) for name, asked in questions]
 
-    return anyio.run(run)
+    return in_a_thread(run)
 
 
 def text_of(answer: Any) -> str:

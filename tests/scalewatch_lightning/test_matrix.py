@@ -28,7 +28,7 @@ class Row(NamedTuple):
     """One line of the table.
 
     Attributes:
-        group: what kind of feature. name: of it. says: "works", or "without forecast, because ...".
+        group: what kind of feature. name: of it. says: "works", or "without forecast, because ..." or what else it has.
         options: of the trainer. module: what is different in the module. data: what is read.
         changes: what is done to the module.
     """
@@ -115,7 +115,7 @@ ROWS = (
     Row(
         "length",
         "`max_time` with an epoch number out of reach",
-        "without forecast, because it is `max_time` that ends it",
+        "forecast from an eighth of its time on, of an end that the speed tells, because it is `max_time` that ends it",
         options=lambda flavour, folder: {"max_steps": -1, "max_epochs": 200_000, "max_time": {"seconds": 1}},
     ),
     Row(
