@@ -158,6 +158,7 @@ def draw(run: Watched, path: Path) -> Path:
         Frame(
             f"A tiny GPT against the law of its smaller siblings: {run.verdict.headline}",
             [f"{size}, {len(rows):,} steps{told}{came}", "The bands hold the loss with probability 80 %."],
+            unit="nats/byte",
         ),
         baseline=_band("law of the smaller runs, before the start", run.before),
         forecast=_band(f"forecast at {100 * FORECAST_AT:.0f} % of the run", run.on_the_way),

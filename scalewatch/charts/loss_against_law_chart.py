@@ -127,7 +127,7 @@ def loss_against_law(
     upper = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     if baseline is None:
         return finished(upper, frame)
-    lower = _gap_panel(steps, losses, baseline, findings, log_x, shown, theme)
+    lower = _gap_panel(steps, losses, baseline, findings, log_x, shown, frame)
     return finished(alt.vconcat(upper, lower, spacing=14), frame)
 
 
@@ -241,10 +241,11 @@ def _gap_panel(
     findings: Sequence[Finding],
     log_x: bool,
     shown: Floats,
-    theme: Theme,
+    frame: Frame,
 ) -> Any:
     import altair as alt
 
+    theme = frame.theme
     inside = (at >= baseline.steps[0]) & (at <= baseline.steps[-1])
     # row by row, and then the mean: a curve that bends within a stretch is not off by its bend
     at, gap = _smooth(at[inside], loss[inside] - np.interp(at[inside], baseline.steps, baseline.mid), log_x)
@@ -255,7 +256,7 @@ def _gap_panel(
     y: dict[str, Any] = {
         "scale": alt.Scale(domain=[-reach, reach], nice=False),
         "axis": alt.Axis(labelExpr="datum.value ? format(datum.value, '+.3~f') : '0'", tickCount=5),
-        "title": "loss − law  [nats/token]",
+        "title": frame.titled("loss − law"),
     }
     band = alt.Chart(rows(step=baseline.steps[keep], low=low, high=high))
     line = alt.Chart(rows(step=at, gap=gap))

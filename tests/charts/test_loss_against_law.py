@@ -63,3 +63,12 @@ def test_a_band_of_unequal_arrays_is_refused() -> None:
     """By its name."""
     with pytest.raises(ConfigError, match="'promised' must have one shape"):
         loss_against_law(STEP, LOSS, Frame("t"), baseline=Band("promised", STEP, LOSS[1:], LOSS, LOSS))
+
+
+@pytest.mark.parametrize(("unit", "shown"), [("nats/byte", "loss − law  [nats/byte]"), ("", "loss − law")])
+def test_both_panels_are_in_the_unit_of_the_loss(unit: str, shown: str) -> None:
+    """Where none is known, none is claimed."""
+    promise = Band("promised", STEP, LOSS, 0.98 * LOSS, 1.02 * LOSS)
+    chart = loss_against_law(STEP, LOSS, Frame("t", unit=unit), baseline=promise)
+
+    assert shown == layers_of(chart, "line")[-1]["encoding"]["y"]["title"]
