@@ -18,6 +18,7 @@ import numpy as np
 from scalewatch.advising.race import BUDGET, EARLIEST, Standing, Step, judge
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError
+from scalewatch.given import number_between, whole_number
 from scalewatch.offline.sweeps import standing_of
 from scalewatch.run import Run
 
@@ -64,11 +65,9 @@ class LawPruner(BasePruner):
         budget: float = BUDGET,
         learning_rates: Callable[[FrozenTrial], ArrayLike] | None = None,
     ) -> None:
-        if total_steps < 2:
-            raise ConfigError(f"`total_steps` must be the reports of a whole trial, 2 or more (got {total_steps!r}).")
-        if not 0.0 < budget < 1.0:
-            raise ConfigError(f"`budget` must lie between 0 and 1, as a part of the loss (got {budget!r}), e.g. 0.001.")
-        self._total, self._budget, self._learning_rates = total_steps, budget, learning_rates
+        self._total = whole_number("total_steps", total_steps, 2)
+        self._budget = number_between("budget", budget, "between 0 and 1, as a part of the loss, e.g. 0.001", 1.0)
+        self._learning_rates = learning_rates
         self._known: dict[int, tuple[int, Standing]] = {}
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:

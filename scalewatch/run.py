@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from scalewatch.arrays import Floats, KnottedRates, Rates
 from scalewatch.errors import RunError
+from scalewatch.given import MOST_GIVEN, number
 from scalewatch.objective import is_text, why_no_descent
 
 __all__ = ["Run"]
@@ -22,8 +22,7 @@ MAX_PLANNED_STEPS = 100_000_000
 ROUNDING = 1e-6
 #: Longest run that can be planned, in steps: far beyond any, and floats count to it without a gap.
 MOST_STEPS = 10**12
-#: Bounds of a count of parameters, and of the tokens of a step, as law files have them; and of the time of a run [s].
-MOST_COUNT = 1e18
+#: Bounds of the tokens of a step, as law files have them, and of the time of a run [s].
 LEAST_TOKENS = LEAST_SECONDS = 1e-6
 #: Names of series that are kept, letters of each, and letters of a unit: more tell nothing more. By hand.
 MOST_LOGGED, NAME_LETTERS, UNIT_LETTERS = 1_000, 200, 40
@@ -136,19 +135,14 @@ class Run:
 def _positive(name: str, value: Any, least: float = 1.0) -> float | None:
     if value is None:
         return None
-    try:
-        number = math.nan if isinstance(value, str | bytes | bool) else float(value)
-    except (TypeError, ValueError, RuntimeError):
-        number = math.nan
-    except OverflowError:
-        number = math.inf
-    if not least <= number <= MOST_COUNT:
-        got = f"{number:g}" if isinstance(value, int | float) and value is not True else repr(value)
+    read = number(value)
+    if not least <= read <= MOST_GIVEN:
+        got = f"{read:g}" if isinstance(value, int | float) and read == read else repr(value)
         raise RunError(
-            f"`{name}` must be positive and finite, a number from {least:g} to {MOST_COUNT:g}, or None if it is "
+            f"`{name}` must be positive and finite, a number from {least:g} to {MOST_GIVEN:g}, or None if it is "
             f"unknown (got {got:.80}, {type(value).__name__})."
         )
-    return number
+    return read
 
 
 def _unit(value: Any) -> str | None:

@@ -23,7 +23,7 @@ MAX_FUNCTION_LINES = 60
 GROUND = (
     *("run", "objective", "translated", "observation", "finding", "advice", "status", "errors", "guard", "worker"),
     *("plain", "plugins", "text", "strict_json", "lazy", "kinds", "arrays", "phases", "system", "checkpoints"),
-    *("json_schema", "messages", "shown"),
+    *("json_schema", "messages", "shown", "given"),
     "columns",
 )
 

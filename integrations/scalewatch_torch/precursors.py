@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from scalewatch.errors import ConfigError
+from scalewatch.given import whole_number
 from scalewatch.guard import Guard
 from scalewatch_torch.groups import group_of as group_by_name
 from scalewatch_torch.listener import Listener
@@ -109,11 +110,9 @@ class Precursors:
         every: int = EVERY_STEPS,
         group_of: Callable[[str], str] = group_by_name,
     ) -> None:
-        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-            raise ConfigError(f"`every` must be a number of steps, at least 1 (got {every!r}).")
         if not callable(group_of):
             raise ConfigError(f"`group_of` must be a function of a parameter's name (got {type(group_of).__name__}).")
-        self._options = _Options(every, group_of)
+        self._options = _Options(whole_number("every", every, 1), group_of)
         self._new_event: Callable[[], Event] | None = None  # for tests: a device that is slow
         self._attached: _Attached | None = None
         self._reset()

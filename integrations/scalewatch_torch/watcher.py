@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ from torch import Tensor, nn
 from scalewatch.acting.acts import ActLimits, Decision
 from scalewatch.acting.rewinding import RewindExit
 from scalewatch.errors import ConfigError
+from scalewatch.given import MOST_GIVEN, number_between, whole_number
+from scalewatch.run import MOST_STEPS
 from scalewatch_torch.lr_lookahead import Scheduled
 from scalewatch_torch.sensors import PrecursorSource, Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, readable_state
@@ -351,17 +352,10 @@ class Watcher:
 
 
 def _length(option: str, value: Any) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
-        raise ConfigError(f"`{option}` must be a number of optimizer steps, or None (got {value!r:.60}).")
-    return int(value)
+    return None if value is None else whole_number(option, value, 1, MOST_STEPS)
 
 
 def _seconds(max_time: Any) -> float | None:
     seconds = max_time.total_seconds() if isinstance(max_time, timedelta) else max_time
-    if seconds is None:
-        return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.0 < seconds < math.inf:
-        raise ConfigError(f"`max_time` must be seconds or a timedelta, above 0, or None (got {max_time!r:.60}).")
-    return float(seconds)
+    what = "seconds or a timedelta, above 0, or None"
+    return None if seconds is None else number_between("max_time", seconds, what, MOST_GIVEN)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Literal, TypeAlias, final
 
 from scalewatch.errors import ConfigError
+from scalewatch.given import number_between, whole_number
 
 __all__ = ["DRY_RUN", "Act", "ActLimits", "ActPhase", "Acts", "Decision", "checked_acts"]
 
@@ -62,13 +63,12 @@ class ActLimits:
             value: Any = getattr(self, name)
             if value is None and name == "from_step":
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ConfigError(f"`act_limits.{name}` must be an integer of at least 0 (got {value!r:.60}).")
-        for name, most_is_in in (("cut", False), ("lowest", True)):
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and 0.0 < value < 1.0) and not (most_is_in and value == 1.0):
-                raise ConfigError(f"`act_limits.{name}` must be a factor between 0 and 1 (got {value!r:.60}).")
+            object.__setattr__(self, name, whole_number(f"act_limits.{name}", value, 0))
+        for name, most_too in (("cut", False), ("lowest", True)):
+            factor = number_between(
+                f"act_limits.{name}", getattr(self, name), "a factor between 0 and 1", 1.0, most_too=most_too
+            )
+            object.__setattr__(self, name, factor)
 
 
 @final

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
 from scalewatch.checkpoints import SavedCheckpoint
-from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding
 from scalewatch.forecast.forecast import LawResidual
 from scalewatch.forecast.forecaster import Forecaster
 from scalewatch.forecast.schedule_detector import ScheduleDetector
+from scalewatch.given import number_between
 from scalewatch.run import Run
 
 __all__ = ["AdviceContext", "Goals"]
@@ -39,9 +38,9 @@ class Goals:
     def __post_init__(self) -> None:
         for name in ("target_loss", "incumbent_loss", "least_gain"):
             value: Any = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number and 0.0 < value < math.inf):
-                raise ConfigError(f"`{name}` must be positive and finite [nats/token], or None (got {value!r:.60}).")
+            if value is not None:
+                what = "positive and finite [nats/token], or None"
+                object.__setattr__(self, name, number_between(name, value, what))
 
     @property
     def bar(self) -> tuple[float, str] | None:

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import final
 
-from scalewatch.run import MOST_COUNT
+from scalewatch.given import MOST_GIVEN
 
 __all__ = ["EpochLength", "EpochSteps"]
 
@@ -124,7 +124,7 @@ class EpochLength:
         if passed < self._due or self._first > 1.0 or (whole and not begins):
             return False
         steps, self._due = (0.5 * (before + step) if whole else step) / passed, 2.0 * passed
-        if not 1.0 <= steps <= MOST_COUNT:  # a row of many epochs, or a clock for a counter
+        if not 1.0 <= steps <= MOST_GIVEN:  # a row of many epochs, or a clock for a counter
             return False
         self.steps = steps
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -218,9 +219,19 @@ def test_a_checkpoint_that_comes_too_late_is_refused(tmp_path: Path) -> None:
         ({"optimizer": "adam"}, "`optimizer` must be a torch.optim.Optimizer, or several (got str)"),
         ({"optimizer": []}, "(got none)"),
         ({"scheduler": 0.1}, "`scheduler` must be a scheduler of learning rates (got float)"),
-        ({"total_steps": 0}, "`total_steps` must be a number of optimizer steps, or None (got 0)"),
+        ({"total_steps": 0}, "`total_steps` must be an integer of at least 1 (got 0, int)"),
+        ({"total_steps": math.nan}, "(got nan, float)"),
+        ({"total_steps": 1e300}, "at least 1, up to 1e+12 (got 1e+300, float)"),
+        (
+            {"steps_per_epoch": math.inf},
+            "`steps_per_epoch` must be an integer of at least 1, up to 1e+12 (got inf, float)",
+        ),
+        ({"steps_per_epoch": True}, "(got True, bool)"),
+        ({"steps_per_epoch": -3}, "(got -3, int)"),
+        ({"tokens_per_step": 10**400}, "`tokens_per_step` must be an integer of at least 1, up to 1e+18"),
+        ({"max_time": True}, "`max_time` must be seconds"),
         ({"max_time": 0}, "`max_time` must be seconds or a timedelta, above 0, or None (got 0)"),
-        ({"steps_per_epoch": 2.5}, "`steps_per_epoch` must be a number of optimizer steps"),
+        ({"steps_per_epoch": 2.5}, "`steps_per_epoch` must be an integer of at least 1 (got 2.5, float)"),
         ({"tokens_per_step": -1}, "`tokens_per_step` must be an integer of at least 1"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from scalewatch.acting.acts import Acts, checked_acts
 from scalewatch.advising.context import Goals
 from scalewatch.detect import AnyDetector, checked_detectors
 from scalewatch.errors import ConfigError
+from scalewatch.given import whole_number
 from scalewatch_torch.watching.alerts import checked_alerts
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def checked(
         registered=None if promised is None else promised.baseline,
         acts=checked_acts(act, act_limits),
         directory=_directory(directory),
-        tokens_per_step=None if tokens_per_step is None else _count("tokens_per_step", tokens_per_step, 1),
-        grad_norm_every=_count("grad_norm_every", grad_norm_every, 0),
+        tokens_per_step=None if tokens_per_step is None else whole_number("tokens_per_step", tokens_per_step, 1),
+        grad_norm_every=whole_number("grad_norm_every", grad_norm_every, 0),
         name=_name(name),
         quiet=bool(quiet),
         alerts=checked_alerts(alerts),
@@ -164,14 +164,6 @@ def _directory(directory: Any) -> Path | None:
     if path.exists() and not path.is_dir():
         raise ConfigError(f"`directory` must be a folder, and there is a file of that name: {path}.")
     return path
-
-
-def _count(option: str, value: Any, least: int) -> int:
-    # a bool is an int, and a count that is read from YAML may be a float like 5e5
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value != int(value) or value < least:
-        raise ConfigError(f"`{option}` must be an integer of at least {least} (got {value!r}, {type(value).__name__}).")
-    return int(value)
 
 
 def _name(name: Any) -> str | None:
