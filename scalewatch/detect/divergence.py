@@ -19,6 +19,7 @@ from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.patience import GIVE_UP, GIVE_UP_CRITICAL, waited
 from scalewatch.detect.rise_sum import RiseSum
 from scalewatch.detect.short_log import START_ROWS, FirstRows, LowestMedian
+from scalewatch.detect.wandering import Wandering
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Divergence"]
@@ -50,8 +51,9 @@ class Divergence(AbstractDetector):
     Rule: S > 10, and beyond what S has come back from (rise_sum.py): warning. Where rows are five steps apart or more:
     also median of five rows above the lowest by 3 scales and 1.5 %. In the first twelve rows all of several rows at
     1.65 times all before: critical. Critical else above 28 % and 5 slow scales for 8 rows, or when it stays up by 3 %
-    for the patience (patience.py). Closes when the mean of r over 8 rows is below 0.3 of its peak. NaN is skipped.
-    Memory: some fifty numbers. `restart` forgets what is open.
+    for the patience (patience.py). A note, where rises like it settled and were undone (wandering.py). Closes when the
+    mean of r over 8 rows is below 0.3 of its peak. NaN is skipped. Memory: some sixty numbers. `restart` forgets what
+    is open.
 
     Attributes:
         claims: whether the objective is one that falls, so that a rise is a fault; that of a game or a policy is none.
@@ -82,6 +84,7 @@ class Divergence(AbstractDetector):
         "sum",
         "first",
         "lowest",
+        "habit",
     )
 
     def __init__(self, baseline: RobustBaseline) -> None:
@@ -96,6 +99,7 @@ class Divergence(AbstractDetector):
         self.sum = RiseSum(baseline)
         self.first = FirstRows()
         self.lowest = LowestMedian()
+        self.habit = Wandering()
 
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.usable:
@@ -163,6 +167,10 @@ class Divergence(AbstractDetector):
             f"loss has risen from {self._text(0.0)} to {self._text(self.mean_rise)} since step {start} "
             f"(+{amount(self._rise())}, {self.mean_rise / baseline.scale:.1f} sigma) and stays up"
         )
+        self.habit.begin(level)
+        if severity is Severity.WARNING and self.habit.knows(level, level + rise):
+            severity = Severity.INFO
+            message += f", as {self.habit.count} times before"
         return self.incident.open(severity, sample.step, start, message, self._evidence(sample))
 
     def _watch(self, sample: Sample) -> Finding | None:
@@ -179,13 +187,20 @@ class Divergence(AbstractDetector):
             return found
         steps = sample.step - incident.start_step
         critical = incident.severity == Severity.CRITICAL
+        known = incident.severity == Severity.INFO and self.habit.knows(self.level, self.level + self.mean_rise)
         give_up = GIVE_UP_CRITICAL if critical else GIVE_UP
         if waited(self.rows, steps, sample.row, give_up * baseline.memory**2):
             message = f"loss has settled near {self._text(self.mean_rise)}, which is taken for its level from here on"
             found = incident.close(sample.step, message, self._evidence(sample))
+            self.habit.settle(self.level, self.level + self.mean_rise)
             baseline.restart()
             self.restart()
             return found
+        if known:
+            return None
+        if incident.severity == Severity.INFO:
+            message = f"loss has risen to {self._text(self.mean_rise)}, further than at any time that it came back from"
+            return incident.escalate(Severity.WARNING, sample.step, message, self._evidence(sample))
         if not critical and self._is_lost(sample, steps):
             message = (
                 f"loss does not come back: {self._text(self.mean_rise)} against {self._text(0.0)} {steps} steps ago"
