@@ -77,13 +77,12 @@ TOGETHER = {
 FIRST = ("panels", "forks", "tests/scalewatch_tensorboard/", "tests/alert/test_kill")
 
 
-def _group_of(item: pytest.Item) -> str:
+def _group_of(name: str) -> str:
     """The tests of a file share fixtures, so that they share a worker; doctests are too small to be sent alone."""
-    name = item.path.relative_to(ROOT).as_posix()
     for group, files in TOGETHER.items():
         if name.startswith(files):
             return group
-    return name if name.startswith("tests/") else "doctests"
+    return name.partition("::")[0] if name.startswith("tests/") else "doctests"
 
 
 def _turn_of(group: str) -> int:
@@ -93,16 +92,23 @@ def _turn_of(group: str) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the group of each test for pytest-xdist, and bring them into the order in which workers get them."""
-    groups = {item: _group_of(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: _turn_of(groups[item]))
+    """Bring the groups into the order in which workers get them."""
+    items.sort(key=lambda item: _turn_of(_group_of(item.nodeid)))
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks for it
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker runs the tests of a group; a mark would do, but of marks pytest-xdist 3.8 sees none under pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group_of(nodeid)
+
+    return ByGroup(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # pytest-xdist knows this mark; without it (`-p no:xdist`) nobody does.
-    config.addinivalue_line("markers", "xdist_group(name): the tests of a group run in one process")
     if os.environ.get("SCALEWATCH_NO_SKIP") == "1":
         config.pluginmanager.register(SkipsFail(), "scalewatch-skips-fail")
 
