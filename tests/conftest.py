@@ -98,7 +98,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks for it
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One worker runs the tests of a group; a mark would do, but of marks pytest-xdist 3.8 sees none under pytest 9.2."""
+    """One worker runs the tests of a group. Marks would do, but pytest-xdist 3.8 sees none under pytest 9.2."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByGroup(LoadScopeScheduling):
