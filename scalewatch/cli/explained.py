@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from scalewatch.logs.columns import FIELDS, scale_of
 from scalewatch.logs.formats.console_text import LEARNT_FROM
+from scalewatch.logs.tabular import AbstractTabularLog
 from scalewatch.text import no_control
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def _column(log: AbstractLog, field: str) -> str:
 
 
 def _unit(log: AbstractLog) -> str:
+    if isinstance(log, AbstractTabularLog) and log.assembled.maximized:
+        return "it rises as it is learnt: its negative is the loss"
     how, factor = scale_of(log.columns.get("loss", ""), "loss")
     if how == "log":
         return "a perplexity, of which the logarithm is taken [nats]"

@@ -119,16 +119,20 @@ def pointed(cells: list[str]) -> list[str]:
 
 
 def is_table(start: str) -> bool:
-    """Return whether a text begins with names of columns and, below them, as many numbers."""
+    """Return whether a text begins with names of columns and, below them, as many numbers, or one for a loss.
+
+    >>> is_table("a,b\\n1,2"), is_table("stage,loss\\ntrain,3.5"), is_table("a,b\\nc,2")
+    (True, True, False)
+    """
     lines = [line for line in start.split("\n") if line.strip()]
     names, delimiter = header_of(lines[0]) if lines else ([], ",")
-    return (
-        len(lines) > 1
-        and (len(names) > 1 or training_loss(names[0]) is not None)
-        and not lines[0].startswith("{")
-        and is_numbers(lines[1], delimiter)
-        and len(cells_of(lines[1], delimiter)) == len(names)
-    )
+    losses = [place for place, name in enumerate(names) if training_loss(name) is not None]
+    if len(lines) < 2 or lines[0].startswith("{") or (len(names) < 2 and not losses):
+        return False
+    cells = cells_of(lines[1], delimiter)
+    if len(cells) != len(names):
+        return False
+    return is_numbers(lines[1], delimiter) or any(number(cells[place]) is not None for place in losses)
 
 
 def is_numbers(line: str, delimiter: str = "") -> bool:

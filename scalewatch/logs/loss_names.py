@@ -12,7 +12,16 @@ from functools import lru_cache
 
 from scalewatch.objective import words_of
 
-__all__ = ["HELD_OUT", "TRAIN", "final_loss", "is_part", "kind_of", "training_loss", "validation_loss"]
+__all__ = [
+    "HELD_OUT",
+    "TRAIN",
+    "final_loss",
+    "is_part",
+    "kind_of",
+    "may_be_maximized",
+    "training_loss",
+    "validation_loss",
+]
 
 #: Words that say that a loss is not one of training.
 HELD_OUT = frozenset(
@@ -123,6 +132,16 @@ def validation_loss(name: str) -> float | None:
     if others & (_OTHER - {"d", "g", "kl", "aux", "entropy"}) or len(others) > _MOST_EXTRA:
         return None
     return 10.0 * kind + 3.0 * ("test" in words) + len(others)
+
+
+def may_be_maximized(name: str) -> bool:
+    """Return whether a name is that of what some maximize and others print the negative of, by the same name.
+
+    >>> may_be_maximized("train/elbo"), may_be_maximized("neg_elbo"), may_be_maximized("loss")
+    (True, False, False)
+    """
+    words = set(words_of(name))
+    return bool(words & {"elbo", "objective"}) and not words & {"neg", "negative", "minus", "n", "loss", "nll"}
 
 
 def final_loss(name: str) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import le, lt
 from typing import Any, final
 
@@ -26,7 +26,8 @@ class PlainRows:
 
     Args:
         fields: field -> its cells, each of shape (rows,), and how a number becomes the field's.
-        count: rows. epochs: cells of the column that counts epochs, None without one.
+        count: rows. epochs: cells of the column that counts epochs, None without one. alone: places of rows that are
+            breaks in any case.
 
     Attributes:
         values: field -> numbers, None in a row without one. steps: None where rows are to be counted.
@@ -43,9 +44,10 @@ class PlainRows:
         fields: Mapping[str, tuple[Sequence[Any] | None, Callable[[float], float] | None]],
         count: int,
         epochs: Sequence[Any] | None = None,
+        alone: Iterable[int] = (),
     ) -> None:
         self.count = count
-        breaks: set[int] = set()
+        breaks = set(alone)
         self.values: dict[str, list[float | None]] = {}
         for field, (cells, scaled) in fields.items():
             if cells is not None:

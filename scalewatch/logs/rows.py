@@ -14,9 +14,10 @@ from scalewatch.columns import Columns
 from scalewatch.logs.columns import COUNTER_OF_EPOCHS, SPLITS, placed, run_column, scale_of
 from scalewatch.logs.epoch_steps import EpochLength, EpochSteps
 from scalewatch.logs.log import AbstractLog
-from scalewatch.logs.loss_names import HELD_OUT
+from scalewatch.logs.loss_names import HELD_OUT, may_be_maximized
 from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.sample import Sample
+from scalewatch.logs.settings import Settings
 from scalewatch.logs.step_order import LOSS, VALIDATION, Row, StepOrder
 from scalewatch.logs.values import counted, fraction, is_blank, number, seconds
 from scalewatch.observation import Observation
@@ -37,6 +38,7 @@ _NO_STEP = ""
 _MOST_TROUBLES = 8
 
 _WIDTH = len(Observation._fields)
+_PHASE = Observation._fields.index("phase")
 
 
 @final
@@ -50,6 +52,7 @@ class Rows:
     Attributes:
         sparse: whether a blank loss is only a row without one, and never NaN.
         evaluations_only: whether every row is of a validation: it is the loss curve that there is.
+        maximized: whether the loss is the negative of its column, which rises as it is learnt.
         plans: how often the columns were decided, count.
     """
 
@@ -58,13 +61,14 @@ class Rows:
         self._order, self._one_run = StepOrder(), _OneRun(run)
         self._splits: tuple[str, ...] = ()
         self._epochs, self._epoch_column, self._epoch_length = EpochSteps(), "", EpochLength()
+        self._settings = Settings()
         self._troubles: dict[str, tuple[int, int, str]] = {}
         self._plan: list[tuple[int, str, str, str, float]] = []
         self._sums: dict[str, list[str]] = {}
         self._losses = 0
         self._whole: set[str] | None = None
         self._guessed_nan = False
-        self.sparse = self.evaluations_only = False
+        self.sparse = self.evaluations_only = self.maximized = False
         self._held: _Sorted | None = None
         self.plans = 0
 
@@ -97,7 +101,8 @@ class Rows:
             field: (cells(column), _log if how == "log" else None if factor == 1.0 else factor.__mul__)
             for _, field, column, how, factor in self._plan
         }
-        return PlainRows(fields, count, cells(self._epoch_column) if self._epoch_column else None)
+        epochs = cells(self._epoch_column) if self._epoch_column else None
+        return PlainRows(fields, count, epochs, self._settings.breaks(cells))
 
     def add_plain(self, rows: PlainRows, first: int, end: int) -> Columns | None:
         """Return the rows that are complete with those from `first` to before `end`, between which is no break.
@@ -122,6 +127,7 @@ class Rows:
         complete = self._order.add_rising(steps, [None if v is None else v[first:end] for v in given])
         if complete is not None:
             self._losses += end - first
+            self._settings.hold(end - first)
         return complete
 
     def flush(self) -> Iterator[Observation]:
@@ -139,6 +145,7 @@ class Rows:
     def replan(self, names: Collection[str]) -> None:
         """Take note that the log's `columns`, which are some of `names`, have changed."""
         self.plans += 1
+        self._settings.know(names)
         self._splits = () if self.evaluations_only else tuple(name for name in SPLITS if name in names)
         self._one_run.column = run_column(names) or next((n for n in names if placed(n, _RANKS) is not None), None)
         self._sums = {
@@ -150,10 +157,14 @@ class Rows:
         epochs = [name for name in names if placed(name, COUNTER_OF_EPOCHS) is not None and name != step]
         self._epoch_column = epochs[0] if epochs and step and self._held is None else ""
         self._plan = [
-            (place, field, column, *scale_of(column, field))
+            (place, field, column, *self._scale_of(column, field))
             for place, field in enumerate(Observation._fields)
             if (column := self._log.columns.get(field)) is not None
         ]
+
+    def _scale_of(self, column: str, field: str) -> tuple[str, float]:
+        turned = self.maximized and field in ("loss", "validation_loss") and may_be_maximized(column)
+        return ("linear", -1.0) if turned else scale_of(column, field)
 
     def _read(self, cells: Mapping[str, Any], place: int) -> Row | None:
         if self._sums:
@@ -184,6 +195,8 @@ class Rows:
             return None
         if self._epoch_column:
             self._count_epochs(row, cells)
+        if row[LOSS] is not None:
+            row[_PHASE] = self._settings.see(cells, row[0])
         return row
 
     def _count_epochs(self, row: Row, cells: Mapping[str, Any]) -> None:
@@ -252,7 +265,11 @@ class Rows:
         return True
 
     def look(self, sample: Sample) -> None:
-        """See whether the first rows are all of a validation, and whether they are in the order of their steps."""
+        """See whether the first rows are all of a validation, in the order of their steps, and of what is minimized."""
+        loss = self._log.columns.get("loss", "")
+        self.maximized = may_be_maximized(loss) and sample.climbs(loss)
+        if self.maximized:
+            self._log.note(f"'{loss:.60}' rises as it is learnt: its negative is the loss")
         words = [word.strip().lower() for name in SPLITS for word in sample.words(name)]
         self.evaluations_only = len(words) >= sample.rows > 0 and HELD_OUT.issuperset(words)
         if sample.disordered(self._log.columns.get("step", "")):

@@ -128,6 +128,13 @@ class Sample:
 
     def falls(self, name: str) -> bool:
         """Return whether the last third of a column lies below its first third."""
+        return self._moved(name) < 0.0
+
+    def climbs(self, name: str) -> bool:
+        """Return whether the last third of a column lies above its first third."""
+        return self._moved(name) > 0.0
+
+    def _moved(self, name: str) -> float:
         values = [value for value in self.numbers(name) if math.isfinite(value)]
         third = max(len(values) // 3, 1)
-        return len(values) > 1 and sum(values[-third:]) < sum(values[:third])
+        return sum(values[-third:]) - sum(values[:third]) if len(values) > 1 else 0.0
