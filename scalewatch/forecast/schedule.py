@@ -125,16 +125,20 @@ class PlannedSchedule(AbstractSchedule):
         self._rates, self._memories = learning_rates, memories
         self._batches = Batches(len(learning_rates))
         self._of_rates: ScheduleFeatures = schedule_features(learning_rates, memories)
-        self._tabulate()
+        self._tabulated = [self._of_rates]
 
-    def _tabulate(self) -> None:
-        self._features = self._of_rates
-        if len(self._batches.sizes) > 1:
+    @property
+    def _features(self) -> ScheduleFeatures:
+        # where a size of batches is told is the step path; of it and what was frozen since, the first tabulates for all
+        kept = self._tabulated
+        if not kept:
             steps = np.arange(1, len(self._rates) + 1)
             noisy = schedule_features(np.asarray(self._rates) / self._batches.over_first(steps), self._memories)
-            self._features = replace(self._of_rates, annealed=noisy.annealed)
-        lr_sum, annealing_sum = self._features.at([len(self._rates)])
-        self._end = Future("as planned", 1.0, float(lr_sum[0]), annealing_sum[0])
+            kept.append(replace(self._of_rates, annealed=noisy.annealed))
+        return kept[0]
+
+    def _tabulate_anew(self) -> None:
+        self._tabulated = [self._of_rates] if len(self._batches.sizes) < 2 else []
 
     def frozen(self) -> PlannedSchedule:
         """Return it as it stands now; what was tabulated is shared."""
@@ -148,7 +152,7 @@ class PlannedSchedule(AbstractSchedule):
     def see_tokens(self, step: int, tokens: float) -> None:
         """Take the tokens consumed up to and including `step`."""
         if self._batches.see(step, tokens):
-            self._tabulate()
+            self._tabulate_anew()
 
     @property
     def notes(self) -> list[str]:
@@ -158,7 +162,7 @@ class PlannedSchedule(AbstractSchedule):
     def rewind(self, step: int) -> None:
         """Forget the sizes of batches from `step` on; the plan holds."""
         self._batches.rewind(step)
-        self._tabulate()
+        self._tabulate_anew()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sizes of its batches: the plan is told to the run that resumes, perhaps with other batches."""
@@ -167,7 +171,7 @@ class PlannedSchedule(AbstractSchedule):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what `state_dict` gave."""
         self._batches.load(state)
-        self._tabulate()
+        self._tabulate_anew()
 
     def at(self, steps: ArrayLike) -> tuple[Floats, Floats]:
         """Return S and D of the plan after `steps`."""
@@ -175,7 +179,8 @@ class PlannedSchedule(AbstractSchedule):
 
     def futures(self) -> list[Future]:
         """Return the one future that is planned."""
-        return [self._end]
+        lr_sum, annealing_sum = self._features.at([len(self._rates)])
+        return [Future("as planned", 1.0, float(lr_sum[0]), annealing_sum[0])]
 
     def reached(self, step: int) -> tuple[AnnealingState, float]:
         """Return the state of the plan after `step`, and its peak rate."""

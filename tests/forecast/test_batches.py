@@ -74,6 +74,18 @@ def test_a_batch_that_grows_little_by_little_is_told(steps: int) -> None:
     assert batches.over_first([steps])[0] == pytest.approx(1.12**10, rel=0.25)
 
 
+@pytest.mark.parametrize("times", [2.0, 8.0, 0.25])
+@pytest.mark.parametrize(("begins", "ends"), [(0.0, 0.3), (0.2, 0.6), (0.0, 1.0)])
+def test_a_batch_that_grows_smoothly_is_followed(times: float, begins: float, ends: float) -> None:
+    """From the first step on too: what is told last is the size of the end, within an eighth."""
+    batches, way = Batches(2_000), np.clip((np.arange(2_000) / 2_000 - begins) / (ends - begins), 0.0, 1.0)
+    sizes = FIRST * (1.0 + (times - 1.0) * way) * np.exp(0.05 * np.random.default_rng(0).standard_normal(2_000))
+    for step, so_far in enumerate(np.cumsum(sizes), 1):
+        batches.see(step, float(so_far))
+
+    assert batches.over_first([2_000])[0] == pytest.approx(times, rel=0.12)
+
+
 def test_after_a_larger_batch_less_is_expected_of_the_decay_to_come() -> None:
     """The same losses, with the tokens and without: half of the noise that a decay would take is gone."""
     losses = noisy(TrueLaw().losses(PLAN, 8e6), 0.01, 1)
