@@ -1,7 +1,7 @@
 """Columns that hold a setting of the run, such as the length of a sequence: where one changes, a phase begins.
 
 Such a change is by design, and the loss moves with it: what `scalewatch.note_phase` says from inside a run, its log
-says here. A setting stands for long and then changes at once; a weight in the loss may move for as long as it likes, but
+says here. A setting stands for long and then changes at once; a weight in the loss may move as long as it likes, but
 one way. A column that does neither is a measurement, whatever it is called.
 """
 
