@@ -58,6 +58,8 @@ _LOSSES = (
     *(frozenset({"log", "loss"}), frozenset({"logistic"}), frozenset({"mse"}), frozenset({"rmse"}), frozenset({"mae"})),
     *(frozenset({"bce"}), frozenset({"cost"}), frozenset({"elbo"}), frozenset({"objective"}), frozenset({"l2"})),
     *(frozenset({"l1"}), frozenset({"bits", "dim"}), frozenset({"bpd"})),
+    *(frozenset({"mlogloss"}), frozenset({"nloglik"}), frozenset({"nelbo"}), frozenset({"rmsle"}), frozenset({"mape"})),
+    *(frozenset({"huber"}), frozenset({"neg", "log", "likelihood"}), frozenset({"negative", "log", "likelihood"})),
     *(frozenset({"error"}), frozenset({"err"}), frozenset({"l", "total"}), frozenset({"l", "pix"})),
     *(frozenset({"ppl"}), frozenset({"perplexity"}), frozenset({"bpb"}), frozenset({"bits", "byte"})),
     *(frozenset({"bpt"}), frozenset({"bits", "token"}), frozenset({"bpc"})),

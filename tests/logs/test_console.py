@@ -83,6 +83,71 @@ def test_of_several_ranks_the_first_is_read(tmp_path: Path) -> None:
     assert any("several ranks" in note for note in log.notes)
 
 
+@pytest.mark.parametrize(
+    "begins", ["(Trainer pid={p}, ip=10.0.0.1) ", "[rank{p}]: ", "2025-03-01 10:{s:02d}:00 pid={p} "]
+)
+@pytest.mark.parametrize("beside", [1, 2])
+def test_a_process_that_is_started_again_with_another_number_goes_on_as_the_run_did(
+    begins: str, beside: int, tmp_path: Path
+) -> None:
+    """Alone and with one beside it, from its checkpoint, a step further on, and from its first step again."""
+    text = ""
+    for process, (first, end) in enumerate([(0, 50), (30, 45), (45, 60), (0, 70)]):
+        for i in range(first, end):
+            for rank in range(beside):
+                start = begins.format(p=10 * process + rank, s=process)
+                text += f"{start}step {i} | loss {4 - 0.01 * i:.4f} | lr 1e-4\n"
+    log = opened(tmp_path / "a.log", text)
+
+    assert [*range(50), *range(30, 60), *range(70)] == [row.step for row in log.rows()]
+    assert any("started again" in note for note in log.notes)
+    assert (beside > 1) == any("several ranks" in note for note in log.notes)
+
+
+def test_the_output_of_one_rank_behind_that_of_another_counts_once(tmp_path: Path) -> None:
+    """Written one after the other, both say the same steps from the first to the last."""
+    text = "".join(f"[rank{rank}]: step: {i}  loss: {4 - 0.01 * i:.3f}\n" for rank in (0, 1) for i in range(1, 90))
+
+    assert list(range(1, 90)) == [row.step for row in read(tmp_path / "a.log", text)]
+
+
+def test_a_process_that_is_started_again_is_followed_while_the_log_grows(tmp_path: Path) -> None:
+    """Its first row is given as soon as it is there: nobody was beside the one before."""
+    (path := tmp_path / "a.log").write_text("".join(f"(W pid=7) step {i} loss {4 - 0.01 * i}\n" for i in range(40)))
+    (log,) = open_logs([path]).logs
+    before = [row.step for row in log.rows()]
+    with path.open("a") as file:
+        file.write("(W pid=8) step 30 loss 3.7\n")
+
+    assert [*range(40), 30] == [*before, *[row.step for row in log.rows()]]
+
+
+#: What is printed at step `i` of 90, 30 an epoch, whose loss is `x`.
+PRINTED = {
+    "a dict over several lines, its step last": "{{'lr': 0.1,\n 'loss': {x},\n 'step': {i}}}",
+    "JSON over several lines": '{{\n  "step": {i},\n  "train": {{\n    "loss": {x}\n  }}\n}}',
+    "a bar that counts on in each epoch": "epoch {e}/3\nsteps: {p}%|## | {i}/90 [00:07<00:50, 2.1it/s, avr_loss={x}]",
+    "a metric of boosted trees": "[{i}]\ttrain-mlogloss:{x}\teval-mlogloss:3.9",
+    "a word in brackets before": "(Worker 1, ip=10.0.0.1) step {i} loss {x}",
+}
+
+
+@pytest.mark.parametrize("form", PRINTED)
+def test_the_step_and_the_loss_of_a_printed_form_belong_together(form: str, tmp_path: Path) -> None:
+    """Each loss stands at the step that was printed with it."""
+    said = [(i, round(4.0 - 0.01 * i, 2)) for i in range(1, 91)]
+    text = "\n".join(PRINTED[form].format(i=i, x=x, e=(i - 1) // 30 + 1, p=i) for i, x in said) + "\n"
+
+    assert said == [(row.step, row.loss) for row in read(tmp_path / "a.log", text)]
+
+
+def test_a_brace_that_is_never_closed_hides_no_row(tmp_path: Path) -> None:
+    """What looks like the beginning of a record, and is none, is read line by line."""
+    text = lines(0, 40) + "{ not closed\n" + lines(40, 80)
+
+    assert list(range(80)) == [row.step for row in read(tmp_path / "a.log", text)]
+
+
 def test_a_restart_that_is_appended_goes_back_as_the_run_did(tmp_path: Path) -> None:
     """The steps go back where the program began from its checkpoint again."""
     text = lines(0, 50) + "Traceback (most recent call last):\nKeyboardInterrupt\nresumed\n" + lines(30, 60)

@@ -24,11 +24,16 @@ PROGRAMS = (
     "{b}/50 [{eq}] - ETA: {b}s - loss: {x} - acc: 0.5\b\b\b",
     "\x1b[31m[titan] 2025-03-01 10:{m:02d}:{s:02d} - root - INFO - step: \x1b[36m{g:>2} \x1b[32mloss: {x}\x1b[39m",
     "[rank{k4}]: step={g} loss={x} lr={r}",
+    "(train pid={pid}) step={g} loss={x} lr={r}",
+    "(train pid={pid}) step={g} loss={x}\n(train pid={pid}7) step={g} loss={x}",
     "epoch {e:03d}: {b:>6} / 50 loss={x}, ppl={t}, num_updates={g}, gnorm=4.2",
     "| epoch {e:3d} | {b:5d}/   50 batches | lr {r} | loss {x} | ppl {t}",
     "{p:3d}%|{bar}| {g}/900 [00:{b:02d}<08:00, 2.1it/s]\n{{'loss': {x}, 'learning_rate': {r}}}",
     "[step={g}/9000]\n    train/CrossEntropyLoss={x}\n    optim/learning_rate={r}",
     "Epoch {e}/9 lr: {r}\nTrain loss: {x}",
+    "{{'lr': {r},\n 'loss': {x},\n 'step': {g}}}",
+    '{{\n  "step": {g},\n  "train": {{\n    "loss": {x}\n  }}\n}}',
+    "epoch {e}/9\nsteps: {p:3d}%|{bar}| {g}/900 [00:{b:02d}<08:00, avr_loss={x}]",
 )
 #: What stands between them now and then.
 ODD_LINES = (
@@ -41,7 +46,7 @@ ODD_LINES = (
         "----------",
         "Downloading: 100%|##| 12/12 [00:01]",
     ),
-    *("\x1b]0;title\x07 7", "第{e}轮", "step {g}", "{g}", "| a | b | loss |"),
+    *("\x1b]0;title\x07 7", "第{e}轮", "step {g}", "{g}", "| a | b | loss |", "{{", "}}", "config = {{'lr': {r}}}"),
 )
 SPELLINGS = (
     "nan",
@@ -61,7 +66,7 @@ SPELLINGS = (
 
 def printed(source: random.Random) -> str:
     """A console: long stretches of a program, and every disorder between and in them."""
-    program, step, text = source.choice(PROGRAMS), 0, []
+    program, step, text, process = source.choice(PROGRAMS), 0, [], 100
     odd = source.sample(ODD_LINES, 4)
     for _ in range(source.randint(1, 4)):
         often, again = source.choice([0.0, 0.01, 0.1]), source.choice([1, 1, 1, 2])
@@ -77,6 +82,7 @@ def printed(source: random.Random) -> str:
                 "x": spelled,
                 "k": 4096 * step,
                 "k4": step % 3,
+                "pid": process,
                 "p": 2 * batch,
             }
             at |= {"t": f"{source.random():.3f}", "r": source.choice(["1e-4", "0.0001"]), "f": step / 50}
@@ -85,6 +91,7 @@ def printed(source: random.Random) -> str:
             if source.random() < often:
                 text.append(source.choice(odd).format(**at))
         step = max(step + source.choice([0, 0, -1, -7, -step]), 0)
+        process += source.choice([0, 1])
         program = source.choice([program, program, source.choice(PROGRAMS)])
     return source.choice(["\n", "\n", "\r"]).join(text).replace("\n", source.choice(["\n", "\r"])) + "\n"
 

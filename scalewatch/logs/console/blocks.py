@@ -10,7 +10,6 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import compress
-from operator import not_
 from typing import NamedTuple, final
 
 from scalewatch.logs.console.learner import Source
@@ -71,7 +70,7 @@ def block_of(
     if plain is None:
         return None
     found, left, silent = patterns.match(plain)
-    block = Block(reader, len(lines))
+    block = Block(reader, plain)
     for match in found:
         block.add(match, covers)
     # what is nothing without its colours may head a table with them
@@ -86,13 +85,14 @@ class Block:
     """What many lines say.
 
     Args:
-        reader: of the log. count: lines.
+        reader: of the log. lines: without colours.
     """
 
-    def __init__(self, reader: LineReader, count: int) -> None:
-        self._reader, self.count = reader, count
+    def __init__(self, reader: LineReader, lines: list[str]) -> None:
+        self._reader, self._lines, self.count = reader, lines, len(lines)
         self._alone: list[int] = []
         self._others: list[int] = []
+        self._own: list[int] = []
         self._parts: list[Rows] = []
         self._shapes: list[frozenset[str]] = []
         self._counters: Column | None = None
@@ -119,10 +119,13 @@ class Block:
             known = not match.pattern.lossy
         else:
             known = covers(names_of(plan, reader)) and (says or not plan.rank)
-        if role is Role.ALONE or not known or (plan.rank and reader.parts.rank is None):
+        if role is Role.ALONE or not known or (plan.rank and reader.parts.ranks.reading is None):
             self.leave(places)
             return
-        match = self._of_this_rank(match, says=says)
+        if plan.rank:
+            match = self._of_this_rank(match, says=says)
+        if not match.places:
+            return
         cells = {name: numbers_of(match, place) for name, place in plan.cells}
         cells |= {name: [value] * len(match.places) for name, value in plan.fixed}
         odd = self._odd(plan, cells)
@@ -131,8 +134,11 @@ class Block:
             fine = [i not in odd for i in range(len(match.places))]
             cells = {name: list(compress(column, fine)) for name, column in cells.items()}
             match = match.only(fine)
-        if match.places:
-            self._take(match, cells, role)
+        if not match.places:
+            return
+        if plan.rank and says:
+            self._own = sorted([*self._own, *match.places])
+        self._take(match, cells, role)
 
     def close(self) -> None:
         """All lines are there: bring the rows of several patterns into one order."""
@@ -157,17 +163,23 @@ class Block:
                 self._epochs = spread(self._epochs, part.epochs, part.places, self.count)
 
     def _of_this_rank(self, match: Match, *, says: bool) -> Match:
-        """Return the lines of the rank that is read; those of the others are left out, and counted."""
-        plan, wanted = match.pattern.plan, self._reader.parts.rank
-        if not plan.rank:
-            return match
+        """Return the lines of the rank that is read; those of the others are left out and counted, those of new ones
+        left for the reader.
+        """
+        plan, known = match.pattern.plan, self._reader.parts.ranks
         ranks = list(map(plan.rank_in, match.column(plan.rank, plan.rank)))
-        if set(ranks) == {wanted}:
-            return match
-        fine = [rank == wanted for rank in ranks]
-        if says:
-            self._others = sorted([*self._others, *compress(match.places, map(not_, fine))])
-        return match.only(fine)
+        different = set(ranks)
+        if different != {known.reading}:
+            new = {rank for rank in different if not known.knows(rank)}
+            self.leave([place for place, rank in zip(match.places, ranks, strict=True) if rank in new])
+            others = [
+                place
+                for place, rank in zip(match.places, ranks, strict=True)
+                if rank != known.reading and rank not in new
+            ]
+            self._others = sorted([*self._others, *others]) if says else self._others
+            match = match.only([rank == known.reading for rank in ranks])
+        return match
 
     def _odd(self, plan: Plan, cells: dict[str, Column]) -> set[int]:
         """Which lines say something else than the plan has it: a counter that is no whole number, an endless epoch."""
@@ -339,7 +351,10 @@ class Block:
         reader, position = self._reader, self._reader.position
         self._see_epochs(first, end)
         others = self._others[bisect_left(self._others, first) : bisect_left(self._others, end)]
-        reader.parts.other_ranks += len(others)
+        reader.parts.ranks.beside(len(others))
+        own = self._own[bisect_left(self._own, first) : bisect_left(self._own, end)]
+        if own:
+            reader.parts.saw_losses(len(own), self._lines[own[-1]])
         columns: dict[str, Column] = {}
         if rows:
             columns = {name: picked(column, rows) for name, column in self._rows.numbers.items()}

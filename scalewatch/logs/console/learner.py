@@ -192,16 +192,15 @@ class Learner:
             self._sources[Source.NAME] += 1
             self._named_until = self._rows
             self._count_names(line)
-            at = line.epoch or 0.0, line.cells[line.named]
-            if self._at_epoch is not None and at[0] > self._at_epoch[0]:
-                self._goes_on += 1 if at[1] > self._at_epoch[1] else -1
-            self._at_epoch = at
+            self._look_on(line.epoch or 0.0, line.cells[line.named])
             self._before = line.cells[line.named]
             both = line.epoch is not None and line.epochs is not None
             self._wholes[(Source.NAME, line.whole or 0, self._epochs if both else 1)] += 1
         else:
             self._nameless[frozenset(line.cells)] += 1
         if line.bar is not None:
+            if line.named is None:
+                self._look_on(self._epoch or 0.0, line.bar[0])
             self._sources[Source.BAR] += 1
             self._wholes[(Source.BAR, line.bar[1], 1 if self._epoch is None else self._epochs)] += 1
         if line.lead is not None:
@@ -215,6 +214,12 @@ class Learner:
         shape = frozenset(line.cells)
         self._shapes[shape] += 1
         self._examples.setdefault(shape, line.text)
+
+    def _look_on(self, epoch: float, counter: float) -> None:
+        """See whether a counter goes on where an epoch begins, or begins anew."""
+        if self._at_epoch is not None and epoch > self._at_epoch[0]:
+            self._goes_on += 1 if counter > self._at_epoch[1] else -1
+        self._at_epoch = epoch, counter
 
     def _count_names(self, line: Line) -> None:
         """Count the rows that each counter tells from the one before: of two that stand in a line, one moves slower."""
@@ -264,9 +269,10 @@ class Learner:
         # of bars that stand before the rows, the one of the training has most to do
         by = 1 if source is Source.BEFORE else 0
         _, whole, epochs = max(found, key=lambda one: one[by], default=(0, 0, 0))
-        epochs = 1 if source is Source.NAME and self._goes_on > 0 else epochs
+        epochs = 1 if source in (Source.NAME, Source.BAR) and self._goes_on > 0 else epochs
         total, alone = whole * epochs or None, self._alone >= MOSTLY * self._rows
         fractions, rows = self._fractions, self._rows
         before, count = next(iter(self._before_names.most_common(1)), ("", 0))
         before = before if source is Source.BEFORE and count >= MOSTLY * rows else ""
-        return Learnt(source, name, self._loss, whole, total, not fractions, example, rows, self._within, alone, before)
+        anew = not fractions and not (source is Source.BAR and self._goes_on > 0)
+        return Learnt(source, name, self._loss, whole, total, anew, example, rows, self._within, alone, before)

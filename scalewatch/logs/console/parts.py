@@ -1,4 +1,4 @@
-"""Printed lines -> what each says: its numbers and what counts on it, of the first rank that speaks."""
+"""Printed lines -> what each says: its numbers and what counts on it, of one rank where several speak."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import final
 
 from scalewatch.logs.columns import COUNTER_OF_EPOCHS, FIELDS, placed, ranked, step_place
 from scalewatch.logs.console.lines import Line
+from scalewatch.logs.console.ranks import Ranks
 from scalewatch.logs.console.scan import Scanned, Span, scan
 from scalewatch.logs.console.skeletons import Family, Skeletons
-from scalewatch.logs.console.tables import Boxes, Heading, begins
-from scalewatch.logs.loss_names import TRAIN, training_loss
+from scalewatch.logs.console.tables import Boxes, Heading, Records, begins
+from scalewatch.logs.loss_names import TRAIN
 from scalewatch.objective import words_of
 
 __all__ = ["Parts", "is_field", "parsed", "plain_line", "plain_lines", "says_nothing", "step_rank"]
@@ -30,7 +31,7 @@ _RANK = re.compile(
     re.IGNORECASE,
 )
 #: What a line has to have that holds a number; one that heads a table has a loss instead.
-_SAYS = re.compile(r"\d|[nN][aA][nN]|[iI][nN][fF]|^\s*[|+=\-╒╞╘┏┡└┌├]")
+_SAYS = re.compile(r"\d|[nN][aA][nN]|[iI][nN][fF]|^\s*[|+=\-╒╞╘┏┡└┌├]|^\s*\{[^}]*$")
 #: What a progress bar may be called that counts steps of training.
 _TRAINING_BAR = TRAIN | {
     "epoch",
@@ -114,27 +115,34 @@ def says_nothing(line: str) -> bool:
 
 @final
 class Parts:
-    """What lines are made of: tables, boxes and everything else, of the first rank that speaks.
+    """What lines are made of: tables, boxes and everything else, of one rank where several speak.
 
     Args:
         wanted: whether a number of this name is; None for all, and then no line is read by its skeleton.
+
+    Attributes:
+        ranks: the processes that speak, and which of them is read.
     """
 
     def __init__(self, wanted: Callable[[str], bool] | None = None) -> None:
-        self._boxes, self._heading = Boxes(), Heading()
+        self._boxes, self._heading, self._records = Boxes(), Heading(), Records()
         self._skeletons = None if wanted is None else Skeletons(wanted)
-        self._rank: str | None = None
-        self.other_ranks = 0
+        self.ranks = Ranks()
 
     def lines(self, text: str) -> list[Line]:
         """Return what a line says, mostly one thing or nothing."""
-        if says_nothing(text):
+        if says_nothing(text) and not self._records.stands:
             return []
         text = plain_line(text)
+        if self._records.may_hold(text):
+            return [line for whole in self._records.line(text) for line in self._said(whole)]
+        return self._said(text)
+
+    def _said(self, text: str) -> list[Line]:
         skeletons = None if self.inside or self._boxes.may_hold(text) else self._skeletons
         if skeletons is not None and (known := skeletons.line(text)) is not None:
             line, rank = known
-            return [] if self._of_another_rank(rank, line.cells) else [line]
+            return [line] if rank is None else self.ranks.of(rank, line)
         box = self._boxes.line(text)
         found = [] if box is None else [_read(box, {}, None, "a box of names and numbers")]
         if self._boxes.inside:
@@ -151,12 +159,12 @@ class Parts:
         if _may_head(scanned) and self._heading.starts(text):
             return found
         line, rank = _learn(text, scanned, skeletons if not found else None)
-        return found if self._of_another_rank(rank, scanned.cells) else [*found, line]
+        return [*found, line] if rank is None else [*found, *self.ranks.of(rank, line)]
 
     @property
     def inside(self) -> bool:
         """Whether a table or a box stands, so that what a line says depends on those before it."""
-        return self._heading.stands or self._boxes.stands
+        return self._heading.stands or self._boxes.stands or self._records.stands
 
     def family(self, text: str) -> Family | None:
         """Return the skeletons that one plan reads and this line has, which is learnt now if need be, None if none.
@@ -164,7 +172,7 @@ class Parts:
         To be asked of a line without colours, outside tables and boxes.
         """
         skeletons = self._skeletons
-        if skeletons is None or self._boxes.may_hold(text):
+        if skeletons is None or self._boxes.may_hold(text) or self._records.may_hold(text):
             return None
         family = skeletons.family(text)
         scanned = scan(text) if family is None else None
@@ -175,25 +183,17 @@ class Parts:
             skeletons.see(family)
         return family
 
-    @property
-    def rank(self) -> str | None:
-        """The rank that is read, None if none has said a loss yet."""
-        return self._rank
+    def saw_losses(self, count: int, text: str) -> None:
+        """Take note of losses that the process which is read said, the last of them in this line without colours."""
+        known = None if self._skeletons is None else self._skeletons.line(text)
+        if known is not None:
+            self.ranks.spoke(known[0], count)
 
     def end(self) -> list[Line]:
-        """Return what a box holds that the log ends in."""
+        """Return what a box holds that the log ends in, and a record."""
+        found = [line for text in self._records.end() for line in self._said(text)]
         box = self._boxes.end()
-        return [] if box is None else [_read(box, {}, None, "")]
-
-    def _of_another_rank(self, rank: str | None, names: Iterable[str]) -> bool:
-        if rank is None:
-            return False
-        says = any(training_loss(name) is not None for name in names)
-        if self._rank is None and says:
-            self._rank = rank
-        other = self._rank is not None and rank != self._rank
-        self.other_ranks += other and says
-        return other
+        return found if box is None else [*found, _read(box, {}, None, "")]
 
 
 def _may_head(scanned: Scanned) -> bool:

@@ -21,10 +21,10 @@ class Position:
     Attributes:
         steps: makes steps of the run of those of an epoch. epoch: the newest, None if none was said. base: what the
             first epoch is called. before: step that a line before the row says. newest: step of the newest row.
-        shape: names of the newest row.
+        shape: names of the newest row. goes_on: whether a bar counts on where an epoch begins, None before one did.
     """
 
-    __slots__ = ("base", "before", "epoch", "newest", "shape", "steps")
+    __slots__ = ("_bar", "base", "before", "epoch", "goes_on", "newest", "shape", "steps")
 
     def __init__(self) -> None:
         self.steps = EpochSteps()
@@ -33,18 +33,28 @@ class Position:
         self.before: int | None = None
         self.newest: int | None = None
         self.shape: frozenset[str] = frozenset()
+        self.goes_on: bool | None = None
+        self._bar: tuple[int, float, int] | None = None
 
     def of_bar(self, done: int, whole: int, epoch: float | None) -> int:
-        """Return the step of a bar that begins anew in each epoch; without an epoch, how far it is."""
-        if epoch is None or self.base is None:
+        """Return the step of a bar that begins anew in each epoch; of one that counts on, how far it is."""
+        if epoch is None or self.base is None or self.goes_on:
             return done
+        if self.goes_on is None:
+            before, self._bar = self._bar, (whole, epoch, done)
+            if before is not None and before[0] == whole and int(epoch) > int(before[1]):
+                self.goes_on = done > before[2]
+                if self.goes_on:
+                    return done
         return int(epoch - self.base) * whole + done
 
     def of_bars(self, bars: Sequence[tuple[int, int]], epochs: Sequence[float] | None) -> list[int]:
         """Return the step of each of many bars."""
         base = self.base
-        if epochs is None or base is None:
+        if epochs is None or base is None or self.goes_on:
             return [done for done, _ in bars]
+        if self.goes_on is None:
+            return [self.of_bar(*bar, epoch) for bar, epoch in zip(bars, epochs, strict=True)]
         return [int(epoch - base) * whole + done for (done, whole), epoch in zip(bars, epochs, strict=True)]
 
 
@@ -66,15 +76,15 @@ class LineReader:
         self.position = Position()
         self.renamed: dict[str, str] = {}
 
-    @property
-    def other_ranks(self) -> int:
-        """Lines with a loss of other ranks than the first, which are left out."""
-        return self.parts.other_ranks
-
     def rows(self, text: str) -> list[dict[str, float | str]]:
         """Return the rows that a line completes: name -> number, with the step under the name that was learnt."""
         found = [row for line in self.parts.lines(text) if (row := self.row(line)) is not None]
         return [self.under_names(row) for row in found] if self.renamed else found
+
+    def held(self, *, quiet: bool) -> list[dict[str, float | str]]:
+        """Return the rows of a process that goes on in place of another, where the log ends in them so far."""
+        found = [row for line in self.parts.ranks.end(quiet=quiet) if (row := self.row(line)) is not None]
+        return [self.under_names(row) for row in found]
 
     def under_names(self, row: dict[str, float | str]) -> dict[str, float | str]:
         """Return a row with loss and step under the names of the first lines."""
@@ -86,7 +96,7 @@ class LineReader:
 
     def end(self) -> list[dict[str, float | str]]:
         """Return the row of a box that the log ends in."""
-        return [row for line in self.parts.end() if (row := self.row(line)) is not None]
+        return [self.under_names(row) for line in self.parts.end() if (row := self.row(line)) is not None]
 
     def row(self, line: Line) -> dict[str, float | str] | None:
         """Return the row of a line that was parsed, None if it is none of its own."""

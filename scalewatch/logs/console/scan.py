@@ -43,7 +43,7 @@ _VALUE = re.compile(
     re.VERBOSE,
 )
 #: What ends a name's beginning: brackets, bars, a dash or room between two things.
-_BREAKS = re.compile(r"[|\t\[\]{}<>=:»]|\s[-–—]+\s|\s{2,}|\.\s|\(\s*$")
+_BREAKS = re.compile(r"[|\t\[\]{}<>=:»]|\)\s|\s[-–—]+\s|\s{2,}|\.\s|\(\s*$")
 _PARENTHESES = re.compile(r"\([^()]*\)")
 _WRAPPED = re.compile(r"(?:tensor|array|np\.float\d+|float\d*)\(\s*\[?\s*$")
 #: `validation loss at iteration 1000`: the name of a value that follows, then that of this one.

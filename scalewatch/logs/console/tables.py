@@ -1,4 +1,4 @@
-"""Tables in a console: a heading with rows below it, and boxes of a name and a number a line."""
+"""Tables in a console: a heading with rows below it, boxes of a name and a number a line, records in braces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scalewatch.logs.columns import COUNTER_OF_EPOCHS, placed, step_place
 from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.values import number
 
-__all__ = ["Boxes", "Heading", "begins"]
+__all__ = ["Boxes", "Heading", "Records", "begins"]
 
 #: Columns of a heading at most, and numbers of a box. By hand.
 MOST_COLUMNS = 200
@@ -24,6 +24,8 @@ _CELL = re.compile(
 _FIRST = "|-+=╒╞╘┏┡└┌├"
 _BORDER = re.compile(r"\s*+[-+=|~_╒╞╘╤═─━┏┡└┌├┼]{8,}+[-+=|~_╕╡╛╧═─━┓┩┘┐┤┴]*+\s*")
 _LETTER = re.compile("[A-Za-z]")
+#: A line of a record in braces: a key in quotes and its value, an item of a list, brackets.
+_ENTRY = re.compile(r"""[\s\[{(]*(?:['"][^'"]*['"]\s*(?::|,?\s*$)|[-+\d.eE]+\s*,?\s*$|[\]})\[{(,\s]*$)""")
 
 
 def begins(line: str) -> bool:
@@ -159,3 +161,39 @@ class Boxes:
         """Return what a box holds so far, None if nothing, and begin another."""
         cells, self._cells, self._section = self._cells, {}, ""
         return cells or None
+
+
+@final
+class Records:
+    """What Python prints of a dict over several lines: one row, from the brace that opens to the one that closes."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._open = 0
+
+    @property
+    def stands(self) -> bool:
+        """Whether one was begun and not ended."""
+        return bool(self._lines)
+
+    def may_hold(self, line: str) -> bool:
+        """Return whether a line is of a record, or begins one."""
+        return self.stands or (
+            line.lstrip()[:1] == "{" and line.count("{") > line.count("}") and _ENTRY.match(line) is not None
+        )
+
+    def line(self, line: str) -> list[str]:
+        """Take a line; return the whole record as one line where it ends, its lines where it turns out to be none."""
+        self._open += line.count("{") - line.count("}")
+        self._lines.append(line)
+        fits = len(self._lines) < MOST_COLUMNS and (_ENTRY.match(line) is not None or not line.strip())
+        if self._open > 0 and fits:
+            return []
+        closed = self._open <= 0
+        lines = self.end()
+        return [" ".join(map(str.strip, lines))] if closed else lines
+
+    def end(self) -> list[str]:
+        """Return the lines of a record that was not closed."""
+        lines, self._lines, self._open = self._lines, [], 0
+        return lines

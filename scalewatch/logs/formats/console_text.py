@@ -127,7 +127,7 @@ class ConsoleLog(AbstractTabularLog):
         self._patience = LOST_LINES
         self.assembled.sparse = True  # most lines of a console hold no loss
         self.note(f"{LEARNT_FROM} {self.learnt.example.strip():.{SHOWN}}")
-        self._others_noted = False
+        self._others_noted, self._overs_noted = False, 0
 
     def rows(self) -> Iterator[Observation]:
         """Yield what is new."""
@@ -145,14 +145,21 @@ class ConsoleLog(AbstractTabularLog):
         yield from self.gathered(self._end())
 
     def _end(self) -> Iterator[Observation]:
-        if self._lines.rest and self._lines.quiet():
+        quiet = self._lines.quiet()
+        if self._lines.rest and quiet:
             yield from self._line(self._lines.take_rest())
-            for row in self._reader.end():
-                yield from self.assembled.add(row, self._lines.number)
+        for row in [*(self._reader.end() if quiet else ()), *self._reader.held(quiet=quiet)]:
+            yield from self._row(row)
         self.bytes_read = self._lines.bytes_read
-        if self._reader.other_ranks and not self._others_noted:
+        ranks = self._reader.parts.ranks
+        if ranks.taken_over > self._overs_noted:
+            self._overs_noted = ranks.taken_over
+            self.note(
+                f"line {self._lines.number:,}: read on from another process ({ranks.reading:.40}): it was started again"
+            )
+        if ranks.others and not self._others_noted:
             self._others_noted = True
-            self.note("lines of several ranks stand in it: those of the first that says a loss are read")
+            self.note("lines of several ranks stand in it: those of one, the first that says a loss, are read")
         yield from self.assembled.flush()
 
     # --- many lines --------------------------------------------------------------------------------
@@ -187,16 +194,16 @@ class ConsoleLog(AbstractTabularLog):
         """Yield rows of lines; return how many lines were taken, all unless they become of another kind, and how many
         of them by themselves.
         """
-        at, failed, singly, began = 0, 0, 0, (self._reader, self.assembled.plans)
+        at, failed, singly, began = 0, 0, 0, self._kind
 
         def singles(end: int) -> Iterator[Observation]:
             nonlocal at, singly
-            while at < end and began == (self._reader, self.assembled.plans) and not self._reader.parts.inside:
+            while at < end and began == self._kind and not self._reader.parts.inside:
                 at, singly = at + 1, singly + 1
                 yield from self._numbered(lines[at - 1])
 
         first = self._lines.number
-        while at < len(lines) and began == (self._reader, self.assembled.plans) and not self._reader.parts.inside:
+        while at < len(lines) and began == self._kind and not self._reader.parts.inside:
             end = block.alone_from(at)
             if end - at >= LEAST_LINES:
                 stretch = block.take(at, end)
@@ -211,6 +218,11 @@ class ConsoleLog(AbstractTabularLog):
                 end = to + 1
             yield from self.gathered(singles(min(end, len(lines))))
         return at, singly
+
+    @property
+    def _kind(self) -> tuple[LineReader, int, str | None]:
+        """What a block was read by: where it changes, the lines behind are looked at anew."""
+        return self._reader, self.assembled.plans, self._reader.parts.ranks.reading
 
     def _stretch(self, stretch: Stretch, lines: Sequence[str], first: int) -> Iterator[tuple[Run, Columns]]:
         if stretch.lossy:
@@ -243,17 +255,21 @@ class ConsoleLog(AbstractTabularLog):
     def _line(self, line: str) -> Iterator[Observation]:
         self.bytes_read = self._lines.bytes_read
         line = self._with_points(line) if self._commas else line
-        others, rows = self._reader.other_ranks, self._reader.rows(line)
-        if others != self._reader.other_ranks or any(map(self._says_a_loss, rows)):
+        ranks = self._reader.parts.ranks
+        others, rows = ranks.others, self._reader.rows(line)
+        if others != ranks.others or any(map(self._says_a_loss, rows)):
             self._lost.clear()
         elif "oss" in line or "OSS" in line:
             self._lost.append(line)
             if len(self._lost) >= self._patience and "loss" not in self.asked:
                 rows = self._learn_anew()
         for row in rows:
-            if not self.covers(row):
-                self.add_columns(row)
-            yield from self.assembled.add(row, self._lines.number)
+            yield from self._row(row)
+
+    def _row(self, row: dict[str, float | str]) -> Iterator[Observation]:
+        if not self.covers(row):
+            self.add_columns(row)
+        yield from self.assembled.add(row, self._lines.number)
 
     def _says_a_loss(self, row: Mapping[str, Any]) -> bool:
         return self.columns["loss"] in row or any(validation_loss(name) is not None for name in row)

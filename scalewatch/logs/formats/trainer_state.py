@@ -38,7 +38,7 @@ FEWEST_ROWS = 2
 _CUT = "scalewatch:cut"
 _MAX_STEPS = re.compile(r'"max_steps":\s*(\d{1,15})')
 #: A list of numbers, or of lists of two or three: no name in it says of what.
-_NUMBERS = re.compile(r"\[\s*(?:\[\s*)?-?\d[\d.eE+-]*\s*[,\]]")
+_NUMBERS = re.compile(r"\[\s*(?:\[\s*)?-?\d[\d.eE+-]*\s*(?:,|\]\s*(?:[,\]]|$))")
 #: What programs call a file of text that may be one JSON value, and how one begins that is an array of rows.
 _PRINTED = frozenset({"", ".log", ".txt", ".out"})
 _ROWS = re.compile(r"\s*\[\s*\{\s*\"")
