@@ -46,7 +46,8 @@ def approaches(
     from scalewatch.fitting.approaches import compare_approaches
     from scalewatch.fitting.isoflop import check_noise
     from scalewatch.offline.finished_runs import from_tables, late
-    from scalewatch.offline.tables import Reading, count_of
+    from scalewatch.offline.reading import Reading
+    from scalewatch.offline.tables import count_of
 
     if out is not None:
         check_chart_file("--out", out)
@@ -54,7 +55,7 @@ def approaches(
     goal = None if flops is None else count_of("--flops", flops)
     console, reading = Console(), Reading.of(tables, column or [], where or [], bytes_per_token)
     if reading.folders:
-        raise ConfigError(f"{reading.folders[0]} is no table: this command reads .csv, .tsv and .parquet.")
+        raise ConfigError(f"{reading.folders[0]} is no table, and holds none: .csv, .tsv, .parquet, .json, .md, .tex.")
     rows = late(from_tables(reading.tables, reading.overrides, bytes_per_token=bytes_per_token))
     runs = rows.runs if rows.checkpoints else None
     found = compare_approaches(rows.size, rows.tokens, rows.loss, runs, budgets=rows.budgets, noise_nats=noise_nats)

@@ -53,12 +53,12 @@ def collapse(
     from scalewatch.errors import ConfigError, FitError
     from scalewatch.laws.collapse import CollapseRun, measure_collapse, progress_of
     from scalewatch.offline.listed import how_many
-    from scalewatch.offline.tables import Reading
+    from scalewatch.offline.reading import Reading
 
     if floor is not None and not 0 <= floor < 1e6:
         raise ConfigError(f"`--floor` must be a loss of 0 or more (got {floor:g}).")
     console = Unprinted() if json_ else Console()
-    curves = curves_of(console, Reading.of(runs, column or [], where or [], bytes_per_token))
+    curves = curves_of(console, Reading.of(runs, column or [], where or [], bytes_per_token), rates=False)
     sized = [curve for curve in curves if curve.run.parameters or curve.run.non_embedding_parameters]
     if len(sized) < len(curves):
         say(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from scalewatch.arrays import Floats
 from scalewatch.cli.options import AsJson, Columns, Where
 from scalewatch.cli.signatures import part
 from scalewatch.text import percent
@@ -37,12 +38,14 @@ def emergence(
     from scalewatch.cli.table_columns import columns_of
     from scalewatch.errors import ConfigError
     from scalewatch.laws import EmergenceVerdict, judge_emergence
-    from scalewatch.offline.tables import Reading
+    from scalewatch.offline.reading import Reading
 
     console, reading = Console(), Reading.of(tables, column or [], where or [], None)
     wanted = {"scale": "compute, size or data", "accuracy": "0 to 1", "loss": "of the right answer [nats/token]"}
     also = {"scale": ("flops", "compute", "parameters", "tokens"), "accuracy": ("acc", "exact_match")}
     data, notes = columns_of(reading, wanted, {**also, "loss": ("proxy_loss", "nll")})
+    data, told = _as_wanted(data)
+    notes += told
     if items < 1 or not 1 <= answer_tokens <= 1e6:
         raise ConfigError(
             f"`--items` must be at least 1 and `--answer-tokens` 1 to 1e6 (got {items} and {answer_tokens})."
@@ -68,3 +71,16 @@ def emergence(
     say(console, found.notes, "yellow")
     if not decided:
         raise typer.Exit(1)
+
+
+def _as_wanted(data: dict[str, Floats]) -> tuple[dict[str, Floats], list[str]]:
+    """Accuracies in parts of one, and losses, where a table has per cent, or logarithms of probabilities."""
+    notes, made = [], dict(data)
+    right, loss = data["accuracy"], data["loss"]
+    if len(right) and 1.0 < right.max() <= 100.0 and right.min() >= 0.0:
+        made["accuracy"] = right / 100.0
+        notes.append("Accuracies are taken as per cent, for they go beyond 1.")
+    if len(loss) and loss.max() < 0.0:
+        made["loss"] = -loss
+        notes.append("The losses are all negative, and taken as logarithms of probabilities: their sign is turned.")
+    return made, notes

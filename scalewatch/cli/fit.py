@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from scalewatch.cli.fit_runs import Drawing, Options
     from scalewatch.cli.fit_tables import FittedLaw
-    from scalewatch.offline.tables import Reading
+    from scalewatch.offline.reading import Reading
 
 __all__ = ["fit"]
 
@@ -82,11 +82,11 @@ def fit(
     from scalewatch.cli.fit_tables import Unprinted
     from scalewatch.cli.goal import goal_of
     from scalewatch.cli.outputs import check_output, print_json
-    from scalewatch.offline.tables import Reading
+    from scalewatch.offline.reading import Reading
     from scalewatch.plain import to_plain
 
     if predict is not None:
-        fit_predict(Console(), Reading.of(runs, column or [], where or [], None), predict, json_=json_)
+        fit_predict(Console(), Reading.of(runs, column or [], where or [], None, ends=True), predict, json_=json_)
         return
     check_output("--output", output)
     options = Options.checked(estimator, bootstrap, keep_outliers)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from scalewatch.fitting import Fit
     from scalewatch.laws import Law
-    from scalewatch.offline.tables import Reading, Table
+    from scalewatch.offline.reading import Reading
+    from scalewatch.offline.tables import Table
 
 __all__ = ["check_family", "fit_one_family"]
 

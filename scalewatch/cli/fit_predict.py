@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from scalewatch.cli.outputs import print_json
 from scalewatch.errors import ConfigError
-from scalewatch.offline.tables import Reading, read_table
+from scalewatch.offline.reading import Reading
+from scalewatch.offline.tables import read_table
 from scalewatch.text import percent
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ def fit_predict(console: Console, reading: Reading, points: Path, *, json_: bool
         ConfigError: if there is not one table, or `points` is none.
     """
     from scalewatch.offline.foretelling import foretell
+    from scalewatch.offline.table_files import ENDINGS
     from scalewatch.offline.tables import is_table
 
     if reading.folders or len(reading.tables) != 1:
-        raise ConfigError("`--predict` takes one table of finished runs: .csv, .tsv or .parquet.")
+        raise ConfigError(
+            "`--predict` takes one table of finished runs (.csv, .tsv, .parquet, .json, .md, .tex) or a folder of runs."
+        )
     if not is_table(points):
-        raise ConfigError(f"`--predict`: {points} is no table: .csv, .tsv or .parquet.")
+        raise ConfigError(f"`--predict`: {points} is no table: {', '.join(ENDINGS)}.")
     told = foretell(reading.tables[0], read_table(points), reading.overrides)
     if json_:
         print_json({"table": reading.tables[0].source, "points": points, "losses": _plain(told)})

@@ -24,7 +24,7 @@ from scalewatch.text import percent
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scalewatch.offline.tables import Reading
+    from scalewatch.offline.reading import Reading
 
 __all__ = ["curves_of", "fit_whole_curves"]
 
@@ -68,8 +68,11 @@ def fit_whole_curves(console: Console, reading: Reading, output: Path, drawing: 
     return FittedLaw("curves", FORMULA, law.evidence.runs, constants, law.usable)
 
 
-def curves_of(console: Console, reading: Reading) -> list[Curve]:
+def curves_of(console: Console, reading: Reading, *, rates: bool = True) -> list[Curve]:
     """Return the curves of journals and tables, each once and by a name of its own, and say what was left out.
+
+    Args:
+        console: where that is said. reading: of what was given. rates: whether a table must have learning rates.
 
     Raises:
         FitError: if a table has no row a step, or there is no curve at all.
@@ -77,11 +80,11 @@ def curves_of(console: Console, reading: Reading) -> list[Curve]:
     from scalewatch.offline.curve_tables import curves_from_tables, missing_of_curves
 
     for table in reading.tables:
-        missing = missing_of_curves(table, reading.overrides)
+        missing = missing_of_curves(table, reading.overrides, rates=rates)
         if missing:
             raise FitError(
-                f"{table.source}: whole curves need a row a step, with step, loss and learning_rate, and there is no "
-                f"column for {' and '.join(missing)}; say which: --column {missing[0]}=NAME."
+                f"{table.source}: whole curves need a row a step, with step, loss{' and learning_rate' * rates}, and "
+                f"there is no column for {' and '.join(missing)}; say which: --column {missing[0]}=NAME."
             )
     curves, notes, skipped = curves_from_tables(
         reading.tables, reading.overrides, bytes_per_token=reading.bytes_per_token

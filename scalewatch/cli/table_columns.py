@@ -9,12 +9,19 @@ import numpy as np
 
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
+from scalewatch.objective import words_of
+from scalewatch.offline.column_units import without_unit
+from scalewatch.offline.tables import named_columns
 
 if TYPE_CHECKING:
-    from scalewatch.offline.tables import Reading, Table
+    from scalewatch.offline.reading import Reading
+    from scalewatch.offline.tables import Table
 
 __all__ = ["columns_of"]
 
+#: Words of the name of an accuracy, and of a logarithm of a probability.
+_RIGHT = frozenset({"acc", "accuracy", "em", "match", "pass", "correct", "score"})
+_LOG = frozenset({"logprob", "logprobs", "logp", "loglik", "loglikelihood", "nll"})
 #: Columns of a table that an error lists.
 MOST_LISTED = 12
 
@@ -34,7 +41,7 @@ def columns_of(
     """
     if reading.folders or not reading.tables:
         named = str(reading.folders[0]) if reading.folders else "nothing"
-        raise ConfigError(f"{named} is no table: this reads .csv, .tsv and .parquet.")
+        raise ConfigError(f"{named} is no table: this reads .csv, .tsv, .parquet, .json, .md and .tex.")
     for name in reading.overrides:
         if name not in wanted:
             raise ConfigError(f"`--column`: {name!r:.40} is none of {', '.join(wanted)}.")
@@ -54,11 +61,16 @@ def columns_of(
 def _chosen(
     table: Table, overrides: Mapping[str, str], wanted: Mapping[str, str], also: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
-    by_name = {_plain(name): name for name in reversed(list(table.columns))}
+    own = list(reversed(list(table.columns)))
+    bare = {name: without_unit(name)[0] for name in own}
+    by_name = {_plain(bare[name].rpartition(".")[2].rpartition("/")[2]): name for name in own}
+    by_name |= {_plain(bare[name]): name for name in own} | {_plain(name): name for name in own}
     chosen, missing = {}, []
     for name in wanted:
         names = [overrides[name]] if name in overrides else [name, *also.get(name, ())]
         column = next((by_name[_plain(other)] for other in names if _plain(other) in by_name), None)
+        if column is None and name not in overrides:
+            column = _by_role(table, names)
         if column is None:
             missing.append(name)
         else:
@@ -72,6 +84,25 @@ def _chosen(
             f"{', '.join(there[:MOST_LISTED])}{more}. Say which is which: --column {missing[0]}=NAME."
         )
     return chosen
+
+
+def _by_role(table: Table, names: Sequence[str]) -> str | None:
+    """The column that plays the first of these roles that any plays, such as `parameters`, or a loss by its words."""
+    roles = named_columns(table, {})
+    found = next((roles[name] for name in names if name in roles), None)
+    numbers = [name for name in table.columns if _holds_numbers(table, name)]
+    if found is None and "accuracy" in names:
+        found = next((name for name in numbers if set(words_of(name)) & _RIGHT), None)
+    if found is None and "loss" in names:
+        found = next((name for name in numbers if set(words_of(name)) & _LOG), None)
+    return found
+
+
+def _holds_numbers(table: Table, name: str) -> bool:
+    try:
+        return bool(np.isfinite(table.numbers(name)).any())
+    except FitError:
+        return False
 
 
 def _plain(name: str) -> str:

@@ -70,8 +70,12 @@ class Curve:
 
     def renamed(self, name: str) -> Curve:
         """Return the same curve of a run with another name."""
+        return self.of(replace(self.run, name=name))
+
+    def of(self, run: Run) -> Curve:
+        """Return the same curve of a run of which more is known."""
         twin = copy.copy(self)
-        object.__setattr__(twin, "run", replace(self.run, name=name))
+        object.__setattr__(twin, "run", run)
         return twin
 
     def blocks(self) -> LossBlocks:

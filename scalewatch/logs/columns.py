@@ -44,6 +44,7 @@ _STEPS = (
     *("train_iter", "iter_num", "train_iteration", "n_iter", "cur_iter", "current_iter", "iteration_number", "round"),
     *("boosting_round", "num_iters", "batches", "n_updates", "total_timesteps", "timesteps", "num_timesteps"),
     *("timesteps_total", "num_env_steps", "env_steps", "environment_steps", "total_env_steps", "frames"),
+    "training_iteration",
 )
 #: What counts steps in a log where nothing else does; in a table of runs, `batch` is a size.
 _COUNTERS = ("batch", "batch_idx", "i")
@@ -57,6 +58,7 @@ SPLITS = ("split", "phase", "stage", "mode", "subset", "kind", "type", "event")
 TOTALS = (
     *("total_steps", "max_steps", "total_iters", "max_iters", "train_iters", "num_training_steps", "total_iterations"),
     *("max_iterations", "total_step", "max_step", "num_steps_total", "planned_steps", "steps_total"),
+    *("num_train_steps", "total_training_steps"),
 )
 #: Columns that name the run which a row is of, in tables of several.
 RUNS = (

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from scalewatch.logs.loss_names import kind_of
+from scalewatch.objective import words_of
+
 __all__ = ["without_unit"]
 
 #: What a unit multiplies a count by.
@@ -15,11 +18,20 @@ _TIMES = {
 _COMPUTE = {
     **{"gflop": 1e9, "gflops": 1e9, "tflop": 1e12, "tflops": 1e12, "pflop": 1e15, "pflops": 1e15},
     **{"eflop": 1e18, "eflops": 1e18, "zflop": 1e21, "zflops": 1e21},
-    **{"pf-days": 8.64e19, "pfdays": 8.64e19, "pf days": 8.64e19, "petaflop/s-days": 8.64e19, "pflop-days": 8.64e19},
+    **{
+        "pf-days": 8.64e19,
+        "pfdays": 8.64e19,
+        "pf_days": 8.64e19,
+        "pf days": 8.64e19,
+        "petaflop/s-days": 8.64e19,
+        "pflop-days": 8.64e19,
+    },
 }
 _IN_BRACKETS = re.compile(r"^(.*\S)\s*[(\[]\s*(?:in\s+)?([^()\[\]]+?)\s*[)\]]$")
 #: Letters alone behind a line are a unit where they are a capital, or the name says what is counted.
-_BEHIND = re.compile(r"^(.*[a-z0-9])_(?:in_)?([KMBT]|[kmb]n?|mio|millions?|billions?|trillions?|[gtpez]flops?)$")
+_BEHIND = re.compile(
+    r"^(.*[a-z0-9])_(?:in_)?([KMBT]|[kmb]n?|mio|millions?|billions?|trillions?|[gtpez]flops?|pf_?days)$"
+)
 
 
 def without_unit(name: str) -> tuple[str, float]:
@@ -31,6 +43,8 @@ def without_unit(name: str) -> tuple[str, float]:
     found = _IN_BRACKETS.match(name.strip()) or _BEHIND.match(name.strip())
     if found is None:
         return name, 1.0
+    if kind_of(words_of(found[1])) is not None:  # a loss_b is no loss in billions
+        return (name if found.re is _BEHIND else found[1]), 1.0
     unit = found[2].lower()
     # `[M params]` says in its first word what it multiplies by
     return found[1], _COMPUTE.get(unit) or _TIMES.get(unit.split()[0]) or 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scalewatch.errors import FitError, RunError
 from scalewatch.laws import Curve
 from scalewatch.offline.finished_runs import nats_per_token
 from scalewatch.offline.listed import how_many
+from scalewatch.offline.run_columns import sizes_in_names
 from scalewatch.offline.tables import Table, named_columns
 from scalewatch.run import MAX_PLANNED_STEPS, Run
 
@@ -20,7 +22,10 @@ __all__ = ["curves_from_tables", "has_curves", "missing_of_curves"]
 #: Part of a run's rows that may share a step with another: more are two series in one.
 MOST_DOUBLE = 0.1
 #: Roles of a curve's columns, in the order in which they are told.
-_ROLES = ("run", "step", "loss", "learning_rate", "parameters", "non_embedding_parameters", "tokens", "tokens_per_step")
+_ROLES = (
+    *("run", "step", "loss", "learning_rate", "parameters", "non_embedding_parameters", "tokens", "tokens_per_step"),
+    "total_steps",
+)
 
 
 def has_curves(table: Table, overrides: dict[str, str]) -> bool:
@@ -31,10 +36,10 @@ def has_curves(table: Table, overrides: dict[str, str]) -> bool:
     return "run" not in roles or len(set(table.words(roles["run"]))) < len(table)
 
 
-def missing_of_curves(table: Table, overrides: dict[str, str]) -> list[str]:
-    """Return which of the columns that a whole curve needs a table has not."""
+def missing_of_curves(table: Table, overrides: dict[str, str], *, rates: bool = True) -> list[str]:
+    """Return which of the columns that a whole curve needs a table has not; `rates`: whether it needs those."""
     roles = named_columns(table, overrides)
-    return [role for role in ("step", "loss", "learning_rate") if role not in roles]
+    return [role for role in ("step", "loss", *(["learning_rate"] if rates else [])) if role not in roles]
 
 
 def curves_from_tables(
@@ -51,7 +56,7 @@ def curves_from_tables(
     for table in tables:
         roles = named_columns(table, overrides)
         shown = ", ".join(f"{r} = column '{roles[r]}'" for r in _ROLES if r in roles)
-        notes.append(f"{table.source}: {how_many(len(table), 'row')}; {shown}.")
+        notes += [*table.notes, f"{table.source}: {how_many(len(table), 'row')}; {shown}."]
         columns = {role: table.numbers(roles[role]) for role in _ROLES[1:] if role in roles and role != "loss"}
         columns["loss"] = nats_per_token(table, roles["loss"], bytes_per_token, notes)
         names = np.array(table.words(roles["run"]) if "run" in roles else [table.stem] * len(table))
@@ -65,7 +70,19 @@ def curves_from_tables(
                 curves.append(_curve(str(name), own, table.source))
             except _LeftOut as why:
                 left_out.append(f"'{name:.60}' is left out: {why}")
-    return curves, notes, left_out
+    return _sized_by_name(curves, notes), notes, left_out
+
+
+def _sized_by_name(curves: list[Curve], notes: list[str]) -> list[Curve]:
+    """Curves of which none has a size, with those that the names of their runs say."""
+    if not curves or any(curve.run.parameters or curve.run.non_embedding_parameters for curve in curves):
+        return curves
+    names = [curve.run.name.replace("_", " ").replace("/", " ") for curve in curves]
+    sizes = sizes_in_names(names, None)
+    if sizes is None:
+        return curves
+    notes.append("Sizes are those that the names of the runs say.")
+    return [curve.of(replace(curve.run, parameters=size)) for curve, size in zip(curves, sizes.tolist(), strict=True)]
 
 
 class _LeftOut(Exception):
@@ -104,9 +121,12 @@ def _curve(name: str, own: dict[str, Floats], source: str) -> Curve:
 
 
 def _run(name: str, own: dict[str, Floats], last: int) -> Run:
-    rate = own["learning_rate"]
+    rate = own.get("learning_rate", np.full(len(own["step"]), np.nan))
     known = np.isfinite(rate) & np.isfinite(own["step"])
     plan = None
+    total = _first(own.get("total_steps"))
+    if total is not None and total > last:  # it goes on, and its rates from here on are not known
+        known = np.zeros_like(known)
     if known.any() and last <= MAX_PLANNED_STEPS:
         plan = np.interp(np.arange(1, last + 1), own["step"][known], rate[known])
     per_step = _first(own.get("tokens_per_step"))
@@ -116,7 +136,7 @@ def _run(name: str, own: dict[str, Floats], last: int) -> Run:
         fine = each[np.isfinite(each) & (each > 0)]
         per_step = float(np.median(fine)) if len(fine) else None
     numbers: dict[str, Any] = {role: _first(own.get(role)) for role in ("parameters", "non_embedding_parameters")}
-    return Run(name, last, plan, tokens_per_step=per_step, **numbers)
+    return Run(name, max(last, int(total or last)), plan, tokens_per_step=per_step, **numbers)
 
 
 def _first(column: Floats | None) -> float | None:

@@ -26,7 +26,7 @@ from scalewatch.offline.run_columns import (
     named_budgets,
     saved_at_intervals,
     sizes_in_names,
-    tokens_of_epochs,
+    tokens_from,
 )
 from scalewatch.offline.tables import Table, named_columns, text_instead
 from scalewatch.text import percent
@@ -140,7 +140,7 @@ def _one(
         raise FitError(
             f"{table.source}: no column of numbers is named like a loss; say which: --column loss=NAME.{text}"
         )
-    notes = [f"{table.source}: {how_many(len(table), 'row')}; {_columns(roles)}."]
+    notes = [f"{table.source}: {how_many(len(table), 'row')}; {_columns(roles)}.", *table.notes]
     kind, size, tokens = _size_and_tokens(table, roles, notes)
     loss = nats_per_token(table, roles["loss"], bytes_per_token, notes)
     saved = [] if "run" in roles else saved_at_intervals(size, tokens)
@@ -235,12 +235,13 @@ def _size_and_tokens(table: Table, roles: dict[str, str], notes: list[str]) -> t
     role = next((r for r in SIZE_ROLES if r in roles), None)
     kind = SizeKind.TOTAL if role is None else SIZE_ROLES[role]
     size = None if role is None else table.numbers(roles[role])
-    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else _tokens_from(table, roles, size, notes)
+    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else tokens_from(table, roles, size, notes)
     if size is None and "run" in roles and "flops" not in roles:
         size = sizes_in_names(table.words(roles["run"]), tokens)
         if size is not None:
             notes.append(f"{table.source}: parameters are those that the names in '{roles['run']}' say.")
-    flops = table.numbers(roles["flops"]) if "flops" in roles else None
+    compute = "flops" if "flops" in roles or (size is None) == (tokens is None) else "budget"
+    flops = table.numbers(roles[compute]) if compute in roles else None
     known = {"parameters": size, "tokens": tokens, "flops": flops}
     if sum(column is not None for column in known.values()) < 2:
         missing = [name for name, column in known.items() if column is None]
@@ -266,32 +267,10 @@ def _size_and_tokens(table: Table, roles: dict[str, str], notes: list[str]) -> t
                 )
     if flops is not None and (flops <= 0).any():
         notes.append(
-            f"{table.source}: {how_many(int(np.sum(flops <= 0)), 'cell')} of '{roles['flops']}' are zero or negative "
+            f"{table.source}: {how_many(int(np.sum(flops <= 0)), 'cell')} of '{roles[compute]}' are zero or negative "
             "(integers that overflowed?)."
         )
     return kind, np.asarray(size, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
-
-
-def _tokens_from(table: Table, roles: dict[str, str], size: Floats | None, notes: list[str]) -> Floats | None:
-    """Tokens from what else says them: a ratio to the parameters, or steps and what is in one."""
-    if "tokens_per_parameter" in roles and size is not None:
-        notes.append(f"{table.source}: tokens are taken as '{roles['tokens_per_parameter']}' x parameters.")
-        return np.asarray(table.numbers(roles["tokens_per_parameter"]) * size)
-    seen = tokens_of_epochs(table, roles)
-    if seen is not None and "flops" not in roles:
-        notes.append(
-            f"{table.source}: tokens are taken as '{roles['unique_tokens']}' x '{roles['epochs']}'; a law of size and "
-            "tokens takes a repeated one for a new one: --family repeated-data does not."
-        )
-        return seen
-    of_a_step = [("tokens_per_step",), ("batch_size", "sequence_length")]
-    steps = next((role for role in ("step", "total_steps") if role in roles), None)
-    factors = next((each for each in of_a_step if all(role in roles for role in each)), None)
-    if steps is None or factors is None or "flops" in roles:
-        return None
-    named_ = " x ".join(f"'{roles[role]}'" for role in (steps, *factors))
-    notes.append(f"{table.source}: tokens are taken as {named_}.")
-    return np.asarray(np.prod([table.numbers(roles[role]) for role in (steps, *factors)], axis=0))
 
 
 def nats_per_token(table: Table, column: str, bytes_per_token: float | None, notes: list[str]) -> Floats:

@@ -14,9 +14,10 @@ from scalewatch.errors import FitError
 from scalewatch.fitting.outcomes.axes import Axes, role_of
 from scalewatch.fitting.outcomes.contest import Contest, Foretold, compete
 from scalewatch.offline.finished_rows import finished_rows
-from scalewatch.offline.listed import how_many
-from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns, numbers_of
+from scalewatch.offline.listed import few, how_many
+from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns, numbers_of, told_as
 from scalewatch.offline.tables import Table
+from scalewatch.offline.told_counts import check_counts, named_alike, with_counts
 from scalewatch.text import times
 
 __all__ = ["LEVEL", "FarOut", "Foretelling", "foretell"]
@@ -82,22 +83,24 @@ def foretell(table: Table, points: Table, overrides: Mapping[str, str] | None = 
         FitError: if a column is missing, or the runs carry no law. ConfigError: if an override is wrong.
     """
     losses = loss_columns(table, overrides or {})
+    table, counted = with_counts(table)
+    points, _ = with_counts(points, several=False)
     table, left_out = finished_rows(table)
     inputs = inputs_of(table, losses)
+    points = named_alike(points, [*inputs.columns, *([inputs.labels] if inputs.labels else [])])
     shared = [name for name in inputs.columns if name in points.columns]
-    missing = tuple(
-        f"{points.source} has no column '{name}', so the laws do not use it."
-        for name in inputs.columns
-        if name not in points.columns
-    )
+    missing = [name for name in inputs.columns if name not in points.columns]
     if not shared:
         raise FitError(f"{points.source}: it has none of the columns {', '.join(inputs.columns)}.")
+    for name in shared:
+        check_counts(table, points, name)
+    unused = (f"The laws do not use what {points.source} has no column of: {few(missing)}.",) if missing else ()
     labels = inputs.labels if inputs.labels in points.columns else None
     inputs = Inputs(
         {name: inputs.columns[name] for name in shared},
         labels,
         inputs.group if labels else None,
-        (*left_out, *inputs.notes, *missing, *_held(table, points, [*losses, *inputs.columns])),
+        (*table.notes, *counted, *left_out, *inputs.notes, *unused, *_held(table, points, [*losses, *inputs.columns])),
     )
     asked = inputs_of(points, losses, [*shared, *([labels] if labels else [])])
     words = [name for name in shared if name not in asked.columns]
@@ -125,7 +128,7 @@ def _held(table: Table, points: Table, known: Sequence[str]) -> list[str]:
 
 
 def _foretell_one(table: Table, name: str, inputs: Inputs, asked: Inputs) -> Foretelling:
-    loss = numbers_of(table, name)
+    told_name, loss = told_as(table, name)
     runs = inputs.outcomes(loss)
     left = len(loss) - len(runs)
     notes = (*inputs.notes, *((f"{how_many(left, 'row')} without a number in each column: left out.",) if left else ()))
@@ -146,7 +149,7 @@ def _foretell_one(table: Table, name: str, inputs: Inputs, asked: Inputs) -> For
     far: list[FarOut | None] = [None] * len(fine)
     for place, row in enumerate(rows.tolist()):
         far[row] = _far(axes, runs.columns, {name: float(v[place]) for name, v in columns.items()}, told.reach[place])
-    return Foretelling(name, contest, _spread(told, rows, len(fine)), far, len(runs), notes)
+    return Foretelling(told_name, contest, _spread(told, rows, len(fine)), far, len(runs), notes)
 
 
 def _spread(told: Foretold, rows: np.ndarray, count: int) -> Foretold:

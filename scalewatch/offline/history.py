@@ -116,7 +116,8 @@ def read(log: AbstractLog, unit: str | None) -> RunHistory:
     beside = None if past.known.total_steps is not None else length_beside(log.path)
     if beside is not None and beside[0] >= past.last_step:
         past.known = replace(past.known, total_steps=beside[0])
-        past.told.append(f"The planned length, {beside[0]:,} steps, is that of {beside[1]} beside the log.")
+        where = "the first lines of the log" if beside[1] == log.path.name else f"{beside[1]} beside the log"
+        past.told.append(f"The planned length, {beside[0]:,} steps, is that of {where}.")
     if unit in _TOLD:
         past.told.append(_TOLD[unit])
         if unit == "perplexity":

@@ -6,7 +6,6 @@ numbers (70M) too, and words of which each stands in several rows are labels.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +17,21 @@ from numpy.typing import NDArray
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.fitting.outcomes.axes import Outcomes, is_compute, plain, role_of
-from scalewatch.logs.values import is_blank, number
+from scalewatch.logs.columns import ranked, scale_of
 from scalewatch.objective import words_of
 from scalewatch.offline.listed import few, how_many
-from scalewatch.offline.tables import NO_NUMBER, Table
+from scalewatch.offline.tables import Table
 
-__all__ = ["Inputs", "inputs_of", "loss_columns", "numbers_of"]
+__all__ = ["Inputs", "inputs_of", "loss_columns", "numbers_of", "told_as"]
 
 #: Names of columns that say which run a row is of, or what drew it: no cause of a loss.
-NO_CAUSE = frozenset({"seed", "index", "id", "row", "runid", "run", "runname", "name", "trial", "unnamed0", "date"})
+NO_CAUSE = frozenset({"", "seed", "index", "id", "row", "runid", "run", "runname", "name", "trial", "unnamed0", "date"})
 #: Part of a column's cells that may be empty. By hand.
 MOST_EMPTY = 0.1
 #: Rows that a label needs to be one, and labels that there may be. By hand.
 ROWS_A_LABEL, MOST_LABELS = 3, 12
-#: What words count as, at the end of a number.
-SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+#: Words of columns that say how a run came out, as a loss does: no cause of one.
+_OUTCOMES = frozenset({"ppl", "perplexity", "bpb", "bpt", "bpc", "nll", "acc", "accuracy"})
 
 
 @final
@@ -83,10 +82,26 @@ def loss_columns(table: Table, overrides: Mapping[str, str]) -> list[str]:
             raise ConfigError(f"`--column`: {table.source} has no column {name!r:.80}.")
         return [name]
     found = [name for name in table.columns if _is_loss(name) and _numbers(table, name) is not None]
+    # where no column is called a loss, what is one by another name: perplexity, bits per byte
+    found = found or [name for name in ranked(table.columns, "final_loss") if _numbers(table, name) is not None][:1]
     if not found:
         there = few(list(table.columns))
         raise FitError(f"{table.source}: no column is a loss by its name ({there}). Say which: --column loss=NAME.")
     return found
+
+
+def told_as(table: Table, name: str) -> tuple[str, Floats]:
+    """Return what is foretold of a column and its values: of a perplexity the logarithm, which laws are of.
+
+    Raises:
+        FitError: if it holds words.
+    """
+    values = numbers_of(table, name)
+    if scale_of(name, "loss")[0] != "log":
+        return name, values
+    with np.errstate(all="ignore"):
+        logs = np.log(values)
+    return f"ln({name})", np.where(np.isfinite(logs), logs, np.nan)
 
 
 def inputs_of(table: Table, losses: Sequence[str], names: Sequence[str] | None = None) -> Inputs:
@@ -101,10 +116,11 @@ def inputs_of(table: Table, losses: Sequence[str], names: Sequence[str] | None =
     columns: dict[str, Floats] = {}
     labels: dict[str, list[str]] = {}
     notes: list[str] = []
+    wordy: list[str] = []
     for name in table.columns if names is None else names:
         if name not in table.columns:
             raise FitError(f"{table.source}: no column {name!r:.80}, which the runs are told apart by.")
-        if name in losses or (names is None and (plain(name) in NO_CAUSE or _is_loss(name))):
+        if name in losses or (names is None and (plain(name) in NO_CAUSE or _is_outcome(name))):
             continue
         values = _numbers(table, name)
         if values is None:
@@ -112,17 +128,21 @@ def inputs_of(table: Table, losses: Sequence[str], names: Sequence[str] | None =
             if names is not None or _are_labels(words):
                 labels[name] = words
             else:
-                notes.append(f"Column '{name}' holds words and is left out.")
+                wordy.append(name)
         elif names is None and np.mean(~np.isfinite(values)) > MOST_EMPTY:
             notes.append(f"Column '{name}' is empty in {how_many(int(np.sum(~np.isfinite(values))), 'row')}: left out.")
         elif names is not None or np.nanmin(values) < np.nanmax(values):
             columns[name] = values
+    if wordy:
+        notes.insert(0, f"Left out, for they hold words: {few(wordy)}.")
     if names is None and {"size", "tokens"} <= {role_of(name) for name in columns}:
         told = [name for name in columns if is_compute(name)]
         notes += [f"Column '{name}' is compute, which size and tokens say: left out." for name in told]
         columns = {name: values for name, values in columns.items() if name not in told}
     if not columns and names is None:
         raise FitError(f"{table.source}: no column of numbers tells the runs apart ({few(list(table.columns))}).")
+    if names is None:
+        labels = {name: words for name, words in labels.items() if not _are_of_columns(words, columns)}
     label = next(iter(labels), None)
     notes += [f"Column '{name}' is a second label and is left out." for name in list(labels)[1:]]
     return Inputs(columns, label, None if label is None else tuple(labels[label]), tuple(notes))
@@ -144,26 +164,27 @@ def _is_loss(name: str) -> bool:
     return "loss" in words_of(name) or name in ("L", "l")
 
 
+def _is_outcome(name: str) -> bool:
+    return _is_loss(name) or bool(_OUTCOMES & set(words_of(name)))
+
+
 def _are_labels(words: Sequence[str]) -> bool:
     counts = Counter(words)
     return 1 < len(counts) <= MOST_LABELS and min(counts.values()) >= ROWS_A_LABEL
 
 
+def _are_of_columns(words: Sequence[str], columns: Mapping[str, Floats]) -> bool:
+    """Whether words name what a column counts already, as models of a size do, and tell no recipes apart."""
+    pairs = [len(set(zip(words, values.tolist(), strict=True))) for values in columns.values()]
+    own = [len(set(values.tolist())) for values in columns.values()]
+    return any(pair == alone == len(set(words)) for pair, alone in zip(pairs, own, strict=True))
+
+
 def _numbers(table: Table, name: str) -> Floats | None:
     """Return a column as numbers, NaN where a cell is empty, None where it holds words."""
-    column = table.columns[name]
-    if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
-        return np.where(np.isfinite(values := np.asarray(column, dtype=np.float64)), values, np.nan)
-    made = []
-    for cell in column:
-        text = "" if cell is None else str(cell).strip().lower()
-        if text in NO_NUMBER or text == "nan" or is_blank(text):
-            made.append(math.nan)
-            continue
-        times = SUFFIXES.get(text[-1], 1.0)
-        value = number(text if times == 1.0 else text[:-1])
-        if value is None:
-            return None
-        made.append(value * times if math.isfinite(value) else math.nan)
-    values = np.array(made, dtype=np.float64)
-    return values if np.isfinite(values).any() else None
+    try:
+        values = table.numbers(name)
+    except FitError:
+        return None
+    values = np.where(np.isfinite(values), values, np.nan)
+    return values if np.isfinite(values).any() or isinstance(table.columns[name], np.ndarray) else None

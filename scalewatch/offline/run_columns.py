@@ -12,7 +12,7 @@ from scalewatch.arrays import Floats
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.offline.tables import Table
 
-__all__ = ["named_budgets", "saved_at_intervals", "sizes_in_names", "tokens_of_epochs"]
+__all__ = ["named_budgets", "saved_at_intervals", "sizes_in_names", "tokens_from", "tokens_of_epochs"]
 
 #: Factor between a named budget and 6 N D from which it is no budget of these runs. By hand.
 BUDGET_DIFFERS = 3.0
@@ -60,8 +60,11 @@ def saved_at_intervals(size: Floats, tokens: Floats) -> list[str]:
     return labels
 
 
-def sizes_in_names(names: Sequence[str], tokens: Floats | None) -> Floats | None:
+def sizes_in_names(names: Sequence[str], tokens: Floats | None, *, several: bool = True) -> Floats | None:
     """Return the parameters that names of runs say (`gpt-124m-2b` on 2e9 tokens), shape (n,); None unless each does.
+
+    Args:
+        names: of runs. tokens: of each, shape (n,), None if not known. several: whether one size of all is none.
 
     >>> sizes_in_names(["gpt-124m-2b", "gpt-350m"], np.array([2e9, 2e9]))
     array([1.24e+08, 3.50e+08])
@@ -77,7 +80,33 @@ def sizes_in_names(names: Sequence[str], tokens: Floats | None) -> Floats | None
         if len(said) != 1:
             return None
         found.append(said.pop())
-    return np.array(found) if other and len(set(found)) > 1 else None
+    return np.array(found) if other and (not several or len(set(found)) > 1) else None
+
+
+def tokens_from(table: Table, roles: dict[str, str], size: Floats | None, notes: list[str]) -> Floats | None:
+    """Return the tokens that runs saw, from a ratio to the parameters, epochs, or steps and what is in one; else None.
+
+    Args:
+        table: of runs. roles: of its columns. size: parameters, shape (n,), None if not known. notes: gets how.
+    """
+    if "tokens_per_parameter" in roles and size is not None:
+        notes.append(f"{table.source}: tokens are taken as '{roles['tokens_per_parameter']}' x parameters.")
+        return np.asarray(table.numbers(roles["tokens_per_parameter"]) * size)
+    seen = tokens_of_epochs(table, roles)
+    if seen is not None and "flops" not in roles:
+        notes.append(
+            f"{table.source}: tokens are taken as '{roles['unique_tokens']}' x '{roles['epochs']}'; a law of size and "
+            "tokens takes a repeated one for a new one: --family repeated-data does not."
+        )
+        return seen
+    of_a_step = [("tokens_per_step",), ("batch_size", "sequence_length")]
+    steps = next((role for role in ("step", "total_steps") if role in roles), None)
+    factors = next((each for each in of_a_step if all(role in roles for role in each)), None)
+    if steps is None or factors is None or "flops" in roles:
+        return None
+    named_ = " x ".join(f"'{roles[role]}'" for role in (steps, *factors))
+    notes.append(f"{table.source}: tokens are taken as {named_}.")
+    return np.asarray(np.prod([table.numbers(roles[role]) for role in (steps, *factors)], axis=0))
 
 
 def tokens_of_epochs(table: Table, roles: dict[str, str]) -> Floats | None:

@@ -6,12 +6,7 @@ is read with suspicion: a loss that is no number is said with its row, not dropp
 
 from __future__ import annotations
 
-import csv
-import importlib
-import itertools
-import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +17,16 @@ from numpy.typing import NDArray
 
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
+from scalewatch.fitting.outcomes.axes import counted_by
 from scalewatch.logs.columns import placed, ranked
-from scalewatch.logs.formats.json_lines import flattened, records
-from scalewatch.logs.shapes import json_rows
-from scalewatch.logs.values import is_blank, number
+from scalewatch.logs.values import is_blank
+from scalewatch.offline.cells import number_in
 from scalewatch.offline.column_units import without_unit
 from scalewatch.offline.role_names import IN_LOGS, ROLE_NAMES, ROLES
+from scalewatch.offline.table_files import ENDINGS, columns_in
 
 __all__ = [
     "ROLES",
-    "Reading",
     "Table",
     "count_of",
     "is_table",
@@ -42,32 +37,19 @@ __all__ = [
     "where",
 ]
 
-ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl", ".md")
-#: Endings of tables that are looked for in a folder, and how many of them are read. By hand.
-IN_FOLDERS, MOST_TABLES = (".csv", ".tsv", ".parquet"), 1_000
-MAX_BYTES = 512 << 20
-MAX_ROWS = 5_000_000
-MAX_COLUMNS = 1_000
-#: Words that stand where a number would, had the run ended.
-NO_NUMBER = frozenset(
-    {"diverged", "failed", "crashed", "unfinished", "running", "pending", "killed", "oom", "tbd", "todo", "?", "x"}
-    | {"average", "mean", "avg", "median", "sum", "total"}
-)
-#: What stands between a mean and its spread over seeds.
-_SPREAD = re.compile(r"(?<=\d)\s*(?:±|\+/?-|\()")
-#: A line of units below a heading: each cell in brackets, or empty.
-_UNIT = re.compile(r"[(\[][^()\[\]]*[)\]]|")
-_SUFFIXES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "G": 1e9, "T": 1e12}
+#: What a count is to a law -> its role here.
+_COUNTS = {"size": "parameters", "tokens": "tokens"}
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A table as it was read: name of the file, names of the columns, and their cells."""
+    """A table as it was read: name of the file, names of the columns, their cells, and sentences on how."""
 
     source: str
     stem: str
     columns: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -93,36 +75,7 @@ class Table:
     def take(self, index: NDArray[np.int64]) -> Table:
         """Return some of the rows."""
         few = {n: c[index] if isinstance(c, np.ndarray) else [c[i] for i in index] for n, c in self.columns.items()}
-        return Table(self.source, self.stem, few)
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """What a command was given: folders of journals, tables with the rows asked for, and role -> column."""
-
-    folders: list[Path]
-    tables: list[Table]
-    overrides: dict[str, str]
-    bytes_per_token: float | None
-
-    @classmethod
-    def of(
-        cls, paths: Sequence[Path], column: Sequence[str], where_: Sequence[str], bytes_per_token: float | None
-    ) -> Reading:
-        """Read the tables among `paths`, and those in a folder without journals; the others are folders or journals.
-
-        Raises:
-            FitError: if a table cannot be read or no row is as `where_` says.
-            ConfigError: if an option is out of its range.
-        """
-        if bytes_per_token is not None and not 0.1 <= bytes_per_token <= 100:
-            raise ConfigError(f"`--bytes-per-token` must lie between 0.1 and 100 (got {bytes_per_token:g}).")
-        conditions = parse_pairs("--where", where_)
-        each = [(path, [path] if is_table(path) else tables_in(path)) for path in paths]
-        tables = [where(read_table(path), conditions) for _, found in each for path in found]
-        folders = [path for path, found in each if not found]
-        return cls(folders, tables, parse_pairs("--column", column), bytes_per_token)
+        return Table(self.source, self.stem, few, self.notes)
 
 
 def count_of(option: str, text: str) -> float:
@@ -141,30 +94,15 @@ def count_of(option: str, text: str) -> float:
 
 
 def _number(source: str, name: str, row: int, cell: Any) -> float:
-    if is_blank(cell):
-        return math.nan
-    text = str(cell).strip()
-    if text.lower() in NO_NUMBER:
-        return math.nan
-    text = _SPREAD.split(text, 1)[0].rstrip() or text
-    times = _SUFFIXES.get(text[-1], 1.0) if len(text) > 1 else 1.0
-    value = number(text if times == 1.0 else text[:-1])
+    value = number_in(cell)
     if value is None:
-        raise FitError(f"{source}: column '{name}', row {row}: not a number (got {text!r:.40}).")
-    return value * times
+        raise FitError(f"{source}: column '{name}', row {row}: not a number (got {str(cell).strip()!r:.40}).")
+    return value
 
 
 def is_table(path: Path) -> bool:
     """Return whether a path is named like a table."""
     return path.suffix.lower() in ENDINGS and not path.name.startswith("journal-")  # a segment of ours is no table
-
-
-def tables_in(folder: Path) -> list[Path]:
-    """Return the tables at or below a folder that holds no journal; none of a folder that does, or of no folder."""
-    if not folder.is_dir() or next(folder.rglob("journal-*.jsonl"), None) is not None:
-        return []
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IN_FOLDERS and path.is_file())
-    return found[:MOST_TABLES]
 
 
 def read_table(path: Path) -> Table:
@@ -175,114 +113,12 @@ def read_table(path: Path) -> Table:
         ConfigError: if it is parquet and pyarrow is not installed.
     """
     try:
-        if not path.is_file():
-            raise FitError(f"{path}: is no file.")
-        if path.stat().st_size > MAX_BYTES:
-            raise FitError(f"{path}: larger than {MAX_BYTES >> 20} MiB; keep the columns that a law needs.")
-        columns = _READERS.get(path.suffix.lower(), _csv)(path)
+        columns = columns_in(path)
     except OSError as fault:
         raise FitError(f"{path}: cannot be read: {fault.strerror or fault}.") from None
     if not columns or not len(next(iter(columns.values()))):
         raise FitError(f"{path}: holds no rows below its header.")
     return Table(str(path), path.stem, columns)
-
-
-def _csv(path: Path) -> dict[str, Any]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
-            file.seek(0)
-            delimiter = max(",\t;|", key=head.count)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            names = [name.strip() for name in next(reader, [])]
-            if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
-                raise FitError(f"{path}: its first line must name each column once (at most {MAX_COLUMNS}).")
-            cells: list[list[str]] = [[] for _ in names]
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(names):
-                    raise FitError(f"{path}: line {reader.line_num} has {len(row)} cells, its header {len(names)}.")
-                for column, cell in zip(cells, row, strict=True):
-                    column.append(cell)
-                if len(cells[0]) > MAX_ROWS:
-                    raise FitError(f"{path}: has more than {MAX_ROWS:,} rows; write every tenth.")
-    except (UnicodeDecodeError, csv.Error) as fault:
-        raise FitError(f"{path}: not a CSV file in UTF-8: {str(fault)[:120]}.") from None
-    if delimiter == ";":  # then numbers have decimal commas
-        cells = [[_with_point(cell) for cell in column] for column in cells]
-    first = [column[0].strip() for column in cells if column]
-    if any(first) and all(_UNIT.fullmatch(cell) for cell in first):
-        names = [f"{name} {unit}".strip() for name, unit in zip(names, first, strict=True)]
-        cells = [column[1:] for column in cells]
-    return dict(zip(names, cells, strict=True))
-
-
-def _with_point(cell: str) -> str:
-    return cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
-
-
-def _parquet(path: Path) -> dict[str, Any]:
-    try:
-        # imported by name: pyarrow ships no types
-        arrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
-    except ImportError:
-        raise ConfigError(
-            "Reading parquet needs pyarrow (in the extra `dev`): pip install pyarrow, or write the table as CSV."
-        ) from None
-    try:
-        file = parquet.ParquetFile(path)
-        if file.metadata.num_rows > MAX_ROWS or file.metadata.num_columns > MAX_COLUMNS:
-            raise FitError(f"{path}: has more than {MAX_ROWS:,} rows or {MAX_COLUMNS} columns; keep what a law needs.")
-        read = file.read()
-    except arrow.ArrowException as fault:
-        raise FitError(f"{path}: not a parquet file: {str(fault)[:120]!r}.") from None
-    columns: dict[str, Any] = {}
-    for name in read.column_names:
-        column = read.column(name)
-        if arrow.types.is_integer(column.type) or arrow.types.is_floating(column.type):
-            columns[name] = np.asarray(column.to_numpy(), dtype=np.float64)
-        else:
-            columns[name] = column.to_pylist()
-    return columns
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """Rows of one JSON value, or of a line each; keys of inner ones are joined by dots."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    try:
-        rows = json_rows(json.loads(text))
-    except (ValueError, RecursionError):
-        rows = [record for line in text.split("\n") for record in records(line)[0]]
-    made = [flattened(row) for row in rows or [] if isinstance(row, dict)]
-    if len(made) > MAX_ROWS:
-        raise FitError(f"{path}: has more than {MAX_ROWS:,} rows; write every tenth.")
-    names = list(dict.fromkeys(name for row in made for name in row))
-    if len(names) > MAX_COLUMNS:
-        raise FitError(f"{path}: has more than {MAX_COLUMNS} columns; keep what a law needs.")
-    return {name: [row.get(name) for row in made] for name in names}
-
-
-def _markdown(path: Path) -> dict[str, Any]:
-    """The first table of a page: a heading between bars, a line below it, and rows."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig", errors="replace").split("\n")]
-    at = next(
-        (i for i, line in enumerate(lines[1:], 1) if "-" in line and "|" in line and not set(line) - set("|:- ")), 0
-    )
-    if not at:
-        raise FitError(f"{path}: holds no table.")
-    names = _between_bars(lines[at - 1])
-    rows = [_between_bars(line) for line in itertools.takewhile(lambda line: "|" in line, lines[at + 1 :])]
-    if any(len(row) != len(names) for row in rows) or len(set(names)) < len(names):
-        raise FitError(f"{path}: a row of its table has not as many cells as its heading, or a name stands twice.")
-    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
-
-
-def _between_bars(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-_READERS = {".parquet": _parquet, ".json": _json, ".jsonl": _json, ".md": _markdown}
 
 
 def parse_pairs(option: str, pairs: Sequence[str]) -> dict[str, str]:
@@ -348,6 +184,7 @@ def _playing(role: str, names: Sequence[str]) -> list[str]:
         plain[name] = bare if _place(role, bare) is not None or "." not in bare else bare.rpartition(".")[2]
     places = [(place, name) for name in names if (place := _place(role, plain[name])) is not None]
     own = [name for _, name in sorted(places, key=lambda pair: pair[0])]
+    own += [name for name in names if name not in own and _COUNTS.get(counted_by(name) or "") == role]
     if role not in IN_LOGS:
         return own
     named = {bare: name for name, bare in reversed(plain.items())}

@@ -19,6 +19,19 @@ def models(path: Path, count: int = 12) -> Path:
     return write(path, {"flops": SCALE[:count], "accuracy": np.exp(-10 * LOSS[:count]), "loss": LOSS[:count]})
 
 
+def test_models_are_read_as_evaluations_are_written_down(scalewatch: Callable[..., Any], tmp_path: Path) -> None:
+    """Accuracies in per cent, sizes with units, and logarithms of probabilities: the verdict of the plain table."""
+    plain = scalewatch("emergence", models(tmp_path / "a.csv"), "--items", "500", "--answer-tokens", "10")
+    numbers = {"Training FLOPs": SCALE, "Exact match (%)": 100 * np.exp(-10 * LOSS), "logprob": -LOSS}
+    table = write(tmp_path / "b.csv", {"Model": [f"m{i}" for i in range(12)], **numbers})
+    written = scalewatch("emergence", table, "--items", "500", "--answer-tokens", "10")
+
+    assert 0 == plain.code == written.code
+    assert "per cent" in written.out
+    assert "logarithms of probabilities" in written.out
+    assert plain.out.partition("The jump")[2] == written.out.partition("The jump")[2]
+
+
 def curves(path: Path, *, ill_from: float = 2.0, end: float = 1.0) -> Path:
     """Three finished sizes of one recipe, and a larger run up to `end` that drifts off from `ill_from` on."""
     steps, columns = np.arange(1, 2_001), dict[str, list[Any]]()

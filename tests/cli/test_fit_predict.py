@@ -37,7 +37,7 @@ def test_a_run_to_come_has_a_line_with_its_loss_its_interval_and_how_far_out_it_
     assert 0 == said.code
     for words in ("compute 4.9x", "inside", "chinchilla", "80 % interval"):
         assert words in said.out
-    assert "Column 'note' holds words" in said.out
+    assert "hold words: note." in said.out
     assert not (tmp_path / "law.json").exists()
 
 
@@ -79,8 +79,9 @@ def test_a_table_with_several_losses_and_negative_ones_is_foretold_for_each(
         ({"params": [1, 2, 3], "score": [1, 2, 3]}, {"params": [4]}, "no column is a loss"),
         ({"params": [1e8, 2e8, 3e8], "loss": [4, 3, 2]}, {"params": [4e8]}, "Too few runs"),
         ({"params": [1e8] * 9, "loss": [4, 3, 2] * 3}, {"params": [4e8]}, "no column of numbers"),
-        ({"params": [1e8, 2e8] * 5, "loss": [4, 3] * 5}, {"size": [4e8]}, "none of the columns"),
+        ({"params": [1e8, 2e8] * 5, "loss": [4, 3] * 5}, {"width": [4e8]}, "none of the columns"),
         ({"params": [1e8, 2e8] * 5, "loss": [4, 3] * 5}, {"params": ["big"]}, "holds words"),
+        ({"params": [100, 200] * 5, "loss": [4, 3] * 5}, {"params": [4e8]}, "one counts in millions or billions"),
         ({"params": [1e8, 2e8] * 5, "loss": [4, 3] * 5}, {"params": [-1]}, "No point has a number"),
     ],
 )

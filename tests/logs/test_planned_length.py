@@ -20,11 +20,20 @@ from scalewatch.logs.planned_length import length_beside
         ("config.json", '{"max_steps": 1e5}', None),
         ("config.json", '{"max_steps": 100, "eval": {"max_steps": 10}}', None),
         ("notes.json", '{"max_steps": 100}', None),
+        (".hydra/config.yaml", "trainer:\n  max_steps: 700\n", 700),
+        ("../hparams.yaml", "max_steps: 800\n", 800),
+        ("metrics.csv", "Overriding: max_iters = 900\niter 10: loss 3.2\n", 900),
     ],
 )
 def test_a_length_is_read_where_one_is_said(name: str, text: str, steps: int | None, tmp_path: Path) -> None:
-    """Of JSON, YAML, and what Weights & Biases writes; not of two lengths, no length, or another file."""
-    (tmp_path / name).write_text(text)
+    """Of JSON, YAML, and what Weights & Biases writes; not of two lengths, no length, or another file.
 
-    found = length_beside(tmp_path / "metrics.csv")
-    assert (None if steps is None else (steps, name)) == found
+    Also where a folder beside or above holds the settings, and at the head of the log itself.
+    """
+    path = tmp_path / "csv" / name
+    (tmp_path / "csv").mkdir()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+    found = length_beside(tmp_path / "csv" / "metrics.csv")
+    assert (None if steps is None else (steps, path.name)) == found

@@ -56,6 +56,38 @@ FORMS: dict[str, tuple[str, str]] = {
         table("params,tokens,loss\n[M],[B],[nats]", lambda n, d, x: f"{n / 1e6},{d / 1e9},{x}"),
     ),
     "bars between the cells": ("a.txt", table("N|D|loss", lambda n, d, x: f"{n}|{d}|{x}")),
+    "units in words, marks of a page, and about": (
+        "a.md",
+        table(
+            "| **Params** | `Training data` | Loss |\n|---|---|---|",
+            lambda n, d, x: f"| **{n / 1e6} M** | ~{d / 1e9} B tokens | {x} |",
+        ),
+    ),
+    "a paper's table": (
+        "a.tex",
+        "\\begin{tabular}{lrr}\n\\toprule\n"
+        + table(
+            r"Parameters & Tokens & Loss \\ \midrule",
+            lambda n, d, x: rf"{n / 1e6}M & \textbf{{{d / 1e9}B}} & {x} \\",
+        )
+        + "\\end{tabular}\n",
+    ),
+    "points between thousands": (
+        "a.csv",
+        table(
+            "N;D;loss",
+            lambda n, d, x: ";".join(
+                (f"{n:,.0f}".replace(",", "."), f"{d:,.0f}".replace(",", "."), f"{x:.4f}".replace(".", ","))
+            ),
+        ),
+    ),
+    "names as a program's metrics have them": (
+        "a.csv",
+        table(
+            "run_name,parameter_count,throughput/total_tokens,eval/loss",
+            lambda n, d, x: f"r{n:.0f}-{d:.0f},{n:.0f},{d:.0f},{x}",
+        ),
+    ),
     "the mean over seeds and its spread": ("a.csv", table("N,D,loss", lambda n, d, x: f"{n},{d},{x} ± 0.005")),
     "the last loss and the best": (
         "a.csv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from scalewatch.errors import FitError
 from scalewatch.logs.columns import guess
 from scalewatch.offline.finished_runs import ends, from_tables, nats_per_token
-from scalewatch.offline.tables import Reading, Table, named_columns
+from scalewatch.offline.reading import Reading
+from scalewatch.offline.tables import Table, named_columns
 
 SHARED = ("step", "learning_rate", "tokens")
 
@@ -106,14 +108,41 @@ def test_rows_of_one_size_at_equal_distances_of_tokens_are_checkpoints_of_a_run(
 
 
 def test_a_folder_of_tables_is_its_tables_and_one_of_journals_is_not(tmp_path: Path) -> None:
-    """So that `fit` and `collapse` take a folder of logs as `sweep` does."""
+    """So that `fit` takes several tables of finished runs at once."""
+    (tmp_path / "tables").mkdir()
     for name in ("a", "b"):
-        (tmp_path / "logs" / name).mkdir(parents=True)
-        (tmp_path / "logs" / name / "metrics.csv").write_text("step,loss,lr\n1,3.0,0.1\n")
+        (tmp_path / "tables" / f"{name}.csv").write_text("params,tokens,loss\n1e8,2e9,3.0\n")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "journal-000.jsonl").write_text("{}\n")
     (tmp_path / "runs" / "notes.csv").write_text("a,b\n1,2\n")
-    read = Reading.of([tmp_path / "logs", tmp_path / "runs"], [], [], None)
+    read = Reading.of([tmp_path / "tables", tmp_path / "runs"], [], [], None)
 
     assert 2 == len(read.tables)
     assert [tmp_path / "runs"] == read.folders
+
+
+@pytest.mark.parametrize("said_by", ["n_params", "shape", "head", "name"])
+def test_a_folder_of_logs_is_a_table_of_its_runs_with_sizes_from_where_they_stand(said_by: str, tmp_path: Path) -> None:
+    """In the settings beside a log as a count or as a shape, in its first lines, or in the names of the runs."""
+    sizes = {"n_params": [2e7, 8e7], "shape": [12 * 6 * 512**2, 12 * 12 * 768**2], "head": [1.065e7, 1.24e8]}
+    for i, size in enumerate(sizes.get(said_by, [7e7, 1.6e8])):
+        folder = tmp_path / (f"gpt-{size / 1e6:.0f}m" if said_by == "name" else f"run{i}")
+        folder.mkdir()
+        rows = [(step, 6.0 * step**-0.1) for step in range(1, 101)]
+        if said_by == "head":
+            lines = [f"iter {step}: loss {loss:.4f}, time 20.00ms, mfu 1.0%" for step, loss in rows]
+            (folder / "out.log").write_text(f"number of parameters: {size / 1e6:.2f}M\n" + "\n".join(lines) + "\n")
+            continue
+        (folder / "metrics.csv").write_text("step,loss,lr\n" + "".join(f"{s},{loss},0.1\n" for s, loss in rows))
+        shape = {"num_hidden_layers": (6, 12)[i], "hidden_size": (512, 768)[i]}
+        told = {"n_params": {"n_params": size}, "shape": shape}.get(said_by, {})
+        (folder / "config.json").write_text(json.dumps({**told, "batch_size": 8, "seq_len": 1024}))
+    (every,) = Reading.of([tmp_path], [], [], None).tables
+    (last,) = Reading.of([tmp_path], [], [], None, ends=True).tables
+
+    named = "non_embedding_parameters" if said_by == "shape" else "parameters"
+    assert sizes.get(said_by, [7e7, 1.6e8]) == pytest.approx(sorted(last.numbers(named)))
+    assert (200, 2) == (len(every), len(last))
+    assert pytest.approx(np.mean([6.0 * step**-0.1 for step in (99, 100)]), rel=1e-4) == last.numbers("loss")[0]
+    if said_by != "head":
+        assert 100 * 8 * 1024 == last.numbers("tokens")[0]

@@ -16,8 +16,9 @@ import numpy as np
 
 from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
+from scalewatch.objective import words_of
 
-__all__ = ["FALLING", "GROUP", "Axes", "Axis", "Outcomes", "Points", "is_compute", "role_of"]
+__all__ = ["FALLING", "GROUP", "Axes", "Axis", "Outcomes", "Points", "counted_by", "is_compute", "role_of"]
 
 #: Role -> names of columns that play it, letters and digits only, lower case; the first found counts.
 ROLES: dict[str, tuple[str, ...]] = {
@@ -44,6 +45,17 @@ COMPUTE = frozenset({"c", "flop", "flops", "compute", "trainflops", "trainingflo
 _IN_BRACKETS = re.compile(r"[(\[][^()\[\]]*[)\]]\s*$")
 #: Roles of which more is expected to be better, so that their exponents are expected above zero.
 FALLING = ("size", "tokens", "unique", "experts", "streams")
+#: Words of the name of a count that say no more than that it is one.
+_FILLING = frozenset(
+    {"n", "num", "number", "of", "total", "count", "model", "train", "training", "trained", "seen", "consumed", "the"}
+    | {"processed", "final", "all", "in", "m", "b", "k", "t", "million", "millions", "billion", "billions", "trillion"}
+)
+#: What is left of the name of a count -> what it counts, where the name as a whole is none of the above.
+_COUNTED = {
+    **dict.fromkeys(("params", "parameters", "param", "parameter"), "size"),
+    **dict.fromkeys(("tokens", "token", "data", "data size", "dataset", "dataset size", "dataset tokens"), "tokens"),
+    **dict.fromkeys(("data tokens", "text"), "tokens"),
+}
 #: Beginnings of the names of columns that are parts of a whole.
 PARTS = ("proportion", "weight", "mixture", "mix", "ratio", "share", "fraction")
 #: Least spread of an axis, in e-folds or standard deviations, that a law can see. By hand.
@@ -72,13 +84,27 @@ def role_of(name: str) -> str | None:
 
     >>> role_of("config.n_params"), role_of("Tokens seen (B)"), role_of("proportion_web"), role_of("colour")
     ('size', 'tokens', 'part', None)
+    >>> role_of("num_model_params"), role_of("throughput/total_tokens"), role_of("tokens per parameter")
+    ('size', 'tokens', None)
     """
     word = plain(name)
     # without a unit in brackets, and without the section of an export
     bare = _IN_BRACKETS.sub("", name)
     words = (word, plain(bare), plain(bare.rpartition(".")[2]))
     found = next((role for role, names in ROLES.items() if any(each in names for each in words)), None)
-    return found or ("part" if word.startswith(PARTS) and "loss" not in word else None)
+    return found or counted_by(name) or ("part" if word.startswith(PARTS) and "loss" not in word else None)
+
+
+def counted_by(name: str) -> str | None:
+    """Return what the words of a column's name say that it counts, "size" or "tokens"; None if neither.
+
+    >>> counted_by("# of model params"), counted_by("Training data [B tokens]"), counted_by("batch_tokens")
+    ('size', 'tokens', None)
+    """
+    last = re.split(r"[./]", _IN_BRACKETS.sub("", name))[-1]
+    words = words_of(last)
+    left = " ".join(word for word in words if word not in _FILLING)
+    return "size" if left == "size" and "model" in words else _COUNTED.get(left)
 
 
 def is_compute(name: str) -> bool:
