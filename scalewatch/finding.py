@@ -38,6 +38,7 @@ class Kind(StrEnum):
     NOISE = "noise"
     STILLNESS = "stillness"
     GRAD_DRIFT = "grad_drift"
+    VANISHED_GRADIENT = "vanished_gradient"
     SUSPICIOUS_IMPROVEMENT = "suspicious_improvement"
     THROUGHPUT = "throughput"
     VALIDATION = "validation"

@@ -278,6 +278,19 @@ _ROWS = (
         strain="gradient norm",
     ),
     KindRow(
+        Kind.VANISHED_GRADIENT,
+        "vanished gradient",
+        "gradient norm is zero",
+        "A gradient norm that was there and is nought: no weight moves any more.",
+        needs="grad_norm",
+        remedy=Remedy(
+            Action.CHECK_SETUP,
+            "Look at the loss scale (fp16 underflows), at what is frozen or detached, at whether the optimizer holds "
+            "what is trained, and at whether each batch is all padding.",
+            "what is logged is not the norm of all gradients.",
+        ),
+    ),
+    KindRow(
         EventKind.STALLED,
         "stall",
         "no step is made",

@@ -109,6 +109,10 @@ KINDS_SAID: Mapping[str, Said] = MappingProxyType(
             "The scatter of one row has doubled within the last half of the run: a note.",
             "Nothing yet. With spikes: the rate may be too high.",
         ),
+        Kind.VANISHED_GRADIENT: Said(
+            "The gradient norm is 0 in 32 rows running, and was .05 or more: a warning.",
+            "Look at the loss scale, at what is frozen or detached, and at what the optimizer holds.",
+        ),
         Kind.STILLNESS: Said(
             "32 equal rows, or a scatter that is suddenly a tenth of what it was: a warning.",
             "Look at what a batch holds, at which loss is logged, and whether the weights move.",

@@ -45,7 +45,7 @@ class Block(NamedTuple):
         held: share of rows that belong to an incident. rise_expected: whether a planned rise of the rate explains a
         rise.
         rate: learning rate of its last row. highest_rate: of the run so far.
-        grad: median log gradient norm.
+        grad: median log gradient norm. zero_norms: rows whose gradient norm is 0, count.
         pace: median seconds per optimizer step. lasted: seconds from its first to its last row.
     """
 
@@ -62,6 +62,7 @@ class Block(NamedTuple):
     rate: float
     highest_rate: float
     grad: float
+    zero_norms: int
     pace: float
     lasted: float
     last_loss: float
@@ -120,6 +121,7 @@ class Blocks(Stateful):
         "rise_expected",
         "losses",
         "norms",
+        "zero_norms",
         "paces",
         "clock",
         "clock_step",
@@ -141,6 +143,7 @@ class Blocks(Stateful):
         self.rise_expected = False
         self.losses: list[float] = []
         self.norms: list[float] = []
+        self.zero_norms = 0
         self.paces: list[float] = []
         self.clock = 0.0
         self.clock_step = -1
@@ -169,6 +172,8 @@ class Blocks(Stateful):
             self.losses.append(sample.value)
         if sample.grad_given and 0.0 < sample.grad_norm < math.inf:
             self.norms.append(sample.grad_norm)
+        elif sample.grad_given and sample.grad_norm == 0.0:
+            self.zero_norms += 1
         if hold:
             self.held += 1
         if sample.rise_expected:
@@ -232,6 +237,7 @@ class Blocks(Stateful):
             rate=self._schedule.rate,
             highest_rate=self._schedule.highest,
             grad=math.log(sorted(self.norms)[len(self.norms) >> 1]) if len(self.norms) >= least else math.nan,
+            zero_norms=self.zero_norms,
             pace=sorted(self.paces)[len(self.paces) >> 1] if len(self.paces) >= least else math.nan,
             lasted=self.lasted,
             last_loss=self.last_loss,
@@ -244,7 +250,7 @@ class Blocks(Stateful):
         return block
 
     def _empty(self) -> None:
-        self.rows = self.held = self.longest_same_rows = 0
+        self.rows = self.held = self.longest_same_rows = self.zero_norms = 0
         self.rise_expected, self.lasted = False, 0.0
         self.losses, self.norms, self.paces = [], [], []
 

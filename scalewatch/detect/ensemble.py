@@ -33,6 +33,7 @@ from scalewatch.detect.stillness import Stillness
 from scalewatch.detect.suspicious_improvement import SuspiciousImprovement
 from scalewatch.detect.throughput import Throughput
 from scalewatch.detect.validation import Validation
+from scalewatch.detect.vanished_gradient import VanishedGradient
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Finding, Kind, Severity, kind_of
 from scalewatch.guard import FAULT, Guard, Stage, attempt
@@ -63,11 +64,12 @@ BLOCK_DETECTORS: tuple[Callable[[ChangepointWindow], AbstractBlockDetector], ...
     lambda window: Noise(),
     lambda window: Stillness(),
     lambda window: GradDrift(),
+    lambda window: VanishedGradient(),
     lambda window: Throughput(),
 )
 
 #: Version of `state_dict`. By definition.
-STATE_VERSION = 7
+STATE_VERSION = 8
 #: Rows before the scale of one row is called known [rows]: by hand, four times what its prior counts for.
 NOISE_ROWS = 16
 #: A row above its baseline by no more than this belongs to no incident [scales]: by hand, `STAY_SIGMAS` of spikes.

@@ -88,7 +88,7 @@ class SampleReader(Stateful):
         if seconds is not None and type(seconds) is not float:
             seconds = _number(seconds)
         sample.loss_given, sample.grad_given = given is not None, norm is not None
-        if not self.norms and norm is not None:
+        if not self.norms and norm is not None and norm != 0.0:
             self.norms = True
         loss = math.nan if given is None else given
         sample.step, sample.loss = step, loss
