@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -94,6 +95,12 @@ def _turn_of(group: str) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the groups into the order in which workers get them."""
     items.sort(key=lambda item: _turn_of(_group_of(item.nodeid)))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: who collects garbage, as a Trainer of transformers does, need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks for it

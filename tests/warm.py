@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import os
@@ -74,6 +75,8 @@ def serve(address: str) -> None:
     """Fork for each who asks, until standard input ends; a fork runs what it was asked to, and returns."""
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # else each fork looks through, and so copies, all that was imported whenever it collects
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
