@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 from scalewatch.detect.base import amount
@@ -47,13 +46,13 @@ class VanishedGradient(AbstractBlockDetector):
 
     def __init__(self) -> None:
         super().__init__(IncidentState(Kind.VANISHED_GRADIENT))
-        self.level = -math.inf
+        self.level = 0.0
         self.zeros = 0
         self.start_step = 0
 
     def observe(self, block: Block) -> Finding | None:
         if block.grad == block.grad:
-            self.level = block.grad
+            self.level = nats(block.grad)
         if block.zero_norms < block.rows:
             self.zeros = 0
             if not self.incident.is_open or block.grad != block.grad:
@@ -62,13 +61,10 @@ class VanishedGradient(AbstractBlockDetector):
         if self.zeros == 0:
             self.start_step = block.first_step
         self.zeros += block.rows
-        if self.incident.is_open or self.zeros < ZERO_ROWS or self.level < math.log(LEAST_NORM):
+        if self.incident.is_open or self.zeros < ZERO_ROWS or self.level < LEAST_NORM:
             return None
-        before = nats(self.level)
-        message = (
-            f"gradient norm has been 0 for {self.zeros} rows and was near {amount(before)}: no weight moves any more"
-        )
-        evidence = {"usual_grad_norm": before, "rows": self.zeros}
+        message = f"gradient norm has been 0 for {self.zeros} rows and was near {amount(self.level)}: no weight moves any more"
+        evidence = {"usual_grad_norm": self.level, "rows": self.zeros}
         return self.incident.open(Severity.WARNING, block.step, self.start_step, message, evidence)
 
     def restart(self) -> None:
