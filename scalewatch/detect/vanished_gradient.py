@@ -38,7 +38,7 @@ class VanishedGradient(AbstractBlockDetector):
     ...     finding = None if block is None else detector.observe(block)
     ...     if finding is not None:
     ...         print(finding.step, finding.severity, finding.message)
-    136 warning gradient norm has been 0 for 32 rows and was near 1.50: no weight moves any more
+    136 warning gradient norm has been 0 for 32 rows and was near 1.50: no weight moves
     """
 
     name = "vanished gradient"
@@ -63,7 +63,7 @@ class VanishedGradient(AbstractBlockDetector):
         self.zeros += block.rows
         if self.incident.is_open or self.zeros < ZERO_ROWS or self.level < LEAST_NORM:
             return None
-        message = f"gradient norm has been 0 for {self.zeros} rows and was near {amount(self.level)}: no weight moves any more"
+        message = f"gradient norm has been 0 for {self.zeros} rows and was near {amount(self.level)}: no weight moves"
         evidence = {"usual_grad_norm": self.level, "rows": self.zeros}
         return self.incident.open(Severity.WARNING, block.step, self.start_step, message, evidence)
 
