@@ -23,6 +23,7 @@ from scalewatch.journal import read_journal
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 from scalewatch_tensorboard.views.overview import page_of
+from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.terminal import Terminal
 from tests.scalewatch_tensorboard.registries import registry_of
@@ -81,13 +82,12 @@ def watched(folder: Path, name: str) -> Watched:
     pager = Pager()
     session = Session(
         run,
-        law=None if name == "unplanned" else LAW,
+        Options(None if name == "unplanned" else LAW, alerts=Rules.to(pager)),
         guard=Guard(),
         terminal=Terminal(None, quiet=True),
         folder=folder / name / "scalewatch",
         loggers=[],
         resumed=None,
-        alerts=Rules.to(pager),
     )
     session.begin()
     for step in range(1, steps + 1):

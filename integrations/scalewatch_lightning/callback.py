@@ -21,16 +21,16 @@ from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.acting import TrainerActing
 from scalewatch_lightning.base import LightningCallback
-from scalewatch_lightning.callback_parts import IN_A_HOOK, Place, exchange_of, netted, part, saves_now
+from scalewatch_lightning.callback_parts import IN_A_HOOK, Place, exchange_of, netted, saves_now
 from scalewatch_lightning.end_by_time import tells_end
 from scalewatch_lightning.sessions import new_session
 from scalewatch_lightning.start import follow, start
 from scalewatch_lightning.step_metrics import TrainerSteps, why_no_norm
 from scalewatch_torch.introspect import Sizes, count_sizes, validation_losses
-from scalewatch_torch.ranks import AllRanks
 from scalewatch_torch.sensors import PrecursorSource, Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, readable_state
 from scalewatch_torch.watching.endings import close_at_exit, ended, ended_by
+from scalewatch_torch.watching.exchange import RankExchange
 from scalewatch_torch.watching.folders import own_folder
 from scalewatch_torch.watching.options import checked
 from scalewatch_torch.watching.watch import Watch
@@ -121,11 +121,8 @@ class ScaleWatch(LightningCallback):
         self._begun = False
         self._watch: Watch | None = None
         self._steps: TrainerSteps | None = None
-        self._names_due = 1
         self._place = Place()
-        self._ranks: AllRanks | None = None
-        # of its own: the other ranks wait for this one also where everything else is off
-        self._guard_of_ranks = Guard()
+        self._exchange = RankExchange()
         self._acting = TrainerActing(self._options.acts)
         self._key = self._generate_state_key(name=self._options.name)  # asked for in every hook
 
@@ -194,7 +191,7 @@ class ScaleWatch(LightningCallback):
         """Begin to watch, at the first batch."""
         first, self._begun = not self._begun, True
         if first and trainer.world_size > 1:  # under no net: a rank without one would answer the others wrongly
-            self._ranks = exchange_of(trainer, self._options)
+            self._exchange.ranks = exchange_of(trainer, self._options)
         self._begin_batch(trainer, batch, batch_idx, first=first)
 
     @netted
@@ -211,7 +208,7 @@ class ScaleWatch(LightningCallback):
         state = self._checkpoint.state if trainer.global_step else None
         # a process that was forked or spawned for the training ends without a word to its callbacks
         close_at_exit.add(self)
-        readers = [] if self._ranks is None else self._ranks.readers()
+        readers = self._exchange.readers()
         if not trainer.is_global_zero:
             self._steps = follow(trainer, self._options, state, readers) if readers else None
             return
@@ -302,42 +299,32 @@ class ScaleWatch(LightningCallback):
         watch = self._watch
         if watch is not None and self._steps is not None:
             watch.after_batch(self._steps.after_batch, trainer, outputs, batch)
-            if watch.metrics.step >= self._names_due:
-                self._names_due = 2 * watch.metrics.step + 1
+            if watch.wants_names:
                 self._guard.call("names of what is logged", watch.learn_logged, trainer.callback_metrics)
         elif self._steps is not None:
             self._guard.call("loss", self._steps.after_batch, trainer, outputs, batch)
 
     @netted
     def _agree(self, trainer: Any) -> None:
-        watch, ranks = self._watch, self._ranks
-        shared = ranks is not None and self._share(partial(ranks.after_batch, now=saves_now(trainer)))
-        self._acting.after_batch(None if watch is None else watch.session, self._guard, ranks, shared=shared)
-
-    def _share(self, exchange: Callable[[], bool]) -> bool:
-        """Take part in what the ranks tell one another, whatever has failed on this one; whether they did."""
-        shared = bool(self._guard_of_ranks.call("ranks", exchange))
-        if shared and self._watch is not None:
-            self._watch.take_arrived()
-        return shared
+        watch, exchange = self._watch, self._exchange
+        shared = exchange.ranks is not None and exchange.after_batch(watch, now=saves_now(trainer))
+        self._acting.after_batch(None if watch is None else watch.session, self._guard, exchange.ranks, shared=shared)
 
     @netted
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Share the steps before a validation: a checkpoint may follow it."""
-        if self._ranks is not None and not trainer.sanity_checking:
-            self._share(self._ranks.between_batches)
+        if not trainer.sanity_checking:
+            self._exchange.between_batches(self._watch)
 
     @netted
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Share those of the epoch, for the same reason."""
-        if self._ranks is not None:
-            self._share(self._ranks.between_batches)
+        self._exchange.between_batches(self._watch)
 
     @netted
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Share the last steps."""
-        if self._ranks is not None:
-            self._share(self._ranks.between_batches)
+        self._exchange.between_batches(self._watch)
 
     @netted
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -377,7 +364,7 @@ class ScaleWatch(LightningCallback):
     def end(self, fault: BaseException | None) -> None:
         """Close where nobody told of the end: the process leaves, by `fault` if one is known."""
         self._finish(lambda watch: ended_by(fault, watch.metrics.step))
-        self._net.net("end", part, self._ranks)
+        self._net.net("end", self._exchange.part)
 
     @netted
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:

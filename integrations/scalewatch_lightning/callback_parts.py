@@ -15,7 +15,7 @@ from scalewatch_torch.ranks import AllRanks
 from scalewatch_torch.watching.hooks import IN_A_HOOK
 from scalewatch_torch.watching.options import Options
 
-__all__ = ["IN_A_HOOK", "Place", "exchange_of", "netted", "part", "saves_now"]
+__all__ = ["IN_A_HOOK", "Place", "exchange_of", "netted", "saves_now"]
 
 
 class _HasNet(Protocol):
@@ -53,12 +53,6 @@ def exchange_of(trainer: Any, options: Options) -> AllRanks | None:
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return None  # a strategy that has ways of its own, as that for TPUs
     return AllRanks(trainer.strategy.root_device, losses=max(1, len(options.losses)), acts=bool(options.acts))
-
-
-def part(ranks: AllRanks | None) -> None:
-    """End a fit that was not to end here: on rank 0 at once, elsewhere when its verdict is told."""
-    if ranks is not None:
-        ranks.parting.part()
 
 
 def saves_now(trainer: Any) -> bool:

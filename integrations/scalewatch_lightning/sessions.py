@@ -31,23 +31,19 @@ def new_session(
         folder: of the journal, None for none; each of several losses has a folder of its own in it.
     """
     loggers: list[AbstractLogger] = guard.call("loggers", loggers_of, trainer.loggers) or []
-    alerts = None if trainer.fast_dev_run else options.alerts
+    asked = options._replace(alerts=None) if trainer.fast_dev_run else options
 
     def one(
         name: str, resumed: Resumed | None, label: str, here: Path | None, places: Sequence[AbstractLogger]
     ) -> Session:
         return Session(
             replace(started.run, name=name),
-            law=options.law,
+            asked,
             guard=guard,
             terminal=Terminal(trainer.progress_bar_callback, quiet=options.quiet, label=label),
             folder=here,
             loggers=places,
             resumed=resumed,
-            alerts=alerts,
-            goals=options.goals,
-            detectors=options.detectors,
-            registered=options.registered,
         )
 
     name = started.run.name

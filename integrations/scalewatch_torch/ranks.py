@@ -53,24 +53,44 @@ _POLL_SECONDS = 0.001
 
 @final
 class _Pace:
-    """How many batches there are between two exchanges: 16, and fewer where they take long, agreed on once."""
+    """How many batches there are between two exchanges: 16, and fewer where they take long, agreed on once.
+
+    Attributes:
+        since: batches since the last exchange, count.
+    """
 
     def __init__(self) -> None:
-        self.every_batches = EXCHANGE_EVERY_BATCHES
-        self.is_known = False
+        self.since = 0
+        self._every_batches = EXCHANGE_EVERY_BATCHES
+        self._batches = 0
+        self._is_known = False
         self._last = math.nan
         self._fastest = math.inf
 
     def after_batch(self) -> None:
-        """Take the time; the fastest batch counts, for the first ones compile."""
+        """Count a batch, and take its time; the fastest one counts, for the first ones compile."""
+        self.since += 1
+        self._batches += 1
+        if self._is_known:
+            return
         now = time.perf_counter()
         if now - self._last < self._fastest:
             self._fastest = now - self._last
         self._last = now
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for an exchange."""
+        return self.since >= self._every_batches
+
+    @property
+    def wants_agreement(self) -> bool:
+        """Whether enough was seen to agree on the time between two exchanges, which is done once."""
+        return self._batches >= EXCHANGE_EVERY_BATCHES and not self._is_known
+
     def agree(self, device: torch.device) -> None:
         """Agree on the slowest rank's: the one time that all ranks wait for their device."""
-        self.is_known = True
+        self._is_known = True
         seconds = torch.zeros(1, device=device)
         seconds.fill_(self._fastest)
         dist.all_reduce(seconds, dist.ReduceOp.MAX)
@@ -79,7 +99,7 @@ class _Pace:
         while (arrived := arriving.take()) is None:
             time.sleep(_POLL_SECONDS)
         slowest = max(float(arrived[1][0]), EXCHANGE_SECONDS / EXCHANGE_EVERY_BATCHES)
-        self.every_batches = max(1, int(EXCHANGE_SECONDS / slowest)) if slowest < math.inf else EXCHANGE_EVERY_BATCHES
+        self._every_batches = max(1, int(EXCHANGE_SECONDS / slowest)) if slowest < math.inf else EXCHANGE_EVERY_BATCHES
 
 
 @final
@@ -101,7 +121,6 @@ class AllRanks:
         self.decided: tuple[float, ...] = (0.0,) * BALLOT
         self._acts = acts
         self.late = device.type != "cpu"
-        self._batches = self._exchanged = 0
         self._guard = Guard()
         self._pace = _Pace()
         width = 2 * EXCHANGE_EVERY_BATCHES + _HEADER
@@ -119,26 +138,24 @@ class AllRanks:
 
         All ranks must call it alike, also with `now`, for an exchange before its time.
         """
-        self._batches += 1
-        if not self._pace.is_known:
-            self._pace.after_batch()
-        if not now and self._batches - self._exchanged < self._pace.every_batches:
+        self._pace.after_batch()
+        if not (now or self._pace.is_due):
             return False
         self._exchange()
-        if self._batches >= EXCHANGE_EVERY_BATCHES and not self._pace.is_known:
+        if self._pace.wants_agreement:
             self._pace.agree(self._buffer.device)
         return True
 
     def between_batches(self) -> bool:
         """Take part in an exchange of what is left since the last one; whether there was a batch since."""
-        if self._batches == self._exchanged:
+        if not self._pace.since:
             return False
         self._exchange()
         let_go()
         return True
 
     def _exchange(self) -> None:
-        self._exchanged = self._batches
+        self._pace.since = 0
         lots = [reader.seal() for reader in self._readers]
         gathered = torch.empty((self.size, *self._buffer.shape), device=self._buffer.device)
         dist.all_gather(list(gathered.unbind()), self._buffer)

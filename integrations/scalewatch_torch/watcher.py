@@ -164,9 +164,9 @@ class Watcher:
             steps_per_epoch=_length("steps_per_epoch", steps_per_epoch),
             max_seconds=_seconds(max_time),
             tokens_per_step=None if tokens_per_step is None else float(tokens_per_step),
+            loggers=list(loggers),
         )
         self._sensors = Sensors(precursors)
-        self._loggers = list(loggers)
         self._checkpoint = Checkpoint()
         self._hooks = LoopHooks(self._options, self._sensors, self._checkpoint)
         self._control = _ByHand(0)
@@ -279,7 +279,7 @@ class Watcher:
         state = self._checkpoint.state
         loop = self._loop._replace(step=0 if state is None else int(state["step"]))
         self._control = _ByHand(loop.step)
-        self._hooks.begin(loop, self._control, folder=self._folder(), loggers=self._loggers)
+        self._hooks.begin(loop, self._control, folder=self._folder())
         self._control.metrics = self._hooks.metrics
         # of a rank whose watch could not begin the exchange goes on
         self._is_over = self._hooks.metrics is None and not self._meetings
@@ -322,7 +322,7 @@ class Watcher:
 
     def close(self) -> None:
         """End the watch: the verdict is told, and everything is on the disk. More than once does no harm."""
-        if len(self._meetings) > 1 and self._hooks.ranks is not None and not self._is_over:
+        if len(self._meetings) > 1 and self._hooks.exchange.ranks is not None and not self._is_over:
             self._hooks.net.net("ranks", self._share_the_rest, self._meetings.pop())
         self.end(None)
 

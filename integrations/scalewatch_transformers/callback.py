@@ -137,7 +137,6 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
         self._came_from = ""
         self._is_over = self._is_begun = False
         self._batches = 0
-        self._names_due = 1
         self._hides_faults = False
 
     # --- before the first step --------------------------------------------------------------------
@@ -187,14 +186,14 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
             steps_per_epoch=_steps_per_epoch(args, trainer.callback_handler.train_dataloader),
             tokens_per_step=self._options.tokens_per_step or _tokens_per_step(args, inputs),
             counts_tokens=self._options.tokens_per_step is None,
+            loggers=reported_to(trainer),
+            no_norm=lambda optimizer: why_no_trainer_norm(trainer, optimizer),
         )
         folder = self._options.directory or Path(args.output_dir) / "scalewatch"
         self._hooks.begin(
             loop,
             control,
             folder=folder / self._options.name if self._options.name else folder,
-            loggers=reported_to(trainer),
-            no_norm=lambda optimizer: why_no_trainer_norm(trainer, optimizer),
             came_from=self._came_from,
         )
         close_at_exit.add(self)
@@ -281,8 +280,7 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
 
     def _learn(self, logs: list[str]) -> None:
         watch = self._hooks.watch
-        if watch is not None and watch.metrics.step >= self._names_due:
-            self._names_due = 2 * watch.metrics.step + 1
+        if watch is not None and watch.wants_names:
             watch.learn_logged(logs)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:

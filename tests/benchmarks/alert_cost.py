@@ -20,6 +20,7 @@ from scalewatch.alert import Dispatcher, Http, Rules, Secret
 from scalewatch.alert.receivers.webhook import Webhook
 from scalewatch.finding import Finding, Kind, Severity
 from scalewatch.guard import Guard
+from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.terminal import Terminal
 from tests.alert.fake_server import FakeServer
@@ -31,13 +32,12 @@ def session(alerts: Rules | None, folder: Path) -> Session:
     """What the callback sends its observations to."""
     made = Session(
         Run("gpt", total_steps=10**6),
-        law=None,
+        Options(alerts=alerts),
         guard=Guard(),
         terminal=Terminal(None, quiet=True),
         folder=folder,
         loggers=[],
         resumed=None,
-        alerts=alerts,
     )
     made.begin()
     return made

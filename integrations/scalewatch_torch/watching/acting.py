@@ -7,9 +7,7 @@ their `LoopControl`.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, final
 
 from torch import Tensor
@@ -18,16 +16,16 @@ from scalewatch.acting.acts import Act, Acts, Decision
 from scalewatch.acting.rewinding import RewindExit, RewindRequest
 from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
-from scalewatch_torch.acting.ballot import from_ballot, to_ballot
 from scalewatch_torch.acting.rates import RateFactor
 from scalewatch_torch.acting.skipping import Skipped, SkipSteps
 from scalewatch_torch.acting.taken import StepsTaken
 from scalewatch_torch.acting.weights import are_finite
-from scalewatch_torch.ranks import EXCHANGE_EVERY_BATCHES, AllRanks
+from scalewatch_torch.ranks import AllRanks
+from scalewatch_torch.watching.agreement import Agreement
 from scalewatch_torch.watching.control import LoopControl
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.several import Sessions
-from scalewatch_torch.watching.step_metrics import StepMetrics
+from scalewatch_torch.watching.step_metrics import DoneToSteps, StepMetrics
 
 __all__ = ["Acting", "Asked"]
 
@@ -35,11 +33,27 @@ __all__ = ["Acting", "Asked"]
 RAMP_STEPS = 16
 
 
-class Passes(NamedTuple):
-    """The batches of `steps` steps are to be passed over, once step `after` is done."""
+class Rewound(NamedTuple):
+    """What a run has gone back by, and what becomes of the batches that it was lost at.
 
-    after: int
-    steps: int
+    Attributes:
+        left_out: first and last of the steps that are not taken, None for none.
+        passes: (step, count): the batches of so many steps are passed over once that step is done; None for none.
+    """
+
+    request: RewindRequest
+    left_out: tuple[int, int] | None = None
+    passes: tuple[int, int] | None = None
+
+    def leaving_out(self, control: LoopControl, first: int, last: int) -> Rewound:
+        """Pass over the batches of these steps; where that cannot be, or has not helped, leave the steps out."""
+        steps = last - first + 1
+        if self.request.number > 1 or not control.can_pass_over(steps):
+            return self._replace(left_out=(first, last))
+        if self.request.step < first - 1:
+            return self._replace(passes=(first - 1, steps))
+        # the batch of the first is drawn already
+        return self._replace(left_out=(first, first), passes=(first, steps - 1))
 
 
 class Asked(NamedTuple):
@@ -65,17 +79,14 @@ class Acting:
         self.asked: Asked | None = None
         # decisions must go on where everything else is off: the other processes wait for this one's
         self._guard = Guard()
+        self._agreement = Agreement(self._guard)
         self._taken = StepsTaken()
         self._rates = RateFactor()
         self._skips: SkipSteps | None = None
-        self._batches = 0
-        self._wished: deque[Decision] = deque()
         self._control: LoopControl | None = None
         self._session: Session | Sessions | None = None
         self._kept: dict[str, Any] = {}
-        self._begun_by: RewindRequest | None = None
-        self._left_out: tuple[int, int] | None = None
-        self._passes: Passes | None = None
+        self._rewound: Rewound | None = None
         self._rewinding = False
 
     @property
@@ -107,9 +118,9 @@ class Acting:
             self._skips = SkipSteps(self.acts.limits, dry=self.acts.dry)
         begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None
         if begun_by is not None and begun_by.step == control.step and not self.acts.dry:
-            self._begun_by, decision = begun_by, begun_by.decision
+            self._rewound, decision = Rewound(begun_by), begun_by.decision
             if decision.skip is not None:
-                self._leave_out(control, begun_by, *decision.skip)
+                self._rewound = self._rewound.leaving_out(control, *decision.skip)
             if decision.to_plan:
                 self._rates.keep_to_plan(decision.factor, is_off=False)
             elif decision.factor < 1.0:
@@ -118,30 +129,21 @@ class Acting:
                 rollbacks = max(begun_by.number, int(state["monitor"].get("rollbacks", 0)))
                 state["monitor"] = {**state["monitor"], "rollbacks": rollbacks}
 
-    def _leave_out(self, control: LoopControl, request: RewindRequest, first: int, last: int) -> None:
-        """Pass over the batches of these steps; where that cannot be, or has not helped, leave the steps out."""
-        steps = last - first + 1
-        if request.number > 1 or not control.can_pass_over(steps):
-            self._left_out = (first, last)
-        elif request.step < first - 1:
-            self._passes = Passes(first - 1, steps)
-        else:  # the batch of the first is drawn already
-            self._left_out, self._passes = (first, first), Passes(first, steps - 1)
-
     def begin(self, session: Session | Sessions, metrics: StepMetrics, weights: Callable[[], Iterable[Tensor]]) -> None:
         """Watch the steps of a run, on the process that decides; `weights` are looked at when they may be lost."""
         self._session, control = session, self._control
         if not self.acts or control is None:
             return
         self._taken.attach(metrics.optimizer)
-        metrics.taken, metrics.factor = self._taken, self._rates
+        rewound = self._rewound
+        metrics.acts = DoneToSteps(self._taken, self._rates, rewound and rewound.left_out)
         session.act(self.acts, lambda: are_finite(weights()), self._taken.was_taken, self._kept)
-        wanted, begun_by = RewindRequest.begun_by() if Act.REWIND in self.acts else None, self._begun_by
-        if begun_by is not None and session.acting is not None:
-            session.acting.rewinds, metrics.left_out = begun_by.number, self._left_out
-            session.acting.gate.went_back(begun_by.decision)
-            passes = self._passes is not None
-            session.tell_act(begun_by.decision, "honoured", went_back(begun_by, passes=passes))
+        wanted = RewindRequest.begun_by() if Act.REWIND in self.acts else None
+        if rewound is not None and session.acting is not None:
+            request = rewound.request
+            session.acting.rewinds = request.number
+            session.acting.gate.went_back(request.decision)
+            session.tell_act(request.decision, "honoured", went_back(request, passes=rewound.passes is not None))
         elif wanted is not None:
             session.note(
                 f"was started again to go on from {wanted.checkpoint}, and begins at step {control.step:,}:"
@@ -150,7 +152,7 @@ class Acting:
 
     def before_step(self, optimizer: Any, guard: Guard) -> None:
         """Leave a step out whose gradient is no number; on all processes, where it is the same."""
-        control, skips, left_out = self._control, self._skips, self._left_out
+        control, skips, left_out = self._control, self._skips, self._rewound and self._rewound.left_out
         if control is None or (skips is None and left_out is None):
             return
         step = control.step + 1
@@ -186,44 +188,24 @@ class Acting:
         control = self._control
         if not self.acts or control is None:
             return
-        if self._passes is not None and control.step >= self._passes.after:
-            (_, steps), self._passes = self._passes, None
-            drawn = self._guard.call("passing over", control.pass_over, steps)
-            if session is not None:
-                session.note(f"passed over {drawn or 0} batches after step {control.step:,}")
+        self._pass_over(control, session)
+        decide = None if session is None else lambda: guard.call("act", session.decide)
         if ranks is None:
-            decision = self._agreed(control, session, guard)
+            decision = self._agreement.told(control, decide)
         else:
-            decision = self._voted(ranks, session, guard) if shared else None
+            decision = self._agreement.voted(ranks, decide) if shared else None
         if decision is not None:
             self._guard.call("act", self._carry_out, control, session, decision)
         elif self.asked is not None:
             self._guard.call("act", self._hush, control, self.asked.decision)
 
-    def _agreed(self, control: LoopControl, session: Session | Sessions | None, guard: Guard) -> Decision | None:
-        """What the first process decides; the same on all of them."""
-        self._batches += 1
-        alone = control.processes == 1
-        if not alone and self._batches % EXCHANGE_EVERY_BATCHES:
-            return None
-        decided = None if session is None else guard.call("act", session.decide)
-        if alone:
-            return decided
-        plain = None if decided is None else decided.to_plain()
-        told = self._guard.call("agreement", control.tell_all, plain)
-        return None if told is None else Decision.from_plain(told)
-
-    def _voted(self, ranks: AllRanks, session: Session | Sessions | None, guard: Guard) -> Decision | None:
-        """What rank 0 decides, by the broadcast that goes with an exchange."""
-        wish = None if session is None else guard.call("act", session.decide)
-        if wish is not None:
-            self._wished.append(wish)
-        decision = from_ballot(self._guard.call("agreement", ranks.vote, to_ballot(wish)) or to_ballot(None))
-        if decision is None or not self._wished:
-            return decision
-        # on rank 0 it has its reason; where a device runs behind it is that of the exchange before. Numbers are those
-        # that were sent: a rate that is rounded on one rank only would part the weights
-        return replace(self._wished.popleft(), factor=decision.factor)
+    def _pass_over(self, control: LoopControl, session: Session | Sessions | None) -> None:
+        if self._rewound is None or self._rewound.passes is None or control.step < self._rewound.passes[0]:
+            return
+        steps, self._rewound = self._rewound.passes[1], self._rewound._replace(passes=None)
+        drawn = self._guard.call("passing over", control.pass_over, steps)
+        if session is not None:
+            session.note(f"passed over {drawn or 0} batches after step {control.step:,}")
 
     def _carry_out(self, control: LoopControl, session: Session | Sessions | None, decision: Decision) -> None:
         if self.acts.dry:

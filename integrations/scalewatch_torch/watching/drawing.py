@@ -18,6 +18,7 @@ from scalewatch.worker import Worker
 from scalewatch_torch.loggers.base import AbstractLogger, forecast_values
 from scalewatch_torch.loggers.board import Board
 from scalewatch_torch.loggers.markdown import verdict_markdown
+from scalewatch_torch.watching.asked_forecasts import AskedForecasts
 
 __all__ = ["Drawing", "ForecastsTold"]
 
@@ -33,9 +34,14 @@ LEAST_SECONDS = 0.3
 
 @final
 class ForecastsTold:
-    """Which forecasts are told: at some parts of the run, as its steps or the clock will end it, and none twice."""
+    """Which forecasts are told: at some parts of the run, as its steps or the clock will end it, and none twice.
+
+    Attributes:
+        asked: those that were asked for and are being made.
+    """
 
     def __init__(self, run: Run, done: int) -> None:
+        self.asked = AskedForecasts()
         whole = run.total_steps or run.max_seconds or 0.0
         self._by_clock = run.total_steps is None
         marks = [max(1, round(part * whole)) for part in FORECAST_FRACTIONS if whole]

@@ -6,12 +6,9 @@ watch may fail too, and what the ranks do together comes whatever has failed bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
-
-import torch
 
 from scalewatch.guard import Guard
 from scalewatch_torch.ranks import AllRanks
@@ -20,6 +17,7 @@ from scalewatch_torch.watching.acting import Acting
 from scalewatch_torch.watching.checkpoint import Checkpoint
 from scalewatch_torch.watching.control import LoopControl
 from scalewatch_torch.watching.endings import ended, ended_by
+from scalewatch_torch.watching.exchange import RankExchange
 from scalewatch_torch.watching.loop import Loop, device_of, follow, new_watch, reads_here
 from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.saved import SavedByLoop
@@ -41,7 +39,7 @@ class LoopHooks:
         checkpoint: what a checkpoint held, and what the next will hold.
 
     Attributes:
-        net: under every hook. guard: of the parts. ranks: what joins the ranks, None where rank 0 alone is watched.
+        net: under every hook. guard: of the parts. exchange: what joins the ranks.
         watch: on the process that reads the run, while it is watched. metrics: on each that counts its steps.
     """
 
@@ -50,9 +48,7 @@ class LoopHooks:
         self.guard, self.net = Guard(), Guard(consequence=IN_A_HOOK)
         self.watch: Watch | None = None
         self.metrics: StepMetrics | None = None
-        self.ranks: AllRanks | None = None
-        # of its own: the other ranks wait for this one also where everything else is off
-        self._guard_of_ranks = Guard()
+        self.exchange = RankExchange()
         self._acting = Acting(options.acts)
         self._saved = SavedByLoop(protects=bool(options.acts) and not options.acts.dry)
 
@@ -60,7 +56,7 @@ class LoopHooks:
         """Join the ranks, which all do it or none."""
         device = device_of(loop)
         if device is not None:
-            self.ranks = AllRanks(device, acts=bool(self._options.acts))
+            self.exchange.ranks = AllRanks(device, acts=bool(self._options.acts))
 
     def begin(
         self,
@@ -68,20 +64,17 @@ class LoopHooks:
         control: LoopControl,
         *,
         folder: Path | None,
-        loggers: Iterable[Any] = (),
-        no_norm: Callable[[torch.optim.Optimizer], str | None] | None = None,
         came_from: str = "",
     ) -> None:
         """Begin before the first step.
 
         Args:
-            control: what the loop lets be done to it. folder, loggers, no_norm: as for `new_watch`.
+            control: what the loop lets be done to it. folder: of the journal, None for none.
             came_from: path of the checkpoint that the run goes on from, "" where nobody knows it.
         """
         state = self._checkpoint.state if loop.step else None
         self.guard.call("act", self._acting.attach, control, loop.optimizers, state)
-        readers = [] if self.ranks is None else self.ranks.readers()
-        reader = readers[0] if readers else None
+        reader = next(iter(self.exchange.readers()), None)
         if not reads_here():
             self.metrics = self.guard.call("start", follow, loop, reader)
             return
@@ -94,8 +87,6 @@ class LoopHooks:
             sensors=self._sensors,
             checkpoint=self._checkpoint,
             folder=folder,
-            loggers=loggers,
-            no_norm=no_norm,
             reader=reader,
         )
         if watch is not None:
@@ -134,20 +125,13 @@ class LoopHooks:
             self.guard.call("loss", read, *arguments)
 
     def _agree(self, now: bool) -> None:
-        watch, ranks = self.watch, self.ranks
-        shared = ranks is not None and self._share(partial(ranks.after_batch, now=now))
-        self._acting.after_batch(None if watch is None else watch.session, self.guard, ranks, shared=shared)
+        watch, exchange = self.watch, self.exchange
+        shared = exchange.after_batch(watch, now=now)
+        self._acting.after_batch(None if watch is None else watch.session, self.guard, exchange.ranks, shared=shared)
 
     def share(self) -> None:
         """Take part in an exchange of what is left, which all ranks are at."""
-        if self.ranks is not None:
-            self._share(self.ranks.between_batches)
-
-    def _share(self, exchange: Callable[[], bool]) -> bool:
-        shared = bool(self._guard_of_ranks.call("ranks", exchange))
-        if shared and self.watch is not None:
-            self.watch.take_arrived()
-        return shared
+        self.exchange.between_batches(self.watch)
 
     # --- checkpoints and the end --------------------------------------------------------------------
 
@@ -170,8 +154,8 @@ class LoopHooks:
             words = self.net.net("end", self._words, watch, fault) or f"after step {watch.metrics.step:,}"
             self.net.net("end", watch.finish, words)
             self.net.net("end", watch.release)
-        if fault is not None and self.ranks is not None:
-            self.net.net("end", self.ranks.parting.part)
+        if fault is not None:
+            self.net.net("end", self.exchange.part)
 
     def _words(self, watch: Watch, fault: BaseException | None) -> str:
         step = watch.metrics.step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +45,8 @@ class Loop(NamedTuple):
         max_seconds: wall time after which it is ended, None where nothing ends it so.
         tokens_per_step: tokens of a step over all processes, None if unknown.
         counts_tokens: whether they differ from step to step, and each batch is counted.
+        loggers: what it logs to.
+        no_norm: why the gradient norm of an optimizer cannot be taken, None for what every loop has to say of it.
     """
 
     model: nn.Module
@@ -56,6 +58,8 @@ class Loop(NamedTuple):
     max_seconds: float | None = None
     tokens_per_step: float | None = None
     counts_tokens: bool = False
+    loggers: Sequence[Any] = ()
+    no_norm: Callable[[torch.optim.Optimizer], str | None] | None = None
 
 
 def new_watch(
@@ -66,9 +70,6 @@ def new_watch(
     sensors: Sensors,
     checkpoint: Checkpoint,
     folder: Path | None,
-    bar: Any | None = None,
-    loggers: Iterable[Any] = (),
-    no_norm: Callable[[torch.optim.Optimizer], str | None] | None = None,
     reader: ScalarReader | None = None,
 ) -> Watch | None:
     """Begin to watch; None if no optimizer has a parameter.
@@ -76,9 +77,7 @@ def new_watch(
     Args:
         options: as they were checked. guard: what every part runs through. sensors: look into the model.
         checkpoint: what a checkpoint held, and what the next will hold.
-        folder: of the journal, None for none. bar: the progress bar, None for none.
-        loggers: what the loop logs to.
-        no_norm: why the gradient norm of an optimizer cannot be taken, None for what every loop has to say of it.
+        folder: of the journal, None for none.
         reader: brings the losses of all ranks, None for those of this one.
     """
     main = main_group(loop.optimizers)
@@ -106,16 +105,12 @@ def new_watch(
     )
     session = Session(
         run,
-        law=options.law,
+        options,
         guard=guard,
-        terminal=Terminal(bar, quiet=options.quiet),
+        terminal=Terminal(None, quiet=options.quiet),
         folder=folder,
-        loggers=guard.call("loggers", loggers_of, loggers) or [],
+        loggers=guard.call("loggers", loggers_of, loop.loggers) or [],
         resumed=resumed_from(step, state),
-        alerts=options.alerts,
-        goals=options.goals,
-        detectors=options.detectors,
-        registered=options.registered,
     )
     session.begin()
     sensors.attach(model, optimizer, session.note)
@@ -126,7 +121,7 @@ def new_watch(
         guard=guard,
         checkpoint=checkpoint,
         norm_every=options.grad_norm_every,
-        why_no_norm=lambda: (no_norm or why_no_norm)(optimizer),
+        why_no_norm=lambda: (loop.no_norm or why_no_norm)(optimizer),
     )
 
 

@@ -30,19 +30,19 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 class Options(NamedTuple):
     """The checked options; `ScaleWatch` says what they mean."""
 
-    law: CurveLaw | None
-    acts: Acts
-    directory: Path | None
-    tokens_per_step: int | None
-    grad_norm_every: int
-    name: str | None
-    quiet: bool
-    alerts: Rules | None
-    goals: Goals
-    detectors: tuple[AnyDetector, ...]
-    losses: tuple[str, ...]
-    validation: tuple[str, ...]
-    all_ranks: bool
+    law: CurveLaw | None = None
+    acts: Acts = Acts()
+    directory: Path | None = None
+    tokens_per_step: int | None = None
+    grad_norm_every: int = 10
+    name: str | None = None
+    quiet: bool = False
+    alerts: Rules | None = None
+    goals: Goals = Goals()
+    detectors: tuple[AnyDetector, ...] = ()
+    losses: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    all_ranks: bool = True
     registered: BaselineForecast | None = None
 
 

@@ -6,20 +6,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from scalewatch.advising.context import Goals
-from scalewatch.detect import AnyDetector
 from scalewatch.errors import ConfigError
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.guard import Guard
 from scalewatch.journal import registered_in
 from scalewatch.monitor import Monitor
 from scalewatch.run import Run
+from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.terminal import escape
-
-if TYPE_CHECKING:
-    from scalewatch.laws import CurveLaw
 
 __all__ = ["Resumed", "monitor_of"]
 
@@ -36,24 +32,15 @@ class Resumed(NamedTuple):
     told_ahead: Sequence[str] = ()
 
 
-def monitor_of(
-    run: Run,
-    law: CurveLaw | None,
-    guard: Guard,
-    resumed: Resumed | None,
-    folder: Path | None,
-    goals: Goals,
-    detectors: Sequence[AnyDetector],
-    promised: BaselineForecast | None = None,
-) -> Monitor:
+def monitor_of(run: Run, options: Options, guard: Guard, resumed: Resumed | None, folder: Path | None) -> Monitor:
     """Return the monitor of a run, in the state that a checkpoint holds if the run goes on.
 
     Args:
-        run: what is trained. law: to hold it against, None for its own. guard: what every part runs through.
+        run: what is trained. options: as they were checked; what was registered of a run of another length says nothing
+            of this one, and is not used. guard: what every part runs through.
         resumed: where it goes on from, None if it begins. folder: of its journal, None for none.
-        goals: what is wanted of the run. detectors: of the user, beside the built-in ones.
-        promised: what was registered of it in a file; of a run of another length it says nothing, and is not used.
     """
+    promised = options.registered
     if promised is not None and promised.total_steps != run.total_steps:
         planned = "no planned end" if run.total_steps is None else f"{run.total_steps:,} planned steps"
         _log.warning(
@@ -65,7 +52,9 @@ def monitor_of(
     baseline = promised if resumed is None else Guard().call("registered prediction", _registered, resumed, folder)
 
     def new() -> Monitor:
-        return Monitor(run, law, guard, registered=baseline, detectors=detectors, **asdict(goals))
+        return Monitor(
+            run, options.law, guard, registered=baseline, detectors=options.detectors, **asdict(options.goals)
+        )
 
     monitor = new()
     if resumed is None or resumed.monitor is None:

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from scalewatch.acting.acts import Act, ActPhase, Acts, Decision
 from scalewatch.advice import Action, Advice
-from scalewatch.advising.context import Goals
 from scalewatch.checkpoints import SavedCheckpoint
-from scalewatch.detect import AnyDetector
 from scalewatch.finding import Finding, Phase, Severity
 from scalewatch.guard import Guard
 from scalewatch.observation import Observation
@@ -31,18 +29,16 @@ from scalewatch_torch.loggers.base import AbstractLogger
 from scalewatch_torch.loggers.markdown import advice_markdown
 from scalewatch_torch.watching.advice import AdviceFeed, AdviceNews
 from scalewatch_torch.watching.alerts import end_of, new_dispatcher
-from scalewatch_torch.watching.asked_forecasts import AskedForecasts
 from scalewatch_torch.watching.drawing import Drawing, ForecastsTold
+from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.records import LEVEL, RunRecords, new_writer
 from scalewatch_torch.watching.resumed import Resumed, monitor_of
 from scalewatch_torch.watching.shutdown import Shutdown
 from scalewatch_torch.watching.terminal import Terminal, escape
 
 if TYPE_CHECKING:
-    from scalewatch.alert import Dispatcher, Rules
+    from scalewatch.alert import Dispatcher
     from scalewatch.forecast import Forecast
-    from scalewatch.forecast.preregistered import BaselineForecast
-    from scalewatch.laws import CurveLaw
 
 __all__ = ["Session"]
 
@@ -59,64 +55,69 @@ MOST_ACTS = 10
 
 
 @final
+class _ActsTold:
+    """What was told of acts: their words, the advice that one followed, and the factor that is on the rate."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.followed: Action | None = None
+        self.factor = 1.0
+
+    def add(self, decision: Decision, text: str, *, loud: bool) -> None:
+        self.texts.append(text)
+        self.factor = decision.factor
+        if decision.act is Act.STOP and loud:
+            self.followed = Action.STOP
+
+
+@final
 class Session:
     """Watches one run.
 
     Args:
         run: what is trained.
-        law: the law to hold it against, None for its own.
+        options: as they were checked; which law it is held against, who is told what, what is wanted of the run.
         guard: what every part runs through.
         terminal: where findings are printed.
         folder: where the journal goes, None for no journal.
         loggers: where else the run is logged.
         resumed: where the run goes on from, None if it begins.
-        alerts: who is told what, None for nobody.
-        goals: what is wanted of the run. detectors: of the user, beside the built-in ones.
-        registered: what was predicted of the run in a file, None to predict it as it begins.
     """
 
     def __init__(
         self,
         run: Run,
+        options: Options,
         *,
-        law: CurveLaw | None,
         guard: Guard,
         terminal: Terminal,
         folder: Path | None,
         loggers: Sequence[AbstractLogger],
         resumed: Resumed | None,
-        alerts: Rules | None = None,
-        goals: Goals | None = None,
-        detectors: Sequence[AnyDetector] = (),
-        registered: BaselineForecast | None = None,
     ) -> None:
         run_id = (resumed.run_id if resumed else None) or uuid.uuid4().hex
         done = resumed.step if resumed else 0
         self.observed = 0
         self.acting: ActFeed | None = None
-        self._followed: Action | None = None
-        self._done: list[str] = []
-        self._factor = 1.0
+        self._acts_told = _ActsTold()
         self._guard = guard
         self._terminal = terminal
-        wanted = Goals() if goals is None else goals
-        self._tracker = Tracker(monitor_of(run, law, guard, resumed, folder, wanted, detectors, registered))
+        self._tracker = Tracker(monitor_of(run, options, guard, resumed, folder))
         # with a guard of its own: what was queued is written also where everything else is off
         self._worker = Worker()
         resumes_after = resumed.step if resumed else None
         writer = guard.call("journal", new_writer, folder, run, run_id, resumes_after, self._worker)
         self._records = RunRecords(writer, run_id)
         self._advice = AdviceFeed(self._tracker.monitor, done, resumed.told_ahead if resumed else ())
-        self._asked = AskedForecasts()
         self._forecasts = ForecastsTold(run, done)
-        self._worker.add("forecast", self._asked.drain)
+        self._worker.add("forecast", self._forecasts.asked.drain)
         self._worker.add("advice", self._advice.drain)
         # what has threads comes last: whatever fails above leaves none behind
         self._drawing = guard.call("loggers", Drawing, loggers, run.total_steps or 0) if loggers else None
         self._alerts: Dispatcher | None = None
-        if alerts is not None:
+        if options.alerts is not None:
             kept = resumed.alerts if resumed else None
-            self._alerts = guard.call("alerts", new_dispatcher, alerts, run, run_id, folder, kept)
+            self._alerts = guard.call("alerts", new_dispatcher, options.alerts, run, run_id, folder, kept)
         self._worker.start()
 
     @property
@@ -165,8 +166,8 @@ class Session:
             guard.call("alerts", self._alert, observation.step, observation.loss, self._alerts)
         if self._forecasts.is_due(observation.step, observation.seconds):
             guard.call("terminal", self._ask_forecast, self._tell_forecast)
-        if self._asked.is_answered:
-            guard.call("terminal", self._asked.tell)
+        if self._forecasts.asked.is_answered:
+            guard.call("terminal", self._forecasts.asked.tell)
 
     def _tell_news(self, found: list[Finding], *, look: bool = False) -> None:
         """Tell what was found and what is advised, everywhere."""
@@ -197,7 +198,7 @@ class Session:
 
     def _ask_forecast(self, tell: Callable[[Forecast | None], object]) -> None:
         """Have the forecast of now made in the background, and `tell` called with it some steps later."""
-        self._asked.ask(self._tracker.monitor.forecast_later(), tell)
+        self._forecasts.asked.ask(self._tracker.monitor.forecast_later(), tell)
         self._worker.wake()
 
     def _show_advice(self, news: AdviceNews) -> None:
@@ -246,7 +247,7 @@ class Session:
         """Have what was asked for decided from now on, as `ActFeed` says; `kept` is what a checkpoint held."""
         self.acting = ActFeed(acts, self._tracker.monitor, weights_finite=weights_finite, taken=taken)
         self.acting.gate.load_state_dict(kept)
-        self._factor = self.acting.gate.factor
+        self._acts_told.factor = self.acting.gate.factor
 
     def decide(self) -> Decision | None:
         """Return what is to be done to the run now, each thing once; None for nothing."""
@@ -262,15 +263,12 @@ class Session:
 
     def tell_act(self, decision: Decision, phase: ActPhase, text: str) -> None:
         """Tell what is done to the run, or would be, everywhere."""
-        guard, loud = self._guard, phase == "asked"
-        if decision.act is Act.STOP and loud:
-            self._followed = Action.STOP
+        guard, loud, before = self._guard, phase == "asked", self._acts_told.factor
         self.keep_act(decision, phase, text)
         self.note(text)
-        self._done.append(text)
+        self._acts_told.add(decision, text, loud=loud)
         if self._drawing is not None:
-            guard.call("loggers", self._drawing.board.act, decision.step, text, self._factor, decision.factor)
-        self._factor = decision.factor
+            guard.call("loggers", self._drawing.board.act, decision.step, text, before, decision.factor)
         if self._alerts is not None:
             guard.call("alerts", self._alerts.submit_act, text, decision.step, decision.since, loud=loud)
 
@@ -312,16 +310,16 @@ class Session:
         `ended` says how the run came to its end, `extra` are rows for below the verdict. Returns the table.
         """
         closing, until = Shutdown(self._guard), time.monotonic() + CLOSE_SECONDS
-        closing.call("terminal", self._asked.finish)
+        closing.call("terminal", self._forecasts.asked.finish)
         rows = closing.call("verdict", lambda: self._tracker.verdict.rows()) or [("run", self.run.name)]
-        rows += [("ended", ended), *extra, *(("act", text) for text in self._done[:MOST_ACTS])]
+        rows += [("ended", ended), *extra, *(("act", text) for text in self._acts_told.texts[:MOST_ACTS])]
         failed = {**self._guard.failed, **self._worker.guard.failed, **(self._drawing.failed if self._drawing else {})}
         if failed:
             off = "; ".join(f"{part} ({why})" for part, why in failed.items())
             rows.append(("switched off", off))
         alert_rows = list(rows)  # alerts have the advice apart
         news = closing.call("advice", self._advice.say, look=True) or AdviceNews([], [], [])
-        rows += [("advice", advice.text) for advice in news.standing if advice.action is not self._followed]
+        rows += [("advice", advice.text) for advice in news.standing if advice.action is not self._acts_told.followed]
         closing.call("journal", self._records.advice, news.new)
         # a record that could not be made does not mean that the file cannot be written
         closing.again("journal", self._records.verdict, step, rows)

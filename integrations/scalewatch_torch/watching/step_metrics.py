@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 
@@ -18,10 +18,24 @@ from scalewatch_torch.acting.taken import StepsTaken
 from scalewatch_torch.optimizer import gradient_norm
 from scalewatch_torch.scalars import ScalarReader
 
-__all__ = ["StepMetrics"]
+__all__ = ["DoneToSteps", "StepMetrics"]
 
 #: Digits of the time at which a step ended, after the second: a millisecond, as it stands in the journal. By hand.
 CLOCK_DIGITS = 3
+
+
+class DoneToSteps(NamedTuple):
+    """What acts do to the steps of the optimizer that are measured.
+
+    Attributes:
+        taken: which steps the optimizer really took.
+        factor: what is on its learning rate beside the schedule: what is reported is the scheduled rate.
+        left_out: first and last of the steps whose batches are left out: their losses say nothing of the weights.
+    """
+
+    taken: StepsTaken
+    factor: RateFactor
+    left_out: tuple[int, int] | None
 
 
 @final
@@ -40,9 +54,7 @@ class StepMetrics:
     Attributes:
         validation_loss: of the validation since the last step, None if there was none.
         main_stepped: whether the counted optimizer is about to step, or has since the last step was closed.
-        taken: which steps the optimizer really took, where somebody wants to know.
-        factor: what is on its learning rate beside the schedule: what is reported is the scheduled rate.
-        left_out: first and last of the steps whose batches are left out: their losses say nothing of the weights.
+        acts: what is done to the steps, None where nothing may be.
     """
 
     def __init__(
@@ -63,9 +75,7 @@ class StepMetrics:
         self.validation_loss: float | None = None
         self.optimizer = optimizer
         self.main_stepped = False
-        self.taken: StepsTaken | None = None
-        self.factor: RateFactor | None = None
-        self.left_out: tuple[int, int] | None = None
+        self.acts: DoneToSteps | None = None
         self._group = group
         self._tokens_per_step = tokens_per_step
         self._rate: float | None = None
@@ -77,7 +87,7 @@ class StepMetrics:
     def before_step(self) -> None:
         """Read the learning rate that the step is about to be taken with."""
         settings = self.optimizer.param_groups[self._group]
-        rate = settings["lr"] if self.factor is None else self.factor.scheduled(settings)
+        rate = settings["lr"] if self.acts is None else self.acts.factor.scheduled(settings)
         # a rate that is kept on a device is not fetched from there
         on_host = not isinstance(rate, torch.Tensor) or rate.device.type == "cpu"
         self._rate = float(rate) if on_host else None
@@ -107,8 +117,8 @@ class StepMetrics:
         self.reader.close_step(step, self._rate, self.tokens, self.validation_loss, loss_scale, now)
         for reader in self.others:
             reader.close_step(step, self._rate, self.tokens, seconds=now)
-        if self.taken is not None:
-            self.taken.end_step(step)
+        if self.acts is not None:
+            self.acts.taken.end_step(step)
         self.step = step
         self.validation_loss = None
         self.main_stepped = False
@@ -117,7 +127,7 @@ class StepMetrics:
         """The steps whose values have arrived, each with the number of its loss; waits only up to `flush_seconds`."""
         for number, reader in enumerate((self.reader, *self.others)):
             for observation in reader.take() if flush_seconds is None else reader.flush(flush_seconds):
-                first, last = self.left_out or (0, -1)
+                first, last = (self.acts and self.acts.left_out) or (0, -1)
                 if not first <= observation.step <= last:
                     yield number, observation
 

@@ -39,6 +39,47 @@ END_SECONDS = 0.3
 
 
 @final
+class _Norms:
+    """When the gradient norm is taken: once in so many steps, until it turns out that it cannot be."""
+
+    def __init__(self, every: int, why_not: Callable[[], str | None], step: int) -> None:
+        self._every = every
+        self._why_not = why_not
+        self._taken_at = step
+
+    def is_due(self, step: int) -> bool:
+        """Whether it is time for the norm of this step; once for each."""
+        due = bool(self._every) and step % self._every == 0 and step != self._taken_at
+        if due:
+            self._taken_at = step
+        return due
+
+    def given_up(self) -> str:
+        """Return why the norm cannot be taken, and ask for none any more; "" where it can."""
+        why = self._why_not()
+        if why is not None:
+            self._every = 0
+        return why or ""
+
+
+@final
+class _Together:
+    """Which fast steps wait to be observed some together."""
+
+    def __init__(self) -> None:
+        self._waiting, self._taken_at = 0, 0.0
+
+    def add(self, now: float) -> bool:
+        """Count a step; whether there is no need to observe it yet."""
+        self._waiting += 1
+        return self._waiting < STEPS_TOGETHER and now - self._taken_at < TOGETHER_SECONDS
+
+    def taken(self, now: float) -> None:
+        """All that waited are observed."""
+        self._waiting, self._taken_at = 0, now
+
+
+@final
 class Watch:
     """Watches one run on the process that reads it.
 
@@ -72,11 +113,10 @@ class Watch:
         self._sensors = sensors
         self._guard = guard
         self._checkpoint = checkpoint
-        self._norm_every = norm_every
-        self._why_no_norm = why_no_norm
+        self._norms = _Norms(norm_every, why_no_norm, metrics.step)
         self._cost = Cost(metrics.step)
-        self._normed = metrics.step
-        self._waiting, self._taken_at = 0, 0.0
+        self._together = _Together()
+        self._names_due = 1
         self._thread = get_ident()
         NOTES.tell_first(self)
 
@@ -96,17 +136,14 @@ class Watch:
         self._cost.seconds += perf_counter() - began
 
     def _norm_if_due(self) -> None:
-        step = self.metrics.step + 1
-        if self._norm_every and step % self._norm_every == 0 and step != self._normed:
-            self._normed = step
+        if self._norms.is_due(self.metrics.step + 1):
             self._guard.call("gradient norm", self._norm)
 
     def _norm(self) -> None:
-        why_not = self._why_no_norm()
-        if why_not is None:
+        why_not = self._norms.given_up()
+        if not why_not:
             self.metrics.norm()
             return
-        self._norm_every = 0
         self.session.note(f"note: the gradient norm is not watched: {why_not}.")
 
     def after_batch(self, read: Callable[..., None], *arguments: Any) -> None:
@@ -118,13 +155,12 @@ class Watch:
 
     def _observe(self, read: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         read(*arguments)
-        self._waiting += 1
         now = perf_counter()
-        soon = self._waiting < STEPS_TOGETHER and now - self._taken_at < TOGETHER_SECONDS
+        soon = self._together.add(now)
         reader = self.metrics.reader
         if soon and not reader.gathers and self.session.acting is None and not reader.urgent:
             return
-        self._waiting, self._taken_at = 0, now
+        self._together.taken(now)
         self._take(None)
 
     def before_note(self) -> None:
@@ -132,8 +168,14 @@ class Watch:
         if get_ident() == self._thread:
             self.take_arrived()
 
+    @property
+    def wants_names(self) -> bool:
+        """Whether it is time for `learn_logged`: names turn up early in a run, so it is less and less often."""
+        return self.metrics.step >= self._names_due
+
     def learn_logged(self, names: Iterable[str]) -> None:
         """Take note of what is logged with the loss, from the next step on."""
+        self._names_due = 2 * self.metrics.step + 1
         self.take_arrived()
         self.session.learn_logged(names)
 
