@@ -67,6 +67,33 @@ class _Attribution(NamedTuple):
 
 
 @final
+class _OddRank(Stateful):
+    """The rank whose loss was the one that is not like the others, last and how often running; -1 for none yet."""
+
+    STATE = ("rank", "rows", "step", "broken")
+
+    def __init__(self) -> None:
+        self.rank = -1
+        self.rows = 0
+        self.step = 0
+        self.broken = False
+
+    def see(self, rank: int, step: int, broken: bool) -> None:
+        self.rows = self.rows + 1 if rank == self.rank else 1
+        self.rank, self.step, self.broken = rank, step, broken
+
+    def blamed(self) -> _Attribution | None:
+        """The cause that it is; None while it may be chance."""
+        if self.broken:
+            reason = f"the loss of rank {self.rank} alone is not finite at step {self.step}"
+            return _Attribution("hardware", "A" if self.rows > 1 else "B", reason)
+        if self.rows < 2:
+            return None
+        reason = f"the loss of rank {self.rank} alone is far from those of the others, {self.rows} times running"
+        return _Attribution("hardware", "B", reason)
+
+
+@final
 class CauseAttribution(Stateful):
     """Adds `cause`, `cause_grade` and `cause_reason` to the evidence of a finding.
 
@@ -86,7 +113,7 @@ class CauseAttribution(Stateful):
     ('learning_rate_too_high', 'A', 'the learning rate of 0.004 is 4 times its plan')
     """
 
-    STATE = ("resumed", "resumed_step", "resumed_loss", "rank", "rank_rows", "rank_step", "rank_broken", "newest")
+    STATE = ("resumed", "resumed_step", "resumed_loss", "odd", "newest")
 
     def __init__(
         self,
@@ -102,10 +129,7 @@ class CauseAttribution(Stateful):
         self.resumed = False
         self.resumed_step = 0
         self.resumed_loss = 0.0
-        self.rank = -1
-        self.rank_rows = 0
-        self.rank_step = 0
-        self.rank_broken = False
+        self.odd = _OddRank()
         self.newest: dict[str, list[str]] = {}
 
     def resume(self, step: int) -> None:
@@ -118,16 +142,15 @@ class CauseAttribution(Stateful):
         """Take in the losses of the ranks at a row that may belong to an incident."""
         level = self._baseline.loss_scale.loss_at(self._baseline.fast_mean) if self._baseline.rows else math.nan
         rank, broken = odd_rank(sample.rank_losses, level)
-        if rank < 0:
-            return
-        self.rank_rows = self.rank_rows + 1 if rank == self.rank else 1
-        self.rank, self.rank_step, self.rank_broken = rank, sample.step, broken
+        if rank >= 0:
+            self.odd.see(rank, sample.step, broken)
 
     def attribute(self, finding: Finding, sample: Sample) -> Finding:
         """The finding, with its cause among the evidence; the same one if its kind has none."""
         if not kind_row(finding.kind).has_cause:
             return finding
-        of_rank = self._rank(finding, sample)
+        odd = self.odd
+        of_rank = odd.blamed() if odd.rank >= 0 and finding.start_step <= odd.step <= finding.step else None
         made = of_rank or self._rule(finding, sample)
         kind = str(finding.kind)
         if finding.phase is not Phase.OPENED and kind in self.newest:
@@ -141,8 +164,8 @@ class CauseAttribution(Stateful):
         if of_rank is None:
             return replace(finding, evidence={**finding.evidence, **evidence})
         # whoever reads it first wants to know which machine to look at
-        message = finding.message if "rank" in finding.message else f"{finding.message} (rank {self.rank} alone)"
-        return replace(finding, message=message, evidence={**finding.evidence, **evidence, "rank": self.rank})
+        message = finding.message if "rank" in finding.message else f"{finding.message} (rank {odd.rank} alone)"
+        return replace(finding, message=message, evidence={**finding.evidence, **evidence, "rank": odd.rank})
 
     def _rule(self, finding: Finding, sample: Sample) -> _Attribution:
         kind = finding.kind
@@ -157,19 +180,6 @@ class CauseAttribution(Stateful):
             made = self._overflowed(finding, sample)
         return made or self._unstable(finding, sample) or self._settled(finding) or self._unknown()
 
-    def _rank(self, finding: Finding, sample: Sample) -> _Attribution | None:
-        if self.rank < 0 or not finding.start_step <= self.rank_step <= finding.step:
-            return None
-        if self.rank_broken:
-            grade = "A" if self.rank_rows > 1 else "B"
-            return _Attribution(
-                "hardware", grade, f"the loss of rank {self.rank} alone is not finite at step {self.rank_step}"
-            )
-        if self.rank_rows < 2:
-            return None
-        reason = f"the loss of rank {self.rank} alone is far from those of the others, {self.rank_rows} times running"
-        return _Attribution("hardware", "B", reason)
-
     def _rate_above(self, start: int, sample: Sample) -> _Attribution | None:
         schedule = self._schedule
         rate, planned = schedule.rate, schedule.planned
@@ -178,10 +188,11 @@ class CauseAttribution(Stateful):
             reason = f"the learning rate of {rate:.3g} is {rate / planned:.3g} times its plan"
             return _Attribution("learning_rate_too_high", grade, reason)
         reach = max(JUMP_STEPS, LEAST_ROWS * sample.spacing)
-        if schedule.jump_ratio > FAR_ABOVE_PLAN and 0 <= start - schedule.jump_step + sample.spacing <= reach:
+        jump = schedule.jump
+        if jump.ratio > FAR_ABOVE_PLAN and 0 <= start - jump.step + sample.spacing <= reach:
             reason = (
-                f"the learning rate went to {schedule.jump_ratio:.3g} times its highest before at step "
-                f"{schedule.jump_step}, and this began at step {start}"
+                f"the learning rate went to {jump.ratio:.3g} times its highest before at step "
+                f"{jump.step}, and this began at step {start}"
             )
             return _Attribution("learning_rate_too_high", "A", reason)
         return None
@@ -246,13 +257,12 @@ class CauseAttribution(Stateful):
             signs.append(f"the gradient norm had grown {math.exp(grown):.1f} times")
         if self._noise.grown > NOISE_GROWN:
             signs.append(f"the noise of the loss had grown {self._noise.grown:.1f} times")
-        rate = schedule.rate
+        rate, warm_up = schedule.rate, schedule.warm_up
         if rate >= NOBODYS_RATE:
             signs.append(f"the learning rate of {rate:.3g} is higher than that of published transformers")
-        if schedule.warms_up and start - schedule.first_step <= AFTER_WARM_UP * (
-            schedule.top_step - schedule.first_step
-        ):
-            signs.append(f"the learning rate rose until step {schedule.top_step}")
+        lasted = warm_up.top_step - warm_up.first_step
+        if warm_up.rises and start - warm_up.first_step <= AFTER_WARM_UP * lasted:
+            signs.append(f"the learning rate rose until step {warm_up.top_step}")
         if not signs or (rate == rate and rate < 0.5 * schedule.highest):
             return None
         text = signs[0] if len(signs) == 1 else f"{', '.join(signs[:-1])} and {signs[-1]}"

@@ -200,9 +200,10 @@ class RobustBaseline(Stateful):
             move, bound = self.rise, CLIP * slow
             move = bound if move > bound else -bound if move < -bound else move
             self.slow_mean += move / (rows if rows < SLOW_ROWS else SLOW_ROWS)
-        scatter.sum += value
-        scatter.summed += 1
-        if scatter.summed >= BLOCK_ROWS:
+        blocks = scatter.blocks
+        blocks.sum += value
+        blocks.rows += 1
+        if blocks.rows >= BLOCK_ROWS:
             scatter.close_block()
 
     def settle(self, value: float, fast_mean: float, rise: float, scale: float) -> None:

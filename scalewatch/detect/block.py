@@ -35,6 +35,18 @@ LEAST_BENDS = 6
 
 
 @final
+class Same(NamedTuple):
+    """How often running the loss is the same number: that number, in how many rows, since which step; the longest such
+    stretch that ended in this block [rows].
+    """
+
+    loss: float
+    rows: int
+    step: int
+    longest: int
+
+
+@final
 class Block(NamedTuple):
     """What some rows running have in common; NaN where they do not say.
 
@@ -47,6 +59,7 @@ class Block(NamedTuple):
         rate: learning rate of its last row. highest_rate: of the run so far.
         grad: median log gradient norm. zero_norms: rows whose gradient norm is 0, count.
         pace: median seconds per optimizer step. lasted: seconds from its first to its last row.
+        same: how often running the loss was the same number up to its end.
     """
 
     rows: int
@@ -65,10 +78,7 @@ class Block(NamedTuple):
     zero_norms: int
     pace: float
     lasted: float
-    last_loss: float
-    same_rows: int
-    same_step: int
-    longest_same_rows: int
+    same: Same
 
 
 class AbstractBlockDetector(Stateful):
@@ -93,6 +103,49 @@ class AbstractBlockDetector(Stateful):
     @abstractmethod
     def restart(self) -> None:
         """Forget levels and what is open, for the run went back to an earlier step."""
+
+
+@final
+class _Repeats(Stateful):
+    """Counts the rows running whose loss is the same number; as in `Same`."""
+
+    STATE = ("loss", "rows", "step", "longest")
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        self.rows = 0
+        self.step = 0
+        self.longest = 0
+
+
+@final
+class _Norms(Stateful):
+    """The gradient norms of a block: those that are numbers above 0, and how many are 0."""
+
+    STATE = ("values", "zeros")
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.zeros = 0
+
+
+@final
+class _Clock(Stateful):
+    """The time of the rows: when the last one was [s] and its step, and of a block its paces and how long it lasted."""
+
+    STATE = ("seconds", "step", "paces", "lasted")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.step = -1
+        self.paces: list[float] = []
+        self.lasted = 0.0
+
+    def see(self, seconds: float, step: int) -> None:
+        if 0 <= self.step < step and seconds - self.seconds > LEAST_SECONDS:
+            self.paces.append((seconds - self.seconds) / (step - self.step))
+            self.lasted += seconds - self.seconds
+        self.seconds, self.step = seconds, step
 
 
 @final
@@ -121,15 +174,8 @@ class Blocks(Stateful):
         "rise_expected",
         "losses",
         "norms",
-        "zero_norms",
-        "paces",
         "clock",
-        "clock_step",
-        "lasted",
-        "last_loss",
-        "same_rows",
-        "same_step",
-        "longest_same_rows",
+        "same",
     )
 
     def __init__(self, schedule: Schedule) -> None:
@@ -142,16 +188,9 @@ class Blocks(Stateful):
         self.held = 0
         self.rise_expected = False
         self.losses: list[float] = []
-        self.norms: list[float] = []
-        self.zero_norms = 0
-        self.paces: list[float] = []
-        self.clock = 0.0
-        self.clock_step = -1
-        self.lasted = 0.0
-        self.last_loss = 0.0
-        self.same_rows = 0
-        self.same_step = 0
-        self.longest_same_rows = 0
+        self.norms = _Norms()
+        self.clock = _Clock()
+        self.same = _Repeats()
 
     def take(self, sample: Sample, hold: bool) -> Block | None:
         """Count one row in; the block, if it is full.
@@ -163,24 +202,26 @@ class Blocks(Stateful):
         if self.rows == 0:
             self.first_step = sample.step
         self.rows += 1
-        if self.same_rows and sample.loss == self.last_loss:
-            self.same_rows += 1
-        elif -math.inf < sample.loss < math.inf:
-            self.longest_same_rows = max(self.longest_same_rows, self.same_rows)
-            self.last_loss, self.same_rows, self.same_step = sample.loss, 1, sample.step
+        same, loss = self.same, sample.loss
+        if same.rows and loss == same.loss:
+            same.rows += 1
+        elif -math.inf < loss < math.inf:
+            if same.rows > same.longest:
+                same.longest = same.rows
+            same.loss, same.rows, same.step = loss, 1, sample.step
         if sample.usable:
             self.losses.append(sample.value)
         if sample.grad_given and 0.0 < sample.grad_norm < math.inf:
-            self.norms.append(sample.grad_norm)
+            self.norms.values.append(sample.grad_norm)
         elif sample.grad_given and sample.grad_norm == 0.0:
-            self.zero_norms += 1
+            self.norms.zeros += 1
         if hold:
             self.held += 1
         if sample.rise_expected:
             self.rise_expected = True
         seconds = sample.seconds
         if seconds == seconds:
-            self._time(seconds, sample.step)
+            self.clock.see(seconds, sample.step)
         return self._full(sample) if self.rows >= self.size else None
 
     def extend(self, rows: CalmRows, first: int, end: int) -> None:
@@ -189,38 +230,33 @@ class Blocks(Stateful):
         if self.rows == 0:
             self.first_step = steps[0]
         self.rows += end - first
-        last, same = self.last_loss, self.same_rows
+        same, last, count = self.same, self.same.loss, self.same.rows
         for step, loss in zip(steps, losses, strict=True):
-            if same and loss == last:
-                same += 1
+            if count and loss == last:
+                count += 1
             else:
-                if same > self.longest_same_rows:
-                    self.longest_same_rows = same
-                last, same, self.same_step = loss, 1, step
-        self.last_loss, self.same_rows = last, same
+                if count > same.longest:
+                    same.longest = count
+                last, count, same.step = loss, 1, step
+        same.loss, same.rows = last, count
         self.losses += rows.values[first:end]
         if rows.norms is not None:
-            self.norms += [norm for norm in rows.norms[first:end] if norm == norm]
+            self.norms.values += [norm for norm in rows.norms[first:end] if norm == norm]
         if rows.seconds is not None:
             for step, seconds in zip(steps, rows.seconds[first:end], strict=True):
                 if -MAX_SECONDS < seconds < MAX_SECONDS:
-                    self._time(seconds, step)
+                    self.clock.see(seconds, step)
 
     def restart(self) -> None:
         """The run went back: what was gathered belongs to no block."""
         self._empty()
-        self.begun, self.clock_step = False, -1
-
-    def _time(self, seconds: float, step: int) -> None:
-        if 0 <= self.clock_step < step and seconds - self.clock > LEAST_SECONDS:
-            self.paces.append((seconds - self.clock) / (step - self.clock_step))
-            self.lasted += seconds - self.clock
-        self.clock, self.clock_step = seconds, step
+        self.begun, self.clock.step = False, -1
 
     def _full(self, sample: Sample) -> Block:
         if not self.begun:
             self.begun, self.begun_step = True, self.first_step
         rows, losses, least = self.rows, self.losses, max(1.0, LEAST_SHARE * self.rows)
+        norms, paces, same = self.norms.values, self.clock.paces, self.same
         ranked = sorted(losses)
         bends = sorted([abs(a - 2.0 * b + c) for a, b, c in zip(losses, losses[1:], losses[2:], strict=False)])
         block = Block(
@@ -236,23 +272,20 @@ class Blocks(Stateful):
             rise_expected=self.rise_expected,
             rate=self._schedule.rate,
             highest_rate=self._schedule.highest,
-            grad=math.log(sorted(self.norms)[len(self.norms) >> 1]) if len(self.norms) >= least else math.nan,
-            zero_norms=self.zero_norms,
-            pace=sorted(self.paces)[len(self.paces) >> 1] if len(self.paces) >= least else math.nan,
-            lasted=self.lasted,
-            last_loss=self.last_loss,
-            same_rows=self.same_rows,
-            same_step=self.same_step,
-            longest_same_rows=self.longest_same_rows,
+            grad=math.log(sorted(norms)[len(norms) >> 1]) if len(norms) >= least else math.nan,
+            zero_norms=self.norms.zeros,
+            pace=sorted(paces)[len(paces) >> 1] if len(paces) >= least else math.nan,
+            lasted=self.clock.lasted,
+            same=Same(same.loss, same.rows, same.step, same.longest),
         )
         self.size = next((size for until, size in SIZES if sample.row < until), BLOCK_ROWS)
         self._empty()
         return block
 
     def _empty(self) -> None:
-        self.rows = self.held = self.longest_same_rows = self.zero_norms = 0
-        self.rise_expected, self.lasted = False, 0.0
-        self.losses, self.norms, self.paces = [], [], []
+        self.rows = self.held = self.same.longest = self.norms.zeros = 0
+        self.rise_expected = False
+        self.losses, self.norms.values, self.clock.paces, self.clock.lasted = [], [], [], 0.0
 
 
 def middle(ranked: list[float]) -> float:

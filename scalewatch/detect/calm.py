@@ -10,8 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import final
 
-from scalewatch.detect.baseline import SLOW_ROWS, SPARSE_STEPS, RobustBaseline
-from scalewatch.detect.block import Blocks
+from scalewatch.detect.baseline import SLOW_ROWS, SPARSE_STEPS
 from scalewatch.detect.calm_level import Mark, Scored, follow, is_calm, room
 from scalewatch.detect.calm_rows import LEAST, CalmRows
 from scalewatch.detect.divergence import MEAN_ROWS, MOST_SCALES, MOST_TIMES, Divergence
@@ -19,8 +18,8 @@ from scalewatch.detect.grad_norm import HIGH_EXCESS, GradNorm
 from scalewatch.detect.nonfinite import NonFinite, NonFiniteGradient
 from scalewatch.detect.ranks import RankApart
 from scalewatch.detect.rise_sum import ALLOWANCE, CLIP, FREEZE, FREEZE_ROWS, LEAST_RISE, LIMIT, OVER
-from scalewatch.detect.sample_reader import MAX_SECONDS, SampleReader
-from scalewatch.detect.schedule import Schedule
+from scalewatch.detect.sample_reader import MAX_SECONDS
+from scalewatch.detect.shared_parts import SharedParts
 from scalewatch.detect.short_log import START_ROWS
 from scalewatch.detect.spike import CALM_SIGMAS, SPARSE_STAY, Spike
 
@@ -35,18 +34,15 @@ class CalmStretch:
     """Takes calm rows into all that a row changes, but for what comes after the detectors of rows.
 
     Args:
-        reader, schedule, blocks, baseline: that all detectors share. spike, divergence, others: the detectors of rows.
+        shared: what all detectors look at. detectors: those of rows, as `DetectorSet` has them.
     """
 
     def __init__(
         self,
-        reader: SampleReader,
-        schedule: Schedule,
-        blocks: Blocks,
-        baseline: RobustBaseline,
+        shared: SharedParts,
         detectors: tuple[Spike, Divergence, GradNorm, NonFinite, NonFiniteGradient, RankApart],
     ) -> None:
-        self._reader, self._schedule, self._blocks, self._baseline = reader, schedule, blocks, baseline
+        self._shared = shared
         self._spike, self._divergence, self._grad_norm, *_ = detectors
         self._nonfinite, self._nonfinite_gradient, self._ranks = detectors[3:]
 
@@ -55,14 +51,14 @@ class CalmStretch:
 
         Returns the place of the next one, and the one to which they are to be looked at one by one.
         """
-        blocks = self._blocks
+        blocks = self._shared.blocks
         end = min(end, first + blocks.size - blocks.rows - 1)
         if end - first < FEWEST or not self._is_quiet(rows, first):
             return first, first
-        end = self._schedule.calm_until(rows.steps, rows.rates, first, end)
+        end = self._shared.schedule.calm_until(rows.steps, rows.rates, first, end)
         at = single = first
         while at < end:
-            until = min(end, at + room(self._baseline))
+            until = min(end, at + room(self._shared.baseline))
             if rows.norms is not None:
                 until = min(until, at + room(self._grad_norm.baseline))
             if not self._chunk(rows, at, until):
@@ -70,14 +66,14 @@ class CalmStretch:
                 break
             at = until
         if at > first:
-            self._schedule.follow(rows.steps[first:at], rows.rates[first:at] if rows.rates is not None else None)
+            self._shared.schedule.follow(rows.steps[first:at], rows.rates[first:at] if rows.rates is not None else None)
         return at, single
 
     def _is_quiet(self, rows: CalmRows, first: int) -> bool:
         """Whether nothing is going on: no incident, no early rows, no rate that moves the loss."""
-        spike, divergence, reader = self._spike, self._divergence, self._reader
+        spike, divergence, reader = self._spike, self._divergence, self._shared.reader
         return (
-            is_calm(self._baseline)
+            is_calm(self._shared.baseline)
             and (rows.norms is None or is_calm(self._grad_norm.baseline))
             and reader.losses
             and reader.loss_scale.unit == 0.0
@@ -98,8 +94,8 @@ class CalmStretch:
         sparse = spacings[0] >= SPARSE_STEPS
         if (min(spacings) >= SPARSE_STEPS) != (max(spacings) >= SPARSE_STEPS):
             return False
-        marks = [Mark(self._baseline, end - first)]
-        level = follow(self._baseline, rows.values[first:end])
+        marks = [Mark(self._shared.baseline, end - first)]
+        level = follow(self._shared.baseline, rows.values[first:end])
         calm = level is not None and self._take_level(level, rows.steps[first:end], sparse, commit=False)
         given = [] if rows.norms is None else rows.log_norms[first:end]
         if rows.norms is not None and not rows.every_norm:
@@ -113,12 +109,12 @@ class CalmStretch:
                 mark.go_back()
             return False
         self._take_level(level, rows.steps[first:end], sparse, commit=True)
-        self._blocks.extend(rows, first, end)
+        self._shared.blocks.extend(rows, first, end)
         self._read(rows, first, end, spacings[-1])
         return True
 
     def _spacings(self, steps: Sequence[int]) -> list[float]:
-        reader = self._reader
+        reader = self._shared.reader
         return [(step - reader.first_step) / count for count, step in enumerate(steps, reader.epoch_rows)]
 
     def _take_level(self, level: list[Scored], steps: Sequence[int], sparse: bool, *, commit: bool) -> bool:
@@ -168,7 +164,7 @@ class CalmStretch:
 
     def _read(self, rows: CalmRows, first: int, end: int, spacing: float) -> None:
         """Let the newest row be the last of them."""
-        reader, sample, last = self._reader, self._reader.sample, end - 1
+        reader, sample, last = self._shared.reader, self._shared.reader.sample, end - 1
         reader.last_step, reader.last_loss = rows.steps[last], rows.losses[last]
         reader.rows += end - first
         reader.epoch_rows += end - first

@@ -32,13 +32,13 @@ class Mark:
     """A level as it stood before some rows, to go back to."""
 
     def __init__(self, baseline: RobustBaseline, rows: int) -> None:
-        scatter = baseline.scatter
-        self._parts: list[tuple[Any, dict[str, Any]]] = [(baseline, dict(vars(baseline)))]
-        self._parts.append((scatter, {**vars(scatter), "means": [*scatter.means]}))
+        scatter, blocks = baseline.scatter, baseline.scatter.blocks
+        self._parts: list[tuple[Any, dict[str, Any]]] = [(part, dict(vars(part))) for part in (baseline, scatter)]
+        self._parts.append((blocks, {**vars(blocks), "means": [*blocks.means]}))
         # of these two other lists take the place of what they hold
         self._parts += [(window, dict(vars(window))) for window in (scatter.bends, scatter.excesses)]
-        if scatter.summed + rows >= BLOCK_ROWS:
-            for window in (scatter.block_bends, scatter.long_bends):
+        if blocks.rows + rows >= BLOCK_ROWS:
+            for window in (blocks.bends, blocks.long_bends):
                 self._parts.append((window, {"values": [*window.values], "ranked": [*window.ranked]}))
 
     def go_back(self) -> None:
@@ -69,8 +69,8 @@ def follow(baseline: RobustBaseline, values: Sequence[float]) -> list[Scored] | 
     scatter, last = baseline.scatter, room(baseline)
     scale, slow_scale, wander, steady = baseline.scale, baseline.slow_scale, scatter.wander, scatter.steady
     running, slow_mean, slow_rows = baseline.running_mean, baseline.slow_mean, baseline.slow_rows
-    low, low_value, total, summed = baseline.low, baseline.low_value, scatter.sum, scatter.summed
-    deepest = scatter.dip
+    blocks, low, low_value, deepest = scatter.blocks, baseline.low, baseline.low_value, scatter.dip
+    total, summed = blocks.sum, blocks.rows
     three = list(zip([*scatter.past, *values], [scatter.past[1], *values], values, strict=False))
     scatter.bends.waiting = [*scatter.bends.waiting, *[abs(a - 2.0 * b + c) for a, b, c in three]]
     for before, middle, value in three:
@@ -111,14 +111,14 @@ def follow(baseline: RobustBaseline, values: Sequence[float]) -> list[Scored] | 
         total += value
         summed += 1
         if summed >= BLOCK_ROWS:
-            scatter.sum, scatter.summed, scatter.scale = total, summed, scale
+            blocks.sum, blocks.rows, scatter.scale = total, summed, scale
             scatter.close_block()
-            total, summed, wander = scatter.sum, scatter.summed, scatter.wander
+            total, summed, wander = blocks.sum, blocks.rows, scatter.wander
     if len(scored) != last:
         scatter.excesses.waiting = [*scatter.excesses.waiting, *[one[1] for one in scored]]
     scatter.rows += len(values)
     scatter.past, scatter.dip, scatter.scale = [three[-1][1], three[-1][2]], deepest, scale
-    scatter.sum, scatter.summed = total, summed
+    blocks.sum, blocks.rows = total, summed
     baseline.rows += len(values)
     baseline.scale, baseline.slow_scale, baseline.running_mean = scale, slow_scale, running
     baseline.slow_mean, baseline.slow_rows, baseline.low, baseline.low_value = slow_mean, slow_rows, low, low_value

@@ -10,7 +10,7 @@ makes it less sensitive on a falling curve, and a fall against the line.
 
 from __future__ import annotations
 
-from typing import final
+from typing import NamedTuple, final
 
 from scalewatch.detect.block import Block
 from scalewatch.detect.loss_scale import LossScale
@@ -42,6 +42,25 @@ DISTANCE = (AFTER + BEFORE) / 2 + 1
 SQUARES = BEFORE * (BEFORE * BEFORE - 1) / 12
 
 
+class Shift(NamedTuple):
+    """How far the level has moved within the window.
+
+    Attributes:
+        nats: of the log loss; 0 where there is none to speak of. sigmas: the same in its own scale.
+        elasticity: |shift| over the log of how much longer the run has become.
+        rate_changed: whether the learning rate differs between before and after.
+    """
+
+    nats: float = 0.0
+    sigmas: float = 0.0
+    elasticity: float = 0.0
+    rate_changed: bool = False
+
+
+#: Of a window in which nothing has moved.
+NO_SHIFT = Shift()
+
+
 @final
 class ChangepointWindow(Stateful):
     """The last 13 calm blocks of one size, and what their means scatter by.
@@ -52,10 +71,7 @@ class ChangepointWindow(Stateful):
     Attributes:
         moved, moved_step: whether a shift was told or an incident stood for 8 blocks or more, and where it was last:
             what lies before is no yardstick for what comes.
-        ready: whether there are enough blocks to speak.
-        shift: of the log loss, as it was at the last `update`; 0 where there is none to speak of.
-        sigmas: the shift in its own scale. elasticity: |shift| over the log of how much longer the run has become.
-        rate_changed: whether the learning rate differs between before and after.
+        ready: whether there are enough blocks to speak. shift: as it was at the last `update`.
     """
 
     STATE = ("values", "rows", "first_steps", "rates", "bends", "expected_blocks", "held", "moved", "moved_step")
@@ -71,12 +87,12 @@ class ChangepointWindow(Stateful):
         self.held = 0
         self.moved = False
         self.moved_step = 0
-        self.shift = self.sigmas = self.elasticity = 0.0
-        self.rate_changed = self.ready = False
+        self.shift = NO_SHIFT
+        self.ready = False
 
     def update(self, block: Block) -> None:
         """Take one block in."""
-        self.shift = self.sigmas = 0.0
+        self.shift = NO_SHIFT
         self.ready = False
         self.expected_blocks = BEFORE + AFTER + 1 if block.rise_expected else max(self.expected_blocks - 1, 0)
         self.held = self.held + 1 if block.held > MOST_HELD else 0
@@ -99,7 +115,7 @@ class ChangepointWindow(Stateful):
                 del part[0]
         if len(values) <= BEFORE + AFTER or len(self.bends.ranked) < LEAST_BENDS:
             return
-        self._measure(block)
+        self.shift = self._measured(block)
         self.ready = True
 
     def move(self, step: int) -> None:
@@ -127,7 +143,7 @@ class ChangepointWindow(Stateful):
         """First step of the gap."""
         return self.first_steps[BEFORE]
 
-    def _measure(self, block: Block) -> None:
+    def _measured(self, block: Block) -> Shift:
         before, after, level = self.values[:BEFORE], self.values[-AFTER:], self.level
         centre = (BEFORE - 1) / 2
         slope = sum((place - centre) * value for place, value in enumerate(before)) / SQUARES
@@ -142,10 +158,10 @@ class ChangepointWindow(Stateful):
             variance += DISTANCE * DISTANCE / SQUARES
             stays = level - max(after) > STAYS * -moved
         if not stays:
-            return
-        self.shift, self.sigmas = shift, abs(shift) / (one * variance**0.5)
+            return NO_SHIFT
         places = self.first_steps
         grown = (places[BEFORE + WITHIN] - places[BEFORE]) / max(places[BEFORE] - block.begun_step, 1)
-        self.elasticity = abs(shift) / grown if grown > 0.0 else 0.0
+        elasticity = abs(shift) / grown if grown > 0.0 else 0.0
         low, high = min(self.rates), max(self.rates)
-        self.rate_changed = self.expected_blocks > 0 or (low >= 0.0 and high > RATE_CHANGE * low)
+        rate_changed = self.expected_blocks > 0 or (low >= 0.0 and high > RATE_CHANGE * low)
+        return Shift(shift, abs(shift) / (one * variance**0.5), elasticity, rate_changed)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, final
 from scalewatch.detect.attribution import CauseAttribution
 from scalewatch.detect.base import AbstractDetector, Sample
 from scalewatch.detect.baseline import RobustBaseline
-from scalewatch.detect.block import AbstractBlockDetector, Block, Blocks
+from scalewatch.detect.block import AbstractBlockDetector, Block
 from scalewatch.detect.calm import CalmStretch
 from scalewatch.detect.calm_rows import CalmRows
 from scalewatch.detect.changepoint_window import ChangepointWindow
@@ -21,14 +21,11 @@ from scalewatch.detect.level_shift import LevelShift
 from scalewatch.detect.noise import Noise
 from scalewatch.detect.nonfinite import NonFinite, NonFiniteGradient
 from scalewatch.detect.outside import fresh_detectors
-from scalewatch.detect.phase_changes import PhaseChanges
 from scalewatch.detect.plateau import Plateau
 from scalewatch.detect.precursor import Precursor
 from scalewatch.detect.ranks import RankApart
-from scalewatch.detect.sample_reader import SampleReader
-from scalewatch.detect.schedule import Schedule
+from scalewatch.detect.shared_parts import SharedParts
 from scalewatch.detect.spike import Spike
-from scalewatch.detect.state import Stateful
 from scalewatch.detect.stillness import Stillness
 from scalewatch.detect.suspicious_improvement import SuspiciousImprovement
 from scalewatch.detect.throughput import Throughput
@@ -101,86 +98,83 @@ class DetectorSet:
 
     def __init__(self, run: Run, guard: Guard, outside: Iterable[AnyDetector] = ()) -> None:
         self._guard = guard
-        self._reader = SampleReader()
-        self._phases = PhaseChanges()
-        self._baseline = RobustBaseline(self._reader.loss_scale)
-        self._schedule = Schedule(run)
-        self._blocks = Blocks(self._schedule)
-        self._window = ChangepointWindow(self._reader.loss_scale)
-        rows = [make(self._baseline) for make in DETECTORS]
-        blocks = [make(self._window) for make in BLOCK_DETECTORS]
-        validation = Validation(self._baseline)
+        self._shared = shared = SharedParts(run)
+        baseline, window = shared.baseline, shared.window
+        rows = [make(baseline) for make in DETECTORS]
+        blocks = [make(window) for make in BLOCK_DETECTORS]
+        validation = Validation(baseline)
         own: tuple[AnyDetector, ...] = (*rows, validation, *blocks)
         self._outside = fresh_detectors(outside, [detector.name for detector in own])
         by_type: dict[type, Any] = {type(detector): detector for detector in (*rows, *blocks)}
         signs = (by_type[kind] for kind in (GradNorm, NonFiniteGradient, Noise, Precursor))
-        self._cause = CauseAttribution(self._baseline, self._schedule, *signs)
+        self._cause = CauseAttribution(baseline, shared.schedule, *signs)
         for detector in self._outside:
             if isinstance(detector, AbstractDetector):
-                guard.call(_part(detector), detector.attach, self._baseline)
+                guard.call(_part(detector), detector.attach, baseline)
                 rows.append(detector)
             else:
                 blocks.append(detector)
-        self._improvement: SuspiciousImprovement = by_type[SuspiciousImprovement]
-        self._divergence: Divergence = by_type[Divergence]
-        self.know(run)
         self._detectors = {_part(detector): detector for detector in (*own, *self._outside)}
-        on_loss = [self._baseline, self._blocks, self._window, *(d for d in own if d.in_loss_units)]
+        self.know(run)
+        on_loss = [baseline, shared.blocks, window, *(d for d in own if d.in_loss_units)]
         self._as_new = [(part, part.state_dict()) for part in on_loss]
-        # of ours two ever do, and of others nobody knows
-        self._freezing = [d for d in rows if "freezes_baseline" in d.STATE or d in self._outside]
+        # of ours two ever freeze it, and of others nobody knows
+        freezing = [d for d in rows if "freezes_baseline" in d.STATE or d in self._outside]
+        self._level = _Level(baseline, freezing, guard, self._cause)
         self._stages = _Stages(
             rows=(
-                ("detector schedule", self._schedule.look),
-                ("detector level", self._score),
+                ("detector schedule", shared.schedule.look),
+                ("detector level", self._level.score),
                 *((_part(d), d.observe) for d in rows),
             ),
-            ends=(("detector blocks", self._take_block), ("detector level", self._learn)),
+            ends=(("detector blocks", self._take_block), ("detector level", self._level.learn)),
             validation=((_part(validation), validation.observe),),
-            blocks=(("detector window", self._window.update), *((_part(d), d.observe) for d in blocks)),
+            blocks=(("detector window", window.update), *((_part(d), d.observe) for d in blocks)),
         )
         calm = (Spike, Divergence, GradNorm, NonFinite, NonFiniteGradient, RankApart)
         detectors: Any = tuple(by_type[kind] for kind in calm)
-        self._calm = CalmStretch(self._reader, self._schedule, self._blocks, self._baseline, detectors)
+        self._calm = CalmStretch(shared, detectors)
         self._found: list[Finding] = []
-        self._frozen = self._trend_frozen = False
         self.clean = False
 
     def know(self, run: Run) -> None:
         """Take note of what is known of the run by now: names of series turn up as a log goes on."""
-        self._improvement.of_text = run.is_text
-        self._divergence.claims = not run.no_descent
+        for detector in self._detectors.values():
+            if isinstance(detector, SuspiciousImprovement):
+                detector.of_text = run.is_text
+            elif isinstance(detector, Divergence):
+                detector.claims = not run.no_descent
 
     @property
     def sample(self) -> Sample:
         """The newest row, cleaned; the same object each time."""
-        return self._reader.sample
+        return self._shared.reader.sample
 
     @property
     def rows(self) -> int:
         """Rows so far, also those of before a break, count."""
-        return self._reader.rows
+        return self._shared.reader.rows
 
     @property
     def given(self) -> dict[str, bool]:
         """Whether a row ever carried a loss that is a number, a gradient norm, a validation loss."""
-        reader = self._reader
+        reader = self._shared.reader
         return {"loss": reader.losses, "grad_norm": reader.norms, "validation_loss": reader.validations}
 
     @property
     def judged_rows(self) -> int:
         """Rows that the scale of one row is known from, count."""
-        return self._baseline.scatter.rows
+        return self._shared.baseline.scatter.rows
 
     @property
     def noise(self) -> float | None:
         """Standard deviation of one row's log loss, so relative to the loss; None until it is known."""
-        return self._baseline.scale if self._baseline.scatter.rows >= NOISE_ROWS else None
+        return self._shared.baseline.scale if self._shared.baseline.scatter.rows >= NOISE_ROWS else None
 
     @property
     def sigmas(self) -> float:
         """The newest row's log loss above its baseline, in standard deviations of one row; NaN where it has no loss."""
-        return self._baseline.sigmas if self.sample.usable else math.nan
+        return self._shared.baseline.sigmas if self.sample.usable else math.nan
 
     @property
     def detectors(self) -> list[tuple[str, str, Finding | None]]:
@@ -199,27 +193,27 @@ class DetectorSet:
         Raises:
             ConfigError: if `name` is no text of 1 to 80 letters.
         """
-        self._phases.note(checked_phase(name))
+        self._shared.phases.note(checked_phase(name))
 
     def observe(self, observation: Observation) -> list[Finding]:
         """What is new with this row; mostly nothing."""
-        guard, sample = self._guard, self._reader.sample
+        guard, sample = self._guard, self._shared.reader.sample
         found: list[Finding] = []
         self._found = found
-        jump = guard.given("detector order", self._reader.read, observation)
+        jump = guard.given("detector order", self._shared.reader.read, observation)
         if jump is FAULT:
             return found
         if jump == 0:
             if observation.validation_loss is not None and not sample.validation_given:
                 # logged apart from the training loss of the same step
-                self._reader.read_validation(observation.validation_loss)
+                self._shared.reader.read_validation(observation.validation_loss)
                 guard.run(self._stages.validation, sample, self._keep)
             return found
         if jump < 0:
             found.append(self._rewound(jump))
-        if self._reader.loss_scale.changed:
+        if self._shared.reader.loss_scale.changed:
             guard.call("detector level", self._begin_anew)
-        phases = self._phases
+        phases = self._shared.phases
         if observation.phase is not None or NOTES.count != phases.heard or not phases.quiet:
             begun = guard.call("detector phase", self._begin_phase, observation.phase)
             if begun is not None:
@@ -229,13 +223,7 @@ class DetectorSet:
             guard.run(self._stages.validation, sample, self._keep)
         if guard.failed:
             self._release()
-        self._frozen = self._trend_frozen = False
-        for detector in self._freezing:
-            if detector.freezes_baseline:
-                self._frozen = True
-            elif detector.freezes_trend:
-                self._trend_frozen = True
-        self.clean = sample.usable and not self._frozen and self._baseline.sigmas < CLEAN_SIGMAS
+        self.clean = self._level.is_clean(sample)
         guard.run(self._stages.ends, sample, self._keep)
         return found
 
@@ -244,12 +232,13 @@ class DetectorSet:
 
         Returns the place of the next one, and the one to which they are to be looked at one by one.
         """
-        phases = self._phases
+        phases = self._shared.phases
         if self._guard.failed or self._outside or not phases.quiet or NOTES.count != phases.heard:
             return first, first
         at, single = self._calm.take(rows, first, end)
         if at > first:
-            self._frozen, self._trend_frozen, self.clean = False, False, True
+            self._level.thaw()
+            self.clean = True
         return at, single
 
     def state_dict(self) -> dict[str, Any]:
@@ -259,7 +248,8 @@ class DetectorSet:
             "clean": self.clean,
             "detectors": {d.name: d.state_dict() for d in self._detectors.values() if d not in self._outside},
             "outside": [{"name": d.name, "state": self._guard.call(_part(d), d.state_dict)} for d in self._outside],
-            **{name: part.state_dict() for name, part in self._shared.items()},
+            "cause": self._cause.state_dict(),
+            **self._shared.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -274,8 +264,8 @@ class DetectorSet:
         if missing:
             raise ConfigError(f"`state` must be what `state_dict` gave (these are missing: {', '.join(missing)}).")
         self.clean = bool(state["clean"])
-        for name, part in self._shared.items():
-            part.load_state_dict(state[name])
+        self._cause.load_state_dict(state["cause"])
+        self._shared.load_state_dict(state)
         for detector in self._detectors.values():
             if detector not in self._outside:
                 detector.load_state_dict(state["detectors"][detector.name])
@@ -292,32 +282,10 @@ class DetectorSet:
                     "scalewatch: the detector %s starts anew, its state does not fit (%s).", detector.name, why
                 )
 
-    @property
-    def _shared(self) -> dict[str, Stateful]:
-        return {
-            "reader": self._reader,
-            "phases": self._phases,
-            "baseline": self._baseline,
-            "schedule": self._schedule,
-            "blocks": self._blocks,
-            "window": self._window,
-            "cause": self._cause,
-        }
-
-    def _score(self, sample: Sample) -> None:
-        if sample.usable:
-            self._baseline.score(sample.value)
-        if sample.rank_losses is not None and not (sample.usable and self._baseline.sigmas < RANK_SIGMAS):
-            self._guard.call("detector cause", self._cause.look_at_ranks, sample)
-
     def _take_block(self, sample: Sample) -> None:
-        block = self._blocks.take(sample, self._frozen)
+        block = self._shared.blocks.take(sample, self._level.frozen)
         if block is not None:
             self._guard.run(self._stages.blocks, block, self._keep)
-
-    def _learn(self, sample: Sample) -> None:
-        if sample.usable:
-            self._baseline.update(self._frozen, self._trend_frozen)
 
     def _keep(self, part: str, finding: Finding) -> None:
         """Take in what a detector said, with its cause; what is no finding, or of no kind, is its own fault."""
@@ -339,14 +307,10 @@ class DetectorSet:
 
     def _begin_phase(self, given: object) -> Finding | None:
         """What a person says begins with this row, if that is news; an open incident stays open, at its own level."""
-        name, step = self._phases.take(given), self.sample.step
+        name, step = self._shared.phases.take(given), self.sample.step
         if not name:
             return None
-        if not self._baseline.frozen_by:
-            self._baseline.restart()
-        self._blocks.restart()
-        self._window.restart()
-        self._schedule.expect(step)
+        self._shared.begin_phase(step)
         for part, detector in self._detectors.items():
             if not detector.incident.is_open:
                 self._guard.call(part, detector.restart)
@@ -356,8 +320,7 @@ class DetectorSet:
     def _rewound(self, jump: int) -> Finding:
         step, before, dropped = self.sample.step, self.sample.step - jump, len(self.open_incidents)
         self._guard.call("detector cause", self._cause.resume, step)
-        for shared in (self._baseline, self._schedule, self._blocks, self._window):
-            shared.restart()
+        self._shared.restart()
         for part, detector in self._detectors.items():
             self._guard.call(part, detector.restart)
         message = f"the run went back from step {before} to step {step}, so levels start anew"
@@ -367,13 +330,56 @@ class DetectorSet:
     def _release(self) -> None:
         """Let go of what a part holds that was switched off."""
         if self._guard.is_off("detector level"):
-            self._baseline.clear_scores()
+            self._shared.baseline.clear_scores()
         for part, detector in self._detectors.items():
             if self._guard.is_off(part):
                 detector.incident.reset()
                 if isinstance(detector, AbstractDetector):
                     detector.freezes_baseline = detector.freezes_trend = False
-                    self._baseline.unfreeze(detector.name)
+                    self._shared.baseline.unfreeze(detector.name)
+
+
+@final
+class _Level:
+    """Scores rows against the level, and lets it learn from those that belong to no incident.
+
+    Args:
+        freezing: the detectors that may say so. cause: looks at the ranks where a row may be high.
+
+    Attributes:
+        frozen: whether the newest row may belong to an incident.
+    """
+
+    def __init__(
+        self, baseline: RobustBaseline, freezing: Iterable[AbstractDetector], guard: Guard, cause: CauseAttribution
+    ) -> None:
+        self._baseline, self._freezing = baseline, tuple(freezing)
+        self._guard, self._cause = guard, cause
+        self.frozen = self._trend_frozen = False
+
+    def score(self, sample: Sample) -> None:
+        if sample.usable:
+            self._baseline.score(sample.value)
+        if sample.rank_losses is not None and not (sample.usable and self._baseline.sigmas < RANK_SIGMAS):
+            self._guard.call("detector cause", self._cause.look_at_ranks, sample)
+
+    def is_clean(self, sample: Sample) -> bool:
+        """Ask the detectors of a row that they have seen; whether it is above the level by no more than chance."""
+        self.frozen = self._trend_frozen = False
+        for detector in self._freezing:
+            if detector.freezes_baseline:
+                self.frozen = True
+            elif detector.freezes_trend:
+                self._trend_frozen = True
+        return sample.usable and not self.frozen and self._baseline.sigmas < CLEAN_SIGMAS
+
+    def thaw(self) -> None:
+        """The newest row belongs to no incident."""
+        self.frozen = self._trend_frozen = False
+
+    def learn(self, sample: Sample) -> None:
+        if sample.usable:
+            self._baseline.update(self.frozen, self._trend_frozen)
 
 
 class _Stages(NamedTuple):

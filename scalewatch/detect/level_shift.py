@@ -58,14 +58,14 @@ class LevelShift(AbstractBlockDetector):
         self._window = window
 
     def observe(self, block: Block) -> Finding | None:
-        window = self._window
-        if not window.ready or window.sigmas < SIGMAS or abs(window.shift) < LEAST_SHIFT or window.rate_changed:
+        window, shift = self._window, self._window.shift
+        if not window.ready or shift.sigmas < SIGMAS or abs(shift.nats) < LEAST_SHIFT or shift.rate_changed:
             return None
-        if window.shift < 0.0 and (window.elasticity < LEARNING or window.shift < -DROP):
+        if shift.nats < 0.0 and (shift.elasticity < LEARNING or shift.nats < -DROP):
             return None
         scale = window.loss_scale
         before, now = scale.loss_at(window.level), scale.loss_at(window.now)
-        share = scale.share(0.0, window.shift)
+        share = scale.share(0.0, shift.nats)
         message = (
             f"loss moved from {amount(before)} to {amount(now)}{share} near step {window.start_step} and stays there"
         )
@@ -73,8 +73,8 @@ class LevelShift(AbstractBlockDetector):
             "loss_nats": now,
             "level_nats": before,
             "excess_nats": now - before,
-            "sigmas": window.sigmas,
-            "elasticity": window.elasticity,
+            "sigmas": shift.sigmas,
+            "elasticity": shift.elasticity,
         }
         start, phase = window.start_step, Phase.OPENED
         window.move(block.step)

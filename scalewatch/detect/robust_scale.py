@@ -111,6 +111,48 @@ class Window(Stateful):
 
 
 @final
+class BlockMeans(Stateful):
+    """Means of 16 rows each, and how they bend: what tells of a memory that outlasts a row.
+
+    Attributes:
+        sum, rows: of the block that is not full yet. means: the last of them.
+        bends, long_bends: between neighbours, and between those four apart.
+    """
+
+    STATE = ("sum", "rows", "means", "bends", "long_bends")
+
+    def __init__(self) -> None:
+        self.sum = 0.0
+        self.rows = 0
+        self.means: list[float] = []
+        self.bends = Window(BLOCKS)
+        self.long_bends = Window(BLOCKS)
+
+    def close(self, scale: float) -> float | None:
+        """Take in the mean of a block that is full; the wander by then, None for too few blocks."""
+        means = self.means
+        means.append(self.sum / BLOCK_ROWS)
+        self.sum, self.rows = 0.0, 0
+        if len(means) < 3:
+            return None
+        self.bends.push(abs(means[-3] - 2.0 * means[-2] + means[-1]), BLOCKS)
+        bend = self.bends.quantile(0.75) / NORMAL_HIGH_BEND
+        if len(means) > 2 * LONG_LAG:
+            self.long_bends.push(means[0] - 2.0 * means[LONG_LAG] + means[-1], BLOCKS)
+            del means[0]
+            if len(self.long_bends.ranked) >= LONG_BENDS:
+                bend = max(bend, -self.long_bends.quantile(0.125) / NORMAL_HIGH_BEND)
+        ratio = bend * BLOCK_ROWS**0.5 / scale
+        wander: float = max(1.0, ratio) * (1.0 + 1.0 / (FEW_BLOCKS + len(self.bends.ranked)) ** 0.5)
+        return wander
+
+    def restart(self) -> None:
+        """The series starts anew elsewhere; how much its means bend stays known."""
+        self.means = []
+        self.sum, self.rows = 0.0, 0
+
+
+@final
 class RobustScale(Stateful):
     """Scale of one row and wander of many.
 
@@ -120,6 +162,7 @@ class RobustScale(Stateful):
         rows: rows learnt, count.
         scale: sd of one row [units of the series]. steady: the same without the deepest dip.
         wander: by how much sums over many rows scatter more than white noise would, at least 1 [ratio].
+        blocks: the means that the wander is read off; whoever has a row that belongs to no incident adds it there.
 
     >>> from random import Random
     >>> scatter, noise = RobustScale(), Random(0)
@@ -130,10 +173,7 @@ class RobustScale(Stateful):
     0.02
     """
 
-    STATE = (
-        *("rows", "scale", "steady", "wander", "past", "bends", "excesses", "dip"),
-        *("sum", "summed", "means", "block_bends", "long_bends"),
-    )
+    STATE = ("rows", "scale", "steady", "wander", "past", "bends", "excesses", "dip", "blocks")
 
     def __init__(self) -> None:
         self.rows = 0
@@ -143,11 +183,7 @@ class RobustScale(Stateful):
         self.bends = Window(SCALE_ROWS)
         self.excesses = Window(SCALE_ROWS)
         self.dip = 0.0
-        self.sum = 0.0
-        self.summed = 0
-        self.means: list[float] = []
-        self.block_bends = Window(BLOCKS)
-        self.long_bends = Window(BLOCKS)
+        self.blocks = BlockMeans()
 
     def learn(self, value: float, excess: float) -> None:
         """Take in one finite row and its excess over the level."""
@@ -186,21 +222,10 @@ class RobustScale(Stateful):
         self._look()
 
     def close_block(self) -> None:
-        """Take in the mean of a block of rows that belong to no incident, which are `summed` and their `sum`."""
-        means = self.means
-        means.append(self.sum / BLOCK_ROWS)
-        self.sum, self.summed = 0.0, 0
-        if len(means) < 3:
-            return
-        self.block_bends.push(abs(means[-3] - 2.0 * means[-2] + means[-1]), BLOCKS)
-        bend = self.block_bends.quantile(0.75) / NORMAL_HIGH_BEND
-        if len(means) > 2 * LONG_LAG:
-            self.long_bends.push(means[0] - 2.0 * means[LONG_LAG] + means[-1], BLOCKS)
-            del means[0]
-            if len(self.long_bends.ranked) >= LONG_BENDS:
-                bend = max(bend, -self.long_bends.quantile(0.125) / NORMAL_HIGH_BEND)
-        ratio = bend * BLOCK_ROWS**0.5 / self.scale
-        self.wander = max(1.0, ratio) * (1.0 + 1.0 / (FEW_BLOCKS + len(self.block_bends.ranked)) ** 0.5)
+        """Take in a block of rows that belong to no incident, and the wander from it."""
+        wander = self.blocks.close(self.scale)
+        if wander is not None:
+            self.wander = wander
 
     @property
     def strays(self) -> float:
@@ -220,8 +245,8 @@ class RobustScale(Stateful):
 
     def restart(self) -> None:
         """The series starts anew elsewhere; how much it scatters stays known."""
-        self.past, self.means = [], []
-        self.sum, self.summed = 0.0, 0
+        self.past = []
+        self.blocks.restart()
 
     def _look(self) -> None:
         """Take the scale from the quantiles."""

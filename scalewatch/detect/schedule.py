@@ -36,6 +36,50 @@ FLAT_ROWS = 4
 
 
 @final
+class WarmUp(Stateful):
+    """The rise of the rate that a run begins with: until it has not risen for four rows.
+
+    Attributes:
+        first_step, top_step: where the first rate was seen, and the highest one so far.
+        over: whether it has ended.
+        until_step: up to where the loss of weights that were annealed before may still rise.
+    """
+
+    STATE = ("seen", "first_step", "top_step", "flat_rows", "over", "until_step")
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.first_step = 0
+        self.top_step = 0
+        self.flat_rows = 0
+        self.over = False
+        self.until_step = 0
+
+    def see(self, *, rises: bool) -> None:
+        """Take in a row before its end."""
+        self.flat_rows = 0 if rises else self.flat_rows + 1
+        if self.flat_rows >= FLAT_ROWS:
+            self.over = True
+            self.until_step = self.top_step + min(EXPECT_STEPS, (self.top_step - self.first_step) // 2)
+
+    @property
+    def rises(self) -> bool:
+        """Whether the rate rose from its first one to the highest so far."""
+        return self.top_step > self.first_step
+
+
+@final
+class Jump(Stateful):
+    """By how much the rate last jumped above all before it, after the warm-up, and where; 0 if it never did."""
+
+    STATE = ("ratio", "step")
+
+    def __init__(self) -> None:
+        self.ratio = 0.0
+        self.step = 0
+
+
+@final
 class Schedule(Stateful):
     """Says for how long a rising loss is expected after a meant rise of the learning rate.
 
@@ -46,9 +90,7 @@ class Schedule(Stateful):
 
     Attributes:
         rate: of the newest row; NaN where neither the log nor the plan has it. planned: that of the plan, or NaN.
-        highest: highest rate so far. first_step, top_step: where the first rate was seen, and the highest one.
-        jump_ratio, jump_step: by how much a rate last jumped above all before it, after the warm-up, and where; 0 if
-            never.
+        highest: highest rate so far. warm_up: how the run began. jump: the last one above all rates before it.
 
     >>> schedule = Schedule(Run("doc"))
     >>> rates = [1e-3] * 10 + [1e-4] * 10 + [1e-3] * 5
@@ -59,17 +101,11 @@ class Schedule(Stateful):
     STATE = (
         "lowest",
         "highest",
-        "flat_rows",
-        "warm",
+        "warm_up",
         "until_step",
         "rows_left",
-        "seen",
-        "first_step",
-        "top_step",
-        "jump_step",
-        "jump_ratio",
+        "jump",
         "high_step",
-        "warm_until",
     )
 
     def __init__(self, run: Run) -> None:
@@ -77,17 +113,11 @@ class Schedule(Stateful):
         self._steps = 0 if self._plan is None else len(self._plan)
         self.lowest = 0.0
         self.highest = 0.0
-        self.flat_rows = 0
-        self.warm = False
+        self.warm_up = WarmUp()
         self.until_step = -(2**63)
         self.rows_left = 0
-        self.seen = False
-        self.first_step = 0
-        self.top_step = 0
-        self.jump_step = 0
-        self.jump_ratio = 0.0
+        self.jump = Jump()
         self.high_step = 0
-        self.warm_until = 0
         self.rate = math.nan
         self.planned = math.nan
         self._seen_rate = math.nan
@@ -116,8 +146,9 @@ class Schedule(Stateful):
             sample.rise_expected = step < self.until_step
         else:
             sample.rise_expected = self.expects_rise(step, rate)
-            self._seen_rate = self.rate if self.warm else math.nan
-        sample.warming = (not self.warm or step < self.warm_until) and self.is_warming(step)
+            self._seen_rate = self.rate if self.warm_up.over else math.nan
+        warm_up = self.warm_up
+        sample.warming = (not warm_up.over or step < warm_up.until_step) and self.is_warming(step)
 
     def calm_until(self, steps: Sequence[int], rates: Sequence[float] | None, first: int, end: int) -> int:
         """Return how far from `first` on no rate rises and no rise of the loss is expected; `first` if not there."""
@@ -125,7 +156,7 @@ class Schedule(Stateful):
             return first
         if rates is None:
             return end
-        if not self.warm or steps[first] < self.warm_until:
+        if not self.warm_up.over or steps[first] < self.warm_up.until_step:
             return first
         lowest = self.lowest
         for place in range(first, end):
@@ -148,13 +179,11 @@ class Schedule(Stateful):
             self.high_step = steps[high]
 
     def _see(self, step: int, rate: float, planned: float) -> None:
-        if not self.seen:
-            self.seen, self.first_step = True, step
-        if not self.warm:
-            self.flat_rows = self.flat_rows + 1 if rate <= self.highest else 0
-            if self.flat_rows >= FLAT_ROWS:
-                self.warm = True
-                self.warm_until = self.top_step + min(EXPECT_STEPS, (self.top_step - self.first_step) // 2)
+        warm_up = self.warm_up
+        if not warm_up.seen:
+            warm_up.seen, warm_up.first_step = True, step
+        if not warm_up.over:
+            warm_up.see(rises=rate > self.highest)
             self.lowest = rate
         elif rate < self.lowest:
             self.lowest = rate
@@ -168,9 +197,9 @@ class Schedule(Stateful):
         if SLACK * rate >= self.highest:
             self.high_step = step
         if rate > self.highest:
-            if self.warm and rate > RISE * self.highest > 0.0:
-                self.jump_step, self.jump_ratio = step, min(rate / self.highest, MOST_JUMP)
-            self.highest, self.top_step = rate, step
+            if warm_up.over and rate > RISE * self.highest > 0.0:
+                self.jump.step, self.jump.ratio = step, min(rate / self.highest, MOST_JUMP)
+            self.highest, warm_up.top_step = rate, step
 
     def expect(self, step: int) -> None:
         """Expect a rise from this step on, for 512 steps, or 8 rows where that is longer: a person says so."""
@@ -181,14 +210,9 @@ class Schedule(Stateful):
 
         The loss of weights that were annealed before, such as a checkpoint from the end of another run, rises in it.
         """
-        if not self.warms_up or not self.rate >= 0.0:
+        if not self.warm_up.rises or not self.rate >= 0.0:
             return False
-        return not self.warm or step < self.warm_until
-
-    @property
-    def warms_up(self) -> bool:
-        """Whether the rate rose from its first one to the highest so far."""
-        return self.top_step > self.first_step
+        return not self.warm_up.over or step < self.warm_up.until_step
 
     def restart(self) -> None:
         """The run went back: what was expected there is not expected here."""

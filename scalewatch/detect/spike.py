@@ -20,6 +20,7 @@ from scalewatch.detect.baseline import SPARSE_STEPS, RobustBaseline
 from scalewatch.detect.excursions import Excursions
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.patience import GIVE_UP, GIVE_UP_CRITICAL, waited
+from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind, Phase, Severity
 
 __all__ = ["Spike"]
@@ -63,6 +64,21 @@ CRITICAL_SIGMAS = 2.0
 
 
 @final
+class _HighRow(Stateful):
+    """A row above the level: where it stands, its loss [nats/token], and how far it is above [scales]."""
+
+    STATE = ("step", "loss", "sigmas")
+
+    def __init__(self) -> None:
+        self.step = 0
+        self.loss = 0.0
+        self.sigmas = 0.0
+
+    def be(self, step: int, loss: float, sigmas: float) -> None:
+        self.step, self.loss, self.sigmas = step, loss, sigmas
+
+
+@final
 class Spike(AbstractDetector):
     """Loss above its tracked level by more than its scatter allows, for two rows or more.
 
@@ -91,12 +107,9 @@ class Spike(AbstractDetector):
         "incident",
         "freezes_baseline",
         "pending",
-        "pending_step",
-        "pending_loss",
-        "pending_sigmas",
+        "first",
+        "peak",
         "level_loss",
-        "peak_loss",
-        "peak_sigmas",
         "rows",
         "high_rows",
         "mean_sigmas",
@@ -108,13 +121,10 @@ class Spike(AbstractDetector):
     def __init__(self, baseline: RobustBaseline) -> None:
         super().__init__(IncidentState(Kind.SPIKE))
         self._baseline = baseline
+        # whether a high row stands before this one, which may be the first of a spike
         self.pending = False
-        self.pending_step = 0
-        self.pending_loss = 0.0
-        self.pending_sigmas = 0.0
+        self.first, self.peak = _HighRow(), _HighRow()
         self.level_loss = 0.0
-        self.peak_loss = 0.0
-        self.peak_sigmas = 0.0
         self.rows = 0
         self.high_rows = 0
         self.mean_sigmas = 0.0
@@ -158,20 +168,20 @@ class Spike(AbstractDetector):
             return None
         if high and baseline.excess > PAGE_EXCESS and baseline.matters(sample.value, baseline.fast_mean):
             if self.pending and self._stays(sparse, pair, baseline.alone(sample.spacing)):
-                return self._open(sample, self.pending_step, 2)
+                return self._open(sample, self.first.step, 2)
             if baseline.alone(sample.spacing) > LEAST_ALONE and self._stands_alone():
                 return self._open(sample, sample.step, 1)
-        found = self._bad_batch(sample) if self.pending and not high and self.pending_sigmas > NOTE_SIGMAS else None
+        found = self._bad_batch(sample) if self.pending and not high and self.first.sigmas > NOTE_SIGMAS else None
         self.pending = self.freezes_baseline = high
         if high:
-            self.pending_step, self.pending_loss, self.pending_sigmas = sample.step, sample.loss, baseline.sigmas
+            self.first.be(sample.step, sample.loss, baseline.sigmas)
             self.level_loss = baseline.loss_scale.loss_at(baseline.fast_mean)
         return found
 
     def _stays(self, sparse: bool, pair: float, alone: float) -> bool:
         """Whether two rows running are a spike: by the scatter, and by what the run has come back from."""
         least = (SPARSE_SUM if sparse else SUM_SIGMAS) * min(self._baseline.memory, MOST_AS_ONE)
-        if self.pending_sigmas + self._baseline.sigmas <= least:
+        if self.first.sigmas + self._baseline.sigmas <= least:
             return False
         strict = 1.0 - alone
         return self.pairs.beyond(pair, factor=1.0 + PAIR_FACTOR * strict, lasted=1.0 + strict, alone=alone)
@@ -181,24 +191,26 @@ class Spike(AbstractDetector):
         return z > ALONE_SIGMAS and excess > ALONE_EXCESS and self.singles.beyond(z, alone=1.0)
 
     def _bad_batch(self, sample: Sample) -> Finding:
-        rise = self.pending_loss - self.level_loss
+        row = self.first
+        rise = row.loss - self.level_loss
         message = (
-            f"loss of step {self.pending_step} was {amount(self.pending_loss)} instead of {amount(self.level_loss)} "
-            f"(+{amount(rise)}, {self.pending_sigmas:.0f} sigma) and the next row is normal: a bad batch"
+            f"loss of step {row.step} was {amount(row.loss)} instead of {amount(self.level_loss)} "
+            f"(+{amount(rise)}, {row.sigmas:.0f} sigma) and the next row is normal: a bad batch"
         )
         evidence = {
-            "loss_nats": self.pending_loss,
+            "loss_nats": row.loss,
             "level_nats": self.level_loss,
             "excess_nats": rise,
-            "sigmas": self.pending_sigmas,
+            "sigmas": row.sigmas,
         }
-        return Finding(Kind.BAD_BATCH, Severity.INFO, sample.step, self.pending_step, message, evidence, Phase.OPENED)
+        return Finding(Kind.BAD_BATCH, Severity.INFO, sample.step, row.step, message, evidence, Phase.OPENED)
 
     def _open(self, sample: Sample, start: int, rows: int) -> Finding:
         self.level_loss = self._baseline.loss_scale.loss_at(self._baseline.fast_mean)
-        self.peak_loss, self.peak_sigmas = sample.loss, self._baseline.sigmas
-        if rows > 1 and self.pending_loss > sample.loss:
-            self.peak_loss, self.peak_sigmas = self.pending_loss, self.pending_sigmas
+        first, peak = self.first, self.peak
+        peak.be(sample.step, sample.loss, self._baseline.sigmas)
+        if rows > 1 and first.loss > sample.loss:
+            peak.be(first.step, first.loss, first.sigmas)
         self.rows, self.high_rows, self.mean_sigmas = rows, rows, CALM_CLIP
         self.pending, self.freezes_baseline = False, True
         self.singles.drop()
@@ -206,16 +218,16 @@ class Spike(AbstractDetector):
         self._baseline.freeze(self.name)
         tail = f"for {rows} logged steps" if rows > 1 else f"in a log of every {sample.spacing:.0f} steps"
         message = (
-            f"loss rose from {amount(self.level_loss)} to {amount(self.peak_loss)} "
-            f"(+{amount(self.peak_loss - self.level_loss)}, {self.peak_sigmas:.0f} sigma) {tail}"
+            f"loss rose from {amount(self.level_loss)} to {amount(peak.loss)} "
+            f"(+{amount(peak.loss - self.level_loss)}, {peak.sigmas:.0f} sigma) {tail}"
         )
         return self.incident.open(Severity.WARNING, sample.step, start, message, self._evidence(sample))
 
     def _watch(self, sample: Sample) -> Finding | None:
         baseline, incident = self._baseline, self.incident
         self.rows += 1
-        if sample.loss > self.peak_loss:
-            self.peak_loss, self.peak_sigmas = sample.loss, baseline.sigmas
+        if sample.loss > self.peak.loss:
+            self.peak.be(sample.step, sample.loss, baseline.sigmas)
         z = min(baseline.sigmas, CALM_CLIP)
         self.mean_sigmas += (z - self.mean_sigmas) / CALM_ROWS
         if z > STAY_SIGMAS:
@@ -223,7 +235,7 @@ class Spike(AbstractDetector):
         if self.mean_sigmas < CALM_SIGMAS:
             message = (
                 f"loss is back at {amount(sample.loss)} after {self.high_rows} high "
-                f"{'row' if self.high_rows == 1 else 'rows'} (peak {amount(self.peak_loss)})"
+                f"{'row' if self.high_rows == 1 else 'rows'} (peak {amount(self.peak.loss)})"
             )
             found = incident.close(sample.step, message, self._evidence(sample))
             self._release()
@@ -245,7 +257,7 @@ class Spike(AbstractDetector):
         ):
             message = (
                 f"loss still {amount(sample.loss)} after {steps:,} steps; it was {amount(self.level_loss)} before the "
-                f"spike (peak {amount(self.peak_loss)})"
+                f"spike (peak {amount(self.peak.loss)})"
             )
             return incident.escalate(Severity.CRITICAL, sample.step, message, self._evidence(sample))
         return None
@@ -255,8 +267,8 @@ class Spike(AbstractDetector):
             "loss_nats": sample.loss,
             "level_nats": self.level_loss,
             "excess_nats": sample.loss - self.level_loss,
-            "peak_nats": self.peak_loss,
-            "sigmas": self.peak_sigmas,
+            "peak_nats": self.peak.loss,
+            "sigmas": self.peak.sigmas,
             "scale_relative": self._baseline.scale,
             "rows": self.rows,
         }

@@ -70,11 +70,11 @@ class Stillness(AbstractBlockDetector):
     def observe(self, block: Block) -> Finding | None:
         if self.incident.is_open:
             return self._watch(block)
-        rows = block.same_rows
-        if rows >= max(ZERO_ROWS if block.last_loss == 0.0 else SAME_ROWS, LONGER * self.longest):
+        rows, is_zero = block.same.rows, block.same.loss == 0.0
+        if rows >= max(ZERO_ROWS if is_zero else SAME_ROWS, LONGER * self.longest):
             return self._same(block)
-        self.zeros += block.last_loss == 0.0 and rows < block.rows and self.zeros < ZERO_BLOCKS
-        self.longest = max(self.longest, block.longest_same_rows)
+        self.zeros += is_zero and rows < block.rows and self.zeros < ZERO_BLOCKS
+        self.longest = max(self.longest, block.same.longest)
         return self._compare(block)
 
     def restart(self) -> None:
@@ -82,15 +82,13 @@ class Stillness(AbstractBlockDetector):
         self.still, self.past = 0, []
 
     def _same(self, block: Block) -> Finding:
-        rows, evidence = block.same_rows, {"loss_nats": block.last_loss, "rows": block.same_rows}
-        if block.last_loss == 0.0 and self.zeros >= ZERO_BLOCKS:
+        loss, rows, since, _ = block.same
+        evidence = {"loss_nats": loss, "rows": rows}
+        if loss == 0.0 and self.zeros >= ZERO_BLOCKS:
             message = f"loss has been 0 for {rows} rows, as single rows were before: there is nothing left to learn"
-            return self.incident.open(Severity.INFO, block.step, block.same_step, message, evidence)
-        message = (
-            f"loss has been {amount(block.last_loss)} to all digits for {rows} rows: a constant, not a loss that "
-            "is trained"
-        )
-        return self.incident.open(Severity.WARNING, block.step, block.same_step, message, evidence)
+            return self.incident.open(Severity.INFO, block.step, since, message, evidence)
+        message = f"loss has been {amount(loss)} to all digits for {rows} rows: a constant, not a loss that is trained"
+        return self.incident.open(Severity.WARNING, block.step, since, message, evidence)
 
     def _compare(self, block: Block) -> Finding | None:
         scatter = block.scatter
@@ -120,7 +118,7 @@ class Stillness(AbstractBlockDetector):
         return self.incident.open(Severity.WARNING, block.step, self.start_step, message, evidence)
 
     def _watch(self, block: Block) -> Finding | None:
-        if block.same_rows > block.rows or not block.scatter > BACK * self.usual:
+        if block.same.rows > block.rows or not block.scatter > BACK * self.usual:
             return None
         self.still = 0
         return self.incident.close(

@@ -89,7 +89,7 @@ class SuspiciousImprovement(AbstractBlockDetector):
             self.begun, self.is_text = True, self.of_text and LEAST_START < block.loss < MOST_START
         if self.incident.is_open:
             return self._watch(block)
-        fall = -self._window.shift
+        fall = -self._window.shift.nats
         self.past.see(fall, ended=fall <= 0.0)
         if self._window.ready and self._fell():
             return self._open(block)
@@ -103,28 +103,28 @@ class SuspiciousImprovement(AbstractBlockDetector):
         self.incident.reset()
 
     def _fell(self) -> bool:
-        window = self._window
-        fast = window.shift < -DROP and window.sigmas > SIGMAS and window.elasticity > LEARNING
-        return fast and not window.rate_changed
+        shift = self._window.shift
+        fast = shift.nats < -DROP and shift.sigmas > SIGMAS and shift.elasticity > LEARNING
+        return fast and not shift.rate_changed
 
     def _open(self, block: Block) -> Finding:
-        window = self._window
+        window, shift = self._window, self._window.shift
         scale = window.loss_scale
         before, now = scale.loss_at(window.level), scale.loss_at(block.loss)
         message = (
             f"loss fell at once from {amount(before)} to {amount(now)}{scale.share(window.level, block.loss)} "
             f"near step {window.start_step}, faster than learning does"
         )
-        fast = window.shift < -PAGE_DROP and window.elasticity > PAGE_LEARNING
-        pages = fast and self.rows > PAGE_ROWS and self.past.beyond(-window.shift, alone=1.0)
+        fast = shift.nats < -PAGE_DROP and shift.elasticity > PAGE_LEARNING
+        pages = fast and self.rows > PAGE_ROWS and self.past.beyond(-shift.nats, alone=1.0)
         evidence = {
             **self._evidence(block),
             "level_nats": before,
             "excess_nats": now - before,
-            "sigmas": window.sigmas,
-            "elasticity": window.elasticity,
+            "sigmas": shift.sigmas,
+            "elasticity": shift.elasticity,
         }
-        self.bound, self.blocks = window.now - BACK * window.shift, 0
+        self.bound, self.blocks = window.now - BACK * shift.nats, 0
         severity = Severity.WARNING if pages else Severity.INFO
         found = self.incident.open(severity, block.step, window.start_step, message, evidence)
         window.move(block.step)

@@ -9,6 +9,7 @@ from scalewatch.detect.base import AbstractDetector, Sample, amount
 from scalewatch.detect.baseline import UNKNOWN, RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.robust_scale import NORMAL_BEND, Window
+from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["Validation"]
@@ -36,6 +37,18 @@ GAP = 0.05
 BACK = 0.5
 #: NaN running before it is worth waking someone [validations]. By hand.
 BAD_COUNT = 2
+
+
+@final
+class _Best(Stateful):
+    """The lowest validation loss: its value, where it was, and where the training loss stood then [log units]."""
+
+    STATE = ("value", "step", "train")
+
+    def __init__(self) -> None:
+        self.value = UNKNOWN
+        self.step = 0
+        self.train = 0.0
 
 
 @final
@@ -67,9 +80,7 @@ class Validation(AbstractDetector):
         "count",
         "past",
         "bends",
-        "lowest",
-        "lowest_step",
-        "train",
+        "best",
         "high",
         "wide",
         "bad",
@@ -84,9 +95,7 @@ class Validation(AbstractDetector):
         self.count = 0
         self.past: list[float] = []
         self.bends = Window(SCALE_COUNT)
-        self.lowest = UNKNOWN
-        self.lowest_step = 0
-        self.train = 0.0
+        self.best = _Best()
         self.high = 0
         self.wide = 0
         self.bad = 0
@@ -107,17 +116,17 @@ class Validation(AbstractDetector):
                 message = f"validation loss is a number again ({amount(loss)})"
                 return self.incident.close(sample.step, message, {"validation_loss_nats": loss})
         train = self._baseline.slow_mean if self._baseline.rows else 0.0
-        scale = self._scale(value)
-        self.near = 1 if value < self.lowest - scale else self.near + 1
+        scale, best = self._scale(value), self.best
+        self.near = 1 if value < best.value - scale else self.near + 1
         bar = max((SIGMAS + _chance(self.near)) * scale, NOTE_RISE, EXCURSION * self.excursion)
         self.count += 1
         self.excursion *= FORGET
-        improves = value < self.lowest
+        improves = value < best.value
         if improves:
             self.excursion, self.peak = max(self.excursion, self.peak), 0.0
-            self.lowest, self.lowest_step, self.train = value, sample.step, train
-        self.peak = max(self.peak, value - self.lowest)
-        rise, train_rise = value - self.lowest, train - self.train
+            best.value, best.step, best.train = value, sample.step, train
+        rise, train_rise = value - best.value, train - best.train
+        self.peak = max(self.peak, rise)
         calm = not (sample.rise_expected or self._baseline.frozen_by)
         own = calm and rise > bar and train_rise < TRAIN_SHARE * rise
         self.high = min(self.high + 1, 2 * PAGE_COUNT) if own else 0
@@ -128,12 +137,12 @@ class Validation(AbstractDetector):
             return None
         what = "rises while training does not" if self.high >= NOTE_COUNT else "no longer follows training, which falls"
         message = f"validation loss {what}: {self._text(loss)}"
-        return self.incident.open(Severity.INFO, sample.step, self.lowest_step, message, self._evidence(loss, train))
+        return self.incident.open(Severity.INFO, sample.step, best.step, message, self._evidence(loss, train))
 
     def restart(self) -> None:
         self.incident.reset()
         self.count = self.high = self.wide = self.bad = self.near = 0
-        self.past, self.lowest, self.peak = [], UNKNOWN, 0.0
+        self.past, self.best.value, self.peak = [], UNKNOWN, 0.0
 
     def _broken(self, sample: Sample) -> Finding | None:
         """A validation that is no number."""
@@ -168,16 +177,16 @@ class Validation(AbstractDetector):
         return None
 
     def _text(self, loss: float) -> str:
-        lowest = self._baseline.loss_scale.loss_at(self.lowest)
-        return f"{amount(loss)} against {amount(lowest)} at step {self.lowest_step}"
+        lowest = self._baseline.loss_scale.loss_at(self.best.value)
+        return f"{amount(loss)} against {amount(lowest)} at step {self.best.step}"
 
     def _evidence(self, loss: float, train: float) -> dict[str, float]:
-        lowest = self._baseline.loss_scale.loss_at(self.lowest)
+        lowest = self._baseline.loss_scale.loss_at(self.best.value)
         return {
             "validation_loss_nats": loss,
             "lowest_validation_loss_nats": lowest,
             "excess_nats": loss - lowest,
-            "train_rise_relative": train - self.train,
+            "train_rise_relative": train - self.best.train,
             "validations": self.high,
         }
 
