@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalewatch.cli.options import AsJson, BytesPerToken, Columns, Dark, Draw, Where
+from scalewatch.cli.options import AsJson, Dark, Draw, TableOptions
 from scalewatch.plain import to_plain
 
 if TYPE_CHECKING:
@@ -22,9 +22,8 @@ def approaches(
     tables: Annotated[list[Path], typer.Argument(help="Tables of runs: .csv, .tsv, .parquet.", show_default=False)],
     flops: Annotated[str | None, typer.Option(metavar="FLOP", help="Budget to plan for.")] = None,
     out: Draw = None,
-    column: Columns = None,
-    where: Where = None,
-    bytes_per_token: BytesPerToken = None,
+    *,
+    table: TableOptions,
     noise_nats: Annotated[
         float, typer.Option(metavar="NATS", help="Standard deviation of a final loss over seeds.")
     ] = 0.002,
@@ -46,17 +45,16 @@ def approaches(
     from scalewatch.fitting.approaches import compare_approaches
     from scalewatch.fitting.isoflop import check_noise
     from scalewatch.offline.finished_runs import from_tables, late
-    from scalewatch.offline.reading import Reading
     from scalewatch.offline.tables import count_of
 
     if out is not None:
         check_chart_file("--out", out)
     check_noise(noise_nats)
     goal = None if flops is None else count_of("--flops", flops)
-    console, reading = Console(), Reading.of(tables, column or [], where or [], bytes_per_token)
+    console, reading = Console(), table.reading(tables)
     if reading.folders:
         raise ConfigError(f"{reading.folders[0]} is no table, and holds none: .csv, .tsv, .parquet, .json, .md, .tex.")
-    rows = late(from_tables(reading.tables, reading.overrides, bytes_per_token=bytes_per_token))
+    rows = late(from_tables(reading.tables, reading.overrides, bytes_per_token=reading.bytes_per_token))
     runs = rows.runs if rows.checkpoints else None
     found = compare_approaches(rows.size, rows.tokens, rows.loss, runs, budgets=rows.budgets, noise_nats=noise_nats)
     answered = any(result.exponent is not None for result in found.results)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalewatch.cli.options import AsJson, BytesPerToken, Columns, Dark, Draw, Target, Where
+from scalewatch.cli.fit_options import DrawingOptions, EstimatorOptions
+from scalewatch.cli.options import AsJson, TableOptions
 from scalewatch.errors import ConfigError, FitError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scalewatch.cli.fit_runs import Drawing, Options
+    from scalewatch.cli.fit_runs import Drawing
     from scalewatch.cli.fit_tables import FittedLaw
     from scalewatch.offline.reading import Reading
 
@@ -26,28 +28,15 @@ def fit(
         typer.Argument(help="Folders that hold journals, or tables: .csv, .tsv, .parquet.", show_default=False),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the law file goes.")] = Path("ladder.law.json"),
-    out: Draw = None,
-    chart: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="What --out draws: auto, isoflop, isoloss, compute, residuals, ladder or collapse."
-        ),
-    ] = "auto",
+    *,
     family: Annotated[str, typer.Option(metavar="NAME", help="What is fitted: auto, or one of the list.")] = "auto",
-    breaks: Annotated[int, typer.Option(help="Breaks of a broken law: 0, 1 or 2.")] = 1,
-    target: Target = None,
-    outcome: Annotated[float | None, typer.Option(metavar="NATS", help="Loss that it came out at.")] = None,
-    column: Columns = None,
-    where: Where = None,
-    bytes_per_token: BytesPerToken = None,
-    estimator: Annotated[str, typer.Option(metavar="NAME", help="huber, or lad: least absolute deviations.")] = "huber",
-    bootstrap: Annotated[int, typer.Option(help="Resamples for intervals; 0: the normal approximation.")] = 1_000,
+    table: TableOptions,
+    options: EstimatorOptions,
+    drawn: DrawingOptions,
     predict: Annotated[
         Path | None, typer.Option(help="Other runs, a table: prints the loss of each, and writes no law.")
     ] = None,
     json_: AsJson = False,
-    keep_outliers: Annotated[bool, typer.Option("--keep-outliers", help="Fit runs far above the law too.")] = False,
-    dark: Dark = False,
 ) -> None:
     """Fit a law to finished runs, show it, and write it to a file.
 
@@ -78,24 +67,21 @@ def fit(
 
     from scalewatch.cli.fit_families import check_family, fit_one_family
     from scalewatch.cli.fit_predict import fit_predict
-    from scalewatch.cli.fit_runs import Drawing, Options
     from scalewatch.cli.fit_tables import Unprinted
-    from scalewatch.cli.goal import goal_of
     from scalewatch.cli.outputs import check_output, print_json
-    from scalewatch.offline.reading import Reading
     from scalewatch.plain import to_plain
 
     if predict is not None:
-        fit_predict(Console(), Reading.of(runs, column or [], where or [], None, ends=True), predict, json_=json_)
+        fit_predict(Console(), replace(table, bytes_per_token=None).reading(runs, ends=True), predict, json_=json_)
         return
     check_output("--output", output)
-    options = Options.checked(estimator, bootstrap, keep_outliers)
-    drawing = Drawing(out, chart, goal_of(target, outcome), dark)
+    options.check()
+    drawing = drawn.drawing()
     check_family(family)
-    console, reading = Unprinted() if json_ else Console(), Reading.of(runs, column or [], where or [], bytes_per_token)
+    console, reading = Unprinted() if json_ else Console(), table.reading(runs)
     if family not in ("auto", "chinchilla", "curves"):
         drawing.refuse()
-        made = fit_one_family(console, reading, family, output, options, breaks)
+        made = fit_one_family(console, reading, family, output, options)
     else:
         made = _fit_default(console, reading, family, output, drawing, options)
     code = 0 if made.usable else 1
@@ -105,7 +91,7 @@ def fit(
 
 
 def _fit_default(
-    console: Console, reading: Reading, family: str, output: Path, drawing: Drawing, options: Options
+    console: Console, reading: Reading, family: str, output: Path, drawing: Drawing, options: EstimatorOptions
 ) -> FittedLaw:
     """Fit whole curves or finished runs, whichever these are; return what was made."""
     from scalewatch.cli.fit_runs import fit_runs

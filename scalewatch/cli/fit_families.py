@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalewatch.cli.fit_runs import Options, say
+from scalewatch.cli.fit_options import EstimatorOptions
+from scalewatch.cli.fit_runs import say
 from scalewatch.cli.fit_tables import Constant, FittedLaw, constants_table
 from scalewatch.errors import ConfigError
 
@@ -46,7 +47,7 @@ def check_family(name: str) -> None:
 
 
 def fit_one_family(
-    console: Console, reading: Reading, family: str, output: Path, options: Options, breaks: int
+    console: Console, reading: Reading, family: str, output: Path, options: EstimatorOptions
 ) -> FittedLaw:
     """Fit a law of `family`, print it, write it; return what was made.
 
@@ -60,7 +61,7 @@ def fit_one_family(
     found = fit(
         family,
         _data(console, reading, family),
-        FitOptions(estimator=options.estimator, bootstrap=options.bootstrap, breaks=breaks),
+        FitOptions(estimator=options.kind, bootstrap=options.bootstrap, breaks=options.breaks),
     )
     save_fit(found, output)
     say(console, found.left_out, "yellow")

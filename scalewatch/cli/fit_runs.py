@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -20,11 +20,12 @@ from scalewatch.plan.quantities import count
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from scalewatch.cli.fit_options import EstimatorOptions
     from scalewatch.figures.ladder import Goal
-    from scalewatch.fitting.points import Estimator, PointFit
+    from scalewatch.fitting.points import PointFit
     from scalewatch.laws.chinchilla import Chinchilla
 
-__all__ = ["Drawing", "Options", "fit_runs", "say"]
+__all__ = ["Drawing", "fit_runs", "say"]
 
 #: Rounds in which runs far above the law are left out: each moves the law, and another may show.
 ROUNDS = 3
@@ -80,31 +81,6 @@ class Drawing:
             say(console, [f"Drawn: {save_chart(chart, self.out)}"], "")
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How finished runs are fitted."""
-
-    estimator: Estimator
-    bootstrap: int
-    keep_outliers: bool
-
-    @classmethod
-    def checked(cls, estimator: str, bootstrap: int, keep_outliers: bool) -> Options:
-        """Return the options, before anything is read.
-
-        Raises:
-            ConfigError: if one is out of its range.
-        """
-        from scalewatch.fitting.bootstrap import MOST_RESAMPLES
-
-        if estimator not in ("huber", "lad"):
-            raise ConfigError(f"`--estimator` must be huber or lad (got {estimator!r:.40}).")
-        if not 0 <= bootstrap <= MOST_RESAMPLES:
-            raise ConfigError(f"`--bootstrap` must lie between 0 and {MOST_RESAMPLES:,} (got {bootstrap}).")
-        return cls(cast("Estimator", estimator), bootstrap, keep_outliers)
-
-
 def say(console: Console, sentences: Sequence[str], style: str) -> None:
     """Print sentences, a line each, as they are: names of runs may look like markup."""
     if isinstance(console, Unprinted):
@@ -114,7 +90,7 @@ def say(console: Console, sentences: Sequence[str], style: str) -> None:
         print_hanging(console, text, style, indent=2 + len(text) - len(text.lstrip()))
 
 
-def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, options: Options) -> FittedLaw:
+def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, options: EstimatorOptions) -> FittedLaw:
     """Fit Chinchilla's law to finished runs, print it, write it, draw it; return what was made.
 
     Raises:
@@ -152,13 +128,13 @@ def fit_runs(console: Console, rows: Rows, output: Path, drawing: Drawing, optio
     return FittedLaw("chinchilla", FORMULA, len(used.loss), constants, fitted.status.usable)
 
 
-def _without_diverged(rows: Rows, options: Options) -> tuple[PointFit[Chinchilla], Rows]:
+def _without_diverged(rows: Rows, options: EstimatorOptions) -> tuple[PointFit[Chinchilla], Rows]:
     """The fit, and the runs it rests on: those far above the law diverged, and are left out."""
     from scalewatch.fitting.chinchilla import fit_chinchilla
 
     def fitted(some: Rows, bootstrap: int) -> PointFit[Chinchilla]:
         return fit_chinchilla(
-            some.size, some.tokens, some.loss, estimator=options.estimator, bootstrap=bootstrap, names=some.runs
+            some.size, some.tokens, some.loss, estimator=options.kind, bootstrap=bootstrap, names=some.runs
         )
 
     used, far = rows, dict[str, float]()

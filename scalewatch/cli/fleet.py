@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,6 +82,17 @@ def show(
     raise typer.Exit(1 if counts["states"].get("lost") or counts["states"].get("in trouble") else 0)
 
 
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Who reads."""
+
+    jobs: Annotated[int, typer.Option(help="Logs read at once; -1 for as many as there are cores.")] = -1
+    backend: Annotated[
+        str, typer.Option(metavar="NAME", help="Who reads: loky (cores), threading, dask or ray (clusters).")
+    ] = "loky"
+    address: Annotated[str, typer.Option(help="Of the cluster that reads, where it is not found by itself.")] = ""
+
+
 @fleet.command("collect")
 def collect_runs(
     logdir: Annotated[str, typer.Argument(help="Folder of runs; also an address such as s3://bucket/runs.")],
@@ -91,11 +103,7 @@ def collect_runs(
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="What to call the folder, where others have its path.")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Logs read at once; -1 for as many as there are cores.")] = -1,
-    backend: Annotated[
-        str, typer.Option(metavar="NAME", help="Who reads: loky (cores), threading, dask or ray (clusters).")
-    ] = "loky",
-    address: Annotated[str, typer.Option(help="Of the cluster that reads, where it is not found by itself.")] = "",
+    engine: EngineOptions,
     every: Annotated[float | None, EVERY] = None,
     keep_days: Annotated[int, typer.Option(help="Days for which the rows of older looks are kept.")] = KEEP_DAYS,
     reading: LogOptions,
@@ -113,16 +121,16 @@ def collect_runs(
 
     if every is not None and not LEAST_SECONDS <= every <= MOST_SECONDS:
         raise ConfigError(f"`--every` must lie between 1 and 86,400 seconds (got {every:g}).")
-    if keep_days < 1 or jobs == 0 or jobs < -1:
-        raise ConfigError(f"`--keep-days` is 1 or more, `--jobs` 1 or more or -1 (got {keep_days} and {jobs}).")
+    if keep_days < 1 or engine.jobs == 0 or engine.jobs < -1:
+        raise ConfigError(f"`--keep-days` is 1 or more, `--jobs` 1 or more or -1 (got {keep_days} and {engine.jobs}).")
     settings = reading.settings()
     tree = tree_of(logdir if is_remote(logdir) else str(Path(logdir)))
     store = FleetStore(place, source or tree.name, named=source is not None or is_remote(logdir))
     try:
         while True:
             with _Progress() as progress:
-                engine = Engine(backend, jobs, address)
-                found = collect(tree, store, settings, engine, keep_days=keep_days, tick=progress.move)
+                by = Engine(engine.backend, engine.jobs, engine.address)
+                found = collect(tree, store, settings, by, keep_days=keep_days, tick=progress.move)
             if json_:
                 print_json(found._asdict(), line=every is not None)
             else:

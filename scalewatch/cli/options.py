@@ -19,8 +19,11 @@ from scalewatch.cli.signatures import part
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scalewatch.advising.context import Goals
     from scalewatch.offline.replayed import Settings
+    from scalewatch.offline.reading import Reading
 
 __all__ = [
     "AT",
@@ -37,6 +40,7 @@ __all__ = [
     "NamedLogOptions",
     "RulesFile",
     "ScheduleOptions",
+    "TableOptions",
     "Target",
     "Where",
 ]
@@ -117,6 +121,21 @@ class NamedLogOptions(LogOptions):
     """The same, and what to call a run."""
 
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the run.")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How tables of runs are to be read: what their columns are, which rows count, in what unit the loss is."""
+
+    column: Columns = None
+    where: Where = None
+    bytes_per_token: BytesPerToken = None
+
+    def reading(self, paths: Sequence[Path], *, ends: bool = False) -> Reading:
+        """Read the tables among `paths`, as `Reading.of` does."""
+        from scalewatch.offline.reading import Reading
+
+        return Reading.of(paths, self.column or [], self.where or [], self.bytes_per_token, ends=ends)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,42 +29,80 @@ def _option(flag: str, metavar: str, text: str, panel: str) -> object:
 
 _LAWS = "chinchilla (Besiroglu's refit), hoffmann, hoffmann-tex, kaplan, or a file of `scalewatch fit`."
 
-Flops = Annotated[str | None, _option("--flops", "FLOP", "Budget; a run costs 6 x parameters x tokens.", _FIX)]
-Parameters = Annotated[str | None, _option("--parameters", "COUNT", "Size, as the law counts it; 7B is 7e9.", _FIX)]
-Tokens = Annotated[str | None, _option("--tokens", "COUNT", "Tokens to train on; 1.4T is 1.4e12.", _FIX)]
-TargetLoss = Annotated[str | None, _option("--target-loss", "NATS", "Loss to reach, of a token.", _FIX)]
-Hours = Annotated[str | None, _option("--hours", "HOURS", "Budget as time on --hardware.", _FIX)]
-Hardware = Annotated[str | None, _option("--hardware", "NAME", "Accelerator: h100; a wrong name lists all.", _KNOW)]
-Devices = Annotated[str, _option("--devices", "COUNT", "How many of them; 1 by default.", _KNOW)]
-Mfu = Annotated[
-    float, typer.Option(parser=part, metavar="PART", help="Part of their peak that is reached.", rich_help_panel=_KNOW)
-]
-Served = Annotated[str | None, _option("--serve-tokens", "COUNT", "Tokens it will serve over its life.", _KNOW)]
-Unique = Annotated[str | None, _option("--unique-tokens", "COUNT", "Different tokens that there are.", _KNOW)]
-Batch = Annotated[str | None, _option("--batch-tokens", "COUNT", "Tokens of a step.", _KNOW)]
-Cosine = Annotated[str | None, _option("--schedule-steps", "STEPS", "Length of your cosine, to be checked.", _KNOW)]
-Law = Annotated[str, typer.Option(metavar="NAME|FILE", help=_LAWS)]
-Level = Annotated[float, typer.Option(parser=part, metavar="PART", help="Of the intervals.")]
-
 #: What is meant where --devices and --mfu are not said.
 ONE_DEVICE, USUAL_MFU = "1", 0.4
 
 
+@dataclass(frozen=True, slots=True)
+class FixedOptions:
+    """What is fixed: one or two of these, and the rest follows from the law."""
+
+    flops: Annotated[str | None, _option("--flops", "FLOP", "Budget; a run costs 6 x parameters x tokens.", _FIX)] = (
+        None
+    )
+    parameters: Annotated[
+        str | None, _option("--parameters", "COUNT", "Size, as the law counts it; 7B is 7e9.", _FIX)
+    ] = None
+    tokens: Annotated[str | None, _option("--tokens", "COUNT", "Tokens to train on; 1.4T is 1.4e12.", _FIX)] = None
+    target_loss: Annotated[str | None, _option("--target-loss", "NATS", "Loss to reach, of a token.", _FIX)] = None
+    hours: Annotated[str | None, _option("--hours", "HOURS", "Budget as time on --hardware.", _FIX)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """What it is trained on."""
+
+    hardware: Annotated[
+        str | None, _option("--hardware", "NAME", "Accelerator: h100; a wrong name lists all.", _KNOW)
+    ] = None
+    devices: Annotated[str, _option("--devices", "COUNT", "How many of them; 1 by default.", _KNOW)] = ONE_DEVICE
+    mfu: Annotated[
+        float,
+        typer.Option(parser=part, metavar="PART", help="Part of their peak that is reached.", rich_help_panel=_KNOW),
+    ] = USUAL_MFU
+
+    def cluster(self, *, needed: bool) -> Cluster | None:
+        """Return the devices, None where none are said.
+
+        Raises:
+            ConfigError: if they are not what they may be, or are `needed` and not said.
+        """
+        from scalewatch.plan.hardware import Cluster, accelerator
+
+        count = _devices(self.devices)
+        if self.hardware is not None:
+            return Cluster(accelerator(self.hardware), count, self.mfu)
+        if needed:
+            raise ConfigError("--hours need --hardware, an accelerator such as h100, and --devices, how many.")
+        for option, unusual in (("--devices", self.devices != ONE_DEVICE), ("--mfu", self.mfu != USUAL_MFU)):
+            if unusual:
+                raise ConfigError(f"{option} needs --hardware, the name of an accelerator such as h100.")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOptions:
+    """What else is known of the run."""
+
+    serve_tokens: Annotated[
+        str | None, _option("--serve-tokens", "COUNT", "Tokens it will serve over its life.", _KNOW)
+    ] = None
+    unique_tokens: Annotated[
+        str | None, _option("--unique-tokens", "COUNT", "Different tokens that there are.", _KNOW)
+    ] = None
+    batch_tokens: Annotated[str | None, _option("--batch-tokens", "COUNT", "Tokens of a step.", _KNOW)] = None
+    schedule_steps: Annotated[
+        str | None, _option("--schedule-steps", "STEPS", "Length of your cosine, to be checked.", _KNOW)
+    ] = None
+
+
 def plan(
-    flops: Flops = None,
-    parameters: Parameters = None,
-    tokens: Tokens = None,
-    target_loss: TargetLoss = None,
-    hours: Hours = None,
-    hardware: Hardware = None,
-    devices: Devices = ONE_DEVICE,
-    mfu: Mfu = USUAL_MFU,
-    serve_tokens: Served = None,
-    unique_tokens: Unique = None,
-    batch_tokens: Batch = None,
-    schedule_steps: Cosine = None,
-    law: Law = "chinchilla",
-    level: Level = 0.8,
+    *,
+    fixed: FixedOptions,
+    on: ClusterOptions,
+    known: KnownOptions,
+    law: Annotated[str, typer.Option(metavar="NAME|FILE", help=_LAWS)] = "chinchilla",
+    level: Annotated[float, typer.Option(parser=part, metavar="PART", help="Of the intervals.")] = 0.8,
     out: Draw = None,
     dark: Dark = False,
     json_: AsJson = False,
@@ -74,20 +113,12 @@ def plan(
     what is asked cannot be.
     """
     from scalewatch.plan import PlanRequest, loss_model_for, make_plan
-    from scalewatch.plan.quantities import quantity
 
     try:
         request = PlanRequest(
-            flops=quantity("--flops", flops),
-            parameters=quantity("--parameters", parameters),
-            tokens=quantity("--tokens", tokens),
-            target_loss=quantity("--target-loss", target_loss),
-            hours=quantity("--hours", hours),
-            cluster=_cluster(hardware, devices, mfu, needed=hours is not None),
-            serve_tokens=quantity("--serve-tokens", serve_tokens),
-            unique_tokens=quantity("--unique-tokens", unique_tokens),
-            schedule_steps=quantity("--schedule-steps", schedule_steps),
-            batch_tokens=quantity("--batch-tokens", batch_tokens),
+            **_quantities(fixed),
+            cluster=on.cluster(needed=fixed.hours is not None),
+            **_quantities(known),
             level=level,
         )
         if out is not None:
@@ -131,18 +162,12 @@ def _as_typed(fault: str) -> str:
     return re.sub(r"`(\w+)`", lambda m: f"--{m[1].replace('_', '-')}" if m[1] in options else m[0], fault)
 
 
-def _cluster(hardware: str | None, devices: str, mfu: float, *, needed: bool) -> Cluster | None:
-    from scalewatch.plan.hardware import Cluster, accelerator
+def _quantities(options: FixedOptions | KnownOptions) -> dict[str, Any]:
+    """The numbers that were typed, by the names of their options."""
+    from scalewatch.plan.quantities import quantity
 
-    count = _devices(devices)
-    if hardware is not None:
-        return Cluster(accelerator(hardware), count, mfu)
-    if needed:
-        raise ConfigError("--hours need --hardware, an accelerator such as h100, and --devices, how many.")
-    for option, unusual in (("--devices", devices != ONE_DEVICE), ("--mfu", mfu != USUAL_MFU)):
-        if unusual:
-            raise ConfigError(f"{option} needs --hardware, the name of an accelerator such as h100.")
-    return None
+    names = [field.name for field in dataclasses.fields(options)]
+    return {name: quantity(f"--{name.replace('_', '-')}", getattr(options, name)) for name in names}
 
 
 def _devices(typed: str) -> int:

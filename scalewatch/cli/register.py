@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from scalewatch.forecast.prediction_file import Prediction
+    from scalewatch.offline.registering import PlannedRun
 
 __all__ = ["register"]
 
@@ -22,22 +24,53 @@ WARMUP_SHARE = 0.01
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What is planned of the run, beside its length."""
+
+    parameters: Annotated[str | None, typer.Option(metavar="COUNT", help="All parameters; 7B is 7e9.")] = None
+    non_embedding: Annotated[
+        str | None, typer.Option("--non-embedding", metavar="COUNT", help="Parameters without embeddings and head.")
+    ] = None
+    batch_tokens: Annotated[str | None, typer.Option(metavar="TOKENS", help="Tokens of one optimizer step.")] = None
+    schedule: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the learning rate: cosine, linear, wsd or constant.")
+    ] = "cosine"
+    peak_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-4
+    warmup_steps: Annotated[int | None, typer.Option(help="Steps up to it; without it 1 % of all.")] = None
+    name: Annotated[str, typer.Option(metavar="NAME", help="What to call the run.")] = "run"
+
+    def planned(self, steps: str) -> PlannedRun:
+        """Return the run of so many steps.
+
+        Raises:
+            ConfigError: if an option is not what it may be.
+        """
+        from scalewatch.offline.registering import PlannedRun
+
+        if not _NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"`--name` must be letters, digits, `.`, `_` or `-`, 100 at most (got {self.name!r:.80})."
+            )
+        total, warmup = _whole("--steps", steps) or 0, self.warmup_steps
+        return PlannedRun(
+            name=self.name,
+            total_steps=total,
+            schedule=self.schedule,
+            peak_rate=self.peak_rate,
+            warmup_steps=max(round(WARMUP_SHARE * total), 1) if warmup is None else warmup,
+            tokens_per_step=_whole("--batch-tokens", self.batch_tokens),
+            parameters=_whole("--parameters", self.parameters),
+            non_embedding_parameters=_whole("--non-embedding", self.non_embedding),
+        )
+
+
 def register(
     *,
     law: Annotated[Path, typer.Option(help="A law of whole curves, as `scalewatch fit runs/` writes it.")],
     steps: Annotated[str, typer.Option(metavar="STEPS", help="Planned optimizer steps; 20k is 20,000.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The prediction file; never written over.")],
-    parameters: Annotated[str | None, typer.Option(metavar="COUNT", help="All parameters; 7B is 7e9.")] = None,
-    non_embedding: Annotated[
-        str | None, typer.Option("--non-embedding", metavar="COUNT", help="Parameters without embeddings and head.")
-    ] = None,
-    batch_tokens: Annotated[str | None, typer.Option(metavar="TOKENS", help="Tokens of one optimizer step.")] = None,
-    schedule: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the learning rate: cosine, linear, wsd or constant.")
-    ] = "cosine",
-    peak_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-4,
-    warmup_steps: Annotated[int | None, typer.Option(help="Steps up to it; without it 1 % of all.")] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="What to call the run.")] = "run",
+    run: PlanOptions,
     json_: AsJson = False,
 ) -> None:
     """Register what a law of smaller runs says of a run, before it begins.
@@ -51,24 +84,12 @@ def register(
     from scalewatch.cli.outputs import check_output, print_json
     from scalewatch.forecast.prediction_file import write_prediction
     from scalewatch.laws import load_law
-    from scalewatch.offline.registering import PlannedRun, register_run
+    from scalewatch.offline.registering import register_run
 
     check_output("--output", output)
     if output.exists():
         raise ConfigError(f"`--output`: {str(output)!r:.200} is there already, and a prediction is not made twice.")
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"`--name` must be letters, digits, `.`, `_` or `-`, 100 at most (got {name!r:.80}).")
-    total = _whole("--steps", steps) or 0
-    planned = PlannedRun(
-        name=name,
-        total_steps=total,
-        schedule=schedule,
-        peak_rate=peak_rate,
-        warmup_steps=max(round(WARMUP_SHARE * total), 1) if warmup_steps is None else warmup_steps,
-        tokens_per_step=_whole("--batch-tokens", batch_tokens),
-        parameters=_whole("--parameters", parameters),
-        non_embedding_parameters=_whole("--non-embedding", non_embedding),
-    )
+    planned = run.planned(steps)
     prediction = register_run(load_law(law), planned, time.time())
     write_prediction(prediction, output)
     if json_:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,15 +33,22 @@ WIDE = 120
 NARROW, HANGING = 90, 4
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceOptions:
+    """The run that the others are compared with, and the difference that is none [%]."""
+
+    against: Annotated[Path | None, typer.Option(help="A reference run: is this curve the same?")] = None
+    tolerance: Annotated[
+        float | None, typer.Option(metavar="PERCENT", help="With --against: difference that is none.")
+    ] = None
+
+
 def replay(
     logs: Logs,
     *,
-    against: Annotated[Path | None, typer.Option(help="A reference run: is this curve the same?")] = None,
+    reference: ReferenceOptions,
     reading: NamedLogOptions,
     goals: GoalOptions,
-    tolerance: Annotated[
-        float | None, typer.Option(metavar="PERCENT", help="With --against: difference that is none.")
-    ] = None,
     json_: AsJson = False,
     sarif: Annotated[Path | None, typer.Option(help="Write it as SARIF too, for code scanning.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say how the logs are read, and judge nothing.")] = False,
@@ -55,6 +63,7 @@ def replay(
     from scalewatch.offline.answers import replay_answer
     from scalewatch.offline.replayed import watch_all
 
+    against, tolerance = reference.against, reference.tolerance
     if sarif is not None:
         if against is not None or explain:
             raise ConfigError("`--sarif` goes neither with `--against` nor with `--explain`: nothing is judged there.")

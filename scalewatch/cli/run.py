@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,12 +38,28 @@ CURES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class AlertOptions:
+    """Who is told."""
+
+    to: Annotated[list[str] | None, typer.Option("--to", help="Receiver of alerts, such as slack. Repeat.")] = None
+    rules: RulesFile = None
+
+    def wanted(self) -> Rules | None:
+        """Return the rules, None for nobody; what is wrong with them is told now, and not when the run is lost."""
+        from scalewatch.alert import Rules, load_rules, make_receivers
+
+        found = load_rules(self.rules) if self.rules is not None else Rules.to(*self.to) if self.to else None
+        if found is not None:
+            make_receivers(found)
+        return found
+
+
 def run(
     command: Annotated[list[str], typer.Argument(help="The program and its arguments, after `--`.")],
     *,
     folder: Annotated[Path | None, typer.Option(help="Where the journal and a copy of the output go.")] = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="Receiver of alerts, such as slack. Repeat.")] = None,
-    rules: RulesFile = None,
+    alerts: AlertOptions,
     every: Annotated[float, EVERY] = 2.0,
     reading: NamedLogOptions,
     goals: GoalOptions,
@@ -62,7 +79,6 @@ def run(
     Exit code 0 or another: that of the program, or the signal that ended it; 2 if it cannot be started.
     """
     from scalewatch.acting.rewinding import MOST_REWINDS, RewindRequest, environment_of
-    from scalewatch.alert import Rules, load_rules, make_receivers
     from scalewatch.cli.passed_through import Program, end_as
     from scalewatch.cli.watched_output import say
     from scalewatch.logs.open import CONSOLE_COPY
@@ -70,9 +86,7 @@ def run(
     if not LEAST_SECONDS <= every <= MOST_SECONDS:
         raise ConfigError(f"`--every` must lie between {LEAST_SECONDS:g} and {MOST_SECONDS:g} seconds (got {every:g}).")
     settings = reading.settings(goals)
-    wanted = load_rules(rules) if rules is not None else Rules.to(*to) if to else None
-    if wanted is not None:
-        make_receivers(wanted)  # what is wrong is told now, and not when the run is lost
+    wanted = alerts.wanted()
     at = _made(folder, command)
     resumed_with(resume_with, "")
     place = at.absolute() / REQUEST
