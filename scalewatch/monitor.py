@@ -25,7 +25,7 @@ from scalewatch.forecast import Forecast, Forecaster, LawResidual
 from scalewatch.forecast.descent import clearly_fell
 from scalewatch.forecast.kept_incidents import FinalLoss, KeptIncidents
 from scalewatch.forecast.law_residual_detector import LawResidualDetector
-from scalewatch.forecast.milestones import NEVER, TENTHS, Look, Milestone, next_look
+from scalewatch.forecast.milestones import Look, Looks, Milestone
 from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.schedule_detector import ScheduleDetector
 from scalewatch.forecast.suspended import recovers, suspended, with_note
@@ -88,23 +88,19 @@ class Monitor:
             raise ConfigError(f"`run` must be a scalewatch.Run (got {type(run).__name__}).")
         if law is not None and not isinstance(law, CurveLaw):
             raise ConfigError(f"`law` must be None, or as fit_curves or load_law return it (got {type(law).__name__}).")
-        self.goals = Goals(target_loss, incumbent_loss, least_gain)
+        self._adviser = Adviser(Goals(target_loss, incumbent_loss, least_gain))
         self.run, self.law = run, law
         self.guard = guard if guard is not None else Guard()
         self._watch = DetectorSet(run, self.guard, checked_detectors(detectors))
         self._forecaster = self.guard.call("forecast", Forecaster, run, law, registered)
         self._off_law = LawResidualDetector(run.total_steps)
         self._off_plan = ScheduleDetector(run)
-        self._has_plan, self._goes_on = run.learning_rates is not None, False
-        self._adviser, self._rollbacks = Adviser(), 0
         self.checkpoints: Sequence[SavedCheckpoint] = ()
-        self._looks: list[Look] = []
         self._incidents = KeptIncidents()
-        self._final = FinalLoss(run.total_steps)
-        self._next_milestone = next_look(0, run.total_steps)
+        self._looks, self._final = Looks(run.total_steps), FinalLoss(run.total_steps)
         if (baseline := self.registered) is not None:
             first = Milestone(0.0, 0, baseline.final_loss, baseline.low, baseline.high)
-            self._looks.append(Look(0.0, first))
+            self._looks.made.append(Look(0.0, first))
 
     def observe(self, observation: Observation) -> list[Finding]:
         """Take one row of the log; return what is new with it, mostly nothing.
@@ -123,7 +119,7 @@ class Monitor:
         step = sample.step
         if found:
             self._remember(found, step)
-        if self._has_plan:
+        if self._off_plan.has_plan:
             left = self.guard.call("learning-rate plan", self._off_plan.update, step, sample.learning_rate)
             if left is not None:
                 found.append(self._incidents.count(left))
@@ -141,9 +137,9 @@ class Monitor:
     def _take_calm(self, rows: CalmRows, first: int, end: int) -> tuple[int, int]:
         """Take rows of which nothing is to be said, the first of them at least where that can be; where they end."""
         forecaster = self._forecaster
-        if self._has_plan or forecaster is None or not forecaster.takes_many(rows.steps[first]):
+        if self._off_plan.has_plan or forecaster is None or not forecaster.takes_many(rows.steps[first]):
             return first, first
-        due = min(self._next_milestone, math.inf if self.registered is None else forecaster.blocks.room_until())
+        due = min(self._looks.due, math.inf if self.registered is None else forecaster.blocks.room_until())
         end, single = self._watch.take_calm(rows, first, bisect_left(rows.steps, due, first, end))
         if end > first:
             steps, losses = rows.steps[first:end], rows.losses[first:end]
@@ -158,8 +154,8 @@ class Monitor:
         self._final.add(step, loss)
         closed = forecaster is not None and forecaster.observe(step, loss, rate, clean, sample.seconds, tokens)
         gap = self._off_law.update(self._law_gap()) if closed else None
-        if step >= self._next_milestone:
-            self._register(step)
+        if step >= self._looks.due:
+            self._looks.at(step, forecaster, self.guard)
         return gap
 
     def _take_plan(self, finding: Finding) -> None:
@@ -167,14 +163,6 @@ class Monitor:
             self._forecaster.rejoin_plan()
         elif self._forecaster is not None:
             self._forecaster.leave_plan(finding.start_step)
-
-    def _register(self, step: int) -> None:
-        total = self.run.total_steps or 1
-        tenth = math.floor(TENTHS * step / total)
-        self._next_milestone = next_look(step, self.run.total_steps)
-        if self._forecaster is not None and tenth < TENTHS:
-            then = self._forecaster.frozen()
-            self._looks.append(Look(tenth / TENTHS, partial(self.guard.call, "forecast", then.forecast)))
 
     def _remember(self, found: list[Finding], step: int) -> None:
         for finding in found:
@@ -187,14 +175,13 @@ class Monitor:
                     self.guard.call("forecast", self._forecaster.begin_phase, step)
 
     def _rewind(self, step: int) -> None:
-        self._rollbacks += any(f.pages and f.start_step >= step for f in self._incidents.findings)
+        self._incidents.rewind(step)
         if self._forecaster is not None:
             self.guard.call("forecast", self._forecaster.rewind, step)
         self._off_law.restart()
         self._off_plan.restart()
-        self._looks = [look for look in self._looks if look.progress * (self.run.total_steps or 1) < max(step, 1)]
+        self._looks.rewind(step)
         self._final.restart()
-        self._next_milestone = next_look(step - 1, self.run.total_steps)
 
     @property
     def registered(self) -> BaselineForecast | None:
@@ -247,7 +234,7 @@ class Monitor:
         run = replace(self.run, logged=(*self.run.logged, *names), steps_per_epoch=length)
         if (run.logged, length) == (self.run.logged, self.run.steps_per_epoch):
             return
-        self.run, self._goes_on = run, True
+        self.run = run
         self._watch.know(run)
         if self._forecaster is not None:
             self._forecaster.know(run)
@@ -280,16 +267,21 @@ class Monitor:
             spikes=self._incidents.counts[Kind.SPIKE],
             gap=None if self._off_law.open is None else self._law_gap(),
             off_plan=self._off_plan,
-            rollbacks=self._rollbacks,
+            rollbacks=self._incidents.rollbacks,
             spacing=self._watch.sample.spacing,
             run=self.run,
             forecaster=self._forecaster,
-            goals=self.goals,
+            goals=self._adviser.goals,
             checkpoints=self.checkpoints,
         )
 
     def _law_gap(self) -> LawResidual | None:
         return None if self._forecaster is None else self._forecaster.law_gap()
+
+    @property
+    def goals(self) -> Goals:
+        """What is wanted of the run."""
+        return self._adviser.goals
 
     @property
     def step(self) -> int:
@@ -312,7 +304,6 @@ class Monitor:
         """Return the state of the run in a few lines."""
         forecaster, watch = self._forecaster, self._watch
         step = watch.sample.step
-        total = self.run.total_steps
         losses = [] if forecaster is None else forecaster.blocks.losses
         last = losses[-1] if losses else None
         if self._watch.sample.row and any(f.kind in HOLD_THE_LOSS for f in self._watch.open_incidents):
@@ -320,10 +311,9 @@ class Monitor:
         return Verdict(
             run=self.run,
             step=step,
-            finished=total is not None and step >= total,
             end_loss=self._final.mean,
             stretch_loss=last,
-            looks=tuple(self._looks),
+            looks=tuple(self._looks.made),
             incidents=tuple(self._incidents.findings),
             incident_counts=Counter(self._incidents.counts),
             open_incidents=tuple(self.open_incidents),
@@ -343,7 +333,7 @@ class Monitor:
         watch, run = self._watch, self.run
         if watch.noise is None:
             # what is logged is known of a run that makes steps, also where no row of it has a loss
-            rows = watch.rows or int(self._goes_on)
+            rows = watch.rows or int(watch.has_series)
             return unjudged(run.logged, rows, watch.judged_rows, has_loss=watch.given["loss"])
         # names alone are no verdict: the loss of some policies falls for good, and such a fall is watched like any
         fell = self._forecaster is not None and clearly_fell(self._forecaster.blocks)
@@ -359,11 +349,9 @@ class Monitor:
             "forecaster": {} if self._forecaster is None else self._forecaster.state_dict(),
             "off_law": self._off_law.state_dict(),
             "off_plan": self._off_plan.state_dict(),
-            "milestones": [look.to_plain() for look in self._looks],
+            **self._looks.state_dict(),
             **self._incidents.state_dict(),
             "final": self._final.state(),
-            "next_milestone": self._next_milestone if math.isfinite(self._next_milestone) else NEVER,
-            "rollbacks": self._rollbacks,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -391,9 +379,7 @@ class Monitor:
             self._forecaster.load_state_dict(state["forecaster"])
         self._off_law.load_state_dict(state["off_law"])
         self._off_plan.load_state_dict(state["off_plan"])
-        self._looks = [Look.from_plain(values) for values in state["milestones"]]
+        self._looks.load_state_dict(state)
         self._incidents.load_state_dict(state)
         self._final.load(state["final"])
-        self._next_milestone = math.inf if (due := float(state["next_milestone"])) == NEVER else due
-        self._rollbacks = int(state["rollbacks"])
         self._adviser.restart()

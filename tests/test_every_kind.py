@@ -103,7 +103,7 @@ def test_a_table_of_kinds_would_be_seen(source: str) -> None:
 def test_a_kind_has_the_same_name_on_every_screen(kind: str) -> None:
     """Verdict, terminal, charts and the tab's answers call it what its row says."""
     found, name = finding_of(kind), kind_name(kind)
-    verdict = Verdict(Run("gpt"), 12, False, None, 2.0, (), (found,), Counter({found.kind: 1}), (found,), None)
+    verdict = Verdict(Run("gpt"), 12, None, 2.0, (), (found,), Counter({found.kind: 1}), (found,), None)
     assert f"IN TROUBLE: {name} since step 10" == verdict.headline
     assert f"1 {name}; first page at step 12: it is so" == dict(verdict.rows())["incidents"]
     assert f"scalewatch: step 12: warning: {name}: it is so" == finding_line(found)

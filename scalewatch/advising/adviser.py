@@ -59,9 +59,13 @@ class Adviser:
     Of a healthy run advice is a look at its forecast, which takes 1 to 30 ms (the other schedules are walked to their
     ends). On the step path nobody looks: `refresh_in_background` gives the look to another thread, and what it found is
     what is known until the next one. None of it is in the state of a run: it follows from the rest.
+
+    Attributes:
+        goals: what is wanted of the run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, goals: Goals) -> None:
+        self.goals = goals
         # each replaced as a whole, for a look may be taken on another thread
         self._newest: tuple[tuple[int, int], list[Advice]] | None = None
         self.forecast_advice: list[Advice] = []

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scalewatch.advising.context import Goals
-    from scalewatch.offline.replayed import Settings
     from scalewatch.offline.reading import Reading
+    from scalewatch.offline.replayed import Settings
 
 __all__ = [
     "AT",

@@ -115,7 +115,7 @@ class DetectorSet:
             else:
                 blocks.append(detector)
         self._detectors = {_part(detector): detector for detector in (*own, *self._outside)}
-        self.know(run)
+        self._take_in(run)
         on_loss = [baseline, shared.blocks, window, *(d for d in own if d.in_loss_units)]
         self._as_new = [(part, part.state_dict()) for part in on_loss]
         # of ours two ever freeze it, and of others nobody knows
@@ -135,10 +135,14 @@ class DetectorSet:
         detectors: Any = tuple(by_type[kind] for kind in calm)
         self._calm = CalmStretch(shared, detectors)
         self._found: list[Finding] = []
-        self.clean = False
+        self.clean = self.has_series = False
 
     def know(self, run: Run) -> None:
-        """Take note of what is known of the run by now: names of series turn up as a log goes on."""
+        """Take note of what is known of the run by now, for names of series have turned up in its log."""
+        self.has_series = True
+        self._take_in(run)
+
+    def _take_in(self, run: Run) -> None:
         for detector in self._detectors.values():
             if isinstance(detector, SuspiciousImprovement):
                 detector.of_text = run.is_text

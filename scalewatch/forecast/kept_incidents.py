@@ -23,12 +23,13 @@ class KeptIncidents:
     """The first hundred findings that pages, and counts of all; bounded.
 
     Attributes:
-        findings: oldest first. counts: incidents of each kind.
+        findings: oldest first. counts: incidents of each kind. rollbacks: how often the run went back behind one.
     """
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.counts: Counter[str] = Counter()
+        self.rollbacks = 0
 
     def count(self, finding: Finding) -> Finding:
         """Take a finding in and return it."""
@@ -40,9 +41,14 @@ class KeptIncidents:
                 del self.findings[1]  # the first page is what people look for
         return finding
 
+    def rewind(self, step: int) -> None:
+        """The run went back to `step`."""
+        self.rollbacks += any(f.pages and f.start_step >= step for f in self.findings)
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
         return {
+            "rollbacks": self.rollbacks,
             "incidents": [finding_record(f) for f in self.findings],
             "counts": {str(kind): count for kind, count in self.counts.items()},
         }
@@ -50,6 +56,7 @@ class KeptIncidents:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what `state_dict` gave."""
         self.findings = [finding_from(record) for record in state["incidents"]]
+        self.rollbacks = int(state["rollbacks"])
         self.counts = Counter({kind_of(kind): int(count) for kind, count in state["counts"].items()})
 
 

@@ -7,15 +7,18 @@ somebody first reads it, which takes some milliseconds and gives the same number
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import final
+from functools import partial
+from typing import Any, final
 
 from scalewatch.forecast.forecast import Forecast
+from scalewatch.forecast.forecaster import Forecaster
 from scalewatch.forecast.pinball_loss import pinball
+from scalewatch.guard import Guard
 from scalewatch.text import away
 
-__all__ = ["MOST_SUM", "NEVER", "TENTHS", "Look", "Milestone", "next_look"]
+__all__ = ["MOST_SUM", "TENTHS", "Look", "Looks", "Milestone", "next_look"]
 
 #: Stands for the step of a look that never comes: JSON has no infinity. By definition.
 NEVER = -1.0
@@ -109,6 +112,46 @@ class Look:
         """Return it as numbers: the part of the plan and, if there was a forecast, step, final loss, low and high."""
         made = self.milestone
         return [self.progress] if made is None else [made.progress, made.step, made.final_loss, made.low, made.high]
+
+
+@final
+class Looks:
+    """The looks at a run so far, and the step of the next one.
+
+    Args:
+        total_steps: of the plan, None without one.
+
+    Attributes:
+        made: oldest first. due: step at which the run is looked at next; infinite where it is not.
+    """
+
+    def __init__(self, total_steps: int | None) -> None:
+        self._total = total_steps
+        self.made: list[Look] = []
+        self.due = next_look(0, total_steps)
+
+    def at(self, step: int, forecaster: Forecaster | None, guard: Guard) -> None:
+        """Keep the curve as it stands at `step`, for the forecast of then."""
+        tenth = math.floor(TENTHS * step / (self._total or 1))
+        self.due = next_look(step, self._total)
+        if forecaster is not None and tenth < TENTHS:
+            make = partial(guard.call, "forecast", forecaster.frozen().forecast)
+            self.made.append(Look(tenth / TENTHS, make))
+
+    def rewind(self, step: int) -> None:
+        """Forget what was kept from `step` on: the run went back to it."""
+        self.made = [look for look in self.made if look.progress * (self._total or 1) < max(step, 1)]
+        self.due = next_look(step - 1, self._total)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        due = self.due if math.isfinite(self.due) else NEVER
+        return {"milestones": [look.to_plain() for look in self.made], "next_milestone": due}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+        self.made = [Look.from_plain(values) for values in state["milestones"]]
+        self.due = math.inf if (due := float(state["next_milestone"])) == NEVER else due
 
 
 def _milestone(progress: float, forecast: Forecast) -> Milestone:

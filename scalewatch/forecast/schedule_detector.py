@@ -36,6 +36,11 @@ class ScheduleDetector:
         self.since: int | None = None
         self.factor = 1.0
 
+    @property
+    def has_plan(self) -> bool:
+        """Whether there are planned rates to leave."""
+        return self._plan is not None
+
     def update(self, step: int, rate: float) -> Finding | None:
         """Take the rate of a step (NaN where unknown); return a finding when it leaves its plan or returns."""
         plan = self._plan

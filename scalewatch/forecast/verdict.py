@@ -32,7 +32,6 @@ class Verdict:
     Attributes:
         run: the run.
         step: steps completed.
-        finished: whether the planned end was reached.
         end_loss: mean loss of the rows so far in the last fiftieth of the plan, also of those of an incident
             [nats/token]; None before that.
         stretch_loss: mean loss of the newest stretch, or of the newest row while an incident is open [nats/token].
@@ -47,7 +46,6 @@ class Verdict:
 
     run: Run
     step: int
-    finished: bool
     end_loss: float | None
     stretch_loss: float | None
     looks: Sequence[Look]
@@ -60,6 +58,11 @@ class Verdict:
     not_measured: tuple[str, ...] = ()
 
     _repr_html_ = card_of
+
+    @property
+    def finished(self) -> bool:
+        """Whether the planned end was reached."""
+        return self.run.total_steps is not None and self.step >= self.run.total_steps
 
     @property
     def final_loss(self) -> float | None:

@@ -27,7 +27,6 @@ def verdict(**change: Any) -> Verdict:
     of: dict[str, Any] = {
         "run": Run("demo", 1000, parameters=8_000_000, non_embedding_parameters=6_000_000),
         "step": 1000,
-        "finished": True,
         "end_loss": 2.5,
         "stretch_loss": 2.5,
         "looks": looks(START, THIRD),
@@ -113,14 +112,14 @@ def test_without_a_forecast_at_a_third_the_one_before_the_start_counts() -> None
 
 def test_a_run_on_its_way_shows_the_loss_now() -> None:
     """No outcome yet."""
-    of = verdict(step=400, finished=False, end_loss=None, stretch_loss=2.9)
+    of = verdict(step=400, end_loss=None, stretch_loss=2.9)
 
     assert ("400 of 1,000", "2.900", None) == (row(of, "steps"), row(of, "loss now"), row(of, "final loss"))
 
 
 def test_a_run_that_has_seen_nothing_has_a_verdict() -> None:
     """Training may end before its first step."""
-    of = verdict(run=Run("demo"), step=0, finished=False, end_loss=None, stretch_loss=None, looks=())
+    of = verdict(run=Run("demo"), step=0, end_loss=None, stretch_loss=None, looks=())
 
     assert ["run", "health", "steps", "forecast", "incidents"] == [label for label, _ in of.rows()]
 
