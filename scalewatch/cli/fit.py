@@ -67,7 +67,9 @@ def fit(
 
     from scalewatch.cli.fit_families import check_family, fit_one_family
     from scalewatch.cli.fit_predict import fit_predict
+    from scalewatch.cli.fit_runs import Drawing
     from scalewatch.cli.fit_tables import Unprinted
+    from scalewatch.cli.goal import goal_of
     from scalewatch.cli.outputs import check_output, print_json
     from scalewatch.plain import to_plain
 
@@ -76,7 +78,7 @@ def fit(
         return
     check_output("--output", output)
     options.check()
-    drawing = drawn.drawing()
+    drawing = Drawing(drawn.out, drawn.chart, goal_of(drawn.target, drawn.outcome), drawn.dark)
     check_family(family)
     console, reading = Unprinted() if json_ else Console(), table.reading(runs)
     if family not in ("auto", "chinchilla", "curves"):

@@ -11,7 +11,6 @@ from scalewatch.cli.options import Dark, Draw, Target
 from scalewatch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scalewatch.cli.fit_runs import Drawing
     from scalewatch.fitting.points import Estimator
 
 __all__ = ["DrawingOptions", "EstimatorOptions"]
@@ -31,17 +30,6 @@ class DrawingOptions:
     target: Target = None
     outcome: Annotated[float | None, typer.Option(metavar="NATS", help="Loss that it came out at.")] = None
     dark: Dark = False
-
-    def drawing(self) -> Drawing:
-        """Return the chart that is asked for.
-
-        Raises:
-            ConfigError: if the target is no run.
-        """
-        from scalewatch.cli.fit_runs import Drawing
-        from scalewatch.cli.goal import goal_of
-
-        return Drawing(self.out, self.chart, goal_of(self.target, self.outcome), self.dark)
 
 
 @dataclass(frozen=True, slots=True)
