@@ -15,16 +15,17 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 from scalewatch.acting.acts import Act, Acts, Decision
 from scalewatch.acting.offending import offending_steps
+from scalewatch.acting.standing import Standing
 from scalewatch.arrays import first_at
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.kinds import kind_name
 from scalewatch.run import Run
 
-__all__ = ["Gate", "Standing", "confirm_steps", "known_after", "warm_up_end"]
+__all__ = ["Gate", "RateCut", "confirm_steps", "known_after", "warm_up_end"]
 
 #: Part of the planned run for which a critical incident has to last, and bounds of that [steps]. Of 92 healthy runs of
 #: 23 domains one turned critical, and stood 2 sd up; of the runs that were lost and stayed so nearly all stand above 3.
@@ -65,30 +66,6 @@ LOOK_EVERY_STEPS = 16
 KEPT_ROWS = 512
 
 
-class Standing(NamedTuple):
-    """How the run stands when the gate is asked.
-
-    Attributes:
-        unjudged: why the monitor cannot tell how it is, "" where it can.
-        aims: why the forecast advises to stop, "" where it does not.
-        weights_finite: whether the weights are numbers, None where nobody looked.
-        rate_excess: scheduled learning rate over its plan, 1 where that is unknown.
-        rate_excess_then: the same when the oldest critical incident began.
-        checkpoint: step of the last good checkpoint before the oldest critical incident, None for none.
-        rewinds_left: how often somebody would still take the run back, 0 where nobody can.
-        rewinds_done: how often that was done.
-    """
-
-    unjudged: str = ""
-    aims: str = ""
-    weights_finite: bool | None = None
-    rate_excess: float = 1.0
-    rate_excess_then: float = 1.0
-    checkpoint: int | None = None
-    rewinds_left: int = 0
-    rewinds_done: int = 0
-
-
 @dataclass(slots=True)
 class _Confirmation:
     """A critical incident, level and scatter of the loss before it, and how it stood since it was called so."""
@@ -114,6 +91,33 @@ class _Confirmation:
 
     def restart(self) -> None:
         self.rows, self.mean, self.recent = 0, 0.0, 0.0
+
+
+@final
+class _DeadSteps:
+    """Steps in a row that were taken with a loss that is no number, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since = 0
+
+    def add(self, step: int) -> None:
+        self.count += 1
+        self.since = step if self.count == 1 else self.since
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether there are so many that the weights may be dead."""
+        return self.count >= DEAD_STEPS
+
+
+@dataclass(slots=True)
+class RateCut:
+    """What the learning rate is multiplied with now, whether until it is on its plan, and how often it was cut."""
+
+    factor: float = 1.0
+    for_plan: bool = False
+    times: int = 0
 
 
 @dataclass(slots=True)
@@ -167,6 +171,9 @@ class Gate:
     Args:
         acts: what was asked for. run: what is trained.
 
+    Attributes:
+        cut: what is on the learning rate.
+
     >>> gate = Gate(Acts(frozenset({Act.STOP})), Run("demo", 1_000))
     >>> for step in range(30, 33):
     ...     gate.observe(step, math.nan, math.nan, [])
@@ -181,12 +188,12 @@ class Gate:
         self._rows: deque[tuple[int, float]] = deque(maxlen=KEPT_ROWS)
         self._critical: dict[str, _Confirmation] = {}
         self._step = 0
-        self._dead_steps = self._dead_since = 0
+        self._dead = _DeadSteps()
         self._calm = 0
         self._aims_since: int | None = None
         self._tried: list[Act] = []
         self._hold_until = 0
-        self.factor, self._for_plan, self.cuts = 1.0, False, 0
+        self.cut = RateCut()
 
     def resume(self, still_open: Iterable[Finding]) -> None:
         """Know of the incidents that are open when the run goes on."""
@@ -209,11 +216,10 @@ class Gate:
         self._learn(found)
         is_number = math.isfinite(loss)
         if is_number:
-            self._dead_steps = 0
+            self._dead.count = 0
         elif taken is not False:
-            self._dead_steps += 1
-            self._dead_since = step if self._dead_steps == 1 else self._dead_since
-        if not self._critical and self._dead_steps < DEAD_STEPS:
+            self._dead.add(step)
+        if not self._critical and not self._dead.is_sure:
             self._calm += 1
             return
         self._calm = 0
@@ -242,7 +248,7 @@ class Gate:
     def _go_back(self) -> None:
         self._critical.clear()
         self._rows.clear()
-        self._dead_steps = self._calm = self._hold_until = 0
+        self._dead.count = self._calm = self._hold_until = 0
         self._tried, self._aims_since = [], None
 
     @property
@@ -250,20 +256,20 @@ class Gate:
         """Whether asking could lead to anything; asking costs a look at advice, weights and checkpoints."""
         if self._step <= max(self._first, self._hold_until):
             return False
-        done = (self.factor != 1.0 or bool(self._tried)) and self._step % LOOK_EVERY_STEPS == 0
-        return self._dead_steps >= DEAD_STEPS or bool(self._sure()) or done
+        done = (self.cut.factor != 1.0 or bool(self._tried)) and self._step % LOOK_EVERY_STEPS == 0
+        return self._dead.is_sure or bool(self._sure()) or done
 
     @property
     def may_be_dead(self) -> bool:
         """Whether it is worth a look whether the weights are numbers."""
-        return self._dead_steps >= DEAD_STEPS
+        return self._dead.is_sure
 
     @property
     def since(self) -> int | None:
         """Step at which the oldest thing that is critical began; None while nothing is."""
         begun = [each.finding.start_step for each in self._critical.values()]
-        if self._dead_steps:
-            begun.append(self._dead_since)
+        if self._dead.count:
+            begun.append(self._dead.since)
         return min(begun, default=None)
 
     def decide(self, now: Standing) -> Decision | None:
@@ -279,11 +285,10 @@ class Gate:
 
     def _cause(self, now: Standing) -> _Cause | None:
         """What is sure enough to act on; the weights first, which are a fact."""
-        if self._dead_steps >= DEAD_STEPS and now.weights_finite is not True:
-            reason = (
-                f"the loss is no number since step {self._dead_since:,}, for {self._dead_steps} steps that were taken"
-            )
-            return _Cause(self._dead_since, reason, dead=True)
+        dead = self._dead
+        if dead.is_sure and now.weights_finite is not True:
+            reason = f"the loss is no number since step {dead.since:,}, for {dead.count} steps that were taken"
+            return _Cause(dead.since, reason, dead=True)
         sure = self._sure()
         if not sure or now.unjudged:
             return None
@@ -315,19 +320,19 @@ class Gate:
         return Decision(Act.REWIND, self._step, cause.reason, cause.since, factor, skip=skip, to_plan=off_plan)
 
     def _lower(self, cause: _Cause, now: Standing) -> Decision | None:
-        limits = self._acts.limits
-        if Act.LOWER_LEARNING_RATE not in self._acts or cause.dead or self.cuts >= limits.cuts:
+        limits, cut = self._acts.limits, self.cut
+        if Act.LOWER_LEARNING_RATE not in self._acts or cause.dead or cut.times >= limits.cuts:
             return None
         if self._acts.dry and Act.LOWER_LEARNING_RATE in self._tried:
             return None
         for_plan = now.rate_excess > OFF_PLAN
-        factor = 1.0 / now.rate_excess if for_plan else self.factor * limits.cut
-        if factor >= self.factor or (factor < limits.lowest and not for_plan):
+        factor = 1.0 / now.rate_excess if for_plan else cut.factor * limits.cut
+        if factor >= cut.factor or (factor < limits.lowest and not for_plan):
             return None
         self._tried.append(Act.LOWER_LEARNING_RATE)
         self._hold_until = self._step + CHANCE * confirm_steps(self._run, self._step)
         if not self._acts.dry:
-            self.cuts, self.factor, self._for_plan = self.cuts + 1, factor, for_plan
+            cut.times, cut.factor, cut.for_plan = cut.times + 1, factor, for_plan
         for confirmation in self._critical.values():  # what follows is judged by what follows
             confirmation.restart()
         lower = Act.LOWER_LEARNING_RATE
@@ -338,9 +343,9 @@ class Gate:
         calm = self._calm >= CALM * confirm_steps(self._run, self._step)
         if calm:
             self._tried = []
-        if self.factor == 1.0 or (now.rate_excess > OFF_PLAN if self._for_plan else not calm):
+        if self.cut.factor == 1.0 or (now.rate_excess > OFF_PLAN if self.cut.for_plan else not calm):
             return None
-        self.factor, self._for_plan = 1.0, False
+        self.cut.factor, self.cut.for_plan = 1.0, False
         reason = "the scheduled rate is on its plan" if not calm else f"the loss has been calm for {self._calm:,} steps"
         return Decision(Act.LOWER_LEARNING_RATE, self._step, reason, self._step, 1.0, lost=False)
 
@@ -358,17 +363,17 @@ class Gate:
         if Act.STOP not in self._acts or Act.STOP in self._tried:
             return None
         self._tried.append(Act.STOP)
-        return Decision(Act.STOP, self._step, reason, since, self.factor, lost=lost)
+        return Decision(Act.STOP, self._step, reason, since, self.cut.factor, lost=lost)
 
     def went_back(self, decision: Decision) -> None:
         """The run has gone back by this decision: a rate that was cut stays so until it is past what it was for."""
         self._hold_until = decision.step + confirm_steps(self._run, decision.step)
         if decision.factor < 1.0 and not decision.to_plan:
-            self.factor, self.cuts = decision.factor, self.cuts + 1
+            self.cut.factor, self.cut.times = decision.factor, self.cut.times + 1
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was done so far, as plain numbers: the limits are those of a run, and not of a process."""
-        return {"factor": self.factor, "for_plan": self._for_plan, "cuts": self.cuts}
+        return {"factor": self.cut.factor, "for_plan": self.cut.for_plan, "cuts": self.cut.times}
 
     def load_state_dict(self, state: object) -> None:
         """Take back what `state_dict` gave; what is nothing of the kind changes nothing."""
@@ -376,4 +381,4 @@ class Gate:
             return
         factor, cuts = state.get("factor"), state.get("cuts")
         if isinstance(factor, float) and 0.0 < factor <= 1.0 and isinstance(cuts, int) and cuts >= 0:
-            self.factor, self.cuts, self._for_plan = factor, cuts, bool(state.get("for_plan"))
+            self.cut = RateCut(factor, bool(state.get("for_plan")), cuts)

@@ -63,6 +63,22 @@ class Counters:
 
 
 @final
+class _Tried:
+    """How often the message that is on its way was tried, and since when [s]."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._first_at: float | None = None
+
+    def add(self, now: float) -> None:
+        self.times += 1
+        self._first_at = self.since(now)
+
+    def since(self, now: float) -> float:
+        return now if self._first_at is None else self._first_at
+
+
+@final
 class DeliveryQueue:
     """Sends to one receiver. All of it runs on the background thread.
 
@@ -90,8 +106,7 @@ class DeliveryQueue:
         #: Why the last attempt failed; empty if it did not.
         self.trouble = ""
         self._waiting: deque[Notification] = deque()
-        self._first_try_at: float | None = None
-        self._tries = 0
+        self._tried = _Tried()
         self._lost_told = 0
         self._not_before = 0.0
 
@@ -129,7 +144,7 @@ class DeliveryQueue:
         """Write down that a message is about to be sent; `entries` is what the receiver then knows, by kind."""
         rows = (*notification.rows, *self._gap(notification.at_unix_s))
         self.outbox.pending, self.outbox.entries = replace(notification, rows=rows), entries
-        self._first_try_at, self._tries = None, 0
+        self._tried = _Tried()
         self._save()
 
     def _gap(self, now: float) -> list[tuple[str, str]]:
@@ -156,9 +171,8 @@ class DeliveryQueue:
         pending = self.outbox.pending
         if pending is None:
             return False
-        self._first_try_at = now if self._first_try_at is None else self._first_try_at
         self.counters.tries += 1
-        self._tries += 1
+        self._tried.add(now)
         fault = self._attempt(pending, min(timeout, ATTEMPT_SECONDS))
         if fault is None:
             self._sent(now, findings)
@@ -199,7 +213,7 @@ class DeliveryQueue:
 
     def _clear(self) -> None:
         self.outbox.pending, self.outbox.entries = None, {}
-        self._first_try_at, self._tries = None, 0
+        self._tried = _Tried()
         self._save()
 
     def _failed(self, fault: DeliveryError, now: float) -> None:
@@ -211,11 +225,12 @@ class DeliveryQueue:
             return
         if first:
             _log.warning("scalewatch: alerts to %s are delayed: %s.", self.name, self.trouble)
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._tries - 1), MAX_PAUSE_SECONDS) * (1.0 - 0.5 * self._chance())
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._tried.times - 1), MAX_PAUSE_SECONDS) * (
+            1.0 - 0.5 * self._chance()
+        )
         if fault.retry_after is not None:
             pause = max(fault.retry_after, pause)
-        began = now if self._first_try_at is None else self._first_try_at
-        if fault.useless or now + pause - began + ATTEMPT_SECONDS > MESSAGE_SECONDS:
+        if fault.useless or now + pause - self._tried.since(now) + ATTEMPT_SECONDS > MESSAGE_SECONDS:
             pause = max(pause, GIVEN_UP_SECONDS)
             self._give_up(now, useless=fault.useless)
         self._not_before = now + pause

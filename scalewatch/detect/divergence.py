@@ -19,6 +19,7 @@ from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.patience import GIVE_UP, GIVE_UP_CRITICAL, waited
 from scalewatch.detect.rise_sum import RiseSum
 from scalewatch.detect.short_log import START_ROWS, FirstRows, LowestMedian
+from scalewatch.detect.state import Stateful
 from scalewatch.detect.wandering import Wandering
 from scalewatch.finding import Finding, Kind, Severity
 
@@ -42,6 +43,26 @@ CRITICAL_RISE, CRITICAL_SIGMAS, CRITICAL_ROWS = 0.25, 5.0, 8
 CRITICAL_STAY, CRITICAL_STAY_SIGMAS = 0.03, 2.0
 #: Over when the mean rise is below this part of its peak. By hand.
 BACK = 0.3
+
+
+@final
+class _OpenRise(Stateful):
+    """The rise that is open: the level before it and its highest mean [log units], and its rows."""
+
+    STATE = ("level", "peak", "rows")
+
+    def __init__(self) -> None:
+        self.level = 0.0
+        self.peak = 0.0
+        self.rows = 0
+
+    def begin(self, level: float, rise: float) -> None:
+        self.level, self.peak, self.rows = level, rise, 0
+
+    def see(self, rise: float) -> None:
+        self.rows += 1
+        if rise > self.peak:
+            self.peak = rise
 
 
 @final
@@ -76,10 +97,8 @@ class Divergence(AbstractDetector):
         "incident",
         "freezes_baseline",
         "freezes_trend",
-        "level",
         "mean_rise",
-        "peak_rise",
-        "rows",
+        "open",
         "muted",
         "sum",
         "first",
@@ -90,11 +109,9 @@ class Divergence(AbstractDetector):
     def __init__(self, baseline: RobustBaseline) -> None:
         super().__init__(IncidentState(Kind.DIVERGENCE))
         self._baseline = baseline
-        self.level = 0.0
         self.claims = True
         self.mean_rise = 0.0
-        self.peak_rise = 0.0
-        self.rows = 0
+        self.open = _OpenRise()
         self.muted = False
         self.sum = RiseSum(baseline)
         self.first = FirstRows()
@@ -119,7 +136,7 @@ class Divergence(AbstractDetector):
             return None
         if exploded:
             found = self._open(sample, first.level, sample.value - first.level, first.step, Severity.CRITICAL)
-            self.rows = first.rows
+            self.open.rows = first.rows
             return found
         if baseline.rows < ARM_ROWS:
             return None
@@ -150,7 +167,7 @@ class Divergence(AbstractDetector):
     def restart(self) -> None:
         self.muted = False
         self.mean_rise = 0.0
-        self.rows = 0
+        self.open.rows = 0
         self.lowest.restart()
         self._release()
 
@@ -158,9 +175,10 @@ class Divergence(AbstractDetector):
         self, sample: Sample, level: float, rise: float, start: int, severity: Severity = Severity.WARNING
     ) -> Finding:
         baseline = self._baseline
-        baseline.slow_mean = self.level = level
-        self.mean_rise = self.peak_rise = rise
-        self.rows, self.freezes_baseline, self.freezes_trend = 0, True, False
+        baseline.slow_mean = level
+        self.mean_rise = rise
+        self.open.begin(level, rise)
+        self.freezes_baseline, self.freezes_trend = True, False
         self.sum.tell()
         baseline.freeze(self.name)
         message = (
@@ -175,11 +193,10 @@ class Divergence(AbstractDetector):
 
     def _watch(self, sample: Sample) -> Finding | None:
         baseline, incident = self._baseline, self.incident
-        self.rows += 1
+        risen = self.open
+        risen.see(self.mean_rise)
         self.sum.go_on()
-        if self.mean_rise > self.peak_rise:
-            self.peak_rise = self.mean_rise
-        if self.mean_rise < BACK * self.peak_rise:
+        if self.mean_rise < BACK * risen.peak:
             message = f"loss is back near {self._text(self.mean_rise)} (it was {self._text(0.0)} before it rose)"
             found = incident.close(sample.step, message, self._evidence(sample))
             self.sum.come_back()
@@ -187,12 +204,12 @@ class Divergence(AbstractDetector):
             return found
         steps = sample.step - incident.start_step
         critical = incident.severity == Severity.CRITICAL
-        known = incident.severity == Severity.INFO and self.habit.knows(self.level, self.level + self.mean_rise)
+        known = incident.severity == Severity.INFO and self.habit.knows(risen.level, risen.level + self.mean_rise)
         give_up = GIVE_UP_CRITICAL if critical else GIVE_UP
-        if waited(self.rows, steps, sample.row, give_up * baseline.memory**2):
+        if waited(risen.rows, steps, sample.row, give_up * baseline.memory**2):
             message = f"loss has settled near {self._text(self.mean_rise)}, which is taken for its level from here on"
             found = incident.close(sample.step, message, self._evidence(sample))
-            self.habit.settle(self.level, self.level + self.mean_rise)
+            self.habit.settle(risen.level, risen.level + self.mean_rise)
             baseline.restart()
             self.restart()
             return found
@@ -210,28 +227,28 @@ class Divergence(AbstractDetector):
 
     def _is_lost(self, sample: Sample, steps: int) -> bool:
         baseline, rise = self._baseline, self.mean_rise
-        if rise > CRITICAL_RISE and rise > CRITICAL_SIGMAS * baseline.slow_scale and self.rows >= CRITICAL_ROWS:
+        if rise > CRITICAL_RISE and rise > CRITICAL_SIGMAS * baseline.slow_scale and self.open.rows >= CRITICAL_ROWS:
             return True
         stays = max(CRITICAL_STAY, CRITICAL_STAY_SIGMAS * baseline.scale)
-        return rise > stays and waited(self.rows, steps, sample.row, baseline.memory**2)
+        return rise > stays and waited(self.open.rows, steps, sample.row, baseline.memory**2)
 
     def _text(self, rise: float) -> str:
         """The loss so far above the level of the onset."""
-        return amount(self._baseline.loss_scale.loss_at(self.level + rise))
+        return amount(self._baseline.loss_scale.loss_at(self.open.level + rise))
 
     def _rise(self) -> float:
         loss_at = self._baseline.loss_scale.loss_at
-        return loss_at(self.level + self.mean_rise) - loss_at(self.level)
+        return loss_at(self.open.level + self.mean_rise) - loss_at(self.open.level)
 
     def _evidence(self, sample: Sample) -> dict[str, float]:
         loss_at = self._baseline.loss_scale.loss_at
         return {
-            "loss_nats": loss_at(self.level + self.mean_rise),
-            "level_nats": loss_at(self.level),
+            "loss_nats": loss_at(self.open.level + self.mean_rise),
+            "level_nats": loss_at(self.open.level),
             "excess_nats": self._rise(),
             "sigmas": self.mean_rise / self._baseline.scale,
             "scale_relative": self._baseline.scale,
-            "rows": self.rows,
+            "rows": self.open.rows,
         }
 
     def _clear(self, step: int) -> None:

@@ -88,6 +88,39 @@ class _Queue:
         self._capacity = self._capacity_through = 0
 
 
+@final
+class _WrittenThrough:
+    """How far what is to be written through is in the file, and who waits for it.
+
+    Attributes:
+        written: times that it is [count]. is_patient: whether anybody waits: not for a disk that has hung before.
+    """
+
+    def __init__(self) -> None:
+        self.written = 0
+        self.is_patient = True
+        self._in_file = Bell()
+
+    def wait_for(self, wanted: int, is_over: Callable[[], bool]) -> None:
+        """Wait until so much is, or all `is_over`, `PATIENCE_SECONDS` at most."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while self.written < wanted and not is_over():
+            left = until - time.monotonic()
+            if left <= 0:
+                self.is_patient = False  # until it has been written: one step waits for a disk that hangs, not each
+                return
+            self._in_file.wait(left)
+
+    def reach(self, written: int) -> None:
+        """So much is in the file: let go of who waits."""
+        self.written, self.is_patient = written, True
+        self.ring()
+
+    def ring(self) -> None:
+        """Have who waits look again."""
+        self._in_file.ring()
+
+
 @dataclass(slots=True)
 class _Gaps:
     """What the journal does not hold: refusals that it has told of, records that were no lines, a disk that refuses."""
@@ -144,9 +177,7 @@ class JournalWriter:
         self._io = threading.Lock()
         self._closed = False
         self._pending: list[bytes] = []
-        self._through_written = 0
-        self._in_file = Bell()
-        self._is_patient = True
+        self._through = _WrittenThrough()
         self._gaps = _Gaps()
         self._thinning = Thinning(limits.max_total_bytes)
         self._clock = clock
@@ -189,7 +220,7 @@ class JournalWriter:
 
         Never raises. Waits only behind a record that was written through, see above.
         """
-        if self._queue.through != self._through_written and self._is_patient:
+        if self._queue.through != self._through.written and self._through.is_patient:
             self._wait_for_file()
         self._queue.put(record, through=False)
 
@@ -210,15 +241,8 @@ class JournalWriter:
 
     def _wait_for_file(self) -> None:
         """Wait until what was written through is in the file, if the worker and its disk are there to do it."""
-        if self._closed or self._worker is None or not self._worker.is_running:
-            return
-        wanted, until = self._queue.through, time.monotonic() + PATIENCE_SECONDS
-        while self._through_written < wanted and not self._closed:
-            left = until - time.monotonic()
-            if left <= 0:
-                self._is_patient = False  # until it has been written: one step waits for a disk that hangs, not each
-                return
-            self._in_file.wait(left)
+        if not self._closed and self._worker is not None and self._worker.is_running:
+            self._through.wait_for(self._queue.through, lambda: self._closed)
 
     # --- in the background ------------------------------------------------------------------------
 
@@ -246,7 +270,7 @@ class JournalWriter:
     def abandon(self) -> None:
         """Let go of the file and of what is queued: for a forked child; its parent has both."""
         self._io = threading.Lock()  # in this copy, whoever held the old one will never let go
-        self._in_file = Bell()
+        self._through = _WrittenThrough()
         self._give_up()
 
     def _finish(self) -> None:
@@ -268,7 +292,7 @@ class JournalWriter:
 
     def _give_up(self) -> None:
         self._closed = True
-        self._in_file.ring()
+        self._through.ring()
         self._queue.shut()
         self._queue.records.clear()
         self._pending = []
@@ -295,8 +319,7 @@ class JournalWriter:
             if self._pending and not self._flush():
                 queue.sync_asked = asked or queue.sync_asked
                 return False
-        self._through_written, self._is_patient = through, True
-        self._in_file.ring()
+        self._through.reach(through)
         if asked or self._clock() - self._synced_at >= SYNC_SECONDS:
             self._store.sync()
             self._synced_at = self._clock()

@@ -9,7 +9,8 @@ import pytest
 
 from scalewatch import Finding, Kind, Monitor, Observation, Run, Severity
 from scalewatch.acting.acts import Act, ActLimits, Acts, Decision, checked_acts
-from scalewatch.acting.gate import Gate, Standing, confirm_steps
+from scalewatch.acting.gate import Gate, RateCut, confirm_steps
+from scalewatch.acting.standing import Standing
 from scalewatch.errors import ConfigError
 from scalewatch.finding import Phase
 
@@ -198,13 +199,13 @@ def test_without_a_supervisor_there_is_no_rewind() -> None:
 def test_limits_hold_in_a_run_that_goes_on() -> None:
     """What was cut before the break counts, and is still cut."""
     first = gate_of("lower_learning_rate")
-    first.cuts, first.factor = 3, 0.125
+    first.cut = RateCut(0.125, times=3)
     second = gate_of("lower_learning_rate")
     second.load_state_dict(first.state_dict())
     feed(second, range(1, 501), 0.0)
     second.observe(501, 3.0, HIGH, [critical(501, 480)])
 
-    assert 0.125 == second.factor
+    assert 0.125 == second.cut.factor
     assert [] == decided(second, range(502, 800), HIGH)
 
 

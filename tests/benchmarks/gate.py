@@ -24,7 +24,8 @@ from rich.table import Table
 
 from scalewatch import Monitor, Observation, Run
 from scalewatch.acting.acts import Act, Acts, Decision
-from scalewatch.acting.gate import Gate, Standing
+from scalewatch.acting.gate import Gate
+from scalewatch.acting.standing import Standing
 
 #: Rows of a made-up curve.
 CURVE_ROWS = 800

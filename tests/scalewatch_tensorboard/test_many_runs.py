@@ -230,7 +230,7 @@ def test_all_names_stand_in_the_list_before_anything_is_read_and_those_on_the_sc
     named = [json.loads(row)["stage"] for row in registry.listing.since("", 0, 1 << 20).rows]
     while runs.turn():
         pass
-    registry.seen = time.monotonic(), ("sweep/run_020",)
+    registry.requests.seen = time.monotonic(), ("sweep/run_020",)
     runs.refresh()
     following = [run.found.name for run in (runs.next(), runs.next(), runs.next()) if run is not None]
 

@@ -157,7 +157,7 @@ class Ingester(AbstractReader):
             if waiting is not None:
                 self.load(waiting.found)
             return helped or waiting is not None
-        self._registry.busy.wait(MOST_WAIT_SECONDS)
+        self._registry.requests.wait(MOST_WAIT_SECONDS)
         self._read(state)
         time.sleep(BREATH_SECONDS)
         return True
@@ -271,7 +271,7 @@ class Ingester(AbstractReader):
                 registry.listing.add(one)
         self._many.refresh()
         registry.troubles = self._tries.sentences()
-        registry.searched = True
+        registry.search.done = True
 
     def _open(self, one: Found) -> None:
         registry = self._registry

@@ -62,7 +62,7 @@ class ManyRuns:
                 elif not run.row:
                     self._registry.listing.tell(run.found.name, waiting_row(run.found), Told.NOTHING)
         waiting = [run for run in runs if self._waits(run)]
-        when, seen = self._registry.seen
+        when, seen = self._registry.requests.seen
         first = set(seen) if time.monotonic() - when < SEEN_SECONDS else set()
         # taken from the end
         waiting.sort(key=lambda run: _urgency(run, first), reverse=True)
@@ -79,7 +79,7 @@ class ManyRuns:
             for answer in self._helpers.answers():
                 self._take(answer)
             return True
-        if self._registry.seen[1] != self._seen:
+        if self._registry.requests.seen[1] != self._seen:
             self.refresh()
         answers = self._helpers.answers()
         for answer in answers:

@@ -62,10 +62,9 @@ class RunRegistry:
     Attributes:
         law: each run is held against, None for none. law_trouble: why the one that was asked for cannot be used.
         troubles: why folders that look like runs are none, a sentence each. listing: every run, with its row.
-        searched: whether the folders have been looked through at all.
-        busy: how many requests are being answered. work: what takes too long for a request.
+        search: whether the folders have been looked through at all, and whether there is a run.
+        requests: those that are being answered. work: what takes too long for a request.
         reader: reads the runs; None before TensorBoard's start is over.
-        seen: names that a page shows just now, and when it said so, monotonic [s].
     """
 
     def __init__(self, logdirs: Logdirs) -> None:
@@ -74,25 +73,19 @@ class RunRegistry:
         self.law_trouble = ""
         self.troubles: list[str] = []
         self.listing = Listing()
-        self.searched = False
-        self.busy = Busy()
+        self.search = Search(logdirs)
+        self.requests = Requests()
         self.work = BackgroundWork()
         self.reader: AbstractReader | None = None
-        self.seen: tuple[float, tuple[str, ...]] = (float("-inf"), ())
         self._loaded: OrderedDict[str, RunState] = OrderedDict()
         self._unreadable: dict[str, str] = {}
         self._lock = threading.RLock()
-        self._any: tuple[float, bool] = (float("-inf"), False)
 
     def has_runs(self) -> bool:
         """Return whether a folder below the logdir may hold a run; quick, and looked at again every few seconds."""
         if len(self.listing):
             return True
-        looked, there = self._any
-        if time.monotonic() - looked > FIRST_LOOK_SECONDS:
-            there = next(found_runs(self.logdirs.roots), None) is not None
-            self._any = time.monotonic(), there
-        return there
+        return self.search.finds_any()
 
     def runs(self) -> list[RunState]:
         """Return the runs whose rows are in memory, by name."""
@@ -195,10 +188,37 @@ class RunRegistry:
 
 
 @final
-class Busy:
-    """How many requests are being answered: who reads in the background waits for them."""
+class Search:
+    """Where the runs are looked for.
+
+    Attributes:
+        done: whether the folders have been looked through at all.
+    """
+
+    def __init__(self, logdirs: Logdirs) -> None:
+        self.done = False
+        self._logdirs = logdirs
+        self._first: tuple[float, bool] = (float("-inf"), False)
+
+    def finds_any(self) -> bool:
+        """Return whether a folder may hold a run: a first look, which holds for a few seconds."""
+        looked, there = self._first
+        if time.monotonic() - looked > FIRST_LOOK_SECONDS:
+            there = next(found_runs(self._logdirs.roots), None) is not None
+            self._first = time.monotonic(), there
+        return there
+
+
+@final
+class Requests:
+    """The requests that are being answered: who reads in the background waits for them.
+
+    Attributes:
+        seen: names that a page shows just now, and when it said so, monotonic [s].
+    """
 
     def __init__(self) -> None:
+        self.seen: tuple[float, tuple[str, ...]] = (float("-inf"), ())
         self._lock = threading.Lock()
         self._count = 0
         self._free = threading.Event()

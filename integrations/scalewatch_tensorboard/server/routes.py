@@ -49,7 +49,7 @@ def routes(registry: RunRegistry) -> Mapping[str, Handler]:
 
 def _busy(registry: RunRegistry, handler: Handler) -> Handler:
     def answered(request: Request) -> dict[str, Any] | Text:
-        with registry.busy:
+        with registry.requests:
             return handler(request)
 
     return answered
@@ -62,7 +62,7 @@ def _runs(registry: RunRegistry, request: Request) -> Text:
     """
     seen = tuple(request.args.getlist("visible"))
     if seen:
-        registry.seen = time.monotonic(), seen
+        registry.requests.seen = time.monotonic(), seen
         registry.wake()
     since = whole_number(request.args, "since", MOST_VERSIONS) or 0
     part = registry.listing.since(request.args.get("epoch", ""), since, int(ROOM_SHARE * MAX_ANSWER_BYTES))
@@ -70,7 +70,7 @@ def _runs(registry: RunRegistry, request: Request) -> Text:
         "logdir": registry.logdirs.shown,
         "law": None if registry.logdirs.law is None else registry.logdirs.law.name,
         "law_trouble": registry.law_trouble or None,
-        "searched": registry.searched,
+        "searched": registry.search.done,
         "troubles": registry.troubles[:MOST_TROUBLES],
         "epoch": part.epoch,
         "version": part.version,

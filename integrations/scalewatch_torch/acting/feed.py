@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, final
 
 from scalewatch.acting.acts import Acts, Decision
-from scalewatch.acting.gate import Gate, Standing
+from scalewatch.acting.gate import Gate
 from scalewatch.acting.rewinding import rewinds_left
+from scalewatch.acting.standing import Standing
 from scalewatch.advice import Action
 from scalewatch.checkpoints import SavedCheckpoint, last_good
 from scalewatch.finding import Finding, Kind, Phase

@@ -247,7 +247,7 @@ class Session:
         """Have what was asked for decided from now on, as `ActFeed` says; `kept` is what a checkpoint held."""
         self.acting = ActFeed(acts, self._tracker.monitor, weights_finite=weights_finite, taken=taken)
         self.acting.gate.load_state_dict(kept)
-        self._acts_told.factor = self.acting.gate.factor
+        self._acts_told.factor = self.acting.gate.cut.factor
 
     def decide(self) -> Decision | None:
         """Return what is to be done to the run now, each thing once; None for nothing."""
