@@ -58,20 +58,21 @@ def _found(a: Path, b: Path, at: str | None, reading: LogOptions, rates: Schedul
     from scalewatch.cli.forecast import one_log
     from scalewatch.cli.goal import goal_of
     from scalewatch.errors import ConfigError
-    from scalewatch.offline.gains import gains_of_ladders, gains_of_logs, is_ladder
-    from scalewatch.offline.tables import parse_pairs, read_table
+    from scalewatch.offline.gains import gains_of_ladders, gains_of_logs, ladder_at
+    from scalewatch.offline.tables import parse_pairs
 
     overrides = parse_pairs("--column", reading.column or [])
-    kinds = [is_ladder(path, overrides) for path in (a, b)]
-    if kinds[0] != kinds[1]:
-        table, log = (a, b) if kinds[0] else (b, a)
+    ladders = [ladder_at(path, overrides) for path in (a, b)]
+    of_a, of_b = ladders
+    if (of_a is None) != (of_b is None):
+        table, log = (a, b) if of_a is not None else (b, a)
         raise ConfigError(f"{table} is a table of finished runs and {log} a log: compare two of a kind.")
     goal = goal_of(at, None)
-    if goal is not None and (goal.tokens is None or not kinds[0]):
+    if goal is not None and (goal.tokens is None or of_a is None):
         raise ConfigError(f"`--at` names size and tokens of a run, for two ladders, such as 7B:140B (got {at!r:.40}).")
-    if kinds[0]:
+    if of_a is not None and of_b is not None:
         point = None if goal is None or goal.tokens is None else (goal.parameters, goal.tokens)
-        return gains_of_ladders(read_table(a), read_table(b), overrides, point)
+        return gains_of_ladders(of_a, of_b, overrides, point)
     if reading.law is not None:
         raise ConfigError("`--law` is of one recipe, and two are compared: each run's own curve says where it ends.")
     settings = reading.settings()

@@ -19,12 +19,14 @@ _STEMS = (
     *("config", "hparams", "args", "params", "training_args", "trainer_config", "hyperparameters", "settings"),
     *("model_config", "model", "train_config", "run_config", "meta", "metadata", "summary"),
 )
-_ENDINGS = (".json", ".yaml", ".yml")
+_ENDINGS = (".json", ".yaml", ".yml", ".gin", ".toml")
+#: Names that say in settings how long a run is to be, and in a log how far it is.
+_OF_SETTINGS = ("train_steps", "num_steps", "training_steps")
 #: Folders of settings beside a log, and those that only hold a log of the folder above.
 _INNER = (".hydra", "files")
 _HOLDER = re.compile(
     r"(?i)csv|csv_logs?|logs?|metrics|version_\d+|lightning_logs|tb|tensorboard|checkpoints?|checkpoint-\d+|files|wandb"
-    r"|events|history"
+    r"|events|history|train|training|summaries"
 )
 #: Folders above a log that only hold it, at most. By hand.
 MOST_ABOVE = 4
@@ -32,8 +34,9 @@ MOST_ABOVE = 4
 MOST_BYTES, HEAD_BYTES = 1 << 18, 1 << 15
 #: `max_steps: 3000`, `"max_steps": 3000`, `max_iters = 3000`, `train_iters ..... 3000`, and as Weights & Biases writes
 #: it, the value on a line of its own.
+_NAMES = "|".join(name.replace("_", "[_-]") for name in (*TOTALS, *_OF_SETTINGS))
 _LENGTH = re.compile(
-    rf"(?<![A-Za-z0-9_])[\"']?({'|'.join(name.replace('_', '[_-]') for name in TOTALS)})[\"']?\s*(?::|=|\.{{3,}})\s*"
+    rf"(?i)(?<![A-Za-z0-9_])[\"']?({_NAMES})[\"']?\s*(?::|=|\.{{3,}})\s*"
     r"(?:\{|\n(?:\s*desc:[^\n]*\n)?)?\s*(?:[\"']?value[\"']?:\s*)?(\d{1,12})(?![\d.eE])"
 )
 

@@ -6,6 +6,7 @@ import re
 
 from scalewatch.logs.loss_names import kind_of
 from scalewatch.objective import words_of
+from scalewatch.offline.cells import number_in
 
 __all__ = ["without_unit"]
 
@@ -27,6 +28,8 @@ _COMPUTE = {
         "pflop-days": 8.64e19,
     },
 }
+#: Least number in brackets that is a unit. By hand.
+LEAST_UNIT = 1e3
 _IN_BRACKETS = re.compile(r"^(.*\S)\s*[(\[]\s*(?:in\s+)?([^()\[\]]+?)\s*[)\]]$")
 #: Letters alone behind a line are a unit where they are a capital, or the name says what is counted.
 _BEHIND = re.compile(
@@ -46,5 +49,8 @@ def without_unit(name: str) -> tuple[str, float]:
     if kind_of(words_of(found[1])) is not None:  # a loss_b is no loss in billions
         return (name if found.re is _BEHIND else found[1]), 1.0
     unit = found[2].lower()
+    number = number_in(unit)  # `1e18 FLOPs`, `10^9`
+    if number is not None and number >= LEAST_UNIT:
+        return found[1], number
     # `[M params]` says in its first word what it multiplies by
     return found[1], _COMPUTE.get(unit) or _TIMES.get(unit.split()[0]) or 1.0

@@ -21,6 +21,8 @@ __all__ = ["curves_from_tables", "has_curves", "missing_of_curves"]
 
 #: Part of a run's rows that may share a step with another: more are two series in one.
 MOST_DOUBLE = 0.1
+#: Part of its plan that a run may lack and still count as finished.
+UNFINISHED = 0.02
 #: Roles of a curve's columns, in the order in which they are told.
 _ROLES = (
     *("run", "step", "loss", "learning_rate", "parameters", "non_embedding_parameters", "tokens", "tokens_per_step"),
@@ -125,7 +127,9 @@ def _run(name: str, own: dict[str, Floats], last: int) -> Run:
     known = np.isfinite(rate) & np.isfinite(own["step"])
     plan = None
     total = _first(own.get("total_steps"))
-    if total is not None and total > last:  # it goes on, and its rates from here on are not known
+    if total is None or last >= (1 - UNFINISHED) * total:
+        total = None
+    else:  # it goes on, and its rates from here on are not known
         known = np.zeros_like(known)
     if known.any() and last <= MAX_PLANNED_STEPS:
         plan = np.interp(np.arange(1, last + 1), own["step"][known], rate[known])

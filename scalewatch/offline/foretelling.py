@@ -18,6 +18,7 @@ from scalewatch.offline.listed import few, how_many
 from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns, numbers_of, told_as
 from scalewatch.offline.tables import Table
 from scalewatch.offline.told_counts import check_counts, named_alike, with_counts
+from scalewatch.offline.tuned_runs import best_tuned, check_one_outcome
 from scalewatch.text import times
 
 __all__ = ["LEVEL", "FarOut", "Foretelling", "foretell"]
@@ -95,12 +96,23 @@ def foretell(table: Table, points: Table, overrides: Mapping[str, str] | None = 
     for name in shared:
         check_counts(table, points, name)
     unused = (f"The laws do not use what {points.source} has no column of: {few(missing)}.",) if missing else ()
+    if inputs.labels is not None and inputs.labels not in points.columns:
+        check_one_outcome(table, inputs, losses[0])
+    table, inputs, tuned = best_tuned(table, inputs, missing, losses)
     labels = inputs.labels if inputs.labels in points.columns else None
     inputs = Inputs(
         {name: inputs.columns[name] for name in shared},
         labels,
         inputs.group if labels else None,
-        (*table.notes, *counted, *left_out, *inputs.notes, *unused, *_held(table, points, [*losses, *inputs.columns])),
+        (
+            *table.notes,
+            *counted,
+            *left_out,
+            *tuned,
+            *inputs.notes,
+            *unused,
+            *_held(table, points, [*losses, *inputs.columns]),
+        ),
     )
     asked = inputs_of(points, losses, [*shared, *([labels] if labels else [])])
     words = [name for name in shared if name not in asked.columns]

@@ -20,13 +20,15 @@ from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.logs import AbstractLog
 from scalewatch.offline.assumed_schedule import WHOLE
 from scalewatch.offline.curve_tables import has_curves
+from scalewatch.offline.finished_runs import SIZE_ROLES
 from scalewatch.offline.history import planned, read
 from scalewatch.offline.ladder_runs import SAME, SIZE, TOKENS, check_on_ladder, ladder_runs
 from scalewatch.offline.replayed import Settings
-from scalewatch.offline.tables import Table, is_table, read_table
+from scalewatch.offline.run_folders import read_runs
+from scalewatch.offline.tables import Table, is_table, named_columns, read_table
 from scalewatch.run import Run
 
-__all__ = ["Gains", "gains_of_ladders", "gains_of_logs", "is_ladder"]
+__all__ = ["Gains", "gains_of_ladders", "gains_of_logs", "ladder_at"]
 
 #: Parts of A's ladder, by compute, whose nearest run B is held against.
 PARTS = (0.0, 0.5, 1.0)
@@ -49,9 +51,20 @@ class Gains:
     notes: tuple[str, ...]
 
 
-def is_ladder(path: Path, overrides: Mapping[str, str]) -> bool:
-    """Return whether a file is a table of finished runs, and not the log of one."""
-    return path.is_file() and is_table(path) and not has_curves(read_table(path), dict(overrides))
+def ladder_at(path: Path, overrides: Mapping[str, str]) -> Table | None:
+    """Return the table of finished runs that a file is, or that a folder of several runs makes; None of one log."""
+    if path.is_dir():
+        try:
+            ends = read_runs(path, overrides).ends
+        except FitError:
+            return None
+        return ends if len(ends) > 1 and any(role in ends.columns for role in SIZE_ROLES) else None
+    if not path.is_file() or not is_table(path):
+        return None
+    table = read_table(path)
+    roles = named_columns(table, dict(overrides))
+    of_steps = "step" in roles and not any(role in roles for role in (*SIZE_ROLES, "flops"))
+    return None if of_steps or has_curves(table, dict(overrides)) else table
 
 
 def gains_of_ladders(

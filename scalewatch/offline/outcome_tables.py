@@ -19,6 +19,7 @@ from scalewatch.errors import ConfigError, FitError
 from scalewatch.fitting.outcomes.axes import Outcomes, is_compute, plain, role_of
 from scalewatch.logs.columns import ranked, scale_of
 from scalewatch.objective import words_of
+from scalewatch.offline.column_units import without_unit
 from scalewatch.offline.listed import few, how_many
 from scalewatch.offline.tables import Table
 
@@ -161,7 +162,7 @@ def numbers_of(table: Table, name: str) -> Floats:
 
 
 def _is_loss(name: str) -> bool:
-    return "loss" in words_of(name) or name in ("L", "l")
+    return "loss" in words_of(name) or without_unit(name)[0] in ("L", "l")
 
 
 def _is_outcome(name: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 
 from scalewatch.errors import ConfigError
+from scalewatch.objective import words_of
 from scalewatch.offline.finished_runs import SIZE_ROLES
 from scalewatch.offline.run_folders import read_runs
 from scalewatch.offline.table_files import ENDINGS
@@ -61,7 +62,11 @@ class Reading:
 def _tables(path: Path, overrides: Mapping[str, str], *, ends: bool) -> list[Table]:
     """The tables of a path; none of journals, and of what does not exist."""
     if is_table(path):
-        return [read_table(path)]
+        table = read_table(path)
+        if not _is_of_several_logs(table, overrides):
+            return [table]
+        runs = read_runs(path, overrides)
+        return [runs.ends if ends else runs.rows]
     if path.suffix.lower() in _SHEETS:
         raise ConfigError(f"{path} is a spreadsheet: save it as CSV.")
     if path.is_file() and not path.name.startswith("journal-"):
@@ -74,6 +79,12 @@ def _tables(path: Path, overrides: Mapping[str, str], *, ends: bool) -> list[Tab
         return tables
     runs = read_runs(path, overrides)
     return [runs.ends if ends else runs.rows]
+
+
+def _is_of_several_logs(table: Table, overrides: Mapping[str, str]) -> bool:
+    """Whether a table has steps, and a column of losses for each of several runs, as Weights & Biases exports them."""
+    roles = named_columns(table, {role: name for role, name in overrides.items() if name in table.columns})
+    return "step" in roles and "loss" not in roles and sum("loss" in words_of(name) for name in table.columns) > 1
 
 
 def _is_log(table: Table, overrides: Mapping[str, str]) -> bool:

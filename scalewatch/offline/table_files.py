@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -49,8 +49,8 @@ def columns_in(path: Path) -> dict[str, Any]:
 def _csv(path: Path) -> dict[str, Any]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
-            file.seek(0)
+            begin, head = _first_line(file)
+            file.seek(begin)
             delimiter = max(",\t;|", key=head.count)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             names = [name.strip() for name in next(reader, [])]
@@ -75,6 +75,19 @@ def _csv(path: Path) -> dict[str, Any]:
         names = [f"{name} {unit}".strip() for name, unit in zip(names, first, strict=True)]
         cells = [column[1:] for column in cells]
     return dict(zip(names, cells, strict=True))
+
+
+def _first_line(file: TextIO) -> tuple[int, str]:
+    """Where a table begins, and its heading: lines of comment may stand above it, and a heading may begin with #."""
+    above = []
+    begin, line = file.tell(), file.readline()
+    while line.startswith("#") or (line and not line.strip()):
+        above.append((begin, line))
+        begin, line = file.tell(), file.readline()
+    cells = max(map(line.count, ",\t;|"))
+    if above and max(map(above[-1][1].count, ",\t;|")) == cells > 0:
+        return above[-1]
+    return begin, line
 
 
 def _parquet(path: Path) -> dict[str, Any]:
@@ -106,9 +119,13 @@ def _json(path: Path) -> dict[str, Any]:
     """Rows of one JSON value, or of a line each; keys of inner ones are joined by dots."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     try:
-        rows = json_rows(json.loads(text))
+        value = json.loads(text)
+        rows = json_rows(value)
     except (ValueError, RecursionError):
         rows = [record for line in text.split("\n") for record in records(line)[0]]
+        value = None
+    else:
+        rows = rows or _named_rows(value)
     made = [flattened(row) for row in rows or [] if isinstance(row, dict)]
     if len(made) > MAX_ROWS:
         raise FitError(f"{path}: has more than {MAX_ROWS:,} rows; write every tenth.")
@@ -116,6 +133,17 @@ def _json(path: Path) -> dict[str, Any]:
     if len(names) > MAX_COLUMNS:
         raise FitError(f"{path}: has more than {MAX_COLUMNS} columns; keep what a law needs.")
     return {name: [row.get(name) for row in made] for name in names}
+
+
+def _named_rows(value: Any) -> list[dict[str, Any]] | None:
+    """Rows under the names of their runs, or the one row that a value is."""
+    if not isinstance(value, dict) or not value:
+        return None
+    if all(
+        isinstance(row, dict) and any(isinstance(cell, int | float) for cell in row.values()) for row in value.values()
+    ):
+        return [{"name": name, **row} for name, row in value.items()]
+    return [value] if any(isinstance(cell, int | float) for cell in value.values()) else None
 
 
 def _markdown(path: Path) -> dict[str, Any]:

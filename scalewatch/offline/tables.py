@@ -170,6 +170,8 @@ def named_columns(table: Table, overrides: dict[str, str]) -> dict[str, str]:
         column = overrides.get(role) or next(iter(guesses), None)
         if column is not None and (role in overrides or column not in overrides.values()):
             found[role] = column
+    if "batch_size" in found and "token" in found["batch_size"].lower() and "tokens_per_step" not in found:
+        found["tokens_per_step"] = found.pop("batch_size")
     # a column `model` of sizes, such as 70M, tells no runs apart
     if "run" not in overrides and found.get("run", "") in {found.get(role) for role in ROLES[:3]}:
         del found["run"]

@@ -35,6 +35,10 @@ def with_counts(table: Table, *, several: bool = True) -> tuple[Table, list[str]
     size_column = next((roles[role] for role in _SIZES if role in roles), None)
     size = None if size_column is None else table.numbers(size_column)
     tokens = table.numbers(roles["tokens"]) if "tokens" in roles else None
+    for role, column in (("parameters", size_column), ("tokens", roles.get("tokens"))):
+        if column is not None and role_of(column) is None and role not in columns:
+            columns[role] = table.numbers(column)  # under a name that laws know
+            del columns[column]
     if size is None and "run" in roles and "flops" not in roles:
         size = sizes_in_names(table.words(roles["run"]), tokens, several=several)
         if size is not None:

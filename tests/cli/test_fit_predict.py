@@ -73,6 +73,36 @@ def test_a_table_with_several_losses_and_negative_ones_is_foretold_for_each(
     assert found["loss_b"] == pytest.approx(-2.92, abs=0.08)
 
 
+def test_of_runs_that_differ_in_a_tuned_rate_alone_the_best_counts(
+    scalewatch: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A run to come is tuned too: where the points have no rate, it is foretold as if no other had been tried."""
+    points = write(tmp_path / "p.csv", {"params": [4e9], "tokens": [2e11]})
+    swept = {name: np.repeat(values, 3) for name, values in (("params", SIZE), ("tokens", TOKENS))}
+    swept |= {"lr": np.tile([1e-4, 1e-3, 1e-2], 25), "loss": (LOSS[:, None] * [1.05, 1.0, 1.08]).ravel()}
+    alone = write(tmp_path / "a.csv", {"params": SIZE, "tokens": TOKENS, "loss": LOSS})
+
+    said = [scalewatch("fit", t, "--predict", points, "--json") for t in (alone, write(tmp_path / "s.csv", swept))]
+
+    one, other = (json.loads(each.out)["losses"][0]["points"][0]["prediction"] for each in said)
+    assert one == pytest.approx(other, rel=1e-6)
+    assert "the best counts: 25 runs remain" in said[1].out
+
+
+def test_losses_of_two_kinds_in_one_column_are_not_foretold_as_one(
+    scalewatch: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Training and held-out rows below each other: which of them is asked for has to be said."""
+    rows = {name: np.repeat(values, 2) for name, values in (("params", SIZE), ("tokens", TOKENS))}
+    rows |= {"split": np.tile(["train", "val"], 25), "loss": (LOSS[:, None] * [0.96, 1.0]).ravel()}
+    points = write(tmp_path / "p.csv", {"params": [4e9], "tokens": [2e11]})
+
+    said = scalewatch("fit", write(tmp_path / "t.csv", rows), "--predict", points)
+
+    assert 2 == said.code
+    assert "--where split=train" in said.err
+
+
 @pytest.mark.parametrize(
     ("rows", "points", "says"),
     [

@@ -72,6 +72,26 @@ FORMS: dict[str, tuple[str, str]] = {
         )
         + "\\end{tabular}\n",
     ),
+    "runs under their names": (
+        "a.json",
+        json.dumps({f"r{i}": {"n_params": n, "n_tokens": d, "loss": x} for i, (n, d, x) in enumerate(RUNS)}),
+    ),
+    "lines of comment above a heading": (
+        "a.csv",
+        "# a ladder\n# in nats\n" + table("N,D,loss", lambda n, d, x: f"{n},{d},{x}"),
+    ),
+    "a heading that begins with a cross": (
+        "a.tsv",
+        table("# Params\t# Tokens (B)\tLoss", lambda n, d, x: f"{n}\t{d / 1e9}\t{x}"),
+    ),
+    "a number in the unit": (
+        "a.csv",
+        table('Params (M),Compute (1e18 FLOPs),"L(N,D)"', lambda n, d, x: f"{n / 1e6},{6 * n * d / 1e18},{x}"),
+    ),
+    "tokens of a batch": (
+        "a.csv",
+        table("Model,Steps,Batch size (tokens),loss", lambda n, d, x: f"{n / 1e6}M,{d / 5e5},0.5M,{x}"),
+    ),
     "points between thousands": (
         "a.csv",
         table(

@@ -48,7 +48,22 @@ FALLING = ("size", "tokens", "unique", "experts", "streams")
 #: Words of the name of a count that say no more than that it is one.
 _FILLING = frozenset(
     {"n", "num", "number", "of", "total", "count", "model", "train", "training", "trained", "seen", "consumed", "the"}
-    | {"processed", "final", "all", "in", "m", "b", "k", "t", "million", "millions", "billion", "billions", "trillion"}
+    | {
+        "processed",
+        "final",
+        "all",
+        "in",
+        "m",
+        "b",
+        "k",
+        "t",
+        "million",
+        "millions",
+        "billion",
+        "billions",
+        "trillion",
+        "trillions",
+    }
 )
 #: What is left of the name of a count -> what it counts, where the name as a whole is none of the above.
 _COUNTED = {
