@@ -13,9 +13,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path
 from typing import Any, final
 from zipfile import BadZipFile
@@ -36,6 +37,11 @@ _DAMAGED = (
 )
 _LINES = frozenset({"br", "p", "div", "tr", "li", "pre", "table", "h1", "h2", "h3", "h4"})
 _UNSEEN = frozenset({"script", "style", "head", "title"})
+#: What holds no tags but its own end.
+_RAW = frozenset({"script", "style"})
+#: A comment's beginning, a tag with its attributes, a declaration. None goes beyond the next `<`, so that one that is
+#: not closed costs no more than its own letters.
+_TOKEN = re.compile(r"""<!--|<(?P<end>/?)(?P<tag>[a-zA-Z][\w:-]*)(?:[^<>"']|"[^"<]*"|'[^'<]*')*+>|<[!?][^<>]*>""")
 _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib"})
 _SHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".ods"})
 
@@ -72,43 +78,68 @@ def as_text(path: Path) -> Path:
 
 
 @final
-class _Page(HTMLParser):
-    """The text of a page: a line for each that a reader sees, with tabs between the cells of a table."""
+class _Page:
+    """The text of a page: a line for each that a reader sees, with tabs between the cells of a table.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
+    The standard library's parser begins at the end of a page again for each tag or comment that is not closed.
+    """
+
+    def __init__(self, html: str) -> None:
+        self._parts: list[str] = []
         self._unseen = 0
         self._in_row = False
+        at = 0
+        while (token := _TOKEN.search(html, at)) is not None:
+            self._data(html[at : token.start()])
+            at = token.end()
+            tag = (token["tag"] or "").lower()
+            if token["end"]:
+                self._end(tag)
+            elif tag:
+                self._start(tag)
+            closed = "-->" if token[0] == "<!--" else f"</{tag}" if tag in _RAW and not token["end"] else ""
+            if closed:
+                found = _position(html, closed, at)
+                at = len(html) if found < 0 else found + len(closed) * (closed == "-->")
+        self._data(html[at:])
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a line or a cell."""
-        self._unseen += tag in _UNSEEN
+    @property
+    def text(self) -> str:
+        """What it says, without blank lines."""
+        lines = (line.removeprefix("\t").rstrip() for line in "".join(self._parts).split("\n"))
+        return "\n".join(line for line in lines if line.strip()) + "\n"
+
+    def _start(self, tag: str) -> None:
+        self._unseen = 0 if tag == "body" else self._unseen + (tag in _UNSEEN)
         if tag in ("td", "th") and self._in_row:
-            self.parts.append("\t")
+            self._parts.append("\t")
         elif tag in _LINES and not (self._in_row and tag != "tr"):
-            self.parts.append("\n")
+            self._parts.append("\n")
             self._in_row = tag == "tr"
 
-    def handle_endtag(self, tag: str) -> None:
-        """End a line."""
+    def _end(self, tag: str) -> None:
         self._unseen -= tag in _UNSEEN and self._unseen > 0
         if tag in _LINES and not (self._in_row and tag != "tr"):
-            self.parts.append("\n")
+            self._parts.append("\n")
             self._in_row = False
 
-    def handle_data(self, data: str) -> None:
+    def _data(self, text: str) -> None:
         """Take text as it stands, in one line where it is a cell."""
-        if not self._unseen:
-            self.parts.append(" ".join(data.split()) if self._in_row else data)
+        if text and not self._unseen:
+            text = unescape(text)
+            self._parts.append(" ".join(text.split()) if self._in_row else text)
+
+
+def _position(html: str, closed: str, at: int) -> int:
+    """Where what closes a comment or a script stands, -1 where nothing does."""
+    found = html.find(closed, at)
+    if found < 0 and closed != "-->":
+        found = html.find(closed.upper(), at)
+    return found
 
 
 def _shown(html: str) -> str:
-    page = _Page()
-    page.feed(html)
-    page.close()
-    lines = (line.removeprefix("\t").rstrip() for line in "".join(page.parts).split("\n"))
-    return "\n".join(line for line in lines if line.strip()) + "\n"
+    return _Page(html).text
 
 
 def _page(path: Path) -> str:

@@ -132,6 +132,11 @@ class Lines:
         self.start_over()
         return f"{'the file became shorter' if shorter else 'another file stands in its place'}: read from its start"
 
+    @property
+    def rotated(self) -> bool:
+        """Whether what was not read of the file stands under another name."""
+        return self._moved is not None
+
     def _goes_on_in(self, path: Path) -> bool:
         """Whether a file begins with what was read."""
         try:
@@ -167,13 +172,17 @@ class Lines:
 
     def pieces(self) -> Iterator[list[str]]:
         """Yield the same lines, those of a megabyte at once; who takes them counts them into `number`."""
+        yield from self.left_behind()
+        yield from self._pieces_of(self.path)
+
+    def left_behind(self) -> Iterator[list[str]]:
+        """Yield what was not read of the file before it was rotated; behind it the new one begins."""
         if self._moved is not None:
             yield from self._pieces_of(self._moved)
             if self.rest:
                 yield [self.rest]
             self._moved = None
             self.start_over()
-        yield from self._pieces_of(self.path)
 
     def _pieces_of(self, path: Path) -> Iterator[list[str]]:
         try:

@@ -143,6 +143,7 @@ def open_logs(
             path = fetched(address)
         if not path.exists():
             raise LogError(f"{str(path)!a} does not exist.")
+        said = path
         if path.is_file() and (is_packed(path) or is_document(path)) and formats.of(path) is None:
             try:
                 path = unpacked(path) if is_packed(path) else as_text(path)
@@ -153,8 +154,8 @@ def open_logs(
             kind = form or formats.of(path) or (_TEXT if "loss" in asked and _TEXT.whole.is_text(path) else None)
             kind = kind or formats.by_content(path)
             if kind is None:
-                why = " ".join([_unknown(path, formats.names), *_sentences(formats.notes)])
-                opened.unreadable.append(Unreadable(path, why, named=True))
+                why = " ".join([f"{said}: {_unknown(path, formats.names)}", *_sentences(formats.notes)])
+                opened.unreadable.append(Unreadable(said, why, named=True))
             else:
                 _open(kind, [path], asked, opened, named=True)
             continue
@@ -192,12 +193,12 @@ def open_files(
 
 def _unknown(path: Path, names: Sequence[str]) -> str:
     if path.stat().st_size == 0:
-        return f"{path}: is empty."
+        return "is empty."
     if why := not_opened(path):
-        return f"{path}: {why}"
+        return why
     if _TEXT.whole.is_text(path):
-        return f"{path}: {_TEXT.whole.why_not(path)}"
-    return f"{path}: is none of the logs known here; --format takes one of {', '.join(names)}."
+        return str(_TEXT.whole.why_not(path))
+    return f"is none of the logs known here; --format takes one of {', '.join(names)}."
 
 
 def _open(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from scalewatch.logs.columns import RUNS, placed, ranked
+from scalewatch.logs.csv_lines import cells_of
+from scalewatch.logs.lines import Lines
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.values import is_blank
 from scalewatch.objective import words_of
 
-__all__ = ["finished_runs", "named_runs"]
+__all__ = ["finished_runs", "named_runs", "table_runs"]
 
 #: Runs of one table at most, that each are read. By hand.
 MOST_RUNS = 1_000
@@ -106,6 +109,18 @@ def named_runs(cells: Iterable[Any]) -> list[str]:
             if len(found) > MOST_RUNS:
                 return []
     return list(found)
+
+
+def table_runs(path: Path, names: Sequence[str], column: str, delimiter: str) -> list[str]:
+    """Return the runs that a column of a table names, in their order; none where there are more than 1,000.
+
+    Args:
+        path: of the table. names: its columns. column: that which names runs. delimiter: what stands between cells.
+    """
+    place = names.index(column)
+    lines = (line for line in Lines(path, lambda _: None).new() if line and not line.startswith("#"))
+    rows = (cells_of(line, delimiter) for line in lines)
+    return named_runs(cells[place] for cells in rows if len(cells) > place and cells[place] != column)
 
 
 def _distinct(words: Sequence[str], rows: int) -> bool:

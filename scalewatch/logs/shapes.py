@@ -12,14 +12,14 @@ step,metric,value          long form: a row a number, which a cell of it names
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.values import number
 from scalewatch.objective import words_of
 
-__all__ = ["LongForm", "is_unnamed", "json_rows", "long_form", "may_be_a_loss"]
+__all__ = ["ColumnRows", "LongForm", "is_unnamed", "json_rows", "long_form", "may_be_a_loss"]
 
 #: What the cells of a long table are called that name the number, and the number itself: words of the names.
 _NAMING = ("metric", "metric name", "tag", "key", "name", "variable", "series", "scalar")
@@ -55,6 +55,28 @@ class LongForm(NamedTuple):
         return rest
 
 
+@final
+class ColumnRows:
+    """The rows of columns, each made when it is asked for: a dict a row takes ten times the memory of its numbers.
+
+    Args:
+        columns: name -> numbers; a row has those that reach so far down.
+
+    >>> list(ColumnRows({"loss": [3.0, 2.0], "lr": [0.1]}))
+    [{'loss': 3.0, 'lr': 0.1}, {'loss': 2.0}]
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        self._columns = dict(columns)
+
+    def __len__(self) -> int:
+        return max(map(len, self._columns.values()))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for i in range(len(self)):
+            yield {name: column[i] for name, column in self._columns.items() if i < len(column)}
+
+
 def long_form(names: Iterable[str]) -> LongForm | None:
     """Return the two columns by which a table is in long form, None if it is not."""
     plain = {" ".join(words_of(name)): name for name in names}
@@ -80,7 +102,7 @@ def may_be_a_loss(stem: str) -> bool:
     return not _NO_LOSS & set(words_of(stem))
 
 
-def json_rows(value: Any) -> list[dict[str, Any]] | None:
+def json_rows(value: Any) -> list[dict[str, Any]] | ColumnRows | None:
     """Return the rows that a JSON value holds, None if it holds none.
 
     Args:
@@ -88,7 +110,7 @@ def json_rows(value: Any) -> list[dict[str, Any]] | None:
 
     >>> json_rows({"history": [{"step": 1, "loss": 3.0}]}), json_rows([[0.5, 10, 3.0]])
     ([{'step': 1, 'loss': 3.0}], [{'wall_time': 0.5, 'step': 10, 'value': 3.0}])
-    >>> json_rows({"train": {"logloss": [3.0, 2.0]}})
+    >>> list(json_rows({"train": {"logloss": [3.0, 2.0]}}))
     [{'train.logloss': 3.0}, {'train.logloss': 2.0}]
     """
     if isinstance(value, dict) and isinstance(value.get("log_history"), list):
@@ -116,21 +138,20 @@ def json_rows(value: Any) -> list[dict[str, Any]] | None:
     columns = {name: column for name, column in lists.items() if column and number(column[0]) is not None}
     if not any("loss" in name.lower() or training_loss(name) is not None for name in columns):
         return None
-    longest = max(map(len, columns.values()))
-    return [{name: column[i] for name, column in columns.items() if i < len(column)} for i in range(longest)]
+    return ColumnRows(columns)
 
 
-def _of_list(rows: list[Any]) -> list[dict[str, Any]] | None:
+def _of_list(rows: list[Any]) -> list[dict[str, Any]] | ColumnRows | None:
     dicts = [row for row in rows if isinstance(row, dict)]
     if dicts or not rows:
         form = long_form(dict.fromkeys(name for row in dicts[:100] for name in row))
         return dicts if form is None else [form.widened(row) for row in dicts]
     if all(number(row) is not None for row in rows):
-        return [{"value": row} for row in rows]
+        return ColumnRows({"value": rows})
     names = {2: ("step", "value"), 3: ("wall_time", "step", "value")}
     width = len(rows[0]) if isinstance(rows[0], list) else 0
     if width in names and all(isinstance(row, list) and len(row) == width for row in rows):
-        return [dict(zip(names[width], row, strict=True)) for row in rows]
+        return ColumnRows({name: [row[i] for row in rows] for i, name in enumerate(names[width])})
     return None
 
 

@@ -40,6 +40,11 @@ def page_of_a_notebook(path: Path) -> None:
     path.write_text(f"<html><body><pre>{''.join(PRINTED)}</pre></body></html>")
 
 
+def page_with_much_that_is_not_closed(path: Path) -> None:
+    inside = "<head><style>p > a {loss: 1}</style><body><script>if (loss < 3) x = '<pre>'</SCRIPT><a title='x>y'>"
+    path.write_text(f"<!-- loss 9 --><html>{inside}<pre>{''.join(PRINTED)}</pre>{'<a b=' * 999}{'<!-- loss 7' * 999}")
+
+
 def array(path: Path) -> None:
     np.save(path, np.array(LOSSES))
 
@@ -59,6 +64,7 @@ def feather(path: Path) -> None:
         ("train.ipynb", notebook_that_showed_a_table, 400),
         ("report.html", page, 400),
         ("train.html", page_of_a_notebook, 40),
+        ("cut.html", page_with_much_that_is_not_closed, 40),
         ("train_loss.npy", array, 40),
         ("history.npz", arrays, 400),
         ("curve.feather", feather, 400),
@@ -97,3 +103,4 @@ def test_a_document_that_is_not_read_says_why(name: str, content: bytes, says: s
 
     assert [] == found.logs
     assert says in found.unreadable[0].reason
+    assert found.unreadable[0].reason.startswith(str(tmp_path / name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,26 @@ def test_each_run_of_a_parquet_file_is_a_run(tmp_path: Path) -> None:
 
     assert ["runs/a", "runs/b"] == [log.name for log in logs]
     assert [pytest.approx(LOSSES), pytest.approx(HELD_OUT)] == [[row.loss for row in log.rows()] for log in logs]
+
+
+def test_numbers_in_one_list_take_little_more_memory_than_the_list(tmp_path: Path) -> None:
+    """A dict a row took ten times as much: gigabytes for a list of 100 MB."""
+    losses = [2.0 + 1.0 / (1 + i) for i in range(20_000)]
+    (path := tmp_path / "loss.json").write_text(dumped(losses))
+    tracemalloc.start()
+    (log,) = open_logs([path]).logs
+    count = sum(len(block) for _, block in log.blocks())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(losses) == count
+    assert peak < 250 * len(losses)
+
+
+def test_a_loss_behind_a_long_list_of_steps_is_found(tmp_path: Path) -> None:
+    """Columns one after the other: the first fills what is looked at of a file."""
+    (path := tmp_path / "history.json").write_text(dumped({"step": list(range(20_000)), "loss": [2.0] * 20_000}))
+
+    rows = list(open_logs([path]).logs[0].rows())
+
+    assert (19_999, 2.0) == (rows[-1].step, rows[-1].loss)

@@ -32,17 +32,23 @@ def test_a_file_that_is_cut_and_one_that_takes_its_place_are_read_from_their_sta
 
 
 def printed(name: str, first: int, end: int) -> str:
-    """Rows of a run as lines of text, or of JSON."""
-    line = "step {} | loss {:.4f}\n" if name.endswith("log") else '{{"step": {}, "loss": {:.4f}}}\n'
+    """Rows of a run as lines of text, of a table or of JSON."""
+    forms = {"log": "step {} | loss {:.4f}\n", "csv": "{},{:.4f}\n", "jsonl": '{{"step": {}, "loss": {:.4f}}}\n'}
+    line = forms[name.rpartition(".")[2]]
     return "".join(line.format(step, 2 + 3 / step) for step in range(first, end))
 
 
-@pytest.mark.parametrize("name", ["a.log", "a.jsonl"])
+def begun(name: str, first: int, end: int) -> str:
+    """A file of such rows: a table has its heading."""
+    return ("step,loss\n" if name.endswith("csv") else "") + printed(name, first, end)
+
+
+@pytest.mark.parametrize("name", ["a.log", "a.jsonl", "a.csv"])
 @pytest.mark.parametrize("copied", [False, True])
 def test_of_a_file_that_is_rotated_every_row_is_read(tmp_path: Path, name: str, *, copied: bool) -> None:
     """Also those that were written after the last look; whether the old one is renamed, or copied and cut."""
     path, old = tmp_path / name, tmp_path / f"{name}.1"
-    path.write_text(printed(name, 1, 51))
+    path.write_text(begun(name, 1, 51))
     (log,) = open_logs([path]).logs
     steps = [row.step for row in log.rows()]
 
@@ -52,38 +58,38 @@ def test_of_a_file_that_is_rotated_every_row_is_read(tmp_path: Path, name: str, 
     else:
         path.write_text(text)
         path.rename(old)
-    path.write_text(printed(name, 71, 91))
+    path.write_text(begun(name, 71, 91))
     steps += [row.step for row in log.rows()]
 
     assert list(range(1, 91)) == steps
     assert any("rotated" in note and old.name in note for note in log.notes)
 
 
-@pytest.mark.parametrize("name", ["a.log", "a.jsonl"])
+@pytest.mark.parametrize("name", ["a.log", "a.jsonl", "a.csv"])
 def test_a_longer_copy_of_a_file_in_its_place_is_read_on(tmp_path: Path, name: str) -> None:
     """As rsync puts one there: no row comes twice."""
     path, copy = tmp_path / name, tmp_path / "copy"
-    path.write_text(printed(name, 1, 51))
+    path.write_text(begun(name, 1, 51))
     (log,) = open_logs([path]).logs
     steps = [row.step for row in log.rows()]
 
-    copy.write_text(printed(name, 1, 81))
+    copy.write_text(begun(name, 1, 81))
     copy.rename(path)
     steps += [row.step for row in log.rows()]
 
     assert list(range(1, 81)) == steps
 
 
-@pytest.mark.parametrize("name", ["a.log", "a.jsonl"])
+@pytest.mark.parametrize("name", ["a.log", "a.jsonl", "a.csv"])
 def test_a_file_that_was_cut_and_has_grown_beyond_what_was_read_is_read_from_its_start(
     tmp_path: Path, name: str
 ) -> None:
     """Though it was never seen shorter."""
     path = tmp_path / name
-    path.write_text(printed(name, 1, 51))
+    path.write_text(begun(name, 1, 51))
     (log,) = open_logs([path]).logs
     list(log.rows())
 
-    path.write_text(printed(name, 51, 201))
+    path.write_text(begun(name, 51, 201))
 
     assert list(range(51, 201)) == [row.step for row in log.rows()]

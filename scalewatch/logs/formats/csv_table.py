@@ -29,7 +29,7 @@ from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.plain_rows import PlainRows
-from scalewatch.logs.run_tables import finished_runs, named_runs
+from scalewatch.logs.run_tables import finished_runs, table_runs
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.shapes import LongForm, long_form, may_be_a_loss
 from scalewatch.logs.tabular import AbstractTabularLog
@@ -181,18 +181,26 @@ class CsvLog(AbstractTabularLog):
 
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
         """Yield the same rows, in blocks: those of plain lines are converted column by column."""
-        if self._lines.bytes_read and (self._lines.is_another() or first_line(self.path) != self._top):
+        became = self._lines.anew() if self._lines.bytes_read else ""
+        if self._lines.rotated:
+            self.note(became)
+            for piece in self._lines.left_behind():
+                yield from self._piece(piece)
+        if became or (self._lines.bytes_read and first_line(self.path) != self._top):
             self._begin_again()
         for piece in self._lines.pieces() if not self._gave_up else ():
-            most, at = max(LEAST_LINES, min(BLOCK_ROWS, MOST_CELLS // len(self._names))), 0
-            while at < len(piece) and not self._gave_up:
-                size = most if self._data_lines else LEAST_LINES
-                yield from self._block(piece[at : at + size])
-                at += size
+            yield from self._piece(piece)
             if self._gave_up:
                 break
         self.bytes_read = self.bytes_total if self._gave_up else self._lines.bytes_read
         yield from self.gathered(self._end())
+
+    def _piece(self, piece: list[str]) -> Iterator[tuple[Run, Columns]]:
+        most, at = max(LEAST_LINES, min(BLOCK_ROWS, MOST_CELLS // len(self._names))), 0
+        while at < len(piece) and not self._gave_up:
+            size = most if self._data_lines else LEAST_LINES
+            yield from self._block(piece[at : at + size])
+            at += size
 
     def _end(self) -> Iterator[Observation]:
         self._open_cell = []
@@ -365,23 +373,14 @@ class CsvTable(AbstractFormat):
         logs: list[AbstractLog] = []
         for path in paths:
             first = CsvLog(path, run_name(path), columns)
-            runs = _runs_in(path, first)
+            column = run_column(first.names)
+            free = column is not None and column not in first.asked.values()
+            runs = table_runs(path, first.names, str(column), first.delimiter) if free else []
             if len(runs) > 1:
                 logs += [CsvLog(path, f"{run_name(path)}/{run:.60}", columns, only=run) for run in runs]
             else:
                 logs.append(first)
         return logs
-
-
-def _runs_in(path: Path, log: CsvLog) -> list[str]:
-    """Return the runs that a column of a table names, in their order, none where none does or there are too many."""
-    column = run_column(log.names)
-    if column is None or column in log.asked.values():
-        return []
-    place = log.names.index(column)
-    lines = (line for line in Lines(path, lambda _: None).new() if line and not line.startswith("#"))
-    rows = (cells_of(line, log.delimiter) for line in lines)
-    return named_runs(cells[place] for cells in rows if len(cells) > place and cells[place] != column)
 
 
 @final

@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -20,10 +22,9 @@ from scalewatch.logs.formats.json_lines import flattened
 from scalewatch.logs.lines import head
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.naming import run_name
+from scalewatch.logs.record_log import AbstractRecordLog
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.shapes import json_rows, may_be_a_loss
-from scalewatch.logs.tabular import AbstractTabularLog
-from scalewatch.observation import Observation
 from scalewatch.run import Run
 
 __all__ = ["TrainerState", "TrainerStateLog"]
@@ -44,6 +45,9 @@ _PRINTED = frozenset({"", ".log", ".txt", ".out"})
 _ROWS = re.compile(r"\s*\[\s*\{\s*\"")
 _STATE = re.compile(r"\s*\{\s*\"")
 _LOSS_KEY = re.compile(r'"[^"]*loss"\s*:', re.IGNORECASE)
+#: A list of numbers under a name, and one of a loss.
+_COLUMN = re.compile(r"\{\s*\"[^\"]*\"\s*:\s*\[\s*-?\d")
+_LOSS_COLUMN = re.compile(rb'"[^"\n]{0,80}loss[^"\n]{0,80}"\s*:\s*\[', re.IGNORECASE)
 _LISTS = re.compile(r'loss"\s*:\s*\[')
 
 
@@ -88,7 +92,7 @@ def _whole_rows(text: str) -> tuple[list[dict[str, Any]], bool]:
 
 
 @final
-class TrainerStateLog(AbstractTabularLog):
+class TrainerStateLog(AbstractRecordLog):
     """One trainer_state.json as one run.
 
     Raises:
@@ -102,24 +106,21 @@ class TrainerStateLog(AbstractTabularLog):
             name = path.absolute().parent.parent.name or name
         super().__init__(name, path, columns, _run(name, state), "log_history")
         self._changed = 0.0
-        self._given = 0
-        history = self._rows_of(state)
-        if not history:
+        if next(self._rows_of(state), None) is None:
             raise LogError(f"{path}: its `log_history` is empty so far.")
         sample = Sample()
-        any(not sample.add(record) for record in history)
-        self.set_columns((key for record in history for key in record), sample)
+        any(not sample.add(record) for record in self._rows_of(state))
+        self.set_columns(dict.fromkeys(key for record in self._rows_of(state) for key in record), sample)
         if state.get(_CUT):
-            self.note(f"the file is cut off: its {len(history):,} whole rows are read")
+            self.note(f"the file is cut off: its {len(state['log_history']):,} whole rows are read")
         if "max_steps" in state or "global_step" in state:
             self.note("the Trainer leaves NaN out of the losses it logs, unless logging_nan_inf_filter=False was set")
         self._state: dict[str, Any] | None = state
 
-    def _rows_of(self, state: Mapping[str, Any]) -> list[dict[str, Any]]:
-        history = state["log_history"]
-        return [flattened(row) for row in history if isinstance(row, dict) and _SUMMARY not in row]
+    def _rows_of(self, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        return (flattened(row) for row in state["log_history"] if isinstance(row, dict) and _SUMMARY not in row)
 
-    def rows(self) -> Iterator[Observation]:
+    def records(self) -> Iterator[dict[str, Any]]:
         """Yield what is new; the file is written anew at each checkpoint."""
         state, self._state = self._state, None
         try:
@@ -131,14 +132,10 @@ class TrainerStateLog(AbstractTabularLog):
         except OSError as fault:  # a LogError is one
             self.note(str(fault))
             return
-        history = self._rows_of(state)
-        for place, record in enumerate(history[self._given :], self._given):
-            if not self.covers(record):
-                self.add_columns(record)
-            yield from self.assembled.add(record, place)
-            self.bytes_read = self.bytes_total * (place + 1) // len(history)
-        self._given = max(self._given, len(history))
-        yield from self.assembled.flush()
+        count = len(state["log_history"])
+        for place, record in enumerate(islice(self._rows_of(state), self._given, None), self._given):
+            self.bytes_read = self.bytes_total * place // count
+            yield record
 
 
 def _run(name: str, state: Mapping[str, Any]) -> Run:
@@ -156,6 +153,15 @@ def _is_longer(path: Path) -> tuple[int, int]:
     folder = path.absolute().parent.name
     step = folder.removeprefix("checkpoint-")
     return (0, int(step)) if folder.startswith("checkpoint-") and step.isdigit() else (1, 0)
+
+
+def _has_a_loss_below(path: Path) -> bool:
+    """Whether a list of a loss stands behind others: a long column fills what is looked at of a file."""
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
+            return path.stat().st_size <= MAX_BYTES and _LOSS_COLUMN.search(whole) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _is_a_row(line: str) -> bool:
@@ -191,6 +197,8 @@ class TrainerState(AbstractFormat):
             return True
         if _NUMBERS.match(start):
             return may_be_a_loss(path.stem)
+        if _COLUMN.match(start) and "loss" not in start.lower():
+            return _has_a_loss_below(path)
         return start[:1] == "{" and "loss" in start.lower() and not _is_a_row(start.split("\n", 1)[0])
 
     def open(self, paths: Sequence[Path], columns: Mapping[str, str]) -> list[AbstractLog]:
