@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import time
@@ -33,6 +34,12 @@ every_chart = pytest.mark.parametrize("name", sorted(CHARTS))
 both_themes = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 
 
+@functools.cache
+def built(name: str, title: str = PLAIN, *, dark: bool = False) -> Any:
+    """A chart of the gallery: what takes long is building it."""
+    return CHARTS[name](title, dark=dark)
+
+
 def test_the_table_holds_every_chart() -> None:
     """A file of the room that ends in `_chart` is a chart of its name, and none is left without the checks below."""
     found = (ROOT / "scalewatch" / "charts").glob(f"*{CHART_SUFFIX}.py")
@@ -47,7 +54,7 @@ def test_the_table_holds_every_chart() -> None:
 def test_a_chart_is_small_and_in_its_colours(name: str, dark: bool) -> None:
     """However many rows it is given, and a page opens at once."""
     began = time.process_time()
-    spec = CHARTS[name](PLAIN, dark=dark).to_dict()
+    spec = built(name, dark=dark).to_dict()
 
     assert time.process_time() - began < BUILD_SECONDS
     assert len(json.dumps(spec)) < MOST_LETTERS
@@ -71,7 +78,7 @@ def numbers(part: Any) -> Iterator[float]:
 @every_chart
 def test_a_chart_is_json_that_any_reader_takes(name: str, tmp_path: Path) -> None:
     """No NaN and no Infinity: browsers refuse them."""
-    file = save_chart(CHARTS[name](PLAIN), tmp_path / "chart.json")
+    file = save_chart(built(name), tmp_path / "chart.json")
     spec = json.loads(file.read_text("utf-8"), parse_constant=lambda word: pytest.fail(word))
 
     assert all(abs(number) < 1e300 for number in numbers(spec))
@@ -80,7 +87,7 @@ def test_a_chart_is_json_that_any_reader_takes(name: str, tmp_path: Path) -> Non
 @every_chart
 def test_each_axis_is_drawn_once_and_says_what_it_is(name: str) -> None:
     """A layer with a scale of its own would put a second axis over the first. What has a unit says it."""
-    vega = vl_convert.vegalite_to_vega(CHARTS[name](PLAIN).to_dict())
+    vega = vl_convert.vegalite_to_vega(built(name).to_dict())
     groups = [vega, *(mark for mark in vega.get("marks", []) if mark.get("type") == "group")]
 
     for group in groups:
@@ -108,7 +115,7 @@ def test_a_long_headline_takes_a_second_line_and_then_ends() -> None:
 def test_a_chart_is_written_as_png_and_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each in one file that needs no other."""
     monkeypatch.setattr("scalewatch.charts.save.PNG_SCALE", 0.5)  # a sixteenth of the pixels, and of the time
-    chart = CHARTS[name](PLAIN)
+    chart = built(name)
     png, page = (save_chart(chart, tmp_path / f"chart.{ending}") for ending in ("png", "html"))
 
     assert png.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
@@ -118,7 +125,7 @@ def test_a_chart_is_written_as_png_and_page(name: str, tmp_path: Path, monkeypat
 @every_chart
 def test_a_dark_chart_is_written_as_svg(name: str, tmp_path: Path) -> None:
     """Well-formed, on its background, and nothing in it is at NaN."""
-    text = save_chart(CHARTS[name](PLAIN, dark=True), tmp_path / "chart.svg").read_text("utf-8")
+    text = save_chart(built(name, dark=True), tmp_path / "chart.svg").read_text("utf-8")
 
     assert ElementTree.fromstring(text).tag.endswith("svg")
     assert DARK.background in text
@@ -128,7 +135,7 @@ def test_a_dark_chart_is_written_as_svg(name: str, tmp_path: Path) -> None:
 @every_chart
 def test_a_hostile_name_is_text(name: str, tmp_path: Path) -> None:
     """A title, a legend or a run called like a script is drawn and not run."""
-    chart = CHARTS[name](HOSTILE)
+    chart = built(name, HOSTILE)
     page = save_chart(chart, tmp_path / "chart.html").read_text("utf-8")
     svg = save_chart(chart, tmp_path / "chart.svg").read_text("utf-8")
 

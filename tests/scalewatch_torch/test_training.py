@@ -208,7 +208,7 @@ def test_sparse_gradients_are_left_out() -> None:
 @pytest.mark.parametrize("every", [0, -1, 1.5, True, "8"])
 def test_every_must_be_a_number_of_steps(every: Any) -> None:
     """It says what it must be and what it was."""
-    with pytest.raises(ConfigError, match="`every` must be a number of steps"):
+    with pytest.raises(ConfigError, match="`every` must be an integer of at least 1"):
         Precursors(every=every)
 
 
