@@ -123,7 +123,8 @@ class Candidate(NamedTuple):
     Attributes:
         law: its name. weight: before the run, over those of the same kind. prior: of its shapes, its end and its walk.
         misfit: relative sd of its own error on the newest stretch. gain_error: sd of the gain of a decay to come, as a
-            part of the loss. spread: of its intervals over its posterior. notes: what it says of itself.
+            part of the loss. spread: of its intervals over its posterior. fall_share: sd of what is still to fall, as a
+            part of it. notes: what it says of itself.
     """
 
     law: str
@@ -132,17 +133,14 @@ class Candidate(NamedTuple):
     misfit: float
     gain_error: float
     spread: float
+    fall_share: float
     notes: tuple[str, ...] = ()
-
-    @property
-    def fall_error(self) -> float:
-        """Sd of what is still to fall, as a part of it; the spread, which is for the posterior, is undone."""
-        return (OTHER_FALL_SHARE if self.law in (OTHER_WALK, OTHER_SHARE) else FALL_SHARE) / self.spread
 
     def asked(self, future: Future) -> Asked:
         """What is asked of it: where a run ends that these rates take it to."""
         sums = future.end_lr_sum, future.end_annealing_sum
-        return Asked(self.prior, *sums, self.misfit, self.gain_error, self.fall_error)
+        # the spread is for the posterior, and undone here
+        return Asked(self.prior, *sums, self.misfit, self.gain_error, self.fall_share / self.spread)
 
 
 def memories_of(law: CurveLaw | None, total: int) -> Floats:
@@ -182,7 +180,8 @@ def of_ladder(law: CurveLaw, run: Run, future: Future, memories: Floats, loss: f
         remaining=(expected.remaining, expected.remaining_sd),
     )
     spread = SPREAD_BEFORE if loss is None else SPREAD_LAW
-    return Candidate(LADDER, LADDER_WEIGHT, prior, max(law.scatter.misfit, 0.3 * MISFIT), 0.0, spread, expected.notes)
+    misfit = max(law.scatter.misfit, 0.3 * MISFIT)
+    return Candidate(LADDER, LADDER_WEIGHT, prior, misfit, 0.0, spread, FALL_SHARE, expected.notes)
 
 
 def doubted(candidate: Candidate, nats: float) -> Candidate:
@@ -226,7 +225,7 @@ def _of_any(law: Candidate, name: str) -> Candidate:
     end, remaining = ((1.0 - mean) * loss, sd), (mean * loss, wide * loss)
     prior = replace(law.prior, ratios=ratios, gains=gains, end_loss=end, remaining=remaining)
     gain_error = law.gain_error * law.spread / OTHER_SPREAD
-    return Candidate(name, law.weight, prior, law.misfit, gain_error, OTHER_SPREAD)
+    return Candidate(name, law.weight, prior, law.misfit, gain_error, OTHER_SPREAD, OTHER_FALL_SHARE)
 
 
 def _of_text(run: Run, memories: Floats, first: int, loss: float) -> list[Candidate]:
@@ -252,6 +251,7 @@ def _of_text(run: Run, memories: Floats, first: int, loss: float) -> list[Candid
             misfit=MISFIT,
             gain_error=GAIN_ERROR_SHARE / SPREAD_OWN,
             spread=SPREAD_OWN,
+            fall_share=FALL_SHARE,
         )
         for name, weight, ratios, gains in (
             (WALK_SHARE, WALK_WEIGHT, walk, none),
@@ -279,7 +279,7 @@ def held_as_well(laws: list[Candidate], memories: Floats, loss: float) -> list[C
 
 def _held(memories: Floats, loss: float) -> Candidate:
     """No law at all: what a curve that no law describes is forecast by."""
-    return Candidate(HELD, HELD_WEIGHT, _level(memories, loss, END_SHARE * loss), MISFIT, 0.0, 1.0)
+    return Candidate(HELD, HELD_WEIGHT, _level(memories, loss, END_SHARE * loss), MISFIT, 0.0, 1.0, FALL_SHARE)
 
 
 def of_rise(loss: float, to_come: float, memories: Floats) -> Candidate:
@@ -290,7 +290,7 @@ def of_rise(loss: float, to_come: float, memories: Floats) -> Candidate:
         memories: all that compete [steps].
     """
     prior = _level(memories, loss + 0.5 * to_come, max(to_come, MISFIT * loss))
-    return Candidate(RISES, HELD_WEIGHT, prior, MISFIT, 0.0, 1.0)
+    return Candidate(RISES, HELD_WEIGHT, prior, MISFIT, 0.0, 1.0, FALL_SHARE)
 
 
 def _level(memories: Floats, end: float, sd: float) -> ShapePrior:

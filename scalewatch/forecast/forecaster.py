@@ -37,7 +37,7 @@ from scalewatch.forecast.preregistered import BaselineForecast
 from scalewatch.forecast.registration import register
 from scalewatch.forecast.rising import with_rise
 from scalewatch.forecast.schedule import AbstractSchedule, Future, ObservedSchedule, PlannedSchedule
-from scalewatch.forecast.segments import AFTER, all_carried, newest_segment
+from scalewatch.forecast.segments import after_change, newest_segment
 from scalewatch.forecast.validity import rising_trend
 from scalewatch.laws import CurveLaw, LossBlocks
 from scalewatch.run import Run
@@ -229,7 +229,7 @@ class Forecaster:
                 made = None if why else self._forecast()
                 if made is not None and self.law is None:
                     why = why_not_told(self.run, made)
-                elif made is None and not why and self.blocks.begins and len(self.blocks.newest) < AFTER:
+                elif made is None and not why and self.blocks.begins:
                     why = f"something new began at step {self.blocks.begins[-1]:,}, and too few rows have come since"
             self._made = self.revision, None if why else made, why
         return self._made[1:]
@@ -272,18 +272,16 @@ class Forecaster:
         decayed, begins = annealed[:, int(self.law is not None)], self.blocks.begins
         segment = newest_segment(ends, means, losses, noise, decayed, begins)
         enough = bool(len(losses) >= FEWEST_BLOCKS and walked[-1] >= LEAST_WALK_SHARE * shortest)
-        enough = enough and len(losses) - segment.first >= (AFTER if segment.first else 0)
-        since, until = slice(segment.first, None), slice(segment.before, segment.last)
-        seen = float(walked[-1] / walked[since][0]) if enough else 1.0
+        enough = enough and segment.is_told
+        seen = float(walked[-1] / walked[segment.first]) if enough else 1.0
         branches, notes, surprised = list[Branch](), tuple[str, ...](), 1.0
         whole = (walked, annealed, losses, noise)
-        curve, old = ([column[part] for column in whole] for part in (since, until))
+        curve = [column[segment.first :] for column in whole]
         of_text = self._own_laws(float(losses[-1]), seen, remembers=stairs.seen > 0) if enough else []
         plain = [self._candidates(future, of_text, float(losses[-1]) if enough else None, gap) for future in futures]
         if not all(plain):
             return None
-        carries = enough and segment.last - segment.before >= FEWEST_BLOCKS
-        laws = all_carried(plain, futures, old, losses[-1]) if carries else plain
+        laws = after_change(plain, futures, segment, whole) if enough and segment.first else plain
         asked = [[law.asked(future) for law in competing] for competing, future in zip(laws, futures, strict=True)]
         told = iter(posteriors([each for of_future in asked for each in of_future], *curve))
         for place, (future, competing) in enumerate(zip(futures, laws, strict=True)):

@@ -2,11 +2,14 @@
 
 Other data, another context length or another pass over the same data move the level of a loss and leave the law of its
 fall much as it was. So the level is taken from the newest segment alone, and the shape and what is still to fall from
-the one before, with a doubt: its weights to the power of a half, and at least the spread that is known of any run.
+the one before, with a doubt: its weights to the power of a half, and at least the spread that is known of any run. How
+much of the fall since is that of a model that takes to other data nobody knows, so that what is still to fall is as
+uncertain as that of a loss of any kind, and less so the longer ago the change is.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, final
@@ -14,14 +17,16 @@ from typing import NamedTuple, final
 import numpy as np
 
 from scalewatch.arrays import Floats
-from scalewatch.forecast.candidates import LADDER, Candidate
+from scalewatch.forecast.candidates import LADDER, OTHER_FALL_SHARE, Candidate
 from scalewatch.forecast.posterior import LawPosterior, posteriors
 from scalewatch.forecast.schedule import Future
 
-__all__ = ["AFTER", "Segment", "all_carried", "carried", "newest_segment"]
+__all__ = ["Segment", "after_change", "carried", "newest_segment"]
 
 #: Blocks before a jump that its level is told from, and blocks from the jump on that must be off it. By hand.
 BEFORE, AFTER = 5, 2
+#: Blocks of a segment from which on it tells what a law is like. By hand.
+FEWEST_BEFORE = 4
 #: A jump that counts: as a part of the loss, in sds of a block by batch noise, and beyond what the rate can have done,
 #: for a full decay, as a part of the loss: twice what one gives. By hand.
 JUMP, SIGMAS, OF_RATE = 0.03, 8.0, 0.15
@@ -30,6 +35,9 @@ FIRST_SHARE = 0.1
 #: Part of a new segment so far in which the loss still comes down from the change itself, which no law describes: a
 #: model takes to other data faster than it learns. By hand.
 SETTLING = 0.5
+#: A jump that a model has to take to, as a part of the loss, and for how long nobody knows where that ends,
+#: as a part of the steps before it. By hand.
+LOUD, UNTOLD = 0.1, 0.1
 #: Power of what a segment before says of the shapes: half of it, by hand.
 CARRIED = 0.5
 #: How much less is known of what is still to fall, in sds of the segment before. By hand.
@@ -45,6 +53,7 @@ class Segment(NamedTuple):
     Attributes:
         first: its first block; 0 where the curve is one. before: first block of the segment before it, which ends at
             `last`, exclusive. since: step at which it began, 0 where the curve is one. noted: whether somebody said so.
+        is_told: whether enough was seen of it.
     """
 
     first: int = 0
@@ -52,6 +61,7 @@ class Segment(NamedTuple):
     last: int = 0
     since: int = 0
     noted: bool = False
+    is_told: bool = True
 
     @property
     def text(self) -> str:
@@ -83,7 +93,9 @@ def newest_segment(
     last, first, since, meant = marks[-1]
     settled = int(np.searchsorted(ends, since + SETTLING * (ends[-1] - since)))
     first = max(first, min(settled, len(ends) - AFTER))
-    return Segment(first, marks[-2][1] if len(marks) > 1 else 0, last, since, meant)
+    loud = last > 0 and abs(math.log(losses[min(first, len(losses) - 1)] / losses[last - 1])) > LOUD
+    told = len(ends) - first >= AFTER and not (loud and ends[-1] < (1.0 + UNTOLD) * since)
+    return Segment(first, marks[-2][1] if len(marks) > 1 else 0, last, since, meant, told)
 
 
 def _jumps(means: Floats, losses: Floats, noise: Floats, annealed: Floats) -> list[int]:
@@ -128,10 +140,25 @@ def carried(candidate: Candidate, before: LawPosterior, loss: float) -> Candidat
     return candidate._replace(prior=replace(prior, log_weights=weights, remaining=(mean, sd), end_loss=end))
 
 
-def all_carried(
-    laws: list[list[Candidate]], futures: list[Future], old: list[Floats], loss: float
+def after_change(
+    laws: list[list[Candidate]], futures: list[Future], segment: Segment, curve: Sequence[Floats]
 ) -> list[list[Candidate]]:
-    """Return the laws of each future, with what the segment before, `old`, has told of each as `carried` has it."""
-    asked = [law.asked(future) for competing, future in zip(laws, futures, strict=True) for law in competing]
-    told = iter(posteriors(asked, *old))
-    return [[carried(law, next(told), loss) for law in competing] for competing in laws]
+    """Return the laws of each future as they are after a change.
+
+    Args:
+        laws: as they enter the competition. segment: the newest, which does not begin with the curve.
+        curve: walked, annealed, losses and noise of all blocks. What the segment before has told of each law counts as
+            `carried` has it, if it is long enough.
+    """
+    walked, _, losses, _ = curve
+    if segment.last - segment.before >= FEWEST_BEFORE:
+        asked = [law.asked(future) for competing, future in zip(laws, futures, strict=True) for law in competing]
+        told = iter(posteriors(asked, *(column[segment.before : segment.last] for column in curve)))
+        laws = [[carried(law, next(told), float(losses[-1])) for law in competing] for competing in laws]
+    part = float(walked[segment.last - 1] / walked[-1])
+    return [[_unsettled(law, part) for law in competing] for competing in laws]
+
+
+def _unsettled(law: Candidate, part: float) -> Candidate:
+    """A law that knows less of what is still to fall; `part` of the walk so far was before the change."""
+    return law._replace(fall_share=law.fall_share + max(OTHER_FALL_SHARE - law.fall_share, 0.0) * part)
