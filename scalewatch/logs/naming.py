@@ -12,7 +12,7 @@ META, METRICS = "meta.yaml", "metrics"
 #: Names that every run's log has; the folder then says which run it is.
 _COMMON = frozenset(
     {"metrics", "history", "log", "logs", "train", "train_log", "training", "training_log", "trainer_state", "progress"}
-    | {"wandb-history", "wandb_history", "results", "scalars", "loss", "losses", "output", "events"}
+    | {"wandb-history", "wandb_history", "results", "scalars", "loss", "losses", "output", "events", "result"}
 )
 
 

@@ -22,6 +22,7 @@ from scalewatch.logs.naming import META, METRICS
 from scalewatch.logs.outside import outside_formats
 from scalewatch.logs.packed import is_packed, unpacked
 from scalewatch.logs.remote import fetched, remote_address
+from scalewatch.logs.same_run import one_of_each
 
 __all__ = ["CONSOLE_COPY", "FORMATS", "Opened", "Unreadable", "format_named", "open_files", "open_logs"]
 
@@ -162,6 +163,8 @@ def open_logs(
         before = len(opened.logs)
         for kind, files in _found(_files_below(path), formats, opened):
             _open(kind, files, asked, opened, named=False)
+        opened.logs[before:], passed_over = one_of_each(opened.logs[before:], lambda log: _again(log, asked))
+        opened.passed_over.extend(passed_over)
         if len(opened.logs) == before and not any(path in u.path.parents for u in opened.unreadable):
             why = f"{path}: {_AIM if _is_of_aim(path) else 'holds no log of a run that is known here.'}"
             why = " ".join([why, *_sentences(formats.notes)])
@@ -216,6 +219,11 @@ def _open(
             opened.logs.extend(logs)
         except LogError as fault:
             opened.unreadable.append(Unreadable(group[0], str(fault), named))
+
+
+def _again(log: AbstractLog, columns: Mapping[str, str]) -> Iterator[AbstractLog]:
+    """Open the file of a log anew."""
+    yield from format_named(log.form).open([log.path], columns)
 
 
 def _files_below(top: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import random
 import zipfile
 from pathlib import Path
 
@@ -201,3 +202,67 @@ def test_what_was_printed_of_a_run_that_is_recorded_too_is_passed_over(tmp_path:
 
     assert [1.0, 1.0, 1.0, 9.0] == sorted(losses(opened).values())
     assert 3 == len(opened.passed_over)
+
+
+def fall(seed: int, rows: int = 60) -> list[float]:
+    noise = random.Random(seed)
+    return [round(1.5 + 3.0 * (row + 3) ** -0.5 + noise.gauss(0.0, 0.02), 4) for row in range(rows)]
+
+
+def write_ray(trial: Path, losses: list[float]) -> None:
+    """As Ray Tune writes a trial: each result twice, and the settings."""
+    trial.mkdir(parents=True)
+    results = [{"loss": loss, "training_iteration": row, "trial_id": "a1"} for row, loss in enumerate(losses, 1)]
+    (trial / "result.json").write_text("".join(json.dumps({**each, "done": False}) + "\n" for each in results))
+    lines = [",".join(results[0]), *(",".join(map(str, each.values())) for each in results)]
+    (trial / "progress.csv").write_text("\n".join(lines) + "\n")
+    (trial / "params.json").write_text('{"lr": 0.1}')
+
+
+def write_mmengine(run: Path, losses: list[float]) -> None:
+    """As mmengine writes a run: what it printed, and its numbers twice one folder below."""
+    (run / "vis_data").mkdir(parents=True)
+    line = "2024/01/01 10:10:10 - mmengine - INFO - Epoch(train) [1][{:>4}/3000]  lr: 2.0000e-02  loss: {:.4f}\n"
+    (run / "20240101.log").write_text("".join(line.format(50 * row, loss) for row, loss in enumerate(losses, 1)))
+    numbers = "".join(json.dumps({"lr": 0.02, "loss": x, "step": 50 * row}) + "\n" for row, x in enumerate(losses, 1))
+    (run / "vis_data" / "20240101.json").write_text(numbers)
+    (run / "vis_data" / "scalars.json").write_text(numbers)
+
+
+def write_trainer(folder: Path, losses: list[float]) -> None:
+    """As LLaMA-Factory writes a run: a line a row, the trainer's state, and lines of results."""
+    folder.mkdir()
+    rows = [{"loss": loss, "step": 10 * row, "learning_rate": 1e-5} for row, loss in enumerate(losses, 1)]
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": rows, "max_steps": 600}))
+    lines = [{"current_steps": each["step"], "total_steps": 600, "loss": each["loss"]} for each in rows]
+    (folder / "trainer_log.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    for name in ("all_results.json", "train_results.json"):
+        (folder / name).write_text(json.dumps({"epoch": 4.0, "train_loss": 1.9}))
+
+
+def test_a_run_that_is_written_down_twice_is_one_run(tmp_path: Path) -> None:
+    """Whatever its files are called: the same losses in the same order; a line of results beside them is no log."""
+    for trial in range(3):
+        write_ray(tmp_path / "ray" / f"trial_{trial}", fall(trial))
+    write_mmengine(tmp_path / "mm", fall(7))
+    write_trainer(tmp_path / "llama", fall(8))
+
+    opened = open_logs([tmp_path])
+
+    folders = [log.path.relative_to(tmp_path).parent.as_posix() for log in opened.logs]
+    assert ["llama", "mm/vis_data", "ray/trial_0", "ray/trial_1", "ray/trial_2"] == sorted(folders)
+    assert [] == opened.unreadable
+    assert 6 == sum("the same run is read from" in line for line in opened.passed_over)
+    assert 2 == sum("one line of results" in line for line in opened.passed_over)
+
+
+def test_runs_of_one_folder_that_are_alike_and_not_the_same_are_several(tmp_path: Path) -> None:
+    """Two seeds, a constant loss twice, and a run beside what another printed."""
+    for name, losses in (("a.csv", fall(1)), ("b.jsonl", fall(2)), ("c.csv", [0.5] * 60), ("d.jsonl", [0.5] * 60)):
+        if name.endswith("csv"):
+            text = "step,loss\n" + "".join(f"{row},{loss}\n" for row, loss in enumerate(losses, 1))
+        else:
+            text = "".join(json.dumps({"step": row, "loss": loss}) + "\n" for row, loss in enumerate(losses, 1))
+        (tmp_path / name).write_text(text)
+
+    assert 4 == len(open_logs([tmp_path]).logs)
