@@ -16,8 +16,9 @@ from scalewatch.logs.log import AbstractLog
 
 __all__ = ["one_of_each"]
 
-#: Losses that are compared, and fewest that say that two logs are of one run [rows]; digits of each. By hand.
-COMPARED_ROWS, LEAST_ROWS, DIGITS = 24, 8, 3
+#: Losses that are compared, and fewest that say that two logs are of one run [rows]; digits of each. By hand: forks of
+#: one run have its first rows in common.
+COMPARED_ROWS, LEAST_ROWS, DIGITS = 2_000, 8, 3
 #: Folders that one run's files lie apart at most, and logs of so near folders at most: more are runs. By hand.
 NEAR_LEVELS, MOST_NEAR = 3, 12
 #: How a document is called that is written anew and not appended to: one of one row is a line of results.
@@ -38,7 +39,7 @@ def one_of_each(
     for near in _near(logs):
         told = {id(log): _told(log, again) for log in near}
         kept: list[AbstractLog] = []
-        for log in sorted(near, key=lambda log: (log.form == TEXT, -len(log.columns))):
+        for log in sorted(near, key=lambda log: (log.form == TEXT, -len(log.columns), -len(told[id(log)]))):
             losses = told[id(log)]
             same = next((other for other in kept if _same(losses, told[id(other)])), None)
             if same is not None:
@@ -79,4 +80,4 @@ def _told(log: AbstractLog, again: Callable[[AbstractLog], Iterator[AbstractLog]
 
 def _same(one: Sequence[str], other: Sequence[str]) -> bool:
     rows = min(len(one), len(other))
-    return rows >= LEAST_ROWS and one[:rows] == other[:rows] and len(set(one[:rows])) > rows // 2
+    return rows >= LEAST_ROWS and one[:rows] == other[:rows] and len(set(one[:rows])) > LEAST_ROWS // 2
