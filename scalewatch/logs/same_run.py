@@ -7,7 +7,6 @@ log and a state: the same losses in the same order. Two runs never have them to 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def one_of_each(
         kept: list[AbstractLog] = []
         for log in sorted(near, key=lambda log: (log.form == TEXT, -len(log.columns), -len(told[id(log)]))):
             losses = told[id(log)]
-            same = next((other for other in kept if _same(losses, told[id(other)])), None)
+            same = next((o for o in kept if _may_be_one(log, o) and _same(losses, told[id(o)])), None)
             if same is not None:
                 passed[id(log)] = f"{log.path}: the same run is read from {same.path.name}"
             else:
@@ -73,9 +72,14 @@ def _told(log: AbstractLog, again: Callable[[AbstractLog], Iterator[AbstractLog]
     try:
         fresh = next((each for each in again(log) if each.name == log.name), None)
         rows = [] if fresh is None else itertools.islice(fresh.rows(), COMPARED_ROWS)
-        return tuple(f"{row.loss:.{DIGITS}g}" for row in rows if math.isfinite(row.loss))
+        return tuple(f"{row.loss:.{DIGITS}g}" for row in rows)
     except LogError:
         return ()
+
+
+def _may_be_one(one: AbstractLog, other: AbstractLog) -> bool:
+    """Whether two logs are in different forms, or copies: two tables are two runs, also where one forks off another."""
+    return one.form != other.form or one.path.stat().st_size == other.path.stat().st_size
 
 
 def _same(one: Sequence[str], other: Sequence[str]) -> bool:
