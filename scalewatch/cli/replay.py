@@ -267,11 +267,13 @@ def list_unreadable(opened: Opened, *, quiet: bool = False) -> None:
     from scalewatch.text import no_control
 
     lines = [no.reason for no in opened.unreadable]
-    if opened.passed_over and not quiet:
-        count = len(opened.passed_over)
-        first, _, why = opened.passed_over[0].partition(": ")
-        more = f" and {count - 1} more" if count > 1 else ""
-        lines.append(f"passed over {Path(first).name}{more}: {why} (--json lists {'all' if count > 1 else 'it'}).")
+    reasons: dict[str, list[str]] = {}
+    for line in () if quiet else opened.passed_over:
+        path, _, why = line.partition(": ")
+        reasons.setdefault(why, []).append(path)
+    for why, paths in reasons.items():
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        lines.append(f"passed over {Path(paths[0]).name}{more}: {why} (--json lists {'all' if more else 'it'}).")
     for line in lines[:MOST_LISTED]:
         typer.echo(f"scalewatch: {no_control(line)}", err=True)
     if len(lines) > MOST_LISTED:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, final
 
 from scalewatch.errors import LogError
@@ -195,6 +196,12 @@ def ranked(names: Iterable[str], what: str) -> list[str]:
     return best
 
 
+def is_of_a_run(name: str) -> bool:
+    """Return whether a column may be of the log of a run: a step, an epoch, a rate, a norm, a count of tokens."""
+    fields = ("step", "loss", "validation_loss", "learning_rate", "grad_norm", "tokens")
+    return placed(name, COUNTER_OF_EPOCHS) is not None or any(_SCORES[field](name) is not None for field in fields)
+
+
 def step_place(name: str) -> float | None:
     """Return where a name stands among those of steps, itself or without the section before it; None if nowhere."""
     place = placed(name, _STEPS)
@@ -226,6 +233,7 @@ def total_of(names: Iterable[str], sample: Sample) -> int | None:
     return next((int(v) for v in values if v is not None and math.isfinite(v) and v >= 1), None)
 
 
+@lru_cache(maxsize=1 << 15)
 def placed(name: str, known: tuple[str, ...]) -> float | None:
     """Return where a name stands among known ones, compared without case and punctuation; None if it does not."""
     plain = "".join(words_of(name))

@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from scalewatch.columns import Columns
+from scalewatch.errors import LogError
 from scalewatch.laws import CurveLaw
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
-__all__ = ["BLOCK_ROWS", "MAX_NOTES", "AbstractFormat", "AbstractLog"]
+__all__ = ["BLOCK_ROWS", "MAX_NOTES", "AbstractFormat", "AbstractLog", "NoLogError"]
 
 #: Notes kept of one log, so that a file of nothing but damage does not fill the memory; the rest is counted.
 MAX_NOTES = 20
 #: Rows that are given out at once at most [rows]. By hand.
 BLOCK_ROWS = 2_048
+
+
+class NoLogError(LogError):
+    """A file can be read and holds nothing that a run logs: it is of something else."""
 
 
 class AbstractLog:

@@ -17,7 +17,7 @@ from typing import NamedTuple, final
 from scalewatch.errors import ConfigError, LogError
 from scalewatch.logs.documents import as_text, is_document, not_opened
 from scalewatch.logs.known_formats import FORMATS
-from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.log import AbstractFormat, AbstractLog, NoLogError
 from scalewatch.logs.naming import META, METRICS
 from scalewatch.logs.outside import outside_formats
 from scalewatch.logs.packed import is_packed, unpacked
@@ -161,10 +161,15 @@ def open_logs(
                 _open(kind, [path], asked, opened, named=True)
             continue
         before = len(opened.logs)
+<<<<<<< HEAD
         for kind, files in _found(_files_below(path), formats, opened):
             _open(kind, files, asked, opened, named=False)
         opened.logs[before:], passed_over = one_of_each(opened.logs[before:], lambda log: _again(log, asked))
         opened.passed_over.extend(passed_over)
+=======
+        for folder in _found(_files_below(path), formats, opened):
+            _open_folder(folder, asked, opened)
+>>>>>>> b40a974 (A JSON file of settings beside a log hid the log or was taken for a run; in a folder files that are no logs are one line)
         if len(opened.logs) == before and not any(path in u.path.parents for u in opened.unreadable):
             why = f"{path}: {_AIM if _is_of_aim(path) else 'holds no log of a run that is known here.'}"
             why = " ".join([why, *_sentences(formats.notes)])
@@ -188,8 +193,8 @@ def open_files(
     opened, formats = Opened([], [], []), _Formats(form)
     runs_of_mlflow = {file.parent for file in files if file.name == META and (file.parent / METRICS).is_dir()}
     told = [file for file in files if file.parent in runs_of_mlflow or runs_of_mlflow.isdisjoint(file.parents)]
-    for kind, group in _found(told, formats, opened):
-        _open(kind, group, dict(columns or {}), opened, named=False)
+    for folder in _found(told, formats, opened):
+        _open_folder(folder, dict(columns or {}), opened)
     _distinct(opened.logs)
     return opened
 
@@ -217,13 +222,31 @@ def _open(
             for log in logs:
                 log.form = kind.name
             opened.logs.extend(logs)
+        except NoLogError as fault:
+            if named:
+                opened.unreadable.append(Unreadable(group[0], str(fault), named))
+            else:
+                opened.passed_over.append(f"{group[0]}: holds no numbers of a run")
         except LogError as fault:
             opened.unreadable.append(Unreadable(group[0], str(fault), named))
 
 
+<<<<<<< HEAD
 def _again(log: AbstractLog, columns: Mapping[str, str]) -> Iterator[AbstractLog]:
     """Open the file of a log anew."""
     yield from format_named(log.form).open([log.path], columns)
+=======
+def _open_folder(folder: _Folder, columns: Mapping[str, str], opened: Opened) -> None:
+    """Open the logs of a folder; what another of them tells better only where that one can be read."""
+    before = len(opened.logs)
+    for kind, files in folder.groups:
+        _open(kind, files, columns, opened, named=False)
+    if folder.elsewhere or any(folder.best in (None, log.form) for log in opened.logs[before:]):
+        opened.passed_over.extend([f"{path}: {why}" for _, path, why in folder.told])
+        return
+    for kind, path, _ in folder.told:
+        _open(kind, [path], columns, opened, named=False)
+>>>>>>> b40a974 (A JSON file of settings beside a log hid the log or was taken for a run; in a folder files that are no logs are one line)
 
 
 def _files_below(top: Path) -> Iterator[Path]:
@@ -245,7 +268,22 @@ def _files_below(top: Path) -> Iterator[Path]:
                 yield Path(folder, name)
 
 
-def _found(files: Iterable[Path], formats: _Formats, opened: Opened) -> Iterator[tuple[AbstractFormat, list[Path]]]:
+@final
+class _Folder(NamedTuple):
+    """The logs of one folder.
+
+    Attributes:
+        groups: its files by format. told: files that tell of a run of which another file tells more, and why.
+        best: the format of that one, None for any. elsewhere: whether it lies in another folder.
+    """
+
+    groups: list[tuple[AbstractFormat, list[Path]]]
+    told: list[tuple[AbstractFormat, Path, str]]
+    best: str | None
+    elsewhere: bool
+
+
+def _found(files: Iterable[Path], formats: _Formats, opened: Opened) -> Iterator[_Folder]:
     """The logs among files: of each folder its files by format."""
     by_folder: dict[Path, dict[str, list[Path]]] = {}
     known: dict[str, AbstractFormat] = {}
@@ -258,25 +296,18 @@ def _found(files: Iterable[Path], formats: _Formats, opened: Opened) -> Iterator
     for at, kinds in by_folder.items():
         has_journal = "journal" in by_folder.get(at / _JOURNAL_FOLDER, {})
         best = "journal" if has_journal else next((name for name in _ONE_RUN if name in kinds), None)
+        folder = _Folder([], [], best, has_journal)
         for name, paths in kinds.items():
             if best is not None and name in _ONE_RUN and name != best:
                 why = f"the same run is read from its {best} (--format {name})"
-                opened.passed_over.extend([f"{path}: {why}" for path in paths])
+                folder.told.extend([(known[name], path, why) for path in paths])
                 continue
-            told = (
-                set()
-                if name != _TEXT.name
-                else {path for path in paths if _told_better(path, kinds, best, has_journal)}
-            )
-            opened.passed_over.extend(
-                [
-                    f"{path}: what was printed of a run that is read already (--format text)"
-                    for path in paths
-                    if path in told
-                ]
-            )
+            told = [path for path in paths if name == _TEXT.name and _told_better(path, kinds, best, has_journal)]
+            why = "what was printed of a run that is read already (--format text)"
+            folder.told.extend([(known[name], path, why) for path in told])
             if len(told) < len(paths):
-                yield known[name], [path for path in paths if path not in told]
+                folder.groups.append((known[name], [path for path in paths if path not in told]))
+        yield folder
 
 
 def _told_better(path: Path, kinds: Mapping[str, Sequence[Path]], best: str | None, has_journal: bool) -> bool:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from scalewatch.columns import Columns
 from scalewatch.errors import LogError, RunError
-from scalewatch.logs.columns import guess, listed, loss_notes, total_of
+from scalewatch.logs.columns import guess, is_of_a_run, listed, loss_notes, total_of
 from scalewatch.logs.hints import likeliest
-from scalewatch.logs.log import AbstractLog
+from scalewatch.logs.log import AbstractLog, NoLogError
 from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.rows import Rows
 from scalewatch.logs.sample import Sample
@@ -77,7 +77,8 @@ class AbstractTabularLog(AbstractLog):
             self.note(f"'{alone:.60}' is the one number of a row that is no counter and no time: taken for the loss")
         if "loss" not in found.columns:
             proposed = likeliest(self._seen, sample) or "NAME"
-            raise LogError(
+            fault = LogError if self.asked or any(map(is_of_a_run, self._seen)) else NoLogError
+            raise fault(
                 f"{self.path}: no loss can be told among its columns ({listed(self._seen)}). "
                 f"Say which it is: --column loss={proposed:.60}"
             )

@@ -90,9 +90,9 @@ def test_of_the_checkpoints_of_a_run_the_last_has_it_all(tmp_path: Path) -> None
 
 
 def test_what_is_no_log_does_not_hide_the_logs(tmp_path: Path) -> None:
-    """Settings, pictures and hidden files are passed by; a table without a loss is told with its columns."""
+    """Settings, pictures and hidden files are passed by; a table of steps without a loss is told with its columns."""
     write(tmp_path / "run.csv")
-    (tmp_path / "labels.csv").write_text("name,kind\na,b\n")
+    (tmp_path / "labels.csv").write_text("step,kind\n1,b\n")
     (tmp_path / "config.json").write_text('{"lr": 0.1, "layers": 2}\n')
     (tmp_path / "weights.bin").write_bytes(bytes(range(256)) * 50)
     (tmp_path / ".hidden.csv").write_text("step,loss\n1,2\n")
@@ -102,8 +102,30 @@ def test_what_is_no_log_does_not_hide_the_logs(tmp_path: Path) -> None:
 
     assert ["run"] == [log.name for log in opened.logs]
     (no,) = opened.unreadable
-    assert "name, kind" in no.reason
+    assert "step, kind" in no.reason
     assert not no.named
+
+
+def test_files_that_are_no_logs_are_counted_and_hide_none(tmp_path: Path) -> None:
+    """Settings, schemas, dashboards and data speak of a loss too: one line for all; what is broken has its own."""
+    files = {
+        "schema.json": '{\n"type": "object", "properties": {"loss": {"type": "number"}}, "required": ["loss"]}',
+        "dashboard.json": '{"panels": [{"title": "train loss", "gridPos": {"x": 0}}, {"title": "b", "id": 3}]}',
+        "config.json": '{"loss": "mse", "lr": 0.1, "milestones": [1, 2, 3]}',
+        "data.csv": "name,age\na,3\nb,4\n",
+        "train.log": "".join(f"step {i} loss {3 - 0.01 * i:.2f}\n" for i in range(40)),
+        "rewards.csv": "step,reward\n1,3\n2,4\n",
+        "cut.json": '{"log_history": [',
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    opened = open_logs([tmp_path])
+
+    assert ["train.log"] == [log.path.name for log in opened.logs]
+    assert {"rewards.csv", "cut.json"} == {no.path.name for no in opened.unreadable}
+    assert {"schema.json", "dashboard.json", "data.csv"} == {Path(p.split(": ")[0]).name for p in opened.passed_over}
+    assert 1 == len({line.split(": ")[1] for line in opened.passed_over})
 
 
 def test_a_path_that_is_not_there_and_a_folder_without_logs_are_clear_lines(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from scalewatch.logs.run_tables import finished_runs, named_runs
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.shapes import LongForm, long_form
 from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.logs.values import is_blank, number
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
@@ -188,7 +189,11 @@ class JsonLinesLog(AbstractTabularLog):
 
 
 def _says_a_loss(record: Mapping[str, Any]) -> bool:
-    return any(training_loss(name) is not None or validation_loss(name) is not None for name in flattened(record))
+    return any(
+        (training_loss(name) is not None or validation_loss(name) is not None)
+        and (is_blank(cell) or number(cell) is not None)
+        for name, cell in flattened(record).items()
+    )
 
 
 @final

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, final
 from scalewatch.errors import LogError, RunError
 from scalewatch.logs.formats.json_lines import flattened
 from scalewatch.logs.lines import head
-from scalewatch.logs.log import AbstractFormat, AbstractLog
+from scalewatch.logs.log import AbstractFormat, AbstractLog, NoLogError
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.record_log import AbstractRecordLog
 from scalewatch.logs.sample import Sample
@@ -67,7 +67,8 @@ def _loaded(path: Path) -> dict[str, Any]:
         raise LogError(f"{path}: cannot be read: {fault.strerror or fault}.") from None
     history = json_rows(state)
     if history is None:
-        raise LogError(f"{path}: has no list `log_history`, as trainer_state.json has, and no other rows.")
+        no_log = LogError if path.name == "trainer_state.json" else NoLogError
+        raise no_log(f"{path}: has no list `log_history`, as trainer_state.json has, and no other rows.")
     return {**state, "log_history": history} if isinstance(state, dict) else {"log_history": history}
 
 
