@@ -78,6 +78,9 @@ OTHER_LOG_GAIN, OTHER_LOG_RATIO, OTHER_FALL_SHARE = (math.log(0.08), 1.0), (math
 #: A curve that begins here or above is one of text: a model that knows nothing pays ln 5,000 for one of as many tokens,
 #: and classes are fewer [nats]. By hand.
 TEXT_BEGINS = math.log(5_000)
+#: What a model of text that knows nothing pays for a token of a million: a loss that stays above is a sum, or an error
+#: in units of its own [nats]. By hand.
+MOST_OF_TEXT = math.log(1_000_000)
 #: Scatter of one row of text, relative, at most: batches of single devices have .03 to .06. By hand.
 TEXT_NOISE = 0.08
 #: Memories of the decay that compete, as parts of the run. By hand.
@@ -210,7 +213,8 @@ def of_public_runs(
         began: loss at the beginning of the run; infinite where nobody knows [nats/token].
     """
     laws = _of_text(run, memories, first, loss)
-    if not run.is_text and (noise > TEXT_NOISE or loss < RECITES or began < TEXT_BEGINS):
+    like_text = noise <= TEXT_NOISE and RECITES <= loss <= MOST_OF_TEXT and began >= TEXT_BEGINS
+    if not run.is_text and not like_text:
         laws = [_of_any(law, name) for law, name in zip(laws, (OTHER_WALK, OTHER_SHARE), strict=True)]
     return [*laws, _held(memories, loss)] if seen >= SEEN_TO_STAND_STILL else laws
 

@@ -77,6 +77,17 @@ def test_the_interval_of_a_noisy_loss_of_unknown_kind_is_wider_than_one_of_text(
     assert np.diff(unknown.interval(0.8)) > 1.2 * np.diff(text.interval(0.8))
 
 
+@pytest.mark.parametrize("times", [0.01, 1.0, 30.0, 1e6])
+def test_in_whatever_unit_a_loss_is_counted_its_interval_is_as_wide(times: float) -> None:
+    """A sum over pixels, or the square of a price, is above all that a text may cost, and no more text than a mean."""
+    losses = FALLING * np.exp(np.random.default_rng(1).normal(0.0, 0.01, TOTAL))
+    here, there = (watched(losses * scale).forecast() for scale in (1.0, times))
+    assert here is not None
+    assert there is not None
+
+    assert np.array(there.interval()) == pytest.approx(times * np.array(here.interval()), rel=1e-6)
+
+
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95, 0.999])
 def test_no_end_of_an_interval_is_below_zero(level: float) -> None:
     """A loss that has never been below zero does not end there; nor is its way there drawn so."""
