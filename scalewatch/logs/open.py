@@ -161,15 +161,10 @@ def open_logs(
                 _open(kind, [path], asked, opened, named=True)
             continue
         before = len(opened.logs)
-<<<<<<< HEAD
-        for kind, files in _found(_files_below(path), formats, opened):
-            _open(kind, files, asked, opened, named=False)
-        opened.logs[before:], passed_over = one_of_each(opened.logs[before:], lambda log: _again(log, asked))
-        opened.passed_over.extend(passed_over)
-=======
         for folder in _found(_files_below(path), formats, opened):
             _open_folder(folder, asked, opened)
->>>>>>> b40a974 (A JSON file of settings beside a log hid the log or was taken for a run; in a folder files that are no logs are one line)
+        opened.logs[before:], passed_over = one_of_each(opened.logs[before:], lambda log: _again(log, asked))
+        opened.passed_over.extend(passed_over)
         if len(opened.logs) == before and not any(path in u.path.parents for u in opened.unreadable):
             why = f"{path}: {_AIM if _is_of_aim(path) else 'holds no log of a run that is known here.'}"
             why = " ".join([why, *_sentences(formats.notes)])
@@ -231,11 +226,11 @@ def _open(
             opened.unreadable.append(Unreadable(group[0], str(fault), named))
 
 
-<<<<<<< HEAD
 def _again(log: AbstractLog, columns: Mapping[str, str]) -> Iterator[AbstractLog]:
     """Open the file of a log anew."""
     yield from format_named(log.form).open([log.path], columns)
-=======
+
+
 def _open_folder(folder: _Folder, columns: Mapping[str, str], opened: Opened) -> None:
     """Open the logs of a folder; what another of them tells better only where that one can be read."""
     before = len(opened.logs)
@@ -246,7 +241,6 @@ def _open_folder(folder: _Folder, columns: Mapping[str, str], opened: Opened) ->
         return
     for kind, path, _ in folder.told:
         _open(kind, [path], columns, opened, named=False)
->>>>>>> b40a974 (A JSON file of settings beside a log hid the log or was taken for a run; in a folder files that are no logs are one line)
 
 
 def _files_below(top: Path) -> Iterator[Path]:
