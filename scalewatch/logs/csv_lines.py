@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import itertools
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import final
 
 from scalewatch.errors import LogError
 from scalewatch.logs.lines import head
@@ -13,6 +15,9 @@ from scalewatch.logs.loss_names import training_loss
 from scalewatch.logs.values import is_blank, number
 
 __all__ = [
+    "GivenLines",
+    "Heading",
+    "LostLines",
     "cells_of",
     "check_width",
     "first_line",
@@ -32,6 +37,37 @@ MOST_HEADER_BYTES, MOST_COLUMNS = 1 << 20, 20_000
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d*(?:[eE][-+]?\d+)?\s*")
 _DECIMAL_POINT = re.compile(r"\s*[-+]?(?:0?\.\d+|\d+\.(?:\d{1,2}|\d{4,})|\d+\.\d+(?=[eE]))(?:[eE][-+]?\d+)?\s*")
 _NO_THOUSANDS = re.compile(r"\s*[-+]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|\d+,\d+(?=[eE]))(?:[eE][-+]?\d+)?\s*")
+
+
+@final
+@dataclass(slots=True)
+class Heading:
+    """The line that names the columns, "" where none does; the columns, what parts cells, and commas for points."""
+
+    line: str
+    names: list[str] = field(default_factory=list)
+    delimiter: str = ","
+    commas: bool = False
+
+
+@final
+@dataclass(slots=True)
+class GivenLines:
+    """Lines with data that were read, those that a table written anew is to skip, and how its first one began."""
+
+    lines: int = 0
+    skip: int = 0
+    began: list[str | None] | None = None
+
+
+@final
+@dataclass(slots=True)
+class LostLines:
+    """Lines running without a number, the line at which a quote is not closed (0 for none), and whether it was left."""
+
+    count: int = 0
+    quote_at: int = 0
+    gave_up: bool = False
 
 
 def cells_of(line: str, delimiter: str) -> list[str]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from scalewatch.columns import Columns
-from scalewatch.logs.columns import COUNTER_OF_EPOCHS, SPLITS, placed, run_column, scale_of
+from scalewatch.logs.blank_losses import BlankLosses
+from scalewatch.logs.columns import COUNTER_OF_EPOCHS, placed, run_column, scale_of
 from scalewatch.logs.epoch_steps import EpochLength, EpochSteps
 from scalewatch.logs.log import AbstractLog
-from scalewatch.logs.loss_names import HELD_OUT, may_be_maximized
+from scalewatch.logs.loss_names import may_be_maximized
 from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.settings import Settings
+from scalewatch.logs.splits import Splits
 from scalewatch.logs.step_order import LOSS, VALIDATION, Row, StepOrder
 from scalewatch.logs.values import counted, fraction, is_blank, number, seconds
 from scalewatch.observation import Observation
@@ -41,6 +43,45 @@ _WIDTH = len(Observation._fields)
 _PHASE = Observation._fields.index("phase")
 
 
+class _Plan(NamedTuple):
+    """Which column is which field: (place, field, column, scale, factor), and the terms of columns that are sums."""
+
+    columns: list[tuple[int, str, str, str, float]]
+    sums: dict[str, list[str]]
+
+
+@final
+class _EpochColumn:
+    """The column that counts epochs, "" for none, and what it says of steps."""
+
+    def __init__(self) -> None:
+        self.column = ""
+        self.steps, self.length = EpochSteps(), EpochLength()
+
+
+@final
+class _Troubles:
+    """Cells that are no numbers, of which each column is told once, with its count; places are called `unit`."""
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self._found: dict[str, tuple[int, int, str]] = {}
+
+    def add(self, column: str, cell: Any, place: int) -> None:
+        if column in self._found or len(self._found) < _MOST_TROUBLES:
+            count, first, shown = self._found.get(column, (0, place, str(cell)))
+            self._found[column] = count + 1, first, shown
+
+    def told(self) -> Iterator[str]:
+        for column, (count, place, shown) in self._found.items():
+            more = f", and {count - 1:,} more like it" if count > 1 else ""
+            if column == _NO_STEP:
+                yield f"{self.unit} {place}: has no step; counted on from the row before{more}"
+                continue
+            yield f"{self.unit} {place}: '{column:.40}' is no number (got {shown!r:.40}){more}"
+        self._found.clear()
+
+
 @final
 class Rows:
     """Makes the observations of one log; constant memory.
@@ -50,25 +91,19 @@ class Rows:
         run: of a table of several runs the one to read, None for the first.
 
     Attributes:
-        sparse: whether a blank loss is only a row without one, and never NaN.
-        evaluations_only: whether every row is of a validation: it is the loss curve that there is.
+        blanks: what a blank loss stands for.
         maximized: whether the loss is the negative of its column, which rises as it is learnt.
         plans: how often the columns were decided, count.
     """
 
     def __init__(self, log: AbstractLog, unit: str, run: str | None = None) -> None:
-        self._log, self._unit = log, unit
+        self._log = log
         self._order, self._one_run = StepOrder(), _OneRun(run)
-        self._splits: tuple[str, ...] = ()
-        self._epochs, self._epoch_column, self._epoch_length = EpochSteps(), "", EpochLength()
-        self._settings = Settings()
-        self._troubles: dict[str, tuple[int, int, str]] = {}
-        self._plan: list[tuple[int, str, str, str, float]] = []
-        self._sums: dict[str, list[str]] = {}
-        self._losses = 0
-        self._whole: set[str] | None = None
-        self._guessed_nan = False
-        self.sparse = self.evaluations_only = self.maximized = False
+        self._splits, self._epochs = Splits(), _EpochColumn()
+        self._settings, self._troubles = Settings(), _Troubles(unit)
+        self._plan = _Plan([], {})
+        self.blanks = BlankLosses()
+        self.maximized = False
         self._held: _Sorted | None = None
         self.plans = 0
 
@@ -86,8 +121,8 @@ class Rows:
     @property
     def by_columns(self) -> bool:
         """Whether many rows can be taken at once: none has to be looked at by itself to tell what it is of."""
-        alike = self._one_run.column is None and not self._sums and not self._splits and self._held is None
-        return alike and self._losses > KNOWN_ROWS
+        alike = self._one_run.column is None and not self._plan.sums and not self._splits.names and self._held is None
+        return alike and self.blanks.losses > KNOWN_ROWS
 
     def plain(self, cells: Callable[[str], Sequence[Any] | None], count: int) -> PlainRows | None:
         """Return many rows as columns of numbers, None where each has to be looked at by itself.
@@ -99,9 +134,9 @@ class Rows:
             return None
         fields = {
             field: (cells(column), _log if how == "log" else None if factor == 1.0 else factor.__mul__)
-            for _, field, column, how, factor in self._plan
+            for _, field, column, how, factor in self._plan.columns
         }
-        epochs = cells(self._epoch_column) if self._epoch_column else None
+        epochs = cells(self._epochs.column) if self._epochs.column else None
         return PlainRows(fields, count, epochs, self._settings.breaks(cells))
 
     def add_plain(self, rows: PlainRows, first: int, end: int) -> Columns | None:
@@ -118,15 +153,15 @@ class Rows:
         elif rows.epochs is None:
             steps = rows.steps[first:end]
         else:
-            steps = self._epochs.of_rising(rows.steps[first:end], rows.epochs[first:end], newest)
+            steps = self._epochs.steps.of_rising(rows.steps[first:end], rows.epochs[first:end], newest)
         if steps is None:
             return None
         given = (rows.values.get(field) for field in Observation._fields[1:])
-        if rows.epochs is not None and self._epoch_length.see_many(steps, rows.epochs[first:end]):
+        if rows.epochs is not None and self._epochs.length.see_many(steps, rows.epochs[first:end]):
             self._learn_epoch()
         complete = self._order.add_rising(steps, [None if v is None else v[first:end] for v in given])
         if complete is not None:
-            self._losses += end - first
+            self.blanks.losses += end - first
             self._settings.hold(end - first)
         return complete
 
@@ -137,7 +172,7 @@ class Rows:
             yield from self._held.flush()
             late = self._held.notes()
         yield from self._order.flush()
-        for line in (*self._one_run.notes(), *self._order.notes(), *late, *self._troubled()):
+        for line in (*self._one_run.notes(), *self._order.notes(), *late, *self._troubles.told()):
             self._log.note(line)
 
     # --- one row -----------------------------------------------------------------------------------
@@ -146,32 +181,33 @@ class Rows:
         """Take note that the log's `columns`, which are some of `names`, have changed."""
         self.plans += 1
         self._settings.know(names)
-        self._splits = () if self.evaluations_only else tuple(name for name in SPLITS if name in names)
+        self._splits.know(names)
         self._one_run.column = run_column(names) or next((n for n in names if placed(n, _RANKS) is not None), None)
-        self._sums = {
+        sums = {
             column: terms
             for column in self._log.columns.values()
             if column not in names and len(terms := column.split("+")) > 1
         }
         step = self._log.columns.get("step", "")
         epochs = [name for name in names if placed(name, COUNTER_OF_EPOCHS) is not None and name != step]
-        self._epoch_column = epochs[0] if epochs and step and self._held is None else ""
-        self._plan = [
+        self._epochs.column = epochs[0] if epochs and step and self._held is None else ""
+        columns = [
             (place, field, column, *self._scale_of(column, field))
             for place, field in enumerate(Observation._fields)
             if (column := self._log.columns.get(field)) is not None
         ]
+        self._plan = _Plan(columns, sums)
 
     def _scale_of(self, column: str, field: str) -> tuple[str, float]:
         turned = self.maximized and field in ("loss", "validation_loss") and may_be_maximized(column)
         return ("linear", -1.0) if turned else scale_of(column, field)
 
     def _read(self, cells: Mapping[str, Any], place: int) -> Row | None:
-        if self._sums:
-            cells = {**cells, **{column: _sum(cells, terms) for column, terms in self._sums.items()}}
+        if self._plan.sums:
+            cells = {**cells, **{column: _sum(cells, terms) for column, terms in self._plan.sums.items()}}
         row: Row = [None] * _WIDTH
         blank_loss = empty = True
-        for slot, field, column, how, factor in self._plan:
+        for slot, field, column, how, factor in self._plan.columns:
             cell = cells.get(column)
             value = cell if type(cell) is float else seconds(cell) if field == "seconds" else number(cell)
             if value is None and slot == 0:
@@ -179,7 +215,7 @@ class Rows:
                 value = part[0] if part is not None else counted(cell)
             if value is None:
                 if not is_blank(cell):
-                    self._trouble(column, cell, place)
+                    self._troubles.add(column, cell, place)
                     blank_loss = blank_loss and field != "loss"
                 continue
             empty = empty and slot == 0
@@ -189,42 +225,27 @@ class Rows:
                 row[LOSS] = math.nan
             elif empty:
                 return None
-        elif self._splits and row[VALIDATION] is None and self._held_out(cells):
+        elif self._splits.names and row[VALIDATION] is None and self._splits.held_out(cells):
             row[LOSS], row[VALIDATION] = None, row[LOSS]
         if not self._stepped(row, place):
             return None
-        if self._epoch_column:
+        if self._epochs.column:
             self._count_epochs(row, cells)
         if row[LOSS] is not None:
             row[_PHASE] = self._settings.see(cells, row[0])
         return row
 
     def _count_epochs(self, row: Row, cells: Mapping[str, Any]) -> None:
-        epoch = number(cells.get(self._epoch_column))
-        if row[LOSS] is not None and not self._held_out(cells):
-            row[0] = self._epochs.of(row[0], epoch)
-            if self._epoch_length.see(row[0], epoch):
+        epochs, epoch = self._epochs, number(cells.get(self._epochs.column))
+        if row[LOSS] is not None and not self._splits.held_out(cells):
+            row[0] = epochs.steps.of(row[0], epoch)
+            if epochs.length.see(row[0], epoch):
                 self._learn_epoch()
-        elif self._epochs.restarts:
+        elif epochs.steps.restarts:
             row[0] = self._order.newest  # where the counter of a validation stands says nothing of the run
 
     def _learn_epoch(self) -> None:
-        self._log.run = replace(self._log.run, steps_per_epoch=self._epoch_length.steps)
-
-    def _trouble(self, column: str, cell: Any, place: int) -> None:
-        """Count a cell that is no number; each column is told once, with its count."""
-        if column in self._troubles or len(self._troubles) < _MOST_TROUBLES:
-            count, first, shown = self._troubles.get(column, (0, place, str(cell)))
-            self._troubles[column] = count + 1, first, shown
-
-    def _troubled(self) -> Iterator[str]:
-        for column, (count, place, shown) in self._troubles.items():
-            more = f", and {count - 1:,} more like it" if count > 1 else ""
-            if column == _NO_STEP:
-                yield f"{self._unit} {place}: has no step; counted on from the row before{more}"
-                continue
-            yield f"{self._unit} {place}: '{column:.40}' is no number (got {shown!r:.40}){more}"
-        self._troubles.clear()
+        self._log.run = replace(self._log.run, steps_per_epoch=self._epochs.length.steps)
 
     def _stepped(self, row: Row, place: int) -> bool:
         step = row[0]
@@ -232,12 +253,12 @@ class Rows:
             if row[LOSS] is None:
                 row[0] = self._order.newest
                 return True
-            if "step" in self._log.columns and self._losses:
-                self._trouble(_NO_STEP, "", place)
+            if "step" in self._log.columns and self.blanks.losses:
+                self._troubles.add(_NO_STEP, "", place)
             row[0] = self._order.newest + 1
             return True
         if not math.isfinite(step) or abs(step) > 2**62:
-            self._log.note(f"{self._unit} {place}: its step is {step}; left out")
+            self._log.note(f"{self._troubles.unit} {place}: its step is {step}; left out")
             return False
         row[0] = int(step)
         return True
@@ -247,20 +268,22 @@ class Rows:
 
         It does where each of the first rows had a loss, and this one has all that those had but the loss.
         """
-        loss = self._log.columns.get("loss")
-        if self.sparse or not self._losses or row[VALIDATION] is not None or loss not in cells or self._held_out(cells):
+        loss, blanks = self._log.columns.get("loss"), self.blanks
+        if blanks.sparse or not blanks.losses or row[VALIDATION] is not None or loss not in cells:
+            return False
+        if self._splits.held_out(cells):
             return False
         given = {name for name, cell in cells.items() if not is_blank(cell)}
         measured = {name for name in given - self._when() if name.lower() not in _WHEN}
-        if measured and not (self._whole and self._whole <= given):
+        if measured and not (blanks.whole and blanks.whole <= given):
             return False
-        if self._losses < KNOWN_ROWS:
-            self.sparse = True
+        if blanks.losses < KNOWN_ROWS:
+            blanks.sparse = True
             return False
-        if not self._guessed_nan:
-            self._guessed_nan = True
+        if not blanks.guessed:
+            blanks.guessed = True
             self._log.note(
-                f"{self._unit} {place}: the loss is blank where each row has one: read as NaN, here and below"
+                f"{self._troubles.unit} {place}: the loss is blank where each row has one: read as NaN, here and below"
             )
         return True
 
@@ -270,30 +293,24 @@ class Rows:
         self.maximized = may_be_maximized(loss) and sample.climbs(loss)
         if self.maximized:
             self._log.note(f"'{loss:.60}' rises as it is learnt: its negative is the loss")
-        words = [word.strip().lower() for name in SPLITS for word in sample.words(name)]
-        self.evaluations_only = len(words) >= sample.rows > 0 and HELD_OUT.issuperset(words)
+        self._splits.look(sample)
         if sample.disordered(self._log.columns.get("step", "")):
             self._held = _Sorted(self._order)
             self._log.note("its rows do not stand in the order of their steps: they are sorted by them")
-
-    def _held_out(self, cells: Mapping[str, Any]) -> bool:
-        """Whether a column such as `split` says that this row is one of validation."""
-        split = next((cell for name in self._splits if isinstance(cell := cells.get(name), str)), "")
-        return split.strip().lower() in HELD_OUT
 
     def _when(self) -> set[str | None]:
         return {self._log.columns.get(field) for field in ("step", "seconds", "tokens")}
 
     def _count(self, row: Row) -> None:
-        self._losses += 1
-        if self._losses > KNOWN_ROWS:
+        self.blanks.losses += 1
+        if self.blanks.losses > KNOWN_ROWS:
             return
         measured = {
             column
-            for place, _, column, _, _ in self._plan
+            for place, _, column, _, _ in self._plan.columns
             if place not in (LOSS, VALIDATION) and row[place] is not None
         } - self._when()
-        self._whole = measured if self._whole is None else self._whole & measured
+        self.blanks.see(measured)
 
 
 @final

@@ -145,6 +145,85 @@ def _trained(lines: Sequence[Line]) -> dict[str, list[float]]:
 
 
 @final
+class _Epochs:
+    """The epochs that lines tell of: the newest, how many are planned, whether they are told in parts.
+
+    `goes_on` counts the epochs at whose beginning a counter went on, less those where it began anew.
+    """
+
+    def __init__(self) -> None:
+        self.newest: float | None = None
+        self.planned = 0
+        self.in_parts = False
+        self.goes_on = 0
+        self._at: tuple[float, float] | None = None
+
+    def see(self, line: Line) -> None:
+        if line.epoch is not None:
+            self.planned = line.epochs or self.planned
+            self.newest = line.epoch
+            self.in_parts = self.in_parts or not float(line.epoch).is_integer()
+
+    def look_on(self, epoch: float, counter: float) -> None:
+        """See whether a counter goes on where an epoch begins, or begins anew."""
+        if self._at is not None and epoch > self._at[0]:
+            self.goes_on += 1 if counter > self._at[1] else -1
+        self._at = epoch, counter
+
+
+@final
+class _Counters:
+    """Counters with names: how many rows each tells from the one before, and the rows without one, by their cells."""
+
+    def __init__(self) -> None:
+        self.until = 0
+        self.nameless: Counter[frozenset[str]] = Counter()
+        self._rows: Counter[str] = Counter()
+        self._at: dict[str, float] = {}
+
+    def add(self, line: Line, row: int) -> None:
+        """Take in a row that has one: of two that stand in a line, one moves slower."""
+        self.until = row
+        for name, value in line.cells.items():
+            if step_rank(name) is not None and value.is_integer() and self._at.get(name) != value:
+                self._at[name] = value
+                self._rows[name] += 1
+
+    def likeliest(self) -> str:
+        """Return the likeliest name of those that tell most rows apart."""
+        most = MOSTLY * max(self._rows.values())
+        return min((name for name, count in self._rows.items() if count >= most), key=lambda name: step_rank(name) or 0)
+
+
+@final
+class _CounterBefore:
+    """The counter of the lines before the rows: where it is, its name, and how many rows it was before, by its name."""
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+        self.name = ""
+        self.names: Counter[str] = Counter()
+
+
+@final
+class _Kinds:
+    """The kinds of rows, by the names of their cells, each with a line of it."""
+
+    def __init__(self) -> None:
+        self._rows: Counter[frozenset[str]] = Counter()
+        self._lines: dict[frozenset[str], str] = {}
+
+    def add(self, line: Line) -> None:
+        kind = frozenset(line.cells)
+        self._rows[kind] += 1
+        self._lines.setdefault(kind, line.text)
+
+    def example(self) -> str:
+        """Return a line of the kind that most rows are of, "" without any."""
+        return self._lines[self._rows.most_common(1)[0][0]] if self._rows else ""
+
+
+@final
 class Learner:
     """Looks at the first lines of a log and says how it is to be read.
 
@@ -156,22 +235,13 @@ class Learner:
         self._loss, self._step = loss, step
         self._within = not step and _counts_within(lines, loss)
         self._alone = 0
-        self._rows = self._named_until = 0
+        self._rows = 0
         self._sources: Counter[Source] = Counter()
-        self._names: Counter[str] = Counter()
-        self._nameless: Counter[frozenset[str]] = Counter()
-        self._at_names: dict[str, float] = {}
-        self._shapes: Counter[frozenset[str]] = Counter()
-        self._examples: dict[frozenset[str], str] = {}
+        self._counters = _Counters()
+        self._kinds = _Kinds()
         self._wholes: Counter[tuple[Source, int, int]] = Counter()
-        #: Epoch and counter of the newest row; epochs at whose beginning it went on, less those where it did not.
-        self._at_epoch: tuple[float, float] | None = None
-        self._goes_on = 0
-        self._before: float | None = None
-        self._before_names: Counter[str] = Counter()
-        self._before_name = ""
-        self._epoch: float | None = None
-        self._epochs, self._fractions = 0, False
+        self._before = _CounterBefore()
+        self._epochs = _Epochs()
         self._at: set[tuple[Source, float]] = set()
         for line in lines:
             self._add(line)
@@ -179,10 +249,8 @@ class Learner:
     def _add(self, line: Line) -> None:
         line = with_step(within(line) if self._within else line, self._step)
         loss = self._loss in line.cells and not line.held_out
-        if line.epoch is not None:
-            self._epochs = line.epochs or self._epochs
-            self._epoch = line.epoch
-            self._fractions = self._fractions or not float(line.epoch).is_integer()
+        epochs = self._epochs
+        epochs.see(line)
         if not loss:
             self._look_before(line)
             return
@@ -190,55 +258,39 @@ class Learner:
         self._alone += not any(map(is_held_out, line.cells))
         if line.named is not None:
             self._sources[Source.NAME] += 1
-            self._named_until = self._rows
-            self._count_names(line)
-            self._look_on(line.epoch or 0.0, line.cells[line.named])
-            self._before = line.cells[line.named]
+            self._counters.add(line, self._rows)
+            epochs.look_on(line.epoch or 0.0, line.cells[line.named])
+            self._before.at = line.cells[line.named]
             both = line.epoch is not None and line.epochs is not None
-            self._wholes[(Source.NAME, line.whole or 0, self._epochs if both else 1)] += 1
+            self._wholes[(Source.NAME, line.whole or 0, epochs.planned if both else 1)] += 1
         else:
-            self._nameless[frozenset(line.cells)] += 1
+            self._counters.nameless[frozenset(line.cells)] += 1
         if line.bar is not None:
             if line.named is None:
-                self._look_on(self._epoch or 0.0, line.bar[0])
+                epochs.look_on(epochs.newest or 0.0, line.bar[0])
             self._sources[Source.BAR] += 1
-            self._wholes[(Source.BAR, line.bar[1], 1 if self._epoch is None else self._epochs)] += 1
+            self._wholes[(Source.BAR, line.bar[1], 1 if epochs.newest is None else epochs.planned)] += 1
         if line.lead is not None:
             self._see(Source.LEAD, float(line.lead))
-        if self._before is not None:
-            self._see(Source.BEFORE, self._before)
-            self._before_names[self._before_name] += 1
-        if self._epoch is not None:
-            self._see(Source.EPOCH, self._epoch)
-            self._wholes[(Source.EPOCH, self._epochs, 1)] += 1
-        shape = frozenset(line.cells)
-        self._shapes[shape] += 1
-        self._examples.setdefault(shape, line.text)
-
-    def _look_on(self, epoch: float, counter: float) -> None:
-        """See whether a counter goes on where an epoch begins, or begins anew."""
-        if self._at_epoch is not None and epoch > self._at_epoch[0]:
-            self._goes_on += 1 if counter > self._at_epoch[1] else -1
-        self._at_epoch = epoch, counter
-
-    def _count_names(self, line: Line) -> None:
-        """Count the rows that each counter tells from the one before: of two that stand in a line, one moves slower."""
-        for name, value in line.cells.items():
-            if step_rank(name) is not None and value.is_integer() and self._at_names.get(name) != value:
-                self._at_names[name] = value
-                self._names[name] += 1
+        if self._before.at is not None:
+            self._see(Source.BEFORE, self._before.at)
+            self._before.names[self._before.name] += 1
+        if epochs.newest is not None:
+            self._see(Source.EPOCH, epochs.newest)
+            self._wholes[(Source.EPOCH, epochs.planned, 1)] += 1
+        self._kinds.add(line)
 
     def _look_before(self, line: Line) -> None:
         if line.held_out:
             return
+        before, epochs = self._before, self._epochs
         if line.named is not None:
-            self._before, self._before_name = line.cells[line.named], line.named
+            before.at, before.name = line.cells[line.named], line.named
             self._wholes[(Source.BEFORE, line.whole or 0, 1)] += 1
         elif line.bar is not None:
             done, whole = line.bar
-            self._before = (0 if self._fractions else self._epoch or 0) * whole + done
-            self._before_name = ""
-            self._wholes[(Source.BEFORE, whole, self._epochs or 1)] += 1
+            before.at, before.name = (0 if epochs.in_parts else epochs.newest or 0) * whole + done, ""
+            self._wholes[(Source.BEFORE, whole, epochs.planned or 1)] += 1
 
     def _see(self, source: Source, at: float) -> None:
         """Count a row that stands at another place than the one before it."""
@@ -246,33 +298,32 @@ class Learner:
             self._sources[source] += 1
             self._at.add((source, at))
 
-    def _counter(self) -> str:
-        """Return the likeliest name of those that tell most rows apart."""
-        most = MOSTLY * max(self._names.values())
-        return min(
-            (name for name, count in self._names.items() if count >= most), key=lambda name: step_rank(name) or 0
-        )
-
     def learnt(self) -> Learnt:
         """Return how the log is to be read."""
-        order = [Source.NAME, Source.BAR, Source.LEAD, Source.BEFORE, *([] if self._fractions else [Source.EPOCH])]
+        order = [
+            Source.NAME,
+            Source.BAR,
+            Source.LEAD,
+            Source.BEFORE,
+            *([] if self._epochs.in_parts else [Source.EPOCH]),
+        ]
         source = next((s for s in order if self._rows and self._sources[s] >= MOSTLY * self._rows), Source.COUNTED)
-        if source is Source.COUNTED and self._sources[Source.NAME] >= max(self._nameless.values(), default=1):
+        if source is Source.COUNTED and self._sources[Source.NAME] >= max(self._counters.nameless.values(), default=1):
             source = Source.NAME  # another line says the same loss again, without its step
         elif source is Source.COUNTED and self._sources[Source.NAME] >= max(
-            MOSTLY * self._named_until, FIRST * self._rows, 1
+            MOSTLY * self._counters.until, FIRST * self._rows, 1
         ):
             source = Source.NAME
-        name = self._step or (self._counter() if source is Source.NAME else "step")
-        example = self._examples[self._shapes.most_common(1)[0][0]] if self._shapes else ""
+        name = self._step or (self._counters.likeliest() if source is Source.NAME else "step")
         found = [(count, *sizes) for (of, *sizes), count in self._wholes.items() if of is source and sizes[0]]
         # of bars that stand before the rows, the one of the training has most to do
         by = 1 if source is Source.BEFORE else 0
         _, whole, epochs = max(found, key=lambda one: one[by], default=(0, 0, 0))
-        epochs = 1 if source in (Source.NAME, Source.BAR) and self._goes_on > 0 else epochs
+        goes_on = self._epochs.goes_on > 0
+        epochs = 1 if source in (Source.NAME, Source.BAR) and goes_on else epochs
         total, alone = whole * epochs or None, self._alone >= MOSTLY * self._rows
-        fractions, rows = self._fractions, self._rows
-        before, count = next(iter(self._before_names.most_common(1)), ("", 0))
+        example, rows = self._kinds.example(), self._rows
+        before, count = next(iter(self._before.names.most_common(1)), ("", 0))
         before = before if source is Source.BEFORE and count >= MOSTLY * rows else ""
-        anew = not fractions and not (source is Source.BAR and self._goes_on > 0)
+        anew = not self._epochs.in_parts and not (source is Source.BAR and goes_on)
         return Learnt(source, name, self._loss, whole, total, anew, example, rows, self._within, alone, before)

@@ -101,6 +101,21 @@ class Span(NamedTuple):
 
 
 @final
+class _Side:
+    """Of which data the words of a line are: `mark` above 0 held out, below 0 trained on; `lossy` after a loss."""
+
+    __slots__ = ("held_out", "lossy", "mark")
+
+    def __init__(self) -> None:
+        self.mark = 0
+        self.lossy = self.held_out = False
+
+    def hold(self, mark: int) -> None:
+        self.mark = mark
+        self.held_out = self.held_out or (mark > 0 and not self.lossy)
+
+
+@final
 class Scanned:
     """What a line says.
 
@@ -108,14 +123,14 @@ class Scanned:
         cells: name -> number. wholes: name -> the number that it is a part of, in `10/1000`.
         bar: (n, N) of a number of a whole that has no name, None if there is none.
         lead: whole number that the line begins with, None if it does not.
-        when: date and time, or None. held_out: whether the line says, before any loss, that it is of a validation.
+        when: date and time, or None.
         label: the words that stand nearest before the bar.
         spans: where each of these stands, by the name of a cell, `/name` of its whole, `bar`, `/bar`, `lead`, `when`.
     """
 
     __slots__ = (
-        *("_bare", "_last", "_lossy", "_mark", "_pending"),
-        *("bar", "cells", "held_out", "label", "lead", "spans", "when", "wholes"),
+        *("_bare", "_last", "_pending", "_side"),
+        *("bar", "cells", "label", "lead", "spans", "when", "wholes"),
     )
 
     def __init__(self) -> None:
@@ -126,9 +141,13 @@ class Scanned:
         self.when: str | None = None
         self.spans: dict[str, Span] = {}
         self.label = self._pending = self._last = ""
-        self.held_out = self._lossy = False
-        self._mark = 0
+        self._side = _Side()
         self._bare: tuple[float, Span | None] | None = None
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the line says, before any loss, that it is of a validation."""
+        return self._side.held_out
 
     def take(self, line: str, at: int, found: re.Match[str]) -> None:
         """Take the next number of a line; `at` is where the one before it ended."""
@@ -137,7 +156,7 @@ class Scanned:
         if self.bar is None and between.letters:
             self.label = text
         if between.mark:
-            self._hold(between.mark)
+            self._side.hold(between.mark)
         date, clock, word, digits, whole, unit = found.groups()
         if date is not None:
             if self.when is None:
@@ -175,16 +194,12 @@ class Scanned:
         elif not unit:
             self._bare = value, span
 
-    def _hold(self, mark: int) -> None:
-        self._mark = mark
-        self.held_out = self.held_out or (mark > 0 and not self._lossy)
-
     def _of_a_whole(self, name: str, bar: tuple[int, int], side: int, text: str, found: re.Match[str]) -> str:
         """Take a number of a whole; return its name, "" if it has none."""
         if "/" in name:
             name = name.partition("/")[0]  # 'global_step/max_steps': '10/438'
         elif side:  # Test: [ 10/48]
-            self._hold(side)
+            self._side.hold(side)
             name = ""
         whole = found.start(5), found.start(5) + len(found[5].rstrip(","))
         spans = Span(*found.span(4), 0, 1.0), Span(*whole, 0, 1.0)
@@ -203,8 +218,8 @@ class Scanned:
 
     def _keep(self, name: str, value: float, span: Span | None, *, lossy: bool) -> None:
         if lossy:
-            self._lossy = True
-            if self._mark > 0 and not HELD_OUT & set(words_of(name)):
+            self._side.lossy = True
+            if self._side.mark > 0 and not HELD_OUT & set(words_of(name)):
                 name = HELD_OUT_MARK + name
         if name not in self.cells:
             self.cells[name] = value

@@ -14,6 +14,7 @@ from scalewatch.logs.console.blocks import Block, Stretch, block_of
 from scalewatch.logs.console.learner import Learner, Learnt, Source, loss_among
 from scalewatch.logs.console.parts import parsed
 from scalewatch.logs.console.patterns import Patterns
+from scalewatch.logs.console.ranks import Ranks
 from scalewatch.logs.console.reader import LineReader
 from scalewatch.logs.hints import likeliest
 from scalewatch.logs.lines import Lines, head
@@ -89,6 +90,38 @@ def with_points(text: str) -> bool:
 
 
 @final
+class _Pause:
+    """Lines after which many are tried at once again, where few could be taken."""
+
+    def __init__(self) -> None:
+        self._lines = self._until = 0
+
+    def is_over(self, number: int) -> bool:
+        return number >= self._until
+
+    def begin(self, number: int, *, fruitless: bool) -> None:
+        self._lines = min(2 * self._lines + FEW_LINES, MOST_PAUSE) if fruitless else 0
+        self._until = number + self._lines
+
+
+@final
+class _RanksNoted:
+    """What was said of the processes whose lines stand in a log."""
+
+    def __init__(self) -> None:
+        self._others, self._taken_over = False, 0
+
+    def news(self, ranks: Ranks, number: int) -> Iterator[str]:
+        """Yield what is new by the line of this number."""
+        if ranks.taken_over > self._taken_over:
+            self._taken_over = ranks.taken_over
+            yield f"line {number:,}: read on from another process ({ranks.reading:.40}): it was started again"
+        if ranks.others and not self._others:
+            self._others = True
+            yield "lines of several ranks stand in it: those of one, the first that says a loss, are read"
+
+
+@final
 class ConsoleLog(AbstractTabularLog):
     """One file of printed lines as one run.
 
@@ -122,12 +155,12 @@ class ConsoleLog(AbstractTabularLog):
         self._keep = asked | set(known.values())
         self._reader = LineReader(self.learnt, self._keep)
         self._patterns, self._patterns_of = Patterns(self._reader.parts), self._reader
-        self._pause = self._again_at = 0
+        self._pause = _Pause()
         self._lost: list[str] = []
         self._patience = LOST_LINES
-        self.assembled.sparse = True  # most lines of a console hold no loss
+        self.assembled.blanks.sparse = True  # most lines of a console hold no loss
         self.note(f"{LEARNT_FROM} {self.learnt.example.strip():.{SHOWN}}")
-        self._others_noted, self._overs_noted = False, 0
+        self._ranks_noted = _RanksNoted()
 
     def rows(self) -> Iterator[Observation]:
         """Yield what is new."""
@@ -138,7 +171,7 @@ class ConsoleLog(AbstractTabularLog):
         """Yield the same rows, in blocks: those of lines that were printed before with other numbers at once."""
         if became := self._lines.anew():
             self.note(became)
-            self._again_at = 0
+            self._pause = _Pause()
         for piece in self._lines.pieces():
             for at in range(0, len(piece), BLOCK_ROWS):
                 yield from self._block(piece[at : at + BLOCK_ROWS])
@@ -151,30 +184,24 @@ class ConsoleLog(AbstractTabularLog):
         for row in [*(self._reader.end() if quiet else ()), *self._reader.held(quiet=quiet)]:
             yield from self._row(row)
         self.bytes_read = self._lines.bytes_read
-        ranks = self._reader.parts.ranks
-        if ranks.taken_over > self._overs_noted:
-            self._overs_noted = ranks.taken_over
-            self.note(
-                f"line {self._lines.number:,}: read on from another process ({ranks.reading:.40}): it was started again"
-            )
-        if ranks.others and not self._others_noted:
-            self._others_noted = True
-            self.note("lines of several ranks stand in it: those of one, the first that says a loss, are read")
+        for line in self._ranks_noted.news(self._reader.parts.ranks, self._lines.number):
+            self.note(line)
         yield from self.assembled.flush()
 
     # --- many lines --------------------------------------------------------------------------------
 
     def _block(self, lines: list[str]) -> Iterator[tuple[Run, Columns]]:
         while lines:
-            block = self._known(lines) if len(lines) >= LEAST_LINES and self._lines.number >= self._again_at else None
+            block = (
+                self._known(lines) if len(lines) >= LEAST_LINES and self._pause.is_over(self._lines.number) else None
+            )
             if block is None:
                 yield from self.gathered(self._one_by_one(lines[:FEW_LINES]))
                 lines = lines[FEW_LINES:]
                 continue
             taken, alone = yield from self._at_once(block, lines)
             lines = lines[taken:]
-            self._pause = min(2 * self._pause + FEW_LINES, MOST_PAUSE) if 2 * alone > taken else 0
-            self._again_at = self._lines.number + self._pause
+            self._pause.begin(self._lines.number, fruitless=2 * alone > taken)
 
     def _known(self, lines: list[str]) -> Block | None:
         """Return what lines say, None where they have to be read one by one."""

@@ -15,6 +15,9 @@ from scalewatch.columns import Columns
 from scalewatch.errors import LogError
 from scalewatch.logs.columns import run_column
 from scalewatch.logs.csv_lines import (
+    GivenLines,
+    Heading,
+    LostLines,
     cells_of,
     check_width,
     first_line,
@@ -79,43 +82,38 @@ class CsvLog(AbstractTabularLog):
         super().__init__(name, path, columns, only=only)
         self._rename = rename
         if rename is not None:
-            self.assembled.sparse = True  # where a run of a chart has no row, another has one
+            self.assembled.blanks.sparse = True  # where a run of a chart has no row, another has one
         self._lines = Lines(path, self.note)
         self._top = first_line(path)
-        self._first = self._top
-        self._names: list[str] = []
-        self._delimiter, self._commas = ",", False
-        self._data_lines = 0
-        self._skip = 0
+        self._heading = Heading(self._top)
+        self._given = GivenLines()
         self._ragged = False
-        self._quote_at = self._lost = 0
-        self._gave_up = False
+        self._lost = LostLines()
         self._open_cell: list[str] = []
-        self._began: list[str | None] | None = None
         if not self._top:
             raise LogError(f"{path}: is empty so far.")
         check_width(path, self._top)
         self._long: LongForm | None = None
         self._head(self._top)
-        self._commas = has_decimal_commas(head(path, SAMPLE_BYTES), self._delimiter)
-        self._long = long_form(self._names) if rename is None else None
+        self._heading.commas = has_decimal_commas(head(path, SAMPLE_BYTES), self._heading.delimiter)
+        self._long = long_form(self.names) if rename is None else None
         if self._long is not None:
-            self.assembled.sparse = True  # a row holds one number
+            self.assembled.blanks.sparse = True  # a row holds one number
         sample = self._sample()
         if "loss" not in self.asked:
-            why = finished_runs(self._names, sample) if rename is None else None
+            why = finished_runs(self.names, sample) if rename is None else None
             if why is not None:
                 raise LogError(f"{path}: {why}")
-            if set(map(str.lower, self._names)) == _DOWNLOADED:
+            if set(map(str.lower, self.names)) == _DOWNLOADED:
                 self._take_downloaded()
-        self.set_columns(self._names if self._long is None else sample.names, sample)
+        self.set_columns(self.names if self._long is None else sample.names, sample)
 
     def _take_downloaded(self) -> None:
         """A table from TensorBoard's download button has its tag in the name of the file, if anywhere."""
         tag = self.path.stem.partition("-tag-")[2]
         if tag and training_loss(tag) is None and validation_loss(tag) is None:
             raise LogError(f"{self.path}: holds '{tag:.60}', by its name, and that is no loss. --column loss=Value")
-        self.asked["loss"] = next(name for name in self._names if name.lower() == "value")
+        self.asked["loss"] = next(name for name in self.names if name.lower() == "value")
         if not tag:
             self.note(
                 "the table is of TensorBoard's download, and its name does not say of which tag: taken for a loss"
@@ -128,10 +126,10 @@ class CsvLog(AbstractTabularLog):
             return False
         sample = self._sample()
         times = [
-            name for name in self._names if sample.passes(name) and min(sample.numbers(name), default=0) > LEAST_UNIX
+            name for name in self.names if sample.passes(name) and min(sample.numbers(name), default=0) > LEAST_UNIX
         ]
-        counts = [name for name in self._names if name not in times and sample.counts(name)]
-        others = [name for name in self._names if name not in (*times, *counts) and sample.filled(name)]
+        counts = [name for name in self.names if name not in times and sample.counts(name)]
+        others = [name for name in self.names if name not in (*times, *counts) and sample.filled(name)]
         if len(others) != 1 or len(counts) > 1 or sample.rows < FEWEST_NAMELESS:
             return False
         self.asked |= {"loss": others[0], **({"step": counts[0]} if counts else {})}
@@ -143,8 +141,8 @@ class CsvLog(AbstractTabularLog):
     def _sample(self) -> Sample:
         sample = Sample()
         for line in head(self.path, SAMPLE_BYTES).split("\n")[:-1]:
-            if line and line != self._first and not line.startswith("#"):
-                cells = self._pointed(cells_of(line, self._delimiter))
+            if line and line != self._heading.line and not line.startswith("#"):
+                cells = self._pointed(cells_of(line, self.delimiter))
                 if not sample.add(self._named(cells)):
                     break
         return sample
@@ -152,27 +150,27 @@ class CsvLog(AbstractTabularLog):
     @property
     def names(self) -> list[str]:
         """The columns, in their order."""
-        return list(self._names)
+        return self._heading.names
 
     @property
     def delimiter(self) -> str:
         """What stands between two cells."""
-        return self._delimiter
+        return self._heading.delimiter
 
     def _head(self, line: str) -> None:
-        self._first = "" if is_numbers(line) else line
-        if not self._first:
-            names, self._delimiter = header_of(line)
-            self._names = [str(i + 1) for i in range(len(names))]
+        self._heading.line = "" if is_numbers(line) else line
+        if not self._heading.line:
+            names, self._heading.delimiter = header_of(line)
+            self._heading.names = [str(i + 1) for i in range(len(names))]
             if "loss" not in self.asked and not self._take_nameless():
                 raise LogError(
                     f"{self.path}: its first line names no columns; say which is which by number, "
                     "such as --column step=1 --column loss=2."
                 )
             return
-        self._names, self._delimiter = header_of(line)
+        self._heading.names, self._heading.delimiter = header_of(line)
         if self._rename is not None:
-            self._names = [self._rename.get(name, "") for name in self._names]
+            self._heading.names = [self._rename.get(name, "") for name in self.names]
 
     def rows(self) -> Iterator[Observation]:
         """Yield what is new; a file that was written anew is read again, without what was given already."""
@@ -188,28 +186,28 @@ class CsvLog(AbstractTabularLog):
                 yield from self._piece(piece)
         if became or (self._lines.bytes_read and first_line(self.path) != self._top):
             self._begin_again()
-        for piece in self._lines.pieces() if not self._gave_up else ():
+        for piece in self._lines.pieces() if not self._lost.gave_up else ():
             yield from self._piece(piece)
-            if self._gave_up:
+            if self._lost.gave_up:
                 break
-        self.bytes_read = self.bytes_total if self._gave_up else self._lines.bytes_read
+        self.bytes_read = self.bytes_total if self._lost.gave_up else self._lines.bytes_read
         yield from self.gathered(self._end())
 
     def _piece(self, piece: list[str]) -> Iterator[tuple[Run, Columns]]:
-        most, at = max(LEAST_LINES, min(BLOCK_ROWS, MOST_CELLS // len(self._names))), 0
-        while at < len(piece) and not self._gave_up:
-            size = most if self._data_lines else LEAST_LINES
+        most, at = max(LEAST_LINES, min(BLOCK_ROWS, MOST_CELLS // len(self.names))), 0
+        while at < len(piece) and not self._lost.gave_up:
+            size = most if self._given.lines else LEAST_LINES
             yield from self._block(piece[at : at + size])
             at += size
 
     def _end(self) -> Iterator[Observation]:
         self._open_cell = []
-        if not self._gave_up:
+        if not self._lost.gave_up:
             yield from self._last_line()
         yield from self.assembled.flush()
 
     def _block(self, lines: list[str]) -> Iterator[tuple[Run, Columns]]:
-        while lines and not self._gave_up:
+        while lines and not self._lost.gave_up:
             plain = self._plain(lines)
             if plain is None:
                 yield from self.gathered(self._one_by_one(lines))
@@ -219,13 +217,13 @@ class CsvLog(AbstractTabularLog):
 
     def _plain(self, lines: list[str]) -> PlainRows | None:
         """Lines of as many cells as the header names, without a quote or a comment; None for any others."""
-        width, delimiter = len(self._names), self._delimiter
+        width, delimiter = len(self.names), self.delimiter
         if (
             self._open_cell
-            or self._data_lines < self._skip
+            or self._given.lines < self._given.skip
             or delimiter == " "
-            or self._commas
-            or not self._first
+            or self._heading.commas
+            or not self._heading.line
             or self._long is not None
         ):
             return None
@@ -233,21 +231,21 @@ class CsvLog(AbstractTabularLog):
         if '"' in text or "#" in text or set(map(methodcaller("count", delimiter), lines)) != {width - 1}:
             return None
         cells = text.split(delimiter)
-        places = {name: place for place, name in enumerate(self._names) if name}
+        places = {name: place for place, name in enumerate(self.names) if name}
         return self.assembled.plain(lambda name: cells[places[name] :: width] if name in places else None, len(lines))
 
     def _count(self, lines: int) -> None:
         self._lines.number += lines
-        self._data_lines += lines
-        self._lost = 0
+        self._given.lines += lines
+        self._lost.count = 0
         self.bytes_read = self._lines.bytes_read
 
     def _one_by_one(self, lines: Sequence[str]) -> Iterator[Observation]:
         for line in lines:
             self._lines.number += 1
-            if self._lost > MOST_LOST_LINES and not self._gave_up:
+            if self._lost.count > MOST_LOST_LINES and not self._lost.gave_up:
                 self._give_up()
-            if self._gave_up:
+            if self._lost.gave_up:
                 return
             if '"' not in line and not self._open_cell:
                 yield from self._line(line)
@@ -257,70 +255,70 @@ class CsvLog(AbstractTabularLog):
                 line, self._open_cell = "\n".join(self._open_cell), []
                 yield from self._line(line)
             elif len(self._open_cell) >= MOST_LINES_OF_A_CELL:
-                self._quote_at = self._lines.number - len(self._open_cell) + 1
-                self.note(f"line {self._quote_at}: a quote is not closed")
+                self._lost.quote_at = self._lines.number - len(self._open_cell) + 1
+                self.note(f"line {self._lost.quote_at}: a quote is not closed")
                 parts, self._open_cell = self._open_cell, []
                 for part in parts:
                     yield from self._line(part)
 
     def _give_up(self) -> None:
         """Leave the rest of a file that holds rows no more: it may be hundreds of megabytes."""
-        self._gave_up = True
-        why = f", where a quote is not closed at line {self._quote_at:,}" if self._quote_at else ""
+        self._lost.gave_up = True
+        why = f", where a quote is not closed at line {self._lost.quote_at:,}" if self._lost.quote_at else ""
         self.note(
-            f"line {self._lines.number:,}: the {self._lost:,} lines before it hold no row{why}; the rest of the file, "
-            f"{max(self.bytes_total - self._lines.bytes_read, 0) / 1e6:,.0f} MB, is not read"
+            f"line {self._lines.number:,}: the {self._lost.count:,} lines before it hold no row{why}; the rest of the "
+            f"file, {max(self.bytes_total - self._lines.bytes_read, 0) / 1e6:,.0f} MB, is not read"
         )
 
     def _begin_again(self) -> None:
         self._lines.start_over()
-        self._gave_up, self._lost = False, 0
-        self._skip, self._data_lines = self._data_lines, 0
+        self._lost.gave_up, self._lost.count = False, 0
+        self._given.skip, self._given.lines = self._given.lines, 0
         self._top = first_line(self.path)
         if self._top:
             self._head(self._top)
-            self.add_columns(self._names)
+            self.add_columns(self.names)
 
     def _last_line(self) -> Iterator[Observation]:
         rest = self._lines.rest
         if not rest.strip() or not self._lines.quiet():
             return
-        cells = cells_of(self._lines.take_rest(), self._delimiter)
-        if len(cells) < len(self._names):
+        cells = cells_of(self._lines.take_rest(), self.delimiter)
+        if len(cells) < len(self.names):
             self.note("the last line is cut off and left out")
             return
         # only the last cell can have lost digits
-        if self._names[-1] in (self.columns["loss"], self.columns.get("step")):
+        if self.names[-1] in (self.columns["loss"], self.columns.get("step")):
             self.note("the last line does not end, so its last number may be cut off: left out")
             return
         yield from self._cells(cells[:-1])
 
     def _line(self, line: str) -> Iterable[Observation]:
-        if not line or line.isspace() or line.startswith("#") or (self._first and line == self._first):
+        if not line or line.isspace() or line.startswith("#") or (self._heading.line and line == self._heading.line):
             return ()
-        cells = cells_of(line, self._delimiter)
+        cells = cells_of(line, self.delimiter)
         if self._is_header(cells):
             self._head(line)
-            self.add_columns(self._names)
+            self.add_columns(self.names)
             self.assembled.replan(self._seen)
             return ()
         return self._cells(cells)
 
     def _cells(self, cells: list[str]) -> Iterable[Observation]:
-        self._data_lines += 1
+        self._given.lines += 1
         self.bytes_read = self._lines.bytes_read
-        if self._data_lines == 1 and self._is_of_another(cells):
-            self._skip = 0
-        if self._data_lines <= self._skip:
+        if self._given.lines == 1 and self._is_of_another(cells):
+            self._given.skip = 0
+        if self._given.lines <= self._given.skip:
             return ()
-        if len(cells) != len(self._names):
-            self._lost = 0 if any(number(cell) is not None for cell in cells) else self._lost + 1
+        if len(cells) != len(self.names):
+            self._lost.count = 0 if any(number(cell) is not None for cell in cells) else self._lost.count + 1
             if not self._ragged:
                 self._ragged = True
-                names = len(self._names)
+                names = len(self.names)
                 self.note(f"line {self._lines.number}: has {len(cells)} cells where the header names {names}")
-        elif self._lost:
-            self._lost = 0
+        elif self._lost.count:
+            self._lost.count = 0
         pairs = self._named(self._pointed(cells))
         pairs.pop("", None)
         if self._long is not None and not self.covers(pairs):
@@ -328,24 +326,24 @@ class CsvLog(AbstractTabularLog):
         return self.assembled.add(pairs, self._lines.number)
 
     def _pointed(self, cells: list[str]) -> list[str]:
-        return pointed(cells) if self._commas else cells
+        return pointed(cells) if self._heading.commas else cells
 
     def _named(self, cells: list[str]) -> dict[str, str]:
-        pairs = dict(zip(self._names, cells, strict=False))
+        pairs = dict(zip(self.names, cells, strict=False))
         return pairs if self._long is None else self._long.widened(pairs)
 
     def _is_of_another(self, cells: list[str]) -> bool:
         """Whether the first row is not the one that was first before: then it is not the same table, written anew."""
-        told = dict(zip(self._names, cells, strict=False))
+        told = dict(zip(self.names, cells, strict=False))
         began = [told.get(self.columns.get(field, "")) for field in ("step", "loss")]
         # pandas writes 1.0 for what was 1 while no cell of its column was empty
         began = [cell if (value := number(cell)) is None else str(value) for cell in began]
-        before, self._began = self._began, began
-        return before is not None and before != self._began
+        before, self._given.began = self._given.began, began
+        return before is not None and before != self._given.began
 
     def _is_header(self, cells: list[str]) -> bool:
         """Whether a line in the middle names columns: a writer began anew and said so."""
-        if not self._first or number(cells[0]) is not None or is_blank(cells[0]):
+        if not self._heading.line or number(cells[0]) is not None or is_blank(cells[0]):
             return False
         names = {cell.strip() for cell in cells}
         return {self.columns.get("loss"), self.columns.get("step")} & names != set() and not any(

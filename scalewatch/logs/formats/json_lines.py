@@ -102,7 +102,7 @@ class JsonLinesLog(AbstractTabularLog):
                 flat = flattened(record)
                 if not keys:
                     self._long = long_form(flat)
-                    self.assembled.sparse = self._long is not None  # a row holds one number
+                    self.assembled.blanks.sparse = self._long is not None  # a row holds one number
                 flat = self._named(flat)
                 keys.update(dict.fromkeys(k for k, v in flat.items() if not isinstance(v, bool)))
                 sample.add(flat)
