@@ -18,6 +18,31 @@ from tests.house import FUNCTIONS, ROOT, ImportGraph, Source, called, sources
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
+MAX_ATTRIBUTES = 12
+MAX_PARAMETERS = 8
+
+#: Classes with more attributes, and why: none joins this table.
+WIDE = {
+    "scalewatch/offline/fleet/columns.py: FleetRow": "a row of the fleet's table: a key for each of its columns",
+    "scalewatch/offline/answers.py: RunAnswer": "the answer in JSON on a run, as the schema of docs/json.md has it",
+    "scalewatch/cli/answers.py: ComparedRun": "the answer in JSON on two curves, as the schema has it",
+    "scalewatch/alert/notification.py: Notification": "a message as it goes to receivers and to the disk",
+    "scalewatch/forecast/preregistered.py: BaselineForecast": "a prediction as it stands in journals and checkpoints",
+    "scalewatch/forecast/forecaster.py: Forecaster": "one run as its law, plan, rates and clock have it",
+    "scalewatch/detect/base.py: Sample": "a row as all detectors read it: an object more costs each of them",
+    "scalewatch/detect/block.py: Block": "a block as detectors of other people read it: a field for each quantity",
+    "scalewatch/detect/baseline.py: RobustBaseline": "the level on the step path, which every detector reads each row",
+    "scalewatch_torch/watching/options.py: Options": "what a user may ask of a callback, a field for each option",
+}
+
+#: Functions with more parameters, and why: what people call keeps its names.
+MANY_PARAMETERS = {
+    "scalewatch/run.py: __init__": "Run",
+    "scalewatch_torch/watcher.py: __init__": "Watcher",
+    "scalewatch_lightning/callback.py: __init__": "ScaleWatch in Lightning",
+    "scalewatch_transformers/callback.py: __init__": "ScaleWatch in transformers",
+    "scalewatch_torch/watching/options.py: checked": "the options of these three, by their names",
+}
 
 #: The plain modules that everything stands on. They may read each other; rooms may not.
 GROUND = (
@@ -299,6 +324,77 @@ def long_functions(source: Source) -> list[str]:
 def test_a_function_fits_on_a_screen() -> None:
     """No function is longer than 60 lines, its docstring not counted."""
     assert [] == in_every_file(long_functions, *WHEEL)
+
+
+def _written(targets: Sequence[ast.AST], owner: str) -> set[str]:
+    """The attributes of what is called `owner` among what is assigned."""
+    parts = [part for target in targets for part in ast.walk(target) if isinstance(part, ast.Attribute)]
+    return {p.attr for p in parts if isinstance(p.ctx, ast.Store) and ast.unparse(p.value) == owner}
+
+
+def attributes(node: ast.ClassDef) -> set[str]:
+    """The fields and slots of a class, and what its methods assign to `self`; not what it inherits."""
+    found = {
+        each.target.id
+        for each in node.body
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+        if "ClassVar" not in ast.unparse(each.annotation)
+    }
+    for method in (each for each in node.body if isinstance(each, FUNCTIONS) and each.args.args):
+        owner = method.args.args[0].arg
+        for part in ast.walk(method):
+            if isinstance(part, ast.Assign):
+                found |= _written(part.targets, owner)
+            elif isinstance(part, ast.AnnAssign | ast.AugAssign):
+                found |= _written([part.target], owner)
+    return found
+
+
+def wide_classes(source: Source) -> list[str]:
+    classes = [node for node in source.nodes if isinstance(node, ast.ClassDef)]
+    return [node.name for node in classes if len(attributes(node)) > MAX_ATTRIBUTES]
+
+
+def test_a_class_can_be_held_in_mind() -> None:
+    """None has more than twelve attributes of its own, but for those of a table, which all still have them."""
+    assert sorted(WIDE) == sorted(_in_wheel(wide_classes))
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    of = function.args
+    rest = [each for each in (of.vararg, of.kwarg) if each is not None]
+    names = [each.arg for each in (*of.posonlyargs, *of.args, *of.kwonlyargs, *rest)]
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
+
+
+def functions_of_many(source: Source) -> list[str]:
+    functions = [node for node in source.nodes if isinstance(node, FUNCTIONS)]
+    return [function.name for function in functions if len(parameters(function)) > MAX_PARAMETERS]
+
+
+def test_a_function_asks_for_few_things() -> None:
+    """Eight parameters at most, but for what people call with names."""
+    assert sorted(MANY_PARAMETERS) == sorted(_in_wheel(functions_of_many))
+
+
+def _in_wheel(find: Callable[[Source], Sequence[str]]) -> list[str]:
+    return [found.removeprefix("integrations/") for found in in_every_file(find, *WHEEL)]
+
+
+def test_what_is_wide_is_found() -> None:
+    """Attributes in each of their forms are counted, once each, and what is of the class alone is not."""
+    fields = "".join(f"    f{n}: int\n" for n in range(6))
+    assigned = "".join(f"        self.a{n}, self.b = 1, 2\n        self.a{n} += 1\n" for n in range(6))
+    wide = (
+        f"class A:\n    NAME: ClassVar[str] = ''\n{fields}    def f(self, other):\n{assigned}        other.x = self.y\n"
+    )
+    narrow = wide.replace("self.b", "other.b")
+
+    assert (["A"], []) == (wide_classes(text("m", wide)), wide_classes(text("m", narrow)))
+    many = (
+        "def f(a, b, /, c, d, *e, g, h, i, **j):\n    pass\nclass A:\n    def f(self, a, b, c, d, e, g, h, i): pass\n"
+    )
+    assert ["f"] == functions_of_many(text("m", many))
 
 
 def silent_names(source: Source) -> list[str]:
