@@ -30,7 +30,6 @@ __all__ = [
     "beside",
     "channel",
     "columns_of",
-    "datum",
     "ending",
     "inner_width",
     "layer",
@@ -185,11 +184,6 @@ def place_on(axis: Axis, value: float, width: int) -> float:
     if axis.log:
         return width * math.log(value / axis.low) / math.log(axis.high / axis.low)
     return width * (value - axis.low) / (axis.high - axis.low)
-
-
-def datum(value: float, of: Spec) -> Spec:
-    """Return a channel at one place on the axis of another."""
-    return {"datum": value, "type": "quantitative", "scale": of["scale"], "axis": of["axis"], "title": of["title"]}
 
 
 def layer(kind: str, rows: Spec | None, mark: Spec, **channels: Any) -> Spec:

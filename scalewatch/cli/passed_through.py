@@ -35,8 +35,8 @@ WAIT_SECONDS = 0.5
 LEAST_SECONDS, MUCH_BYTES, MUCH_SECONDS = 0.05, 1 << 13, 1.0
 #: What is passed on to the program. On a terminal ctrl-C reaches it by itself.
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT")
-#: Exit code of a shell for a program that a signal ended, and for one that is not there.
-BY_SIGNAL, NOT_THERE = 128, 127
+#: Exit code of a shell for a program that a signal ended, beside the number of the signal.
+BY_SIGNAL = 128
 
 
 @final

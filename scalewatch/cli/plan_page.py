@@ -23,8 +23,6 @@ __all__ = ["page"]
 
 Cell = Callable[["Estimate", object], str]
 
-#: What an extra loss below half of the last digit shown is.
-LEAST_NATS = 5e-5
 #: Columns from which tables have room for intervals.
 WIDE = 100
 #: Other sizes that have no finite answer.

@@ -9,7 +9,7 @@ from typing import Any
 
 from scalewatch.columns import Columns
 from scalewatch.logs.log import BLOCK_ROWS
-from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.logs.tabular import AbstractBlockLog
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
@@ -19,7 +19,7 @@ __all__ = ["AbstractRecordLog"]
 FIRST_RECORDS = 16
 
 
-class AbstractRecordLog(AbstractTabularLog):
+class AbstractRecordLog(AbstractBlockLog):
     """One run whose rows are records of cells by name."""
 
     _given = 0
@@ -28,13 +28,8 @@ class AbstractRecordLog(AbstractTabularLog):
     def records(self) -> Iterator[Mapping[str, Any]]:
         """Yield what is new, in the order of the steps."""
 
-    def rows(self) -> Iterator[Observation]:
-        """Yield what is new."""
-        for _, block in self.blocks():
-            yield from block.rows()
-
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
-        """Yield the same rows, in blocks."""
+        """Yield what is new, in blocks."""
         records = self.records()
         while part := list(islice(records, BLOCK_ROWS if self._given else FIRST_RECORDS)):
             new = dict.fromkeys(name for record in part for name in record)

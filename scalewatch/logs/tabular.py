@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from scalewatch.logs.shapes import is_unnamed, may_be_a_loss
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
-__all__ = ["AbstractTabularLog"]
+__all__ = ["AbstractBlockLog", "AbstractTabularLog"]
 
 #: Rows from which on it is worth to take them at once [rows]. By hand.
 LEAST_ROWS = 16
@@ -162,3 +163,16 @@ class AbstractTabularLog(AbstractLog):
     def covers(self, names: Iterable[str]) -> bool:
         """Return whether none of these columns is new."""
         return self._seen.keys() >= set(names)
+
+
+class AbstractBlockLog(AbstractTabularLog):
+    """One that is read in blocks: its rows are theirs."""
+
+    @abstractmethod
+    def blocks(self) -> Iterator[tuple[Run, Columns]]:
+        """Yield what is new, some hundred rows at once, with what was known of the run when they were read."""
+
+    def rows(self) -> Iterator[Observation]:
+        """Yield what is new."""
+        for _, block in self.blocks():
+            yield from block.rows()

@@ -29,8 +29,6 @@ COLUMN_TYPES: Mapping[str, type] = {
 GROWTH, FIRST_ROWS = 1.3, 1024
 #: Rows for which room is made at once at most: their addresses are taken, not their memory.
 MOST_EXPECTED = 20_000_000
-#: Largest number of float32: what is beyond it is kept as infinite.
-MOST_SINGLE = float(np.finfo(np.float32).max)
 
 
 class Row(NamedTuple):

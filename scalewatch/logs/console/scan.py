@@ -70,7 +70,6 @@ _LETTER = re.compile(r"[A-Za-z]|(?![\u0080-\u024f])[^\W\d_]")
 _SOURCE = re.compile(r"\.(?:py|cpp|cc|cu|c|h|go|rs|jl|java|scala)$")
 #: Between a number and what it is a part of, as people say it.
 _OF = frozenset({"of", "out of", "von", "de", "sur", "di", "van", "av", "из", "z"})
-_SIGNS = {"-": -1, "+": 1}
 _TIMES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "k": 1e3}
 
 

@@ -22,7 +22,7 @@ from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import HELD_OUT, TRAIN, training_loss, validation_loss
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.sample import Sample
-from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.logs.tabular import AbstractBlockLog
 from scalewatch.logs.values import times
 from scalewatch.objective import words_of
 from scalewatch.observation import Observation
@@ -122,7 +122,7 @@ class _RanksNoted:
 
 
 @final
-class ConsoleLog(AbstractTabularLog):
+class ConsoleLog(AbstractBlockLog):
     """One file of printed lines as one run.
 
     Args:
@@ -162,13 +162,8 @@ class ConsoleLog(AbstractTabularLog):
         self.note(f"{LEARNT_FROM} {self.learnt.example.strip():.{SHOWN}}")
         self._ranks_noted = _RanksNoted()
 
-    def rows(self) -> Iterator[Observation]:
-        """Yield what is new."""
-        for _, block in self.blocks():
-            yield from block.rows()
-
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
-        """Yield the same rows, in blocks: those of lines that were printed before with other numbers at once."""
+        """Yield what is new, in blocks: lines that were printed before with other numbers are read at once."""
         if became := self._lines.anew():
             self.note(became)
             self._pause = _Pause()

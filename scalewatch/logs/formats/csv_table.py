@@ -35,7 +35,7 @@ from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.run_tables import finished_runs, table_runs
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.shapes import LongForm, long_form, may_be_a_loss
-from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.logs.tabular import AbstractBlockLog
 from scalewatch.logs.values import is_blank, number
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -59,7 +59,7 @@ _DOWNLOADED = {"wall time", "step", "value"}
 
 
 @final
-class CsvLog(AbstractTabularLog):
+class CsvLog(AbstractBlockLog):
     """One CSV file as one run.
 
     Args:
@@ -172,13 +172,11 @@ class CsvLog(AbstractTabularLog):
         if self._rename is not None:
             self._heading.names = [self._rename.get(name, "") for name in self.names]
 
-    def rows(self) -> Iterator[Observation]:
-        """Yield what is new; a file that was written anew is read again, without what was given already."""
-        for _, block in self.blocks():
-            yield from block.rows()
-
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
-        """Yield the same rows, in blocks: those of plain lines are converted column by column."""
+        """Yield what is new, in blocks: plain lines are converted column by column.
+
+        A file that was written anew is read again, without what was given already.
+        """
         became = self._lines.anew() if self._lines.bytes_read else ""
         if self._lines.rotated:
             self.note(became)

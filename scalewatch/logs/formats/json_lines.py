@@ -19,7 +19,7 @@ from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.run_tables import finished_runs, named_runs
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.shapes import LongForm, long_form
-from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.logs.tabular import AbstractBlockLog
 from scalewatch.logs.values import is_blank, number
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -79,7 +79,7 @@ def records(line: str) -> tuple[list[dict[str, Any]], bool]:
 
 
 @final
-class JsonLinesLog(AbstractTabularLog):
+class JsonLinesLog(AbstractBlockLog):
     """One file of JSON lines as one run.
 
     Args:
@@ -119,13 +119,8 @@ class JsonLinesLog(AbstractTabularLog):
         """The columns, in the order in which they turned up."""
         return list(self._seen)
 
-    def rows(self) -> Iterator[Observation]:
-        """Yield what is new."""
-        for _, block in self.blocks():
-            yield from block.rows()
-
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
-        """Yield the same rows, in blocks: those of lines that are one plain object each are converted by column."""
+        """Yield what is new, in blocks: lines that are one plain object each are converted by column."""
         if became := self._lines.anew():
             self.note(became)
         for piece in self._lines.pieces():

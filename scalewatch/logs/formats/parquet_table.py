@@ -14,7 +14,7 @@ from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.run_tables import finished_runs, named_runs
 from scalewatch.logs.sample import MOST_ROWS, Sample
-from scalewatch.logs.tabular import AbstractTabularLog
+from scalewatch.logs.tabular import AbstractBlockLog
 from scalewatch.observation import Observation
 from scalewatch.run import Run
 
@@ -24,7 +24,7 @@ _FEATHER = frozenset({".feather", ".arrow", ".ipc"})
 
 
 @final
-class ParquetLog(AbstractTabularLog):
+class ParquetLog(AbstractBlockLog):
     """One parquet file as one run.
 
     Args:
@@ -66,13 +66,8 @@ class ParquetLog(AbstractTabularLog):
         compute = importlib.import_module("pyarrow.compute")
         return batch.filter(compute.equal(batch.column(column).cast("string"), run))
 
-    def rows(self) -> Iterator[Observation]:
-        """Yield every row, once: a parquet file is written when the run is over."""
-        for _, block in self.blocks():
-            yield from block.rows()
-
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
-        """Yield the same rows, in blocks."""
+        """Yield every row, once, in blocks: a parquet file is written when the run is over."""
         if self._given:
             return
         arrow, file = _opened(self.path)
