@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +23,7 @@ import pytest
 
 from tests.ports import free_port
 
-__all__ = ["Board", "Panel", "chromium_path", "open_browser", "settled", "tensorboard"]
+__all__ = ["Board", "Panel", "chromium_path", "open_browser", "open_memory", "settled", "tensorboard"]
 
 #: Words in a drawing, and the middle of the smallest mark of an incident: [x, y] in the frame.
 DRAWN_WORDS = """() => {
@@ -56,6 +57,7 @@ INCIDENT_PLACE = """(wanted) => {
 PATIENCE_MS = 120_000
 START_SECONDS = 240.0
 WIDTH, HEIGHT = 1_400, 1_000
+FLAGS = ["--no-sandbox", "--disable-gpu"]
 
 
 @final
@@ -128,12 +130,35 @@ def chromium_path() -> str:
 
 @contextmanager
 def open_browser() -> Iterator[Any]:
-    """A Chromium that lives as long as the block."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright (pip install playwright)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"])
+    """A Chromium that lives as long as the block, each of whose pages can have a memory of its own."""
+    with _driver() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         yield browser
         browser.close()
+
+
+@contextmanager
+def open_memory() -> Iterator[Any]:
+    """The memory that pages share, of a Chromium that lives as long as the block.
+
+    Only a browser with a profile keeps what it made of TensorBoard's six megabytes of script, and one process a site
+    what it knows besides: half the work of opening a page.
+    """
+    with _driver() as driver, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        memory = driver.chromium.launch_persistent_context(
+            profile,
+            executable_path=chromium_path(),
+            args=[*FLAGS, "--process-per-site"],
+            viewport={"width": WIDTH, "height": HEIGHT},
+            accept_downloads=True,
+        )
+        yield memory
+        memory.close()
+
+
+def _driver() -> Any:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright (pip install playwright)")
+    return playwright.sync_playwright()
 
 
 @final

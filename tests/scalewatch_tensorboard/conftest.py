@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.scalewatch_tensorboard.browser import HEIGHT, WIDTH, Board, Panel, open_browser, settled, tensorboard
+from tests.scalewatch_tensorboard.browser import Board, Panel, open_memory, settled, tensorboard
 from tests.scalewatch_tensorboard.logs import zoo
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """A Chromium for all tests of a process."""
-    with open_browser() as browser:
-        yield browser
+    """A Chromium for all tests of a process: TensorBoard's own scripts are compiled once."""
+    with open_memory() as memory:
+        yield memory
 
 
 @pytest.fixture(scope="session")
@@ -40,21 +40,13 @@ def shots() -> Path | None:
     return Path(named)
 
 
-@pytest.fixture(scope="session")
-def context(chromium: Any) -> Iterator[Any]:
-    """The browser's memory: TensorBoard's own scripts are compiled once."""
-    made = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT}, accept_downloads=True)
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def open_panel(context: Any, shots: Path | None) -> Iterator[Callable[[Board], Panel]]:
+def open_panel(chromium: Any, shots: Path | None) -> Iterator[Callable[[Board], Panel]]:
     """Make a page on a board; afterwards nothing may have been complained of."""
     panels: list[Panel] = []
 
     def opened(board: Board) -> Panel:
-        panels.append(Panel(context.new_page(), board, shots))
+        panels.append(Panel(chromium.new_page(), board, shots))
         return panels[-1]
 
     yield opened
