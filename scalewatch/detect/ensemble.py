@@ -145,7 +145,7 @@ class DetectorSet:
     def _take_in(self, run: Run) -> None:
         for detector in self._detectors.values():
             if isinstance(detector, SuspiciousImprovement):
-                detector.of_text = run.is_text
+                detector.of_text, detector.steps_per_epoch = run.is_text, run.steps_per_epoch
             elif isinstance(detector, Divergence):
                 detector.claims = not run.no_descent
 

@@ -23,6 +23,8 @@ DROP, PAGE_DROP = 0.03, 0.3
 LEARNING, PAGE_LEARNING = 1.0, 4.0
 #: Fall that counts as one that the run has come back from, where there was none [log units]. By hand.
 LEAST_FALL = 0.05
+#: How far from where an epoch began a fall counts as one of data that are seen again [parts of an epoch]. By hand.
+NEAR_EPOCH = 0.15
 #: Least rows before a fall wakes someone [rows]: a run that sits on a plateau at its start falls off it at once.
 #: By hand.
 PAGE_ROWS = 512
@@ -45,7 +47,8 @@ class SuspiciousImprovement(AbstractBlockDetector):
     Rule: fall of more than 3 % and 6 s between 8 blocks before and 4 after (changepoint_window.py), d log loss / d log
     steps above 1, learning rate unchanged: info; above 26 % after 512 rows: warning. A block below 0.25 nats/token in a
     run of text (`of_text`) that began between 2.5 and 25: info. Closes when half of it has come back, or after 64
-    blocks. Memory: six numbers. `restart` closes it.
+    blocks. Where an epoch begins the loss of data seen before falls so (`steps_per_epoch`): info. Memory: six numbers.
+    `restart` closes it.
 
     >>> from scalewatch.detect.block import Blocks
     >>> from scalewatch.detect.base import Sample
@@ -77,6 +80,7 @@ class SuspiciousImprovement(AbstractBlockDetector):
         self.bound = 0.0
         self.is_text = False
         self.of_text = False
+        self.steps_per_epoch: float | None = None
         self.begun = False
         self.noted_floor = False
         self.past = Excursions(least=LEAST_FALL)
@@ -116,7 +120,10 @@ class SuspiciousImprovement(AbstractBlockDetector):
             f"near step {window.start_step}, faster than learning does"
         )
         fast = shift.nats < -PAGE_DROP and shift.elasticity > PAGE_LEARNING
-        pages = fast and self.rows > PAGE_ROWS and self.past.beyond(-shift.nats, alone=1.0)
+        again = self._begins_epoch(window.start_step, block.step)
+        if again:
+            message += ": an epoch begins there, of data seen before"
+        pages = fast and self.rows > PAGE_ROWS and self.past.beyond(-shift.nats, alone=1.0) and not again
         evidence = {
             **self._evidence(block),
             "level_nats": before,
@@ -129,6 +136,14 @@ class SuspiciousImprovement(AbstractBlockDetector):
         found = self.incident.open(severity, block.step, window.start_step, message, evidence)
         window.move(block.step)
         return found
+
+    def _begins_epoch(self, first: int, last: int) -> bool:
+        """Whether an epoch but the first begins between two steps, or just before the first of them."""
+        length = self.steps_per_epoch
+        if length is None:
+            return False
+        begun = math.ceil((first - NEAR_EPOCH * length) / length)
+        return begun >= 1 and begun * length <= min(last, first + NEAR_EPOCH * length)
 
     def _watch(self, block: Block) -> Finding | None:
         self.blocks += 1

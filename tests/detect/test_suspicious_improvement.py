@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from scalewatch import Monitor, Observation
 from scalewatch.detect import DetectorSet
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.guard import Guard
@@ -78,3 +79,18 @@ def test_what_no_text_has_is_said_of_no_loss_that_is_not_of_text(follow: Follow)
     loss = 9.0 * np.arange(1, 4001) ** -0.5 + 0.01
 
     assert [] == too_good(follow(loss))
+
+
+def test_a_fall_where_an_epoch_begins_is_of_data_seen_before_and_no_page() -> None:
+    """The loss of a model that remembers its data goes down a stair an epoch; the same fall elsewhere is a page."""
+    step = np.arange(1, 3001)
+    stairs = 1.4 * 0.55 ** ((step - 1) // 600) * np.exp(np.random.default_rng(3).normal(0.0, 0.1, len(step)))
+
+    def pages(steps_per_epoch: float | None) -> list[Finding]:
+        monitor = Monitor(Run("fine-tune", steps_per_epoch=steps_per_epoch))
+        rows = zip(step.tolist(), stairs.tolist(), strict=True)
+        return [f for at, loss in rows for f in monitor.observe(Observation(at, loss)) if f.pages]
+
+    assert Kind.SUSPICIOUS_IMPROVEMENT in [f.kind for f in pages(None)]
+    assert [] == pages(600.0)
+    assert [] != pages(460.0)
