@@ -24,7 +24,8 @@ PACKAGES = ("scalewatch", "integrations")
 #: Imports a face, and then names from it in forks, so that each fork has used none of its names before; tells what each
 #: of them was, one JSON object a line.
 FORKS = """
-import importlib, json, os, sys, types
+import dataclasses, importlib, inspect, json, logging, os, sys, types, uuid
+import numpy  # as the others, so that not each fork does it: they know no name of ours
 package, orders = sys.argv[1], json.loads(sys.argv[2])
 importlib.import_module(package)
 for names in orders:
