@@ -128,6 +128,9 @@ PRINTED = {
     "JSON over several lines": '{{\n  "step": {i},\n  "train": {{\n    "loss": {x}\n  }}\n}}',
     "a bar that counts on in each epoch": "epoch {e}/3\nsteps: {p}%|## | {i}/90 [00:07<00:50, 2.1it/s, avr_loss={x}]",
     "a metric of boosted trees": "[{i}]\ttrain-mlogloss:{x}\teval-mlogloss:3.9",
+    "a step behind its loss": "loss {x}\nlr 0.001\nfinished step {i}",
+    "an array": "step: {i}, {{'loss': Array({x}, dtype=float32)}}",
+    "a loss of two names": "step {i} {n}Loss: {x}",
     "a word in brackets before": "(Worker 1, ip=10.0.0.1) step {i} loss {x}",
 }
 
@@ -136,9 +139,25 @@ PRINTED = {
 def test_the_step_and_the_loss_of_a_printed_form_belong_together(form: str, tmp_path: Path) -> None:
     """Each loss stands at the step that was printed with it."""
     said = [(i, round(4.0 - 0.01 * i, 2)) for i in range(1, 91)]
-    text = "\n".join(PRINTED[form].format(i=i, x=x, e=(i - 1) // 30 + 1, p=i) for i, x in said) + "\n"
+    text = (
+        "\n".join(PRINTED[form].format(i=i, x=x, e=(i - 1) // 30 + 1, p=i, n="Train " * (i % 2)) for i, x in said)
+        + "\n"
+    )
 
     assert said == [(row.step, row.loss) for row in read(tmp_path / "a.log", text)]
+
+
+@pytest.mark.parametrize("carried", ["{t} ", "[pod/train-0/main] {t} ", "trainer-1  | ", "{t} stdout F "])
+def test_a_table_whose_lines_a_container_put_its_time_and_name_before_is_read(carried: str, tmp_path: Path) -> None:
+    """As `kubectl logs --timestamps` and `docker compose logs` give it."""
+    table = ["epoch     train_loss  valid_loss", *[f"{i:<9} {4 - 0.01 * i:.2f}        3.9" for i in range(40)]]
+    text = "".join(
+        carried.format(t=f"2026-03-01T10:00:{i:02d}.123456789Z") + f"{line}\n" for i, line in enumerate(table)
+    )
+
+    assert [(i, 4 - 0.01 * i) for i in range(40)] == [
+        (row.step, pytest.approx(row.loss)) for row in read(tmp_path / "a.log", text)
+    ]
 
 
 def test_a_brace_that_is_never_closed_hides_no_row(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ PROGRAMS = (
     "[step={g}/9000]\n    train/CrossEntropyLoss={x}\n    optim/learning_rate={r}",
     "Epoch {e}/9 lr: {r}\nTrain loss: {x}",
     "{{'lr': {r},\n 'loss': {x},\n 'step': {g}}}",
+    "loss {x}\nlr {r}\nfinished step {g}",
+    "step {g} Loss: {x}\nstep {g}1 Train Loss: {x}",
+    "2026-03-01T10:00:{s:02d}.123456789Z epoch  train_loss\n2026-03-01T10:00:{s:02d}.123456789Z {g}   {x}",
     '{{\n  "step": {g},\n  "train": {{\n    "loss": {x}\n  }}\n}}',
     "epoch {e}/9\nsteps: {p:3d}%|{bar}| {g}/900 [00:{b:02d}<08:00, avr_loss={x}]",
 )

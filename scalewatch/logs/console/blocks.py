@@ -66,7 +66,8 @@ def block_of(
     Args:
         lines: with decimal points. reader: of the log. patterns: of its lines. covers: whether it knows these columns.
     """
-    plain = None if reader.parts.inside or reader.learnt.within else plain_lines(lines)
+    singly = reader.parts.inside or reader.learnt.within or reader.learnt.source is Source.AFTER
+    plain = None if singly else plain_lines(lines)
     if plain is None:
         return None
     found, left, silent = patterns.match(plain)

@@ -20,7 +20,7 @@ from scalewatch.logs.loss_names import TRAIN, training_loss, validation_loss
 from scalewatch.logs.sample import SPARSE
 from scalewatch.objective import words_of
 
-__all__ = ["Learner", "Learnt", "Source", "is_held_out", "loss_among", "with_step", "within"]
+__all__ = ["Learner", "Learnt", "Source", "is_held_out", "loss_among", "under_one_name", "with_step", "within"]
 
 #: Part of the rows with a loss that have to have a counter for it to be the step; and of them all where those without
 #: one come last, as an evaluation's do. By hand.
@@ -34,6 +34,7 @@ class Source(StrEnum):
     BAR = "the progress bar"
     LEAD = "the number that a line begins with"
     BEFORE = "a line before the row"
+    AFTER = "a line after the row"
     EPOCH = "the epoch"
     COUNTED = "rows are counted"
 
@@ -54,7 +55,8 @@ class Learnt(NamedTuple):
         example: a line of the kind that holds the loss. rows: lines with the loss among those looked at.
         within: whether what a counter counts to is the step, and itself the epoch: `Batch 3/500`.
         alone: whether the loss stands in lines without one that was held out.
-        before: the counter of the lines before the rows, "" if it has no name.
+        before: the counter of the lines before the rows, or after them, "" if it has no name.
+        also: other names of the same loss: of lines that are alike but for it.
     """
 
     source: Source
@@ -68,6 +70,7 @@ class Learnt(NamedTuple):
     within: bool = False
     alone: bool = False
     before: str = ""
+    also: frozenset[str] = frozenset()
 
 
 def _counts_within(lines: Iterable[Line], loss: str) -> bool:
@@ -92,6 +95,43 @@ def within(line: Line) -> Line:
         cells = {"step": float(line.bar[1]), **line.cells}
         return line._replace(cells=cells, named="step", bar=None, epoch=float(line.bar[0]), epochs=None)
     return line
+
+
+def under_one_name(line: Line, learnt: Learnt) -> Line:
+    """Put the loss of a line under its one name."""
+    name = next((name for name in learnt.also if name in line.cells), None)
+    if name is None or learnt.loss in line.cells:
+        return line
+    return line._replace(cells={learnt.loss if each == name else each: v for each, v in line.cells.items()})
+
+
+def same_loss(lines: Sequence[Line], loss: str) -> frozenset[str]:
+    """Return other names of a loss: they stand in lines that are alike but for it, and in none beside it."""
+    shapes: dict[str, Counter[frozenset[str]]] = {}
+    for line in lines:
+        for name in line.cells:
+            if name == loss or (training_loss(name) is not None and _plainly(name) == _plainly(loss)):
+                shapes.setdefault(name, Counter())[frozenset(line.cells) - {name}] += 1
+    if len(shapes) < 2 or loss not in shapes:
+        return frozenset()
+    ((mine, count),) = shapes.pop(loss).most_common(1)
+    names = [name for name, other in shapes.items() if SPARSE * other[mine] >= count and SPARSE * count >= other[mine]]
+    both = any(step_rank(name) is not None for name in mine) and not mine & {loss, *names}
+    return frozenset(names) if both and _once(lines, {loss, *names}) else frozenset()
+
+
+def _plainly(name: str) -> frozenset[str]:
+    return frozenset(words_of(name)) - TRAIN
+
+
+def _once(lines: Iterable[Line], names: set[str]) -> bool:
+    """Whether no step is said with two of these names."""
+    at: dict[float, str] = {}
+    for line in lines:
+        said = next((name for name in names if name in line.cells), None)
+        if said is not None and line.named is not None and at.setdefault(line.cells[line.named], said) != said:
+            return False
+    return True
 
 
 def with_step(line: Line, name: str) -> Line:
@@ -197,19 +237,23 @@ class _Counters:
 
 @final
 class _CounterBefore:
-    """The counter of the lines before the rows: where it is, its name, and how many rows it was before, by its name."""
+    """The counter of the lines before the rows: where it is, its name, how many rows it was before, by its name, and
+    whether it comes behind the first.
+    """
 
     def __init__(self) -> None:
         self.at: float | None = None
         self.name = ""
         self.names: Counter[str] = Counter()
+        self.behind = False
 
 
 @final
 class _Kinds:
-    """The kinds of rows, by the names of their cells, each with a line of it."""
+    """The kinds of rows, by the names of their cells, each with a line of it, and other names of their loss."""
 
-    def __init__(self) -> None:
+    def __init__(self, also: frozenset[str]) -> None:
+        self.also = also
         self._rows: Counter[frozenset[str]] = Counter()
         self._lines: dict[frozenset[str], str] = {}
 
@@ -238,7 +282,7 @@ class Learner:
         self._rows = 0
         self._sources: Counter[Source] = Counter()
         self._counters = _Counters()
-        self._kinds = _Kinds()
+        self._kinds = _Kinds(same_loss(lines, loss))
         self._wholes: Counter[tuple[Source, int, int]] = Counter()
         self._before = _CounterBefore()
         self._epochs = _Epochs()
@@ -248,12 +292,13 @@ class Learner:
 
     def _add(self, line: Line) -> None:
         line = with_step(within(line) if self._within else line, self._step)
-        loss = self._loss in line.cells and not line.held_out
+        loss = not line.held_out and (self._loss in line.cells or not self._kinds.also.isdisjoint(line.cells))
         epochs = self._epochs
         epochs.see(line)
         if not loss:
             self._look_before(line)
             return
+        self._before.behind = self._before.behind or (not self._rows and self._before.at is None)
         self._rows += 1
         self._alone += not any(map(is_held_out, line.cells))
         if line.named is not None:
@@ -326,4 +371,8 @@ class Learner:
         before, count = next(iter(self._before.names.most_common(1)), ("", 0))
         before = before if source is Source.BEFORE and count >= MOSTLY * rows else ""
         anew = not self._epochs.in_parts and not (source is Source.BAR and goes_on)
-        return Learnt(source, name, self._loss, whole, total, anew, example, rows, self._within, alone, before)
+        if before and self._before.behind and rows > 1:
+            source = Source.AFTER  # the first loss stands before any counter
+        return Learnt(
+            source, name, self._loss, whole, total, anew, example, rows, self._within, alone, before, self._kinds.also
+        )

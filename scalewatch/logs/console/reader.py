@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import final
 
-from scalewatch.logs.console.learner import Learnt, Source, is_held_out, with_step, within
+from scalewatch.logs.console.learner import Learnt, Source, is_held_out, under_one_name, with_step, within
 from scalewatch.logs.console.lines import Line
 from scalewatch.logs.console.parts import Parts, is_field, step_rank
 from scalewatch.logs.epoch_steps import EpochSteps
@@ -75,6 +75,7 @@ class LineReader:
         self.parts = Parts(None if keep is None else self._counted)
         self.position = Position()
         self.renamed: dict[str, str] = {}
+        self._waiting: dict[str, float | str] | None = None
 
     def rows(self, text: str) -> list[dict[str, float | str]]:
         """Return the rows that a line completes: name -> number, with the step under the name that was learnt."""
@@ -101,6 +102,7 @@ class LineReader:
     def row(self, line: Line) -> dict[str, float | str] | None:
         """Return the row of a line that was parsed, None if it is none of its own."""
         line = with_step(within(line) if self.learnt.within else line, self.learnt.step_name)
+        line = under_one_name(line, self.learnt) if self.learnt.also else line
         training = self.learnt.loss in line.cells and not line.held_out
         if self.learnt.before and line.named not in (None, self.learnt.before) and not training:
             line = line._replace(named=None)  # counts something else: frames beside iterations
@@ -110,6 +112,8 @@ class LineReader:
             self.position.epoch = line.epoch
             if self.position.base is None:
                 self.position.base = 0.0 if line.epoch < 1 else 1.0
+        if self.learnt.source is Source.AFTER:
+            return self._behind(line, training=training)
         step = self._step(line, training=training)
         row: dict[str, float | str] = {name: v for name, v in line.cells.items() if self.wanted(name)}
         if not training and not any(map(is_held_out, line.cells)):
@@ -129,6 +133,22 @@ class LineReader:
             row[self.learnt.step_name] = step
         return row
 
+    def _behind(self, line: Line, *, training: bool) -> dict[str, float | str] | None:
+        """Take a line of a log whose rows say their step last; return the row that is whole with it."""
+        row: dict[str, float | str] = {name: v for name, v in line.cells.items() if self.wanted(name)}
+        if line.held_out or (any(map(is_held_out, line.cells)) and not training):
+            return row or None
+        if training:
+            self._waiting = row
+        elif self._waiting is not None:
+            self._waiting = {**row, **self._waiting}
+        if line.named is None or self._waiting is None:
+            return None
+        whole, self._waiting = self._waiting, None
+        step = self.position.steps.of(int(line.cells[line.named]), self.position.epoch, line.whole)
+        self.position.newest = step
+        return {**whole, self.learnt.step_name: step}
+
     def _is_of_another(self, line: Line) -> bool:
         """Whether a line counts by another name, and from behind: batches of an evaluation between the steps."""
         newest = self.position.newest
@@ -143,7 +163,8 @@ class LineReader:
         return is_field(name) or name in self._keep
 
     def _counted(self, name: str) -> bool:
-        return self.wanted(name) or step_rank(name) is not None or name == self.learnt.step_name
+        counts = step_rank(name) is not None or name == self.learnt.step_name
+        return counts or self.wanted(name) or name in self.learnt.also
 
     def _without_repeats(self, row: dict[str, float | str], step: int) -> dict[str, float | str]:
         """Leave out the loss of a summary, and of a bar that is drawn again at the same step."""

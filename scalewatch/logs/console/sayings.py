@@ -62,7 +62,7 @@ def role_of(plan: Plan, reader: LineReader) -> Role:
     """What the lines of a plan are for a reader."""
     learnt = reader.learnt
     named, held_out = _named(plan, reader), any(map(is_held_out, plan.names))
-    if any(name == plan.epoch for name, _ in plan.fixed):
+    if any(name == plan.epoch for name, _ in plan.fixed) or not learnt.also.isdisjoint(plan.names):
         return Role.ALONE
     if learnt.loss in plan.names and not plan.held_out:
         fits = {
@@ -70,6 +70,7 @@ def role_of(plan: Plan, reader: LineReader) -> Role:
             Source.BAR: named is None and plan.bar is not None,
             Source.LEAD: named is None and plan.lead > 0,
             Source.BEFORE: named is None and plan.bar is None,
+            Source.AFTER: False,
             Source.EPOCH: True,
             Source.COUNTED: named is None and not (learnt.alone and held_out),
         }

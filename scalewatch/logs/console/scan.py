@@ -45,7 +45,7 @@ _VALUE = re.compile(
 #: What ends a name's beginning: brackets, bars, a dash or room between two things.
 _BREAKS = re.compile(r"[|\t\[\]{}<>=:»]|\)\s|\s[-–—]+\s|\s{2,}|\.\s|\(\s*$")
 _PARENTHESES = re.compile(r"\([^()]*\)")
-_WRAPPED = re.compile(r"(?:tensor|array|np\.float\d+|float\d*)\(\s*\[?\s*$")
+_WRAPPED = re.compile(r"(?:[tT]ensor|(?:Device)?[aA]rray|j?np\.b?float\d+|float\d*)\(\s*\[?\s*$")
 #: `validation loss at iteration 1000`: the name of a value that follows, then that of this one.
 _AT = re.compile(r"(.*?\w)\s+(?:at|after|for|in|@|of)\s+(?:the\s+|end\s+of\s+)*(\w[\w ]*)", re.IGNORECASE)
 #: `2.31 avg loss, `: the name of the value before; so is a counter, `after 250 iterations the loss is`.

@@ -20,6 +20,11 @@ _CELL = re.compile(
     r"|(?P<word>[-+]?(?:nan|inf))|\d+:\d\d(?::\d\d)?|-|N/A|None",
     re.IGNORECASE,
 )
+#: What kubectl, docker and the runtimes of containers put before each line.
+_CARRIED = re.compile(
+    r"(?:\[pod/[^\]\s]+\] |[\w.-]+-\d+ +\| )?"
+    r"(?:\d{4}-\d\d-\d\dT[\d:]+(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP] )?)?"
+)
 #: What a line of a box begins with.
 _FIRST = "|-+=╒╞╘┏┡└┌├"
 _BORDER = re.compile(r"\s*+[-+=|~_╒╞╘╤═─━┏┡└┌├┼]{8,}+[-+=|~_╕╡╛╧═─━┓┩┘┐┤┴]*+\s*")
@@ -55,6 +60,7 @@ class Heading:
 
     def starts(self, line: str) -> bool:
         """Return whether a line without a number names columns, one of which is a loss; it is remembered."""
+        line = _bare(line)
         names, bars = _split(line)
         if bars and not any(c.isalpha() for name in names for c in name):
             return False  # the line below a heading
@@ -66,13 +72,14 @@ class Heading:
 
     def would_start(self, line: str) -> bool:
         """Return whether a line heads a table, and do not remember it."""
-        names, bars = _split(line)
+        names, bars = _split(_bare(line))
         return bool(_named(names, bars, self._above) or _named(names, bars, []))
 
     def cells(self, line: str) -> tuple[dict[str, float], dict[str, int], str] | None:
         """Return the numbers of a row, the wholes of them, and what stands after them; None if it is no row."""
         if not self._names:
             return None
+        line = _bare(line)
         text = line.strip().strip("|")
         parts = [part.strip(" *_`") for part in text.split(self._bars)] if self._bars else text.split()
         if len(parts) == len(self._names) + 1 and not self._bars and len(line.rstrip()) == self._end:
@@ -92,6 +99,12 @@ class Heading:
                     wholes[name] = int(cell["whole"])
         rest = "" if self._bars else " ".join(parts[len(self._names) :])
         return cells, wholes, rest
+
+
+def _bare(line: str) -> str:
+    """A line without what those put before it who carry the output of others: of which container it is, and when."""
+    found = _CARRIED.match(line)
+    return line if found is None else line[found.end() :]
 
 
 def _split(line: str) -> tuple[list[str], str]:
