@@ -30,6 +30,9 @@ FEWEST_BEFORE = 4
 #: A jump that counts: as a part of the loss, in sds of a block by batch noise, and beyond what the rate can have done,
 #: for a full decay, as a part of the loss: twice what one gives. By hand.
 JUMP, SIGMAS, OF_RATE = 0.03, 8.0, 0.15
+#: The same sds where rows of an incident were left out before it: there a jump is no surprise; how many times as far
+#: apart as usual two blocks are there at least, and which part of the steps so far. By hand.
+SIGMAS_AFTER_GAP, GAP, GAP_SHARE = 3.0, 3.0, 0.01
 #: Part of a jump that the block has at least in which it lies. By hand.
 FIRST_SHARE = 0.1
 #: Part of a new segment so far in which the loss still comes down from the change itself, which no law describes: a
@@ -84,7 +87,7 @@ def newest_segment(
     """
     noted = [at for at in np.searchsorted(ends, np.asarray(begins)).tolist() if at > 0]
     marks = [(at, at, step, True) for at, step in zip(noted, begins[len(begins) - len(noted) :], strict=True)]
-    for at in _jumps(means, losses, noise, annealed):
+    for at in _jumps(ends, means, losses, noise, annealed):
         if not any(0 <= at + 1 - there <= BEFORE + 1 for there in noted):  # that it was changed by design explains it
             marks.append((at, at + 1, int(ends[at - 1]) + 1, False))
     if not marks:
@@ -98,7 +101,7 @@ def newest_segment(
     return Segment(first, marks[-2][1] if len(marks) > 1 else 0, last, since, meant, told)
 
 
-def _jumps(means: Floats, losses: Floats, noise: Floats, annealed: Floats) -> list[int]:
+def _jumps(ends: Floats, means: Floats, losses: Floats, noise: Floats, annealed: Floats) -> list[int]:
     """Blocks in which the loss jumps and stays, by more than noise and rate explain."""
     count = len(losses) - BEFORE - AFTER + 1
     if count < 1:
@@ -111,7 +114,11 @@ def _jumps(means: Floats, losses: Floats, noise: Floats, annealed: Floats) -> li
     slope = (columns[:, past] * away).sum(axis=2) / (away**2).sum(axis=1)
     ahead = columns[:, past].mean(axis=2)[:, :, None] + slope[:, :, None] * (x[next_] - middle)
     off, of_rate = columns[:, next_] - ahead
-    least = np.maximum(JUMP, SIGMAS * noise[next_].max(axis=1)) + OF_RATE * np.abs(of_rate).max(axis=1)
+    # rows of a block are spread evenly about their mean
+    apart = 2.0 * means - ends - np.concatenate([[0.0], ends[:-1]])
+    gaps = apart > np.maximum(GAP * np.median(apart), GAP_SHARE * ends)
+    sigmas = np.where(gaps[next_].any(axis=1), SIGMAS_AFTER_GAP, SIGMAS)
+    least = np.maximum(JUMP, sigmas * noise[next_].max(axis=1)) + OF_RATE * np.abs(of_rate).max(axis=1)
     # it may lie within the first of them
     jumped = (np.abs(off[:, -1]) > least) & (off[:, 0] * off[:, -1] > FIRST_SHARE * off[:, -1] ** 2)
     found: list[int] = []

@@ -88,6 +88,19 @@ def test_where_a_model_takes_to_other_data_nothing_is_said_for_a_tenth_of_the_st
     assert later.forecast() is not None
 
 
+def test_a_level_that_an_incident_leaves_behind_is_the_level_from_there_on() -> None:
+    """Nobody noted it; its rows were left out, and those since lie higher by less than a jump out of nowhere has to."""
+    losses = noisy(TrueLaw().losses(PLAN, SIZE), 0.06, 1) * np.where(STEP > AT, 1.07, 1.0)
+    forecaster = Forecaster(planned(PLAN, SIZE))
+    for step, loss in enumerate(losses[:1_300].tolist(), 1):
+        forecaster.observe(step, loss, None, clean=not AT < step <= AT + 60)
+    made = told(forecaster)
+    low, high = made.interval(0.8)
+
+    assert low < losses[-40:].mean() < high
+    assert any("the loss jumped to another level" in note for note in made.notes)
+
+
 def test_after_a_change_by_design_the_distance_to_the_law_is_that_of_before() -> None:
     """The law is of runs on the old data: it says nothing of the level of others, and no word of wasted compute."""
     monitor = Monitor(planned(PLAN, SIZE), law=fitted())
