@@ -42,7 +42,10 @@ def emergence(
 
     console, reading = Console(), Reading.of(tables, column or [], where or [], None)
     wanted = {"scale": "compute, size or data", "accuracy": "0 to 1", "loss": "of the right answer [nats/token]"}
-    also = {"scale": ("flops", "compute", "parameters", "tokens"), "accuracy": ("acc", "exact_match")}
+    also = {
+        "scale": ("flops", "compute", "parameters", "active_parameters", "non_embedding_parameters", "tokens"),
+        "accuracy": ("acc", "exact_match"),
+    }
     data, notes = columns_of(reading, wanted, {**also, "loss": ("proxy_loss", "nll")})
     data, told = _as_wanted(data)
     notes += told

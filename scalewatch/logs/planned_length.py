@@ -21,7 +21,7 @@ _STEMS = (
 )
 _ENDINGS = (".json", ".yaml", ".yml", ".gin", ".toml")
 #: Names that say in settings how long a run is to be, and in a log how far it is.
-_OF_SETTINGS = ("train_steps", "num_steps", "training_steps")
+_OF_SETTINGS = ("train_steps", "num_steps", "training_steps", "num_iterations")
 #: Folders of settings beside a log, and those that only hold a log of the folder above.
 _INNER = (".hydra", "files")
 _HOLDER = re.compile(

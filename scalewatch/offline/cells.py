@@ -16,6 +16,22 @@ NO_NUMBER = frozenset(
     {"diverged", "failed", "crashed", "unfinished", "running", "pending", "killed", "oom", "tbd", "todo", "?", "x"}
     | {"average", "mean", "avg", "median", "sum", "total", "n.a.", "n.a", "—", "–", "ongoing", "in progress", "nan"}
 )
+#: Words of a cell without digits of a run that has no number.
+_CUT_OFF = frozenset(
+    {
+        "diverged",
+        "failed",
+        "crashed",
+        "unfinished",
+        "running",
+        "pending",
+        "killed",
+        "oom",
+        "preempted",
+        "exploded",
+        "nan",
+    }
+)
 #: What a letter or a word behind a number multiplies it by.
 _TIMES = {
     **{"k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "million": 1e6, "b": 1e9, "bn": 1e9, "g": 1e9},
@@ -45,17 +61,21 @@ def number_in(cell: Any) -> float | None:
 
     >>> number_in("410M"), number_in("~2.1 B tokens"), number_in("**1.3B**"), number_in("3 x 10^18 FLOPs")
     (410000000.0, 2100000000.0, 1300000000.0, 3e+18)
-    >>> number_in("3.21 ± 0.01"), number_in("1,234"), number_in("gpt-2"), number_in("diverged")
-    (3.21, 1234.0, None, nan)
+    >>> number_in("3.21 ± 0.01"), number_in("1,234"), number_in("25%"), number_in("gpt-2"), number_in("still running")
+    (3.21, 1234.0, 0.25, None, nan)
     """
     if is_blank(cell):
         return math.nan
     plain = number(cell)
     if plain is not None or not isinstance(cell, str):
         return plain
-    if cell.strip().lower() in NO_NUMBER:
+    words = set(re.findall(r"[a-z]+", cell.lower()))
+    if cell.strip().lower() in NO_NUMBER or (words & _CUT_OFF and not any(sign.isdigit() for sign in cell)):
         return math.nan
     text = _MARKS.sub("", _SPREAD.split(cell.strip(), 1)[0]).strip()
+    if text.endswith("%"):
+        part = number(text[:-1])
+        return None if part is None else part / 100.0
     plain = number(text)
     return _written(text) if plain is None else plain
 

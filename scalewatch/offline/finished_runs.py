@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
-from scalewatch.logs.columns import scale_of
+from scalewatch.logs.columns import ranked, scale_of
 from scalewatch.objective import words_of
-from scalewatch.offline.listed import how_many, left_out_sentence
+from scalewatch.offline.listed import few, how_many, left_out_sentence
 from scalewatch.offline.recipe_columns import check_one_recipe, unfinished
 from scalewatch.offline.run_columns import (
     CHECKPOINTS,
@@ -141,6 +141,9 @@ def _one(
             f"{table.source}: no column of numbers is named like a loss; say which: --column loss=NAME.{text}"
         )
     notes = [f"{table.source}: {how_many(len(table), 'row')}; {_columns(roles)}.", *table.notes]
+    others = [] if "loss" in overrides else [name for name in _losses(table) if name != roles["loss"]]
+    if others:
+        notes.append(f"{table.source}: the loss is '{roles['loss']}'; also there: {few(others)} (--column loss=NAME).")
     kind, size, tokens = _size_and_tokens(table, roles, notes)
     loss = nats_per_token(table, roles["loss"], bytes_per_token, notes)
     saved = [] if "run" in roles else saved_at_intervals(size, tokens)
@@ -183,6 +186,11 @@ def _one(
     budgets = named_budgets(table, roles, size, tokens, keep, notes)
     names = [runs[i] for i in keep.tolist()]
     return Rows(count, tokens[keep], loss[keep], names, checkpoints, notes, left_out, budgets)
+
+
+def _losses(table: Table) -> list[str]:
+    """Columns of losses in the unit of one, such as those on several texts."""
+    return [name for name in ranked(table.columns, "final_loss") if scale_of(name, "loss") == ("linear", 1.0)]
 
 
 def _check_loss(table: Table, column: str, runs: Sequence[str], loss: Floats, keep: NDArray[np.int64]) -> None:

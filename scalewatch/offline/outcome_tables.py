@@ -31,6 +31,8 @@ NO_CAUSE = frozenset({"", "seed", "index", "id", "row", "runid", "run", "runname
 MOST_EMPTY = 0.1
 #: Rows that a label needs to be one, and labels that there may be. By hand.
 ROWS_A_LABEL, MOST_LABELS = 3, 12
+#: Words of a column that says how far losses are apart, and of none that is one.
+_SPREAD = frozenset({"std", "sd", "se", "sem", "stderr", "stdev", "var", "variance", "ci", "error", "err"})
 #: Words of columns that say how a run came out, as a loss does: no cause of one.
 _OUTCOMES = frozenset({"ppl", "perplexity", "bpb", "bpt", "bpc", "nll", "acc", "accuracy"})
 
@@ -162,11 +164,12 @@ def numbers_of(table: Table, name: str) -> Floats:
 
 
 def _is_loss(name: str) -> bool:
-    return "loss" in words_of(name) or without_unit(name)[0] in ("L", "l")
+    words = set(words_of(name))
+    return ("loss" in words and not words & _SPREAD) or without_unit(name)[0] in ("L", "l")
 
 
 def _is_outcome(name: str) -> bool:
-    return _is_loss(name) or bool(_OUTCOMES & set(words_of(name)))
+    return bool((_OUTCOMES | {"loss"}) & set(words_of(name))) or _is_loss(name)
 
 
 def _are_labels(words: Sequence[str]) -> bool:

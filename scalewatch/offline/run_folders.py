@@ -29,6 +29,8 @@ __all__ = ["RunFolder", "read_runs"]
 LAST_PART = 0.02
 #: Part of its plan that a run may lack and still count as finished.
 UNFINISHED = 0.02
+#: Batch from which it counts tokens and no sequences. By hand.
+IN_TOKENS = 1 << 15
 #: A setting in JSON, YAML or as a program prints it: its name and its value.
 _SETTING = re.compile(
     r"[\"']?([A-Za-z][\w.\-/ ]{0,60}?)[\"']?\s*(?::|=|\.{3,})\s*"
@@ -91,6 +93,8 @@ def read_runs(folder: Path, overrides: Mapping[str, str]) -> RunFolder:
     without = [run["run"] for run in runs if run["size"] is None]
     if without:
         notes.append(f"No size is known of {named(without)}: settings beside a log may say it, n_params, or its name.")
+    if all(math.isnan(run["tokens"][-1]) for run in runs):
+        notes.append("No tokens are known: neither the logs nor settings beside them say those of a step.")
     short = [run["run"] for run in runs if run["total"] and run["steps"][-1] < (1 - UNFINISHED) * run["total"]]
     if short:
         notes.append(f"Not ended, by the length that their settings say: {named(short)}.")
@@ -180,6 +184,8 @@ def _tokens_a_step(said: Sequence[tuple[str, str]]) -> float | None:
         if step is None and printed is not None:
             step = number_in(printed[1])
         batch, sequence = _number(settings, _BATCH), _number(settings, _SEQUENCE)
+        if step is None and batch is not None and batch >= IN_TOKENS:
+            step = batch
         if step is None and batch is not None and sequence is not None:
             step = batch * sequence * (1.0 if "globalbatchsize" in settings else _number(settings, _MICRO) or 1.0)
         if step is not None:

@@ -37,6 +37,7 @@ class Member:
     losses: np.ndarray
     plan: np.ndarray
     final: float
+    unit: str | None = None
     _known: dict[float, Standing] = field(default_factory=dict)
 
     @property
@@ -63,7 +64,7 @@ class Member:
         return self._known[check]
 
     def _follow(self) -> None:
-        monitor, seen = Monitor(Run(self.name, learning_rates=self.plan)), 0
+        monitor, seen = Monitor(Run(self.name, learning_rates=self.plan, loss_unit=self.unit)), 0
         for check in CHECKS:
             until = int(np.searchsorted(self.steps, check * self.total, side="right"))
             for s, y in zip(self.steps[seen:until].tolist(), self.losses[seen:until].tolist(), strict=True):
@@ -123,7 +124,8 @@ def member(name: str, rows: pd.DataFrame, total: int) -> Member | None:
     plan = np.interp(np.arange(1, total + 1), [0, *rate.step], [0.0, *rate.lr])
     loss, step = kept.loss.to_numpy(float), kept.step.to_numpy(int)
     final = float(np.mean(loss[min(np.searchsorted(step, (1 - FINAL) * total), len(loss) - 1) :]))
-    return Member(name, step, loss, plan, final if math.isfinite(final) else math.inf)
+    # every source but Taskset is one of text
+    return Member(name, step, loss, plan, final if math.isfinite(final) else math.inf, "nats/token")
 
 
 def taskset_sweeps(folder: Path, draws: int = DRAWS, seed: int = 0) -> dict[Key, list[Member]]:

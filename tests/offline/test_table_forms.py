@@ -108,6 +108,10 @@ FORMS: dict[str, tuple[str, str]] = {
             lambda n, d, x: f"r{n:.0f}-{d:.0f},{n:.0f},{d:.0f},{x}",
         ),
     ),
+    "the spread over seeds beside the loss": (
+        "a.csv",
+        table("N,D,loss,loss_std", lambda n, d, x: f"{n},{d},{x},0.004"),
+    ),
     "the mean over seeds and its spread": ("a.csv", table("N,D,loss", lambda n, d, x: f"{n},{d},{x} ± 0.005")),
     "the last loss and the best": (
         "a.csv",
