@@ -299,7 +299,7 @@ class ScaleWatch(LightningCallback):
         watch = self._watch
         if watch is not None and self._steps is not None:
             watch.after_batch(self._steps.after_batch, trainer, outputs, batch)
-            if watch.wants_names:
+            if watch.wants_names():
                 self._guard.call("names of what is logged", watch.learn_logged, trainer.callback_metrics)
         elif self._steps is not None:
             self._guard.call("loss", self._steps.after_batch, trainer, outputs, batch)

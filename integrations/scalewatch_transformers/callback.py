@@ -280,7 +280,7 @@ class ScaleWatch(TrainerCallback):  # type: ignore[misc]  # transformers is not 
 
     def _learn(self, logs: list[str]) -> None:
         watch = self._hooks.watch
-        if watch is not None and watch.wants_names:
+        if watch is not None and watch.wants_names():
             watch.learn_logged(logs)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:

@@ -42,8 +42,10 @@ _COUNTED = r"tokens?|toks?|params?|parameters?|flops?|steps?|iters?|iterations?|
 #: Marks of a page about a number: bold, code, mathematics, "about".
 _MARKS = re.compile(r"\*\*|__|[*`$\\]|^\s*(?:~|≈|\\sim|ca\.?|about|approx\.?)\s*|\\(?:textbf|mathbf|text)\b|[{}]")
 _NUMBER = r"[-+]?(?:\d[\d,_' \u00a0\u202f]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+#: Digits of a power. Without them 10-20 is no 1e-20, and says from where to where.
+_UP = "[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]"
 _WHOLE = re.compile(
-    rf"((?:{_NUMBER})?)(?:\s*(?:x|×|·|\*|times)?\s*10\^?\(?([-+]?\d+|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)\)?)?\s*"
+    rf"((?:{_NUMBER})?)(?:\s*(?:(?:x|×|·|\*|times)\s*10\^?|10\^|10(?={_UP}))\(?([-+]?\d+|{_UP}+)\)?)?\s*"
     rf"({'|'.join(sorted(_TIMES, key=len, reverse=True))})?(?:[-\s]*(?:{_COUNTED}))?",
     re.IGNORECASE,
 )
@@ -63,6 +65,8 @@ def number_in(cell: Any) -> float | None:
     (410000000.0, 2100000000.0, 1300000000.0, 3e+18)
     >>> number_in("3.21 ± 0.01"), number_in("1,234"), number_in("25%"), number_in("gpt-2"), number_in("still running")
     (3.21, 1234.0, 0.25, None, nan)
+    >>> number_in("10^9"), number_in("3*10⁻⁴"), number_in("2 x 10-4"), number_in("10-20")
+    (1000000000.0, 0.0003, 0.0002, None)
     """
     if is_blank(cell):
         return math.nan

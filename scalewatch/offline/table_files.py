@@ -171,15 +171,27 @@ def _latex(path: Path) -> dict[str, Any]:
     begun = re.search(r"\\begin\{(tabular[*xy]?|longtable)\}", text)
     if begun is None:
         raise FitError(f"{path}: holds no table (\\begin{{tabular}}).")
-    inside = text[begun.end() :].split(f"\\end{{{begun[1]}}}", 1)[0]
+    inside = _after_groups(text[begun.end() :].split(f"\\end{{{begun[1]}}}", 1)[0].lstrip())
     plain = _RULES.sub("", "\n".join(_COMMENT.sub("", line) for line in inside.split("\n")))
     lines = [line.replace(r"\%", "%").replace(r"\#", "#").replace(r"\_", "_") for line in plain.split(r"\\")]
     rows = [[_SHOWN.sub("", cell).strip(" \n\t{}$") for cell in line.split("&")] for line in lines if "&" in line]
-    if rows:  # what stands before the first cell says how columns are aligned
-        rows[0][0] = rows[0][0].rpartition("}")[2].strip()
     if not rows or any(len(row) != len(rows[0]) for row in rows) or len(set(rows[0])) < len(rows[0]):
         raise FitError(f"{path}: a row of its table has not as many cells as its heading, or a name stands twice.")
     return {name: [row[i] for row in rows[1:]] for i, name in enumerate(rows[0])}
+
+
+def _after_groups(text: str) -> str:
+    """What comes after the groups that a text begins with: the width of a table, and how its columns are aligned.
+
+    >>> _after_groups("[t]{l@{ }rr} {Params} & Loss")
+    ' {Params} & Loss'
+    """
+    depth = 0
+    for at, letter in enumerate(text, 1):
+        depth += (letter in "{[") - (letter in "}]")
+        if depth == 0 and text[at : at + 1] not in ("{", "["):
+            return text[at:]
+    return text
 
 
 _READERS = {".parquet": _parquet, ".json": _json, ".jsonl": _json, ".md": _markdown, ".tex": _latex}

@@ -42,7 +42,7 @@ def best_tuned(
     if not tuned:
         return table, inputs, []
     loss = numbers_of(table, losses[0])
-    groups = _alike(inputs, [name for name in inputs.columns if name not in missing])
+    groups = _alike(inputs, [name for name in inputs.columns if name not in tuned])
     several = [rows for rows in groups if _differ(inputs, rows, tuned)]
     if not several:
         return table, inputs, []

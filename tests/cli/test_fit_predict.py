@@ -89,6 +89,22 @@ def test_of_runs_that_differ_in_a_tuned_rate_alone_the_best_counts(
     assert "the best counts: 25 runs remain" in said[1].out
 
 
+def test_a_tuned_rate_takes_no_choice_of_what_else_the_points_do_not_say(
+    scalewatch: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Nobody knows how deep a run to come is: the deeper half, which ends lower, is not all that is foretold from."""
+    points = write(tmp_path / "p.csv", {"params": [4e9], "tokens": [2e11]})
+    rows = {name: np.repeat(values, 4) for name, values in (("params", SIZE), ("tokens", TOKENS))}
+    rows |= {"lr": np.tile([1e-3, 1e-2], 50), "depth": np.tile([4, 4, 8, 8], 25)}
+    rows["loss"] = (LOSS[:, None] * [1.1, 1.15, 1.0, 1.05]).ravel()
+
+    said = scalewatch("fit", write(tmp_path / "t.csv", rows), "--predict", points, "--json")
+
+    (found,) = json.loads(said.out)["losses"][0]["points"]
+    assert "the best counts: 50 runs remain" in said.out
+    assert found["prediction"] == pytest.approx(1.05 * (1.8 + 400 * 4e9**-0.34 + 2000 * 2e11**-0.37), rel=0.02)
+
+
 def test_losses_of_two_kinds_in_one_column_are_not_foretold_as_one(
     scalewatch: Callable[..., Any], tmp_path: Path
 ) -> None:

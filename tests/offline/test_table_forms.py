@@ -65,12 +65,12 @@ FORMS: dict[str, tuple[str, str]] = {
     ),
     "a paper's table": (
         "a.tex",
-        "\\begin{tabular}{lrr}\n\\toprule\n"
+        "\\begin{tabular*}{\\textwidth}{l@{ }rr}\n\\toprule\n"
         + table(
-            r"Parameters & Tokens & Loss \\ \midrule",
+            r"\textbf{N} & \textbf{Tokens} & Loss \\ \midrule",
             lambda n, d, x: rf"{n / 1e6}M & \textbf{{{d / 1e9}B}} & {x} \\",
         )
-        + "\\end{tabular}\n",
+        + "\\end{tabular*}\n",
     ),
     "runs under their names": (
         "a.json",

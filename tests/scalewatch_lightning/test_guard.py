@@ -156,6 +156,20 @@ def test_a_fault_of_ours_costs_one_warning_and_nothing_else(
     assert len(told) <= 1, told
 
 
+def test_a_part_that_is_off_costs_no_step_anything(new_trainer: NewTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is logged is looked at some times in a run, also where nobody can be told of it any more."""
+    monkeypatch.delenv("SCALEWATCH_STRICT")
+    monkeypatch.setattr("scalewatch_torch.watching.session.Session.learn_logged", fault)
+    looks: list[int] = []
+    monkeypatch.setattr(
+        pl.Trainer, "callback_metrics", property(lambda trainer: looks.append(trainer.global_step) or {})
+    )
+
+    new_trainer([ScaleWatch(quiet=True)], max_steps=100, enable_checkpointing=False).fit(TinyText(), loader(400))
+
+    assert 1 <= len(looks) <= 7
+
+
 def test_three_parts_that_fail_switch_all_of_it_off(
     new_trainer: NewTrainer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

@@ -168,14 +168,16 @@ class Watch:
         if get_ident() == self._thread:
             self.take_arrived()
 
-    @property
     def wants_names(self) -> bool:
-        """Whether it is time for `learn_logged`: names turn up early in a run, so it is less and less often."""
-        return self.metrics.step >= self._names_due
+        """Whether it is time for `learn_logged`, once: names turn up early in a run, so it is less and less often."""
+        step = self.metrics.step
+        if step < self._names_due:
+            return False
+        self._names_due = 2 * step + 1  # here, for nobody is told of names once that part has failed
+        return True
 
     def learn_logged(self, names: Iterable[str]) -> None:
         """Take note of what is logged with the loss, from the next step on."""
-        self._names_due = 2 * self.metrics.step + 1
         self.take_arrived()
         self.session.learn_logged(names)
 
