@@ -16,12 +16,13 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
-from scalewatch.acting.rewinding import MOST_REWINDS, RewindExit, RewindRequest, environment_of
+from scalewatch.acting.rewinding import MOST_REWINDS, RewindRequest, environment_of
 from scalewatch.journal import read_journal
 from scalewatch_lightning import ScaleWatch, resume_from
 from scalewatch_lightning.passing_over import can_pass_over
 from tests import warm
 from tests.scalewatch_lightning.conftest import TinyText, loader, text
+from tests.supervised import supervised as starts
 
 ROOT = Path(__file__).resolve().parents[2]
 NewTrainer = Callable[..., pl.Trainer]
@@ -30,22 +31,7 @@ NewTrainer = Callable[..., pl.Trainer]
 @pytest.fixture
 def supervised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callable[[], Any]], int]:
     """Runs `fit` as `scalewatch run` does: again from its request, in this process; returns how often it went back."""
-    place = tmp_path / "rewind.json"
-
-    def run(fit: Callable[[], Any]) -> int:
-        done, request = 0, None
-        while True:
-            for name, value in environment_of(place, done, request).items():
-                monkeypatch.setenv(name, value)
-            try:
-                fit()
-                return done
-            except RewindExit:
-                request = RewindRequest.left_at(place)
-                assert request is not None
-                done += 1
-
-    return run
+    return lambda fit: len(starts(tmp_path, monkeypatch, fit))
 
 
 def acts(folder: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from scalewatch.acting.rewinding import RewindExit, RewindRequest, environment_of
 from scalewatch.errors import ConfigError
 from scalewatch.fitting import fit_curves
 from scalewatch.forecast.prediction_file import write_prediction
@@ -18,6 +17,7 @@ from scalewatch.journal import read_journal
 from scalewatch.offline.registering import PlannedRun, register_run
 from scalewatch_torch import Watcher, resume_from
 from tests.scalewatch_torch.conftest import Tiny, loss_of
+from tests.supervised import supervised
 from tests.synthetic import ladder
 
 STEPS = 120
@@ -153,20 +153,15 @@ def test_a_rate_that_left_its_plan_goes_back_to_it(tmp_path: Path) -> None:
 
 def test_a_lost_run_goes_back_to_its_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Although the loop has written over it in place: there is a copy. The batch that did it is left out, once."""
-    place, request, ends = tmp_path / "rewind.json", None, []
-    for done in range(3):
-        for name, value in environment_of(place, done, request).items():
-            monkeypatch.setenv(name, value)
-        try:
-            ends.append(Trained(tmp_path, lost_at=lambda step: step == 77, act=["rewind"]).run())
-            break
-        except RewindExit:
-            request = RewindRequest.left_at(place)
-            assert request is not None
+    ends: list[int] = []
+
+    def train() -> None:
+        ends.append(Trained(tmp_path, lost_at=lambda step: step == 77, act=["rewind"]).run())
+
+    requests = supervised(tmp_path, monkeypatch, train)
 
     assert [STEPS] == ends
-    assert request is not None
-    assert (60, 1) == (request.step, request.number)
+    assert [(60, 1)] == [(request.step, request.number) for request in requests]
     assert [("rewind", "asked"), ("rewind", "honoured")] == [each[:2] for each in acts(tmp_path)]
     journal = read_journal(tmp_path / "journal")
     assert STEPS == journal.observations[-1].step

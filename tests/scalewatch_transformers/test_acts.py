@@ -11,12 +11,12 @@ import pytest
 import torch
 from transformers import Trainer
 
-from scalewatch.acting.rewinding import RewindExit, RewindRequest, environment_of
 from scalewatch.fitting import fit_curves
 from scalewatch.forecast.prediction_file import write_prediction
 from scalewatch.journal import Journal, read_journal
 from scalewatch.offline.registering import PlannedRun, register_run
 from scalewatch_transformers import ScaleWatch, resume_from
+from tests.supervised import supervised
 from tests.synthetic import ladder
 
 NewTrainer = Callable[..., Trainer]
@@ -115,25 +115,18 @@ def test_a_lost_run_goes_back_and_leaves_the_batch_out(
     new_trainer: NewTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the Trainer's own checkpoint; `resume_from` hands it to `train`."""
-    place, request, ends = tmp_path / "rewind.json", None, []
     saves = {"save_strategy": "steps", "save_steps": 20, "save_total_limit": 1}
-    for done in range(3):
-        for name, value in environment_of(place, done, request).items():
-            monkeypatch.setenv(name, value)
-        torch.manual_seed(0)
-        watch = ScaleWatch(act=["rewind"], quiet=True)
-        trainer = new_trainer(watch, kind=OneBatch, max_steps=STEPS, **saves)
-        try:
-            trainer.train(resume_from_checkpoint=resume_from())
-            ends.append(trainer.state.global_step)
-            break
-        except RewindExit:
-            request = RewindRequest.left_at(place)
-            assert request is not None
+    trainers: list[Trainer] = []
 
-    assert [STEPS] == ends
-    assert request is not None
-    assert (40, 1) == (request.step, request.number)
+    def train() -> None:
+        torch.manual_seed(0)
+        trainers.append(new_trainer(ScaleWatch(act=["rewind"], quiet=True), kind=OneBatch, max_steps=STEPS, **saves))
+        trainers[-1].train(resume_from_checkpoint=resume_from())
+
+    requests, trainer = supervised(tmp_path, monkeypatch, train), trainers[-1]
+
+    assert STEPS == trainer.state.global_step
+    assert [(40, 1)] == [(request.step, request.number) for request in requests]
     assert [("rewind", "asked"), ("rewind", "honoured")] == [each[:2] for each in acts(tmp_path)]
     assert all(bool(torch.isfinite(each).all()) for each in trainer.model.parameters())
     assert STEPS == journal(tmp_path).observations[-1].step
