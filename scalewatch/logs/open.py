@@ -217,13 +217,13 @@ def _open(
             for log in logs:
                 log.form = kind.name
             opened.logs.extend(logs)
-        except NoLogError as fault:
-            if named:
+        except LogError as fault:
+            if named and kind.name == "jsonl" and _TEXT.whole.holds(group[0]):
+                _open(_TEXT, group, columns, opened, named=named)  # what a program printed is in a field of each line
+            elif named or not isinstance(fault, NoLogError):
                 opened.unreadable.append(Unreadable(group[0], str(fault), named))
             else:
                 opened.passed_over.append(f"{group[0]}: holds no numbers of a run")
-        except LogError as fault:
-            opened.unreadable.append(Unreadable(group[0], str(fault), named))
 
 
 def _again(log: AbstractLog, columns: Mapping[str, str]) -> Iterator[AbstractLog]:

@@ -129,6 +129,8 @@ PRINTED = {
     "a bar that counts on in each epoch": "epoch {e}/3\nsteps: {p}%|## | {i}/90 [00:07<00:50, 2.1it/s, avr_loss={x}]",
     "a metric of boosted trees": "[{i}]\ttrain-mlogloss:{x}\teval-mlogloss:3.9",
     "a step behind its loss": "loss {x}\nlr 0.001\nfinished step {i}",
+    "a bar behind its loss": "{{'loss': {x}, 'epoch': {f}}}\n{p}%|## | {i}/90 [00:07<00:50, 2.1it/s]",
+    "a message in JSON lines": '{{"severity": "INFO", "payload": {{"message": "step {i} loss {x}"}}}}',
     "an array": "step: {i}, {{'loss': Array({x}, dtype=float32)}}",
     "a loss of two names": "step {i} {n}Loss: {x}",
     "a word in brackets before": "(Worker 1, ip=10.0.0.1) step {i} loss {x}",
@@ -140,7 +142,9 @@ def test_the_step_and_the_loss_of_a_printed_form_belong_together(form: str, tmp_
     """Each loss stands at the step that was printed with it."""
     said = [(i, round(4.0 - 0.01 * i, 2)) for i in range(1, 91)]
     text = (
-        "\n".join(PRINTED[form].format(i=i, x=x, e=(i - 1) // 30 + 1, p=i, n="Train " * (i % 2)) for i, x in said)
+        "\n".join(
+            PRINTED[form].format(i=i, x=x, e=(i - 1) // 30 + 1, p=i, f=i / 90, n="Train " * (i % 2)) for i, x in said
+        )
         + "\n"
     )
 
@@ -158,6 +162,14 @@ def test_a_table_whose_lines_a_container_put_its_time_and_name_before_is_read(ca
     assert [(i, 4 - 0.01 * i) for i in range(40)] == [
         (row.step, pytest.approx(row.loss)) for row in read(tmp_path / "a.log", text)
     ]
+
+
+def test_the_name_of_a_test_is_no_loss(tmp_path: Path) -> None:
+    """What pytest prints of tests whose names speak of a loss is refused."""
+    text = "".join(f"tests/test_{i}.py::test_loss PASSED [ {i}%]\n" for i in range(60))
+    (tmp_path / "a.log").write_text(text)
+
+    assert [] == open_logs([tmp_path / "a.log"]).logs
 
 
 def test_a_brace_that_is_never_closed_hides_no_row(tmp_path: Path) -> None:

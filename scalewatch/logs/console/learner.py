@@ -237,15 +237,15 @@ class _Counters:
 
 @final
 class _CounterBefore:
-    """The counter of the lines before the rows: where it is, its name, how many rows it was before, by its name, and
-    whether it comes behind the first.
+    """The counter of the lines before the rows: where it is, its name, how many rows it was before, by its name,
+    whether it comes behind the first, and how many of these lines are bars.
     """
 
     def __init__(self) -> None:
         self.at: float | None = None
         self.name = ""
         self.names: Counter[str] = Counter()
-        self.behind = False
+        self.behind, self.bars = False, 0
 
 
 @final
@@ -335,6 +335,7 @@ class Learner:
         elif line.bar is not None:
             done, whole = line.bar
             before.at, before.name = (0 if epochs.in_parts else epochs.newest or 0) * whole + done, ""
+            before.bars += 1
             self._wholes[(Source.BEFORE, whole, epochs.planned or 1)] += 1
 
     def _see(self, source: Source, at: float) -> None:
@@ -371,7 +372,9 @@ class Learner:
         before, count = next(iter(self._before.names.most_common(1)), ("", 0))
         before = before if source is Source.BEFORE and count >= MOSTLY * rows else ""
         anew = not self._epochs.in_parts and not (source is Source.BAR and goes_on)
-        if before and self._before.behind and rows > 1:
+        # a bar that is drawn more often than there are rows says of none that it follows it
+        a_row_a_bar = source is Source.BEFORE and self._before.bars <= (1 + FIRST) * rows
+        if self._before.behind and rows > 1 and (before or a_row_a_bar):
             source = Source.AFTER  # the first loss stands before any counter
         return Learnt(
             source, name, self._loss, whole, total, anew, example, rows, self._within, alone, before, self._kinds.also

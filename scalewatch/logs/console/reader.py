@@ -142,10 +142,14 @@ class LineReader:
             self._waiting = row
         elif self._waiting is not None:
             self._waiting = {**row, **self._waiting}
-        if line.named is None or self._waiting is None:
+        bar = line.bar if line.bar is not None and line.bar[1] == self.learnt.whole else None
+        if self._waiting is None or (line.named is None and bar is None):
             return None
         whole, self._waiting = self._waiting, None
-        step = self.position.steps.of(int(line.cells[line.named]), self.position.epoch, line.whole)
+        if line.named is not None:
+            step = self.position.steps.of(int(line.cells[line.named]), self.position.epoch, line.whole)
+        elif bar is not None:
+            step = self.position.of_bar(*bar, self.position.epoch if self.learnt.epochs else None)
         self.position.newest = step
         return {**whole, self.learnt.step_name: step}
 
