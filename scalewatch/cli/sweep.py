@@ -65,7 +65,7 @@ def sweep(
             metavar="PART",
             help="How far above the best of all to end on average, a part of the loss such as 0.1%.",
         ),
-    ] = 0.001,
+    ] = 0.0015,
     at_once: Annotated[int, typer.Option(help="Runs that may go on at a time; one costs least, more end sooner.")] = 1,
     reading: LogOptions,
     rates: ScheduleOptions,

@@ -52,13 +52,27 @@ def test_the_leader_is_finished_also_where_its_forecast_fails_on_the_way() -> No
 
 def test_once_one_has_ended_the_rest_is_judged_against_it() -> None:
     """The hopeless is stopped, of the others the one that may gain most goes on."""
-    runs = [Standing.finished("ended", 3.0), standing("close", 3.001), standing("better", 2.99), standing("bad", 3.3)]
+    runs = [Standing.finished("ended", 3.0), standing("close", 2.997), standing("better", 2.99), standing("bad", 3.3)]
     race = judge(runs)
 
     assert {"ended": "ended", "close": "pause", "better": "run", "bad": "stop"} == steps(race)
     assert {"ended": "ended", "close": "run", "better": "run", "bad": "stop"} == steps(judge(runs, at_once=2))
     gains = {verdict.name: verdict.gain for verdict in race.verdicts}
     assert (0.01 / 3.0) < (gains["better"] or 0.0) < (0.02 / 3.0)
+
+
+@pytest.mark.parametrize(("count", "second"), [(9, "run"), (3, "stop")])
+def test_of_many_runs_the_two_that_stood_lowest_at_a_fifth_are_followed(count: int, second: str) -> None:
+    """Whatever is forecast of the second; of three runs it would cost all that there is to save."""
+    lower = [
+        replace(standing(str(n), 3.5 + n, 0.001, 0.2), curve=curve(3.5 + n, 0.2), now=3.5 + n) for n in range(count)
+    ]
+    runs = [Standing.finished("best", 3.0, curve(3.0)), *lower[1:]]
+
+    said = steps(judge(runs))
+
+    assert second == said["1"]
+    assert {"stop"} == {said[str(n)] for n in range(2, count)}
 
 
 def test_the_regret_of_all_that_are_stopped_stays_within_the_budget() -> None:
