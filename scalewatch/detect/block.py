@@ -57,7 +57,8 @@ class Block(NamedTuple):
         held: share of rows that belong to an incident. rise_expected: whether a planned rise of the rate explains a
         rise.
         rate: learning rate of its last row. highest_rate: of the run so far.
-        grad: median log gradient norm. zero_norms: rows whose gradient norm is 0, count.
+        grad: median log gradient norm, where most rows have one. norms, zero_norms: rows whose gradient norm is above
+        0, and is 0, count. norm: median gradient norm above 0, of however few rows.
         pace: median seconds per optimizer step. lasted: seconds from its first to its last row.
         same: how often running the loss was the same number up to its end.
     """
@@ -75,7 +76,9 @@ class Block(NamedTuple):
     rate: float
     highest_rate: float
     grad: float
+    norms: int
     zero_norms: int
+    norm: float
     pace: float
     lasted: float
     same: Same
@@ -258,6 +261,7 @@ class Blocks(Stateful):
         rows, losses, least = self.rows, self.losses, max(1.0, LEAST_SHARE * self.rows)
         norms, paces, same = self.norms.values, self.clock.paces, self.same
         ranked = sorted(losses)
+        norm = sorted(norms)[len(norms) >> 1] if norms else math.nan
         bends = sorted([abs(a - 2.0 * b + c) for a, b, c in zip(losses, losses[1:], losses[2:], strict=False)])
         block = Block(
             rows=rows,
@@ -272,8 +276,10 @@ class Blocks(Stateful):
             rise_expected=self.rise_expected,
             rate=self._schedule.rate,
             highest_rate=self._schedule.highest,
-            grad=math.log(sorted(norms)[len(norms) >> 1]) if len(norms) >= least else math.nan,
+            grad=math.log(norm) if len(norms) >= least else math.nan,
+            norms=len(norms),
             zero_norms=self.norms.zeros,
+            norm=norm,
             pace=sorted(paces)[len(paces) >> 1] if len(paces) >= least else math.nan,
             lasted=self.clock.lasted,
             same=Same(same.loss, same.rows, same.step, same.longest),

@@ -7,7 +7,6 @@ from typing import final
 from scalewatch.detect.base import amount
 from scalewatch.detect.block import AbstractBlockDetector, Block
 from scalewatch.detect.incident_state import IncidentState
-from scalewatch.detect.loss_scale import nats
 from scalewatch.finding import Finding, Kind, Severity
 
 __all__ = ["VanishedGradient"]
@@ -22,9 +21,9 @@ LEAST_NORM = 0.05
 class VanishedGradient(AbstractBlockDetector):
     """Gradient norm is nought row after row, and was not; a warning.
 
-    Rule: 32 rows of whole blocks (block.py) with a norm of 0 after one whose median was .05 or more. Of a log that
-    never had another nothing is told: it is not measured there. Closes at the first norm that is not 0. Memory: ten
-    numbers. `restart` closes it.
+    Rule: 32 rows with a norm, of whole blocks (block.py) that have no other than 0, after one whose median was .05 or
+    more. Of a log that never had another nothing is told: it is not measured there. Closes with a block of which half
+    of the norms are not 0. Memory: ten numbers. `restart` closes it.
 
     >>> from scalewatch.detect.base import Sample
     >>> from scalewatch.detect.block import Blocks
@@ -51,16 +50,19 @@ class VanishedGradient(AbstractBlockDetector):
         self.start_step = 0
 
     def observe(self, block: Block) -> Finding | None:
-        if block.grad == block.grad:
-            self.level = nats(block.grad)
-        if block.zero_norms < block.rows:
+        if block.norms:
             self.zeros = 0
-            if not self.incident.is_open or block.grad != block.grad:
+            if block.norms < block.zero_norms:
                 return None
-            return self.incident.close(block.step, f"gradient norm is {amount(nats(block.grad))} again", {})
+            self.level = block.norm
+            if not self.incident.is_open:
+                return None
+            return self.incident.close(block.step, f"gradient norm is {amount(block.norm)} again", {})
+        if not block.zero_norms:  # none was taken
+            return None
         if self.zeros == 0:
             self.start_step = block.first_step
-        self.zeros += block.rows
+        self.zeros += block.zero_norms
         if self.incident.is_open or self.zeros < ZERO_ROWS or self.level < LEAST_NORM:
             return None
         message = f"gradient norm has been 0 for {self.zeros} rows and was near {amount(self.level)}: no weight moves"

@@ -30,6 +30,18 @@ def test_a_run_whose_gradients_become_nought_is_paged_while_its_loss_looks_healt
     assert 300 <= closed.step <= 340
 
 
+def test_norms_that_are_taken_once_in_some_steps_are_enough() -> None:
+    """As a callback takes them, every tenth step: there it takes ten times as long."""
+    monitor, found = Monitor(Run("gpt")), list[Finding]()
+    for step, loss in enumerate(4 * LOSSES, 1):
+        norm = None if step % 10 else 1.2 if step < 600 else 0.0
+        found += monitor.observe(Observation(step, loss, grad_norm=norm))
+
+    (opened,) = vanished(found)
+    assert 910 <= opened.step <= 1_000
+    assert 600 <= opened.start_step <= 640
+
+
 def test_single_noughts_and_norms_too_small_for_the_digits_of_a_log_are_nothing(follow: Follow) -> None:
     """Loss scaling skips a step now and then; a log of two digits shows .00 where the norm was .01."""
     rounded = [0.2] * 50 + [0.04] * 50 + [0.01] * 100 + [0.0] * 200
