@@ -162,7 +162,7 @@ class Rows:
         complete = self._order.add_rising(steps, [None if v is None else v[first:end] for v in given])
         if complete is not None:
             self.blanks.losses += end - first
-            self._settings.hold(end - first)
+            self._settings.hold(end - first, steps[-1])
         return complete
 
     def flush(self) -> Iterator[Observation]:
@@ -232,7 +232,7 @@ class Rows:
         if self._epochs.column:
             self._count_epochs(row, cells)
         if row[LOSS] is not None:
-            row[_PHASE] = self._settings.see(cells, row[0])
+            row[_PHASE] = self._settings.see(cells, row[0]) if self._held is None else self._settings.of(cells)
         return row
 
     def _count_epochs(self, row: Row, cells: Mapping[str, Any]) -> None:
@@ -295,7 +295,7 @@ class Rows:
             self._log.note(f"'{loss:.60}' rises as it is learnt: its negative is the loss")
         self._splits.look(sample)
         if sample.disordered(self._log.columns.get("step", "")):
-            self._held = _Sorted(self._order)
+            self._held = _Sorted(self._order, self._settings)
             self._log.note("its rows do not stand in the order of their steps: they are sorted by them")
 
     def _when(self) -> set[str | None]:
@@ -317,8 +317,8 @@ class Rows:
 class _Sorted:
     """Rows in no order, held and given on by their steps; bounded memory, so that a row may come too late."""
 
-    def __init__(self, order: StepOrder) -> None:
-        self._order = order
+    def __init__(self, order: StepOrder, settings: Settings) -> None:
+        self._order, self._settings = order, settings
         self._held: list[Row] = []
         self._newest: int | None = None
         self._late = 0
@@ -335,6 +335,8 @@ class _Sorted:
             if self._newest is not None and row[0] < self._newest:
                 self._late += 1
                 continue
+            if row[LOSS] is not None:
+                row[_PHASE] = self._settings.see(row[_PHASE], row[0])
             yield from self._order.add(row)
         if held:
             self._newest = max(held[-1][0], held[-1][0] if self._newest is None else self._newest)

@@ -6,6 +6,7 @@ log and a state: the same losses in the same order. Two runs never have them to 
 
 from __future__ import annotations
 
+import filecmp
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ __all__ = ["one_of_each"]
 #: Losses that are compared, and fewest that say that two logs are of one run [rows]; digits of each. By hand: forks of
 #: one run have its first rows in common.
 COMPARED_ROWS, LEAST_ROWS, DIGITS = 2_000, 8, 3
+#: How much longer a log may be than one that is read for it: of what is written now one is behind. By hand.
+LONGER = 1.5
 #: Folders that one run's files lie apart at most, and logs of so near folders at most: more are runs. By hand.
 NEAR_LEVELS, MOST_NEAR = 3, 12
 #: How a document is called that is written anew and not appended to: one of one row is a line of results.
@@ -73,15 +76,23 @@ def _told(log: AbstractLog, again: Callable[[AbstractLog], Iterator[AbstractLog]
         fresh = next((each for each in again(log) if each.name == log.name), None)
         rows = [] if fresh is None else itertools.islice(fresh.rows(), COMPARED_ROWS)
         return tuple(f"{row.loss:.{DIGITS}g}" for row in rows)
-    except LogError:
+    except (LogError, OSError):
         return ()
 
 
 def _may_be_one(one: AbstractLog, other: AbstractLog) -> bool:
     """Whether two logs are in different forms, or copies: two tables are two runs, also where one forks off another."""
-    return one.form != other.form or one.path.stat().st_size == other.path.stat().st_size
+    if one.form != other.form:
+        return True
+    try:
+        return one.path != other.path and filecmp.cmp(one.path, other.path, shallow=False)
+    except OSError:
+        return False
 
 
-def _same(one: Sequence[str], other: Sequence[str]) -> bool:
-    rows = min(len(one), len(other))
-    return rows >= LEAST_ROWS and one[:rows] == other[:rows] and len(set(one[:rows])) > LEAST_ROWS // 2
+def _same(one: Sequence[str], kept: Sequence[str]) -> bool:
+    """Whether a log says what another does that is kept, and no more: one that goes on is of a run that was resumed."""
+    rows = min(len(one), len(kept))
+    if len(one) > LONGER * rows:
+        return False
+    return rows >= LEAST_ROWS and one[:rows] == kept[:rows] and len(set(one[:rows])) > LEAST_ROWS // 2

@@ -7,6 +7,7 @@ one way. A column that does neither is a measurement, whatever it is called.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, final
 
@@ -80,6 +81,11 @@ class _Setting:
             return ""
         return self._begin(before, value, step)
 
+    def go_back(self, value: Any, step: float) -> None:
+        """Take the value that it had where the run went back to: what begins there anew is told anew."""
+        self.value = self._told = value
+        self.rows, self._step = max(self.rows, HELD_ROWS + 1), step
+
     def _moved(self, before: Any, value: Any, step: float) -> str | None:
         told = self._told
         if any(isinstance(each, str) for each in (told, before, value)) or self.phases >= MOST_PHASES:
@@ -105,7 +111,7 @@ class Settings:
     >>> settings = Settings()
     >>> settings.know(["step", "loss", "seq_len"])
     >>> settings.see({"seq_len": 512}, 1)
-    >>> settings.hold(40)
+    >>> settings.hold(40, 41)
     >>> settings.see({"seq_len": "1024"}, 42)
     'seq_len 512 -> 1024'
     """
@@ -113,6 +119,7 @@ class Settings:
     def __init__(self) -> None:
         self._settings: dict[str, _Setting] = {}
         self._known: set[str] = set()
+        self._newest = -math.inf
 
     def know(self, names: Iterable[str]) -> None:
         """Take note of the columns that there are by now."""
@@ -129,31 +136,36 @@ class Settings:
         """
         places: list[int] = []
         for name, setting in self._settings.items():
-            before = setting.value
+            before = same = setting.value
             for place, cell in enumerate(cells(name) or ()):
-                if cell != before and not is_blank(cell):
-                    value = _value(cell)
+                if cell != same and (value := _value(cell)) is not None:
                     if value != before:
                         places.append(place)
-                    before = value
+                    before, same = value, cell
         return places
 
-    def hold(self, rows: int) -> None:
-        """Take note of so many rows in which no setting changed."""
+    def hold(self, rows: int, step: float) -> None:
+        """Take note of so many rows up to a step in which no setting changed."""
+        self._newest = step
         for setting in self._settings.values():
             setting.rows += rows
+
+    def of(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the cells of one row that `see` looks at."""
+        return {name: cells.get(name) for name in self._settings}
 
     def see(self, cells: Mapping[str, Any], step: float) -> str | None:
         """Take one row with a loss; return what begins with it, by name, None if nothing does."""
         if not self._settings:
             return None
         begun = None
+        back, self._newest = step < self._newest, step
         for name, setting in list(self._settings.items()):
             cell = cells.get(name)
             setting.rows += 1
-            if is_blank(cell) or cell == setting.value or (value := _value(cell)) == setting.value:
+            if cell == setting.value or (value := _value(cell)) is None or value == setting.value:
                 continue
-            change = setting.see(value, step)
+            change = setting.go_back(value, step) if back else setting.see(value, step)
             if change == "":
                 del self._settings[name]
             elif change is not None:
@@ -162,9 +174,14 @@ class Settings:
 
 
 def _value(cell: Any) -> Any:
-    """Return what a cell says: a number as such, so that `512` and `512.0` are one; a word of a split as none."""
+    """Return what a cell says: a number as such, so that `512` and `512.0` are one; a word of a split as none.
+
+    None for a blank one: tables are filled up with NaN.
+    """
     value = number(cell)
     if value is not None:
-        return int(value) if value.is_integer() else value
+        return int(value) if value.is_integer() else None if math.isnan(value) else value
+    if is_blank(cell):
+        return None
     text = str(cell).strip()
     return "" if text.lower() in HELD_OUT | TRAIN else text

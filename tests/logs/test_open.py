@@ -6,6 +6,7 @@ import importlib
 import json
 import random
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -288,3 +289,23 @@ def test_runs_of_one_folder_that_are_alike_and_not_the_same_are_several(tmp_path
         (tmp_path / name).write_text(text)
 
     assert 4 == len(open_logs([tmp_path]).logs)
+
+
+def test_a_fork_is_a_run_and_not_a_copy(tmp_path: Path) -> None:
+    """Also where its file is as long to the byte, where both are of one table, and where a log ended before it."""
+    base = [round(2.0 + 3.0 * 0.99**row + 0.01 * (row % 7), 4) for row in range(2_400)]
+    fork = [*base[:2_200], *[9.5] * 200]
+    for name, losses in (("a.csv", base), ("b.csv", fork)):
+        (tmp_path / name).write_text("loss\n" + "".join(f"{loss:.4f}\n" for loss in losses))
+    table = [f"{run},{row},{x}\n" for run, all_of in (("c", base), ("d", fork)) for row, x in enumerate(all_of, 1)]
+    (tmp_path / "table.csv").write_text("run,step,loss\n" + "".join(table))
+    rows = [json.dumps({"step": row, "loss": loss + 1.0, "lr": 0.1}) for row, loss in enumerate(base, 1)]
+    (tmp_path / "ended.json").write_text("\n".join(rows[:500]) + "\n")
+    (tmp_path / "went_on.txt").write_text("".join(f"step {row} loss {x + 1.0:.4f}\n" for row, x in enumerate(base, 1)))
+
+    opened = open_logs([tmp_path])
+
+    assert {"a.csv": 1, "b.csv": 1, "table.csv": 2, "ended.json": 1, "went_on.txt": 1} == Counter(
+        log.path.name for log in opened.logs
+    )
+    assert [] == opened.passed_over

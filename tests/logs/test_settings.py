@@ -97,3 +97,36 @@ def test_a_bound_that_is_maximized_is_watched_by_its_negative(tmp_path: Path) ->
         assert losses == pytest.approx(fall)
         assert any("its negative is the loss" in note for note in log.notes) is (sign < 0)
         assert not any(f.pages for f in found_in(path))
+
+
+def test_a_setting_that_is_not_known_in_some_rows_is_what_it_was(tmp_path: Path) -> None:
+    """Tables are filled up with NaN: where one stands no phase begins that would hide a real rise."""
+    rise = np.where(ROWS >= 1300, 0.35 * np.exp(-(ROWS - 1300) / 500), 0.0)
+    columns = {"step": ROWS, "loss": falling(1, rise)}
+    gap = np.where((ROWS >= 1290) & (ROWS < 1400), "nan", "512")
+    rarely = np.where(ROWS % 50 > 0, "nan", np.where(ROWS < 1300, "512", "1024"))
+
+    assert any(f.pages for f in found_in(written(tmp_path / "gap.csv", {**columns, "seq_len": gap})))
+    (phase,) = found_in(written(tmp_path / "rarely.csv", {**columns, "seq_len": rarely}))
+    assert (Kind.PHASE, 1300) == (phase.kind, phase.step)
+
+
+def test_a_table_that_stands_upside_down_has_its_phases_where_they_begin(tmp_path: Path) -> None:
+    setting = np.where(ROWS < 1300, 512, 1024)
+    columns = {"step": ROWS[::-1], "loss": falling(1)[::-1], "seq_len": setting[::-1]}
+
+    (phase,) = found_in(written(tmp_path / "table.csv", columns))
+
+    assert 1300 == phase.step
+    assert "512 -> 1024" in phase.message
+
+
+def test_a_run_that_is_resumed_before_a_change_comes_to_it_again(tmp_path: Path) -> None:
+    rise = np.where(ROWS >= 1300, 0.35 * np.exp(-(ROWS - 1300) / 500), 0.0)
+    rows = np.concatenate([ROWS[:1320], ROWS[1280:]])
+    columns = {"step": rows, "loss": falling(1, rise)[rows], "seq_len": np.where(rows < 1300, 512, 1024)}
+
+    found = found_in(written(tmp_path / "run.csv", columns))
+
+    assert not any(f.pages for f in found)
+    assert [(Kind.PHASE, 1300), (Kind.REWOUND, 1280), (Kind.PHASE, 1300)] == [(f.kind, f.step) for f in found]
