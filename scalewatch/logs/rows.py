@@ -137,7 +137,7 @@ class Rows:
             for _, field, column, how, factor in self._plan.columns
         }
         epochs = cells(self._epochs.column) if self._epochs.column else None
-        return PlainRows(fields, count, epochs, self._settings.breaks(cells))
+        return PlainRows(fields, count, epochs, self._settings.breaks(cells, self._log.columns.get("loss", "")))
 
     def add_plain(self, rows: PlainRows, first: int, end: int) -> Columns | None:
         """Return the rows that are complete with those from `first` to before `end`, between which is no break.

@@ -128,19 +128,22 @@ class Settings:
                 self._known.add(name)
                 self._settings[name] = _Setting(moves=not is_setting(name))
 
-    def breaks(self, cells: Callable[[str], Sequence[Any] | None]) -> list[int]:
-        """Return the places of many rows at which a setting is not what it was in the row before.
+    def breaks(self, cells: Callable[[str], Sequence[Any] | None], loss: str) -> list[int]:
+        """Return the places of many rows at which a setting is not what it was in the row with a loss before.
 
         Args:
-            cells: the cells of a column, None for one that is not there.
+            cells: the cells of a column, None for one that is not there. loss: the column of the loss.
         """
         places: list[int] = []
+        losses = cells(loss)
         for name, setting in self._settings.items():
             before = same = setting.value
             for place, cell in enumerate(cells(name) or ()):
                 if cell != same and (value := _value(cell)) is not None:
                     if value != before:
                         places.append(place)
+                        if losses is None or number(losses[place]) is None:
+                            continue  # `see` is told of the next one
                     before, same = value, cell
         return places
 
@@ -165,7 +168,10 @@ class Settings:
             setting.rows += 1
             if cell == setting.value or (value := _value(cell)) is None or value == setting.value:
                 continue
-            change = setting.go_back(value, step) if back else setting.see(value, step)
+            if back:
+                setting.go_back(value, step)
+                continue
+            change = setting.see(value, step)
             if change == "":
                 del self._settings[name]
             elif change is not None:

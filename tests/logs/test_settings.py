@@ -130,3 +130,12 @@ def test_a_run_that_is_resumed_before_a_change_comes_to_it_again(tmp_path: Path)
 
     assert not any(f.pages for f in found)
     assert [(Kind.PHASE, 1300), (Kind.REWOUND, 1280), (Kind.PHASE, 1300)] == [(f.kind, f.step) for f in found]
+
+
+def test_a_change_in_a_row_without_a_loss_begins_with_the_next_loss(tmp_path: Path) -> None:
+    losses = [("" if row % 50 == 3 else loss) for row, loss in enumerate(falling(1))]
+    columns = {"step": ROWS, "loss": losses, "seq_len": np.where(ROWS < 1303, 512, 1024)}
+
+    (phase,) = found_in(written(tmp_path / "run.csv", columns))
+
+    assert (Kind.PHASE, 1304) == (phase.kind, phase.step)
