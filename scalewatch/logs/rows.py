@@ -28,6 +28,8 @@ __all__ = ["Rows"]
 
 #: Rows with a loss seen before the absence of one in a row like them counts as NaN.
 KNOWN_ROWS = 8
+#: Rows from which their trend says whether a bound is maximized, where before its sign does. By hand.
+TREND_ROWS = 8
 #: Columns that say when a row was and not what was measured.
 _WHEN = frozenset({"epoch", "_runtime", "runtime", "_timestamp", "timestamp", "_step", "time", "wall_time"})
 #: Columns that say which process wrote a row.
@@ -290,11 +292,16 @@ class Rows:
     def look(self, sample: Sample) -> None:
         """See whether the first rows are all of a validation, in the order of their steps, and of what is minimized."""
         loss = self._log.columns.get("loss", "")
-        self.maximized = may_be_maximized(loss) and sample.climbs(loss)
+        disordered = sample.disordered(self._log.columns.get("step", ""))
+        if may_be_maximized(loss):
+            losses = [value for value in sample.numbers(loss) if math.isfinite(value)]
+            trend = len(losses) >= TREND_ROWS and not disordered
+            self.maximized = sample.climbs(loss) if trend else max(losses, default=0.0) < 0.0
+            how = "rises as it is learnt" if trend else "is below 0"
         if self.maximized:
-            self._log.note(f"'{loss:.60}' rises as it is learnt: its negative is the loss")
+            self._log.note(f"'{loss:.60}' {how}: its negative is the loss")
         self._splits.look(sample)
-        if sample.disordered(self._log.columns.get("step", "")):
+        if disordered:
             self._held = _Sorted(self._order, self._settings)
             self._log.note("its rows do not stand in the order of their steps: they are sorted by them")
 

@@ -139,3 +139,19 @@ def test_a_change_in_a_row_without_a_loss_begins_with_the_next_loss(tmp_path: Pa
     (phase,) = found_in(written(tmp_path / "run.csv", columns))
 
     assert (Kind.PHASE, 1304) == (phase.kind, phase.step)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 600])
+def test_which_way_a_bound_is_learnt_is_told_from_two_rows_and_of_a_table_upside_down(
+    rows: int, tmp_path: Path
+) -> None:
+    """A log that was begun just now goes on as it was understood, and noise of two rows says nothing."""
+    fall = 90 + 400 * np.exp(-np.arange(rows) / 200) + np.where(np.arange(rows) % 2, 5.0, 0.0)
+
+    for sign in (1, -1):
+        for order in (1, -1):
+            columns = {"step": np.arange(rows)[::order], "elbo": (sign * fall)[::order]}
+            (log,) = open_logs([written(tmp_path / f"{sign}{order}.csv", columns)]).logs
+            losses = [loss for _, block in log.blocks() for loss in block.losses]
+            assert all(loss > 0 for loss in losses)
+            assert any("its negative is the loss" in note for note in log.notes) is (sign < 0)
