@@ -45,14 +45,16 @@ _COUNTED = re.compile(
 #: Names of settings, letters and digits only, lower case -> what they say.
 _SIZE = frozenset(
     {"parameters", "params", "nparams", "numparams", "numparameters", "nparameters", "totalparams", "totalparameters"}
-    | {"paramcount", "parametercount", "modelparams", "modelparameters", "modelsize", "nummodelparams", "size"}
+    | {"paramcount", "parametercount", "modelparams", "modelparameters", "modelsize", "nummodelparams"}
 )
 _NON_EMBEDDING = frozenset({"nonembeddingparams", "nonembeddingparameters", "nparamsnonembedding", "nnonembedding"})
 _LAYERS = frozenset({"nlayer", "nlayers", "numlayers", "numhiddenlayers", "layers", "depth"})
 _WIDTH = frozenset({"nembd", "dmodel", "hiddensize", "dim", "width", "embeddim", "modeldim", "embeddingdim"})
 _VOCABULARY = frozenset({"vocabsize", "paddedvocabsize", "nvocab", "vocabularysize"})
 _A_STEP = frozenset({"tokensperstep", "tokensperbatch", "batchtokens", "tokensperiteration", "globalbatchtokens"})
-_BATCH = ("globalbatchsize", "totalbatchsize", "trainbatchsize", "batchsize")
+#: Batches over all processes and parts of a step; the others are of one part.
+_WHOLE_BATCH = ("globalbatchsize", "totalbatchsize")
+_BATCH = (*_WHOLE_BATCH, "trainbatchsize", "batchsize")
 _SEQUENCE = ("seqlen", "seqlength", "sequencelength", "contextlength", "blocksize", "maxseqlen", "maxseqlength", "nctx")
 _MICRO = ("gradientaccumulationsteps", "gradaccumsteps", "gradaccum", "accumulategradbatches")
 _PER_ITERATION = re.compile(r"(?i)tokens per (?:iteration|step|batch)[^\n\d]{0,20}(\d[\d,]*)")
@@ -187,7 +189,8 @@ def _tokens_a_step(said: Sequence[tuple[str, str]]) -> float | None:
         if step is None and batch is not None and batch >= IN_TOKENS:
             step = batch
         if step is None and batch is not None and sequence is not None:
-            step = batch * sequence * (1.0 if "globalbatchsize" in settings else _number(settings, _MICRO) or 1.0)
+            whole = any(name in settings for name in _WHOLE_BATCH)
+            step = batch * sequence * (1.0 if whole else _number(settings, _MICRO) or 1.0)
         if step is not None:
             return step
     return None

@@ -136,7 +136,9 @@ def test_a_folder_of_logs_is_a_table_of_its_runs_with_sizes_from_where_they_stan
         (folder / "metrics.csv").write_text("step,loss,lr\n" + "".join(f"{s},{loss},0.1\n" for s, loss in rows))
         shape = {"num_hidden_layers": (6, 12)[i], "hidden_size": (512, 768)[i]}
         told = {"n_params": {"n_params": size}, "shape": shape}.get(said_by, {})
-        (folder / "config.json").write_text(json.dumps({**told, "batch_size": 8, "seq_len": 1024}))
+        # of which a whole batch is made in parts, and what has a size is no model
+        rest = {"total_batch_size": 8, "gradient_accumulation_steps": 4, "seq_len": 1024, "dataset": {"size": 50_000}}
+        (folder / "config.json").write_text(json.dumps({**told, **rest}, indent=1))
     (every,) = Reading.of([tmp_path], [], [], None).tables
     (last,) = Reading.of([tmp_path], [], [], None, ends=True).tables
 
