@@ -21,7 +21,7 @@ __all__ = ["columns_of"]
 
 #: Words of the name of an accuracy, and of a logarithm of a probability.
 _RIGHT = frozenset({"acc", "accuracy", "em", "match", "pass", "correct", "score"})
-_LOG = frozenset({"logprob", "logprobs", "logp", "loglik", "loglikelihood", "nll"})
+_LOG = frozenset({"loss", "logprob", "logprobs", "logp", "loglik", "loglikelihood", "nll"})
 #: Columns of a table that an error lists.
 MOST_LISTED = 12
 

@@ -38,9 +38,9 @@ _TIMES = {
     **{"billion": 1e9, "t": 1e12, "tn": 1e12, "trillion": 1e12},
 }
 #: Words behind it that say what is counted.
-_COUNTED = r"tokens?|toks?|params?|parameters?|flops?|steps?|iters?|iterations?|nats|bits|epochs?|seqs?|sequences?"
+_COUNTED = r"x|×|tokens?|toks?|params?|parameters?|flops?|steps?|iters?|iterations?|nats|bits|epochs?|seqs?|sequences?"
 #: Marks of a page about a number: bold, code, mathematics, "about".
-_MARKS = re.compile(r"\*\*|__|[*`$\\]|^\s*(?:~|≈|\\sim|ca\.?|about|approx\.?)\s*|\\(?:textbf|mathbf|text)\b|[{}]")
+_MARKS = re.compile(r"\*\*|__|[*`$\\↑↓]|^\s*(?:~|≈|\\sim|ca\.?|about|approx\.?)\s*|\\(?:textbf|mathbf|text)\b|[{}]")
 _NUMBER = r"[-+]?(?:\d[\d,_' \u00a0\u202f]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 #: Digits of a power. Without them 10-20 is no 1e-20, and says from where to where.
 _UP = "[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]"
@@ -63,6 +63,8 @@ def number_in(cell: Any) -> float | None:
 
     >>> number_in("410M"), number_in("~2.1 B tokens"), number_in("**1.3B**"), number_in("3 x 10^18 FLOPs")
     (410000000.0, 2100000000.0, 1300000000.0, 3e+18)
+    >>> number_in("20x"), number_in("3.14 ↓")
+    (20.0, 3.14)
     >>> number_in("3.21 ± 0.01"), number_in("1,234"), number_in("25%"), number_in("gpt-2"), number_in("still running")
     (3.21, 1234.0, 0.25, None, nan)
     >>> number_in("10^9"), number_in("3*10⁻⁴"), number_in("2 x 10-4"), number_in("10-20")

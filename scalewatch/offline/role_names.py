@@ -25,7 +25,15 @@ ROLE_NAMES: dict[str, tuple[str, ...]] = {
     "unique_tokens": ("unique_tokens", "unique", "different_tokens"),
     "epochs": ("epochs", "num_epochs", "n_epochs", "num_train_epochs"),
     "loss": ("l", "loss_last", "last_loss", "loss_final", "loss_end", "end_loss", "loss_best", "best_loss", "loss_min"),
-    "tokens_per_parameter": ("tokens_per_parameter", "tokens_per_param", "tokens_parameter", "tpp", "d_n"),
+    "tokens_per_parameter": (
+        "tokens_per_parameter",
+        "tokens_per_param",
+        "tokens_parameter",
+        "tpp",
+        "d_n",
+        "tok_param",
+        "tok_per_param",
+    ),
     "batch_size": ("batch_size", "global_batch_size", "total_batch_size", "batch", "train_batch_size", "bs"),
     "sequence_length": (
         "sequence_length",
