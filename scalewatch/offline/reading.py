@@ -12,7 +12,7 @@ from scalewatch.objective import words_of
 from scalewatch.offline.finished_runs import SIZE_ROLES
 from scalewatch.offline.run_folders import read_runs
 from scalewatch.offline.table_files import ENDINGS
-from scalewatch.offline.tables import Table, is_table, named_columns, parse_pairs, read_table, where
+from scalewatch.offline.tables import ROLES, Table, is_table, named_columns, parse_pairs, read_table, where
 
 __all__ = ["Reading"]
 
@@ -81,13 +81,19 @@ def _tables(path: Path, overrides: Mapping[str, str], *, ends: bool) -> list[Tab
     return [runs.ends if ends else runs.rows]
 
 
+def _roles_of(table: Table, overrides: Mapping[str, str]) -> dict[str, str]:
+    """The columns of a table by their roles, those of finished runs; a law of something else has roles of its own."""
+    known = {role: name for role, name in overrides.items() if role in ROLES and name in table.columns}
+    return named_columns(table, known)
+
+
 def _is_of_several_logs(table: Table, overrides: Mapping[str, str]) -> bool:
     """Whether a table has steps, and a column of losses for each of several runs, as Weights & Biases exports them."""
-    roles = named_columns(table, {role: name for role, name in overrides.items() if name in table.columns})
+    roles = _roles_of(table, overrides)
     return "step" in roles and "loss" not in roles and sum("loss" in words_of(name) for name in table.columns) > 1
 
 
 def _is_log(table: Table, overrides: Mapping[str, str]) -> bool:
     """Whether rows are steps of a run whose size the table does not say."""
-    roles = named_columns(table, {role: name for role, name in overrides.items() if name in table.columns})
+    roles = _roles_of(table, overrides)
     return "step" in roles and "loss" in roles and not any(role in roles for role in SIZE_ROLES)
