@@ -40,11 +40,12 @@ HANDS_OVER = (
 ONCE_A_PROCESS = ("/plugins.py::", "::_installed", "::after_fork_in_child")
 #: What holds a signal back while the end is written: raised in, it holds it for good. Left out.
 HOLDS_A_SIGNAL = ("::sigterm_held_back",)
-#: What closes a watch: a fault there once left a thread; these are tried each time.
+#: What begins and closes a watch: a fault there once left a thread; these are tried each time.
 CLOSES = (
     "scalewatch/alert/dispatcher.py::Dispatcher.close",
     "scalewatch/worker.py::Worker.close",
     "scalewatch_torch/watching/drawing.py::Drawing.close",
+    "scalewatch_torch/watching/session.py::Session.begin",
     "scalewatch_torch/watching/session.py::Session.close",
     "scalewatch_torch/watching/shutdown.py::Shutdown.again",
     "scalewatch_torch/watching/watch.py::Watch.finish",

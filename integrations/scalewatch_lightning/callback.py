@@ -33,6 +33,7 @@ from scalewatch_torch.watching.endings import close_at_exit, ended, ended_by
 from scalewatch_torch.watching.exchange import RankExchange
 from scalewatch_torch.watching.folders import own_folder
 from scalewatch_torch.watching.options import checked
+from scalewatch_torch.watching.several import let_go_on_fault
 from scalewatch_torch.watching.watch import Watch
 
 if TYPE_CHECKING:
@@ -220,10 +221,11 @@ class ScaleWatch(LightningCallback):
             run_id = None if started.resumed is None else started.resumed.run_id
             folder = own_folder(folder, run_id, goes_on=started.resumed is not None)
         session = new_session(trainer, started, self._options, self._guard, folder)
-        session.begin()
-        if started.run.total_steps is None:
-            started.steps.end_by_time = tells_end(trainer, session.note)
-        self._sensors.attach(trainer.lightning_module, started.steps.metrics.optimizer, session.note)
+        with let_go_on_fault(session):
+            session.begin()
+            if started.run.total_steps is None:
+                started.steps.end_by_time = tells_end(trainer, session.note)
+            self._sensors.attach(trainer.lightning_module, started.steps.metrics.optimizer, session.note)
         self._guard.call("act", self._acting.begin, trainer, session, started.steps.metrics)
         self._steps = started.steps
         self._watch = Watch(

@@ -22,6 +22,7 @@ from scalewatch_torch.sensors import Sensors
 from scalewatch_torch.watching.checkpoint import Checkpoint, resumed_from, tokens_done, whole_schedule
 from scalewatch_torch.watching.options import Options
 from scalewatch_torch.watching.session import Session
+from scalewatch_torch.watching.several import let_go_on_fault
 from scalewatch_torch.watching.step_metrics import StepMetrics
 from scalewatch_torch.watching.terminal import Terminal
 from scalewatch_torch.watching.unwrapped import plain_module
@@ -112,8 +113,9 @@ def new_watch(
         loggers=guard.call("loggers", loggers_of, loop.loggers) or [],
         resumed=resumed_from(step, state),
     )
-    session.begin()
-    sensors.attach(model, optimizer, session.note)
+    with let_go_on_fault(session):
+        session.begin()
+        sensors.attach(model, optimizer, session.note)
     return Watch(
         session,
         metrics,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, final
 
@@ -15,7 +16,7 @@ from scalewatch_torch.acting.feed import ActFeed
 from scalewatch_torch.watching.session import Session
 from scalewatch_torch.watching.terminal import Terminal
 
-__all__ = ["Sessions", "folder_of"]
+__all__ = ["Sessions", "folder_of", "let_go_on_fault"]
 
 #: What a folder's name may not hold on some system.
 _NO_FOLDER = re.compile(r"[^A-Za-z0-9._-]+")
@@ -28,6 +29,16 @@ def folder_of(loss: str) -> str:
     ('train_g_loss', 'x', 'loss')
     """
     return _NO_FOLDER.sub("_", loss).strip("._")[:100] or "loss"
+
+
+@contextmanager
+def let_go_on_fault(session: Session | Sessions) -> Iterator[None]:
+    """Where the block raises there is no watch that would close the session: its threads end here."""
+    try:
+        yield
+    except BaseException:
+        session.release()
+        raise
 
 
 @final
