@@ -202,6 +202,15 @@ def is_of_a_run(name: str) -> bool:
     return placed(name, COUNTER_OF_EPOCHS) is not None or any(_SCORES[field](name) is not None for field in fields)
 
 
+def decides(name: str) -> bool:
+    """Return whether a column may change what the others are taken for: it can be a field, or tells rows apart."""
+    return (
+        placed(name, (*RUNS, *SPLITS)) is not None
+        or any(score(name) is not None for score in _SCORES.values())
+        or ({"epoch", "ep", "rank", "process", "index"} & set(words_of(name)) != set())
+    )
+
+
 def step_place(name: str) -> float | None:
     """Return where a name stands among those of steps, itself or without the section before it; None if nowhere."""
     place = placed(name, _STEPS)

@@ -218,7 +218,7 @@ def _open(
                 log.form = kind.name
             opened.logs.extend(logs)
         except LogError as fault:
-            if named and kind.name == "jsonl" and _TEXT.whole.holds(group[0]):
+            if named and not columns and kind.name == "jsonl" and _TEXT.whole.holds(group[0]):
                 _open(_TEXT, group, columns, opened, named=named)  # what a program printed is in a field of each line
             elif named or not isinstance(fault, NoLogError):
                 opened.unreadable.append(Unreadable(group[0], str(fault), named))

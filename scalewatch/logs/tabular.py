@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scalewatch.columns import Columns
 from scalewatch.errors import LogError, RunError
-from scalewatch.logs.columns import guess, is_of_a_run, listed, loss_notes, total_of
+from scalewatch.logs.columns import decides, guess, is_of_a_run, listed, loss_notes, total_of
 from scalewatch.logs.hints import likeliest
 from scalewatch.logs.log import AbstractLog, NoLogError
 from scalewatch.logs.plain_rows import PlainRows
@@ -27,6 +27,8 @@ LEAST_ROWS = 16
 
 #: Distinct columns looked at: a log with more is not a table of numbers.
 MOST_COLUMNS = 5_000
+#: Columns up to which all are looked at again where one turns up. By hand.
+FEW_COLUMNS = 200
 
 
 class AbstractTabularLog(AbstractLog):
@@ -153,6 +155,8 @@ class AbstractTabularLog(AbstractLog):
         if not new or len(self._seen) > MOST_COLUMNS:
             return
         self._seen.update(dict.fromkeys(new))
+        if len(self._seen) > FEW_COLUMNS and not any(map(decides, new)):
+            return  # a row that has a name of its own would have all names looked at again
         had_step = "step" in self.columns
         self.columns = guess(self._seen, self.asked, self.columns).columns
         if not had_step:
