@@ -85,8 +85,7 @@ def read_runs(folder: Path, overrides: Mapping[str, str]) -> RunFolder:
     fields = {name: column for name, column in overrides.items() if name in ("step", "loss", "learning_rate", "tokens")}
     opened = open_logs([folder], columns=fields)
     if not opened.logs:
-        reason = opened.unreadable[0].reason if opened.unreadable else "there is no log of a run."
-        raise FitError(f"{folder}: {reason}")
+        raise FitError(opened.unreadable[0].reason if opened.unreadable else f"{folder}: there is no log of a run.")
     runs = [run for log in opened.logs if (run := _read(log, folder)) is not None]
     notes = [f"{folder}: {how_many(len(runs), 'run')}, read from their logs."]
     _sizes_by_name(runs, notes)
