@@ -132,6 +132,7 @@ def test_where_the_fault_comes_again_the_steps_are_left_out(
     assert back["text"].startswith("went back to step 140 (rewind 2), leaves out steps 154 to 184, multiplies")
     rows = [row.step for row in read_journal(tmp_path / "scalewatch").observations]
     assert [400] == rows[-1:]
+    assert not set(rows) & set(range(154, 185))  # losses of no step
 
 
 def test_a_rate_that_leaves_its_plan_again_is_kept_to_it(
