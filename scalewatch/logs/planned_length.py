@@ -36,8 +36,8 @@ MOST_BYTES, HEAD_BYTES = 1 << 18, 1 << 15
 #: it, the value on a line of its own.
 _NAMES = "|".join(name.replace("_", "[_-]") for name in (*TOTALS, *_OF_SETTINGS))
 _LENGTH = re.compile(
-    rf"(?i)(?<![A-Za-z0-9_])[\"']?({_NAMES})[\"']?\s*(?::|=|\.{{3,}})\s*"
-    r"(?:\{|\n(?:\s*desc:[^\n]*\n)?)?\s*(?:[\"']?value[\"']?:\s*)?(\d{1,12})(?![\d.eE])"
+    rf"(?i)(?<![A-Za-z0-9_])[\"']?({_NAMES})[\"']?\s*+(?::|=|\.{{3,}})\s*+"
+    r"(?:\{\s*+)?(?:desc:[^\n]*\n\s*+)?(?:[\"']?value[\"']?:\s*+)?(\d{1,12})(?![\d.eE])"
 )
 
 

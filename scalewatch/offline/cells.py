@@ -78,7 +78,7 @@ def number_in(cell: Any) -> float | None:
     words = set(re.findall(r"[a-z]+", cell.lower()))
     if cell.strip().lower() in NO_NUMBER or (words & _CUT_OFF and not any(sign.isdigit() for sign in cell)):
         return math.nan
-    text = _MARKS.sub("", _SPREAD.split(cell.strip(), 1)[0]).strip()
+    text = " ".join(_MARKS.sub("", _SPREAD.split(cell.strip(), 1)[0]).split())
     if text.endswith("%"):
         part = number(text[:-1])
         return None if part is None else part / 100.0

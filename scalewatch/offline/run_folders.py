@@ -33,14 +33,14 @@ UNFINISHED = 0.02
 IN_TOKENS = 1 << 15
 #: A setting in JSON, YAML or as a program prints it: its name and its value.
 _SETTING = re.compile(
-    r"[\"']?([A-Za-z][\w.\-/ ]{0,60}?)[\"']?\s*(?::|=|\.{3,})\s*"
-    r"(?:\{?\s*(?:desc:[^\n]*\n\s*)?[\"']?value[\"']?\s*:)?\s*[\"']?([-+.\dA-Za-z_]{1,40})"
+    r"(?<![A-Za-z])[\"']?([A-Za-z][\w.\-/ ]{0,60}?)[\"']?\s*+(?::|=|\.{3,})\s*+"
+    r"(?:\{?\s*+(?:desc:[^\n]*\n\s*+)?[\"']?value[\"']?\s*+:)?\s*+[\"']?([-+.\dA-Za-z_]{1,40})"
 )
 #: `number of parameters: 10.65M`, `Total parameters: 124,439,808`, `size: 6,270,976 total parameters`.
 _COUNTED = re.compile(
     r"(?i)(?:number of|num\.?|total|model|trainable|all)\b[^\n:=]{0,60}?\bparam(?:eter)?s?\b[^\n:=\d]{0,60}"
     r"(?:\([\d, ]+\))?\s*[:=]\s*(\d[\d,]*\.?\d*\s?(?:[kKmMbB]\b|million|billion)?)"
-    r"|(\d[\d,]*\.?\d*\s?[kKmMbB]?) total param"
+    r"|(?<![\d,])(\d[\d,]*+(?:\.\d*+)?\s?[kKmMbB]?) total param"
 )
 #: Names of settings, letters and digits only, lower case -> what they say.
 _SIZE = frozenset(

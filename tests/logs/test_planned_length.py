@@ -37,3 +37,10 @@ def test_a_length_is_read_where_one_is_said(name: str, text: str, steps: int | N
 
     found = length_beside(tmp_path / "csv" / "metrics.csv")
     assert (None if steps is None else (steps, path.name)) == found
+
+
+def test_a_length_behind_very_much_room_is_read_as_fast_as_any(tmp_path: Path) -> None:
+    """A search that begins anew at each blank takes hours here."""
+    (tmp_path / "config.yaml").write_text("max_steps: " + " " * 200_000 + "\nmax_iters: 300\n")
+
+    assert (300, "config.yaml") == length_beside(tmp_path / "log.csv")
