@@ -22,7 +22,7 @@ from scalewatch.detect import AnyDetector, CalmRows, DetectorSet, Sample, checke
 from scalewatch.errors import ConfigError, JournalError
 from scalewatch.finding import Finding, Kind, Phase
 from scalewatch.forecast import Forecast, Forecaster, LawResidual
-from scalewatch.forecast.descent import clearly_fell
+from scalewatch.forecast.descent import clearly_fell, never_fell
 from scalewatch.forecast.kept_incidents import FinalLoss, KeptIncidents
 from scalewatch.forecast.law_residual_detector import LawResidualDetector
 from scalewatch.forecast.milestones import Look, Looks, Milestone
@@ -335,9 +335,13 @@ class Monitor:
             # what is logged is known of a run that makes steps, also where no row of it has a loss
             rows = watch.rows or int(watch.has_series)
             return unjudged(run.logged, rows, watch.judged_rows, has_loss=watch.given["loss"])
-        # names alone are no verdict: the loss of some policies falls for good, and such a fall is watched like any
-        fell = self._forecaster is not None and clearly_fell(self._forecaster.blocks)
-        return f"its objective is no descent: {run.no_descent}" if run.no_descent and not fell else ""
+        if self._forecaster is None:
+            return f"its objective is no descent: {run.no_descent}" if run.no_descent else ""
+        blocks = self._forecaster.blocks
+        if run.no_descent:
+            # names alone are no verdict: the loss of some policies falls for good, and such a fall is watched like any
+            return "" if clearly_fell(blocks) else f"its objective is no descent: {run.no_descent}"
+        return f"after {watch.rows:,} rows the loss is where it began" if never_fell(blocks) else ""
 
     _repr_html_ = card_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from scalewatch import Monitor, Observation
@@ -154,3 +155,26 @@ def test_what_cannot_be_told_is_the_same_after_a_break() -> None:
     after.load_state_dict(before.state_dict())
 
     assert before.status == after.status
+
+
+def said_of(losses: list[float], first: int = 1) -> str:
+    monitor = Monitor(Run("gpt", loss_unit="nats/token"))
+    for step, loss in enumerate(losses, first):
+        monitor.observe(Observation(step, loss))
+    return monitor.status.sentence
+
+
+def test_a_loss_that_never_fell_is_not_called_healthy() -> None:
+    """At the logarithm of the vocabulary from the first row to the last nothing is learnt; and none is paged for it."""
+    noise = np.random.default_rng(1).normal(0.0, 0.02, 900)
+    flat = (10.82 + noise).tolist()
+    late = (10.82 + noise - 4.0 / (1.0 + np.exp((600 - np.arange(900)) / 40))).tolist()
+
+    assert "cannot tell: after 900 rows the loss is where it began" == said_of(flat)
+    assert "cannot tell: after 400 rows the loss is where it began" == said_of(late[:400])
+    assert "healthy" == said_of(late)
+
+
+def test_a_log_that_begins_in_the_middle_of_a_run_may_be_flat() -> None:
+    """What was learnt before it nobody sees there."""
+    assert "healthy" == said_of((2.9 + np.random.default_rng(2).normal(0.0, 0.02, 900)).tolist(), first=400_000)

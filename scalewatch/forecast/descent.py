@@ -11,7 +11,7 @@ from scalewatch.forecast.forecast import Forecast
 from scalewatch.laws import LossBlocks
 from scalewatch.run import Run
 
-__all__ = ["RECITES", "clearly_fell", "why_no_law", "why_not_told"]
+__all__ = ["RECITES", "clearly_fell", "never_fell", "why_no_law", "why_not_told"]
 
 #: Loss below which a model recites its data: text has more entropy than that (Hoffmann et al. 2022: E = 1.7 nats/token
 #: over web text; code is near 0.5), so laws of pre-training say nothing [nats/token].
@@ -23,6 +23,9 @@ FEWEST_BLOCKS, END_PART = 8, 0.25
 CLEAR_SIGMAS = 4.0
 #: Part of its first level below which a loss has fallen for good, whatever its objective is called. By hand.
 FELL = 0.5
+#: Rows from which on a loss that never fell is told, fall that two standard errors must rule out, and part of the newest
+#: step at which its first rows must lie for them to be its beginning [rows, share, share]. By hand.
+NEVER_ROWS, NEVER_FALL, BEGINNING = 256, 0.01, 0.05
 #: Part of the rows at or below zero, and their count, from which on a loss is not one that stays above zero. By hand.
 BELOW_ZERO_SHARE, BELOW_ZERO_ROWS = 0.01, 3
 #: How many times wider than usual the interval of a loss may have to be that is not known to be one of text, and how
@@ -79,6 +82,19 @@ def clearly_fell(blocks: LossBlocks) -> bool:
     blocks = blocks.newest
     sigmas = _fall(blocks)
     return sigmas is not None and sigmas > CLEAR_SIGMAS and _ends(blocks)[1] < FELL * _ends(blocks)[0]
+
+
+def never_fell(blocks: LossBlocks) -> bool:
+    """Return whether a loss is where it began, after rows enough to see a fall of one per cent.
+
+    Of a log that begins in the middle of a run nothing is said.
+    """
+    if blocks.rows_seen < NEVER_ROWS or len(blocks) < FEWEST_BLOCKS:
+        return False
+    if blocks.begins or blocks.mean_steps[0] > BEGINNING * blocks.last_step:
+        return False
+    first, newest, error = _ends(blocks)
+    return 1.0 - newest / first + 2.0 * error < NEVER_FALL
 
 
 def _fell_before(blocks: LossBlocks) -> bool:
