@@ -23,7 +23,7 @@ FEWEST_BLOCKS, END_PART = 8, 0.25
 CLEAR_SIGMAS = 4.0
 #: Part of its first level below which a loss has fallen for good, whatever its objective is called. By hand.
 FELL = 0.5
-#: Rows from which on a loss that never fell is told, fall that two standard errors must rule out, and part of the newest
+#: Rows from which on a loss that never fell is told, fall that two standard errors must rule out, part of the newest
 #: step at which its first rows must lie for them to be its beginning [rows, share, share]. By hand.
 NEVER_ROWS, NEVER_FALL, BEGINNING = 256, 0.01, 0.05
 #: Part of the rows at or below zero, and their count, from which on a loss is not one that stays above zero. By hand.
