@@ -108,7 +108,7 @@ def json_rows(value: Any) -> list[dict[str, Any]] | ColumnRows | None:
     Args:
         value: as `json.loads` gives it.
 
-    >>> json_rows({"history": [{"step": 1, "loss": 3.0}]}), json_rows([[0.5, 10, 3.0]])
+    >>> json_rows({"history": [{"step": 1, "loss": 3.0}]}), list(json_rows([[0.5, 10, 3.0]]))
     ([{'step': 1, 'loss': 3.0}], [{'wall_time': 0.5, 'step': 10, 'value': 3.0}])
     >>> list(json_rows({"train": {"logloss": [3.0, 2.0]}}))
     [{'train.logloss': 3.0}, {'train.logloss': 2.0}]
