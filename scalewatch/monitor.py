@@ -341,7 +341,9 @@ class Monitor:
         if run.no_descent:
             # names alone are no verdict: the loss of some policies falls for good, and such a fall is watched like any
             return "" if clearly_fell(blocks) else f"its objective is no descent: {run.no_descent}"
-        return f"after {watch.rows:,} rows the loss is where it began" if never_fell(blocks) else ""
+        if any(finding.pages for finding in watch.open_incidents) or not never_fell(blocks):
+            return ""
+        return f"after {watch.rows:,} rows the loss is no lower than where it began"
 
     _repr_html_ = card_of
 

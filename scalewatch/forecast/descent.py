@@ -85,7 +85,7 @@ def clearly_fell(blocks: LossBlocks) -> bool:
 
 
 def never_fell(blocks: LossBlocks) -> bool:
-    """Return whether a loss is where it began, after rows enough to see a fall of one per cent.
+    """Return whether a loss is no lower than where it began, after rows enough to see a fall of one per cent.
 
     Of a log that begins in the middle of a run nothing is said.
     """
