@@ -8,18 +8,13 @@ Each run is asked at 20, 30, 50, 70 and 90 % of its steps; a kind counts once. T
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
 
 import numpy as np
+from _interval_table import FRACTIONS, Told, show
 from _made_up_curves import KINDS, LEFT_OUT, STEPS, Kind, rates
 from rich.console import Console
-from rich.table import Table
 
 from scalewatch import Monitor, Observation, Run
-
-FRACTIONS = (0.2, 0.3, 0.5, 0.7, 0.9)
-#: For each part of the run: whether the interval held, its width and its error, as parts of the end.
-Told = dict[float, list[tuple[float, float, float]]]
 
 
 def follow(kind: Kind, seed: int, told: Told) -> None:
@@ -42,33 +37,19 @@ def follow(kind: Kind, seed: int, told: Told) -> None:
         monitor.observe(Observation(place + 1, float(losses[place]), float(lr[place]) if kind.shown else None))
 
 
+def ask(name: str, runs: int, told: Told) -> None:
+    """Ask about the runs of one kind."""
+    for seed in range(runs):
+        follow(KINDS[name], 1_000 * list(KINDS).index(name) + seed, told)
+
+
 def main() -> None:
     """Print what the intervals hold, of each kind and of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=6, help="of each kind (default: 6)")
-    runs = parser.parse_args().runs
-    console = Console(width=120)
-    for title, names in (("seen", [n for n in KINDS if n not in LEFT_OUT]), ("left out", list(LEFT_OUT))):
-        table = Table(title=f"80 % intervals on {len(names)} made-up kinds, {title}: held, width %, error %, told")
-        for head in ("kind", *(f"{part:.0%}" for part in FRACTIONS)):
-            table.add_column(head, justify="left" if head == "kind" else "right")
-        means: dict[float, list[tuple[float, ...]]] = defaultdict(list)
-        for name in names:
-            told: Told = defaultdict(list)
-            for seed in range(runs):
-                follow(KINDS[name], 1_000 * list(KINDS).index(name) + seed, told)
-            cells = []
-            for part in FRACTIONS:
-                if told[part]:
-                    held, width, error = (float(v) for v in np.mean(told[part], axis=0))
-                    means[part].append((held, width, error, len(told[part]) / runs))
-                    cells.append(f"{held:.2f} {100 * width:.0f} {100 * error:.1f} {len(told[part])}")
-                else:
-                    cells.append("-")
-            table.add_row(name, *cells)
-        each = [np.mean(means[part], axis=0) for part in FRACTIONS]
-        table.add_row("mean of kinds", *(f"{h:.2f} {100 * w:.0f} {100 * e:.1f}" for h, w, e, _ in each), style="bold")
-        console.print(table)
+    runs, console = parser.parse_args().runs, Console(width=120)
+    for title, names in (("seen", [name for name in KINDS if name not in LEFT_OUT]), ("left out", LEFT_OUT)):
+        show(title, names, lambda name, told: ask(name, runs, told), console)
 
 
 if __name__ == "__main__":

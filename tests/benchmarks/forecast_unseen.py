@@ -9,19 +9,13 @@ One rule came of the half that was looked at: a loss far above what text costs i
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
+from _interval_table import FRACTIONS, Told, show
 from _made_up_runs import KINDS, LEFT_OUT, MadeUp
 from rich.console import Console
-from rich.table import Table
 
 from scalewatch import Monitor, Observation, Run
-
-FRACTIONS = (0.2, 0.3, 0.5, 0.7, 0.9)
-#: For each part of the run: whether the interval held, its width and its error, as parts of the end.
-Told = dict[float, list[tuple[float, float, float]]]
 
 
 def follow(made_up: MadeUp, told: Told) -> None:
@@ -41,28 +35,10 @@ def follow(made_up: MadeUp, told: Told) -> None:
         monitor.observe(Observation(step, loss, float(rates[step - 1]), tokens=so_far))
 
 
-def show(title: str, names: Sequence[str], runs: int, console: Console) -> None:
-    """Print what was held, of each kind and of all."""
-    table = Table(title=f"80 % intervals on {len(names)} made-up kinds, {title}: held, width %, error %, told")
-    for head in ("kind", *(f"{part:.0%}" for part in FRACTIONS)):
-        table.add_column(head, justify="left" if head == "kind" else "right")
-    means: dict[float, list[tuple[float, ...]]] = defaultdict(list)
-    for name in names:
-        told: Told = defaultdict(list)
-        for seed in range(runs):
-            follow(KINDS[name](np.random.default_rng([seed, list(KINDS).index(name)])), told)
-        cells = []
-        for part in FRACTIONS:
-            if told[part]:
-                held, width, error = (float(v) for v in np.mean(told[part], axis=0))
-                means[part].append((held, width, error))
-                cells.append(f"{held:.2f} {100 * width:.0f} {100 * error:.1f} {len(told[part])}")
-            else:
-                cells.append("-")
-        table.add_row(name, *cells)
-    each = [np.mean(means[part], axis=0) for part in FRACTIONS]
-    table.add_row("mean of kinds", *(f"{h:.2f} {100 * w:.0f} {100 * e:.1f}" for h, w, e in each), style="bold")
-    console.print(table)
+def ask(name: str, runs: int, told: Told) -> None:
+    """Ask about the runs of one kind."""
+    for seed in range(runs):
+        follow(KINDS[name](np.random.default_rng([seed, list(KINDS).index(name)])), told)
 
 
 def main() -> None:
@@ -70,8 +46,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=6, help="of each kind (default: 6)")
     runs, console = parser.parse_args().runs, Console(width=120)
-    show("seen", [name for name in KINDS if name not in LEFT_OUT], runs, console)
-    show("left out", LEFT_OUT, runs, console)
+    for title, names in (("seen", [name for name in KINDS if name not in LEFT_OUT]), ("left out", LEFT_OUT)):
+        show(title, names, lambda name, told: ask(name, runs, told), console)
 
 
 if __name__ == "__main__":
