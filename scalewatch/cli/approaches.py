@@ -45,6 +45,7 @@ def approaches(
     from scalewatch.fitting.approaches import compare_approaches
     from scalewatch.fitting.isoflop import check_noise
     from scalewatch.offline.finished_runs import from_tables, late
+    from scalewatch.offline.table_files import KINDS
     from scalewatch.offline.tables import count_of
 
     if out is not None:
@@ -53,7 +54,7 @@ def approaches(
     goal = None if flops is None else count_of("--flops", flops)
     console, reading = Console(), table.reading(tables)
     if reading.folders:
-        raise ConfigError(f"{reading.folders[0]} is no table, and holds none: .csv, .tsv, .parquet, .json, .md, .tex.")
+        raise ConfigError(f"{reading.folders[0]} is no table, and holds none: {KINDS}.")
     rows = late(from_tables(reading.tables, reading.overrides, bytes_per_token=reading.bytes_per_token))
     runs = rows.runs if rows.checkpoints else None
     found = compare_approaches(rows.size, rows.tokens, rows.loss, runs, budgets=rows.budgets, noise_nats=noise_nats)

@@ -34,15 +34,13 @@ def fit_predict(console: Console, reading: Reading, points: Path, *, json_: bool
         ConfigError: if there is not one table, or `points` is none.
     """
     from scalewatch.offline.foretelling import foretell
-    from scalewatch.offline.table_files import ENDINGS
+    from scalewatch.offline.table_files import KINDS
     from scalewatch.offline.tables import is_table
 
     if reading.folders or len(reading.tables) != 1:
-        raise ConfigError(
-            "`--predict` takes one table of finished runs (.csv, .tsv, .parquet, .json, .md, .tex) or a folder of runs."
-        )
+        raise ConfigError(f"`--predict` takes one table of finished runs ({KINDS}) or a folder of runs.")
     if not is_table(points):
-        raise ConfigError(f"`--predict`: {points} is no table: {', '.join(ENDINGS)}.")
+        raise ConfigError(f"`--predict`: {points} is no table: {KINDS}.")
     told = foretell(reading.tables[0], read_table(points), reading.overrides)
     if json_:
         print_json({"table": reading.tables[0].source, "points": points, "losses": _plain(told)})

@@ -50,11 +50,12 @@ def ladder(
     from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
     from scalewatch.offline.ladders import ladder_of
     from scalewatch.offline.reading import Reading
+    from scalewatch.offline.table_files import KINDS
     from scalewatch.offline.tables import count_of
 
     reading = Reading.of([table], column or [], where or [], None, ends=True)
     if not reading.tables:
-        raise ConfigError(f"{table} is no table, and holds none: .csv, .tsv, .parquet, .json, .md, .tex.")
+        raise ConfigError(f"{table} is no table, and holds none: {KINDS}.")
     goal = goal_of(target, None)
     if goal is None or goal.tokens is None or target is None:
         raise ConfigError(f"`--target` must name size and tokens, such as 7B:140B (got {target or 'nothing'!r:.40}).")

@@ -11,6 +11,7 @@ from scalewatch.arrays import Floats
 from scalewatch.errors import ConfigError, FitError
 from scalewatch.objective import words_of
 from scalewatch.offline.column_units import without_unit
+from scalewatch.offline.table_files import KINDS
 from scalewatch.offline.tables import named_columns
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def columns_of(
     """
     if reading.folders or not reading.tables:
         named = str(reading.folders[0]) if reading.folders else "nothing"
-        raise ConfigError(f"{named} is no table: this reads .csv, .tsv, .parquet, .json, .md and .tex.")
+        raise ConfigError(f"{named} is no table: {KINDS}.")
     for name in reading.overrides:
         if name not in wanted:
             raise ConfigError(f"`--column`: {name!r:.40} is none of {', '.join(wanted)}.")

@@ -54,7 +54,7 @@ _SPREAD = re.compile(r"(?<=\d)\s*(?:±|\+/?-|\\pm|\()|(?<=\w)\s+\([^()]*\)$")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 #: Digits in threes, as people part them where a comma is the decimal sign: `1.300.000`.
 _IN_THREES = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
-_DECIMAL_COMMA = re.compile(r"[-+]?\d[\d.]*,\d+(?:[eE][-+]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d[\d.]*,\d+(?:[eE][-+]?\d+)?(?:\s*[A-Za-z%]+)?")
 _PARTED = re.compile(r"[-+]?\d{1,3}(?:[,_' \u00a0\u202f]\d{3})+(?:\.\d*)?")
 
 

@@ -27,7 +27,9 @@ from scalewatch.offline.run_columns import (
     saved_at_intervals,
     sizes_in_names,
     tokens_from,
+    tokens_in_names,
 )
+from scalewatch.offline.shape_sizes import sizes_of_shapes
 from scalewatch.offline.tables import Table, named_columns, text_instead
 from scalewatch.text import percent
 
@@ -243,11 +245,16 @@ def _size_and_tokens(table: Table, roles: dict[str, str], notes: list[str]) -> t
     role = next((r for r in SIZE_ROLES if r in roles), None)
     kind = SizeKind.TOTAL if role is None else SIZE_ROLES[role]
     size = None if role is None else table.numbers(roles[role])
-    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else tokens_from(table, roles, size, notes)
+    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else tokens_in_names(table, roles, notes)
+    tokens = tokens_from(table, roles, size, notes) if tokens is None else tokens
     if size is None and "run" in roles and "flops" not in roles:
         size = sizes_in_names(table.words(roles["run"]), tokens)
         if size is not None:
             notes.append(f"{table.source}: parameters are those that the names in '{roles['run']}' say.")
+    shapes = sizes_of_shapes(table) if size is None and "flops" not in roles else None
+    if shapes is not None:
+        size, kind, said = shapes
+        notes.append(f"{table.source}: parameters are those of the shapes ({few(said)}).")
     compute = "flops" if "flops" in roles or (size is None) == (tokens is None) else "budget"
     flops = table.numbers(roles[compute]) if compute in roles else None
     known = {"parameters": size, "tokens": tokens, "flops": flops}

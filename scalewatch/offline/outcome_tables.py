@@ -31,6 +31,8 @@ NO_CAUSE = frozenset({"", "seed", "index", "id", "row", "runid", "run", "runname
 MOST_EMPTY = 0.1
 #: Rows that a label needs to be one, and labels that there may be. By hand.
 ROWS_A_LABEL, MOST_LABELS = 3, 12
+#: Correlation of the logarithms of two counts of parameters from which they are one size. By hand.
+SAME_SIZE = 0.995
 #: Words of a column that says how far losses are apart, and of none that is one.
 _SPREAD = frozenset({"std", "sd", "se", "sem", "stderr", "stdev", "var", "variance", "ci", "error", "err"})
 #: Words of columns that say how a run came out, as a loss does: no cause of one.
@@ -142,6 +144,10 @@ def inputs_of(table: Table, losses: Sequence[str], names: Sequence[str] | None =
         told = [name for name in columns if is_compute(name)]
         notes += [f"Column '{name}' is compute, which size and tokens say: left out." for name in told]
         columns = {name: values for name, values in columns.items() if name not in told}
+    if names is None:
+        again = _sizes_again(columns)
+        notes += [f"Column '{name}' counts the size again: left out." for name in again]
+        columns = {name: values for name, values in columns.items() if name not in again}
     if not columns and names is None:
         raise FitError(f"{table.source}: no column of numbers tells the runs apart ({few(list(table.columns))}).")
     if names is None:
@@ -170,6 +176,18 @@ def _is_loss(name: str) -> bool:
 
 def _is_outcome(name: str) -> bool:
     return bool((_OUTCOMES | {"loss"}) & set(words_of(name))) or _is_loss(name)
+
+
+def _sizes_again(columns: Mapping[str, Floats]) -> list[str]:
+    """The columns that count a size again, with or without embeddings: a power of the first one gives them."""
+    sizes = [name for name in columns if role_of(name) == "size" and np.nanmin(columns[name]) > 0]
+    again = []
+    for name in sizes[1:]:
+        both = np.log([columns[sizes[0]], columns[name]])
+        both = both[:, np.isfinite(both).all(axis=0)]
+        if both.shape[1] > 1 and np.ptp(both, axis=1).all() and np.corrcoef(both)[0, 1] >= SAME_SIZE:
+            again.append(name)
+    return again
 
 
 def _are_labels(words: Sequence[str]) -> bool:

@@ -11,7 +11,7 @@ from scalewatch.errors import ConfigError
 from scalewatch.objective import words_of
 from scalewatch.offline.finished_runs import SIZE_ROLES
 from scalewatch.offline.run_folders import read_runs
-from scalewatch.offline.table_files import ENDINGS
+from scalewatch.offline.table_files import KINDS
 from scalewatch.offline.tables import ROLES, Table, is_table, named_columns, parse_pairs, read_table, where
 
 __all__ = ["Reading"]
@@ -70,7 +70,7 @@ def _tables(path: Path, overrides: Mapping[str, str], *, ends: bool) -> list[Tab
     if path.suffix.lower() in _SHEETS:
         raise ConfigError(f"{path} is a spreadsheet: save it as CSV.")
     if path.is_file() and not path.name.startswith("journal-"):
-        raise ConfigError(f"{path} is no table by its name: {', '.join(ENDINGS)}.")
+        raise ConfigError(f"{path} is no table by its name: {KINDS}.")
     if not path.is_dir() or next(path.rglob("journal-*.jsonl"), None) is not None:
         return []
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IN_FOLDERS and file.is_file())

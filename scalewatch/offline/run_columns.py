@@ -12,7 +12,14 @@ from scalewatch.arrays import Floats
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.offline.tables import Table
 
-__all__ = ["named_budgets", "saved_at_intervals", "sizes_in_names", "tokens_from", "tokens_of_epochs"]
+__all__ = [
+    "named_budgets",
+    "saved_at_intervals",
+    "sizes_in_names",
+    "tokens_from",
+    "tokens_in_names",
+    "tokens_of_epochs",
+]
 
 #: Factor between a named budget and 6 N D from which it is no budget of these runs. By hand.
 BUDGET_DIFFERS = 3.0
@@ -21,7 +28,11 @@ BUDGET_DIFFERS = 3.0
 CHECKPOINTS, INTERVAL, MOSTLY = 8, 0.05, 0.8
 #: A size between the marks of a name, and what its letter multiplies it by.
 _SIZE_IN_NAME = re.compile(r"(?<![\w.])[nN]?(\d+(?:\.\d+)?)([mMbB])(?![A-Za-z0-9.])")
-_TIMES = {"m": 1e6, "b": 1e9}
+_TIMES = {"m": 1e6, "b": 1e9, "t": 1e12}
+#: Tokens in a name: `60b-tok`, `100BT`, `2b_tokens`.
+_TOKENS_IN_NAME = re.compile(
+    r"(?<![\w.])(\d+(?:\.\d+)?)([mMbBtT])[-_ ]?(?:T(?![A-Za-z0-9])|[tT]ok(?:en)?s?(?![A-Za-z0-9]))"
+)
 #: How near [part] a size in a name is to the tokens of the run to be these. By hand.
 SAME = 0.01
 
@@ -81,6 +92,21 @@ def sizes_in_names(names: Sequence[str], tokens: Floats | None, *, several: bool
             return None
         found.append(said.pop())
     return np.array(found) if other and (not several or len(set(found)) > 1) else None
+
+
+def tokens_in_names(table: Table, roles: dict[str, str], notes: list[str]) -> Floats | None:
+    """Return the tokens that names of runs say (`gpt-124m-10BT`, `1b-20b-tokens`), shape (n,); None unless each does.
+
+    Args:
+        table: of runs. roles: of its columns. notes: gets how.
+    """
+    if "run" not in roles:
+        return None
+    found = [_TOKENS_IN_NAME.findall(name) for name in table.words(roles["run"])]
+    if not found or any(len(said) != 1 for said in found):
+        return None
+    notes.append(f"{table.source}: tokens are those that the names in '{roles['run']}' say.")
+    return np.array([float(count) * _TIMES[unit.lower()] for ((count, unit),) in found])
 
 
 def tokens_from(table: Table, roles: dict[str, str], size: Floats | None, notes: list[str]) -> Floats | None:

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from scalewatch.errors import ConfigError, FitError
-from scalewatch.laws.size import SizeKind, Transformer
+from scalewatch.errors import FitError
+from scalewatch.laws.size import SizeKind
 from scalewatch.logs import AbstractLog, open_logs
 from scalewatch.logs.planned_length import length_beside, settings_beside
 from scalewatch.offline.cells import number_in
 from scalewatch.offline.listed import how_many, named
 from scalewatch.offline.run_columns import sizes_in_names
+from scalewatch.offline.shape_sizes import LAYERS, VOCABULARY, WIDTH, size_of_shape
 from scalewatch.offline.tables import Table
 
 __all__ = ["RunFolder", "read_runs"]
@@ -48,9 +49,6 @@ _SIZE = frozenset(
     | {"paramcount", "parametercount", "modelparams", "modelparameters", "modelsize", "nummodelparams"}
 )
 _NON_EMBEDDING = frozenset({"nonembeddingparams", "nonembeddingparameters", "nparamsnonembedding", "nnonembedding"})
-_LAYERS = frozenset({"nlayer", "nlayers", "numlayers", "numhiddenlayers", "layers", "depth"})
-_WIDTH = frozenset({"nembd", "dmodel", "hiddensize", "dim", "width", "embeddim", "modeldim", "embeddingdim"})
-_VOCABULARY = frozenset({"vocabsize", "paddedvocabsize", "nvocab", "vocabularysize"})
 _A_STEP = frozenset({"tokensperstep", "tokensperbatch", "batchtokens", "tokensperiteration", "globalbatchtokens"})
 #: Batches over all processes and parts of a step; the others are of one part.
 _WHOLE_BATCH = ("globalbatchsize", "totalbatchsize")
@@ -165,15 +163,11 @@ def _size(log: AbstractLog, said: Sequence[tuple[str, str]]) -> tuple[float | No
             return max(known), "parameters", f"the first lines of {name}"
     for name, text in said:
         settings = _settings(text)
-        layers, width, words = (_number(settings, names) for names in (_LAYERS, _WIDTH, _VOCABULARY))
-        if layers is not None and width is not None and width > 8:
-            try:
-                shape = Transformer(layers, width, words)
-                size = float(np.asarray(shape.size(SizeKind.NON_EMBEDDING if words is None else SizeKind.TOTAL).count))
-            except ConfigError:
-                continue
-            kind = "parameters" if words is not None else "non_embedding_parameters"
-            return size, kind, f"the shape in {name} (12 n_layer d_model^2{' and a head' if words else ''})"
+        words = _number(settings, VOCABULARY)
+        shape = size_of_shape(_number(settings, LAYERS), _number(settings, WIDTH), words)
+        if shape is not None:
+            kind = "parameters" if shape[1] is SizeKind.TOTAL else "non_embedding_parameters"
+            return shape[0], kind, f"the shape in {name} (12 n_layer d_model^2{' and a head' if words else ''})"
     return None, "parameters", ""
 
 

@@ -24,6 +24,7 @@ from scalewatch.offline.cells import number_in
 from scalewatch.offline.column_units import without_unit
 from scalewatch.offline.role_names import IN_LOGS, ROLE_NAMES, ROLES
 from scalewatch.offline.table_files import ENDINGS, columns_in
+from scalewatch.offline.table_shapes import a_row_a_run
 
 __all__ = [
     "ROLES",
@@ -118,7 +119,8 @@ def read_table(path: Path) -> Table:
         raise FitError(f"{path}: cannot be read: {fault.strerror or fault}.") from None
     if not columns or not len(next(iter(columns.values()))):
         raise FitError(f"{path}: holds no rows below its header.")
-    return Table(str(path), path.stem, columns)
+    columns, turned = a_row_a_run(columns)
+    return Table(str(path), path.stem, columns, (f"{path}: {turned}",) if turned else ())
 
 
 def parse_pairs(option: str, pairs: Sequence[str]) -> dict[str, str]:

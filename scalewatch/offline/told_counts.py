@@ -12,7 +12,9 @@ from scalewatch.errors import FitError
 from scalewatch.fitting.outcomes.axes import plain, role_of
 from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.offline.column_units import without_unit
-from scalewatch.offline.run_columns import sizes_in_names, tokens_from
+from scalewatch.offline.listed import few
+from scalewatch.offline.run_columns import sizes_in_names, tokens_from, tokens_in_names
+from scalewatch.offline.shape_sizes import sizes_of_shapes
 from scalewatch.offline.tables import Table, named_columns
 
 __all__ = ["check_counts", "named_alike", "with_counts"]
@@ -34,7 +36,9 @@ def with_counts(table: Table, *, several: bool = True) -> tuple[Table, list[str]
     columns = dict(table.columns)
     size_column = next((roles[role] for role in _SIZES if role in roles), None)
     size = None if size_column is None else table.numbers(size_column)
-    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else None
+    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else tokens_in_names(table, roles, notes)
+    if tokens is not None and "tokens" not in roles:
+        columns["tokens"] = tokens
     for role, column in (("parameters", size_column), ("tokens", roles.get("tokens"))):
         if column is not None and role_of(column) is None and role not in columns:
             columns[role] = table.numbers(column)  # under a name that laws know
@@ -44,6 +48,11 @@ def with_counts(table: Table, *, several: bool = True) -> tuple[Table, list[str]
         if size is not None:
             columns["parameters"] = size
             notes.append(f"{table.source}: parameters are those that the names in '{roles['run']}' say.")
+    shapes = sizes_of_shapes(table) if size is None and "flops" not in roles else None
+    if shapes is not None:
+        size, _, said = shapes
+        columns = {"parameters": size, **{name: cells for name, cells in columns.items() if name not in said}}
+        notes.append(f"{table.source}: parameters are those of the shapes ({few(said)}).")
     if tokens is None:
         tokens = _tokens(table, roles, size, notes)
         if tokens is not None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scalewatch.laws.size import SizeKind
 from scalewatch.offline.finished_runs import Rows, from_tables
+from scalewatch.offline.shape_sizes import sizes_of_shapes
 from scalewatch.offline.tables import read_table
 
 RUNS = [
@@ -17,6 +19,9 @@ RUNS = [
     for size in (20e6, 50e6, 120e6, 300e6)
     for ratio in (5, 10, 20, 40)
 ]
+SIZES = list(dict.fromkeys(n for n, _, _ in RUNS))
+GRID = sorted({d for _, d, _ in RUNS})
+AT = {(n, d): x for n, d, x in RUNS}
 
 
 def table(head: str, row: Callable[[float, float, float], str]) -> str:
@@ -137,6 +142,56 @@ FORMS: dict[str, tuple[str, str]] = {
             lambda n, d, x: f"r{n}x{d},finished,{n},1e-3,{d / 1e5},{d},{x}",
         ),
     ),
+    "remarks below the rows, and columns of nothing": (
+        "a.csv",
+        "N,D,loss,,\n" + table("", lambda n, d, x: f"{n},{d},{x},,").lstrip() + "* trained twice\n# end\n",
+    ),
+    "columns below each other": ("a.txt", table("N  D    val loss", lambda n, d, x: f"{n:.0f}  {d:.0f}    {x}")),
+    "what pandas prints": (
+        "a.txt",
+        "      params  tokens   loss\n" + "\n".join(f"{i}  {n:.0f}  {d:.0f} {x}" for i, (n, d, x) in enumerate(RUNS)),
+    ),
+    "what NumPy saves under a heading": ("a.txt", table("# N D loss", lambda n, d, x: f"{n:.18e} {d:.18e} {x:.18e}")),
+    "a unit behind a decimal comma": (
+        "a.csv",
+        table("N;D;loss", lambda n, d, x: f"{n / 1e6:.1f} M;{d / 1e9:.2f} B;{x}".replace(".", ",")),
+    ),
+    "a page": (
+        "a.html",
+        "<html><body><h1>Runs</h1><table><tr><th>Params</th><th>Tokens</th><th>Loss</th></tr>"
+        + "".join(f"<tr><td>{n / 1e6}M</td><td>{d / 1e9}B</td><td>{x}</td></tr>" for n, d, x in RUNS)
+        + "</table></body></html>",
+    ),
+    "a grid of sizes and tokens for each, in a heading of tokens": (
+        "a.csv",
+        "N \\ D,"
+        + ",".join(f"{d:.0f}" for d in GRID)
+        + "\n"
+        + "\n".join(f"{n / 1e6}M," + ",".join(str(AT.get((n, d), "")) for d in GRID) for n in SIZES),
+    ),
+    "a run a column": (
+        "a.csv",
+        "\n".join(
+            ",".join(map(str, row))
+            for row in (
+                ("", *(f"r{i}" for i in range(len(RUNS)))),
+                *zip(("params", "tokens", "loss"), *RUNS, strict=True),
+            )
+        ),
+    ),
+    "a metric a row": (
+        "a.csv",
+        "run,params,tokens,metric,value\n"
+        + "\n".join(
+            f"r{i},{n},{d},{name},{value}"
+            for i, (n, d, x) in enumerate(RUNS)
+            for name, value in (("lr", 1e-3), ("train_loss", x - 0.1), ("val_loss", x))
+        ),
+    ),
+    "names that say sizes and tokens": (
+        "a.csv",
+        table("model,loss", lambda n, d, x: f"gpt-{n / 1e6:.0f}m-{d / 1e9}B-tok,{x}"),
+    ),
     "Markdown": (
         "a.md",
         "# Runs\n\n" + table("| Params | Tokens | Loss |\n|---|---:|---|", lambda n, d, x: f"| {n} | {d} | {x} |"),
@@ -163,6 +218,33 @@ def test_a_table_of_any_form_holds_the_same_runs(form: str, tmp_path: Path) -> N
     np.testing.assert_allclose(found.size.count, size, rtol=1e-9)
     np.testing.assert_allclose(found.tokens, tokens, rtol=1e-9)
     np.testing.assert_allclose(found.loss, loss)
+
+
+def test_a_feather_file_holds_the_same_runs(tmp_path: Path) -> None:
+    """As the parquet file of the same table does."""
+    feather = pytest.importorskip("pyarrow.feather")
+    arrow = pytest.importorskip("pyarrow")
+    columns = [list(column) for column in zip(*RUNS, strict=True)]
+    feather.write_feather(arrow.table(dict(zip(("N", "D", "loss"), columns, strict=True))), tmp_path / "a.feather")
+
+    found = from_tables([read_table(tmp_path / "a.feather")], {})
+    assert [n for n, _, _ in RUNS] == list(found.size.count)
+
+
+def test_a_table_of_shapes_says_its_sizes(tmp_path: Path) -> None:
+    """Layers and width are a size, counted without embeddings where no vocabulary is told; a note says so."""
+    found = rows(tmp_path, "a.csv", "n_layer,n_embd,tokens,loss\n12,768,1e9,3.3\n24,1024,2e9,3.0\n")
+
+    assert [12 * 12 * 768**2, 12 * 24 * 1024**2] == list(found.size.count)
+    assert SizeKind.NON_EMBEDDING is found.size.kind
+    assert "parameters are those of the shapes" in " ".join(found.notes)
+
+
+def test_shapes_that_differ_at_one_size_are_what_was_studied(tmp_path: Path) -> None:
+    """Deep and narrow beside wide and flat: the columns stay."""
+    (tmp_path / "a.csv").write_text("depth,width,tokens,loss\n4,512,1e9,3.3\n16,256,1e9,3.4\n8,512,1e9,3.2\n")
+
+    assert sizes_of_shapes(read_table(tmp_path / "a.csv")) is None
 
 
 def test_a_column_in_millions_whose_cells_are_counts_is_not_multiplied_again(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "size": (
         *("parameters", "totalparameters", "params", "nparams", "nparameters", "numparams", "numparameters"),
         *("totalparams", "paramcount", "modelsize", "size", "n", "nonembeddingparameters", "nonembeddingparams"),
+        *("paramsnonembedding", "parametersnonembedding", "nparamsnonembedding", "nonembedding"),
         *("nonembeddingparamsize", "nnonembedding", "nonvocabparams", "nonvocabparameters", "denseparams"),
         *("denseparameters", "denseparametercount", "denseparamsbillion", "activeparameters", "activeparams"),
         *("nactive", "activeparamsbillion", "paramsbillion", "parameter"),
