@@ -77,6 +77,29 @@ def head(path: Path, size: int = HEAD_BYTES) -> str:
 
 
 @final
+class _Decoder:
+    """Bytes of an encoding -> text, of which what is no letter is replaced; what is cut in a letter waits.
+
+    Attributes:
+        unsure: whether the encoding may be another: it was told of few bytes, and letters beyond ASCII came behind.
+    """
+
+    def __init__(self, encoding: str, *, surely: bool) -> None:
+        self.encoding, self.unsure = encoding, False
+        self._surely, self._waits = surely, b""
+
+    def decode(self, chunk: bytes, at: int) -> str:
+        decoder = codecs.getincrementaldecoder(self.encoding)(errors="replace")
+        decoder.setstate((self._waits, 0))
+        text = decoder.decode(chunk)
+        self._waits = decoder.getstate()[0]
+        if not self._surely and not chunk.isascii():
+            self.unsure = self.unsure or 0 < at < CHUNK_BYTES
+            self._surely = self.encoding == "utf-8" and any(letter > "\x7f" and letter != "\ufffd" for letter in text)
+        return text
+
+
+@final
 class Lines:
     """Follows one text file.
 
@@ -96,7 +119,7 @@ class Lines:
         self.bytes_read = 0
         self.rest = ""
         self._note = note
-        self._decoder: codecs.IncrementalDecoder | None = None
+        self._decoder: _Decoder | None = None
         self._skipping = self._noted = False
         self._head = self._tail = b""
         self._mark: tuple[int, int, int] | None = None
@@ -131,6 +154,16 @@ class Lines:
         shorter = self._mark is not None and self._mark[1] < self.bytes_read
         self.start_over()
         return f"{'the file became shorter' if shorter else 'another file stands in its place'}: read from its start"
+
+    @property
+    def unsure(self) -> bool:
+        """Whether who reads the file from its start now may read it in another encoding."""
+        return self._decoder is not None and self._decoder.unsure
+
+    @property
+    def torn(self) -> bool:
+        """Whether what was read may end within the end of a line, or in another file."""
+        return self._moved is not None or self._tail[-1:] == b"\r" or not self._tail
 
     @property
     def rotated(self) -> bool:
@@ -206,13 +239,14 @@ class Lines:
         self._tail = (self._tail + chunk[-KNOWN_BYTES:])[-KNOWN_BYTES:]
         if self._decoder is None:
             name, skip = _encoding(chunk)
-            self._decoder = codecs.getincrementaldecoder(name)(errors="replace")
+            surely = skip > 0 or name.startswith("utf-16") or len(chunk) >= CHUNK_BYTES
+            self._decoder = _Decoder(name, surely=surely)
             if name == "cp1252":
                 self._note("not UTF-8: read in the encoding of Windows (cp1252)")
             self.bytes_read += skip
             chunk = chunk[skip:]
+        text = self._decoder.decode(chunk, self.bytes_read)
         self.bytes_read += len(chunk)
-        text = self._decoder.decode(chunk)
         if "\ufffd" in text and not self._noted:
             self._noted = True
             self._note(f"near line {self.number + 1}: not UTF-8; letters that cannot be read are replaced")

@@ -121,9 +121,14 @@ class Rows:
         return self._order.add(row) if self._held is None else self._held.add(row)
 
     @property
+    def as_they_come(self) -> bool:
+        """Whether rows are given on in their order, and no column says of which run they are."""
+        return self._one_run.column is None and self._held is None
+
+    @property
     def by_columns(self) -> bool:
         """Whether many rows can be taken at once: none has to be looked at by itself to tell what it is of."""
-        alike = self._one_run.column is None and not self._plan.sums and not self._splits.names and self._held is None
+        alike = self.as_they_come and not self._plan.sums and not self._splits.names
         return alike and self.blanks.losses > KNOWN_ROWS
 
     def plain(self, cells: Callable[[str], Sequence[Any] | None], count: int) -> PlainRows | None:

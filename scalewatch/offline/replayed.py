@@ -22,7 +22,7 @@ from scalewatch.monitor import Monitor
 from scalewatch.observation import Observation
 from scalewatch.offline.all_cores import read_on_all_cores, worth_it
 from scalewatch.offline.reading_bar import ReadingBar
-from scalewatch.plain import to_plain
+from scalewatch.plain import from_plain, to_plain
 from scalewatch.run import Run
 from scalewatch.text import no_control
 from scalewatch.tracker import Tracker
@@ -202,6 +202,32 @@ class ReplayedRun:
                 found = self.tracker.observe(row)
                 each(row)
                 yield from found
+
+    def state(self) -> dict[str, Any]:
+        """Return what the tracker knows but the findings themselves, as plain values."""
+        tracker, monitor = self.tracker, self.tracker.monitor
+        return {
+            "monitor": monitor.state_dict(),
+            "logged": monitor.run.logged,
+            "steps_per_epoch": monitor.run.steps_per_epoch,
+            "rows": tracker.rows,
+            "pages": tracker.pages,
+            "first_page": None if tracker.first_page is None else to_plain(tracker.first_page),
+            "clock": list(self.clock),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`; `log` stands where it stood then.
+
+        Raises:
+            ConfigError, PlainError, LookupError, TypeError: if it is none.
+        """
+        tracker, first = self.tracker, state["first_page"]
+        tracker.monitor.learn_logged(state["logged"], state["steps_per_epoch"])
+        tracker.monitor.load_state_dict(state["monitor"])
+        tracker.rows, tracker.pages = int(state["rows"]), int(state["pages"])
+        tracker.first_page = None if first is None else from_plain(Finding, first)
+        self.clock.extend((float(seconds), int(step)) for seconds, step in state["clock"])
 
 
 def law_used(settings: Settings, of_log: CurveLaw | None) -> CurveLaw | None:

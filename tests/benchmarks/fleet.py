@@ -1,10 +1,12 @@
 """What a fleet costs: the answer over very many runs, and the reading of many logs.
 
-    python tests/benchmarks/fleet.py [--runs 100000] [--looks 20] [--logs 1000] [--rows 500] [--backend loky]
+    python tests/benchmarks/fleet.py [--runs 100000] [--looks 20] [--logs 1000] [--rows 500] [--grown 200]
+        [--backend loky]
 
 `asked`: a made-up fleet of so many runs in parquet, and `scalewatch fleet` over it as a whole process, seven times:
 wall time and CPU, least, median and most. `read`: so many event files of so many rows, collected on one core, on all,
-again with nothing changed, and with a tenth of them grown.
+again with nothing changed, and with a tenth of them grown. `grown`: so many tables, JSON lines and texts of 20,000
+rows, each of which grew by a hundredth, on one core: gone on with, and read whole.
 """
 
 from __future__ import annotations
@@ -159,6 +161,39 @@ def read(logs: int, rows: int, backend: str, top: Path) -> None:
     print_read("again, a tenth has grown", logs, run(*words))
 
 
+def grown(logs: int, top: Path) -> None:
+    """Print what a look takes at logs that have all grown a little, with and without what was kept of them."""
+    for number in range(logs):
+        _log(top / "long", number, 1, 20_000)
+    print(f"{logs:,} logs of 20,000 rows, {sum(f.stat().st_size for f in (top / 'long').iterdir()) / 1e6:.0f} MB")
+    words = ("fleet", "collect", str(top / "long"), "--jobs", "1", "-o")
+    print_read("the first look", logs, run(*words, str(top / "kept")))
+    shutil.copytree(top / "kept", top / "whole")
+    shutil.rmtree(top / "whole/kept")
+    for number in range(logs):
+        _log(top / "long", number, 20_001, 20_200)
+    print_read("each grown by 1 %", logs, run(*words, str(top / "kept")))
+    print_read("the same, read whole", logs, run(*words, str(top / "whole")))
+    sizes = [file.stat().st_size for file in (top / "kept/kept").glob("*/*")]
+    print(f"  kept of {len(sizes):,} runs: {statistics.mean(sizes) / 1e3:.1f} KB each, {max(sizes) / 1e3:.1f} at most")
+
+
+def _log(folder: Path, number: int, first: int, last: int) -> None:
+    rng, form = np.random.default_rng([number, first]), ("csv", "jsonl", "log")[number % 3]
+    folder.mkdir(exist_ok=True)
+    with (folder / f"run_{number:04}.{form}").open("a", encoding="utf-8") as file:
+        if form == "csv" and first == 1:
+            file.write("step,loss,lr,grad_norm\n")
+        for step, noise in zip(range(first, last + 1), rng.normal(size=last + 1 - first), strict=True):
+            loss, rate, norm = 2.0 + 8.0 * step**-0.4 + 0.02 * noise, 3e-4 * min(1.0, step / 500), 1.0 + 0.1 * noise
+            if form == "csv":
+                file.write(f"{step},{loss:.5f},{rate:.6g},{norm:.4f}\n")
+            elif form == "jsonl":
+                file.write(f'{{"step": {step}, "loss": {loss:.5f}, "lr": {rate:.6g}, "grad_norm": {norm:.4f}}}\n')
+            else:
+                file.write(f"step {step}/40000 | loss {loss:.5f} | lr {rate:.6g} | grad_norm {norm:.4f}\n")
+
+
 def print_read(title: str, logs: int, took: tuple[float, float]) -> None:
     wall, cpu = took
     print(f"  {title:<26} {wall:7.1f} s, {cpu:7.1f} s CPU: {logs / wall:8.0f} logs a second", flush=True)
@@ -171,12 +206,15 @@ def main() -> None:
     parser.add_argument("--logs", type=int, default=1_000)
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--backend", default="loky")
+    parser.add_argument("--grown", type=int, default=200)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         if args.runs:
             asked(args.runs, args.looks, Path(made))
         if args.logs:
             read(args.logs, args.rows, args.backend, Path(made))
+        if args.grown:
+            grown(args.grown, Path(made))
 
 
 if __name__ == "__main__":

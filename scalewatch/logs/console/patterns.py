@@ -211,6 +211,10 @@ class Patterns:
         self._parts = parts
         self._patterns: dict[int, Pattern] = {}
 
+    def bare(self) -> Patterns:
+        """Return those of a log of which no line was read yet."""
+        return Patterns(self._parts)
+
     def match(self, lines: list[str]) -> Matches:
         """Return what was matched of a block of lines without colours, outside tables and boxes."""
         found: list[Match] = []

@@ -139,6 +139,10 @@ class Skeletons:
         self._parts: list[str] = []
         self._key: Key = ()
 
+    def bare(self) -> Skeletons:
+        """Return one that knows none."""
+        return Skeletons(self._wanted)
+
     def line(self, text: str) -> tuple[Line, str | None] | None:
         """Return what a line says whose skeleton is known, and its rank; None if it is not."""
         family = self.family(text)

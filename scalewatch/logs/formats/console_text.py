@@ -17,12 +17,12 @@ from scalewatch.logs.console.patterns import Patterns
 from scalewatch.logs.console.ranks import Ranks
 from scalewatch.logs.console.reader import LineReader
 from scalewatch.logs.hints import likeliest
-from scalewatch.logs.lines import Lines, head
+from scalewatch.logs.line_log import AbstractLineLog
+from scalewatch.logs.lines import head
 from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import HELD_OUT, TRAIN, training_loss, validation_loss
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.sample import Sample
-from scalewatch.logs.tabular import AbstractBlockLog
 from scalewatch.logs.values import times
 from scalewatch.objective import words_of
 from scalewatch.observation import Observation
@@ -122,7 +122,7 @@ class _RanksNoted:
 
 
 @final
-class ConsoleLog(AbstractBlockLog):
+class ConsoleLog(AbstractLineLog):
     """One file of printed lines as one run.
 
     Args:
@@ -134,7 +134,6 @@ class ConsoleLog(AbstractBlockLog):
 
     def __init__(self, path: Path, name: str, columns: Mapping[str, str]) -> None:
         super().__init__(name, path, columns)
-        self._lines = Lines(path, self.note)
         start = head(path, LEARN_BYTES)
         if not start.strip():
             raise LogError(f"{path}: is empty so far.")
@@ -161,6 +160,9 @@ class ConsoleLog(AbstractBlockLog):
         self.assembled.blanks.sparse = True  # most lines of a console hold no loss
         self.note(f"{LEARNT_FROM} {self.learnt.example.strip():.{SHOWN}}")
         self._ranks_noted = _RanksNoted()
+        # after so many losses no line more is looked at
+        enough = self.learnt.rows > LEARN_ROWS and training_loss(self.learnt.loss) is not None
+        self.decide(sample, LEARN_BYTES if not (enough and _POINT.search(start)) else 0)
 
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
         """Yield what is new, in blocks: lines that were printed before with other numbers are read at once."""
@@ -170,6 +172,7 @@ class ConsoleLog(AbstractBlockLog):
         for piece in self._lines.pieces():
             for at in range(0, len(piece), BLOCK_ROWS):
                 yield from self._block(piece[at : at + BLOCK_ROWS])
+        self.all_lines_given()
         yield from self.gathered(self._end())
 
     def _end(self) -> Iterator[Observation]:

@@ -27,7 +27,8 @@ from scalewatch.logs.csv_lines import (
     is_table,
     pointed,
 )
-from scalewatch.logs.lines import Lines, head
+from scalewatch.logs.line_log import AbstractLineLog
+from scalewatch.logs.lines import head
 from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import training_loss, validation_loss
 from scalewatch.logs.naming import run_name
@@ -35,7 +36,6 @@ from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.run_tables import finished_runs, table_runs
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.shapes import LongForm, long_form, may_be_a_loss
-from scalewatch.logs.tabular import AbstractBlockLog
 from scalewatch.logs.values import is_blank, number
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -59,7 +59,7 @@ _DOWNLOADED = {"wall time", "step", "value"}
 
 
 @final
-class CsvLog(AbstractBlockLog):
+class CsvLog(AbstractLineLog):
     """One CSV file as one run.
 
     Args:
@@ -79,11 +79,10 @@ class CsvLog(AbstractBlockLog):
         rename: Mapping[str, str] | None = None,
         only: str | None = None,
     ) -> None:
-        super().__init__(name, path, columns, only=only)
+        super().__init__(name, path, columns, only)
         self._rename = rename
         if rename is not None:
             self.assembled.blanks.sparse = True  # where a run of a chart has no row, another has one
-        self._lines = Lines(path, self.note)
         self._top = first_line(path)
         self._heading = Heading(self._top)
         self._given = GivenLines()
@@ -107,6 +106,7 @@ class CsvLog(AbstractBlockLog):
             if set(map(str.lower, self.names)) == _DOWNLOADED:
                 self._take_downloaded()
         self.set_columns(self.names if self._long is None else sample.names, sample)
+        self.decide(sample, SAMPLE_BYTES, surely=self.delimiter in ", ")
 
     def _take_downloaded(self) -> None:
         """A table from TensorBoard's download button has its tag in the name of the file, if anywhere."""
@@ -189,6 +189,7 @@ class CsvLog(AbstractBlockLog):
             if self._lost.gave_up:
                 break
         self.bytes_read = self.bytes_total if self._lost.gave_up else self._lines.bytes_read
+        self.all_lines_given()
         yield from self.gathered(self._end())
 
     def _piece(self, piece: list[str]) -> Iterator[tuple[Run, Columns]]:
@@ -262,6 +263,7 @@ class CsvLog(AbstractBlockLog):
     def _give_up(self) -> None:
         """Leave the rest of a file that holds rows no more: it may be hundreds of megabytes."""
         self._lost.gave_up = True
+        self.leave_rest()
         why = f", where a quote is not closed at line {self._lost.quote_at:,}" if self._lost.quote_at else ""
         self.note(
             f"line {self._lines.number:,}: the {self._lost.count:,} lines before it hold no row{why}; the rest of the "

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, final
 from scalewatch.columns import Columns
 from scalewatch.errors import LogError
 from scalewatch.logs.columns import run_column
+from scalewatch.logs.line_log import AbstractLineLog
 from scalewatch.logs.lines import Lines, head
 from scalewatch.logs.log import BLOCK_ROWS, AbstractFormat, AbstractLog
 from scalewatch.logs.loss_names import training_loss, validation_loss
@@ -19,7 +20,6 @@ from scalewatch.logs.plain_rows import PlainRows
 from scalewatch.logs.run_tables import finished_runs, named_runs
 from scalewatch.logs.sample import Sample
 from scalewatch.logs.shapes import LongForm, long_form
-from scalewatch.logs.tabular import AbstractBlockLog
 from scalewatch.logs.values import is_blank, number
 from scalewatch.observation import Observation
 from scalewatch.run import Run
@@ -79,7 +79,7 @@ def records(line: str) -> tuple[list[dict[str, Any]], bool]:
 
 
 @final
-class JsonLinesLog(AbstractBlockLog):
+class JsonLinesLog(AbstractLineLog):
     """One file of JSON lines as one run.
 
     Args:
@@ -90,9 +90,10 @@ class JsonLinesLog(AbstractBlockLog):
         LogError: if no loss can be told.
     """
 
+    NAMED_BYTES = HEAD_BYTES
+
     def __init__(self, path: Path, name: str, columns: Mapping[str, str], only: str | None = None) -> None:
-        super().__init__(name, path, columns, only=only)
-        self._lines = Lines(path, self.note)
+        super().__init__(name, path, columns, only)
         self._bad = 0
         keys: dict[str, None] = {}
         sample = Sample()
@@ -113,6 +114,7 @@ class JsonLinesLog(AbstractBlockLog):
         if "loss" not in self.asked and (why := finished_runs(keys, sample)) is not None:
             raise LogError(f"{path}: {why}")
         self.set_columns(keys, sample)
+        self.decide(sample, HEAD_BYTES)
 
     @property
     def names(self) -> list[str]:
@@ -131,6 +133,7 @@ class JsonLinesLog(AbstractBlockLog):
                 at += size
                 self.bytes_read = self._lines.bytes_read
         self.bytes_read = self._lines.bytes_read
+        self.all_lines_given()
         yield from self.gathered(self._end())
 
     def _end(self) -> Iterator[Observation]:

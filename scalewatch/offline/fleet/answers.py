@@ -48,6 +48,8 @@ class CollectAnswer(TypedDict):
     unreadable: Annotated[int, "Of these, those that cannot be read."]
     gone: Annotated[int, "Logs that were there and are not."]
     dropped: Annotated[int, "Files of older looks that were taken away."]
+    resumed: Annotated[int, "Runs of which new rows alone were read."]
+    damaged: Annotated[int, "Runs of which what was kept to go on with was damaged: read from their start."]
     seconds: Annotated[float, "It took."]
 
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, final
 
 from scalewatch import __version__
 from scalewatch.errors import ConfigError, ScalewatchError
 from scalewatch.guard import FAULT, Guard
-from scalewatch.logs import AbstractLog
+from scalewatch.logs import AbstractLineLog
+from scalewatch.offline.fleet.kept_runs import KeptRun, resumed, worth_keeping
 from scalewatch.offline.fleet.opened import open_unit
+from scalewatch.offline.fleet.query import GONE_SECONDS
 from scalewatch.offline.fleet.row import unreadable_row, verdict_row
 from scalewatch.offline.fleet.store import FleetStore
 from scalewatch.offline.fleet.tree import AbstractTree, Unit, units_of
 from scalewatch.offline.replayed import ReplayedRun, Settings
 
-__all__ = ["BACKENDS", "LOCAL", "Collected", "Engine", "collect", "read_unit"]
+__all__ = ["BACKENDS", "LOCAL", "Collected", "Engine", "UnitRead", "collect", "read_unit"]
 
 #: The engine of this machine's cores, and those of a cluster, as joblib calls them.
 LOCAL = "loky"
@@ -34,14 +37,37 @@ KEEP_SECONDS = 60.0
 
 @final
 class Collected(NamedTuple):
-    """What a look found: runs in all and those read now, units gone and look files dropped, and the seconds it took."""
+    """What a look found.
+
+    Attributes:
+        runs: in all. read: now. unreadable: of these. gone: units. dropped: files of older looks. resumed: runs of
+            which new rows alone were read. damaged: runs of which what was kept was damaged, read whole.
+        seconds: that it took.
+    """
 
     runs: int
     read: int
     unreadable: int
     gone: int
     dropped: int
+    resumed: int
+    damaged: int
     seconds: float
+
+
+class UnitRead(NamedTuple):
+    """What reading a unit came to.
+
+    Attributes:
+        rows: of its runs. unit: which. kept: what to go on with at the next look, None for nothing.
+        resumed: whether new rows alone were read. damaged: whether what was kept was of no use.
+    """
+
+    rows: list[dict[str, Any]]
+    unit: str
+    kept: bytes | None = None
+    resumed: bool = False
+    damaged: bool = False
 
 
 @final
@@ -57,8 +83,17 @@ class Engine(NamedTuple):
     jobs: int = -1
     address: str = ""
 
-    def run(self, tree: AbstractTree, units: Sequence[Unit], settings: Settings) -> Iterator[list[dict[str, Any]]]:
-        """Yield the rows of units, a few thousand at a time; the largest are begun first.
+    def run(
+        self,
+        tree: AbstractTree,
+        units: Sequence[Unit],
+        settings: Settings,
+        kept: Callable[[Unit], bytes | None] = lambda _: None,
+    ) -> Iterator[UnitRead]:
+        """Yield what units hold, a few thousand at a time; the largest are begun first.
+
+        Args:
+            tree: of them. units: to read. settings: of the monitors. kept: what was kept of a unit at the last look.
 
         Raises:
             ConfigError: if there is no such engine, or it is not installed.
@@ -68,7 +103,7 @@ class Engine(NamedTuple):
         units = sorted(units, key=_bytes, reverse=True)
         if self.backend == LOCAL and (self.jobs == 1 or len(units) < 2 or sum(map(_bytes, units)) < LEAST_BYTES):
             for unit in units:
-                yield read_unit(tree, unit, settings)
+                yield read_unit(tree, unit, settings, kept(unit))
             return
         joblib = self._installed("joblib")
         read = joblib.delayed(read_unit)
@@ -78,7 +113,8 @@ class Engine(NamedTuple):
             joblib.Parallel() as parallel,
         ):
             for first in range(0, len(units), TOGETHER):
-                yield from parallel(read(tree, unit, settings) for unit in units[first : first + TOGETHER])
+                some = units[first : first + TOGETHER]
+                yield from parallel(read(tree, unit, settings, kept(unit)) for unit in some)
 
     @contextmanager
     def _cluster(self) -> Iterator[None]:
@@ -138,11 +174,11 @@ def collect(
         units = list(units_of(tree, _read_as(settings)))
         changed = [unit for unit in units if known.get(unit.name) != unit.signature]
         gone = known.keys() - {unit.name for unit in units}
-        kept, last, read, unreadable = list[dict[str, Any]](), time.monotonic(), 0, 0
-        for done, rows in enumerate(engine.run(tree, changed, settings), 1):
-            read += sum(row["run"] != "" for row in rows)
-            unreadable += sum(row.get("unreadable") is not None for row in rows)
-            kept += [{**row, "source": store.source, "look": looked} for row in rows]
+        kept, last, counts = list[dict[str, Any]](), time.monotonic(), Counter[str]()
+        for done, found in enumerate(engine.run(tree, changed, settings, store.kept), 1):
+            counts += _counted(found)
+            store.keep(found.unit, found.kept)
+            kept += [{**row, "source": store.source, "look": looked} for row in found.rows]
             if tick is not None:
                 tick(done, len(changed))
             if time.monotonic() - last > KEEP_SECONDS:
@@ -155,41 +191,76 @@ def collect(
             run != "" and unit not in elsewhere for unit, run in zip(before["unit"], before["run"], strict=True)
         )
         dropped = store.tidy(looked, keep_days)
+        old = looked - timedelta(seconds=GONE_SECONDS)
+        store.tidy_kept(unit.name for unit in units if unit.written > old)
+        read = counts["read"]
         store.note_look(looked, untouched + read)
     finally:
         give_back()
-    return Collected(untouched + read, read, unreadable, len(gone), dropped, time.monotonic() - began)
+    others = len(gone), dropped, counts["resumed"], counts["damaged"]
+    return Collected(untouched + read, read, counts["unreadable"], *others, time.monotonic() - began)
 
 
-def read_unit(tree: AbstractTree, unit: Unit, settings: Settings) -> list[dict[str, Any]]:
-    """Return a row for each run in the files of a unit; one without a run if there is none, so that it is known."""
+def _counted(found: UnitRead) -> Counter[str]:
+    return Counter(
+        read=sum(row["run"] != "" for row in found.rows),
+        unreadable=sum(row.get("unreadable") is not None for row in found.rows),
+        resumed=int(found.resumed),
+        damaged=int(found.damaged),
+    )
+
+
+def read_unit(tree: AbstractTree, unit: Unit, settings: Settings, kept: bytes | None = None) -> UnitRead:
+    """Return a row for each run in the files of a unit; one without a run if there is none, so that it is known.
+
+    Args:
+        tree: of it. unit: to read. settings: of the monitors. kept: what was kept of it at the last look.
+    """
     guard = Guard(consequence=f"of the log {unit.name:.100} in the fleet; its row says so")
-    rows = guard.outcome("reading", _rows, tree, unit, settings)
-    if rows is FAULT:
-        rows = [{"run": unit.name, **unreadable_row(f"a fault of ours: {guard.failed['reading']}")}]
-    elif not rows:
-        rows = [{"run": ""}]
+    found = guard.outcome("reading", _read, tree, unit, settings, kept)
+    if found is FAULT:
+        fault = unreadable_row(f"a fault of ours: {guard.failed['reading']}")
+        found = UnitRead([{"run": unit.name, **fault}], unit.name)
     which = {"unit": unit.name, "signature": unit.signature, "written": unit.written}
-    return [{**row, **which} for row in rows]
+    return found._replace(rows=[{**row, **which} for row in found.rows or [{"run": ""}]])
 
 
-def _rows(tree: AbstractTree, unit: Unit, settings: Settings) -> list[dict[str, Any]]:
+def _read(tree: AbstractTree, unit: Unit, settings: Settings, kept: bytes | None) -> UnitRead:
     rows: list[dict[str, Any]] = []
+    damaged = False
     try:
         with tree.fetched(unit) as folder:
+            if kept is not None:
+                before = resumed(kept, folder, unit, settings, _read_as(settings))
+                damaged = before.damaged
+                if before.watched is not None and before.log is not None:
+                    now = KeptRun(before.watched, before.log, before.name, _read_as(settings), before.opened)
+                    row = {"run": before.name, **_row(before.watched)}
+                    if not before.log.differs:
+                        return UnitRead([row], unit.name, _of_running(row, now), resumed=True)
             opened = open_unit(folder, unit, settings)
-            rows += [{"run": name, **_row(log, settings)} for name, log in opened.runs]
+            watched = [(name, ReplayedRun(log, settings)) for name, log in opened.runs]
+            alone = len(watched) == 1 and not opened.unreadable and worth_keeping(unit)
+            lines = [(name, run, run.log) for name, run in watched if alone and isinstance(run.log, AbstractLineLog)]
+            keeps = [KeptRun(run, log, name, _read_as(settings)) for name, run, log in lines]
+            rows += [{"run": name, **_row(run)} for name, run in watched]
             rows += [{"run": path, **unreadable_row(reason)} for path, reason in opened.unreadable]
+            state = _of_running(rows[0], keeps[0]) if keeps else None
+            return UnitRead(rows, unit.name, state, damaged=damaged)
     except (ScalewatchError, OSError) as fault:
         rows.append({"run": unit.name, **unreadable_row(str(fault))})
-    return rows
+    return UnitRead(rows, unit.name, damaged=damaged)
 
 
-def _row(log: AbstractLog, settings: Settings) -> dict[str, Any]:
-    watched = ReplayedRun(log, settings)
+def _row(watched: ReplayedRun) -> dict[str, Any]:
     for _ in watched.advance():
         pass
     return verdict_row(watched) if watched.tracker.rows else unreadable_row("it holds no row with a loss")
+
+
+def _of_running(row: Mapping[str, Any], kept: KeptRun) -> bytes | None:
+    """What is kept of a run that has not ended."""
+    return None if row.get("finished") or row.get("unreadable") else kept.data
 
 
 def _bytes(unit: Unit) -> int:

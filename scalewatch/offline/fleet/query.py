@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, final
 from scalewatch.errors import ConfigError, LogError
 from scalewatch.offline.fleet.files import LOOKED, LocalFiles, RemoteFiles, files_of
 
-__all__ = ["Fleet", "Standing", "Table"]
+__all__ = ["GONE_SECONDS", "Fleet", "Standing", "Table"]
 
 #: A run that goes on writes a row again after so many times the time between two of its rows, and never sooner than
 #: after so many seconds; one that was silent for longer than the last number was ended by somebody, and so may be one

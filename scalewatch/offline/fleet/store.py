@@ -1,9 +1,10 @@
 """The folder that the rows of a fleet lie in, and how it stays whole.
 
 `latest/SOURCE.parquet` has the newest row of each run of one collected folder, `looks/SOURCE-TIME.parquet` the rows of
-each look at what had changed. Each collected folder has files of its own and one writer: many machines write into one
-fleet, nobody waits for anybody, and a reader sees each file as it was before or after. Rows of a day become one file
-when the day is over, and are gone after so many days.
+each look at what had changed, `kept/SOURCE/` what the next look goes on with of each run that goes on. Each collected
+folder has files of its own and one writer: many machines write into one fleet, nobody waits for anybody, and a reader
+sees each file as it was before or after. Rows of a day become one file when the day is over, and are gone after so many
+days.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, final
 
@@ -23,6 +24,7 @@ from scalewatch.alert.lock import Lock
 from scalewatch.errors import ConfigError
 from scalewatch.offline.fleet.columns import COLUMNS
 from scalewatch.offline.fleet.files import LOOKED, LocalFiles, files_of
+from scalewatch.offline.fleet.tree import Unit
 
 __all__ = ["FleetStore", "arrow"]
 
@@ -61,6 +63,8 @@ class FleetStore:
         self._host = socket.gethostname()
         told = re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")[-NAME_LETTERS:]
         self.key = f"{told}-{hashlib.blake2b(source.encode(), digest_size=4).hexdigest()}"
+        self._kept = f"kept/{self.key}"
+        self._listed: set[str] | None = None
         self._pa, self._pq, self._compute = arrow("pyarrow", "pyarrow.parquet", "pyarrow.compute")
         kinds = {"text": "string", "count": "int64", "number": "float64", "flag": "bool_"}
         types = {kind: getattr(self._pa, name)() for kind, name in kinds.items()}
@@ -73,6 +77,7 @@ class FleetStore:
         Raises:
             ConfigError: if another process is at it.
         """
+        self._listed = None
         if not isinstance(self.files, LocalFiles):
             return lambda: None
         self.files.folder.mkdir(parents=True, exist_ok=True)  # the lock would make it for its owner only
@@ -122,6 +127,32 @@ class FleetStore:
         kept = before.filter(compute.invert(compute.is_in(before["unit"], value_set=replaced)))
         self._write(f"latest/{self.key}.parquet", self._pa.concat_tables([kept, new]))
 
+    def kept(self, unit: Unit) -> bytes | None:
+        """Return what was kept of a unit to go on with, None if nothing was."""
+        name = _kept_name(unit.name)
+        return self.files.read(f"{self._kept}/{name}") if name in self._kept_names() else None
+
+    def keep(self, unit: str, data: bytes | None) -> None:
+        """Keep what a unit is to be gone on with at the next look, or nothing any more."""
+        name, known = _kept_name(unit), self._kept_names()
+        if data is not None:
+            self.files.write(f"{self._kept}/{name}", data)
+            known.add(name)
+        elif name in known:
+            self.files.delete(f"{self._kept}/{name}")
+            known.discard(name)
+
+    def tidy_kept(self, units: Iterable[str]) -> None:
+        """Let go of what was kept of all units but these."""
+        for name in self._kept_names() - {_kept_name(unit) for unit in units}:
+            self.files.delete(f"{self._kept}/{name}")
+            self._kept_names().discard(name)
+
+    def _kept_names(self) -> set[str]:
+        if self._listed is None:
+            self._listed = set(self.files.names(self._kept))
+        return self._listed
+
     def note_look(self, now: datetime, runs: int) -> None:
         """Say when the folder was looked at, also where nothing had changed."""
         said = {"source": self.source, "look": now.isoformat(timespec="seconds"), "runs": runs}
@@ -154,3 +185,7 @@ class FleetStore:
         data = io.BytesIO()
         self._pq.write_table(table.replace_schema_metadata(told), data, compression="zstd")
         self.files.write(name, data.getvalue())
+
+
+def _kept_name(unit: str) -> str:
+    return hashlib.blake2b(unit.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
