@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scalewatch.charts.captions import plain
+from scalewatch.charts.held_text import with_held_texts
 from scalewatch.errors import ConfigError
 
 __all__ = ["check_suffix", "need_vl_convert", "save_chart", "svg_text"]
@@ -57,7 +58,7 @@ def save_chart(chart: Any, path: str | os.PathLike[str]) -> Path:
     if ending == ".png":
         target.write_bytes(vl_convert.vegalite_to_png(spec, scale=PNG_SCALE))
     elif ending == ".svg":
-        target.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
+        target.write_text(with_held_texts(vl_convert.vegalite_to_svg(spec)), encoding="utf-8")
     elif ending == ".html":
         escaped = _each_text(spec | {"usermeta": _MENU}, lambda text: text.replace("<", _LESS_THAN))
         page = vl_convert.vegalite_to_html(escaped, bundle=True).replace(_LESS_THAN, "\\u003c")
@@ -73,8 +74,7 @@ def svg_text(chart: Any) -> str:
     Raises:
         ConfigError: if the extra `charts` is not installed.
     """
-    made: str = need_vl_convert().vegalite_to_svg(_each_text(chart.to_dict(validate=False), plain))
-    return made
+    return with_held_texts(need_vl_convert().vegalite_to_svg(_each_text(chart.to_dict(validate=False), plain)))
 
 
 def need_vl_convert() -> Any:

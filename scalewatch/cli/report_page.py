@@ -57,6 +57,10 @@ td .badge{white-space:normal;display:inline-block;border-radius:12px;min-width:1
 @media(max-width:600px){
 main{padding:16px 8px 40px}section{padding:14px 12px}.k{white-space:normal;overflow-wrap:normal;padding-right:12px}
 picture{display:block;overflow-x:auto}img{min-width:600px}
+.found tr{display:flex;flex-wrap:wrap;border-bottom:1px solid var(--grid);padding:4px 0}
+.found tr:last-child{border-bottom:0}
+.found :is(td,th){border:0;padding:1px 12px 1px 0;width:auto}
+.found td:last-child{flex:1 0 100%}.found th:last-child{display:none}
 }
 summary{cursor:pointer;padding:6px 0;color:var(--text)} li{margin:4px 0} ul{margin:0;padding-left:20px}
 footer{color:var(--text);font-size:13px}
@@ -197,7 +201,7 @@ def _findings(run: ReplayedRun) -> str:
 
 def _table(findings: Sequence[Finding]) -> str:
     head = '<th class="n">step</th><th>severity</th><th>kind</th><th>what</th>'
-    return f'<div class="wide"><table><tr>{head}</tr>{"".join(map(_finding, findings))}</table></div>'
+    return f'<div class="wide"><table class="found"><tr>{head}</tr>{"".join(map(_finding, findings))}</table></div>'
 
 
 def _finding(finding: Finding) -> str:
