@@ -19,7 +19,9 @@ __all__ = ["approaches"]
 
 
 def approaches(
-    tables: Annotated[list[Path], typer.Argument(help="Tables of runs: .csv, .tsv, .parquet.", show_default=False)],
+    tables: Annotated[
+        list[Path], typer.Argument(help="Tables of runs: .csv, .parquet, .md and their kin.", show_default=False)
+    ],
     flops: Annotated[str | None, typer.Option(metavar="FLOP", help="Budget to plan for.")] = None,
     out: Draw = None,
     *,

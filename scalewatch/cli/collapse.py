@@ -28,7 +28,9 @@ SHOWN = (0.2, 0.5, 0.8)
 def collapse(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Folders that hold journals, or tables: .csv, .tsv, .parquet.", show_default=False),
+        typer.Argument(
+            help="Folders that hold journals, or tables: .csv, .parquet, .md and their kin.", show_default=False
+        ),
     ],
     floor: Annotated[float | None, typer.Option(metavar="NATS", help="Loss of endless compute; else fitted.")] = None,
     column: Columns = None,

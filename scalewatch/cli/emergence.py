@@ -16,7 +16,9 @@ __all__ = ["emergence"]
 
 
 def emergence(
-    tables: Annotated[list[Path], typer.Argument(help="Tables of models: .csv, .tsv, .parquet.", show_default=False)],
+    tables: Annotated[
+        list[Path], typer.Argument(help="Tables of models: .csv, .parquet, .md and their kin.", show_default=False)
+    ],
     items: Annotated[int, typer.Option(help="Items of the test.")],
     answer_tokens: Annotated[float, typer.Option(help="Tokens of a right answer, mean.")],
     chance: Annotated[float, typer.Option(parser=part, metavar="PART", help="Accuracy of guessing, 0 to 1.")] = 0.0,

@@ -25,7 +25,9 @@ __all__ = ["fit"]
 def fit(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Folders that hold journals, or tables: .csv, .tsv, .parquet.", show_default=False),
+        typer.Argument(
+            help="Folders that hold journals, or tables: .csv, .parquet, .md and their kin.", show_default=False
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the law file goes.")] = Path("ladder.law.json"),
     *,
@@ -34,7 +36,10 @@ def fit(
     options: EstimatorOptions,
     drawn: DrawingOptions,
     predict: Annotated[
-        Path | None, typer.Option(help="Other runs, a table: prints the loss of each, and writes no law.")
+        Path | None,
+        typer.Option(
+            metavar="FILE|RUN", help="Other runs, a table, or one as 7B:140B: prints their losses, writes no law."
+        ),
     ] = None,
     json_: AsJson = False,
 ) -> None:
@@ -53,8 +58,9 @@ def fit(
 
     characters, parameters, effective_characters: `transfer`, what pre-training is worth in fine-tuning text.
 
-    `--predict POINTS` foretells the losses of other runs from a table with whatever columns it has: every law that they
-    allow competes, weighed by how well it foretold its own farthest runs from the others.
+    `--predict` foretells the losses of other runs (a table of them, or one as SIZE:TOKENS) from a table with whatever
+    columns it has: every law that they allow competes, weighed by how well it foretold its own farthest runs from the
+    others.
 
     x, y: `broken`, a metric with breaks over any scale. count: `zipf`, the exponent that rare features promise.
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from scalewatch.cli.outputs import print_json
 from scalewatch.errors import ConfigError
 from scalewatch.offline.reading import Reading
-from scalewatch.offline.tables import read_table
+from scalewatch.offline.table_files import KINDS
+from scalewatch.offline.tables import Table, count_of, is_table, read_table
 from scalewatch.text import percent
 
 if TYPE_CHECKING:
@@ -31,22 +32,28 @@ def fit_predict(console: Console, reading: Reading, points: Path, *, json_: bool
 
     Raises:
         FitError: if a column is missing, or the runs carry no law.
-        ConfigError: if there is not one table, or `points` is none.
+        ConfigError: if there is not one table, or `points` is neither one nor SIZE:TOKENS.
     """
     from scalewatch.offline.foretelling import foretell
-    from scalewatch.offline.table_files import KINDS
-    from scalewatch.offline.tables import is_table
 
     if reading.folders or len(reading.tables) != 1:
         raise ConfigError(f"`--predict` takes one table of finished runs ({KINDS}) or a folder of runs.")
-    if not is_table(points):
-        raise ConfigError(f"`--predict`: {points} is no table: {KINDS}.")
-    told = foretell(reading.tables[0], read_table(points), reading.overrides)
+    asked = read_table(points) if is_table(points) else _one_point(points)
+    told = foretell(reading.tables[0], asked, reading.overrides)
     if json_:
         print_json({"table": reading.tables[0].source, "points": points, "losses": _plain(told)})
         return
     for one in told:
         _show(console, one, several=len(told) > 1)
+
+
+def _one_point(points: Path) -> Table:
+    """The one run that SIZE:TOKENS names."""
+    size, colon, tokens = str(points).partition(":")
+    if not colon or points.exists():
+        raise ConfigError(f"`--predict`: {points} is no table ({KINDS}), and no SIZE:TOKENS such as 7B:140B.")
+    columns = {"parameters": [count_of("--predict", size)], "tokens": [count_of("--predict", tokens)]}
+    return Table(str(points), str(points), columns)
 
 
 def _plain(told: Sequence[Foretelling]) -> list[dict[str, Any]]:

@@ -23,7 +23,9 @@ MOST_SHOWN = 8
 
 
 def ladder(
-    table: Annotated[Path, typer.Argument(help="Finished runs: .csv, .tsv, .parquet.", show_default=False)],
+    table: Annotated[
+        Path, typer.Argument(help="Finished runs: .csv, .parquet, .md and their kin.", show_default=False)
+    ],
     target: Target = None,
     budget: Annotated[
         str | None,

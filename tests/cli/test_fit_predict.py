@@ -139,3 +139,14 @@ def test_what_cannot_be_foretold_is_refused_in_one_sentence(
 
     assert 2 == said.code
     assert says in said.err
+
+
+def test_one_run_is_asked_for_by_its_size_and_tokens(
+    scalewatch: Callable[..., Any], table: Path, tmp_path: Path
+) -> None:
+    """As a table of that one point is; what is neither a table nor such a run is refused."""
+    points = write(tmp_path / "points.csv", {"params": ["7B"], "tokens": ["140B"]})
+
+    in_a_table, named = (scalewatch("fit", table, "--predict", asked, "--json") for asked in (points, "7B:140B"))
+    assert json.loads(in_a_table.out)["losses"] == json.loads(named.out)["losses"]
+    assert "no SIZE:TOKENS such as 7B:140B" in scalewatch("fit", table, "--predict", "7B").err
