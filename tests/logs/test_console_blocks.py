@@ -30,6 +30,7 @@ PROGRAMS = (
     "| epoch {e:3d} | {b:5d}/   50 batches | lr {r} | loss {x} | ppl {t}",
     "{p:3d}%|{bar}| {g}/900 [00:{b:02d}<08:00, 2.1it/s]\n{{'loss': {x}, 'learning_rate': {r}}}",
     "[step={g}/9000]\n    train/CrossEntropyLoss={x}\n    optim/learning_rate={r}",
+    "2025-03-01 10:{m:02d}:{s:02d}\trank0\t[step={g}/9000,epoch={e}]\n grad_norm={t}\n loss={x}\n tokens={k:,}",
     "Epoch {e}/9 lr: {r}\nTrain loss: {x}",
     "{{'lr': {r},\n 'loss': {x},\n 'step': {g}}}",
     "loss {x}\nlr {r}\nfinished step {g}",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import NamedTuple, final
 
+from scalewatch.logs.console.asides import Asides
 from scalewatch.logs.console.learner import Source
 from scalewatch.logs.console.parts import plain_lines, says_nothing
 from scalewatch.logs.console.patterns import Match, Patterns
@@ -96,6 +97,7 @@ class Block:
         self._own: list[int] = []
         self._parts: list[Rows] = []
         self._shapes: list[frozenset[str]] = []
+        self._asides = Asides()
         self._counters: Column | None = None
         self._epochs: Column | None = None
         self._rows = Rows([], {}, None, None, [])
@@ -116,14 +118,15 @@ class Block:
         """Take lines of one pattern."""
         plan, reader, places = match.pattern.plan, self._reader, match.places
         role, says = role_of(plan, reader), any(training_loss(name) is not None for name in plan.names)
-        if role is not Role.ROW:
-            known = not match.pattern.lossy
-        else:
-            known = covers(names_of(plan, reader)) and (says or not plan.rank)
-        if role is Role.ALONE or not known or (plan.rank and reader.parts.ranks.reading is None):
+        known = not match.pattern.lossy if role is not Role.ROW else says or not plan.rank
+        if role in (Role.ROW, Role.ASIDE):
+            known = known and covers(names_of(plan, reader))
+        # while none that says a loss says its rank, those of all are read
+        ranked = plan.rank and (says or reader.parts.ranks.reading is not None)
+        if role is Role.ALONE or not known or (ranked and reader.parts.ranks.reading is None):
             self.leave(places)
             return
-        if plan.rank:
+        if ranked:
             match = self._of_this_rank(match, says=says)
         if not match.places:
             return
@@ -137,7 +140,7 @@ class Block:
             match = match.only(fine)
         if not match.places:
             return
-        if plan.rank and says:
+        if ranked and says:
             self._own = sorted([*self._own, *match.places])
         self._take(match, cells, role)
 
@@ -197,16 +200,23 @@ class Block:
     def _take(self, match: Match, cells: dict[str, Column], role: Role) -> None:
         plan, reader, places = match.pattern.plan, self._reader, match.places
         epochs = None if plan.epoch is None else cells[plan.epoch]
-        if role is not Role.ROW:
-            if epochs is not None:
-                self._epochs = spread(self._epochs, epochs, places, self.count)
-            if role is Role.COUNTS:
-                self._counters = spread(self._counters, steps_of(match, cells, reader) or [], places, self.count)
-            return
         row = [name for name in plan.names if reader.wanted(name)]
         numbers = {name: cells[name] for name in row}
         if plan.when is not None and "timestamp" not in row:
             numbers["timestamp"] = [text.replace("/", "-") for text in match.column(*plan.when)]
+        counts = None if role is Role.ROW else steps_of(match, cells, reader)
+        if role is Role.ASIDE:
+            left_out = plan.epoch, reader.learnt.step_name
+            said = {reader.name_of(name): column for name, column in numbers.items() if name not in left_out}
+            if not self._asides.add(places, said):
+                self.leave(places)
+                return
+        if role is not Role.ROW:
+            if epochs is not None:
+                self._epochs = spread(self._epochs, epochs, places, self.count)
+            if role in (Role.COUNTS, Role.ASIDE) and counts is not None:
+                self._counters = spread(self._counters, counts, places, self.count)
+            return
         self._parts.append(
             Rows(places, numbers, steps_of(match, cells, reader), epochs, [len(self._shapes)] * len(places))
         )
@@ -328,7 +338,13 @@ class Block:
         if None in steps:
             high = low + steps.index(None)
             end, steps = self._rows.places[high], steps[: high - low]
+        if self._asides:
+            end = self._asides.end(first, end, self._rows.places[low:high], steps, at, position.newest)
+            steps = steps[: bisect_left(self._rows.places, end) - low]
         stretch = self._rising(first, end, low, steps, None) if steps else self._stretch(first, end, range(0), None)
+        if self._asides and stretch.size:
+            of_rows = stretch.columns[self._reader.name_of(learnt.step_name)]
+            self._asides.put(stretch.columns, of_rows, first, stretch.end, stretch.places, at)
         taken = [i for i in named if first + i < stretch.end]
         if taken and newest is not None:
             position.steps.of_rising([counters[i] for i in taken], [epochs[i] for i in taken], _FIRST)

@@ -31,6 +31,7 @@ class Role(Enum):
 
     ROW = auto()
     COUNTS = auto()
+    ASIDE = auto()
     NOTHING = auto()
     ALONE = auto()
 
@@ -87,7 +88,7 @@ def role_of(plan: Plan, reader: LineReader) -> Role:
         )
     )
     if counts and sum(map(reader.wanted, plan.names)) > (plan.epoch is not None):
-        return Role.ALONE
+        return Role.ASIDE if before and plan.bar is None and not plan.held_out else Role.ALONE
     return (
         Role.COUNTS if before and (named is not None or (plan.bar is not None and not plan.held_out)) else Role.NOTHING
     )
