@@ -96,6 +96,21 @@ SHAPES: dict[str, tuple[str, str, tuple[int, int], int]] = {
         TENS,
         40,
     ),
+    "a training loss told where the model is evaluated": (
+        "log.txt",
+        "".join(f"[eval] step={10 * i:4d} train_loss={x} gap={x:.3e} floor=3.5e-02\n" for i, x in ROWS),
+        TENS,
+        0,
+    ),
+    "remarks in a table of Markdown": (
+        "README.md",
+        table(
+            "| Época | Train Loss | Acc | Val Loss | Estado |\n|:--|:--|:--|:--|:--|",
+            "| {i} | {x} | 52.5% | {v} | **ok** |",
+        ),
+        ZEROS,
+        40,
+    ),
     "training and validation without the word loss": (
         "log.txt",
         "".join(f"{10 * i} train {x}\n" + (f"{10 * i} val {x + 0.1}\n" if i % 10 == 9 else "") for i, x in ROWS),

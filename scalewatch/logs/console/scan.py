@@ -24,6 +24,8 @@ __all__ = ["HELD_OUT_MARK", "Scanned", "Span", "scan"]
 
 #: What is put before a loss whose line, and not its name, says that it was held out.
 HELD_OUT_MARK = "val/"
+#: Words of a loss that was trained on, whatever its line is about.
+_TRAIN_WORDS = frozenset({"train", "training"})
 #: Longest name [letters], and most words of one.
 MOST_LETTERS, MOST_WORDS = 60, 6
 #: Texts between numbers that are remembered: programs print the same ones in each line.
@@ -218,7 +220,10 @@ class Scanned:
     def _keep(self, name: str, value: float, span: Span | None, *, lossy: bool) -> None:
         if lossy:
             self._side.lossy = True
-            if self._side.mark > 0 and not HELD_OUT & set(words_of(name)):
+            words = set(words_of(name)) if self._side.mark > 0 else set()
+            if words & _TRAIN_WORDS:
+                self._side.held_out = False  # the line of an evaluation tells the loss of the steps before it
+            elif self._side.mark > 0 and not HELD_OUT & words:
                 name = HELD_OUT_MARK + name
         if name not in self.cells:
             self.cells[name] = value

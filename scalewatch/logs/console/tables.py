@@ -87,7 +87,7 @@ class Heading:
         if len(parts) < len(self._names):
             return None
         found = [_CELL.fullmatch(part.rstrip(":,")) for part in parts[: len(self._names)]]
-        if not all(found):
+        if not all(found) and not (self._bars == "|" and self._may_lack([cell is None for cell in found], parts)):
             return None
         cells: dict[str, float] = {}
         wholes: dict[str, int] = {}
@@ -99,6 +99,16 @@ class Heading:
                     wholes[name] = int(cell["whole"])
         rest = "" if self._bars else " ".join(parts[len(self._names) :])
         return cells, wholes, rest
+
+    def _may_lack(self, lacks: list[bool], parts: list[str]) -> bool:
+        """Whether a row between bars is one although cells of it hold words: remarks, in columns that count nothing."""
+        told = [name for name, lack in zip(self._names, lacks, strict=True) if lack]
+        return len(parts) == len(self._names) and not any(_counts(name) or _is_loss(name) for name in told)
+
+
+@lru_cache(maxsize=8192)
+def _is_loss(name: str) -> bool:
+    return training_loss(name) is not None or validation_loss(name) is not None
 
 
 def _bare(line: str) -> str:
@@ -123,8 +133,7 @@ def _named(names: list[str], bars: str, above: list[str]) -> list[str]:
     if not (1 < len(names) <= MOST_COLUMNS and all(any(c.isalpha() for c in name) or name == "#" for name in names)):
         return []
     names = ["step" if name == "#" else name for name in names]  # spaCy's
-    losses = any(training_loss(name) is not None or validation_loss(name) is not None for name in names)
-    return names if losses and any(map(_counts, names)) else []
+    return names if any(map(_is_loss, names)) and any(map(_counts, names)) else []
 
 
 @final
