@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from urllib.parse import quote
 
 import pytest
 
+from scalewatch_tensorboard.server.vega import kept_bundle, vega_bundle
 from tests.ports import free_port
 
 __all__ = ["Board", "Panel", "chromium_path", "open_browser", "open_memory", "settled", "tensorboard"]
@@ -74,9 +76,18 @@ class Board:
         return "#" + "&".join(["scalewatch", *parts])
 
 
+@functools.cache
+def _bundle() -> bytes:
+    """The Vega bundle, which each server with an empty cache would make anew."""
+    return vega_bundle(None)
+
+
 @contextmanager
-def tensorboard(logdir: Path | None, cache: Path, *arguments: str) -> Iterator[Board]:
-    """Run `tensorboard` over a folder, or what the arguments say, until the block ends."""
+def tensorboard(logdir: Path | None, cache: Path, *arguments: str, bundled: bool = True) -> Iterator[Board]:
+    """Run `tensorboard` over a folder, or what the arguments say, until the block ends.
+
+    Not `bundled`, it makes the Vega bundle itself, as on the first start of a machine.
+    """
     port = free_port()
     where = [] if logdir is None else ["--logdir", str(logdir)]
     command = [sys.executable, "-m", "tensorboard.main", *where, "--port", str(port)]
@@ -84,7 +95,10 @@ def tensorboard(logdir: Path | None, cache: Path, *arguments: str) -> Iterator[B
     surroundings = {**os.environ, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
     surroundings.pop("SCALEWATCH_STRICT", None)
     log = cache / f"tensorboard-{port}.log"
-    cache.mkdir(parents=True, exist_ok=True)
+    kept = kept_bundle(cache / "scalewatch")
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if bundled and not kept.exists():
+        kept.write_bytes(_bundle())
     with open(log, "wb") as output:
         process = subprocess.Popen([*command, *arguments], env=surroundings, stdout=output, stderr=output)
     try:
@@ -185,11 +199,20 @@ class Panel:
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(PATIENCE_MS)
-        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        self.page.on("dialog", self._dialog)
-        self.page.on("console", self._console)
-        self.page.on("request", self._request)
-        self.page.on("response", self._response)
+        for event, heard in self._heard().items():
+            self.page.on(event, heard)
+
+    def _heard(self) -> dict[str, Any]:
+        return {
+            "pageerror": self._error,
+            "dialog": self._dialog,
+            "console": self._console,
+            "request": self._request,
+            "response": self._response,
+        }
+
+    def _error(self, error: Any) -> None:
+        self.troubles.append(f"error: {error}")
 
     def _dialog(self, dialog: Any) -> None:
         self.troubles.append(f"dialog: {dialog.message}")
@@ -211,10 +234,21 @@ class Panel:
             self.troubles.append(f"{response.status}: {response.url}")
 
     def open(self, *, dark: bool = False, **link: object) -> Any:
-        """Open a deep link, wait until the panel stands, and return its frame."""
-        self.page.goto("about:blank")
+        """Open a deep link, wait until the panel stands, and return its frame.
+
+        Where TensorBoard stands already, our frame alone begins anew: half the work of opening a page. Who went Back
+        has to `leave`: TensorBoard then answers with the link that it came to, whatever the address says.
+        """
         theme = "?darkMode=true" if dark else "?darkMode=false"
-        self.page.goto(f"{self.board.url}{theme}{self.board.link(**link)}")
+        address, place = f"{self.board.url}{theme}", self.board.link(**link)
+        if self.page.url.partition("#")[0] == address:
+            self.page.evaluate("place => window.history.replaceState(null, '', place)", place)
+            frame = self.frame
+            with self.page.expect_event("framenavigated", lambda moved: moved == frame):
+                frame.evaluate("window.location.reload()")
+        else:
+            self.page.goto("about:blank")
+            self.page.goto(f"{address}{place}")
         self.page.wait_for_selector("iframe[src*='name=scalewatch']", state="attached")
         self.frame.wait_for_selector(".panel > :not(.empty), .panel > .empty")
         return self.frame
@@ -240,6 +274,18 @@ class Panel:
     def leave(self) -> None:
         """Go away before the board ends: the browser complains of a server that is gone."""
         self.page.goto("about:blank")
+
+    def hand_over(self) -> None:
+        """Leave the page as another test may find it: nothing stored, nothing pointed at, of the usual size."""
+        for event, heard in self._heard().items():
+            self.page.remove_listener(event, heard)
+        if self.page.url.startswith(self.board.url):
+            self.page.evaluate("window.localStorage.clear()")
+        if self.troubles:
+            self.leave()
+        self.page.unroute_all()
+        self.page.mouse.move(0, 0)
+        self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
     def shot(self, name: str) -> None:
         """Save what is seen, the whole height of the panel, if somebody wants pictures: each draws all charts twice."""

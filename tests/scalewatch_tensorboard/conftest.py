@@ -42,16 +42,17 @@ def shots() -> Path | None:
 
 @pytest.fixture
 def open_panel(chromium: Any, shots: Path | None) -> Iterator[Callable[[Board], Panel]]:
-    """Make a page on a board; afterwards nothing may have been complained of."""
+    """Have a page look at a board; afterwards nothing may have been complained of."""
     panels: list[Panel] = []
 
     def opened(board: Board) -> Panel:
-        panels.append(Panel(chromium.new_page(), board, shots))
+        page = chromium.new_page() if panels else chromium.pages[0]
+        panels.append(Panel(page, board, shots))
         return panels[-1]
 
     yield opened
     for panel in panels:
-        if panel.page.url.startswith(panel.board.url):
-            panel.page.evaluate("window.localStorage.clear()")
-        panel.page.close()
+        panel.hand_over()
+    for page in chromium.pages[1:]:
+        page.close()
     assert [trouble for panel in panels for trouble in panel.troubles] == []

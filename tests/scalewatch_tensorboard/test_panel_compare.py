@@ -79,6 +79,7 @@ def test_ticked_runs_are_compared_in_one_picture_and_back_leads_to_the_table(
     panel.page.go_forward()
     frame.wait_for_selector(".tabs.main [data-value=run][aria-selected=true]")
     assert 2 == len(last_chart(panel)["compare"])
+    panel.leave()
 
 
 def test_the_table_is_as_somebody_likes_it(zoo_board: Board, open_panel: Open) -> None:

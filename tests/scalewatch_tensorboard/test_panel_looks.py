@@ -120,6 +120,7 @@ def test_a_toggled_theme_is_followed_at_once(zoo_board: Board, open_panel: Calla
     frame.wait_for_function("document.documentElement.dataset.theme === 'dark'")
     panel.page.wait_for_timeout(100)
     panel.drawn()
+    panel.leave()  # what is light by its address is dark now
 
     assert any("dark=1" in address for address in panel.asked if address.startswith("chart"))
 

@@ -29,7 +29,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     broken[[10, 20, 30]] = float("nan"), float("inf"), float("-inf")
     broken[200:] = float("nan")
     event_log(folder / "nan", broken)
-    with tensorboard(folder, tmp_path_factory.mktemp("cache"), "--scalewatch_law", str(law)) as board:
+    cache = tmp_path_factory.mktemp("cache")
+    with tensorboard(folder, cache, "--scalewatch_law", str(law), bundled=False) as board:
         settled(board, 9)
         yield board.url
 

@@ -32,7 +32,6 @@ _PROGRAM = """
 import sys, vl_convert
 sys.stdout.buffer.write(vl_convert.javascript_bundle().encode("utf-8"))
 """
-_VERSION = "import importlib.metadata as m; print(m.version('vl-convert-python'))"
 MISSING = "The charts need vl-convert-python: pip install 'scalewatch[tensorboard]'."
 
 
@@ -78,7 +77,7 @@ def vega_bundle(folder: Path | None) -> bytes:
     Raises:
         OSError: if it cannot be made. SubprocessError: if that takes too long.
     """
-    kept = None if folder is None else folder / f"vega-{_version()}.js"
+    kept = None if folder is None else kept_bundle(folder)
     if kept is not None:
         try:
             found = kept.read_bytes() if kept.stat().st_size <= MOST_BYTES else b""
@@ -96,6 +95,15 @@ def vega_bundle(folder: Path | None) -> bytes:
     if kept is not None:
         _keep(kept, made)
     return made
+
+
+def kept_bundle(folder: Path) -> Path:
+    """Where the bundle lies in the folder of a cache.
+
+    Raises:
+        OSError: if vl-convert-python is not installed.
+    """
+    return folder / f"vega-{_version()}.js"
 
 
 def _version() -> str:
