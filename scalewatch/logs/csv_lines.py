@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -25,7 +26,7 @@ __all__ = [
     "header_of",
     "is_numbers",
     "is_table",
-    "pointed",
+    "without",
 ]
 
 DELIMITERS = ",\t;|"
@@ -48,6 +49,10 @@ class Heading:
     names: list[str] = field(default_factory=list)
     delimiter: str = ","
     commas: bool = False
+
+    def pointed(self, cells: list[str]) -> list[str]:
+        """Return cells with decimal points."""
+        return pointed(cells) if self.commas else cells
 
 
 @final
@@ -152,6 +157,12 @@ def has_decimal_commas(text: str, delimiter: str) -> bool:
 def pointed(cells: list[str]) -> list[str]:
     """Return cells with decimal points where they have a decimal comma."""
     return [cell.replace(",", ".") if "," in cell and _DECIMAL_COMMA.fullmatch(cell) else cell for cell in cells]
+
+
+def without(lines: Sequence[str], heading: str) -> Sequence[int]:
+    """Return the places of the lines that are no heading that is printed again."""
+    every = range(len(lines))
+    return [place for place in every if lines[place] != heading] if heading and heading in lines else every
 
 
 def is_table(start: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import final
 
@@ -131,8 +131,14 @@ class EpochLength:
 
     def see_many(self, steps: Sequence[int], epochs: Sequence[float]) -> bool:
         """Take many rows whose steps rise and whose epochs do not fall, as `see` takes each where that matters."""
-        found, newest = self.see(steps[0], epochs[0]), bisect_left(epochs, math.floor(epochs[-1]))
-        if newest > 0:
-            self._before, self._epoch = steps[newest - 1], epochs[newest - 1]
-            found = self.see(steps[newest], epochs[newest]) or found
-        return self.see(steps[-1], epochs[-1]) or found
+        found, at = False, 0
+        while at < len(steps) and (self._first is None or at == 0):
+            found, at = self.see(steps[at], epochs[at]) or found, at + 1
+        while at < len(steps):
+            # the next that says more: of a later epoch, and far enough
+            at = max(bisect_right(epochs, self._epoch, at), bisect_left(epochs, self._due, at))
+            self._before, self._epoch = steps[at - 1], epochs[at - 1]
+            if at < len(steps):
+                found = self.see(steps[at], epochs[at]) or found
+            at += 1
+        return found

@@ -20,6 +20,7 @@ from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN, Parameters, SizeKind
 from scalewatch.logs.columns import ranked, scale_of
 from scalewatch.objective import words_of
 from scalewatch.offline.listed import few, how_many, left_out_sentence
+from scalewatch.offline.odd_counts import check_counts
 from scalewatch.offline.recipe_columns import check_one_recipe, unfinished
 from scalewatch.offline.run_columns import (
     CHECKPOINTS,
@@ -41,8 +42,6 @@ DIVERGED_RATIO = 1.1
 FLOPS_DIFFER = 1.3
 #: Part of each run that an envelope of training curves leaves out at the start.
 FIRST_PART = 0.1
-#: No model and no run has so few parameters or tokens: these are millions or billions.
-LEAST_COUNT = 1e3
 #: Names of a column of models, letters only, which may tell their sizes apart and no runs.
 MODELS = frozenset({"model", "modelname", "modelid"})
 #: Finished runs beyond which a fit with its bootstrap takes minutes; the largest public set has 2,000.
@@ -159,7 +158,7 @@ def _one(
     runs = [f"{before}{name or f'row {i}'}" for i, name in enumerate(given, 1)]
     left_out: list[str] = []
     known = np.isfinite(size) & np.isfinite(tokens) & (size > 0) & (tokens > 0)
-    _check_counts(table, {"parameters": size[known], "tokens": tokens[known]})
+    notes += check_counts(table.source, {"parameters": size, "tokens": tokens}, known)
     described = known & (size >= 1)
     if not described.all():
         left_out.append(left_out_sentence("without a size or tokens", runs, ~described))
@@ -203,15 +202,6 @@ def _check_loss(table: Table, column: str, runs: Sequence[str], loss: Floats, ke
             f"{how_many(len(wrong), 'row')} of this kind. A cross entropy is above zero: is '{column}' the right "
             "column? Say --column loss=NAME, or take these rows out."
         )
-
-
-def _check_counts(table: Table, counts: dict[str, Floats]) -> None:
-    for name, values in counts.items():
-        if len(values) and values.max() < LEAST_COUNT:
-            raise FitError(
-                f"{table.source}: {name} go from {values.min():g} to {values.max():g}, and a law needs counts: are "
-                "these millions or billions? Write 7e9 or 7B."
-            )
 
 
 def _copies(

@@ -54,6 +54,8 @@ _A_STEP = frozenset({"tokensperstep", "tokensperbatch", "batchtokens", "tokenspe
 _WHOLE_BATCH = ("globalbatchsize", "totalbatchsize")
 _BATCH = (*_WHOLE_BATCH, "trainbatchsize", "batchsize")
 _SEQUENCE = ("seqlen", "seqlength", "sequencelength", "contextlength", "blocksize", "maxseqlen", "maxseqlength", "nctx")
+#: DeepSpeed's batch is a whole one under a name that others give to a part.
+_DEEPSPEED = re.compile(r"zero_optimization|train_micro_batch_size_per_gpu")
 _MICRO = ("gradientaccumulationsteps", "gradaccumsteps", "gradaccum", "accumulategradbatches")
 _PER_ITERATION = re.compile(r"(?i)tokens per (?:iteration|step|batch)[^\n\d]{0,20}(\d[\d,]*)")
 
@@ -182,7 +184,9 @@ def _tokens_a_step(said: Sequence[tuple[str, str]]) -> float | None:
         if step is None and batch is not None and batch >= IN_TOKENS:
             step = batch
         if step is None and batch is not None and sequence is not None:
-            whole = any(name in settings for name in _WHOLE_BATCH)
+            whole = any(name in settings for name in _WHOLE_BATCH) or (
+                "trainbatchsize" in settings and _DEEPSPEED.search(text) is not None
+            )
             step = batch * sequence * (1.0 if whole else _number(settings, _MICRO) or 1.0)
         if step is not None:
             return step

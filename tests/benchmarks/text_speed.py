@@ -2,8 +2,9 @@
 
     python tests/benchmarks/text_speed.py [MEGABYTES]
 
-Made-up logs in the formats of twelve programs, with a validation now and then. `rows`: to steps, losses, rates and all
-else that a monitor takes. The rival knows the program: an expression written for it takes step and loss, and no more.
+Made-up logs in the formats of twelve programs, with a validation now and then, and a table. `rows`: to steps, losses,
+rates and all else that a monitor takes. The rival knows the program: an expression written for it takes step and loss,
+and no more.
 """
 
 from __future__ import annotations
@@ -127,6 +128,11 @@ def olmo(i: int, x: float, r: random.Random) -> str:
     )
 
 
+def table(i: int, x: float, r: random.Random) -> str:
+    head = "    step      loss        lr  grad_norm   tok/s\n" if i % 50 == 1 else ""
+    return f"{head}{i:>8}  {x:8.4f}  {3e-4 - 1e-11 * i:8.2e}  {1 + r.random():9.4f}  {1200 + i % 90:>6}\n"
+
+
 PROGRAMS = {
     "nanoGPT": Program(nanogpt, r"^iter (\d+): loss ([\d.]+)"),
     "Megatron-LM": Program(megatron, r"iteration +(\d+)/.*lm loss: (\S+)"),
@@ -140,6 +146,7 @@ PROGRAMS = {
     "mmengine": Program(mmengine, r"\]\[ *(\d+)/.* loss: ([\d.]+)"),
     "detectron2": Program(detectron2, r"iter: (\d+)  total_loss: ([\d.]+)"),
     "OLMo": Program(olmo, r"step=(\d+)/|CrossEntropyLoss=([\d.]+)"),
+    "a table": Program(table, r"^ *(\d+) +([\d.]+)"),
 }
 
 

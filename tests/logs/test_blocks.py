@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scalewatch.columns import Columns
 from scalewatch.logs import open_logs, tabular
+from scalewatch.logs.epoch_steps import EpochLength
 from scalewatch.observation import Observation
 
 #: What stands in a row instead of a plain number now and then.
@@ -40,8 +41,10 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
 
 
 def as_csv(table: list[list[str]]) -> str:
-    """The table as a program writes CSV."""
-    return "\n".join(["step,loss,lr,val_loss,epoch", *map(",".join, table)]) + "\n"
+    """The table as a program writes CSV, which heads it again every thirty rows."""
+    lines = list(map(",".join, table))
+    parts = [["step,loss,lr,val_loss,epoch", *lines[at : at + 30]] for at in range(0, len(lines), 30)]
+    return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def as_json(table: list[list[str]]) -> str:
@@ -116,3 +119,23 @@ def test_columns_are_the_rows_that_they_were_made_of() -> None:
     assert list(columns.part(3, 5).rows()) == rows[3:5]
     assert columns.tokens is None
     assert len(Columns.of([])) == 0
+
+
+@given(
+    st.sampled_from([(7, 0), (50, 2), (97, 3), (1_000, 2)]),
+    st.lists(st.integers(1, 5), min_size=1, max_size=200),
+    st.integers(1, 40),
+)
+def test_the_length_of_an_epoch_does_not_depend_on_how_many_rows_are_looked_at_together(
+    epoch: tuple[int, int], apart: list[int], together: int
+) -> None:
+    """Fractions are rounded, so that each row says another length; the one that is taken is that of row by row."""
+    (length, digits), singly, at_once = epoch, EpochLength(), EpochLength()
+    steps = [sum(apart[:i]) for i in range(len(apart))]
+    epochs = [float(step // length) if digits == 0 else round(step / length, digits) for step in steps]
+    for step, fraction in zip(steps, epochs, strict=True):
+        singly.see(step, fraction)
+    for at in range(0, len(steps), together):
+        at_once.see_many(steps[at : at + together], epochs[at : at + together])
+
+    assert singly.steps == at_once.steps

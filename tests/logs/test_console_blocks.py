@@ -35,6 +35,7 @@ PROGRAMS = (
     "{{'lr': {r},\n 'loss': {x},\n 'step': {g}}}",
     "loss {x}\nlr {r}\nfinished step {g}",
     "step {g} Loss: {x}\nstep {g}1 Train Loss: {x}",
+    "step      lr    loss    time\n{g:>6}  {r}  {x}  0:0{k4}\n{g}5  {r} {x} 12:{s:02d}",
     "2026-03-01T10:00:{s:02d}.123456789Z epoch  train_loss\n2026-03-01T10:00:{s:02d}.123456789Z {g}   {x}",
     '{{\n  "step": {g},\n  "train": {{\n    "loss": {x}\n  }}\n}}',
     "epoch {e}/9\nsteps: {p:3d}%|{bar}| {g}/900 [00:{b:02d}<08:00, avr_loss={x}]",

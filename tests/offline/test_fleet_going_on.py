@@ -32,14 +32,14 @@ def _short_logs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def written(form: str, rows: int, seed: int = 0) -> bytes:
     """A log that falls, spikes twice, says NaN, goes back once, and has a validation and a setting."""
-    source, text, step = random.Random(seed), ["step,loss,lr,grad_norm,val_loss,seq_len\n"], 0
+    source, text, step = random.Random(seed), ["step,loss,lr,grad_norm,val_loss,seq_len,epoch\n"], 0
     text = text if form == "csv" else []
     for i in range(1, rows + 1):
         step += 1 if i != 2_450 else -90
         loss = 2.0 + 8.0 * (step + 10) ** -0.4 + source.gauss(0, 0.02) + 2.0 * (i in range(1_500, 1_504))
         said: dict[str, Any] = {"step": step, "loss": "nan" if i == 2_400 else round(loss, 5), "lr": 3e-4}
         said |= {"grad_norm": round(1.0 + source.gauss(0, 0.1), 4), "val_loss": loss if i % 100 == 0 else ""}
-        said["seq_len"] = 512 if i < 1_000 else 1_024
+        said |= {"seq_len": 512 if i < 1_000 else 1_024, "epoch": round(step / 1_000, 2)}
         if form == "csv":
             text.append(",".join(map(str, said.values())) + "\n")
         elif form == "jsonl":
@@ -80,11 +80,11 @@ def shorter(data: bytes) -> bytes:
 
 
 def begun_anew(data: bytes) -> bytes:
-    return data.replace(b"\n1,", b"\n0,", 1) + b"2801,2.5,0.0003,1.0,,1024\n"
+    return data.replace(b"\n1,", b"\n0,", 1) + b"2801,2.5,0.0003,1.0,,1024,2.8\n"
 
 
 def another_before_the_end(data: bytes) -> bytes:
-    return data[:-300] + data[-300:].replace(b"0.0003", b"0.0004") + b"2801,2.5,0.0003,1.0,,1024\n"
+    return data[:-300] + data[-300:].replace(b"0.0003", b"0.0004") + b"2801,2.5,0.0003,1.0,,1024,2.8\n"
 
 
 @pytest.mark.parametrize("change", [shorter, begun_anew, another_before_the_end])

@@ -148,3 +148,42 @@ def test_a_folder_of_logs_is_a_table_of_its_runs_with_sizes_from_where_they_stan
     assert pytest.approx(np.mean([6.0 * step**-0.1 for step in (99, 100)]), rel=1e-4) == last.numbers("loss")[0]
     if said_by != "head":
         assert 100 * 8 * 1024 == last.numbers("tokens")[0]
+
+
+def test_the_batch_of_deepspeed_is_that_of_a_whole_step(tmp_path: Path) -> None:
+    """Its `train_batch_size` holds the parts that a step is made of, which under this name elsewhere it does not."""
+    steps = {}
+    for name, more in {"deepspeed": {"train_micro_batch_size_per_gpu": 2}, "other": {}}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "metrics.csv").write_text("step,loss\n" + "".join(f"{s},{6.0 * s**-0.1}\n" for s in range(1, 101)))
+        config = {"train_batch_size": 8, "gradient_accumulation_steps": 4, "seq_len": 1024, **more}
+        (folder / "config.json").write_text(json.dumps({"n_params": 1e8, **config}))
+        (read,) = Reading.of([folder], [], [], None, ends=True).tables
+        steps[name] = read.numbers("tokens")[0] / 100
+
+    assert {"deepspeed": 8 * 1024, "other": 4 * 8 * 1024} == steps
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens", "said"),
+    [
+        ("1e8", "20", "tokens are up to 20 in some rows and from 2e[+]09 on in the others .row 3 with 20."),
+        ("160", "2e9", "parameters are up to 160 in some rows and from 1e[+]08 on in the others .row 3 with 160."),
+    ],
+)
+def test_counts_of_which_some_are_in_another_unit_are_refused_with_the_row(size: str, tokens: str, said: str) -> None:
+    """`20` among counts, where `20B` was meant: a law of both would be one of neither."""
+    columns = {"params": ["1e8", "2e8", size, "4e8"], "tokens": ["2e9", "4e9", tokens, "8e9"]}
+    mixed = Table("t.csv", "t", {**columns, "loss": ["3.4", "3.2", "3.1", "2.9"]})
+
+    with pytest.raises(FitError, match=said):
+        from_tables([mixed], {})
+
+
+def test_it_is_asked_whether_sizes_far_from_all_others_are_in_the_same_unit() -> None:
+    """A thousandth may be another unit, and may be a small model."""
+    columns = {"params": ["1e8", "2e8", "1e5", "4e8"], "tokens": ["2e9", "4e9", "2e9", "8e9"]}
+    rows = from_tables([Table("t.csv", "t", {**columns, "loss": ["3.4", "3.2", "5.1", "2.9"]})], {})
+
+    assert any("row 3 with 100000" in note for note in rows.notes)

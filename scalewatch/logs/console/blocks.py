@@ -32,6 +32,7 @@ from scalewatch.logs.console.sayings import (
     steps_of,
 )
 from scalewatch.logs.console.skeletons import Plan
+from scalewatch.logs.console.table_rows import table_rows
 from scalewatch.logs.loss_names import training_loss
 
 __all__ = ["Block", "Stretch", "block_of"]
@@ -48,7 +49,7 @@ class Stretch(NamedTuple):
     Attributes:
         end: place of the line after them. size: rows that they make. columns: name -> what stands in each row, in
             lists of shape (size,). places: of the rows among the lines. again: places of lines behind the last row
-            that say its loss again. lossy: whether one of them says a loss.
+            that say its loss again, or head a table again. lossy: whether one of them says a loss.
     """
 
     end: int
@@ -67,12 +68,13 @@ def block_of(
     Args:
         lines: with decimal points. reader: of the log. patterns: of its lines. covers: whether it knows these columns.
     """
-    singly = reader.parts.inside or reader.learnt.within or reader.learnt.source is Source.AFTER
+    parts = reader.parts
+    singly = parts.begun or reader.learnt.within or reader.learnt.source is Source.AFTER
     plain = None if singly else plain_lines(lines)
     if plain is None:
         return None
-    found, left, silent = patterns.match(plain)
-    block = Block(reader, plain)
+    found, left, silent, again = table_rows(plain, parts.heading) if parts.heading.stands else patterns.match(plain)
+    block = Block(reader, plain, again)
     for match in found:
         block.add(match, covers)
     # what is nothing without its colours may head a table with them
@@ -87,16 +89,15 @@ class Block:
     """What many lines say.
 
     Args:
-        reader: of the log. lines: without colours.
+        reader: of the log. lines: without colours. headings: places of those that head a table again.
     """
 
-    def __init__(self, reader: LineReader, lines: list[str]) -> None:
-        self._reader, self._lines, self.count = reader, lines, len(lines)
+    def __init__(self, reader: LineReader, lines: list[str], headings: Sequence[int]) -> None:
+        self._reader, self._lines, self._headings, self.count = reader, lines, headings, len(lines)
         self._alone: list[int] = []
         self._others: list[int] = []
         self._own: list[int] = []
         self._parts: list[Rows] = []
-        self._shapes: list[frozenset[str]] = []
         self._asides = Asides()
         self._counters: Column | None = None
         self._epochs: Column | None = None
@@ -218,9 +219,8 @@ class Block:
                 self._counters = spread(self._counters, counts, places, self.count)
             return
         self._parts.append(
-            Rows(places, numbers, steps_of(match, cells, reader), epochs, [len(self._shapes)] * len(places))
+            Rows(places, numbers, steps_of(match, cells, reader), epochs, [frozenset(row)] * len(places))
         )
-        self._shapes.append(frozenset(row))
 
     # --- the rows that they make -------------------------------------------------------------------
 
@@ -377,12 +377,14 @@ class Block:
             columns = {name: picked(column, rows) for name, column in self._rows.numbers.items()}
         if rows and steps is not None:
             position.newest = steps[-1]
-            position.shape = self._shapes[self._rows.kinds[rows[-1]]]
+            position.shape = self._rows.kinds[rows[-1]]
             columns[reader.learnt.step_name] = steps
         columns = {reader.name_of(name): column for name, column in columns.items()}
         places = picked(self._rows.places, rows)
         last = max([*places[-1:], *others[-1:]], default=-1)
-        return Stretch(end, len(rows), columns, places, [p for p in again if p > last], bool(places or others))
+        headings = self._headings[bisect_left(self._headings, max(first, last)) : bisect_left(self._headings, end)]
+        again = [*[p for p in again if p > last], *headings]
+        return Stretch(end, len(rows), columns, places, again, bool(places or others))
 
     def _see_epochs(self, first: int, end: int) -> None:
         position = self._reader.position

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import final
 
@@ -16,7 +16,7 @@ from scalewatch.logs.console.tables import Boxes, Heading, Records, begins
 from scalewatch.logs.loss_names import TRAIN
 from scalewatch.objective import words_of
 
-__all__ = ["Parts", "is_field", "parsed", "plain_line", "plain_lines", "says_nothing", "step_rank"]
+__all__ = ["Parts", "counters_of", "is_field", "parsed", "plain_line", "plain_lines", "says_nothing", "step_rank"]
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 #: `第3轮`, the third epoch: its number stands before what it counts.
@@ -113,6 +113,12 @@ def says_nothing(line: str) -> bool:
     return not line or line.isspace() or not (_SAYS.search(line) or "oss" in line or "OSS" in line)
 
 
+def counters_of(names: Sequence[str]) -> tuple[str | None, str | None]:
+    """Return the name that counts steps, the likeliest, and the one that counts epochs."""
+    steps = [(rank, name) for name in names if (rank := step_rank(name)) is not None]
+    return min(steps)[1] if steps else None, next((name for name in names if _is_epoch(name)), None)
+
+
 @final
 class Parts:
     """What lines are made of: tables, boxes and everything else, of one rank where several speak.
@@ -164,7 +170,22 @@ class Parts:
     @property
     def inside(self) -> bool:
         """Whether a table or a box stands, so that what a line says depends on those before it."""
-        return self._heading.stands or self._boxes.stands or self._records.stands
+        return self._heading.stands or self.begun
+
+    @property
+    def begun(self) -> bool:
+        """Whether a box or a record stands."""
+        return self._boxes.stands or self._records.stands
+
+    @property
+    def heading(self) -> Heading:
+        """The heading of a table, if one stands."""
+        return self._heading
+
+    @property
+    def standing(self) -> object:
+        """What stands: where it changes, the lines behind are read otherwise."""
+        return self.begun, self._heading.named
 
     def family(self, text: str) -> Family | None:
         """Return the skeletons that one plan reads and this line has, which is learnt now if need be, None if none.

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import compress
 from operator import itemgetter, not_
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, Protocol, final
 
 from scalewatch.logs.console.parts import Parts, says_nothing
-from scalewatch.logs.console.skeletons import Family, Key
+from scalewatch.logs.console.skeletons import Family, Key, Plan
 
 __all__ = ["Match", "Matches", "Patterns"]
 
@@ -35,6 +35,22 @@ _WHOLE = {"d"}
 _GOES_ON = (".", "e", "E")
 
 
+class AnyPattern(Protocol):
+    """An expression for lines, whose groups hold their numbers.
+
+    Attributes:
+        plan: of the lines. groups: (first, last) of the parts of a line -> which group holds them.
+        lossy: whether a line of it may speak of a loss.
+    """
+
+    plan: Plan
+    groups: dict[tuple[int, int], int]
+    lossy: bool
+
+    def is_whole(self, part: int) -> bool:
+        """Return whether a number is matched only where it is written without a point."""
+
+
 class Match(NamedTuple):
     """The lines of a block that one pattern matches.
 
@@ -43,7 +59,7 @@ class Match(NamedTuple):
         groups: what its groups hold, each of shape (lines,).
     """
 
-    pattern: Pattern
+    pattern: AnyPattern
     places: Sequence[int]
     groups: list[Sequence[str]]
 
@@ -61,12 +77,14 @@ class Matches(NamedTuple):
     """What was matched of a block.
 
     Attributes:
-        found: each once. left, silent: places of the other lines; the second say nothing.
+        found: each once. left, silent: places of the other lines; the second say nothing. again: places of a heading
+            that is printed again.
     """
 
     found: list[Match]
     left: Sequence[int]
     silent: Sequence[int]
+    again: Sequence[int] = ()
 
 
 @final
@@ -231,6 +249,7 @@ class Patterns:
         for pattern in self._new([lines[place] for place in left[:MOST_LOOKED_AT]]):
             left = self._try(pattern, lines, left, found)
         for match in reversed(found):  # what matched comes first in the next block
+            assert isinstance(match.pattern, Pattern)
             kept = [each for each in self._patterns.items() if each[1] is not match.pattern]
             self._patterns = {id(match.pattern.plan): match.pattern, **dict(kept[:MOST_KEPT])}
         return Matches(found, left, [*blank, *silent])

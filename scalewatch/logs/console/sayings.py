@@ -41,7 +41,7 @@ class Rows(NamedTuple):
 
     Attributes:
         places: of the lines, rising. numbers: name -> what stands in each. steps: what each says of its step, None
-            where another line says it. epochs: the same of its epoch. kinds: which pattern each is of.
+            where another line says it. epochs: the same of its epoch. kinds: the names in each.
     """
 
     places: Sequence[int]

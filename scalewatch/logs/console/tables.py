@@ -49,7 +49,7 @@ class Heading:
 
     def __init__(self) -> None:
         self._names: list[str] = []
-        self._bars = ""
+        self._bars = self._line = ""
         self._end = 0
         self._above: list[str] = []
 
@@ -57,6 +57,15 @@ class Heading:
     def stands(self) -> bool:
         """Whether there is one."""
         return bool(self._names)
+
+    @property
+    def named(self) -> tuple[tuple[str, ...], str]:
+        """The names in it, none where none stands, and what stands between two of them."""
+        return tuple(self._names), self._bars
+
+    def is_again(self, line: str) -> bool:
+        """Return whether a line is the one that stands, and changes nothing."""
+        return line == self._line and self.stands and self._bars != "|" and not self._above
 
     def starts(self, line: str) -> bool:
         """Return whether a line without a number names columns, one of which is a loss; it is remembered."""
@@ -67,7 +76,7 @@ class Heading:
         above, self._above = self._above, names if bars == "|" else []
         named = _named(names, bars, above)
         if named:
-            self._names, self._bars, self._end = named, bars, len(line.rstrip())
+            self._names, self._bars, self._end, self._line = named, bars, len(line.rstrip()), line
         return bool(named)
 
     def would_start(self, line: str) -> bool:

@@ -223,12 +223,12 @@ class ConsoleLog(AbstractLineLog):
 
         def singles(end: int) -> Iterator[Observation]:
             nonlocal at, singly
-            while at < end and began == self._kind and not self._reader.parts.inside:
+            while at < end and began == self._kind:
                 at, singly = at + 1, singly + 1
                 yield from self._numbered(lines[at - 1])
 
         first = self._lines.number
-        while at < len(lines) and began == self._kind and not self._reader.parts.inside:
+        while at < len(lines) and began == self._kind:
             end = block.alone_from(at)
             if end - at >= LEAST_LINES:
                 stretch = block.take(at, end)
@@ -245,13 +245,15 @@ class ConsoleLog(AbstractLineLog):
         return at, singly
 
     @property
-    def _kind(self) -> tuple[LineReader, int, str | None]:
+    def _kind(self) -> tuple[LineReader, int, str | None, object]:
         """What a block was read by: where it changes, the lines behind are looked at anew."""
-        return self._reader, self.assembled.plans, self._reader.parts.ranks.reading
+        parts = self._reader.parts
+        return self._reader, self.assembled.plans, parts.ranks.reading, parts.standing
 
     def _stretch(self, stretch: Stretch, lines: Sequence[str], first: int) -> Iterator[tuple[Run, Columns]]:
         if stretch.lossy:
-            self._lost = [lines[place] for place in stretch.again if "oss" in lines[place] or "OSS" in lines[place]]
+            self._lost.clear()
+        self._lost += [lines[place] for place in stretch.again if "oss" in lines[place] or "OSS" in lines[place]]
         columns = stretch.columns
 
         def cells(name: str) -> list[Any] | None:

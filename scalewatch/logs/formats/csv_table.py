@@ -6,7 +6,7 @@ each call of the logger and leaves blank what that call did not log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from operator import methodcaller
 from pathlib import Path
 from typing import ClassVar, final
@@ -25,7 +25,7 @@ from scalewatch.logs.csv_lines import (
     header_of,
     is_numbers,
     is_table,
-    pointed,
+    without,
 )
 from scalewatch.logs.line_log import AbstractLineLog
 from scalewatch.logs.lines import head
@@ -67,6 +67,9 @@ class CsvLog(AbstractLineLog):
         rename: column -> name for some columns, with all others left out; None to take the names as they are.
         only: of a table of several runs the one to read.
 
+    Attributes:
+        heading: of the table.
+
     Raises:
         LogError: if no loss can be told.
     """
@@ -84,7 +87,7 @@ class CsvLog(AbstractLineLog):
         if rename is not None:
             self.assembled.blanks.sparse = True  # where a run of a chart has no row, another has one
         self._top = first_line(path)
-        self._heading = Heading(self._top)
+        self.heading = Heading(self._top)
         self._given = GivenLines()
         self._ragged = False
         self._lost = LostLines()
@@ -94,7 +97,7 @@ class CsvLog(AbstractLineLog):
         check_width(path, self._top)
         self._long: LongForm | None = None
         self._head(self._top)
-        self._heading.commas = has_decimal_commas(head(path, SAMPLE_BYTES), self._heading.delimiter)
+        self.heading.commas = has_decimal_commas(head(path, SAMPLE_BYTES), self.heading.delimiter)
         self._long = long_form(self.names) if rename is None else None
         if self._long is not None:
             self.assembled.blanks.sparse = True  # a row holds one number
@@ -106,7 +109,7 @@ class CsvLog(AbstractLineLog):
             if set(map(str.lower, self.names)) == _DOWNLOADED:
                 self._take_downloaded()
         self.set_columns(self.names if self._long is None else sample.names, sample)
-        self.decide(sample, SAMPLE_BYTES, surely=self.delimiter in ", ")
+        self.decide(sample, SAMPLE_BYTES, surely=self.heading.delimiter in ", ")
 
     def _take_downloaded(self) -> None:
         """A table from TensorBoard's download button has its tag in the name of the file, if anywhere."""
@@ -141,8 +144,8 @@ class CsvLog(AbstractLineLog):
     def _sample(self) -> Sample:
         sample = Sample()
         for line in head(self.path, SAMPLE_BYTES).split("\n")[:-1]:
-            if line and line != self._heading.line and not line.startswith("#"):
-                cells = self._pointed(cells_of(line, self.delimiter))
+            if line and line != self.heading.line and not line.startswith("#"):
+                cells = self.heading.pointed(cells_of(line, self.heading.delimiter))
                 if not sample.add(self._named(cells)):
                     break
         return sample
@@ -150,27 +153,22 @@ class CsvLog(AbstractLineLog):
     @property
     def names(self) -> list[str]:
         """The columns, in their order."""
-        return self._heading.names
-
-    @property
-    def delimiter(self) -> str:
-        """What stands between two cells."""
-        return self._heading.delimiter
+        return self.heading.names
 
     def _head(self, line: str) -> None:
-        self._heading.line = "" if is_numbers(line) else line
-        if not self._heading.line:
-            names, self._heading.delimiter = header_of(line)
-            self._heading.names = [str(i + 1) for i in range(len(names))]
+        self.heading.line = "" if is_numbers(line) else line
+        if not self.heading.line:
+            names, self.heading.delimiter = header_of(line)
+            self.heading.names = [str(i + 1) for i in range(len(names))]
             if "loss" not in self.asked and not self._take_nameless():
                 raise LogError(
                     f"{self.path}: its first line names no columns; say which is which by number, "
                     "such as --column step=1 --column loss=2."
                 )
             return
-        self._heading.names, self._heading.delimiter = header_of(line)
+        self.heading.names, self.heading.delimiter = header_of(line)
         if self._rename is not None:
-            self._heading.names = [self._rename.get(name, "") for name in self.names]
+            self.heading.names = [self._rename.get(name, "") for name in self.names]
 
     def blocks(self) -> Iterator[tuple[Run, Columns]]:
         """Yield what is new, in blocks: plain lines are converted column by column.
@@ -207,22 +205,31 @@ class CsvLog(AbstractLineLog):
 
     def _block(self, lines: list[str]) -> Iterator[tuple[Run, Columns]]:
         while lines and not self._lost.gave_up:
-            plain = self._plain(lines)
-            if plain is None:
-                yield from self.gathered(self._one_by_one(lines))
-                return
-            done = yield from self.stretches(plain, lambda at: self._one_by_one(lines[at : at + 1]), self._count)  # noqa: B023  it is called before the next turn
-            lines = lines[done:]
+            taken = yield from self._some(lines)
+            lines = lines[taken:]
+
+    def _some(self, lines: list[str]) -> Generator[tuple[Run, Columns], None, int]:
+        """Yield blocks of rows, and return how many lines were taken."""
+        places, first = without(lines, self.heading.line), self._lines.number
+        rows = lines if len(places) == len(lines) else [lines[place] for place in places]
+        plain = self._plain(rows)
+        if plain is None:
+            yield from self.gathered(self._one_by_one(lines, first))
+            return len(lines)
+        done = yield from self.stretches(plain, lambda n: self._one_by_one([rows[n]], first + places[n]), self._count)
+        end = [*places, len(lines)][done]
+        self._lines.number = first + end
+        return end
 
     def _plain(self, lines: list[str]) -> PlainRows | None:
         """Lines of as many cells as the header names, without a quote or a comment; None for any others."""
-        width, delimiter = len(self.names), self.delimiter
+        width, delimiter = len(self.names), self.heading.delimiter
         if (
             self._open_cell
             or self._given.lines < self._given.skip
             or delimiter == " "
-            or self._heading.commas
-            or not self._heading.line
+            or self.heading.commas
+            or not self.heading.line
             or self._long is not None
         ):
             return None
@@ -235,13 +242,11 @@ class CsvLog(AbstractLineLog):
 
     def _count(self, lines: int) -> None:
         self._lines.number += lines
-        self._given.lines += lines
-        self._lost.count = 0
+        self._given.lines, self._lost.count = self._given.lines + lines, 0
         self.bytes_read = self._lines.bytes_read
 
-    def _one_by_one(self, lines: Sequence[str]) -> Iterator[Observation]:
-        for line in lines:
-            self._lines.number += 1
+    def _one_by_one(self, lines: Sequence[str], first: int) -> Iterator[Observation]:
+        for self._lines.number, line in enumerate(lines, first + 1):
             if self._lost.count > MOST_LOST_LINES and not self._lost.gave_up:
                 self._give_up()
             if self._lost.gave_up:
@@ -283,7 +288,7 @@ class CsvLog(AbstractLineLog):
         rest = self._lines.rest
         if not rest.strip() or not self._lines.quiet():
             return
-        cells = cells_of(self._lines.take_rest(), self.delimiter)
+        cells = cells_of(self._lines.take_rest(), self.heading.delimiter)
         if len(cells) < len(self.names):
             self.note("the last line is cut off and left out")
             return
@@ -294,9 +299,9 @@ class CsvLog(AbstractLineLog):
         yield from self._cells(cells[:-1])
 
     def _line(self, line: str) -> Iterable[Observation]:
-        if not line or line.isspace() or line.startswith("#") or (self._heading.line and line == self._heading.line):
+        if not line or line.isspace() or line.startswith("#") or (self.heading.line and line == self.heading.line):
             return ()
-        cells = cells_of(line, self.delimiter)
+        cells = cells_of(line, self.heading.delimiter)
         if self._is_header(cells):
             self._head(line)
             self.add_columns(self.names)
@@ -319,14 +324,11 @@ class CsvLog(AbstractLineLog):
                 self.note(f"line {self._lines.number}: has {len(cells)} cells where the header names {names}")
         elif self._lost.count:
             self._lost.count = 0
-        pairs = self._named(self._pointed(cells))
+        pairs = self._named(self.heading.pointed(cells))
         pairs.pop("", None)
         if self._long is not None and not self.covers(pairs):
             self.add_columns(pairs)
         return self.assembled.add(pairs, self._lines.number)
-
-    def _pointed(self, cells: list[str]) -> list[str]:
-        return pointed(cells) if self._heading.commas else cells
 
     def _named(self, cells: list[str]) -> dict[str, str]:
         pairs = dict(zip(self.names, cells, strict=False))
@@ -343,7 +345,7 @@ class CsvLog(AbstractLineLog):
 
     def _is_header(self, cells: list[str]) -> bool:
         """Whether a line in the middle names columns: a writer began anew and said so."""
-        if not self._heading.line or number(cells[0]) is not None or is_blank(cells[0]):
+        if not self.heading.line or number(cells[0]) is not None or is_blank(cells[0]):
             return False
         names = {cell.strip() for cell in cells}
         return {self.columns.get("loss"), self.columns.get("step")} & names != set() and not any(
@@ -373,7 +375,7 @@ class CsvTable(AbstractFormat):
             first = CsvLog(path, run_name(path), columns)
             column = run_column(first.names)
             free = column is not None and column not in first.asked.values()
-            runs = table_runs(path, first.names, str(column), first.delimiter) if free else []
+            runs = table_runs(path, first.names, str(column), first.heading.delimiter) if free else []
             if len(runs) > 1:
                 logs += [CsvLog(path, f"{run_name(path)}/{run:.60}", columns, only=run) for run in runs]
             else:
