@@ -18,11 +18,10 @@ Source: Tissue, Wang, Wang (2024), arXiv 2408.11029, equation 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from scalewatch.arrays import Floats, KnottedRates, first_at
 
@@ -30,6 +29,8 @@ __all__ = ["AnnealingState", "ScheduleFeatures", "schedule_features"]
 
 #: Steps that are worked through at a time, so that a plan of 1e8 steps needs no second copy of itself. By hand.
 _CHUNK_STEPS = 65_536
+#: Steps of a block whose momenta are one product of matrices. By hand.
+_BLOCK_STEPS = 32
 #: Knots of a tabulated schedule; linear interpolation between them is exact to 1e-4 of the peak. By hand.
 TABLE_KNOTS = 4_096
 
@@ -62,12 +63,17 @@ class AnnealingState:
         for start in range(0, len(stretch), _CHUNK_STEPS):
             self._advance(stretch[start : start + _CHUNK_STEPS])
 
-    def _advance(self, rates: Floats) -> None:
-        count = len(rates)
+    def _dropped(self, rates: Floats) -> Floats:
+        """What each step takes away from the rate before it, shape (n,); the last of them and the peak are kept."""
         before = np.concatenate([[self.rate], rates[:-1]])
         peaks = np.maximum.accumulate(np.concatenate([[self.peak], rates]))
+        self.rate, self.peak = float(rates[-1]), float(peaks[-1])
         # rising above every rate so far is warm-up, not the undoing of a decay
-        drop = before - np.minimum(rates, peaks[:-1])
+        return before - np.minimum(rates, peaks[:-1])
+
+    def _advance(self, rates: Floats) -> None:
+        count = len(rates)
+        drop = self._dropped(rates)
         decay, momentum = np.array(self.decay), np.array(self.momentum)
         powers = decay[:, None] ** np.arange(count, -1, -1.0)[None, :]
         # sum of m over the stretch, in closed form: what is left of the old m, and each drop's own share
@@ -76,7 +82,36 @@ class AnnealingState:
         self.annealed = (np.array(self.annealed) + of_old + of_drops).tolist()
         self.momentum = (powers[:, 0] * momentum + powers[:, 1:] @ drop).tolist()
         self.walked += float(rates.sum())
-        self.rate, self.peak = float(rates[-1]), float(peaks[-1])
+
+    def walk(self, rates: Floats, at: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Take the steps whose learning rates are `rates`, shape (n,), and tell of the states between.
+
+        Args:
+            rates: at most some ten thousand at a time: each costs memory.
+            at: after how many of the steps, 1 to n, shape (m,).
+
+        Returns:
+            S, shape (m,), and D, shape (m, k).
+        """
+        drop = self._dropped(rates)
+        blocks = np.zeros((-(-len(drop) // _BLOCK_STEPS), _BLOCK_STEPS))
+        blocks.ravel()[: len(drop)] = drop
+        lags = np.subtract.outer(np.arange(_BLOCK_STEPS), np.arange(_BLOCK_STEPS))
+        annealed = np.empty((len(at), len(self.decay)))
+        for k, decay in enumerate(self.decay):
+            powers = decay ** np.arange(_BLOCK_STEPS + 1.0)
+            # m as if each block began with none, then what is left in it of the blocks before
+            momentum = blocks @ np.tril(powers[np.abs(lags)]).T
+            carried = [self.momentum[k]]
+            for end in momentum[:, -1].tolist():
+                carried.append(powers[-1] * carried[-1] + end)
+            momentum += np.outer(carried[:-1], powers[1:])
+            settled = self.annealed[k] + (1.0 - decay) * np.cumsum(momentum.ravel()[: len(drop)])
+            annealed[:, k] = settled[at - 1]
+            self.annealed[k], self.momentum[k] = float(settled[-1]), float(momentum.ravel()[len(drop) - 1])
+        walked = self.walked + np.cumsum(rates)
+        self.walked = float(walked[-1])
+        return walked[at - 1], annealed
 
     def ramp(self, steps: int, rate: float) -> None:
         """Take `steps` more steps, the rate going linearly from that of the last one to `rate`, in closed form."""
@@ -144,9 +179,10 @@ def schedule_features(
     if isinstance(rates, KnottedRates):
         _walk_knots(state, rates, at.tolist(), walked, annealed)
     else:
-        for row, (start, end) in enumerate(pairwise(at.tolist()), 1):
-            state.advance(rates[start:end] / peak)
-            walked[row], annealed[row] = state.walked, state.annealed
+        for start in range(0, total, _CHUNK_STEPS):
+            stretch = rates[start : start + _CHUNK_STEPS] / peak
+            rows = slice(*np.searchsorted(at, [start, start + len(stretch)], side="right").tolist())
+            walked[rows], annealed[rows] = state.walk(stretch, at[rows] - start)
     return ScheduleFeatures(
         steps=at.astype(np.float64),
         walked=walked,
