@@ -3,9 +3,10 @@
     SCALEWATCH_DATA=folder python tests/benchmarks/planning_left_out.py [family ...]
 
 A family is the tables of one source: finished runs of size and tokens (`scaling_points.csv`, the best of each size and
-tokens), fitted to the cheapest 40, 60 and 80 % and to 8, 12 and 20 of the cheaper ones, and the tables of `planning/`,
-fitted without their dearest. Printed for each: mean error, coverage of the 80 % interval and half its width as shipped,
-then coverage with the constants of the highest log score over all other families. Takes some minutes.
+tokens), fitted to the cheapest 40, 60 and 80 % and to 5, 8, 12 and 20 of the cheaper ones, and the tables of
+`planning/`, fitted without their dearest and, of three columns or fewer, to as few of the rest. Printed for each: mean
+error, coverage of the 80 % interval and half its width as shipped, then coverage with the constants of the highest log
+score over all other families; and the same by the number of runs drawn. Takes some minutes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import csv
 import itertools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,12 @@ from scalewatch.offline.outcome_tables import inputs_of, loss_columns, numbers_o
 from scalewatch.offline.tables import read_table
 
 LEVEL = 0.8
-PARTS, FEW, DRAWS = (0.4, 0.6, 0.8), (8, 12, 20), 3
+PARTS, FEW, DRAWS = (0.4, 0.6, 0.8), (5, 8, 12, 20), 2
+#: Runs of a table from which some are drawn, and columns to which five runs say anything.
+MANY, COLUMNS = 30, 3
 GRID = [
-    Calibration(share=share, least=least, apart=apart, few=few)
-    for share, least, apart, few in itertools.product((0.08, 0.11, 0.14, 0.2), (0.5, 1.0), (1.0, 2.0), (0.0, 8.0, 16.0))
+    Calibration(share=share, few=few, held_for_one=held)
+    for share, few, held in itertools.product((0.05, 0.08, 0.11), (0.0, 16.0), (1.0, 2.0, 4.0))
 ]
 #: Column of a table of `planning/` -> parts of the runs by it that are fitted.
 ALONG = {
@@ -44,6 +47,8 @@ ALONG = {
     "domain_mixture": ("group",),
 }
 Split = tuple[Outcomes, Outcomes]
+#: Family -> (runs drawn, what each constants held) of its parts.
+Found = dict[str, list[tuple[int, np.ndarray]]]
 
 
 def apart(runs: Outcomes, place: np.ndarray, part: float) -> Split:
@@ -53,8 +58,8 @@ def apart(runs: Outcomes, place: np.ndarray, part: float) -> Split:
     return runs.take(np.flatnonzero(small)), runs.take(np.flatnonzero(~small))
 
 
-def ladders(folder: Path) -> Iterator[tuple[str, Split]]:
-    """Yield family and split of the tables of size and tokens."""
+def ladders(folder: Path) -> Iterator[tuple[str, Split, int]]:
+    """Yield family, split and number of runs drawn (0: none) of the tables of size and tokens."""
     tables: dict[tuple[str, str], dict[tuple[float, float], float]] = {}
     with (folder / "scaling_points.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -67,19 +72,13 @@ def ladders(folder: Path) -> Iterator[tuple[str, Split]]:
         runs = Outcomes({"n_params": size, "tokens": tokens}, np.array([best[key] for key in keys]))
         place = np.log(size * tokens)
         for part in PARTS:
-            yield source.split("_")[0], apart(runs, place, part)
-        if len(runs) >= 30:
-            cheap, dear = apart(runs, place, 0.85)
-            rng = np.random.default_rng(7)
-            for count in np.repeat(FEW, DRAWS).tolist():
-                yield (
-                    source.split("_")[0],
-                    (cheap.take(rng.choice(len(cheap), min(count, len(cheap)), replace=False)), dear),
-                )
+            yield source.split("_")[0], apart(runs, place, part), 0
+        for split, count in drawn(runs, place):
+            yield source.split("_")[0], split, count
 
 
-def tables(folder: Path) -> Iterator[tuple[str, Split]]:
-    """Yield family and split of the tables of other columns."""
+def tables(folder: Path) -> Iterator[tuple[str, Split, int]]:
+    """Yield family, split and number of runs drawn (0: none) of the tables of other columns."""
     for name, ways in ALONG.items():
         table = read_table(folder / "planning" / f"{name}.train.parquet")
         losses = loss_columns(table, {})
@@ -87,7 +86,20 @@ def tables(folder: Path) -> Iterator[tuple[str, Split]]:
         for loss, way in itertools.product(losses, ways):
             runs = inputs.outcomes(numbers_of(table, loss))
             place = np.prod([runs.columns[column] for column in way.split("*")], axis=0)
-            yield name, apart(runs, place, 0.8)
+            yield name, apart(runs, place, 0.8), 0
+            if len(runs.columns) <= COLUMNS:
+                for split, count in drawn(runs, place):
+                    yield name, split, count
+
+
+def drawn(runs: Outcomes, place: np.ndarray) -> Iterator[tuple[Split, int]]:
+    """Yield a few of the cheaper runs of a table, drawn, with its dearest, and how many they are."""
+    if len(runs) < MANY:
+        return
+    cheap, dear = apart(runs, place, 0.85)
+    rng = np.random.default_rng(7)
+    for count in np.repeat(FEW, DRAWS).tolist():
+        yield (cheap.take(rng.choice(len(cheap), min(count, len(cheap)), replace=False)), dear), count
 
 
 def scored(contest: Contest, rest: Outcomes) -> np.ndarray:
@@ -102,14 +114,11 @@ def scored(contest: Contest, rest: Outcomes) -> np.ndarray:
     return np.array([np.mean(np.abs(came - middle)), inside.mean(), np.median(half), density.mean()])
 
 
-def main() -> None:
-    """Print the table."""
-    if not os.environ.get("SCALEWATCH_DATA"):
-        sys.exit("SCALEWATCH_DATA must lead to the folder of public runs.")
-    folder, only = Path(os.environ["SCALEWATCH_DATA"]), sys.argv[1:]
-    found: dict[str, list[np.ndarray]] = {}
-    for family, (small, rest) in itertools.chain(ladders(folder), tables(folder)):
-        if (only and family not in only) or len(small) < 4 or not len(rest):
+def measured(splits: Iterable[tuple[str, Split, int]]) -> Found:
+    """Return what every constants held on each split."""
+    found: Found = {}
+    for family, (small, rest), count in splits:
+        if len(small) < 4 or not len(rest):
             continue
         try:
             contest = compete(small, rest.columns, rest.group)
@@ -117,18 +126,47 @@ def main() -> None:
             print(f"{family}: {fault}")
             continue
         each = [scored(contest.under(one), rest) for one in (CALIBRATION, *GRID)]
-        found.setdefault(family, []).append(np.array(each))
-    means = {family: np.mean(parts, axis=0) for family, parts in found.items()}
+        found.setdefault(family, []).append((count, np.array(each)))
+    return found
+
+
+def chosen(means: dict[str, np.ndarray], family: str) -> int:
+    """Return which of `GRID` has the highest log score over all other families."""
+    others = [mean[1:, 3] for name, mean in means.items() if name != family] or [means[family][1:, 3]]
+    return int(np.argmax(np.mean(others, axis=0)))
+
+
+def show(found: Found) -> None:
+    """Print both tables."""
+    means = {family: np.mean([each for _, each in parts], axis=0) for family, parts in found.items()}
+    best = {family: chosen(means, family) for family in means}
     print(f"{'family':<20}{'parts':>6}{'error %':>9}{'covered':>9}{'half %':>8}{'left out: covered':>19}  constants")
-    left_out = []
     for family, mean in means.items():
-        others = [other[1:, 3] for name, other in means.items() if name != family] or [mean[1:, 3]]
-        best = int(np.argmax(np.mean(others, axis=0)))
-        left_out.append(mean[1 + best, 1])
-        shipped = mean[0]
+        shipped, left_out = mean[0], mean[1 + best[family]]
         print(f"{family:<20}{len(found[family]):>6}{100 * shipped[0]:>9.2f}{shipped[1]:>9.2f}{100 * shipped[2]:>8.2f}"
-              f"{left_out[-1]:>19.2f}  {GRID[best]}")  # fmt: skip
-    print(f"{'mean':<20}{'':>15}{np.mean([mean[0, 1] for mean in means.values()]):>9.2f}{np.mean(left_out):>27.2f}")
+              f"{left_out[1]:>19.2f}  {GRID[best[family]]}")  # fmt: skip
+    print(f"{'mean':<20}{'':>15}{np.mean([mean[0, 1] for mean in means.values()]):>9.2f}"
+          f"{np.mean([mean[1 + best[family], 1] for family, mean in means.items()]):>27.2f}")  # fmt: skip
+    heads = f"{'covered':>9}{'half %':>8}{'log score':>11}"
+    print(f"\n{'runs drawn':<12}{'families':>9}{heads}   left out:{heads}")
+    for count in FEW:
+        there = {name: [each for n, each in parts if n == count] for name, parts in found.items()}
+        by_family = {name: np.mean(parts, axis=0) for name, parts in there.items() if parts}
+        if by_family:
+            rows = [each[0] for each in by_family.values()], [each[1 + best[name]] for name, each in by_family.items()]
+            cells = [
+                f"{one[1]:>9.2f}{100 * one[2]:>8.2f}{one[3]:>11.3f}" for one in (np.mean(row, axis=0) for row in rows)
+            ]
+            print(f"{count:<12}{len(by_family):>9}{'            '.join(cells)}")
+
+
+def main() -> None:
+    """Print what intervals hold."""
+    if not os.environ.get("SCALEWATCH_DATA"):
+        sys.exit("SCALEWATCH_DATA must lead to the folder of public runs.")
+    folder, only = Path(os.environ["SCALEWATCH_DATA"]), sys.argv[1:]
+    splits = itertools.chain(ladders(folder), tables(folder))
+    show(measured(one for one in splits if not only or one[0] in only))
 
 
 if __name__ == "__main__":

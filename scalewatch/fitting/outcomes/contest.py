@@ -16,6 +16,9 @@ what the average itself got wrong at its origins, with a prior as in `scalewatch
 for K as far as its own reach made its interval: a short ladder whose next runs were foretold to their scatter has said
 nothing of a run a hundred times dearer. Origins in several directions hold out much the same runs, and count together
 as those of one. FEW, because few runs leave the wrong law standing.
+
+The degrees of freedom are those of a variance learnt from the runs held out, HELD_FOR_ONE of them for one, because runs
+past one origin err together: of five runs one was asked about and the tails are long, of twenty they are nearly normal.
 """
 
 from __future__ import annotations
@@ -46,6 +49,9 @@ LEAST_WEIGHT = 0.01
 MOST_OFF = 50.0
 #: Mean |r| of a normal deviate, in standard deviations: sqrt(2 / pi). By definition.
 MEAN_ABS = 0.7979
+#: Fewest and most degrees of freedom of an interval: Student's with two has no variance, and from eight on all are
+#: alike. By hand.
+LEAST_FREEDOM, MOST_FREEDOM = 3.0, 8.0
 #: Least scatter of a loss that is not rounding [e-folds or spreads]. By hand.
 LEAST_SCATTER = 0.0015
 
@@ -59,7 +65,7 @@ class Calibration:
         share: part of the fall outside the runs that is missed, one sd. worth: how many origins this is worth.
         least, least_reach: k and K, however good the average was at its own origins. constants, apart: weights of what
         the parameters leave open and of how far the laws are apart. few: runs at which the variance that grows with the
-        distance is doubled.
+        distance is doubled. held_for_one: runs held out that make one degree of freedom.
     """
 
     share: float = 0.08
@@ -69,6 +75,7 @@ class Calibration:
     constants: float = 0.3
     apart: float = 1.0
     few: float = 16.0
+    held_for_one: float = 2.0
 
 
 #: The highest log score over 136 held-out parts of 13 public families: five of size and tokens, fitted to 40, 60 and
@@ -281,7 +288,7 @@ def _judged(tried: _Tried, axes: Axes, calibration: Calibration) -> Contest:
     k_reach = max((worth + far[0]) / (worth + far[1]), calibration.least_reach)
     heaviest = sorted(scores, key=lambda score: -score.weight)
     ranked = (*heaviest, *tried.failed)
-    freedom = float(worth + far[1])
+    freedom = min(max(tried.held_out / tried.ways / calibration.held_for_one, LEAST_FREEDOM), MOST_FREEDOM)
     return Contest(tried.runs, axes, ranked, float(k), float(k_reach), freedom, calibration, tried.held_out, tried)
 
 

@@ -136,6 +136,23 @@ def test_a_short_ladder_says_little_of_a_run_a_thousand_times_dearer() -> None:
     assert widths[0] > 4 * widths[1]
 
 
+def test_of_five_runs_the_tails_are_longer_than_of_thirty() -> None:
+    """One of five can be asked about, so little is known of how wrong a law may be: 98 % needs more times 50 %."""
+    asked = {"n_params": np.array([1e10]), "tokens": np.array([2e11])}
+    longer = []
+    for count in (5, 30):
+        size = np.geomspace(1e8, 3e9, count)
+        tokens = 20 * size * np.exp(0.3 * np.random.default_rng(1).standard_normal(count))
+        noise = np.exp(0.002 * np.random.default_rng(count).standard_normal(count))
+        runs = Outcomes({"n_params": size, "tokens": tokens}, law(size, tokens, 0.0) * noise)
+        contest = compete(runs, asked, only=["compute"])
+        wide, narrow = (contest.predict(asked, level=level) for level in (0.98, 0.5))
+        longer.append(float(np.log(wide.high / wide.low)[0] / np.log(narrow.high / narrow.low)[0]))
+
+    assert longer[0] > 5.5
+    assert longer[1] < 4.5
+
+
 def test_the_floor_is_expected_the_farther_below_the_shorter_the_ladder() -> None:
     """In spreads of its losses: of a ladder over a factor of ten nearly everything is still to fall."""
     size = np.geomspace(1e8, 1e9, 5)
