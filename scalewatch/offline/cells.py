@@ -54,7 +54,10 @@ _SPREAD = re.compile(r"(?<=\d)\s*(?:±|\+/?-|\\pm|\()|(?<=\w)\s+\([^()]*\)$")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 #: Digits in threes, as people part them where a comma is the decimal sign: `1.300.000`.
 _IN_THREES = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
-_DECIMAL_COMMA = re.compile(r"[-+]?\d[\d.]*,\d+(?:[eE][-+]?\d+)?(?:\s*[A-Za-z%]+)?")
+#: A number with a decimal comma, and what it counts: behind `80,20` words of a recipe are no unit.
+_DECIMAL_COMMA = re.compile(
+    rf"[-+]?\d[\d.]*,\d+(?:[eE][-+]?\d+)?\s*(?:{'|'.join(_TIMES)}|%)?(?:[-\s]*(?:{_COUNTED}))?", re.IGNORECASE
+)
 _PARTED = re.compile(r"[-+]?\d{1,3}(?:[,_' \u00a0\u202f]\d{3})+(?:\.\d*)?")
 
 

@@ -85,7 +85,7 @@ def foretell(table: Table, points: Table, overrides: Mapping[str, str] | None = 
     """
     losses = loss_columns(table, overrides or {})
     table, counted = with_counts(table)
-    points, _ = with_counts(points, several=False)
+    points, _ = with_counts(points, table)
     table, left_out = finished_rows(table)
     inputs = inputs_of(table, losses)
     points = named_alike(points, [*inputs.columns, *([inputs.labels] if inputs.labels else [])])

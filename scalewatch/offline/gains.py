@@ -61,7 +61,7 @@ def ladder_at(path: Path, overrides: Mapping[str, str]) -> Table | None:
         return ends if len(ends) > 1 and any(role in ends.columns for role in SIZE_ROLES) else None
     if not path.is_file() or not is_table(path):
         return None
-    table = read_table(path)
+    table = read_table(path, overrides.values())
     roles = named_columns(table, dict(overrides))
     of_steps = "step" in roles and not any(role in roles for role in (*SIZE_ROLES, "flops"))
     return None if of_steps or has_curves(table, dict(overrides)) else table

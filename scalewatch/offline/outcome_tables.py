@@ -179,12 +179,18 @@ def _is_outcome(name: str) -> bool:
 
 
 def _sizes_again(columns: Mapping[str, Floats]) -> list[str]:
-    """The columns that count a size again, with or without embeddings: a power of the first one gives them."""
+    """The columns that count a size again, with or without embeddings: a power of the first one gives them.
+
+    Where runs are alike in one and not in the other, as experts of two numbers are, both say something.
+    """
     sizes = [name for name in columns if role_of(name) == "size" and np.nanmin(columns[name]) > 0]
     again = []
     for name in sizes[1:]:
         both = np.log([columns[sizes[0]], columns[name]])
         both = both[:, np.isfinite(both).all(axis=0)]
+        pairs = set(map(tuple, both.T.tolist()))
+        if any(len({pair[i] for pair in pairs}) < len(pairs) for i in (0, 1)):
+            continue
         if both.shape[1] > 1 and np.ptp(both, axis=1).all() and np.corrcoef(both)[0, 1] >= SAME_SIZE:
             again.append(name)
     return again

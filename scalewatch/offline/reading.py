@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -54,15 +54,16 @@ class Reading:
         if bytes_per_token is not None and not 0.1 <= bytes_per_token <= 100:
             raise ConfigError(f"`--bytes-per-token` must lie between 0.1 and 100 (got {bytes_per_token:g}).")
         conditions, overrides = parse_pairs("--where", where_), parse_pairs("--column", column)
-        each = [(path, _tables(path, overrides, ends=ends)) for path in paths]
+        asked = {*conditions, *overrides.values()}
+        each = [(path, _tables(path, overrides, asked, ends=ends)) for path in paths]
         tables = [where(table, conditions) for _, found in each for table in found]
         return cls([path for path, found in each if not found], tables, overrides, bytes_per_token)
 
 
-def _tables(path: Path, overrides: Mapping[str, str], *, ends: bool) -> list[Table]:
+def _tables(path: Path, overrides: Mapping[str, str], asked: Collection[str], *, ends: bool) -> list[Table]:
     """The tables of a path; none of journals, and of what does not exist."""
     if is_table(path):
-        table = read_table(path)
+        table = read_table(path, asked)
         if not _is_of_several_logs(table, overrides):
             return [table]
         runs = read_runs(path, overrides)
@@ -74,7 +75,7 @@ def _tables(path: Path, overrides: Mapping[str, str], *, ends: bool) -> list[Tab
     if not path.is_dir() or next(path.rglob("journal-*.jsonl"), None) is not None:
         return []
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IN_FOLDERS and file.is_file())
-    tables = [read_table(file) for file in files[:MOST_TABLES]]
+    tables = [read_table(file, asked) for file in files[:MOST_TABLES]]
     if tables and not all(_is_log(table, overrides) for table in tables):
         return tables
     runs = read_runs(path, overrides)

@@ -33,6 +33,9 @@ _TIMES = {"m": 1e6, "b": 1e9, "t": 1e12}
 _TOKENS_IN_NAME = re.compile(
     r"(?<![\w.])(\d+(?:\.\d+)?)([mMbBtT])[-_ ]?(?:T(?![A-Za-z0-9])|[tT]ok(?:en)?s?(?![A-Za-z0-9]))"
 )
+#: Roles of columns that tell the tokens of a run, and of those that tell the tokens of a step together.
+_TELL_TOKENS = ("tokens", "flops", "unique_tokens", "tokens_per_parameter")
+_OF_A_STEP = (("tokens_per_step",), ("batch_size", "sequence_length"))
 #: How near [part] a size in a name is to the tokens of the run to be these. By hand.
 SAME = 0.01
 
@@ -84,7 +87,9 @@ def sizes_in_names(names: Sequence[str], tokens: Floats | None, *, several: bool
     """
     found, other = [], tokens is None
     for i, name in enumerate(names):
-        said = {float(count) * _TIMES[unit.lower()] for count, unit in _SIZE_IN_NAME.findall(name)}
+        said = {
+            float(count) * _TIMES[unit.lower()] for count, unit in _SIZE_IN_NAME.findall(_TOKENS_IN_NAME.sub("-", name))
+        }
         none = {size for size in said if tokens is not None and abs(size - tokens[i]) <= SAME * size}
         other = other or bool(said - none)
         said = said - none or none  # a run of as many tokens as parameters says both at once
@@ -94,16 +99,20 @@ def sizes_in_names(names: Sequence[str], tokens: Floats | None, *, several: bool
     return np.array(found) if other and (not several or len(set(found)) > 1) else None
 
 
-def tokens_in_names(table: Table, roles: dict[str, str], notes: list[str]) -> Floats | None:
+def tokens_in_names(table: Table, roles: dict[str, str], notes: list[str], *, several: bool = True) -> Floats | None:
     """Return the tokens that names of runs say (`gpt-124m-10BT`, `1b-20b-tokens`), shape (n,); None unless each does.
 
+    Nor where columns tell them, and where all say as many: then it may be the data that they were drawn from.
+
     Args:
-        table: of runs. roles: of its columns. notes: gets how.
+        table: of runs. roles: of its columns. notes: gets how. several: whether as many in all are none.
     """
-    if "run" not in roles:
+    names = table.words(roles["run"]) if "run" in roles else []
+    told = _of_steps(roles) or any(role in roles for role in _TELL_TOKENS)
+    if told or ("step" in roles and len(set(names)) < len(names)):
         return None
-    found = [_TOKENS_IN_NAME.findall(name) for name in table.words(roles["run"])]
-    if not found or any(len(said) != 1 for said in found):
+    found = [_TOKENS_IN_NAME.findall(name) for name in names]
+    if not found or any(len(said) != 1 for said in found) or (several and len({said[0] for said in found}) < 2):
         return None
     notes.append(f"{table.source}: tokens are those that the names in '{roles['run']}' say.")
     return np.array([float(count) * _TIMES[unit.lower()] for ((count, unit),) in found])
@@ -125,14 +134,19 @@ def tokens_from(table: Table, roles: dict[str, str], size: Floats | None, notes:
             "tokens takes a repeated one for a new one: --family repeated-data does not."
         )
         return seen
-    of_a_step = [("tokens_per_step",), ("batch_size", "sequence_length")]
-    steps = next((role for role in ("step", "total_steps") if role in roles), None)
-    factors = next((each for each in of_a_step if all(role in roles for role in each)), None)
-    if steps is None or factors is None or "flops" in roles:
+    factors = _of_steps(roles)
+    if not factors or "flops" in roles:
         return None
-    named_ = " x ".join(f"'{roles[role]}'" for role in (steps, *factors))
+    named_ = " x ".join(f"'{roles[role]}'" for role in factors)
     notes.append(f"{table.source}: tokens are taken as {named_}.")
-    return np.asarray(np.prod([table.numbers(roles[role]) for role in (steps, *factors)], axis=0))
+    return np.asarray(np.prod([table.numbers(roles[role]) for role in factors], axis=0))
+
+
+def _of_steps(roles: dict[str, str]) -> tuple[str, ...]:
+    """The roles whose columns multiplied are tokens: steps and what is in one."""
+    steps = next((role for role in ("step", "total_steps") if role in roles), None)
+    of_one = next((each for each in _OF_A_STEP if all(role in roles for role in each)), None)
+    return () if steps is None or of_one is None else (steps, *of_one)
 
 
 def tokens_of_epochs(table: Table, roles: dict[str, str]) -> Floats | None:

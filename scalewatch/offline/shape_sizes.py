@@ -12,7 +12,15 @@ from scalewatch.laws.size import SizeKind, Transformer
 from scalewatch.objective import words_of
 from scalewatch.offline.tables import Table
 
-__all__ = ["LAYERS", "VOCABULARY", "WIDTH", "size_of_shape", "sizes_of_shapes"]
+__all__ = [
+    "LAYERS",
+    "VOCABULARY",
+    "WIDTH",
+    "has_shapes",
+    "shapes_studied",
+    "size_of_shape",
+    "sizes_of_shapes",
+]
 
 #: Names, letters and digits only, lower case -> what they say.
 LAYERS = frozenset({"nlayer", "nlayers", "numlayers", "numhiddenlayers", "layers", "depth"})
@@ -25,6 +33,8 @@ _PARTS = frozenset(
 )
 #: Least width that is one of a transformer. By hand.
 LEAST_WIDTH = 8
+#: Correlation of the logarithms of depth and width from which on they grow together. By hand.
+GROW_TOGETHER = 0.5
 
 
 def size_of_shape(layers: float | None, width: float | None, words: float | None) -> tuple[float, SizeKind] | None:
@@ -44,11 +54,14 @@ def size_of_shape(layers: float | None, width: float | None, words: float | None
         return None
 
 
-def sizes_of_shapes(table: Table) -> tuple[Floats, SizeKind, list[str]] | None:
+def sizes_of_shapes(table: Table, *, alike: bool = False) -> tuple[Floats, SizeKind, list[str]] | None:
     """Return the parameters of a table's runs by their shapes, shape (n,), what they count, and which columns say it.
 
     None where a table has no columns of layers and width, where a row lacks one, and where runs of one size differ in
-    their shape: then the shape is what was studied.
+    their shape, or those of one depth and width in their heads: then the shape is what was studied.
+
+    Args:
+        table: of runs. alike: whether one size of several shapes is one, as in points of runs whose shapes are sizes.
     """
     found = [_column(table, names) for names in (LAYERS, WIDTH, VOCABULARY)]
     if found[0] is None or found[1] is None:
@@ -60,10 +73,31 @@ def sizes_of_shapes(table: Table) -> tuple[Floats, SizeKind, list[str]] | None:
         return None
     sizes = [size_of_shape(*row, *([None] * (3 - len(row)))) for row in rows.tolist()]
     counts = [size[0] for size in sizes if size is not None]
-    if len(counts) < len(sizes) or not counts or len(set(counts)) < len({tuple(row) for row in rows.tolist()}):
+    if len(counts) < len(sizes) or not counts:
         return None
     parts = [name for name in table.columns if _plain(name) in _PARTS]
+    shapes = set(zip(*map(tuple, rows.T.tolist()), *map(table.words, parts), strict=True))
+    if not alike and len(set(counts)) < len(shapes):
+        return None
     return np.array(counts), SizeKind.TOTAL if len(names) == 3 else SizeKind.NON_EMBEDDING, [*names, *parts]
+
+
+def shapes_studied(table: Table) -> bool:
+    """Return whether depth and width of a table's runs vary each by itself, and do not grow together as sizes do."""
+    found = [_column(table, names) for names in (LAYERS, WIDTH)]
+    try:
+        rows = {tuple(row) for row in np.array([table.numbers(name) for name in found if name is not None]).T.tolist()}
+    except FitError:
+        return False
+    spread = np.array(sorted(rows)).T
+    if len(spread) < 2 or not np.isfinite(spread).all() or not (spread > 0).all() or not np.ptp(spread, axis=1).all():
+        return False
+    return bool(np.corrcoef(np.log(spread))[0, 1] < GROW_TOGETHER)
+
+
+def has_shapes(table: Table) -> bool:
+    """Return whether a table has columns of layers and width."""
+    return _column(table, LAYERS) is not None and _column(table, WIDTH) is not None
 
 
 def _column(table: Table, names: Sequence[str] | frozenset[str]) -> str | None:

@@ -51,7 +51,7 @@ def _columns_of(text: str, path: Path) -> dict[str, Any]:
     delimiter = max(_DELIMITERS, key=first.count)
     file.seek(0)
     try:
-        if delimiter in first:
+        if delimiter in first or _is_one_column(table):
             rows = list(itertools.islice(csv.reader(file, delimiter=delimiter, strict=True), MAX_ROWS + 2))
         else:
             rows = _set_with_blanks(list(itertools.islice(file, MAX_ROWS + 2)) or [""])
@@ -100,6 +100,13 @@ def _heads(above: str, line: str) -> bool:
 def _is_remark(row: Sequence[str]) -> bool:
     """Whether a line is a sentence below or between the rows: its first cell alone is filled, with words."""
     return not any(cell.strip() for cell in row[1:]) and number_in(row[0]) is None
+
+
+def _is_one_column(table: str) -> bool:
+    """Whether no cell below a heading without a delimiter has a blank in it: then its words name one column."""
+    lines = io.StringIO(table)
+    next(lines, "")
+    return not any(len(line.split(None, 1)) > 1 for line in lines)
 
 
 def _set_with_blanks(lines: Sequence[str]) -> list[list[str]]:

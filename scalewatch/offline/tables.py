@@ -7,7 +7,7 @@ is read with suspicion: a loss that is no number is said with its row, not dropp
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -106,8 +106,11 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS and not path.name.startswith("journal-")  # a segment of ours is no table
 
 
-def read_table(path: Path) -> Table:
-    """Return the table in a file.
+def read_table(path: Path, asked: Collection[str] = ()) -> Table:
+    """Return the table in a file, a row a run.
+
+    Args:
+        path: of it. asked: names of columns that somebody gave: a table that has one as it stands is left so.
 
     Raises:
         FitError: if it cannot be read, has no rows, or is too large.
@@ -119,8 +122,10 @@ def read_table(path: Path) -> Table:
         raise FitError(f"{path}: cannot be read: {fault.strerror or fault}.") from None
     if not columns or not len(next(iter(columns.values()))):
         raise FitError(f"{path}: holds no rows below its header.")
-    columns, turned = a_row_a_run(columns)
-    return Table(str(path), path.stem, columns, (f"{path}: {turned}",) if turned else ())
+    made, turned = a_row_a_run(columns)
+    if not turned or any(name in columns and name not in made for name in asked):
+        return Table(str(path), path.stem, columns)
+    return Table(str(path), path.stem, made, (f"{path}: {turned}",))
 
 
 def parse_pairs(option: str, pairs: Sequence[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from scalewatch.laws.size import FLOPS_PER_PARAMETER_TOKEN
 from scalewatch.offline.column_units import without_unit
 from scalewatch.offline.listed import few
 from scalewatch.offline.run_columns import sizes_in_names, tokens_from, tokens_in_names
-from scalewatch.offline.shape_sizes import sizes_of_shapes
+from scalewatch.offline.shape_sizes import has_shapes, shapes_studied, sizes_of_shapes
 from scalewatch.offline.tables import Table, named_columns
 
 __all__ = ["check_counts", "named_alike", "with_counts"]
@@ -26,29 +26,32 @@ _PARTS = ("tokens_per_parameter", "tokens_per_step", "total_steps", "step", "seq
 LEAST_COUNT = 1e3
 
 
-def with_counts(table: Table, *, several: bool = True) -> tuple[Table, list[str]]:
+def with_counts(table: Table, runs: Table | None = None) -> tuple[Table, list[str]]:
     """Return a table with columns `parameters` and `tokens` where others say them, in the place of these, and how.
 
     Args:
-        table: of runs. several: whether names that all say one size say none, as in a table of finished runs.
+        table: of runs. runs: finished ones, with counts, of which the table holds points; names of points may all say
+            one size, and their shapes are sizes where those of the runs are.
     """
     roles, notes = named_columns(table, {}), list[str]()
     columns = dict(table.columns)
     size_column = next((roles[role] for role in _SIZES if role in roles), None)
     size = None if size_column is None else table.numbers(size_column)
-    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else tokens_in_names(table, roles, notes)
-    if tokens is not None and "tokens" not in roles:
+    tokens = table.numbers(roles["tokens"]) if "tokens" in roles else None
+    if tokens is None and (tokens := tokens_in_names(table, roles, notes, several=runs is None)) is not None:
         columns["tokens"] = tokens
     for role, column in (("parameters", size_column), ("tokens", roles.get("tokens"))):
         if column is not None and role_of(column) is None and role not in columns:
             columns[role] = table.numbers(column)  # under a name that laws know
             del columns[column]
     if size is None and "run" in roles and "flops" not in roles:
-        size = sizes_in_names(table.words(roles["run"]), tokens, several=several)
+        size = sizes_in_names(table.words(roles["run"]), tokens, several=runs is None)
         if size is not None:
             columns["parameters"] = size
             notes.append(f"{table.source}: parameters are those that the names in '{roles['run']}' say.")
-    shapes = sizes_of_shapes(table) if size is None and "flops" not in roles else None
+    studied = shapes_studied(table) if runs is None else has_shapes(runs)
+    said_by_shape = size is None and "flops" not in roles and not studied
+    shapes = sizes_of_shapes(table, alike=runs is not None) if said_by_shape else None
     if shapes is not None:
         size, _, said = shapes
         columns = {"parameters": size, **{name: cells for name, cells in columns.items() if name not in said}}
