@@ -89,7 +89,9 @@ KINDS_SAID: Mapping[str, Said] = MappingProxyType(
             "Lower the learning rate or end the run: more of the same buys nothing.",
         ),
         Kind.LEVEL_SHIFT: Said(
-            "The mean loss moved within one block by more than six of its scales and 0.5 %, and stays: a note.", _SETUP
+            "The mean loss moved within one block by more than six of its scales and 0.5 %, and stays, or rises as "
+            "slowly as it fell: a note.",
+            _SETUP,
         ),
         Kind.SUSPICIOUS_IMPROVEMENT: Said(
             "The loss fell at once, faster than learning explains, or below what any text has: a note; a warning "

@@ -38,6 +38,7 @@ class Mark:
         # of these two other lists take the place of what they hold
         self._parts += [(window, dict(vars(window))) for window in (scatter.bends, scatter.excesses)]
         if blocks.rows + rows >= BLOCK_ROWS:
+            self._parts.append((blocks.past, dict(vars(blocks.past))))
             for window in (blocks.bends, blocks.long_bends):
                 self._parts.append((window, {"values": [*window.values], "ranked": [*window.ranked]}))
 

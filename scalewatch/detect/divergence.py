@@ -18,10 +18,11 @@ from scalewatch.detect.baseline import SPARSE_STEPS, UNKNOWN, RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.patience import GIVE_UP, GIVE_UP_CRITICAL, waited
 from scalewatch.detect.rise_sum import RiseSum
+from scalewatch.detect.robust_scale import BLOCK_ROWS
 from scalewatch.detect.short_log import START_ROWS, FirstRows, LowestMedian
 from scalewatch.detect.state import Stateful
 from scalewatch.detect.wandering import Wandering
-from scalewatch.finding import Finding, Kind, Severity
+from scalewatch.finding import Finding, Kind, Phase, Severity
 
 __all__ = ["Divergence"]
 
@@ -41,6 +42,16 @@ WARMING_RISE = 0.2
 #: spike.py) and the fourth [scales] when it has not come back (patience.py). By hand.
 CRITICAL_RISE, CRITICAL_SIGMAS, CRITICAL_ROWS = 0.25, 5.0, 8
 CRITICAL_STAY, CRITICAL_STAY_SIGMAS = 0.03, 2.0
+#: Part of what was learnt up to which a slow rise may have lost it [share]: less than is kept. By hand.
+MOST_LOST = 0.5
+#: How far the mean rise may stand off the mean of a block by chance [slow scales]: two sd of their difference. By
+#: definition.
+DRIFT_SIGMAS = 0.9
+#: Rows of a sum that is no news, after which a slow rise is followed all the same [rows]: else what comes on top of it
+#: is held against a level from long ago. By hand.
+FOLLOW_ROWS = 128
+#: How much further a slow rise must be to be noted again [log units: a quarter more]. By hand.
+DRIFT_NOTE = 0.22
 #: Over when the mean rise is below this part of its peak. By hand.
 BACK = 0.3
 
@@ -72,7 +83,8 @@ class Divergence(AbstractDetector):
     Rule: S > 10, and beyond what S has come back from (rise_sum.py): warning. Where rows are five steps apart or more:
     also median of five rows above the lowest by 3 scales and 1.5 %. In the first twelve rows all of several rows at
     1.65 times all before: critical. Critical else above 28 % and 5 slow scales for 8 rows, or when it stays up by 3 %
-    for the patience (patience.py). A note, where rises like it settled and were undone (wandering.py). Closes when the
+    for the patience (patience.py). A note, where rises like it settled and were undone (wandering.py), or it rises as
+    slowly as it fell and has kept more than it lost (past_levels.py); that is never critical. Closes when the
     mean of r over 8 rows is below 0.3 of its peak. NaN is skipped. Memory: some sixty numbers. `restart` forgets what
     is open.
 
@@ -104,6 +116,7 @@ class Divergence(AbstractDetector):
         "first",
         "lowest",
         "habit",
+        "drifted",
     )
 
     def __init__(self, baseline: RobustBaseline) -> None:
@@ -117,6 +130,7 @@ class Divergence(AbstractDetector):
         self.first = FirstRows()
         self.lowest = LowestMedian()
         self.habit = Wandering()
+        self.drifted = -UNKNOWN
 
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.usable:
@@ -147,7 +161,12 @@ class Divergence(AbstractDetector):
             return self._open(sample, lowest.value, baseline.middle - lowest.value, lowest.step)
         risen = self.sum.add(sample.step, sample.spacing, self.mean_rise)
         self.freezes_trend = self.sum.freezes
-        if not risen or (baseline.rows < DENSE_ROWS and not sparse):
+        if baseline.rows < DENSE_ROWS and not sparse:
+            return None
+        waits = self.freezes_trend and self.sum.rows % FOLLOW_ROWS == 0
+        if (risen or waits) and self._is_drift():
+            return self._follow(sample, tell=risen)
+        if not risen:
             return None
         return self._open(sample, baseline.slow_mean, self.mean_rise, self.sum.step)
 
@@ -164,8 +183,33 @@ class Divergence(AbstractDetector):
             self._baseline.reset_slow_mean()
         return False
 
+    def _is_drift(self) -> bool:
+        """Whether the loss rises as slowly as it fell, and has kept more than it lost: an objective made harder."""
+        baseline, past = self._baseline, self._baseline.scatter.blocks.past
+        risen = baseline.slow_mean + self.mean_rise
+        noise = DRIFT_SIGMAS * baseline.slow_scale
+        return past.rises_slowly(risen, noise) and baseline.lost(risen, past.lowest) < MOST_LOST
+
+    def _follow(self, sample: Sample, *, tell: bool) -> Finding | None:
+        """Take where the loss has drifted to for its level; a note where it is further than the note before."""
+        baseline = self._baseline
+        level, risen = baseline.slow_mean, baseline.slow_mean + self.mean_rise
+        start = self.sum.step
+        self._clear(sample.step)
+        baseline.reset_slow_mean()
+        low, loss_at = baseline.scatter.blocks.past.lowest, baseline.loss_scale.loss_at
+        if risen < (self.drifted if tell else max(self.drifted, low)) + DRIFT_NOTE:
+            return None
+        self.drifted, lowest = risen, loss_at(low)
+        message = (
+            f"loss rises as slowly as it fell, to {amount(loss_at(risen))} from {amount(lowest)} at its lowest, "
+            "as where training is made harder on purpose"
+        )
+        evidence = {"loss_nats": loss_at(risen), "level_nats": loss_at(level), "lowest_nats": lowest}
+        return Finding(Kind.LEVEL_SHIFT, Severity.INFO, sample.step, start, message, evidence, Phase.OPENED)
+
     def restart(self) -> None:
-        self.muted = False
+        self.muted, self.drifted = False, -UNKNOWN
         self.mean_rise = 0.0
         self.open.rows = 0
         self.lowest.restart()
@@ -218,7 +262,7 @@ class Divergence(AbstractDetector):
         if incident.severity == Severity.INFO:
             message = f"loss has risen to {self._text(self.mean_rise)}, further than at any time that it came back from"
             return incident.escalate(Severity.WARNING, sample.step, message, self._evidence(sample))
-        if not critical and self._is_lost(sample, steps):
+        if not critical and self._is_lost(sample, steps) and not self._is_slow():
             message = (
                 f"loss does not come back: {self._text(self.mean_rise)} against {self._text(0.0)} {steps} steps ago"
             )
@@ -231,6 +275,13 @@ class Divergence(AbstractDetector):
             return True
         stays = max(CRITICAL_STAY, CRITICAL_STAY_SIGMAS * baseline.scale)
         return rise > stays and waited(self.open.rows, steps, sample.row, baseline.memory**2)
+
+    def _is_slow(self) -> bool:
+        """Whether it rises as slowly as it fell, and is not back where the run began."""
+        baseline, past = self._baseline, self._baseline.scatter.blocks.past
+        now = self.open.level + self.mean_rise
+        noise, unseen = DRIFT_SIGMAS * baseline.slow_scale, self.open.rows / BLOCK_ROWS
+        return baseline.lost(now, past.lowest) < 1.0 and past.rises_slowly(now, noise, unseen)
 
     def _text(self, rise: float) -> str:
         """The loss so far above the level of the onset."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import final
 
+from scalewatch.detect.past_levels import PastLevels
 from scalewatch.detect.state import Stateful
 
 __all__ = ["RobustScale", "Window"]
@@ -116,10 +117,10 @@ class BlockMeans(Stateful):
 
     Attributes:
         sum, rows: of the block that is not full yet. means: the last of them.
-        bends, long_bends: between neighbours, and between those four apart.
+        bends, long_bends: between neighbours, and between those four apart. past: where the series stood, of all rows.
     """
 
-    STATE = ("sum", "rows", "means", "bends", "long_bends")
+    STATE = ("sum", "rows", "means", "bends", "long_bends", "past")
 
     def __init__(self) -> None:
         self.sum = 0.0
@@ -127,11 +128,13 @@ class BlockMeans(Stateful):
         self.means: list[float] = []
         self.bends = Window(BLOCKS)
         self.long_bends = Window(BLOCKS)
+        self.past = PastLevels()
 
     def close(self, scale: float) -> float | None:
         """Take in the mean of a block that is full; the wander by then, None for too few blocks."""
         means = self.means
         means.append(self.sum / BLOCK_ROWS)
+        self.past.add(means[-1])
         self.sum, self.rows = 0.0, 0
         if len(means) < 3:
             return None
@@ -150,6 +153,7 @@ class BlockMeans(Stateful):
         """The series starts anew elsewhere; how much its means bend stays known."""
         self.means = []
         self.sum, self.rows = 0.0, 0
+        self.past.restart()
 
 
 @final
