@@ -20,7 +20,7 @@ from scalewatch.detect.schedule import Schedule
 from scalewatch.detect.state import Stateful
 from scalewatch.finding import Finding
 
-__all__ = ["AbstractBlockDetector", "Block", "Blocks", "middle"]
+__all__ = ["BLOCK_ROWS", "AbstractBlockDetector", "Block", "Blocks", "middle"]
 
 #: Rows up to which blocks have so many rows, and the rows of all later ones [rows]: a log of 64 rows has 16 blocks.
 #: By hand.
@@ -57,7 +57,7 @@ class Block(NamedTuple):
         held: share of rows that belong to an incident. rise_expected: whether a planned rise of the rate explains a
         rise.
         rate: learning rate of its last row. highest_rate: of the run so far.
-        grad: median log gradient norm, where most rows have one. norms, zero_norms: rows whose gradient norm is above
+        norms, zero_norms: rows whose gradient norm is above
         0, and is 0, count. norm: median gradient norm above 0, of however few rows.
         pace: median seconds per optimizer step. lasted: seconds from its first to its last row.
         same: how often running the loss was the same number up to its end.
@@ -75,7 +75,6 @@ class Block(NamedTuple):
     rise_expected: bool
     rate: float
     highest_rate: float
-    grad: float
     norms: int
     zero_norms: int
     norm: float
@@ -276,7 +275,6 @@ class Blocks(Stateful):
             rise_expected=self.rise_expected,
             rate=self._schedule.rate,
             highest_rate=self._schedule.highest,
-            grad=math.log(norm) if len(norms) >= least else math.nan,
             norms=len(norms),
             zero_norms=self.norms.zeros,
             norm=norm,

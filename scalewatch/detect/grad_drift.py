@@ -7,7 +7,7 @@ from typing import final
 
 from scalewatch.detect.base import amount
 from scalewatch.detect.baseline import UNKNOWN
-from scalewatch.detect.block import AbstractBlockDetector, Block
+from scalewatch.detect.block import BLOCK_ROWS, AbstractBlockDetector, Block
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.loss_scale import nats
 from scalewatch.detect.state import Stateful
@@ -18,6 +18,8 @@ __all__ = ["GradDrift"]
 #: Rows of one group [rows]: medians of 32 heavy-tailed norms scatter by a fiftieth, their mean over 128 by less.
 #: By hand.
 GROUP_ROWS = 128
+#: Norms by which two blocks of a steady log differ at most [rows]: each tenth row of 32 is three or four.
+MOST_UNSTEADY = 1
 #: Growth over its lowest that is worth a note, where the learning rate is known and where not [log units: 2, 4 times].
 #: By hand.
 GROWN, GROWN_BLIND = math.log(2.0), math.log(4.0)
@@ -38,18 +40,35 @@ ARM_ROWS = 256
 
 @final
 class Group(Stateful):
-    """Means a number over blocks until they hold 128 rows. Memory: two numbers."""
+    """Means the log norm over blocks until they hold 128 rows with one. Memory: four numbers.
 
-    STATE = ("sum", "rows")
+    Where most rows have a norm each counts; where fewer do, as each tenth, those that have one, while it is each
+    so-manieth: norms that are logged now and then may be logged for what they are.
+    """
+
+    STATE = ("sum", "rows", "least", "most")
 
     def __init__(self) -> None:
         self.sum = 0.0
         self.rows = 0
+        #: Norms of a block, at least and at most; 0 where most rows have one.
+        self.least = self.most = 0
 
-    def add(self, value: float, rows: int) -> float | None:
+    def add(self, block: Block) -> float | None:
         """Take one block in; the mean of the group, if it is full."""
-        self.sum += value * rows
-        self.rows += rows
+        count = block.rows
+        if 2 * block.norms < block.rows:
+            count = block.norms if block.rows == BLOCK_ROWS else 0
+            steady = self.most and max(self.most, count) - min(self.least, count) <= MOST_UNSTEADY
+            if not (count and steady):
+                self.clear()
+            if not count:
+                return None
+            self.least, self.most = min(self.least or count, count), max(self.most, count)
+        elif self.most:
+            self.clear()
+        self.sum += math.log(block.norm) * count
+        self.rows += count
         if self.rows < GROUP_ROWS:
             return None
         mean = self.sum / self.rows
@@ -58,16 +77,17 @@ class Group(Stateful):
 
     def clear(self) -> None:
         """Drop the group begun."""
-        self.sum, self.rows = 0.0, 0
+        self.sum, self.rows, self.least, self.most = 0.0, 0, 0, 0
 
 
 @final
 class GradDrift(AbstractBlockDetector):
     """Gradient norm has doubled, group by group, by more than the fall of the learning rate explains; a note.
 
-    Rule: g, the mean over 128 rows of the median log norm of blocks, plus half the log of the learning rate; the last
-    of 4 groups above the lowest since the warm-up by log 2, the others by half of it; without a learning rate by log 4.
-    Closes below 1.5 times, or after 64 groups. Memory: a dozen numbers. `restart` closes it and forgets the groups.
+    Rule: g, the mean over 128 rows with a norm (all, or each so-manieth) of the median log norm of blocks, plus half
+    the log of the learning rate; the last of 4 groups above the lowest since the warm-up by log 2, the others by half
+    of it; without a learning rate by log 4. Closes below 1.5 times, or after 64 groups. Memory: a dozen numbers.
+    `restart` closes it and forgets the groups.
 
     >>> from scalewatch.detect.block import Blocks
     >>> from scalewatch.detect.base import Sample
@@ -101,10 +121,8 @@ class GradDrift(AbstractBlockDetector):
         self.groups = 0
 
     def observe(self, block: Block) -> Finding | None:
-        if block.grad != block.grad:
-            return None
-        self.rows += block.rows
-        mean = self.group.add(block.grad, block.rows)
+        mean = self.group.add(block)
+        self.rows += block.rows if block.norms else 0
         if mean is None:
             return None
         rate = block.rate if block.rate > 0.0 else 0.0

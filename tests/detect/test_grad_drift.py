@@ -45,6 +45,28 @@ def test_a_climb_over_a_log_of_a_thousand_rows_is_noted(follow: Follow) -> None:
     assert drifts(follow([3.0] * 1000, norms=norms(np.ones(ROWS))[300:1300] * growth, rates=[1e-3] * 1000, every=50))
 
 
+@pytest.mark.parametrize("apart", [3, 10, 25])
+def test_a_climb_of_norms_of_which_each_so_manieth_is_logged_is_noted(follow: Follow, apart: int) -> None:
+    """Each third, tenth or twenty-fifth row has one, as a logger does that computes it rarely."""
+    rows = 4 * ROWS
+    growth = 1.0 + np.maximum(np.arange(rows) - 9000, 0) / 4500
+    every = np.tile(np.array(norms(np.ones(ROWS))), 4)
+    every[ROWS:] = np.roll(every[ROWS:], 50)
+    logged = np.where(np.arange(rows) % apart == 0, np.exp(np.clip(np.log(every), -1.2, 0.0)) * growth, np.nan)
+
+    (found,) = drifts(follow([3.0] * rows, norms=logged.tolist(), rates=[1e-3] * rows))
+
+    assert 12_000 <= found.step <= 26_000
+
+
+def test_norms_that_are_logged_now_and_then_are_not_compared(follow: Follow) -> None:
+    """They may be logged where they are large: each tenth on average is not each tenth."""
+    growth = 1.0 + np.maximum(T - 3000, 0) / 1500
+    some = np.where(np.random.default_rng(1).random(ROWS) < 0.1, norms(growth), np.nan)
+
+    assert [] == drifts(follow([3.0] * ROWS, norms=some.tolist(), rates=[1e-3] * ROWS))
+
+
 def test_a_climb_while_the_learning_rate_decays_is_what_weight_decay_does(follow: Follow) -> None:
     """The norm goes as the square root of one over the rate."""
     rates = 1e-3 * np.clip((ROWS - T) / 4000, 0.02, 1.0)
