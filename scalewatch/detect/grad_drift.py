@@ -18,7 +18,7 @@ __all__ = ["GradDrift"]
 #: Rows of one group [rows]: medians of 32 heavy-tailed norms scatter by a fiftieth, their mean over 128 by less.
 #: By hand.
 GROUP_ROWS = 128
-#: Norms by which two blocks of a steady log differ at most [rows]: each tenth row of 32 is three or four.
+#: Norms by which two blocks of a steady log differ at most [rows]: each tenth row of 32 is three or four. By hand.
 MOST_UNSTEADY = 1
 #: Growth over its lowest that is worth a note, where the learning rate is known and where not [log units: 2, 4 times].
 #: By hand.

@@ -17,6 +17,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from html import unescape
+from itertools import chain
 from pathlib import Path
 from typing import Any, final
 from zipfile import BadZipFile
@@ -69,11 +70,11 @@ def as_text(path: Path) -> Path:
         raise LogError(f"{path}: is larger than {MOST_BYTES >> 20} MiB, and such a document is read at once.")
     ending, read = _READERS[path.suffix.lower()]
     try:
-        text = read(path)
+        target = folder_for(path) / f"{path.stem}{ending}"
+        with target.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(read(path))
     except _DAMAGED as fault:
         raise LogError(f"{path}: cannot be read as {path.suffix.lower()}: {str(fault)[:100]}.") from None
-    target = folder_for(path) / f"{path.stem}{ending}"
-    target.write_text(text, encoding="utf-8", newline="")
     return target
 
 
@@ -103,11 +104,17 @@ class _Page:
                 at = len(html) if found < 0 else found + len(closed) * (closed == "-->")
         self._data(html[at:])
 
-    @property
-    def text(self) -> str:
-        """What it says, without blank lines."""
-        lines = (line.removeprefix("\t").rstrip() for line in "".join(self._parts).split("\n"))
-        return "\n".join(line for line in lines if line.strip()) + "\n"
+    def lines(self) -> Iterator[str]:
+        """Yield what it says, without blank lines; each once."""
+        begun: list[str] = []
+        for part in chain(self._parts, "\n"):
+            at = 0
+            while (end := part.find("\n", at)) >= 0:
+                line = "".join((*begun, part[at:end])).removeprefix("\t").rstrip()
+                begun, at = [], end + 1
+                if line.strip():
+                    yield f"{line}\n"
+            begun.append(part[at:])
 
     def _start(self, tag: str) -> None:
         self._unseen = 0 if tag == "body" else self._unseen + (tag in _UNSEEN)
@@ -138,32 +145,30 @@ def _position(html: str, closed: str, at: int) -> int:
     return found
 
 
-def _shown(html: str) -> str:
-    return _Page(html).text
+def _page(path: Path) -> Iterator[str]:
+    return _Page(path.read_text(encoding="utf-8-sig", errors="replace")).lines()
 
 
-def _page(path: Path) -> str:
-    return _shown(path.read_text(encoding="utf-8-sig", errors="replace"))
-
-
-def _notebook(path: Path) -> str:
+def _notebook(path: Path) -> Iterator[str]:
     cells = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))["cells"]
-    return "\n".join(said for cell in cells for output in cell.get("outputs", ()) for said in _output(output))
+    for cell in cells:
+        for output in cell.get("outputs", ()):
+            yield from _output(output)
+            yield "\n"
 
 
 def _output(output: dict[str, Any]) -> Iterator[str]:
     """Yield what one output of a cell says: a stream as it was printed, of what was shown its table before its text."""
-    if "text" in output:
-        yield "".join(output["text"])
+    yield from output.get("text", ())
     data = output.get("data", {})
     html = "".join(data.get("text/html", ()))
     if "<t" in html:
-        yield _shown(html)
+        yield from _Page(html).lines()
     elif "text/plain" in data:
-        yield "".join(data["text/plain"])
+        yield from data["text/plain"]
 
 
-def _arrays(path: Path) -> str:
+def _arrays(path: Path) -> Iterator[str]:
     with path.open("rb") as file:  # np.load leaves what it opens itself open where it is damaged
         loaded = np.load(file, allow_pickle=False)
         if not isinstance(loaded, np.ndarray) and sum(each.file_size for each in loaded.zip.infolist()) > MOST_BYTES:
@@ -179,10 +184,10 @@ def _arrays(path: Path) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([column[i] if i < len(column) else "" for column in columns.values()] for i in range(longest))
-    return text.getvalue()
+    yield text.getvalue()
 
 
-_READERS: dict[str, tuple[str, Callable[[Path], str]]] = {
+_READERS: dict[str, tuple[str, Callable[[Path], Iterator[str]]]] = {
     ".ipynb": (".log", _notebook),
     ".html": (".log", _page),
     ".htm": (".log", _page),

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from scalewatch.logs import open_logs
+from scalewatch.logs import json_stream, open_logs
+from scalewatch.logs.formats import trainer_state
 
 LOSSES = [round(3.0 + 2.0 * 0.95**i + 0.01 * (i * 7 % 5), 4) for i in range(40)]
 HELD_OUT = [round(loss + 0.1, 4) for loss in LOSSES]
@@ -236,3 +237,41 @@ def test_a_loss_behind_a_long_list_of_steps_is_found(tmp_path: Path) -> None:
     rows = list(open_logs([path]).logs[0].rows())
 
     assert (19_999, 2.0) == (rows[-1].step, rows[-1].loss)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_long_list_is_the_same_read_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indent: int | None, nested: bool
+) -> None:
+    """Wherever a piece ends: in a row, in one inside it, in a word that holds what rows end with."""
+    rows: list[dict[str, object]] = [
+        {"step": i, "loss": 3.0 + 1 / (i + 1), "note": "}, {" if i % 7 == 0 else "é"} for i in range(300)
+    ]
+    rows = [{"step": row["step"], "train": row, "of": {"last": row}} for row in rows] if nested else rows
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(rows, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+    for piece in (40, 333, 1 << 20):
+        monkeypatch.setattr(json_stream, "PIECE", piece)
+        assert rows == list(json_stream.StreamedRows(path))
+
+    path.write_text(json.dumps(rows)[:-30])
+    with pytest.raises(ValueError, match=r"delimiter|Expecting|Unterminated"):
+        json_stream.StreamedRows(path)
+
+
+def test_a_long_list_says_what_a_short_one_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows, columns and notes; so does one that is cut off, whose whole rows are read."""
+    rows = [{"step": i, "loss": 3.0 + 1 / i, **({"eval_loss": 3.5} if i % 100 == 0 else {})} for i in range(1, 400)]
+    whole, cut = tmp_path / "whole.json", tmp_path / "cut.json"
+    whole.write_text(json.dumps(rows))
+    cut.write_text(json.dumps(rows)[:-20])
+
+    def told(path: Path) -> object:
+        (log,) = open_logs([path]).logs
+        return repr(list(log.rows())), log.columns, log.notes, log.run.logged
+
+    at_once = told(whole), told(cut)
+    monkeypatch.setattr(trainer_state, "LONG_BYTES", 0)
+
+    assert at_once == (told(whole), told(cut))

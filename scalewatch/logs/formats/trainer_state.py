@@ -19,18 +19,20 @@ from typing import Any, ClassVar, final
 
 from scalewatch.errors import LogError, RunError
 from scalewatch.logs.formats.json_lines import flattened
+from scalewatch.logs.json_stream import StreamedRows
 from scalewatch.logs.lines import head
 from scalewatch.logs.log import AbstractFormat, AbstractLog, NoLogError
 from scalewatch.logs.naming import run_name
 from scalewatch.logs.record_log import AbstractRecordLog
 from scalewatch.logs.sample import Sample
-from scalewatch.logs.shapes import json_rows, may_be_a_loss
+from scalewatch.logs.shapes import json_rows, long_form, may_be_a_loss
 from scalewatch.run import Run
 
 __all__ = ["TrainerState", "TrainerStateLog"]
 
-#: The file is read at once [bytes]: its JSON is one value. 100 MB take half a GB for a moment.
-MAX_BYTES = 1 << 30
+#: The file is read at once [bytes]: its JSON is one value. 100 MB take half a GB for a moment, unless they are a list
+#: of rows, which is read piece by piece from so many bytes on. By hand.
+MAX_BYTES, LONG_BYTES = 1 << 30, 4 << 20
 #: Keys of the summary at the end, whose loss is a mean over the whole run.
 _SUMMARY = "train_runtime"
 #: Rows that one JSON value must hold to be a log [rows].
@@ -51,9 +53,21 @@ _LOSS_COLUMN = re.compile(rb'"[^"\n]{0,80}loss[^"\n]{0,80}"\s*:\s*\[', re.IGNORE
 _LISTS = re.compile(r'loss"\s*:\s*\[')
 
 
+def _streamed(path: Path) -> StreamedRows | None:
+    """The rows of a long list, None where they have to be looked at all at once."""
+    try:
+        rows = StreamedRows(path)
+    except (ValueError, RecursionError):
+        return None
+    return rows if rows.first and long_form(dict.fromkeys(name for row in rows.first for name in row)) is None else None
+
+
 def _loaded(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        size = path.stat().st_size
+        if size > LONG_BYTES and _ROWS.match(head(path)) and (streamed := _streamed(path)) is not None:
+            return {"log_history": streamed}
+        if size > MAX_BYTES:
             raise LogError(f"{path}: is larger than {MAX_BYTES >> 20} MiB, and JSON is read at once.")
         text = path.read_text(encoding="utf-8-sig", errors="replace")
         state = json.loads(text)
@@ -111,7 +125,9 @@ class TrainerStateLog(AbstractRecordLog):
             raise LogError(f"{path}: its `log_history` is empty so far.")
         sample = Sample()
         any(not sample.add(record) for record in self._rows_of(state))
-        self.set_columns(dict.fromkeys(key for record in self._rows_of(state) for key in record), sample)
+        history = state["log_history"]
+        kinds = {"log_history": history.kinds} if isinstance(history, StreamedRows) else state
+        self.set_columns(dict.fromkeys(key for record in self._rows_of(kinds) for key in record), sample)
         if state.get(_CUT):
             self.note(f"the file is cut off: its {len(state['log_history']):,} whole rows are read")
         if "max_steps" in state or "global_step" in state:
