@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ _RULES = re.compile(
 _SHOWN = re.compile(r"\\(?:textbf|textit|texttt|emph|mathbf|text|mathrm|bf|num|makecell)\b\s*")
 _COMMENT = re.compile(r"(?<!\\)%.*")
 _DELIMITERS = ",\t;|"
+_BLANK_WITHIN = re.compile(r"\S[^\S\n]+\S")
 
 
 def plain_columns(path: Path) -> dict[str, Any]:
@@ -50,16 +51,15 @@ def _columns_of(text: str, path: Path) -> dict[str, Any]:
     first = file.readline()
     delimiter = max(_DELIMITERS, key=first.count)
     file.seek(0)
+    # below a heading without a delimiter a blank parts cells, if there is one: else its words name one column
+    if delimiter in first or _BLANK_WITHIN.search(table, len(first)) is None:
+        rows: Iterator[list[str]] = csv.reader(file, delimiter=delimiter, strict=True)
+    else:
+        rows = iter(_set_with_blanks(list(itertools.islice(file, MAX_ROWS + 2)) or [""]))
     try:
-        if delimiter in first or _is_one_column(table):
-            rows = list(itertools.islice(csv.reader(file, delimiter=delimiter, strict=True), MAX_ROWS + 2))
-        else:
-            rows = _set_with_blanks(list(itertools.islice(file, MAX_ROWS + 2)) or [""])
+        names, cells = _without_empty(rows, path, above)
     except csv.Error as fault:
         raise FitError(f"{path}: not a CSV file: {str(fault)[:120]}.") from None
-    if len(rows) > MAX_ROWS + 1:
-        raise FitError(f"{path}: has more than {MAX_ROWS:,} rows; write every tenth.")
-    names, cells = _without_empty(rows, path, above)
     if delimiter == ";":  # then numbers have decimal commas
         cells = without_points(cells)
     units = [column[0].strip() for column in cells if column]
@@ -69,18 +69,21 @@ def _columns_of(text: str, path: Path) -> dict[str, Any]:
     return dict(zip(names, cells, strict=True))
 
 
-def _without_empty(rows: Sequence[list[str]], path: Path, above: int) -> tuple[list[str], list[list[str]]]:
+def _without_empty(rows: Iterator[list[str]], path: Path, above: int) -> tuple[list[str], list[list[str]]]:
     """The names and cells of rows; a column without a name and without a cell is none, nor is a remark a row."""
-    names = [name.strip() for name in rows[0]] if rows else []
-    kept: list[list[str]] = []
-    for at, row in enumerate(rows[1:], above + 2):
-        if not any(cell.strip() for cell in row) or (len(names) > 1 and _is_remark(row)):
-            continue
-        row = row[: len(names)] if not any(cell.strip() for cell in row[len(names) :]) else row
-        if len(row) != len(names):
-            raise FitError(f"{path}: line {at} has {len(row)} cells, its header {len(names)}.")
-        kept.append(row)
-    cells = [[row[i] for row in kept] for i in range(len(names))]
+    names = [name.strip() for name in next(rows, [])]
+    cells: list[list[str]] = [[] for _ in names]
+    for at, row in enumerate(rows, above + 2):
+        if len(row) != len(names) or not row[0].strip() or not row[-1].strip():  # else it is neither blank nor a remark
+            if not any(cell.strip() for cell in row) or (len(names) > 1 and _is_remark(row)):
+                continue
+            row = row[: len(names)] if not any(cell.strip() for cell in row[len(names) :]) else row
+            if len(row) != len(names):
+                raise FitError(f"{path}: line {at} has {len(row)} cells, its header {len(names)}.")
+        for column, cell in zip(cells, row, strict=True):
+            column.append(cell)
+        if len(cells[0]) > MAX_ROWS:
+            raise FitError(f"{path}: has more than {MAX_ROWS:,} rows; write every tenth.")
     filled = [i for i, name in enumerate(names) if name or any(cell.strip() for cell in cells[i])]
     names, cells = [names[i] for i in filled], [cells[i] for i in filled]
     if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
@@ -100,13 +103,6 @@ def _heads(above: str, line: str) -> bool:
 def _is_remark(row: Sequence[str]) -> bool:
     """Whether a line is a sentence below or between the rows: its first cell alone is filled, with words."""
     return not any(cell.strip() for cell in row[1:]) and number_in(row[0]) is None
-
-
-def _is_one_column(table: str) -> bool:
-    """Whether no cell below a heading without a delimiter has a blank in it: then its words name one column."""
-    lines = io.StringIO(table)
-    next(lines, "")
-    return not any(len(line.split(None, 1)) > 1 for line in lines)
 
 
 def _set_with_blanks(lines: Sequence[str]) -> list[list[str]]:
