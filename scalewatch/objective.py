@@ -27,12 +27,15 @@ _POLICY = tuple(
     for words in (
         *("policy loss", "policy gradient loss", "pg loss", "actor loss", "value loss", "vf loss", "critic loss"),
         *("q loss", "qf loss", "td loss", "td error", "approx kl", "clip fraction", "clipfrac"),
+        *("pi loss", "q1 loss", "qf1 loss", "critic1 loss", "ep ret", "ep len", "ep length", "episode length"),
     )
 )
 #: The two sides of a game, each the words that its loss may be named with.
 _MAKER = frozenset({"g", "gen", "generator", "netg"})
-_JUDGE = frozenset({"d", "disc", "discriminator", "netd"})
+_JUDGE = frozenset({"d", "dis", "disc", "discriminator", "netd"})
 _LOSS = frozenset({"loss", "err", "error"})
+#: Words that stand for a loss in the names of the two sides: pix2pix logs G_GAN, D_real and D_fake.
+_SIDES = _LOSS | {"gan", "adv", "real", "fake"}
 #: Words of an entropy that is none of a policy. By hand.
 _OTHER_ENTROPIES = frozenset({"cross", "attention", "attn", "router", "routing", "codebook"})
 #: Two words that people write as one.
@@ -81,8 +84,8 @@ def why_no_descent(logged: Iterable[str]) -> str:
     policy = [name for name, each in words.items() if any(needed <= each for needed in _POLICY)]
     if policy:
         return f"a policy and its values are learnt ({_named(policy)})"
-    makers = [name for name, each in words.items() if each & _MAKER and each & _LOSS and not each & _JUDGE]
-    judges = [name for name, each in words.items() if each & _JUDGE and each & _LOSS and not each & _MAKER]
+    makers = [name for name, each in words.items() if each & _MAKER and each & _SIDES and not each & _JUDGE]
+    judges = [name for name, each in words.items() if each & _JUDGE and each & _SIDES and not each & _MAKER]
     if makers and judges:
         return f"two losses work against each other ({_named([makers[0], judges[0]])})"
     moved = [name for name, each in words.items() if "kl" in each]

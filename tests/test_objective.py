@@ -20,6 +20,10 @@ NO_DESCENT = {
     "spinning up": ["loss", "AverageReturn"],
     "DCGAN": ["g_loss", "d_loss"],
     "pytorch-lightning GAN": ["loss", "train/generator_loss", "train/discriminator_loss"],
+    "pix2pix": ["G_GAN", "G_L1", "D_real", "D_fake"],
+    "MUNIT": ["loss_gen_total", "loss_dis_total"],
+    "spinning up, by its losses": ["Epoch", "EpLen", "LossPi", "LossV"],
+    "twin critics": ["loss", "q1_loss", "q2_loss"],
     "policy by entropy": ["loss", "kl", "policy/entropy"],
 }
 #: The same of losses that fall.
@@ -29,6 +33,8 @@ DESCENT = {
     "DPO": ["loss", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies"],
     "mixture of experts": ["loss", "router/entropy", "aux_loss", "kl"],
     "detector": ["train/box_loss", "train/cls_loss", "train/dfl_loss", "metrics/mAP50"],
+    "vocoder without its judge": ["gen_loss_total", "mel_error"],
+    "few shots in episodes": ["loss", "episode", "acc"],
     "classifier": ["train_loss", "val_loss", "val_acc", "cross_entropy"],
 }
 

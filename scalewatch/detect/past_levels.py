@@ -78,7 +78,7 @@ class PastLevels(Stateful):
                 not taken in, for an incident is open.
         """
         means, lowest = self.means, self.lowest
-        if lowest != lowest:
+        if not risen > lowest:
             return False
         rise, waits = risen - lowest, unseen / self.blocks
         last = max(at for at, mean in enumerate(means) if mean <= lowest + BEGUN * rise)

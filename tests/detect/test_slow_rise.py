@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scalewatch import Monitor, Observation, Run, Severity
+from scalewatch.detect.past_levels import PastLevels
 from scalewatch.finding import Finding, Kind
 
 ROWS = 1200
@@ -54,6 +55,17 @@ def test_a_second_rise_that_is_faster_is_not_taken_for_the_first() -> None:
     loss[2400:] *= 1.5
 
     assert 2400 < next(f.step for f in found_in(loss) if f.pages) < 2450
+
+
+def test_where_nothing_was_ever_as_low_as_now_there_is_no_rise() -> None:
+    """Also not after an incident that was lower than all that the level learnt from."""
+    past = PastLevels()
+    for mean in np.linspace(2.0, 1.0, 40):
+        past.add(float(mean))
+
+    assert not past.rises_slowly(0.9, 0.0)
+    assert not past.rises_slowly(1.0, 0.0)
+    assert not PastLevels().rises_slowly(1.0, 0.0)
 
 
 def test_a_slow_rise_that_loses_more_than_it_keeps_is_a_warning_and_not_critical() -> None:
