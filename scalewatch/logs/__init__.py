@@ -1,13 +1,13 @@
 """Other programs' logs -> observations: one format a file."""
 
-from scalewatch.logs.line_log import AbstractLineLog
+from scalewatch.logs.kept import AbstractKeptLog
 from scalewatch.logs.log import AbstractFormat, AbstractLog
 from scalewatch.logs.open import FORMATS, Opened, Unreadable, format_named, open_files, open_logs
 
 __all__ = [
     "FORMATS",
     "AbstractFormat",
-    "AbstractLineLog",
+    "AbstractKeptLog",
     "AbstractLog",
     "Opened",
     "Unreadable",

@@ -8,6 +8,7 @@ classes of the readers are made, and none of their code is run.
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
@@ -16,9 +17,13 @@ from pathlib import Path
 from types import MethodType
 from typing import Any, Protocol, final, runtime_checkable
 
-from scalewatch.errors import PlainError
+import numpy as np
 
-__all__ = ["Bare", "from_kept", "to_kept"]
+from scalewatch.errors import PlainError
+from scalewatch.logs.log import AbstractLog
+from scalewatch.run import Run
+
+__all__ = ["AbstractKeptLog", "Bare", "from_kept", "to_kept"]
 
 #: Where the classes stand that are kept.
 _ROOMS = ("scalewatch.logs.", "scalewatch.run:", "scalewatch.observation:")
@@ -33,8 +38,36 @@ class Bare(Protocol):
         """Return one that remembers nothing."""
 
 
+class AbstractKeptLog(AbstractLog):
+    """A log that another process can go on with.
+
+    Attributes:
+        before_end: is called when all that is whole was given out and nothing was made yet of where the log ends.
+        differs: whether who opens the log now would decide otherwise than was decided when it was opened.
+    """
+
+    def __init__(self, name: str, path: Path, run: Run | None = None) -> None:
+        super().__init__(name, path, run)
+        self.before_end: Callable[[], None] | None = None
+        self.differs = False
+
+    @property
+    @abstractmethod
+    def file(self) -> Path:
+        """The file that it is read from."""
+
+    @property
+    @abstractmethod
+    def settled(self) -> bool:
+        """Whether what was decided when it was opened stays, whatever is added, but for what `differs` says."""
+
+    @abstractmethod
+    def goes_on(self) -> bool:
+        """Whether its files begin with what was read; what follows is read as that of a log that grew."""
+
+
 def to_kept(thing: Any, path: Path) -> Any:
-    """Return a reader as values that JSON can hold; `path` of its file is left open.
+    """Return a reader as values that JSON can hold; `path` of its file, or of the folder of its files, is left open.
 
     Raises:
         PlainError: if something in it cannot be kept.
@@ -43,7 +76,7 @@ def to_kept(thing: Any, path: Path) -> Any:
 
 
 def from_kept(plain: Any, path: Path) -> Any:
-    """Return the reader that was kept, of the file at `path`.
+    """Return the reader that was kept, of the file or the folder at `path`.
 
     Raises:
         PlainError: if it is none.
@@ -71,6 +104,8 @@ class _Writer:
             return {"dict": [[self.plain(key), self.plain(value)] for key, value in thing.items()]}
         if kind is bytes:
             return {"bytes": thing.hex()}
+        if kind is np.ndarray and thing.ndim == 1 and thing.dtype.kind in "fib":
+            return {"array": [thing.dtype.str, thing.tolist()]}
         if kind in (tuple, set, frozenset):
             return {kind.__name__: [self.plain(each) for each in thing]}
         if kind is deque:
@@ -86,9 +121,9 @@ class _Writer:
         return self._object(thing)
 
     def _of_path(self, path: Path) -> dict[str, Any]:
-        if path != self._path:
+        if path != self._path and self._path not in path.parents:
             raise PlainError(f"{path}: is another file than the one that is read.")
-        return {"path": None}
+        return {"path": path.relative_to(self._path).as_posix()}
 
     def _object(self, thing: Any) -> dict[str, Any]:
         number = self._numbers.get(id(thing))
@@ -114,7 +149,8 @@ class _Reader:
             "frozenset": lambda each: frozenset(map(self.thing, each)),
             "deque": lambda said: deque(map(self.thing, said[1]), said[0]),
             "method": self._method,
-            "path": lambda _: path,
+            "path": lambda below: path if below == "." else _below(path, below),
+            "array": lambda said: np.array(said[1], said[0]),
             "enum": lambda said: _class(said[0], Enum)(said[1]),
             "named": lambda said: _class(said[0], tuple)._make(map(self.thing, said[1])),
             "again": lambda number: self._made[number],
@@ -142,6 +178,12 @@ class _Reader:
         for name, value in said[1].items():
             object.__setattr__(made, name, self.thing(value))
         return made
+
+
+def _below(path: Path, name: str) -> Path:
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise ValueError(f"{name!r:.60} leads elsewhere")
+    return path / name
 
 
 def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from scalewatch.logs.kept import AbstractKeptLog
 from scalewatch.logs.lines import Lines
 from scalewatch.logs.sample import MOST_ROWS, Sample
 from scalewatch.logs.tabular import AbstractBlockLog
@@ -13,16 +14,12 @@ from scalewatch.logs.tabular import AbstractBlockLog
 __all__ = ["AbstractLineLog"]
 
 
-class AbstractLineLog(AbstractBlockLog):
+class AbstractLineLog(AbstractBlockLog, AbstractKeptLog):
     """One run in a text file.
 
     Args:
         name: of the run. path: of its file. asked: field -> column, as the user says. only: of a table of several runs
             the one to read.
-
-    Attributes:
-        before_end: is called when each whole line was given out and nothing was made yet of where the file ends.
-        differs: whether who opens the file now would decide otherwise.
     """
 
     #: Bytes of the beginning that are looked at for names of columns beyond those of the first rows.
@@ -31,8 +28,6 @@ class AbstractLineLog(AbstractBlockLog):
     def __init__(self, name: str, path: Path, asked: Mapping[str, str], only: str | None = None) -> None:
         super().__init__(name, path, asked, only=only)
         self._lines = Lines(path, self.note)
-        self.before_end: Callable[[], None] | None = None
-        self.differs = False
         self._decided = False
         self._resumed_at: int | None = None
 
@@ -45,6 +40,11 @@ class AbstractLineLog(AbstractBlockLog):
         """
         enough = self.bytes_total >= looked_at or (surely and sample.rows >= MOST_ROWS)
         self._decided = enough and self.assembled.as_they_come
+
+    @property
+    def file(self) -> Path:
+        """The file itself."""
+        return self.path
 
     @property
     def settled(self) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from scalewatch.offline.fleet import kept_runs
 from scalewatch.offline.replayed import Settings
 from tests.offline.test_fleet import look, rows_of
+from tests.scalewatch_tensorboard.logs import event_log, grow, losses_of
 
 pytest.importorskip("fsspec")
 FORMS = ("csv", "jsonl", "log")
@@ -73,6 +74,28 @@ def test_however_a_log_is_cut_the_last_look_says_what_one_look_at_all_of_it_says
     assert 4 == resumed
     assert 1 == len(sizes)
     assert sizes[0] < 40_000
+
+
+def test_event_files_are_gone_on_with_while_there_is_one(tmp_path: Path) -> None:
+    """A second one, of a run that was started again, may repeat rows of the first: then both are read whole."""
+    losses, run = losses_of(1_500, 800, 0), tmp_path / "logs/run"
+    event_log(run, losses[:500])
+    (run / "hparams.yaml").write_text("depth: 12\n")
+    resumed = [look(tmp_path / "logs", tmp_path / "fleet").resumed]
+    for first, last in ((500, 600), (600, 700)):
+        grow(run, losses[first:last], first + 1)
+        resumed.append(look(tmp_path / "logs", tmp_path / "fleet").resumed)
+    look(tmp_path / "logs", tmp_path / "at once")
+    grown = told(tmp_path / "at once") == told(tmp_path / "fleet")
+    event_log(tmp_path / "second", losses[650:])
+    (second,) = (tmp_path / "second").iterdir()
+    second.rename(run / f"{second.name}.1")
+    resumed.append(look(tmp_path / "logs", tmp_path / "fleet").resumed)
+    look(tmp_path / "logs", tmp_path / "at once")
+
+    assert grown
+    assert [0, 1, 1, 0] == resumed
+    assert told(tmp_path / "at once") == told(tmp_path / "fleet")
 
 
 def shorter(data: bytes) -> bytes:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scalewatch.columns import Columns
 from scalewatch.errors import LogError
 from scalewatch.logs.columns import guess, listed, loss_notes, scale_of
+from scalewatch.logs.kept import AbstractKeptLog
 from scalewatch.logs.log import MAX_NOTES, AbstractFormat, AbstractLog
 from scalewatch.logs.tensorboard.events import Scalars
 from scalewatch.logs.tensorboard.events_folder import EventFolder, is_event_file
 from scalewatch.logs.tensorboard.rows import FIELD_NUMBERS, Measured, RowMaker
+from scalewatch.logs.tensorboard.tfrecord import BLOCK_BYTES
 from scalewatch.observation import Observation
+from scalewatch.run import Run
 
 __all__ = ["Tags", "TensorBoardFormat", "TensorBoardLog"]
 
@@ -75,7 +80,7 @@ def _scaled(values: NDArray[np.float64], kind: str, factor: float) -> NDArray[np
 
 
 @final
-class TensorBoardLog(AbstractLog):
+class TensorBoardLog(AbstractKeptLog):
     """The event files of one folder, in the order of their time.
 
     Files are read one after the other, as they were written: where a resumed run goes back, so do the steps. Only
@@ -99,8 +104,7 @@ class TensorBoardLog(AbstractLog):
         self._maker = RowMaker()
         self._place = 0
         self._ends: list[str] = []
-        self._newest: dict[int, float] = {}
-        self._at_once = False
+        self._newest: dict[int, float] | None = {}  # None when it was said that two were written at once
         self._reading: Iterator[Observation] | None = None
         self.bytes_total = self._events.bytes_total
 
@@ -128,14 +132,43 @@ class TensorBoardLog(AbstractLog):
         for line in loss_notes(self.columns["loss"], rivals, "TAG"):
             self.note(line)
 
-    def _guess(self, tags: Sequence[str]) -> None:
-        if self._tags.update(tags):
+    @property
+    def file(self) -> Path:
+        """The first of its files."""
+        return self._events.files[0].path
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is one file, all read: tags that are new near its beginning are told of by `differs`."""
+        return self._reading is None and len(self._events.files) == 1 and self._events.files[0].offset > 0
+
+    def goes_on(self) -> bool:
+        """Whether its file begins with what was read, and is still the only one."""
+        (file,) = self._events.files
+        self.bytes_total = self._events.bytes_total
+        return file.goes_on() and self.bytes_total >= file.offset
+
+    def _guess(self, tags: Sequence[str]) -> bool:
+        new = self._tags.update(tags)
+        if new:
             self.columns, self.run = self._tags.columns, replace(self.run, logged=tuple(tags))
+        return new
+
+    def blocks(self) -> Iterator[tuple[Run, Columns]]:
+        """Yield the same rows in blocks; those that wait for more come behind all others."""
+        if self._reading is not None:
+            yield from super().blocks()
+            return
+        yield from self.gathered(self._read())
+        if self.before_end is not None:
+            self._events.files[0].mark()
+            self.before_end()
+        yield from self.gathered(self._end())
 
     def rows(self) -> Iterator[Observation]:
         """Rows that have been written since the last call, up to the present end of the files."""
         if self._reading is None:
-            self._reading = self._read()
+            self._reading = chain(self._read(), self._end())
         # Not `yield from`, which would end the reading for a caller who stops and comes back.
         for row in self._reading:  # noqa: UP028
             yield row
@@ -145,15 +178,20 @@ class TensorBoardLog(AbstractLog):
         # What was said of the files' ends may hold no longer.
         self.notes[:] = [line for line in self.notes if line not in self._ends]
         for place, scalars in self._events.batches():
+            before = self._events.files[0].marked
             if place != self._place:
+                self.differs = self.differs or before is not None
                 yield from self._maker.flush()
                 self._maker.next_file()
                 self._place = place
-            self._guess(self._events.decoder.tags)
+            if self._guess(self._events.decoder.tags) and before is not None and before[2] < BLOCK_BYTES:
+                self.differs = True  # who opens the file now finds the tag at once
             measured = self._tags.measured(scalars)
             self._look_at_times(measured)
             self.bytes_read, self.bytes_total = self._events.bytes_read, self._events.bytes_total
             yield from self._maker.add(measured)
+
+    def _end(self) -> Iterator[Observation]:
         yield from self._maker.flush()
         self.bytes_read, self.bytes_total = self._events.bytes_read, self._events.bytes_total
         self._ends = self._events.tails
@@ -165,15 +203,16 @@ class TensorBoardLog(AbstractLog):
     def _look_at_times(self, measured: Measured) -> None:
         """Say it if two files were being written at the same time."""
         times = measured.wall_times[measured.fields == FIELD_NUMBERS["loss"]]
-        if self._at_once or not len(times):
+        if self._newest is None or not len(times):
             return
         others = [time for place, time in self._newest.items() if place != self._place]
         if others and times[0] < max(others) - CLOCK_SECONDS:
-            self._at_once = True
+            self._newest = None
             self.note(
                 f"{self._events.files[self._place].name} was written while another file of this folder was: if these "
                 "are two runs, give each a folder; they are read one after the other"
             )
+            return
         self._newest[self._place] = max(float(times[-1]), self._newest.get(self._place, 0.0))
 
 

@@ -99,6 +99,12 @@ class EventDecoder:
         self._numbers: dict[str, int] = {}
         self._layouts: dict[int, list[_Layout]] = {}
 
+    def bare(self) -> EventDecoder:
+        """Return one that knows the tags, and not how events of them look."""
+        decoder = EventDecoder(self._note)
+        decoder.tags, decoder._numbers = self.tags, self._numbers
+        return decoder
+
     def decode(self, records: Records, name: str) -> Scalars:
         """Return the scalars of some records; what is no event is noted and left out.
 

@@ -74,6 +74,12 @@ class RowMaker:
         self._recent_rows = 0
         self._earlier: _Known | None = None
 
+    def bare(self) -> RowMaker:
+        """Return one that has no row of earlier files: a later file has the log read from its start."""
+        maker = RowMaker()
+        maker.repeated, maker._held, maker._held_rows = self.repeated, self._held, self._held_rows
+        return maker
+
     def next_file(self) -> None:
         """What follows stands in another file, which may repeat rows of the earlier ones."""
         if not self._recent:

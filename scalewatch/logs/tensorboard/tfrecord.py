@@ -27,6 +27,8 @@ HEADER_BYTES = 12
 FOOTER_BYTES = 4
 #: What is read at once [bytes]: some ten thousand scalars, so that numpy's calls cost little, in little memory.
 BLOCK_BYTES = 1 << 22
+#: Bytes at the beginning and the end of what was read by which a file is known. By hand.
+KNOWN_BYTES = 512
 #: Longest record that is looked into [bytes]; TensorBoard's images are smaller, and a scalar takes 50.
 MAX_RECORD_BYTES = 1 << 24
 #: Headers that are remembered; their number is that of different lengths.
@@ -108,6 +110,12 @@ class _Walk:
         self.headers: dict[bytes, int] = {}
         #: Where in the file the present damage began; None where there is none.
         self.lost_from: int | None = None
+
+    def bare(self) -> _Walk:
+        """Return one that knows no header yet."""
+        walk = _Walk()
+        walk.lost_from = self.lost_from
+        return walk
 
     def length_at(self, block: bytes, at: int) -> int | None:
         """The length that the header there tells; None if it is damaged."""
@@ -191,6 +199,7 @@ class TFRecordFile:
         name: the file's name, fit to be printed.
         offset: up to where it has been read [bytes].
         tail: what stands at its end and is no whole record, in words; empty if nothing does.
+        marked: bytes by which it is known again, and up to where it had been read then [bytes]; None before `mark`.
     """
 
     def __init__(self, path: Path, note: Callable[[str], None]) -> None:
@@ -203,6 +212,24 @@ class TFRecordFile:
         self._looked_to = 0
         self._seen: tuple[int, int] | None = None
         self._trouble = ""
+        self.marked: tuple[bytes, bytes, int] | None = None
+
+    def mark(self) -> None:
+        """Remember the beginning of the file, and what stands before `offset`."""
+        self.marked = (*self._ends(), self.offset)
+
+    def goes_on(self) -> bool:
+        """Return whether the file begins with what was read when `mark` was called."""
+        return self.marked is not None and (*self._ends(), self.offset) == self.marked
+
+    def _ends(self) -> tuple[bytes, bytes]:
+        try:
+            with self.path.open("rb") as source:
+                first = source.read(min(KNOWN_BYTES, self.offset))
+                source.seek(max(self.offset - KNOWN_BYTES, 0))
+                return first, source.read(min(KNOWN_BYTES, self.offset))
+        except OSError:
+            return b"", b""
 
     def batches(self) -> Iterator[Records]:
         """Read up to the present end, block by block; never raises for what is or is not there."""

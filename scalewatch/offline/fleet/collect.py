@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple, final
 
 from scalewatch import __version__
 from scalewatch.errors import ConfigError, ScalewatchError
 from scalewatch.guard import FAULT, Guard
-from scalewatch.logs import AbstractLineLog
-from scalewatch.offline.fleet.kept_runs import KeptRun, resumed, worth_keeping
+from scalewatch.logs import AbstractKeptLog
+from scalewatch.offline.fleet.kept_runs import About, KeptRun, resumed, worth_keeping
 from scalewatch.offline.fleet.opened import open_unit
 from scalewatch.offline.fleet.query import GONE_SECONDS
 from scalewatch.offline.fleet.row import unreadable_row, verdict_row
@@ -233,23 +234,29 @@ def _read(tree: AbstractTree, unit: Unit, settings: Settings, kept: bytes | None
             if kept is not None:
                 before = resumed(kept, folder, unit, settings, _read_as(settings))
                 damaged = before.damaged
-                if before.watched is not None and before.log is not None:
-                    now = KeptRun(before.watched, before.log, before.name, _read_as(settings), before.opened)
+                if before.watched is not None and before.kept is not None and before.log is not None:
                     row = {"run": before.name, **_row(before.watched)}
                     if not before.log.differs:
-                        return UnitRead([row], unit.name, _of_running(row, now), resumed=True)
+                        return UnitRead([row], unit.name, _of_running(row, before.kept), resumed=True)
             opened = open_unit(folder, unit, settings)
             watched = [(name, ReplayedRun(log, settings)) for name, log in opened.runs]
             alone = len(watched) == 1 and not opened.unreadable and worth_keeping(unit)
-            lines = [(name, run, run.log) for name, run in watched if alone and isinstance(run.log, AbstractLineLog)]
-            keeps = [KeptRun(run, log, name, _read_as(settings)) for name, run, log in lines]
+            keeps = [_kept(run, name, folder, unit, _read_as(settings)) for name, run in watched if alone]
             rows += [{"run": name, **_row(run)} for name, run in watched]
             rows += [{"run": path, **unreadable_row(reason)} for path, reason in opened.unreadable]
-            state = _of_running(rows[0], keeps[0]) if keeps else None
+            state = next((_of_running(rows[0], each) for each in keeps if each is not None), None)
             return UnitRead(rows, unit.name, state, damaged=damaged)
     except (ScalewatchError, OSError) as fault:
         rows.append({"run": unit.name, **unreadable_row(str(fault))})
     return UnitRead(rows, unit.name, damaged=damaged)
+
+
+def _kept(watched: ReplayedRun, name: str, folder: Path, unit: Unit, read_as: str) -> KeptRun | None:
+    log = watched.log
+    if not isinstance(log, AbstractKeptLog):
+        return None
+    file = log.file.absolute().relative_to(folder.absolute()).as_posix()
+    return KeptRun(watched, log, About.of(name, read_as, file, unit))
 
 
 def _row(watched: ReplayedRun) -> dict[str, Any]:

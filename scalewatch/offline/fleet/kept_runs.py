@@ -1,8 +1,9 @@
 """What a reader and a monitor know of a run that goes on, so that the next look reads its new rows alone.
 
-It is kept where the whole lines of a log end, before anything is made of its end: what follows is what a reader of the
-whole log would come to. A log of which that is not sure is read from its start: one that was written anew or became
-shorter, of which too little was there to tell its columns for good, that several files tell, or of several runs.
+It is kept where the whole lines of a log end, or its whole records, before anything is made of its end: what follows is
+what a reader of the whole log would come to. A log of which that is not sure is read from its start: one that was
+written anew or became shorter, of which too little was there to tell its columns for good, that several files tell, or
+of several runs.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 from scalewatch.errors import ConfigError, PlainError
-from scalewatch.logs import AbstractLineLog
+from scalewatch.logs import AbstractKeptLog
 from scalewatch.logs.kept import from_kept, to_kept
 from scalewatch.offline.fleet.tree import Unit
 from scalewatch.offline.replayed import ReplayedRun, Settings
 
-__all__ = ["KeptRun", "Resumed", "resumed", "worth_keeping"]
+__all__ = ["About", "KeptRun", "Resumed", "resumed", "worth_keeping"]
 
 #: Of what is kept; that of another version is of no use.
 STATE_VERSION = 1
@@ -32,19 +33,40 @@ _DIGEST = 16
 
 
 @final
+class About(NamedTuple):
+    """What there is to say of a run that is kept besides what is known of it.
+
+    Attributes:
+        name: of the run in the fleet. read_as: how it is read. file: below the folder, that it is read from.
+        beside: the other files of its unit, with their sizes and times.
+    """
+
+    name: str
+    read_as: str
+    file: str
+    beside: str
+
+    @classmethod
+    def of(cls, name: str, read_as: str, file: str, unit: Unit) -> About:
+        """Return it of a unit."""
+        beside = sorted([each.path, each.size, each.stamp] for each in unit.files if each.path != file)
+        return cls(name, read_as, file, hashlib.blake2b(json.dumps(beside).encode(), digest_size=_DIGEST).hexdigest())
+
+
+@final
 class KeptRun:
-    """What is known of one run where its whole lines end.
+    """What is known of one run where what is whole of its log ends.
 
     Args:
         watched: the run, of which nothing was read by this process yet but what another one kept. log: its log.
-        name: of the run in the fleet. read_as: how it is read. opened: the run as its log was opened.
+        about: which it is. opened: the run as its log was opened, where that was kept.
 
     Attributes:
         data: what is known, None where it cannot be gone on with.
     """
 
-    def __init__(self, watched: ReplayedRun, log: AbstractLineLog, name: str, read_as: str, opened: Any = None) -> None:
-        self._watched, self._log, self._name, self._read_as = watched, log, name, read_as
+    def __init__(self, watched: ReplayedRun, log: AbstractKeptLog, about: About, opened: Any = None) -> None:
+        self._watched, self._log, self._about = watched, log, about
         self._opened = to_kept(log.run, log.path) if opened is None else opened
         self.data: bytes | None = None
         log.before_end = self._keep
@@ -61,8 +83,8 @@ class KeptRun:
             return
         finally:
             log.bytes_total = total
-        said = {"version": STATE_VERSION, "read_as": self._read_as, "name": self._name, "opened": self._opened}
-        text = json.dumps({**said, "log": kept, "watched": watched.state()}).encode()
+        told = {"version": STATE_VERSION, "about": self._about, "is_file": log.path == log.file, "opened": self._opened}
+        text = json.dumps({**told, "log": kept, "watched": watched.state()}).encode()
         packed = zlib.compress(text, 1)
         if len(text) <= MOST_TEXT and len(packed) <= MOST_BYTES:
             self.data = hashlib.blake2b(packed, digest_size=_DIGEST).digest() + packed
@@ -73,15 +95,15 @@ class Resumed(NamedTuple):
     """A run that can be gone on with, None if it has to be read from its start, and whether its state was damaged."""
 
     watched: ReplayedRun | None
-    log: AbstractLineLog | None = None
+    kept: KeptRun | None = None
+    log: AbstractKeptLog | None = None
     name: str = ""
-    opened: Any = None
     damaged: bool = False
 
 
 def worth_keeping(unit: Unit) -> bool:
-    """Whether the log of a unit may be gone on with at the next look: one file, and not a short one."""
-    return len(unit.files) == 1 and unit.files[0].size >= LEAST_BYTES
+    """Whether the log of a unit may be gone on with at the next look: it is no short one."""
+    return max(file.size for file in unit.files) >= LEAST_BYTES
 
 
 def resumed(data: bytes, folder: Path, unit: Unit, settings: Settings, read_as: str) -> Resumed:
@@ -91,16 +113,20 @@ def resumed(data: bytes, folder: Path, unit: Unit, settings: Settings, read_as: 
         return Resumed(None, damaged=True)
     try:
         said = json.loads(zlib.decompressobj().decompress(packed, MOST_TEXT))
-        if said["version"] != STATE_VERSION or said["read_as"] != read_as or not worth_keeping(unit):
+        about = About(*map(str, said["about"])) if said["version"] == STATE_VERSION else None
+        if about is None or about != About.of(about.name, read_as, about.file, unit):
             return Resumed(None)
-        path = folder / unit.files[0].path
+        path = next(folder / file.path for file in unit.files if file.path == about.file)
+        path = path if said["is_file"] else path.parent
         log = from_kept(said["log"], path)
-        if not isinstance(log, AbstractLineLog) or not log.goes_on():
+        if not isinstance(log, AbstractKeptLog) or not log.goes_on():
             return Resumed(None)
         now, log.run = log.run, from_kept(said["opened"], path)
         watched = ReplayedRun(log, settings)
         log.run = now
         watched.restore(said["watched"])
+    except StopIteration:
+        return Resumed(None)  # its file is gone
     except (ConfigError, PlainError, LookupError, TypeError, ValueError, AttributeError, zlib.error):
         return Resumed(None, damaged=True)
-    return Resumed(watched, log, str(said["name"]), said["opened"])
+    return Resumed(watched, KeptRun(watched, log, about, said["opened"]), log, about.name)
