@@ -167,6 +167,7 @@ class _Reader:
 
     def _method(self, said: Any) -> Any:
         owner, name = self.thing(said[0]), said[1]
+        _name(type(owner))  # a method of a path would write to it
         if not isinstance(type(owner).__dict__.get(name) or getattr(type(owner), name), type(_name)):
             raise TypeError(f"{name!r:.40} is no method")
         return getattr(owner, name)

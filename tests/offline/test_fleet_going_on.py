@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,47 @@ def test_what_is_damaged_is_dropped_and_counted(tmp_path: Path) -> None:
     assert (1, 0, 1) == (damaged.read, damaged.resumed, damaged.damaged)
     assert (1, 1, 0) == (after.read, after.resumed, after.damaged)
     assert told(tmp_path / "at once") == told(tmp_path / "fleet")
+
+
+def kept_as(fleet: Path, change: Callable[[dict[str, Any]], str]) -> Path:
+    """Change what is kept of the one run of a fleet, with a hash that fits; return the file."""
+    (file,) = (fleet / "kept").glob("*/*")
+    packed = zlib.compress(change(json.loads(zlib.decompress(file.read_bytes()[16:]))).encode())
+    file.write_bytes(hashlib.blake2b(packed, digest_size=16).digest() + packed)
+    return file
+
+
+def of_other_code(said: dict[str, Any]) -> str:
+    said["log"]["object"][1]["heading"]["object"][1].pop("delimiter")
+    return json.dumps(said)
+
+
+def without_an_end(said: dict[str, Any]) -> str:
+    return "[" * 100_000
+
+
+def that_takes_the_log_away(said: dict[str, Any]) -> str:
+    return json.dumps(said).replace('{"method": [{"again": 0}, "note"]}', '{"method": [{"path": null}, "unlink"]}')
+
+
+@pytest.mark.parametrize("change", [of_other_code, without_an_end, that_takes_the_log_away])
+def test_whatever_is_kept_a_log_is_read(
+    tmp_path: Path, change: Callable[[dict[str, Any]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other code of this version kept, what is nested without an end, and what names a method that writes."""
+    monkeypatch.delenv("SCALEWATCH_STRICT", raising=False)
+    data = written("csv", 2_300)
+    path = tmp_path / "logs/run.csv"
+    path.parent.mkdir()
+    path.write_bytes(data[:-400])
+    look(tmp_path / "logs", tmp_path / "fleet")
+    kept_as(tmp_path / "fleet", change)
+    path.write_bytes(data + b"\xff\xff torn\n")
+    damaged = look(tmp_path / "logs", tmp_path / "fleet")
+
+    assert (1, 0, 1) == (damaged.read, damaged.resumed, damaged.damaged)
+    assert path.exists()
+    assert 2_300 == told(tmp_path / "fleet")["rows"]
 
 
 def test_nothing_is_kept_of_a_run_that_has_ended_or_is_gone(tmp_path: Path) -> None:

@@ -232,12 +232,12 @@ def _read(tree: AbstractTree, unit: Unit, settings: Settings, kept: bytes | None
     try:
         with tree.fetched(unit) as folder:
             if kept is not None:
-                before = resumed(kept, folder, unit, settings, _read_as(settings))
-                damaged = before.damaged
-                if before.watched is not None and before.kept is not None and before.log is not None:
-                    row = {"run": before.name, **_row(before.watched)}
-                    if not before.log.differs:
-                        return UnitRead([row], unit.name, _of_running(row, before.kept), resumed=True)
+                # what other code of this version kept may fit in form, and not in what it is for
+                guard = Guard(consequence=f"of what was kept of {unit.name:.100}; its log is read from its start")
+                before = guard.outcome("going on", _gone_on, kept, folder, unit, settings)
+                damaged = before is FAULT or before.damaged
+                if before is not FAULT and before.resumed:
+                    return before
             opened = open_unit(folder, unit, settings)
             watched = [(name, ReplayedRun(log, settings)) for name, log in opened.runs]
             alone = len(watched) == 1 and not opened.unreadable and worth_keeping(unit)
@@ -257,6 +257,17 @@ def _kept(watched: ReplayedRun, name: str, folder: Path, unit: Unit, read_as: st
         return None
     file = log.file.absolute().relative_to(folder.absolute()).as_posix()
     return KeptRun(watched, log, About.of(name, read_as, file, unit))
+
+
+def _gone_on(kept: bytes, folder: Path, unit: Unit, settings: Settings) -> UnitRead:
+    """Read what is new of a unit; not `resumed` where its log has to be read from its start."""
+    before = resumed(kept, folder, unit, settings, _read_as(settings))
+    if before.watched is None or before.kept is None or before.log is None:
+        return UnitRead([], unit.name, damaged=before.damaged)
+    row = {"run": before.name, **_row(before.watched)}
+    if before.log.differs:
+        return UnitRead([], unit.name)
+    return UnitRead([row], unit.name, _of_running(row, before.kept), resumed=True)
 
 
 def _row(watched: ReplayedRun) -> dict[str, Any]:
