@@ -216,7 +216,7 @@ class _Progress:
 
 def _collected(found: Collected, place: str) -> str:
     parts = [f"{found.runs:,} runs, {found.read:,} read in {found.seconds:.1f} s"]
-    parts += [f"of {found.resumed:,} new rows alone"] if found.resumed else []
+    parts += [f"{found.resumed:,} of them from where the last look ended"] if found.resumed else []
     parts += [f"{found.damaged:,} whole, as what was kept of them was damaged"] if found.damaged else []
     parts += [f"{found.unreadable:,} of them cannot be read"] if found.unreadable else []
     parts += [f"logs of {found.gone:,} are gone"] if found.gone else []

@@ -73,7 +73,8 @@ def block_of(
     plain = None if singly else plain_lines(lines)
     if plain is None:
         return None
-    found, left, silent, again = table_rows(plain, parts.heading) if parts.heading.stands else patterns.match(plain)
+    heads = parts.heading
+    found, left, silent, again = table_rows(plain, heads, reader.counted) if heads.stands else patterns.match(plain)
     block = Block(reader, plain, again)
     for match in found:
         block.add(match, covers)

@@ -72,7 +72,7 @@ class LineReader:
 
     def __init__(self, learnt: Learnt, keep: Collection[str] | None = None) -> None:
         self.learnt, self._keep = learnt, keep
-        self.parts = Parts(None if keep is None else self._counted)
+        self.parts = Parts(None if keep is None else self.counted)
         self.position = Position()
         self.renamed: dict[str, str] = {}
         self._waiting: dict[str, float | str] | None = None
@@ -166,7 +166,8 @@ class LineReader:
             return step_rank(name) is None
         return is_field(name) or name in self._keep
 
-    def _counted(self, name: str) -> bool:
+    def counted(self, name: str) -> bool:
+        """Return whether a number of this name is part of a row, or counts."""
         counts = step_rank(name) is not None or name == self.learnt.step_name
         return counts or self.wanted(name) or name in self.learnt.also
 

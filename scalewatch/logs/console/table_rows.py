@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import compress
 from typing import final
@@ -50,42 +50,48 @@ class TablePattern:
 
 
 @lru_cache(maxsize=64)
-def _expression(columns: int, bars: str) -> re.Pattern[str]:
+def _expression(wanted: tuple[bool, ...], bars: str) -> re.Pattern[str]:
     between = {"|": r"[ \t]*+\|[ \t]*+", "\t": r"[ ]*+\t[ ]*+", "": r"[ \t]++"}[bars]
     begin, end = (rf"(?:\||{_FIRST})[ \t]*+", r"\|?") if bars == "|" else ("", "")
-    return re.compile(rf"^(?:[ \t]*+{begin}{between.join([_CELL] * columns)}[ \t]*+{end}[ \t]*+|.*+)$", re.MULTILINE)
+    row = between.join([_CELL if taken else _CELL.replace("([", "(?:[", 1) for taken in wanted])
+    return re.compile(rf"^(?:[ \t]*+{begin}{row}[ \t]*+{end}[ \t]*+|.*+)$", re.MULTILINE)
 
 
-def table_rows(lines: list[str], heading: Heading) -> Matches:
-    """Return what was matched of lines without colours below a heading, which says nothing where it stands again."""
-    match, left = _matched(lines, *heading.named)
+def table_rows(lines: list[str], heading: Heading, wanted: Callable[[str], bool]) -> Matches:
+    """Return what was matched of lines below a heading, which says nothing where it stands again.
+
+    Args:
+        lines: without colours. heading: that stands. wanted: whether a number of a name is.
+    """
+    match, left = _matched(lines, *heading.named, wanted)
     again = [place for place in left if heading.is_again(lines[place])]
     left = [place for place in left if not heading.is_again(lines[place])] if again else left
     silent = [place for place in left if says_nothing(lines[place])]
     return Matches([] if match is None else [match], left, silent, again)
 
 
-def _matched(lines: list[str], names: Sequence[str], bars: str) -> tuple[Match | None, Sequence[int]]:
+def _matched(
+    lines: list[str], names: Sequence[str], bars: str, wanted: Callable[[str], bool]
+) -> tuple[Match | None, Sequence[int]]:
     """Return the lines that are rows, None if none is, and the places of the others."""
-    every = range(len(lines))
+    every: Sequence[int] = range(len(lines))
+    taken = tuple(map(wanted, names))
     # two cells between bars may be a line of a box, and CatBoost's names depend on each other
-    if len(set(names)) < len(names) or "learn" in names or (bars == "|" and len(names) == 2):
+    if not any(taken) or len(set(names)) < len(names) or "learn" in names or (bars == "|" and len(names) == 2):
         return None, every
-    found = _expression(len(names), bars).findall("\n".join(lines))
+    found = _expression(taken, bars).findall("\n".join(lines))
     if len(found) != len(lines):
         return None, every
-    columns: list[Sequence[str]] = list(zip(*found, strict=True))
+    columns: list[Sequence[str]] = [found] if sum(taken) == 1 else list(zip(*found, strict=True))
+    names = list(compress(names, taken))
     given = [any(column) for column in columns]
-    columns, names = list(compress(columns, given)), list(compress(names, given))
-    marks = [True] * len(lines)
-    for column in columns:
-        if "" in column:
-            marks = [mark and cell != "" for mark, cell in zip(marks, column, strict=True)]
-    if not names or not any(marks):
+    columns, names, places = list(compress(columns, given)), list(compress(names, given)), every
+    for number in range(len(columns)):
+        if "" in columns[number]:
+            marks = list(map(bool, columns[number]))
+            columns, places = [list(compress(column, marks)) for column in columns], list(compress(places, marks))
+    if not names or not places:
         return None, every
-    places: Sequence[int] = every
-    left: Sequence[int] = ()
-    if not all(marks):
-        left = [place for place in every if not marks[place]]
-        places, columns = list(compress(every, marks)), [list(compress(column, marks)) for column in columns]
+    held = set(places) if len(places) < len(every) else None
+    left = () if held is None else [place for place in every if place not in held]
     return Match(TablePattern(names, columns), places, columns), left
