@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from typing import final
 
+from scalewatch.detect.clock import Clock
 from scalewatch.detect.loss_scale import LossScale, nats
 from scalewatch.detect.robust_scale import BLOCK_ROWS, RobustScale
 from scalewatch.detect.state import Stateful
@@ -71,7 +72,7 @@ class RobustBaseline(Stateful):
         start: the first row of all [log units].
         fast_mean, slow_mean: short and long mean [log units].
         middle: median of the last five rows, `UNKNOWN` outside the first 512.
-        frozen_by: name of the detector whose incident is open, or nothing.
+        frozen_by: name of the detector whose incident is open, or nothing. clock: when its incidents began.
         excess, sigmas, rise: of the row measured last.
 
     >>> baseline = RobustBaseline()
@@ -97,6 +98,7 @@ class RobustBaseline(Stateful):
         "frozen_by",
         "frozen_rows",
         "broken_rows",
+        "clock",
     )
 
     def __init__(self, loss_scale: LossScale | None = None) -> None:
@@ -114,6 +116,7 @@ class RobustBaseline(Stateful):
         self.frozen_by = ""
         self.frozen_rows = 0
         self.broken_rows = 0
+        self.clock = Clock()
         self.scale = self.scatter.scale
         self.slow_scale = self.scale * self.scatter.wander
         self.middle = UNKNOWN

@@ -83,10 +83,10 @@ class Divergence(AbstractDetector):
     Rule: S > 10, and beyond what S has come back from (rise_sum.py): warning. Where rows are five steps apart or more:
     also median of five rows above the lowest by 3 scales and 1.5 %. In the first twelve rows all of several rows at
     1.65 times all before: critical. Critical else above 28 % and 5 slow scales for 8 rows, or when it stays up by 3 %
-    for the patience (patience.py). A note, where rises like it settled and were undone (wandering.py), or it rises as
-    slowly as it fell and has kept more than it lost (past_levels.py); that is never critical. Closes when the
-    mean of r over 8 rows is below 0.3 of its peak. NaN is skipped. Memory: some sixty numbers. `restart` forgets what
-    is open.
+    for the patience (patience.py). A note, where rises like it settled and were undone (wandering.py), keep time
+    (clock.py), or it rises as slowly as it fell and has kept more than it lost (past_levels.py); that is never
+    critical. Closes when the mean of r over 8 rows is below 0.3 of its peak. NaN is skipped. Memory: some sixty
+    numbers. `restart` forgets what is open.
 
     Attributes:
         claims: whether the objective is one that falls, so that a rise is a fault; that of a game or a policy is none.
@@ -230,6 +230,12 @@ class Divergence(AbstractDetector):
             f"(+{amount(self._rise())}, {self.mean_rise / baseline.scale:.1f} sigma) and stays up"
         )
         self.habit.begin(level)
+        clock = baseline.clock
+        clock.strike(start, level, sample.spacing)
+        clock.see(rise)
+        if severity is Severity.WARNING and clock.known:
+            severity = Severity.INFO
+            message += f", as every {clock.time:,} steps"
         if severity is Severity.WARNING and self.habit.knows(level, level + rise):
             severity = Severity.INFO
             message += f", as {self.habit.count} times before"
@@ -239,6 +245,7 @@ class Divergence(AbstractDetector):
         baseline, incident = self._baseline, self.incident
         risen = self.open
         risen.see(self.mean_rise)
+        baseline.clock.see(self.mean_rise)
         self.sum.go_on()
         if self.mean_rise < BACK * risen.peak:
             message = f"loss is back near {self._text(self.mean_rise)} (it was {self._text(0.0)} before it rose)"
@@ -248,7 +255,9 @@ class Divergence(AbstractDetector):
             return found
         steps = sample.step - incident.start_step
         critical = incident.severity == Severity.CRITICAL
-        known = incident.severity == Severity.INFO and self.habit.knows(risen.level, risen.level + self.mean_rise)
+        known = incident.severity == Severity.INFO and (
+            baseline.clock.known or self.habit.knows(risen.level, risen.level + self.mean_rise)
+        )
         give_up = GIVE_UP_CRITICAL if critical else GIVE_UP
         if waited(risen.rows, steps, sample.row, give_up * baseline.memory**2):
             message = f"loss has settled near {self._text(self.mean_rise)}, which is taken for its level from here on"

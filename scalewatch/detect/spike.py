@@ -85,8 +85,8 @@ class Spike(AbstractDetector):
     Rule: two rows running with z > 4, z1 + z2 > 12 and 2 % of excess: warning (in a log of every fifth step or rarer
     z > 3.5 and 10, or one row with z > 7 and 9 %). One row with z > 6 and the next below 4: a bad batch, info.
     Closes when the mean of z over 4 rows is below 1; critical when it is still up by 3 % and 2 scales
-    after the patience (patience.py). NaN is
-    skipped. Memory: ten numbers. `restart` forgets what is open.
+    after the patience (patience.py); a note where it keeps time (clock.py). NaN is skipped. Memory: ten numbers.
+    `restart` forgets what is open.
 
     >>> from random import Random
     >>> from scalewatch.detect import DetectorSet
@@ -221,7 +221,13 @@ class Spike(AbstractDetector):
             f"loss rose from {amount(self.level_loss)} to {amount(peak.loss)} "
             f"(+{amount(peak.loss - self.level_loss)}, {peak.sigmas:.0f} sigma) {tail}"
         )
-        return self.incident.open(Severity.WARNING, sample.step, start, message, self._evidence(sample))
+        clock = self._baseline.clock
+        clock.strike(start, self._baseline.fast_mean, sample.spacing)
+        clock.see(self._baseline.excess)
+        if clock.known:
+            message += f", as every {clock.time:,} steps"
+        severity = Severity.INFO if clock.known else Severity.WARNING
+        return self.incident.open(severity, sample.step, start, message, self._evidence(sample))
 
     def _watch(self, sample: Sample) -> Finding | None:
         baseline, incident = self._baseline, self.incident
@@ -230,6 +236,7 @@ class Spike(AbstractDetector):
             self.peak.be(sample.step, sample.loss, baseline.sigmas)
         z = min(baseline.sigmas, CALM_CLIP)
         self.mean_sigmas += (z - self.mean_sigmas) / CALM_ROWS
+        baseline.clock.see(min(baseline.excess, CALM_CLIP * CALM_CLIP * baseline.scale))
         if z > STAY_SIGMAS:
             self.high_rows = self.rows
         if self.mean_sigmas < CALM_SIGMAS:
@@ -240,6 +247,9 @@ class Spike(AbstractDetector):
             found = incident.close(sample.step, message, self._evidence(sample))
             self._release()
             return found
+        if incident.severity == Severity.INFO and not baseline.clock.known:
+            message = f"loss has risen to {amount(sample.loss)}, further than at the times that it came back from"
+            return incident.escalate(Severity.WARNING, sample.step, message, self._evidence(sample))
         steps, patience = sample.step - incident.start_step, baseline.memory**2
         if not waited(self.rows, steps, sample.row, patience):
             return None
@@ -251,7 +261,7 @@ class Spike(AbstractDetector):
             self._release()
             return found
         if (
-            incident.severity != Severity.CRITICAL
+            incident.severity == Severity.WARNING
             and baseline.excess > CRITICAL_EXCESS
             and self.mean_sigmas > CRITICAL_SIGMAS
         ):
