@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ LOCAL = "loky"
 BACKENDS = (LOCAL, "threading", "dask", "ray")
 #: Fewer bytes of logs are read sooner by this process than others are started: some 3 s of reading. By hand.
 LEAST_BYTES = 5_000_000
+#: Bytes that are read in the time that a log takes which is gone on with. By hand.
+RESUMED_BYTES = 50_000
 #: Units that are handed out and waited for together: what is read is kept after each.
 TOGETHER = 2_000
 #: Seconds after which what was read is kept at the latest.
@@ -85,26 +88,23 @@ class Engine(NamedTuple):
     address: str = ""
 
     def run(
-        self,
-        tree: AbstractTree,
-        units: Sequence[Unit],
-        settings: Settings,
-        kept: Callable[[Unit], bytes | None] = lambda _: None,
+        self, tree: AbstractTree, units: Sequence[Unit], settings: Settings, store: FleetStore
     ) -> Iterator[UnitRead]:
         """Yield what units hold, a few thousand at a time; the largest are begun first.
 
         Args:
-            tree: of them. units: to read. settings: of the monitors. kept: what was kept of a unit at the last look.
+            tree: of them. units: to read. settings: of the monitors. store: that has what was kept of them.
 
         Raises:
             ConfigError: if there is no such engine, or it is not installed.
         """
         if self.backend not in BACKENDS:
             raise ConfigError(f"`--backend` must be one of {', '.join(BACKENDS)} (got {self.backend!r:.40}).")
-        units = sorted(units, key=_bytes, reverse=True)
-        if self.backend == LOCAL and (self.jobs == 1 or len(units) < 2 or sum(map(_bytes, units)) < LEAST_BYTES):
+        cost = {unit.name: min(_bytes(unit), RESUMED_BYTES if store.keeps(unit) else math.inf) for unit in units}
+        units = sorted(units, key=lambda unit: cost[unit.name], reverse=True)
+        if self.backend == LOCAL and (self.jobs == 1 or len(units) < 2 or sum(cost.values()) < LEAST_BYTES):
             for unit in units:
-                yield read_unit(tree, unit, settings, kept(unit))
+                yield read_unit(tree, unit, settings, store.kept(unit))
             return
         joblib = self._installed("joblib")
         read = joblib.delayed(read_unit)
@@ -115,7 +115,7 @@ class Engine(NamedTuple):
         ):
             for first in range(0, len(units), TOGETHER):
                 some = units[first : first + TOGETHER]
-                yield from parallel(read(tree, unit, settings, kept(unit)) for unit in some)
+                yield from parallel(read(tree, unit, settings, store.kept(unit)) for unit in some)
 
     @contextmanager
     def _cluster(self) -> Iterator[None]:
@@ -176,7 +176,7 @@ def collect(
         changed = [unit for unit in units if known.get(unit.name) != unit.signature]
         gone = known.keys() - {unit.name for unit in units}
         kept, last, counts = list[dict[str, Any]](), time.monotonic(), Counter[str]()
-        for done, found in enumerate(engine.run(tree, changed, settings, store.kept), 1):
+        for done, found in enumerate(engine.run(tree, changed, settings, store), 1):
             counts += _counted(found)
             store.keep(found.unit, found.kept)
             kept += [{**row, "source": store.source, "look": looked} for row in found.rows]

@@ -127,10 +127,13 @@ class FleetStore:
         kept = before.filter(compute.invert(compute.is_in(before["unit"], value_set=replaced)))
         self._write(f"latest/{self.key}.parquet", self._pa.concat_tables([kept, new]))
 
+    def keeps(self, unit: Unit) -> bool:
+        """Return whether something was kept of a unit."""
+        return _kept_name(unit.name) in self._kept_names()
+
     def kept(self, unit: Unit) -> bytes | None:
         """Return what was kept of a unit to go on with, None if nothing was."""
-        name = _kept_name(unit.name)
-        return self.files.read(f"{self._kept}/{name}") if name in self._kept_names() else None
+        return self.files.read(f"{self._kept}/{_kept_name(unit.name)}") if self.keeps(unit) else None
 
     def keep(self, unit: str, data: bytes | None) -> None:
         """Keep what a unit is to be gone on with at the next look, or nothing any more."""
