@@ -27,6 +27,8 @@ __all__ = ["AbstractKeptLog", "Bare", "from_kept", "to_kept"]
 
 #: Where the classes stand that are kept.
 _ROOMS = ("scalewatch.logs.", "scalewatch.run:", "scalewatch.observation:")
+#: Kinds of arrays that are kept: of numbers.
+_NUMBERS = "fib"
 _SCALARS = (bool, int, float, str, type(None))
 
 
@@ -104,7 +106,7 @@ class _Writer:
             return {"dict": [[self.plain(key), self.plain(value)] for key, value in thing.items()]}
         if kind is bytes:
             return {"bytes": thing.hex()}
-        if kind is np.ndarray and thing.ndim == 1 and thing.dtype.kind in "fib":
+        if kind is np.ndarray and thing.ndim == 1 and thing.dtype.kind in _NUMBERS:
             return {"array": [thing.dtype.str, thing.tolist()]}
         if kind in (tuple, set, frozenset):
             return {kind.__name__: [self.plain(each) for each in thing]}
@@ -150,7 +152,7 @@ class _Reader:
             "deque": lambda said: deque(map(self.thing, said[1]), said[0]),
             "method": self._method,
             "path": lambda below: path if below == "." else _below(path, below),
-            "array": lambda said: np.array(said[1], said[0]),
+            "array": lambda said: _array(*said),
             "enum": lambda said: _class(said[0], Enum)(said[1]),
             "named": lambda said: _class(said[0], tuple)._make(map(self.thing, said[1])),
             "again": lambda number: self._made[number],
@@ -179,6 +181,12 @@ class _Reader:
         for name, value in said[1].items():
             object.__setattr__(made, name, self.thing(value))
         return made
+
+
+def _array(kind: str, values: list[Any]) -> Any:
+    if np.dtype(kind).kind not in _NUMBERS:  # a text of a wide kind takes more memory than what is kept has letters
+        raise ValueError(f"{kind!r:.40} is no kind of number")
+    return np.array(values, kind)
 
 
 def _below(path: Path, name: str) -> Path:

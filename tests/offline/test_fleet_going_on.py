@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from scalewatch.errors import PlainError
+from scalewatch.logs.kept import from_kept
 from scalewatch.offline.fleet import kept_runs
 from scalewatch.offline.replayed import Settings
 from tests.offline.test_fleet import look, rows_of
@@ -252,3 +254,11 @@ def test_a_look_that_is_killed_is_made_up_for_by_the_next(tmp_path: Path) -> Non
     assert moved > path_written
     assert (1, 1) == (again.read, again.resumed)
     assert told(tmp_path / "at once") == told(tmp_path / "fleet")
+
+
+@pytest.mark.parametrize("kind", ["U99999999", "(99999999,)f8", "V99999999", "O"])
+def test_an_array_that_was_kept_takes_no_more_memory_than_its_numbers(kind: str, tmp_path: Path) -> None:
+    """A kind of array that is larger than its numbers, or holds none, is refused."""
+    assert [1.5, 2.5] == from_kept({"array": ["<f8", [1.5, 2.5]]}, tmp_path).tolist()
+    with pytest.raises(PlainError, match="no kind of number"):
+        from_kept({"array": [kind, ["1"]]}, tmp_path)
