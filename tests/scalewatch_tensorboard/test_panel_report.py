@@ -40,7 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rates = 1e-3 * (0.55 + 0.45 * np.cos(np.pi * steps / PLANNED))
     columns = zip(steps.tolist(), loss.tolist(), rates.tolist(), strict=True)
     rows = [{"step": step, "loss": value, "lr": rate, "max_steps": PLANNED} for step, value, rate in columns]
-    (folder / "run.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    (folder / f"{'a_name_without_blanks_' * 4}.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
     settings = Settings()
     (folder / "page.html").write_text(page_of(watch_all(settings.open([folder]), settings, curve=True)))
     return folder / "page.html"
@@ -55,9 +55,11 @@ def test_a_phone_shows_every_message_of_a_report(report: Path, chromium: Any) ->
     page.evaluate("document.body.style.fontFamily = 'monospace'")
     seen.append(page.evaluate(CUT_OFF))
     messages = page.inner_text(".found")
+    beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     page.close()
 
     assert [[], []] == seen
+    assert 0 == beyond
     assert "loss rose from" in messages
 
 
