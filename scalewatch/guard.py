@@ -70,8 +70,15 @@ class Guard:
 
     def call(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
         """Return `function(*args, **kwargs)`, or None if `part` is off or fails now."""
-        outcome = self.outcome(part, function, *args, **kwargs)
-        return None if outcome is FAULT else outcome
+        if self.off or part in self.failed:
+            return None
+        try:
+            return function(*args, **kwargs)
+        except Exception as fault:
+            if strict():
+                raise
+            self._switch_off(part, fault)
+            return None
 
     def outcome(self, part: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | Fault:
         """Return `function(*args, **kwargs)`, or `FAULT` if `part` is off or fails now.

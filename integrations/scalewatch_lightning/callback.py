@@ -21,7 +21,15 @@ from scalewatch.errors import ConfigError
 from scalewatch.guard import Guard
 from scalewatch_lightning.acting import TrainerActing
 from scalewatch_lightning.base import LightningCallback
-from scalewatch_lightning.callback_parts import IN_A_HOOK, Place, exchange_of, netted, saves_now
+from scalewatch_lightning.callback_parts import (
+    IN_A_HOOK,
+    Place,
+    call_idle,
+    exchange_of,
+    leave_out_idle,
+    netted,
+    saves_now,
+)
 from scalewatch_lightning.end_by_time import tells_end
 from scalewatch_lightning.sessions import new_session
 from scalewatch_lightning.start import follow, start
@@ -117,6 +125,7 @@ class ScaleWatch(LightningCallback):
         self._reset()
 
     def _reset(self) -> None:
+        call_idle(self)
         self._guard = Guard()
         self._net = Guard(consequence=IN_A_HOOK)
         self._begun = False
@@ -194,6 +203,8 @@ class ScaleWatch(LightningCallback):
         if first and trainer.world_size > 1:  # under no net: a rank without one would answer the others wrongly
             self._exchange.ranks = exchange_of(trainer, self._options)
         self._begin_batch(trainer, batch, batch_idx, first=first)
+        if not self._sensors.on:
+            leave_out_idle(self)
 
     @netted
     def _begin_batch(self, trainer: Any, batch: Any, batch_idx: int, *, first: bool) -> None:
@@ -201,7 +212,6 @@ class ScaleWatch(LightningCallback):
             state = self._checkpoint.state if trainer.global_step else None
             self._guard.call("act", self._acting.attach, trainer, state)
             self._guard.call("start", self._begin, trainer, batch, batch_idx)
-        self._acting.checkpoints.look(trainer)
         if self._sensors.on and self._watch is not None:
             self._sensors.begin(self._watch.metrics.step + 1)
 
@@ -277,11 +287,11 @@ class ScaleWatch(LightningCallback):
         if self._sensors.on and getattr(trainer.precision_plugin, "scaler", None) is None:
             self._sensors.after_backward()
 
-    @netted
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Read the learning rate of the step, and every so often its gradient norm."""
         self._measure(optimizer)
-        self._net.net("skip", self._acting.before_step, optimizer, self._guard)
+        if self._options.acts:
+            self._net.net("skip", self._acting.before_step, optimizer, self._guard)
 
     @netted
     def _measure(self, optimizer: Any) -> None:
@@ -290,15 +300,16 @@ class ScaleWatch(LightningCallback):
         elif self._watch is None and self._steps is not None and self._steps.metrics.is_main(optimizer):
             self._guard.call("learning rate", self._steps.metrics.before_step)
 
-    @netted
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Observe the steps whose losses have arrived."""
         self._observe(trainer, outputs, batch)
-        self._agree(trainer)
+        if self._options.acts or self._exchange.ranks is not None:
+            self._agree(trainer)
 
     @netted
     def _observe(self, trainer: Any, outputs: Any, batch: Any) -> None:
         watch = self._watch
+        self._acting.checkpoints.look(trainer)
         if watch is not None and self._steps is not None:
             watch.after_batch(self._steps.after_batch, trainer, outputs, batch)
             if watch.wants_names():

@@ -32,7 +32,7 @@ VOCABULARY, WIDTH, TIME, BATCH = 64, 16, 17, 4
 #: Steps before the clock starts: the first ones build the monitor and warm every cache.
 WARM_UP_STEPS = 100
 #: Steps of a stretch.
-STRETCH = 16
+STRETCH = 64
 
 
 class Tiny(pl.LightningModule):

@@ -33,7 +33,7 @@ CHECKPOINT_SECONDS = 10.0
 #: training, and takes three times as long as right after itself. Not where acts may follow at once, and not where a
 #: loss is no number. At most so many steps, or as many as there are in so long [s]: slower steps are observed one by
 #: one. By hand, measured (tests/benchmarks/lightning_overhead.py).
-STEPS_TOGETHER, TOGETHER_SECONDS = 16, 0.01
+STEPS_TOGETHER, TOGETHER_SECONDS = 32, 0.03
 #: How long the end of a run waits for them [s]: a device that hangs must not hold the exit.
 END_SECONDS = 0.3
 
@@ -122,8 +122,8 @@ class Watch:
 
     def before_step(self) -> None:
         """Read the learning rate of the step that is about to be taken, and every so often its gradient norm."""
-        began, metrics = perf_counter(), self.metrics
-        self._guard.call("learning rate", metrics.before_step)
+        began = perf_counter()
+        self._guard.call("learning rate", self.metrics.before_step)
         self._norm_if_due()
         if self._sensors.on:
             self._sensors.before_step()
@@ -149,7 +149,8 @@ class Watch:
     def after_batch(self, read: Callable[..., None], *arguments: Any) -> None:
         """Have `read` give the batch to `metrics`, and observe the steps whose values have arrived."""
         began = perf_counter()
-        self._sensors.after_forward()
+        if self._sensors.on:
+            self._sensors.after_forward()
         self._guard.call("loss", self._observe, read, arguments)
         self._cost.seconds += perf_counter() - began
 
