@@ -113,7 +113,7 @@ class Stack:
 
         Both are linear in the columns, so that of a difference of columns it is the difference.
         """
-        powers, decayed = columns.powers[:, :, None, None, :], columns.annealed[:, None, None, :, :]
+        powers, decayed = _of_memories(columns.powers, columns.annealed), columns.annealed[:, None, None, :, :]
         return powers - self.ratios * decayed, columns.losses[:, :, None, None, :] + self.gains * decayed
 
 
@@ -135,6 +135,14 @@ class LineFit(NamedTuple):
     precision: Floats
 
 
+def _of_memories(of_exponents: Floats, of_memories: Floats) -> Floats:
+    """Repeat numbers (c, a, t) for each memory of (c, k, t): (c, a, 1, k, t).
+
+    Written out, for numpy takes two axes as one where no number of either is repeated, and five times as long else.
+    """
+    return np.repeat(of_exponents[:, :, None, None, :], of_memories.shape[1], axis=3)
+
+
 def fit_lines(stack: Stack, columns: Columns, w: Floats, scale: float) -> LineFit:
     """Fit (P, A) to rows with t sets of precisions, `w` of shape (c, n, t); their losses are less by `scale`.
 
@@ -151,19 +159,18 @@ def fit_lines(stack: Stack, columns: Columns, w: Floats, scale: float) -> LineFi
     a, k = powers.shape[1], annealed.shape[1]
     ends = np.cumsum([a, a * k, k, a, k]).tolist()
     pp, pd, dd, py, dy, yy = (moments[:, i:j] for i, j in zip([0, *ends], [*ends, None], strict=True))
-    pp, py = pp[:, :, None, None, :], py[:, :, None, None, :]
+    pp, py = _of_memories(pp, dd) + stack.remaining_precision, _of_memories(py, dd)
     dd, dy, yy = dd[:, None, None, :, :], dy[:, None, None, :, :], yy[:, None, None, :, :]
     pd = pd.reshape(len(pd), a, 1, k, total.shape[-1])
     ratios, gains = stack.ratios, stack.gains
-    spread = pp + stack.remaining_precision - ratios * (2.0 * pd - ratios * dd)
-    together = py + stack.remaining * stack.remaining_precision + gains * pd - ratios * (dy + gains * dd)
+    spread = pp + ratios * (ratios * dd - 2.0 * pd)
+    together = (py + stack.remaining * stack.remaining_precision + gains * pd) - ratios * (dy + gains * dd)
     slope = together / spread
-    rest = yy + gains * (2.0 * dy + gains * dd) - together * slope + np.log(spread)
+    rest = together * slope - (yy + gains * (2.0 * dy + gains * dd)) - np.log(spread)
+    evidence = 0.5 * rest + (stack.log_weights + stack.log_prior)
     # a curve that rises as the run walks on is not of this law; if none fits, all shapes stay
-    falling = slope > 0
-    evidence = stack.log_weights + stack.log_prior - 0.5 * rest
-    if not falling.all():
-        falling &= np.isfinite(stack.log_weights)
+    if not slope.min() > 0.0:
+        falling = (slope > 0.0) & np.isfinite(stack.log_weights)
         falling |= ~falling.any(axis=(1, 2, 3), keepdims=True)
         evidence = np.where(falling, evidence, -np.inf)
     return LineFit(evidence, means, slope, spread, total[:, None, None, :, :])

@@ -183,6 +183,7 @@ def predict_ahead(
         known: how many of the first blocks each forecast rests on, shape (t,), positive.
         blocks: which block each is of, shape (t,).
     """
+    asked, annealed = _narrowed(asked, annealed)
     stack, scale = Stack.of([asked]), float(losses[-1])
     columns = stack.columns(walked, annealed, losses - scale)
     newest = walked[known - 1]
@@ -209,6 +210,16 @@ def predict_ahead(
     return level, np.sqrt(np.maximum(variance, 0.0) + (asked.misfit * losses[known - 1]) ** 2)
 
 
+def _narrowed(asked: Asked, annealed: Floats) -> tuple[Asked, Floats]:
+    """What is asked, and D, of those memories alone that any shape of the prior has."""
+    prior = asked.prior
+    kept = np.isfinite(prior.log_weights).any(axis=(0, 1))
+    if kept.all():
+        return asked, annealed
+    prior = replace(prior, memories=prior.memories[kept], log_weights=prior.log_weights[:, :, kept])
+    return asked._replace(prior=prior, end_annealing_sum=asked.end_annealing_sum[kept]), annealed[:, kept]
+
+
 def _weighed(weights: Floats, values: Floats) -> Floats:
     """The sum over shapes, of shape (t,)."""
     summed: Floats = np.einsum("carkt,carkt->t", weights, np.broadcast_to(values, weights.shape))
@@ -217,5 +228,7 @@ def _weighed(weights: Floats, values: Floats) -> Floats:
 
 def _variance(walked: Floats, losses: Floats, noise: Floats, misfit: float | Floats, newest: float | Floats) -> Floats:
     """What a block may be off by, as seen from `newest`: batch noise, and a misfit that grows on the way back."""
-    variance: Floats = (noise**2 + misfit**2 * np.maximum(newest / walked, 1.0) ** MISFIT_GROWTH) * losses**2
+    # a power of each, for one of every pair takes ten times as long
+    grown = np.maximum(newest**MISFIT_GROWTH * walked**-MISFIT_GROWTH, 1.0)
+    variance: Floats = (noise**2 + misfit**2 * grown) * losses**2
     return variance
