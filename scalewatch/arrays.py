@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "KnottedRates", "Rates", "first_at"]
+__all__ = ["Floats", "KnottedRates", "Rates", "first_at", "rates_at"]
 
 #: Numbers in double precision, of any shape; which shape, and the unit, the place says that takes or returns them.
 Floats = NDArray[np.float64]
@@ -73,6 +74,19 @@ class KnottedRates:
 
 #: Learning rates of steps 1 to T, shape (T,).
 Rates: TypeAlias = Floats | KnottedRates
+
+
+def rates_at(rates: Rates, steps: Sequence[int]) -> list[float]:
+    """Return the rates of steps, counted from 1; NaN where `steps` has no step of them.
+
+    >>> rates_at(np.array([3.0, 2.0, 1.0]), [0, 1, 3, 9])
+    [nan, 3.0, 1.0, nan]
+    """
+    count = len(rates)
+    at = np.array([step if type(step) is int and 1 <= step <= count else 0 for step in steps], dtype=np.int64)
+    found = rates.at(at) if isinstance(rates, KnottedRates) else rates[at - 1]
+    told: list[float] = np.where(at > 0, found, np.nan).tolist()
+    return told
 
 
 def first_at(rates: Rates, level: float) -> int:

@@ -44,6 +44,8 @@ __all__ = ["Monitor"]
 
 #: Version of `state_dict`.
 STATE_VERSION = 1
+#: Rows that are taken together at most [rows]. By hand: more than a block of any detector holds.
+MOST_AT_ONCE = 64
 
 
 @final
@@ -108,11 +110,11 @@ class Monitor:
         Never raises on a value: steps may repeat, skip, go back or start over, numbers may be missing, NaN
         or infinite. Constant time; at each tenth of the run the curve is kept, for the forecast of then.
         """
-        watch, before = self._watch, self._watch.sample.row
+        watch, sample = self._watch, self._watch.sample
+        before = sample.row
         found = self.guard.given("detectors", watch.observe, observation)
         if found is FAULT:
             return []
-        sample = watch.sample
         if sample.row == before:
             # a validation that was logged apart from the loss of its step
             return [self._incidents.count(finding) for finding in found]
@@ -124,7 +126,7 @@ class Monitor:
             if left is not None:
                 found.append(self._incidents.count(left))
                 self.guard.call("forecast", self._take_plan, left)
-        if math.isfinite(sample.loss):
+        if -math.inf < sample.loss < math.inf:
             gap = self.guard.given("forecast", self._look_ahead, sample)
             if gap is not None and gap is not FAULT:
                 found.append(self._incidents.count(gap))
@@ -137,13 +139,19 @@ class Monitor:
     def _take_calm(self, rows: CalmRows, first: int, end: int) -> tuple[int, int]:
         """Take rows of which nothing is to be said, the first of them at least where that can be; where they end."""
         forecaster = self._forecaster
-        if self._off_plan.has_plan or forecaster is None or not forecaster.takes_many(rows.steps[first]):
+        if forecaster is None or not forecaster.takes_many(rows.steps[first]):
             return first, first
         due = min(self._looks.due, math.inf if self.registered is None else forecaster.blocks.room_until())
-        end, single = self._watch.take_calm(rows, first, bisect_left(rows.steps, due, first, end))
+        end = bisect_left(rows.steps, due, first, min(end, first + MOST_AT_ONCE))
+        end, single = self._watch.take_calm(rows, first, self._off_plan.calm_until(rows, first, end))
         if end > first:
             steps, losses = rows.steps[first:end], rows.losses[first:end]
+            self._off_plan.follow(rows, first, end)
             self._final.add_many(steps, losses)
+            if rows.tokens is not None and self._off_plan.has_plan and forecaster.schedule is not None:
+                for step, tokens in zip(steps, rows.tokens[first:end], strict=True):
+                    if tokens == tokens:
+                        forecaster.schedule.see_tokens(step, tokens)
             forecaster.observe_many(steps, losses, rows.rates and rows.rates[first:end])
         return end, single
 

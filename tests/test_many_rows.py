@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
 from hypothesis import given, settings
@@ -79,9 +80,36 @@ def test_many_rows_at_once_are_those_rows_one_by_one(
     assert told(run, rows, 1) == told(run, rows, size)
 
 
-def test_a_quiet_stretch_is_taken_at_once() -> None:
+@settings(max_examples=6, deadline=None)
+@given(
+    seed=st.integers(0, 1 << 30),
+    odd=st.lists(st.tuples(st.integers(1, EARLY_ROWS + 700), ODD), max_size=3),
+    unshown=st.sampled_from([1, 2, 5_000]),
+    left=st.sampled_from([0, 1_300, 5_000]),
+    batch=st.sampled_from([0, 1_400, 5_000]),
+)
+def test_rows_of_a_planned_run_at_once_are_those_rows_one_by_one(
+    seed: int, odd: list[tuple[int, str]], unshown: int, left: int, batch: int
+) -> None:
+    """Also where it leaves its plan, does not show each rate, or has larger batches from some row on."""
+    plan = 1e-3 * (1.0 - np.arange(1, 2_001) / 4_000)
+    rows = [
+        row._replace(
+            learning_rate=row.learning_rate * (1.5 if left < at < left + 200 else 1.0) if at % unshown else None,
+            tokens=1_000.0 * (at + max(0, at - batch)) if batch else None,
+        )
+        for at, row in enumerate(log(seed, EARLY_ROWS + 700, dict(odd)), 1)
+        if row.learning_rate is not None
+    ]
+    run = Run("many", 2_000, plan)
+
+    assert told(run, rows, 1) == told(run, rows, 700)
+
+
+@pytest.mark.parametrize("run", [Run("many"), Run("planned", 5_000, 1e-3 * (1.0 - np.arange(1, 5_001) / 8_000))])
+def test_a_quiet_stretch_is_taken_at_once(run: Run) -> None:
     """Else the rest of this file would say nothing: of a long quiet log most rows are never looked at by themselves."""
-    monitor = Monitor(Run("many"))
+    monitor = Monitor(run)
     rows = list(log(1, 4_000, {}))
     monitor.observe_many(Columns.of(rows[:2_000]))
     rest, at, taken = CalmRows(Columns.of(rows[2_000:])), 0, 0

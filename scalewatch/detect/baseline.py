@@ -131,26 +131,32 @@ class RobustBaseline(Stateful):
 
     def score(self, value: float) -> None:
         """Set `excess`, `sigmas`, `rise` and `middle` of one finite row against what came before it."""
-        self._value = value
-        if self.rows == 0:
+        self._value, rows = value, self.rows
+        if rows > MIDDLE_ROWS:
+            self.middle = UNKNOWN
+            if self.frozen_rows == 0:
+                self.fast_mean = self.running_mean
+        elif rows == 0:
             self.fast_mean = value
             self.clear_scores()
             return
-        last = self.last
-        if self.rows <= MIDDLE_ROWS and len(last) == 4:
-            self.middle = sorted((*last, value))[2]
         else:
-            self.middle = UNKNOWN
-        if self.frozen_rows == 0:
-            near = self.running_mean
-            if self.rows < SHORT_ROWS and len(last) >= 3:
-                median = sorted(last[-3:])[1]
-                if median < near:
-                    near = max(median, near - CLIP * self.scale)
-            self.fast_mean = near
-        self.excess = value - self.fast_mean
-        self.sigmas = self.excess / self.scale
+            self._score_early()
+        self.excess = excess = value - self.fast_mean
+        self.sigmas = excess / self.scale
         self.rise = value - self.slow_mean
+
+    def _score_early(self) -> None:
+        """Set `middle` and the fast mean where few rows came before."""
+        last, near = self.last, self.running_mean
+        self.middle = sorted((*last, self._value))[2] if len(last) == 4 else UNKNOWN
+        if self.frozen_rows:
+            return
+        if self.rows < SHORT_ROWS and len(last) >= 3:
+            median = sorted(last[-3:])[1]
+            if median < near:
+                near = max(median, near - CLIP * self.scale)
+        self.fast_mean = near
 
     def update(self, frozen: bool, trend_frozen: bool = False) -> None:
         """Learn from the row measured last.
@@ -159,34 +165,36 @@ class RobustBaseline(Stateful):
             frozen: an incident is open or may begin here: the level learns nothing.
             trend_frozen: the slow mean must stay, or a slow divergence would move its own yardstick.
         """
-        value = self._value
-        if self.rows == 0:
+        value, rows, excess = self._value, self.rows, self.excess
+        if rows == 0:
             self._begin(value)
             return
-        self.broken_rows = self.broken_rows + 1 if self.excess < BROKEN and self.rows >= FAST_ROWS else 0
-        if 0 < self.broken_rows <= BROKEN_ROWS:
-            return
+        if excess < BROKEN and rows >= FAST_ROWS:
+            self.broken_rows += 1
+            if self.broken_rows <= BROKEN_ROWS:
+                return
+        else:
+            self.broken_rows = 0
         self.frozen_rows = self.frozen_rows + 1 if frozen else 0
         if self.frozen_rows > FROZEN_ROWS:
             self.scatter.pause()
             return
-        if self.rows <= MIDDLE_ROWS:
+        if rows <= MIDDLE_ROWS:
             self.last.append(value)
             if len(self.last) > 4:
                 del self.last[0]
         before, scatter = self.scale, self.scatter
-        scatter.learn(value, self.excess)
-        self.scale = scatter.scale
-        self.slow_scale = self.scale * scatter.wander
+        self.scale = scale = scatter.learn(value, excess)
+        self.slow_scale = slow = scale * scatter.wander
         if frozen:
             self.low = False
             return
-        self.rows += 1
-        if self.rows < FAST_ROWS:
+        self.rows = rows = rows + 1
+        if rows < FAST_ROWS:
             # no mean of so few rows forgets an odd first one
             middle = sorted(self.last)[len(self.last) >> 1]
             self.running_mean = self.slow_mean = middle
-            self.slow_rows = self.rows
+            self.slow_rows = rows
             return
         move = value - self.running_mean
         if move < -before:
@@ -195,10 +203,10 @@ class RobustBaseline(Stateful):
             self.low = False
             bound = CLIP * before
             self.running_mean += (move if move < bound else bound) / FAST_ROWS
-        slow = self.slow_scale
-        if self.slow_mean > self.fast_mean + slow:
+        taken_anew = self.fast_mean + slow
+        if self.slow_mean > taken_anew:
             # after an improvement it is taken anew, a slow scale above the present level
-            self.slow_mean, self.slow_rows = self.fast_mean + slow, ANEW_ROWS
+            self.slow_mean, self.slow_rows = taken_anew, ANEW_ROWS
         elif not trend_frozen:
             self.slow_rows = rows = self.slow_rows + 1
             move, bound = self.rise, CLIP * slow

@@ -201,30 +201,32 @@ class Blocks(Stateful):
             sample: the row.
             hold: whether it belongs to an incident, or may.
         """
-        if self.rows == 0:
-            self.first_step = sample.step
-        self.rows += 1
-        same, loss = self.same, sample.loss
-        if same.rows and loss == same.loss:
+        rows, step, same, loss = self.rows, sample.step, self.same, sample.loss
+        if rows == 0:
+            self.first_step = step
+        self.rows = rows = rows + 1
+        if loss == same.loss and same.rows:
             same.rows += 1
         elif -math.inf < loss < math.inf:
             if same.rows > same.longest:
                 same.longest = same.rows
-            same.loss, same.rows, same.step = loss, 1, sample.step
+            same.loss, same.rows, same.step = loss, 1, step
         if sample.usable:
             self.losses.append(sample.value)
-        if sample.grad_given and 0.0 < sample.grad_norm < math.inf:
-            self.norms.values.append(sample.grad_norm)
-        elif sample.grad_given and sample.grad_norm == 0.0:
-            self.norms.zeros += 1
+        if sample.grad_given:
+            norm = sample.grad_norm
+            if 0.0 < norm < math.inf:
+                self.norms.values.append(norm)
+            elif norm == 0.0:
+                self.norms.zeros += 1
         if hold:
             self.held += 1
         if sample.rise_expected:
             self.rise_expected = True
         seconds = sample.seconds
         if seconds == seconds:
-            self.clock.see(seconds, sample.step)
-        return self._full(sample) if self.rows >= self.size else None
+            self.clock.see(seconds, step)
+        return self._full(sample) if rows >= self.size else None
 
     def extend(self, rows: CalmRows, first: int, end: int) -> None:
         """Count many calm rows in, fewer than fill the block."""

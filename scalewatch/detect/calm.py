@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import final
 
 from scalewatch.detect.baseline import SLOW_ROWS, SPARSE_STEPS
-from scalewatch.detect.calm_level import Mark, Scored, follow, is_calm, room
+from scalewatch.detect.calm_level import Mark, Scored, follow, is_calm
 from scalewatch.detect.calm_rows import LEAST, CalmRows
 from scalewatch.detect.divergence import MEAN_ROWS, MOST_SCALES, MOST_TIMES, Divergence
 from scalewatch.detect.grad_norm import HIGH_EXCESS, GradNorm
@@ -52,21 +52,22 @@ class CalmStretch:
         Returns the place of the next one, and the one to which they are to be looked at one by one.
         """
         blocks = self._shared.blocks
-        end = min(end, first + blocks.size - blocks.rows - 1)
+        left = blocks.size - blocks.rows
+        if left <= FEWEST:
+            return first, first + left  # the block closes
+        end = min(end, first + left - 1)
         if end - first < FEWEST or not self._is_quiet(rows, first):
             return first, first
-        end = self._shared.schedule.calm_until(rows.steps, rows.rates, first, end)
-        at = single = first
-        while at < end:
-            until = min(end, at + room(self._shared.baseline))
-            if rows.norms is not None:
-                until = min(until, at + room(self._grad_norm.baseline))
-            if not self._chunk(rows, at, until):
-                single = until
-                break
-            at = until
+        end = self._shared.schedule.calm_until(rows, first, end)
+        at = self._chunk(rows, first, end) if end > first else first
+        single = at
+        if at < end:
+            # the rows before the first that may be news are calm all the same
+            if at - first < FEWEST or self._chunk(rows, first, at) < at:
+                return first, first
+            single = at + 1
         if at > first:
-            self._shared.schedule.follow(rows.steps[first:at], rows.rates[first:at] if rows.rates is not None else None)
+            self._shared.schedule.follow(rows, first, at)
         return at, single
 
     def _is_quiet(self, rows: CalmRows, first: int) -> bool:
@@ -89,39 +90,49 @@ class CalmStretch:
             and not (self._ranks.rows or self._ranks.incident.is_open)
         )
 
-    def _chunk(self, rows: CalmRows, first: int, end: int) -> bool:
-        spacings = self._spacings(rows.steps[first:end])
+    def _chunk(self, rows: CalmRows, first: int, end: int) -> int:
+        """Take the rows if all of them are calm, or none; the place of the first that may be news, `end` for none."""
+        steps, values = rows.steps[first:end], rows.values[first:end]
+        spacings = self._spacings(steps)
         sparse = spacings[0] >= SPARSE_STEPS
         if (min(spacings) >= SPARSE_STEPS) != (max(spacings) >= SPARSE_STEPS):
-            return False
+            return first + next(at for at, each in enumerate(spacings) if (each >= SPARSE_STEPS) != sparse)
         marks = [Mark(self._shared.baseline, end - first)]
-        level = follow(self._shared.baseline, rows.values[first:end])
-        calm = level is not None and self._take_level(level, rows.steps[first:end], sparse, commit=False)
-        given = [] if rows.norms is None else rows.log_norms[first:end]
-        if rows.norms is not None and not rows.every_norm:
-            given = [value for value, norm in zip(given, rows.norms[first:end], strict=True) if norm == norm]
-        if calm and given:
-            marks.append(Mark(self._grad_norm.baseline, len(given)))
-            norms = follow(self._grad_norm.baseline, given)
-            calm = norms is not None and max([one[1] for one in norms]) <= HIGH_EXCESS
-        if not calm or level is None:
+        level = follow(self._shared.baseline, values)
+        calm = first + self._look(level, steps)
+        if rows.norms is not None and calm == end:
+            given = rows.log_norms[first:end]
+            places = list(range(first, end))
+            if not rows.every_norm:
+                places = [at for at in places if rows.norms[at] == rows.norms[at]]
+                given = [rows.log_norms[at] for at in places]
+            if given:
+                marks.append(Mark(self._grad_norm.baseline, len(given)))
+                norms = follow(self._grad_norm.baseline, given)
+                high = next((at for at, one in enumerate(norms) if one[1] > HIGH_EXCESS), len(norms))
+                calm = end if high == len(given) else places[high]
+        if calm < end:
             for mark in marks:
                 mark.go_back()
-            return False
-        self._take_level(level, rows.steps[first:end], sparse, commit=True)
+            return calm
+        self._take_level(sparse)
         self._shared.blocks.extend(rows, first, end)
         self._read(rows, first, end, spacings[-1])
-        return True
+        return end
 
     def _spacings(self, steps: Sequence[int]) -> list[float]:
         reader = self._shared.reader
         return [(step - reader.first_step) / count for count, step in enumerate(steps, reader.epoch_rows)]
 
-    def _take_level(self, level: list[Scored], steps: Sequence[int], sparse: bool, *, commit: bool) -> bool:
-        """Show the rows to the spike and the divergence; whether neither may have anything to say of them."""
-        if not commit:
-            self._sigmas = [excess / scale for _, excess, scale, _, _, _ in level]
-            return max(self._sigmas) <= SPARSE_STAY and self._sums(level, steps)
+    def _look(self, level: list[Scored], steps: Sequence[int]) -> int:
+        """How many rows from the first on neither the spike nor the divergence may have anything to say of."""
+        self._sigmas = [excess / scale for _, excess, scale, _, _, _ in level]
+        if not level or max(self._sigmas) > SPARSE_STAY:
+            return next((at for at, z in enumerate(self._sigmas) if z > SPARSE_STAY), 0)
+        return self._sums(level, steps)
+
+    def _take_level(self, sparse: bool) -> None:
+        """Let the spike and the divergence take in the rows that were looked at."""
         spike, divergence = self._spike, self._divergence
         pairs = [
             before if before < z else z for before, z in zip([spike.before, *self._sigmas], self._sigmas, strict=False)
@@ -137,14 +148,13 @@ class CalmStretch:
         rise.past.see_many(past, past, math.ulp(0.0))
         for low in lows:
             rise.recent.see(low)
-        return True
 
-    def _sums(self, level: list[Scored], steps: Sequence[int]) -> bool:
+    def _sums(self, level: list[Scored], steps: Sequence[int]) -> int:
         rise_sum = self._divergence.sum
         mean, total, rows, onset = self._divergence.mean_rise, rise_sum.total, rise_sum.rows, rise_sum.step
         past: list[float] = []
         lows: list[float] = []
-        for step, (fast, _, _, rise, scale, rests) in zip(steps, level, strict=True):
+        for step, (fast, _, _, rise, scale, rests) in zip(steps, level, strict=False):
             bound = MOST_TIMES * abs(mean) + MOST_SCALES * scale
             mean += ((rise if rise < bound else bound) - mean) / MEAN_ROWS
             z = rise / scale
@@ -158,9 +168,9 @@ class CalmStretch:
             total, rows = grown, rows + 1
             past.append(total)
             if (total > FREEZE and rests > FREEZE_ROWS) or (total >= LIMIT and mean >= LEAST_RISE):
-                return False
+                return len(past) - 1
         self._risen = mean, total, rows, onset, past, lows
-        return True
+        return len(past)
 
     def _read(self, rows: CalmRows, first: int, end: int, spacing: float) -> None:
         """Let the newest row be the last of them."""

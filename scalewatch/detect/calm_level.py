@@ -17,9 +17,10 @@ from scalewatch.detect.robust_scale import (
     LONG_ROWS,
     NORMAL_DIP,
     REFRESH_ROWS,
+    RobustScale,
 )
 
-__all__ = ["Mark", "Scored", "follow", "is_calm", "room"]
+__all__ = ["Mark", "Scored", "follow", "is_calm"]
 
 
 #: Of one row what it was scored against: level before it, excess over that, scale before it, rise over the slow mean,
@@ -59,37 +60,32 @@ def is_calm(baseline: RobustBaseline) -> bool:
     )
 
 
-def room(baseline: RobustBaseline) -> int:
-    """Return after how many rows the scatter is looked at anew: so many at once at most."""
-    return REFRESH_ROWS - len(baseline.scatter.bends.waiting)
-
-
-def follow(baseline: RobustBaseline, values: Sequence[float]) -> list[Scored] | None:
-    """Score some rows and learn from them; None if one of them is not calm, and the level is then no more as it was."""
+def follow(baseline: RobustBaseline, values: Sequence[float]) -> list[Scored]:
+    """Score some rows and learn from them; fewer are scored if one is not calm, and the level is then undefined."""
     scored: list[Scored] = []
-    scatter, last = baseline.scatter, room(baseline)
+    scatter, taken, due = baseline.scatter, 0, REFRESH_ROWS - len(baseline.scatter.bends.waiting)
     scale, slow_scale, wander, steady = baseline.scale, baseline.slow_scale, scatter.wander, scatter.steady
     running, slow_mean, slow_rows = baseline.running_mean, baseline.slow_mean, baseline.slow_rows
     blocks, low, low_value, deepest = scatter.blocks, baseline.low, baseline.low_value, scatter.dip
     total, summed = blocks.sum, blocks.rows
     three = list(zip([*scatter.past, *values], [scatter.past[1], *values], values, strict=False))
-    scatter.bends.waiting = [*scatter.bends.waiting, *[abs(a - 2.0 * b + c) for a, b, c in three]]
-    for before, middle, value in three:
+    for count, (before, middle, value) in enumerate(three, 1):
         excess, rise = value - running, value - slow_mean
-        scored.append((running, excess, scale, rise, slow_scale, slow_rows))
         if excess < BROKEN:
-            return None
+            return scored
+        scored.append((running, excess, scale, rise, slow_scale, slow_rows))
         # the scale of one row
         dip = (before if before < value else value) - middle
         most, faded = 2.0 * NORMAL_DIP * scale, deepest * (1.0 - DIP_FADE)
         dip = dip if dip < most else most
         deepest = dip = dip if dip > faded else faded
-        if len(scored) == last:
-            scatter.excesses.waiting = [*scatter.excesses.waiting, *[one[1] for one in scored]]
+        if count == due:
+            _wait(scatter, three[taken:count], scored[taken:count])
             scatter.look_again()
-            steady = scatter.steady
+            steady, taken, due = scatter.steady, count, due + REFRESH_ROWS
         dip /= NORMAL_DIP
-        was, scale = scale, max(steady, dip, LEAST_SCALE)
+        was, scale = scale, steady if steady > dip else dip
+        scale = scale if scale > LEAST_SCALE else LEAST_SCALE
         slow_scale = scale * wander
         # the means
         fast, bound = running, CLIP * was
@@ -115,8 +111,7 @@ def follow(baseline: RobustBaseline, values: Sequence[float]) -> list[Scored] | 
             blocks.sum, blocks.rows, scatter.scale = total, summed, scale
             scatter.close_block()
             total, summed, wander = blocks.sum, blocks.rows, scatter.wander
-    if len(scored) != last:
-        scatter.excesses.waiting = [*scatter.excesses.waiting, *[one[1] for one in scored]]
+    _wait(scatter, three[taken:], scored[taken:])
     scatter.rows += len(values)
     scatter.past, scatter.dip, scatter.scale = [three[-1][1], three[-1][2]], deepest, scale
     blocks.sum, blocks.rows = total, summed
@@ -125,3 +120,10 @@ def follow(baseline: RobustBaseline, values: Sequence[float]) -> list[Scored] | 
     baseline.slow_mean, baseline.slow_rows, baseline.low, baseline.low_value = slow_mean, slow_rows, low, low_value
     baseline.settle(values[-1], scored[-1][0], scored[-1][3], scored[-1][2])
     return scored
+
+
+def _wait(scatter: RobustScale, three: list[tuple[float, float, float]], scored: list[Scored]) -> None:
+    """Let bends and excesses of rows wait for the next look at the scatter."""
+    # other lists, for somebody may go back to these
+    scatter.bends.waiting = [*scatter.bends.waiting, *[abs(a - 2.0 * b + c) for a, b, c in three]]
+    scatter.excesses.waiting = [*scatter.excesses.waiting, *[one[1] for one in scored]]

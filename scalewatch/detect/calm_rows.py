@@ -9,6 +9,7 @@ from functools import cached_property
 from operator import gt
 from typing import Any, final
 
+from scalewatch.arrays import Rates, rates_at
 from scalewatch.columns import Columns
 from scalewatch.finding import Finding
 from scalewatch.observation import Observation
@@ -30,7 +31,8 @@ class CalmRows:
         rows: of the log.
 
     Attributes:
-        steps, losses: of each row. values: log losses. rates, seconds: NaN where a row has none, None where none has.
+        steps, losses: of each row. values: log losses.
+        rates, seconds, tokens: NaN where a row has none, None where none has.
         norms: gradient norms, NaN in a row without one, None where no row has one. every_norm: whether none lacks one
             of those that are there. odd: places of the rows that have to be looked at one by one.
     """
@@ -47,9 +49,17 @@ class CalmRows:
             odd.update([at for at, value in enumerate(rows.validation_losses) if value is not None])
         self.rates = self._floats(rows.learning_rates, odd)
         self.seconds = self._floats(rows.seconds, odd)
+        self.tokens = self._floats(_counts_as_floats(rows.tokens), odd)
         self.norms = self._norms(rows.grad_norms, odd)
         self.every_norm = rows.grad_norms is None or None not in rows.grad_norms
         self.odd = sorted(odd)
+        self._planned: list[float] = []
+
+    def planned(self, plan: Rates) -> list[float]:
+        """Return what one plan has for each row, NaN where it has nothing."""
+        if not self._planned:
+            self._planned = rates_at(plan, self.steps)
+        return self._planned
 
     def _check_losses(self, odd: set[int]) -> None:
         if len(odd) == len(self.steps):
@@ -97,6 +107,12 @@ class CalmRows:
         return self.odd[at] if at < len(self.odd) else len(self.steps)
 
 
+def _counts_as_floats(column: Sequence[Any] | None) -> Sequence[Any] | None:
+    if column is None or set(map(type, column)) == {float}:
+        return column
+    return [float(value) if type(value) is int and abs(value) <= MOST_STEP else value for value in column]
+
+
 def one_by_one_or_many(
     rows: Columns, one: Callable[[Observation], list[Finding]], many: Callable[[CalmRows, int, int], tuple[int, int]]
 ) -> list[Finding]:
@@ -112,7 +128,7 @@ def one_by_one_or_many(
     while at < len(rows):
         until = calm.calm_until(at)
         taken, single = many(calm, at, until) if until > at else (at, at)
-        patience = PATIENCE if taken > at else min(2 * patience, MOST_PATIENCE)
+        patience = PATIENCE if taken > at or single > at else min(2 * patience, MOST_PATIENCE)
         at = taken
         for place in range(at, min(max(at + patience, single), len(rows))):
             found += one(rows.row(place))

@@ -135,9 +135,9 @@ class Divergence(AbstractDetector):
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.usable:
             return None
-        baseline, first = self._baseline, self.first
-        bound = MOST_TIMES * abs(self.mean_rise) + MOST_SCALES * baseline.slow_scale
-        self.mean_rise += (min(baseline.rise, bound) - self.mean_rise) / MEAN_ROWS
+        baseline, first, mean, rise = self._baseline, self.first, self.mean_rise, self._baseline.rise
+        bound = MOST_TIMES * (mean if mean > 0.0 else -mean) + MOST_SCALES * baseline.slow_scale
+        self.mean_rise = mean = mean + ((rise if rise < bound else bound) - mean) / MEAN_ROWS
         if self.incident.is_open:
             return self._watch(sample)
         sparse = sample.spacing >= SPARSE_STEPS
@@ -154,16 +154,16 @@ class Divergence(AbstractDetector):
             return found
         if baseline.rows < ARM_ROWS:
             return None
-        if self._is_explained(sample):
+        if (sample.rise_expected or sample.warming or self.muted) and self._is_explained(sample):
             return None
-        lowest = self.lowest
+        lowest, total = self.lowest, self.sum
         if sparse and baseline.middle < UNKNOWN and lowest.look(baseline, sample.step):
             return self._open(sample, lowest.value, baseline.middle - lowest.value, lowest.step)
-        risen = self.sum.add(sample.step, sample.spacing, self.mean_rise)
-        self.freezes_trend = self.sum.freezes
+        risen = total.add(sample.step, sample.spacing, mean)
+        self.freezes_trend = total.freezes
         if baseline.rows < DENSE_ROWS and not sparse:
             return None
-        waits = self.freezes_trend and self.sum.rows % FOLLOW_ROWS == 0
+        waits = self.freezes_trend and total.rows % FOLLOW_ROWS == 0
         if (risen or waits) and self._is_drift():
             return self._follow(sample, tell=risen)
         if not risen:

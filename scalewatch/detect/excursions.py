@@ -71,49 +71,54 @@ class Excursions(Stateful):
             self.going_on = value
         if not ended:
             return
-        rows, peak = self.going_rows, self.going_on
-        self.rows += rows
-        self.generation_rows += rows
+        rows, peak, now, highest = self.going_rows, self.going_on, self.now, self.least
+        self.rows = every = self.rows + rows
+        self.generation_rows = generation = self.generation_rows + rows
         self.going_on, self.going_rows = 0.0, 0
-        highest = self.highest
-        if highest < self.least:
-            highest = self.least
+        if highest < now:
+            highest = now
+        if highest < self.before:
+            highest = self.before
         if peak <= 0.5 * highest:
             self.alike += self.smaller
         elif peak <= highest:
             self.alike += 1.0
         else:
             self.alike = 1.0 if peak > 2.0 * highest else 1.0 + 0.5 * self.alike
-        if peak > self.now:
+        if peak > now:
             self.now = peak
-        if self.generation_rows >= GENERATION_ROWS and self.generation_rows >= GENERATION_SHARE * self.rows:
+        if generation >= GENERATION_ROWS and generation >= GENERATION_SHARE * every:
             self.before, self.now, self.generation_rows = self.now, 0.0, 0
 
     def see_many(self, values: Sequence[float], judged: Sequence[float], low: float) -> None:
         """Take many rows in, as `see` takes each; one whose number of `judged` is below `low` ends what went on."""
-        going_on, going_rows, half, smaller = (
-            self.going_on,
-            self.going_rows,
-            0.5 * max(self.highest, self.least),
-            self.smaller,
-        )
+        going_on, going_rows, smaller = self.going_on, self.going_rows, self.smaller
+        rows, generation, low_peak, full = self._low_ones()
         for value, other in zip(values, judged, strict=True):
             going_rows += 1
             if value > going_on:
                 going_on = value
             if other >= low:
                 continue
-            if going_on <= half and going_on <= self.now and self.generation_rows + going_rows < GENERATION_ROWS:
+            if going_on <= low_peak and generation + going_rows < full:
                 # nearly each excursion is a low one
-                self.rows += going_rows
-                self.generation_rows += going_rows
+                rows += going_rows
+                generation += going_rows
                 self.alike += smaller
             else:
+                self.rows, self.generation_rows = rows, generation
                 self.going_on, self.going_rows = going_on, going_rows - 1
                 self.see(value, ended=True)
-                half = 0.5 * max(self.highest, self.least)
+                rows, generation, low_peak, full = self._low_ones()
             going_on, going_rows = 0.0, 0
+        self.rows, self.generation_rows = rows, generation
         self.going_on, self.going_rows = going_on, going_rows
+
+    def _low_ones(self) -> tuple[int, int, float, float]:
+        """Rows, those of this generation, a peak that changes nothing, and rows until which the generation goes on."""
+        share = GENERATION_SHARE * self.rows
+        low_peak = min(0.5 * max(self.highest, self.least), self.now)
+        return self.rows, self.generation_rows, low_peak, share if share > GENERATION_ROWS else GENERATION_ROWS
 
     def beyond(self, value: float, *, factor: float = 1.0, lasted: float = 1.0, alone: float = 0.0) -> bool:
         """Whether a number is so high that what has been before does not explain it.

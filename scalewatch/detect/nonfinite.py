@@ -137,7 +137,7 @@ class NonFiniteGradient(AbstractDetector):
         if not sample.grad_given:
             return None
         incident = self.incident
-        if math.isfinite(sample.grad_norm):
+        if -math.inf < sample.grad_norm < math.inf:
             if self.count == 0:
                 return None
             self.count -= 1

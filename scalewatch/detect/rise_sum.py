@@ -68,19 +68,19 @@ class RiseSum(Stateful):
             step: of the row. spacing: steps between rows. mean_rise: mean of r over the last rows.
         """
         baseline = self._baseline
-        z = baseline.rise / baseline.slow_scale
-        rests_on = baseline.slow_rows if baseline.slow_rows < SLOW_ROWS else SLOW_ROWS
-        allowance = ALLOWANCE + rests_on**-0.5
+        scale, rests_on = baseline.slow_scale, baseline.slow_rows
+        z = baseline.rise / scale
+        allowance = ALLOWANCE + (rests_on if rests_on < SLOW_ROWS else SLOW_ROWS) ** -0.5
         total = self.total + (z if z < CLIP else CLIP) - allowance
-        if total <= 0.0 or mean_rise < OVER * baseline.slow_scale:
+        if total <= 0.0 or mean_rise < OVER * scale:
             self.past.see(0.0, ended=True)
             self.recent.see(baseline.fast_mean)
-            self.clear(step)
+            self.total, self.rows, self.step, self.freezes = 0.0, 0, step, False
             return False
         self.past.see(total, ended=False)
         self.total = total
         self.rows += 1
-        self.freezes = total > FREEZE and baseline.slow_rows > FREEZE_ROWS
+        self.freezes = total > FREEZE and rests_on > FREEZE_ROWS
         if total < LIMIT or mean_rise < LEAST_RISE or total < LIMIT * baseline.memory**2:
             return False
         return self._is_news((total / self.rows + allowance) * baseline.slow_scale, mean_rise, spacing)

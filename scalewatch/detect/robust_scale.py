@@ -99,7 +99,7 @@ class Window(Stateful):
     def take_waiting(self) -> None:
         """Let all that waits in at once."""
         # other lists, for somebody may go back to these; two runs that rise are sorted by one merge
-        values, ranked = [*self.values, *self.waiting], [*self.ranked, *self.waiting]
+        values, ranked = [*self.values, *self.waiting], [*self.ranked, *sorted(self.waiting)]
         ranked.sort()
         gone = max(len(values) - self.rows, 0)
         for value in values[:gone]:
@@ -172,7 +172,7 @@ class RobustScale(Stateful):
     >>> scatter, noise = RobustScale(), Random(0)
     >>> for row in range(1000):
     ...     value = noise.gauss(0.0, 0.02)
-    ...     scatter.learn(value - 0.001 * row, value)
+    ...     _ = scatter.learn(value - 0.001 * row, value)
     >>> round(scatter.scale, 3)
     0.02
     """
@@ -189,8 +189,8 @@ class RobustScale(Stateful):
         self.dip = 0.0
         self.blocks = BlockMeans()
 
-    def learn(self, value: float, excess: float) -> None:
-        """Take in one finite row and its excess over the level."""
+    def learn(self, value: float, excess: float) -> float:
+        """Take in one finite row and its excess over the level; return the scale by then."""
         self.rows = rows = self.rows + 1
         past, is_long = self.past, rows > LONG_ROWS
         if is_long:
@@ -199,7 +199,7 @@ class RobustScale(Stateful):
             self.excesses.push(excess, SCALE_ROWS)
         if len(past) < 2:
             past.append(value)
-            return
+            return self.scale
         before, middle = past
         past[0], past[1] = middle, value
         dip = (before if before < value else value) - middle
@@ -208,8 +208,9 @@ class RobustScale(Stateful):
         self.dip = dip = dip if dip > faded else faded
         bend = abs(before - 2.0 * middle + value)
         if is_long:
-            self.bends.waiting.append(bend)
-            if len(self.bends.waiting) >= REFRESH_ROWS:
+            waiting = self.bends.waiting
+            waiting.append(bend)
+            if len(waiting) >= REFRESH_ROWS:
                 self.look_again()
         else:
             half = rows // 2
@@ -217,7 +218,8 @@ class RobustScale(Stateful):
             self._look()
         dip /= NORMAL_DIP
         scale = self.steady if self.steady > dip else dip
-        self.scale = scale if scale > LEAST_SCALE else LEAST_SCALE
+        self.scale = scale = scale if scale > LEAST_SCALE else LEAST_SCALE
+        return scale
 
     def look_again(self) -> None:
         """Take in what waits, and the scale from it."""

@@ -7,10 +7,10 @@ that leaves the plan, or jumps above anything this run has seen, is not a restar
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import final
 
 from scalewatch.detect.base import Sample
+from scalewatch.detect.calm_rows import CalmRows
 from scalewatch.detect.state import Stateful
 from scalewatch.run import Run
 
@@ -150,26 +150,28 @@ class Schedule(Stateful):
         warm_up = self.warm_up
         sample.warming = (not warm_up.over or step < warm_up.until_step) and self.is_warming(step)
 
-    def calm_until(self, steps: Sequence[int], rates: Sequence[float] | None, first: int, end: int) -> int:
+    def calm_until(self, rows: CalmRows, first: int, end: int) -> int:
         """Return how far from `first` on no rate rises and no rise of the loss is expected; `first` if not there."""
-        if self._plan is not None or self.rows_left or steps[first] < self.until_step:
+        step, rates = rows.steps[first], self._rates(rows, first, end)
+        if self.rows_left or step < self.until_step:
             return first
         if rates is None:
             return end
-        if not self.warm_up.over or steps[first] < self.warm_up.until_step:
+        if not self.warm_up.over or step < self.warm_up.until_step:
             return first
         lowest = self.lowest
-        for place in range(first, end):
-            rate = rates[place]
+        for place, rate in enumerate(rates, first):
             if not 0.0 <= rate <= self.highest or rate > RISE * lowest:
                 return place
             if rate < lowest:
                 lowest = rate
         return end
 
-    def follow(self, steps: Sequence[int], rates: Sequence[float] | None) -> None:
+    def follow(self, rows: CalmRows, first: int, end: int) -> None:
         """Take in rows that are calm by `calm_until`, at least one."""
-        self.rate = self.planned = self._seen_rate = math.nan
+        steps, rates = rows.steps[first:end], self._rates(rows, first, end)
+        self.rate = self._seen_rate = math.nan
+        self.planned = math.nan if self._plan is None else rows.planned(self._plan)[end - 1]
         if rates is None:
             return
         self.rate = self._seen_rate = rates[-1]
@@ -177,6 +179,14 @@ class Schedule(Stateful):
         high = next((at for at in range(len(rates) - 1, -1, -1) if SLACK * rates[at] >= self.highest), None)
         if high is not None:
             self.high_step = steps[high]
+
+    def _rates(self, rows: CalmRows, first: int, end: int) -> list[float] | None:
+        """The rates of some rows, those of the plan where they show none."""
+        shown = None if rows.rates is None else rows.rates[first:end]
+        if self._plan is None:
+            return shown
+        planned = rows.planned(self._plan)[first:end]
+        return planned if shown is None else [a if a >= 0.0 else b for a, b in zip(shown, planned, strict=True)]
 
     def _see(self, step: int, rate: float, planned: float) -> None:
         warm_up = self.warm_up

@@ -137,23 +137,18 @@ class Spike(AbstractDetector):
             return None
         if self.incident.is_open:
             return self._watch(sample)
-        z = self._baseline.sigmas
-        pair, self.before = min(z, self.before), z
+        z, before = self._baseline.sigmas, self.before
+        pair, self.before = before if before < z else z, z
         if self._baseline.rows < ARM_ROWS:
             return None
-        found = self._look(sample, pair)
+        sparse = sample.spacing >= SPARSE_STEPS
+        high = z > (SPARSE_STAY if sparse else STAY_SIGMAS)
+        found = self._judge(sample, high, sparse, pair) if high or self.pending else None
         if not self.incident.is_open:
-            if sample.spacing >= SPARSE_STEPS:
+            if sparse:
                 self.singles.see(z, ended=z < CALM_SIGMAS)
             self.pairs.see(pair, ended=z < CALM_SIGMAS)
         return found
-
-    def _look(self, sample: Sample, pair: float) -> Finding | None:
-        sparse = sample.spacing >= SPARSE_STEPS
-        high = self._baseline.sigmas > (SPARSE_STAY if sparse else STAY_SIGMAS)
-        if not high and not self.pending:
-            return None
-        return self._judge(sample, high, sparse, pair)
 
     def restart(self) -> None:
         self.pending = False

@@ -134,23 +134,27 @@ class Forecaster:
             clean: whether the row belongs to no incident; a row that does is not learned from.
             seconds: its time, from any origin [s]; NaN where unknown. tokens: consumed so far, None or NaN if unknown.
         """
-        if step <= self.blocks.last_step:
+        blocks, schedule = self.blocks, self._schedule
+        if step <= blocks.last_step:
             return False
         if self._clock is not None and self._clock.see(step, seconds):
             self._end_at(self._clock)
-        if tokens is not None and tokens == tokens and self._schedule is not None:
-            self._schedule.see_tokens(step, tokens)
+            schedule = self._schedule
+        if tokens is not None and tokens == tokens and schedule is not None:
+            schedule.see_tokens(step, tokens)
         learned = clean and LEAST_LOSS < loss < MOST_LOSS
-        self._rows += learned or loss <= 0.0
         if loss <= 0.0:
             self._below_zero += 1
             self.revision += 1
-        if self._schedule is not None and not self.follows_plan:
-            self._schedule.observe(step, learning_rate)
+            self._rows += 1
+        elif learned:
+            self._rows += 1
+        if schedule is not None and (self.run.learning_rates is None or self._left_at is not None):
+            schedule.observe(step, learning_rate)
             self.revision += 1
         elif learned:
             self.revision += 1
-        return learned and self.blocks.add(step, loss)
+        return learned and blocks.add(step, loss)
 
     def observe_many(self, steps: Sequence[int], losses: Sequence[float], rates: Sequence[float] | None) -> None:
         """Take many rows that belong to no incident, as `observe` takes each.

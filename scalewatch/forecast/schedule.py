@@ -226,17 +226,13 @@ class ObservedSchedule(AbstractSchedule):
         if gap <= 0:
             return
         state = self._state
-        rate = learning_rate
-        if rate is None or not 0.0 <= rate < _MOST_RATE:
-            rate = state.rate if self._shown else 1.0
-        else:
-            rate = rate if rate >= _LEAST_RATE else 0.0
-            if not self._shown:
-                self._show(rate)
-        if rate > state.peak * 1.001:
-            self._warmup = step
-        if self._step == 0:
-            state.rate = state.peak = rate
+        rate = state.rate
+        if learning_rate != rate or not (self._shown and self._step):
+            rate = self._cleaned(learning_rate)
+            if rate > state.peak * 1.001:
+                self._warmup = step
+            if self._step == 0:
+                state.rate = state.peak = rate
         state.ramp(gap, rate)
         self._step = step
         if step - self._knots[-1][0] >= self._spacing:
@@ -244,6 +240,15 @@ class ObservedSchedule(AbstractSchedule):
             if len(self._knots) > _KNOTS:
                 self._knots = self._knots[:1] + self._knots[2::2]
                 self._spacing *= 2
+
+    def _cleaned(self, rate: float | None) -> float:
+        """A rate that may be that of a step: the one before where it is unknown or none."""
+        if rate is None or not 0.0 <= rate < _MOST_RATE:
+            return self._state.rate if self._shown else 1.0
+        rate = rate if rate >= _LEAST_RATE else 0.0
+        if not self._shown:
+            self._show(rate)
+        return rate
 
     def frozen(self) -> ObservedSchedule:
         """Return it as it stands now, at the cost of its knots."""

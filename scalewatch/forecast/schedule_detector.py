@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, final
 
+from scalewatch.detect import CalmRows
 from scalewatch.finding import Finding, Kind, Phase, Severity
 from scalewatch.run import Run
 from scalewatch.text import few_digits
@@ -73,6 +74,30 @@ class ScheduleDetector:
             message,
             {"factor": factor, "planned": planned, "rate": rate},
         )
+
+    def calm_until(self, rows: CalmRows, first: int, end: int) -> int:
+        """Return how far from `first` on every rate is on its plan; `first` where it was off it before."""
+        if self._plan is None:
+            return end
+        if self._off or self.since is not None:
+            return first
+        for place, (rate, planned) in enumerate(self._compared(rows, first, end), first):
+            if rate >= self._least and planned >= self._least:
+                on_plan = planned > 0.0 and 1 / RATE_TOLERANCE <= rate / planned <= RATE_TOLERANCE
+                if not on_plan:
+                    return place
+        return end
+
+    def follow(self, rows: CalmRows, first: int, end: int) -> None:
+        """Take in rows that are on plan by `calm_until`."""
+        pairs, least = self._compared(rows, first, end), self._least
+        self._on += sum(rate >= least and planned >= least for rate, planned in pairs)
+
+    def _compared(self, rows: CalmRows, first: int, end: int) -> list[tuple[float, float]]:
+        """The rates that some rows show, and those planned; none where none is shown."""
+        if self._plan is None or rows.rates is None:
+            return []
+        return list(zip(rows.rates[first:end], rows.planned(self._plan)[first:end], strict=True))
 
     def _neighbours(self, step: int, rate: float) -> bool:
         if self._plan is None:

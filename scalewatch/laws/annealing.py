@@ -115,16 +115,20 @@ class AnnealingState:
 
     def ramp(self, steps: int, rate: float) -> None:
         """Take `steps` more steps, the rate going linearly from that of the last one to `rate`, in closed form."""
-        before = self.rate
-        drop = (before - min(rate, self.peak)) / steps
+        before, peak = self.rate, self.peak
+        drop = (before - (rate if rate < peak else peak)) / steps
         # where nothing has been taken away there is nothing to settle
-        for k, decay in enumerate(self.decay) if drop or any(self.momentum) else ():
-            left, momentum = decay**steps, self.momentum[k]
-            settled = drop / (1.0 - decay)
-            self.annealed[k] += (momentum - settled) * decay * (1.0 - left) + drop * steps
-            self.momentum[k] = left * momentum + (1.0 - left) * settled
+        if drop or any(self.momentum):
+            annealed, momenta = self.annealed, self.momentum
+            for k, decay in enumerate(self.decay):
+                left, momentum = decay**steps, momenta[k]
+                settled = drop / (1.0 - decay)
+                annealed[k] += (momentum - settled) * decay * (1.0 - left) + drop * steps
+                momenta[k] = left * momentum + (1.0 - left) * settled
         self.walked += steps * before + (rate - before) * 0.5 * (steps + 1)
-        self.rate, self.peak = rate, max(self.peak, rate)
+        self.rate = rate
+        if rate > peak:
+            self.peak = rate
 
     def copy(self) -> AnnealingState:
         """Return an independent copy, to walk a plan ahead without moving this one."""

@@ -51,30 +51,31 @@ class _Level:
 
     def tame(self, loss: float) -> float:
         """Take in a loss [nats/token]; return it, or what is left of it."""
-        log_loss = math.log(loss)
-        self.seen += 1
-        if not math.isfinite(self.level):
-            self.level = self.last = log_loss
-            return loss
-        difference = abs(log_loss - self.last)
-        before = self.last - self.level
+        log_loss, level, last, noise = math.log(loss), self.level, self.last, self.log_noise
+        self.seen = seen = self.seen + 1
         self.last = log_loss
-        excess = log_loss - self.level
-        bound = math.inf
-        if self.seen > ROWS_TO_LEARN and self.log_noise > 0:
-            bound = CLIP_SIGMAS * self.log_noise
-            difference = min(difference, 2.0 * bound)
-        weight = max(LEVEL_WEIGHT, 1.0 / self.seen)
-        self.log_noise += weight * (difference / _ABS_DIFFERENCE_OVER_SD - self.log_noise)
-        kept = min(max(excess, -bound), bound)
-        if abs(excess) <= bound:
-            self.level += weight * excess
-        elif excess < 0 or before > bound:
+        if level != level:
+            self.level = log_loss
+            return loss
+        difference, excess, bound = abs(log_loss - last), log_loss - level, math.inf
+        if seen > ROWS_TO_LEARN and noise > 0:
+            bound = CLIP_SIGMAS * noise
+            if difference > 2.0 * bound:
+                difference = 2.0 * bound
+        weight = 1.0 / seen
+        if weight < LEVEL_WEIGHT:
+            weight = LEVEL_WEIGHT
+        self.log_noise = noise + weight * (difference / _ABS_DIFFERENCE_OVER_SD - noise)
+        if -bound <= excess <= bound:
+            self.level = level + weight * excess
+            return loss
+        kept = -bound if excess < 0 else bound
+        if excess < 0 or last - level > bound:
             # a level that cannot keep up with a fast fall follows it; a rise has to last for two rows
-            self.level += max(weight, CATCH_UP_WEIGHT) * min(max(excess, -1.0), 1.0)
+            self.level = level + max(weight, CATCH_UP_WEIGHT) * min(max(excess, -1.0), 1.0)
         else:
-            self.level += weight * kept
-        return loss if kept == excess else math.exp(self.level + kept)
+            self.level = level + weight * kept
+        return math.exp(self.level + kept)
 
     def tame_many(self, losses: Sequence[float]) -> list[float]:
         """Take in many losses, as `tame` takes each."""
@@ -153,7 +154,14 @@ class LossBlocks:
 
     def add(self, step: int, loss: float) -> bool:
         """Add a row with positive finite `loss` [nats/token] in rising `step`; return whether a block closed."""
-        return self._put(step, self._level.tame(loss))
+        value, block = self._level.tame(loss), self._open
+        if block.count and step < block.edge:
+            block.count += 1
+            block.sum_steps += step
+            block.sum_losses += value
+            block.newest = step
+            return False
+        return self._put(step, value)
 
     def _put(self, step: int, value: float) -> bool:
         block, closed = self._open, False
