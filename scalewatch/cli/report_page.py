@@ -62,7 +62,8 @@ picture{display:block;overflow-x:auto}img{min-width:600px}
 .found :is(td,th){border:0;padding:1px 12px 1px 0;width:auto}
 .found td:last-child{flex:1 0 100%}.found th:last-child{display:none}
 }
-summary{cursor:pointer;padding:6px 0;color:var(--text)} li{margin:4px 0;overflow-wrap:anywhere} ul{margin:0;padding-left:20px}
+summary{cursor:pointer;padding:6px 0;color:var(--text)} li{margin:4px 0;overflow-wrap:anywhere}
+ul{margin:0;padding-left:20px}
 footer{color:var(--text);font-size:13px}
 @media print{section{break-inside:avoid}}
 """

@@ -21,6 +21,8 @@ __all__ = ["a_row_a_run"]
 
 #: Least count of parameters or tokens at the head of a grid. By hand.
 LEAST_COUNT = 1e4
+#: What a run can say of itself at most, where it is a column. By hand.
+MOST_QUANTITIES = 1_000
 #: Names of the column of a metric's name, and of the column of its value.
 _METRICS = ("metric", "metric_name", "metric_key", "key", "variable", "measure", "quantity", "tag")
 _VALUES = ("value", "metric_value", "val", "values")
@@ -66,8 +68,9 @@ def _grid(columns: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
     """A table with counts down its first column and along its heading, and losses in its cells."""
     first, *others = columns
     heads = [number_in(_BEFORE.sub("", name)) for name in others]
-    downward = [number_in(cell) for cell in columns[first]]
-    if any(head is None or not head >= LEAST_COUNT for head in heads) or any(each is None for each in downward):
+    if any(head is None or not head >= LEAST_COUNT for head in heads):
+        return None
+    if any(number_in(cell) is None for cell in columns[first]):
         return None
     down, _, across = (part.strip() for part in re.sub(r"[\\|/]|\bvs\b|\bby\b", "\0", first, count=1).partition("\0"))
     role = next((role for role in ("parameters", "tokens") if _is(down, role)), None)
@@ -88,6 +91,8 @@ def _grid(columns: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
 def _upright(columns: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
     """A table whose columns are runs."""
     first, *runs = columns
+    if len(columns[first]) > MOST_QUANTITIES:
+        return None
     names = [str(cell).strip() for cell in columns[first]]
     if len(set(names)) < len(names) or not (ranked(names, "final_loss") or any(_is(name, "loss") for name in names)):
         return None

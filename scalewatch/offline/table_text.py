@@ -93,9 +93,11 @@ def _without_empty(rows: Iterator[list[str]], path: Path, above: int) -> tuple[l
 
 def _heads(above: str, line: str) -> bool:
     """Whether a line of comment names the cells of the line below it."""
-    cells = max(map(line.count, _DELIMITERS))
-    if cells:
-        return max(map(above.count, _DELIMITERS)) == cells
+    delimiter = max(_DELIMITERS, key=line.count)
+    if delimiter in line:
+        if all(cell.strip() and number_in(cell) is None for cell in line.split(delimiter)):
+            return False  # it names columns itself
+        return max(map(above.count, _DELIMITERS)) == line.count(delimiter)
     row = line.split()
     return len(row) == len(above.removeprefix("#").split()) > 1 and all(number_in(cell) is not None for cell in row)
 

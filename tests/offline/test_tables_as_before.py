@@ -105,3 +105,10 @@ def test_words_behind_a_comma_are_no_unit(tmp_path: Path) -> None:
     table = a_table(tmp_path, "mix;params;tokens;loss\n80,20 mix;1e6;1e9;3.412\n80,20 mix;2e6;1e9;3.211\n")
 
     assert [3.412, 3.211] == table.numbers("loss").tolist()
+
+
+def test_a_remark_with_as_many_commas_as_a_heading_is_none(tmp_path: Path) -> None:
+    """The line below it names the columns."""
+    table = a_table(tmp_path, "# lr 3e-4, batch 512, seed 1\nparams,tokens,loss\n1e6,1e9,3.4\n")
+
+    assert ["params", "tokens", "loss"] == list(table.columns)
