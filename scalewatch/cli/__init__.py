@@ -60,10 +60,11 @@ _COMPLETING = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
 
 def new_app(only: str | None = None) -> Any:
-    """Return the command line as a `typer.Typer` that holds every command.
+    """Return the command line as a `typer.Typer`.
 
     Args:
-        only: the one command that is imported, the others are there by name; None for all, "" for none.
+        only: the one command that it holds, for what typer makes of the others takes as long as reading a log; None
+            for all, "" for all by name, none of them imported.
     """
     import typer
 
@@ -81,7 +82,8 @@ def new_app(only: str | None = None) -> Any:
     app.callback()(_options(typer))
     for name, row in COMMANDS.items():
         if only not in (None, name):
-            app.command(name, help=row.says, cls=Command)(_not_imported)
+            if not only:
+                app.command(name, help=row.says, cls=Command)(_not_imported)
             continue
         command = getattr(importlib.import_module(Row.module(name)), name)
         if not isinstance(command, typer.Typer):
