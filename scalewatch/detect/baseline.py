@@ -17,7 +17,6 @@ the median of three take away where it matters, in short logs.
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 from scalewatch.detect.clock import Clock
@@ -253,12 +252,6 @@ class RobustBaseline(Stateful):
         return self.loss_scale.is_linear or nats(high) - nats(low) > LEAST_SHARE * min(
             nats(self.start), MOST_START_NATS
         )
-
-    def lost(self, high: float, low: float) -> float:
-        """Part of its fall from the start to `low` that the loss has lost at `high`; infinite if it never fell."""
-        loss_at = self.loss_scale.loss_at
-        start, lowest = loss_at(self.start), loss_at(low)
-        return (loss_at(high) - lowest) / (start - lowest) if start > lowest else math.inf
 
     def freeze(self, name: str) -> None:
         """Stay as you are: this detector has an incident open."""

@@ -11,13 +11,14 @@ delay.
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 from scalewatch.detect.base import AbstractDetector, Sample, amount
 from scalewatch.detect.baseline import SPARSE_STEPS, UNKNOWN, RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.patience import GIVE_UP, GIVE_UP_CRITICAL, waited
-from scalewatch.detect.rise_sum import RiseSum
+from scalewatch.detect.rise_sum import FREEZE, LIMIT, RiseSum
 from scalewatch.detect.robust_scale import BLOCK_ROWS
 from scalewatch.detect.short_log import START_ROWS, FirstRows, LowestMedian
 from scalewatch.detect.state import Stateful
@@ -77,6 +78,16 @@ class _OpenRise(Stateful):
 
 
 @final
+class _Drift(Stateful):
+    """A slow rise that is followed: how far it was noted [log units], and the last step before it, -1 without one."""
+
+    STATE = ("noted", "step")
+
+    def __init__(self) -> None:
+        self.noted, self.step = -UNKNOWN, -1
+
+
+@final
 class Divergence(AbstractDetector):
     """Loss above its slow mean for longer than its scatter and its own past allow.
 
@@ -116,7 +127,7 @@ class Divergence(AbstractDetector):
         "first",
         "lowest",
         "habit",
-        "drifted",
+        "drift",
     )
 
     def __init__(self, baseline: RobustBaseline) -> None:
@@ -130,7 +141,7 @@ class Divergence(AbstractDetector):
         self.first = FirstRows()
         self.lowest = LowestMedian()
         self.habit = Wandering()
-        self.drifted = -UNKNOWN
+        self.drift = _Drift()
 
     def observe(self, sample: Sample) -> Finding | None:
         if not sample.usable:
@@ -166,6 +177,9 @@ class Divergence(AbstractDetector):
         waits = self.freezes_trend and total.rows % FOLLOW_ROWS == 0
         if (risen or waits) and self._is_drift():
             return self._follow(sample, tell=risen)
+        if self._has_drifted_away():
+            start, low = self.drift.step if self.drift.step >= 0 else self.sum.step, baseline.scatter.blocks.past.lowest
+            return self._open(sample, low, baseline.slow_mean + self.mean_rise - low, start)
         if not risen:
             return None
         return self._open(sample, baseline.slow_mean, self.mean_rise, self.sum.step)
@@ -188,19 +202,35 @@ class Divergence(AbstractDetector):
         baseline, past = self._baseline, self._baseline.scatter.blocks.past
         risen = baseline.slow_mean + self.mean_rise
         noise = DRIFT_SIGMAS * baseline.slow_scale
-        return past.rises_slowly(risen, noise) and baseline.lost(risen, past.lowest) < MOST_LOST
+        return past.rises_slowly(risen, noise) and past.lost(risen, noise) < MOST_LOST
+
+    def _has_drifted_away(self) -> bool:
+        """Whether a slow rise has lost more by now than was kept.
+
+        The sum of one that was followed began anew at each level; and of one that lasts as long as all before it
+        nothing is known from the past.
+        """
+        baseline, past = self._baseline, self._baseline.scatter.blocks.past
+        noise = DRIFT_SIGMAS * baseline.slow_scale
+        if self.drift.step >= 0:
+            return self.sum.total > FREEZE and MOST_LOST <= past.lost(baseline.slow_mean, noise) < math.inf
+        if self.sum.total <= LIMIT * baseline.memory**2:
+            return False
+        risen = baseline.slow_mean + self.mean_rise
+        return MOST_LOST <= past.lost(risen - noise, noise) < math.inf and past.rises_slowly(risen, noise)
 
     def _follow(self, sample: Sample, *, tell: bool) -> Finding | None:
         """Take where the loss has drifted to for its level; a note where it is further than the note before."""
         baseline = self._baseline
         level, risen = baseline.slow_mean, baseline.slow_mean + self.mean_rise
         start = self.sum.step
+        self.drift.step = start if self.drift.step < 0 else self.drift.step
         self._clear(sample.step)
         baseline.reset_slow_mean()
         low, loss_at = baseline.scatter.blocks.past.lowest, baseline.loss_scale.loss_at
-        if risen < (self.drifted if tell else max(self.drifted, low)) + DRIFT_NOTE:
+        if risen < (self.drift.noted if tell else max(self.drift.noted, low)) + DRIFT_NOTE:
             return None
-        self.drifted, lowest = risen, loss_at(low)
+        self.drift.noted, lowest = risen, loss_at(low)
         message = (
             f"loss rises as slowly as it fell, to {amount(loss_at(risen))} from {amount(lowest)} at its lowest, "
             "as where training is made harder on purpose"
@@ -209,7 +239,7 @@ class Divergence(AbstractDetector):
         return Finding(Kind.LEVEL_SHIFT, Severity.INFO, sample.step, start, message, evidence, Phase.OPENED)
 
     def restart(self) -> None:
-        self.muted, self.drifted = False, -UNKNOWN
+        self.muted, self.drift.noted, self.drift.step = False, -UNKNOWN, -1
         self.mean_rise = 0.0
         self.open.rows = 0
         self.lowest.restart()
@@ -251,6 +281,7 @@ class Divergence(AbstractDetector):
             message = f"loss is back near {self._text(self.mean_rise)} (it was {self._text(0.0)} before it rose)"
             found = incident.close(sample.step, message, self._evidence(sample))
             self.sum.come_back()
+            self.drift.step = -1
             self._release()
             return found
         steps = sample.step - incident.start_step
@@ -258,8 +289,7 @@ class Divergence(AbstractDetector):
         known = incident.severity == Severity.INFO and (
             baseline.clock.known or self.habit.knows(risen.level, risen.level + self.mean_rise)
         )
-        give_up = GIVE_UP_CRITICAL if critical else GIVE_UP
-        if waited(risen.rows, steps, sample.row, give_up * baseline.memory**2):
+        if self._has_settled(sample, steps):
             message = f"loss has settled near {self._text(self.mean_rise)}, which is taken for its level from here on"
             found = incident.close(sample.step, message, self._evidence(sample))
             self.habit.settle(risen.level, risen.level + self.mean_rise)
@@ -290,7 +320,20 @@ class Divergence(AbstractDetector):
         baseline, past = self._baseline, self._baseline.scatter.blocks.past
         now = self.open.level + self.mean_rise
         noise, unseen = DRIFT_SIGMAS * baseline.slow_scale, self.open.rows / BLOCK_ROWS
-        return baseline.lost(now, past.lowest) < 1.0 and past.rises_slowly(now, noise, unseen)
+        return past.lost(now - noise, noise) < 1.0 and past.rises_slowly(now, noise, unseen)
+
+    def _has_settled(self, sample: Sample, steps: int) -> bool:
+        """Whether it has stood here so long that this is its level: not if nothing is kept, or little, lost slowly."""
+        baseline, past = self._baseline, self._baseline.scatter.blocks.past
+        now, rows = self.open.level + self.mean_rise, self.open.rows
+        give_up = GIVE_UP_CRITICAL if self.incident.severity == Severity.CRITICAL else GIVE_UP
+        if not waited(rows, steps, sample.row, give_up * baseline.memory**2):
+            return False
+        noise = DRIFT_SIGMAS * baseline.slow_scale
+        lost = past.lost(now, noise)
+        if lost == math.inf or lost < MOST_LOST:
+            return True
+        return lost < 1.0 and not past.rises_slowly(now, noise, rows / BLOCK_ROWS)
 
     def _text(self, rise: float) -> str:
         """The loss so far above the level of the onset."""

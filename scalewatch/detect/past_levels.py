@@ -70,6 +70,15 @@ class PastLevels(Stateful):
         """Where it stood lowest; NaN while too little is known."""
         return min(self.means) if len(self.means) >= LEAST else math.nan
 
+    def lost(self, risen: float, noise: float) -> float:
+        """Return the part of its fall since its first stretch that is lost at `risen`; infinite if it never fell.
+
+        In its own units, so half of a fall to a hundredth is lost at a tenth; and not from its first row, which may be
+        absurd, and at which no run stands for long. A fall of no more than `noise` is none.
+        """
+        first, lowest = self.means[0] if self.means else math.nan, self.lowest
+        return (risen - lowest) / (first - lowest) if first - lowest > noise else math.inf
+
     def rises_slowly(self, risen: float, noise: float, unseen: float = 0.0) -> bool:
         """Return whether a rise to `risen` took a third of the time or more in which as much was learnt, with no jump.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scalewatch import Monitor, Observation, Run, Severity
 from scalewatch.detect.past_levels import PastLevels
 from scalewatch.finding import Finding, Kind
+from scalewatch.status import State
 
 ROWS = 1200
 
@@ -74,6 +75,60 @@ def test_a_slow_rise_that_loses_more_than_it_keeps_is_a_warning_and_not_critical
 
     assert pages
     assert {f.severity for f in pages} == {Severity.WARNING}
+
+
+def watched(loss: NDArray[np.float64], every: int = 1) -> tuple[Monitor, list[Finding]]:
+    """The monitor at the end, and what paged."""
+    monitor = Monitor(Run("sick"))
+    found = [f for row, each in enumerate(loss, 1) for f in monitor.observe(Observation(every * row, float(each)))]
+    return monitor, [f for f in found if f.pages]
+
+
+@pytest.mark.parametrize(("seed", "every"), [(0, 1), (1, 1), (2, 25)])
+def test_a_slow_rise_that_stays_near_the_beginning_is_not_called_recovered(seed: int, every: int) -> None:
+    """It unlearns over three tenths of the run, to two thirds of the loss that it began with, and stands there."""
+    loss = noisy(0.3 + 2.0 * np.exp(-np.arange(400) / 32) + 1.2 * np.clip((np.arange(400) - 120) / 120, 0, 1), seed)
+    monitor, pages = watched(loss, every)
+
+    assert pages
+    assert monitor.status.state in (State.IN_TROUBLE, State.LOST)
+
+
+def test_a_slow_rise_back_to_the_first_losses_is_critical() -> None:
+    """What stops a lost run goes by that. No run stands for long at its first row, so that is not waited for."""
+    t = np.arange(1, 401)
+    loss = noisy(3.0 + 7.9 * (1 + t / 1.6) ** -0.5 + 4.5 * np.clip((t - 120) / 160, 0, 1), 0)
+    monitor, pages = watched(loss)
+
+    assert pages[0].severity is Severity.WARNING
+    assert pages[-1].severity is Severity.CRITICAL
+    assert monitor.status.state is State.LOST
+
+
+def test_half_of_a_fall_to_a_hundredth_is_lost_at_a_tenth() -> None:
+    """At fifteen times its lowest loss a regression has not kept more than it lost, though it began at thirty times."""
+    t = np.arange(400)
+    loss = noisy(0.02 + (1.0 + 0.75 * t) ** -0.9 + 0.5 * np.clip((t - 160) / 240, 0, 1), 3)
+
+    assert watched(loss)[1]
+
+
+def test_a_rise_that_noise_hides_at_each_level_is_told_when_most_is_lost() -> None:
+    """To five times its lowest, so slowly that the level follows it."""
+    t = np.arange(3000)
+    fall = 0.5 + 5.0 * np.exp(-t / 300) + 2.0 * np.clip((t - 1200) / 1800, 0, 1)
+    monitor, pages = watched(fall * np.exp(np.random.default_rng(0).normal(0.0, 0.3, 3000)))
+
+    assert pages[0].step < 2700
+    assert monitor.status.state is State.IN_TROUBLE
+
+
+def test_an_absurd_first_row_does_not_make_any_rise_small() -> None:
+    """A value loss begins at a thousand times what it is one row later."""
+    loss = harder(0, by=1.3, over=600)
+    loss[0] = 2000.0
+
+    assert watched(loss)[1]
 
 
 def test_a_run_that_was_resumed_knows_how_slowly_it_learnt() -> None:
