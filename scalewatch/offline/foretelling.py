@@ -16,6 +16,7 @@ from scalewatch.fitting.outcomes.contest import Contest, Foretold, compete
 from scalewatch.offline.finished_rows import finished_rows
 from scalewatch.offline.listed import few, how_many
 from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns, numbers_of, told_as
+from scalewatch.offline.shape_sizes import counted_alike
 from scalewatch.offline.tables import Table
 from scalewatch.offline.told_counts import check_counts, named_alike, with_counts
 from scalewatch.offline.tuned_runs import best_tuned, check_one_outcome
@@ -84,6 +85,7 @@ def foretell(table: Table, points: Table, overrides: Mapping[str, str] | None = 
         FitError: if a column is missing, or the runs carry no law. ConfigError: if an override is wrong.
     """
     losses = loss_columns(table, overrides or {})
+    points = counted_alike(points, table)
     table, counted = with_counts(table)
     points, _ = with_counts(points, table)
     table, left_out = finished_rows(table)

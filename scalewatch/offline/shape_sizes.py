@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ __all__ = [
     "LAYERS",
     "VOCABULARY",
     "WIDTH",
+    "counted_alike",
     "has_shapes",
     "shapes_studied",
     "size_of_shape",
@@ -98,6 +100,21 @@ def shapes_studied(table: Table) -> bool:
 def has_shapes(table: Table) -> bool:
     """Return whether a table has columns of layers and width."""
     return _column(table, LAYERS) is not None and _column(table, WIDTH) is not None
+
+
+def counted_alike(points: Table, runs: Table) -> Table:
+    """Return points whose shapes are sizes of the kind that those of the runs are: with a vocabulary, or without.
+
+    Args:
+        points: of shapes. runs: as they were read; their vocabulary counts where they have one, and points none.
+    """
+    own, of_runs = (_column(table, VOCABULARY) for table in (points, runs))
+    if not has_shapes(points) or not has_shapes(runs) or (own is None) == (of_runs is None):
+        return points
+    if of_runs is None:
+        return replace(points, columns={name: cells for name, cells in points.columns.items() if name != own})
+    words = set(runs.words(of_runs))
+    return replace(points, columns={**points.columns, of_runs: [*words] * len(points)}) if len(words) == 1 else points
 
 
 def _column(table: Table, names: Sequence[str] | frozenset[str]) -> str | None:

@@ -11,6 +11,7 @@ from scalewatch.errors import FitError
 from scalewatch.offline.finished_runs import from_tables
 from scalewatch.offline.outcome_tables import inputs_of
 from scalewatch.offline.reading import Reading
+from scalewatch.offline.shape_sizes import counted_alike
 from scalewatch.offline.tables import Table, read_table
 from scalewatch.offline.told_counts import with_counts
 
@@ -74,6 +75,22 @@ def test_points_of_several_shapes_of_one_size_have_that_size(tmp_path: Path) -> 
     assert ["parameters", "tokens"] == list(inputs_of(table, ["loss"]).columns)
     asked, _ = with_counts(points(n_layer=[4, 16], n_embd=[512, 256], tokens=[3e9, 3e9]), table)
     assert [12 * 4 * 512**2] * 2 == asked.numbers("parameters").tolist()
+
+
+def test_points_of_shapes_are_counted_as_the_runs_are(tmp_path: Path) -> None:
+    """Of runs with a vocabulary the head counts, also that of points without one; of runs without one none does."""
+    rows = [(depth, width, d) for depth, width in SHAPES for d in (1e9, 3e9)]
+    bare = a_table(tmp_path, "\n".join(["n_layer,n_embd,tokens,loss", *[f"{a},{b},{d},3.{a}" for a, b, d in rows]]))
+    lines = [f"{depth},{width},50257,{d},3.{depth}" for depth, width, d in rows]
+    told = a_table(tmp_path, "\n".join(["n_layer,n_embd,vocab_size,tokens,loss", *lines]), "b.csv")
+    asked = points(n_layer=[8], n_embd=[512], tokens=[3e9])
+    of_both = points(n_layer=[8], n_embd=[512], vocab_size=[32e3], tokens=[3e9])
+
+    def size(point: Table, runs: Table) -> float:
+        return float(with_counts(counted_alike(point, runs), with_counts(runs)[0])[0].numbers("parameters")[0])
+
+    assert size(asked, told) > size(asked, bare) == size(of_both, bare)
+    assert size(asked, told) == with_counts(told)[0].numbers("parameters")[4]
 
 
 def test_what_is_varied_at_one_shape_is_a_cause(tmp_path: Path) -> None:
