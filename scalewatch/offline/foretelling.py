@@ -12,7 +12,8 @@ import numpy as np
 from scalewatch.arrays import Floats
 from scalewatch.errors import FitError
 from scalewatch.fitting.outcomes.axes import Axes, role_of
-from scalewatch.fitting.outcomes.contest import Contest, Foretold, compete
+from scalewatch.fitting.outcomes.cheapest import compete_past_cheapest
+from scalewatch.fitting.outcomes.contest import Contest, Foretold
 from scalewatch.offline.finished_rows import finished_rows
 from scalewatch.offline.listed import few, how_many
 from scalewatch.offline.outcome_tables import Inputs, inputs_of, loss_columns, numbers_of, told_as
@@ -26,6 +27,11 @@ __all__ = ["LEVEL", "FarOut", "Foretelling", "foretell"]
 
 #: Level of the intervals, as of every forecast here.
 LEVEL = 0.8
+#: What is said of runs that do not follow the law of the others.
+CHEAPEST_LEFT_OUT = (
+    "Left out: the {}, without which laws foretell the other runs twice as well: a warm-up that is long for a short "
+    "run, or a rate tuned for larger ones, makes a ladder bend where it does not."
+)
 #: Factor beyond the runs that is none: rounding of sizes. By hand.
 LEAST_FACTOR = 1.01
 #: Difference, relative, by which a number of a point is that of all runs. By hand.
@@ -158,12 +164,14 @@ def _foretell_one(table: Table, name: str, inputs: Inputs, asked: Inputs) -> For
         needed = ", ".join(inputs.columns)
         raise FitError(f"No point has a number in each of the columns {needed}, above zero where all runs have one.")
     columns, group = asked.rows(rows)
-    contest = compete(runs, columns, group)
+    contest, cheapest = compete_past_cheapest(runs, columns, group)
+    if cheapest:
+        notes = (*notes, CHEAPEST_LEFT_OUT.format(how_many(cheapest, "cheapest run")))
     told = contest.predict(columns, group, LEVEL)
     far: list[FarOut | None] = [None] * len(fine)
     for place, row in enumerate(rows.tolist()):
         far[row] = _far(axes, runs.columns, {name: float(v[place]) for name, v in columns.items()}, told.reach[place])
-    return Foretelling(told_name, contest, _spread(told, rows, len(fine)), far, len(runs), notes)
+    return Foretelling(told_name, contest, _spread(told, rows, len(fine)), far, contest.runs, notes)
 
 
 def _spread(told: Foretold, rows: np.ndarray, count: int) -> Foretold:

@@ -23,7 +23,8 @@ from scipy.special import gammaln, stdtrit
 
 from scalewatch.errors import FitError
 from scalewatch.fitting.outcomes.axes import Outcomes
-from scalewatch.fitting.outcomes.contest import CALIBRATION, Calibration, Contest, compete
+from scalewatch.fitting.outcomes.cheapest import compete_past_cheapest
+from scalewatch.fitting.outcomes.contest import CALIBRATION, Calibration, Contest
 from scalewatch.offline.outcome_tables import inputs_of, loss_columns, numbers_of
 from scalewatch.offline.tables import read_table
 
@@ -121,7 +122,7 @@ def measured(splits: Iterable[tuple[str, Split, int]]) -> Found:
         if len(small) < 4 or not len(rest):
             continue
         try:
-            contest = compete(small, rest.columns, rest.group)
+            contest, _ = compete_past_cheapest(small, rest.columns, rest.group)
         except FitError as fault:
             print(f"{family}: {fault}")
             continue

@@ -35,7 +35,7 @@ from scalewatch.fitting.outcomes.axes import Axes, Outcomes
 from scalewatch.fitting.outcomes.candidates import Candidate, Told, candidates
 from scalewatch.fitting.outcomes.origins import directions, origins
 
-__all__ = ["CALIBRATION", "Calibration", "Contest", "Foretold", "Score", "compete"]
+__all__ = ["CALIBRATION", "Calibration", "Contest", "Foretold", "Score", "compete", "mean_square"]
 
 #: Sharpness of the weights. By hand.
 POWER = 4.0
@@ -261,7 +261,7 @@ def _unsure(fitted: Candidate, asked: Mapping[str, Floats], group: Sequence[str]
 
 def _judged(tried: _Tried, axes: Axes, calibration: Calibration) -> Contest:
     found = tried.found
-    squares = np.array([[_square(off) for off, _ in held] for _, held in found])
+    squares = np.array([[mean_square(off) for off, _ in held] for _, held in found])
     scatter = np.array([fitted.scatter for fitted, _ in found])
     if squares.size:
         error2 = (WORTH * np.quantile(squares.mean(axis=1), USUAL) + squares.sum(axis=1)) / (WORTH + squares.shape[1])
@@ -292,7 +292,7 @@ def _judged(tried: _Tried, axes: Axes, calibration: Calibration) -> Contest:
     return Contest(tried.runs, axes, ranked, float(k), float(k_reach), freedom, calibration, tried.held_out, tried)
 
 
-def _square(off: Floats) -> float:
+def mean_square(off: Floats) -> float:
     """Return the mean square of errors, as their mean says it: one diverged run is no law's fault."""
     return float((np.mean(np.minimum(np.abs(off), 1e3)) / MEAN_ABS) ** 2)
 
