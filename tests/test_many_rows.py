@@ -54,10 +54,13 @@ def found_in(monitor: Monitor, rows: list[Observation], size: int) -> list[Findi
     return [finding for part in parts for finding in monitor.observe_many(part)]
 
 
-def told(run: Run, rows: list[Observation], size: int) -> tuple[str, str, float]:
-    """All that can be asked of a monitor afterwards."""
-    monitor = Monitor(run)
-    found = found_in(monitor, rows, size)
+def told(run: Run, rows: list[Observation], size: int, resumed: int = 0) -> tuple[str, str, float]:
+    """All that can be asked of a monitor afterwards, which another went on from after so many rows."""
+    first, monitor = Monitor(run), Monitor(run)
+    found = found_in(first, rows[:resumed], size)
+    if resumed:
+        monitor.load_state_dict(first.state_dict())
+    found += found_in(monitor, rows[resumed:], size)
     return repr(found), repr(monitor.state_dict()), monitor.watch.sample.spacing
 
 
@@ -69,15 +72,16 @@ def told(run: Run, rows: list[Observation], size: int) -> tuple[str, str, float]
     norms=st.booleans(),
     size=st.sampled_from([2, 61, 700, 5_000]),
     total=st.sampled_from([None, 20_000]),
+    resumed=st.sampled_from([0, 1_200, 1_201]),
 )
 def test_many_rows_at_once_are_those_rows_one_by_one(
-    seed: int, odd: list[tuple[int, str]], sparse: int, norms: bool, size: int, total: int | None
+    seed: int, odd: list[tuple[int, str]], sparse: int, norms: bool, size: int, total: int | None, resumed: int
 ) -> None:
-    """Bit for bit, whatever stands among them, however they are cut."""
+    """Bit for bit, whatever stands among them, however they are cut, and where the run is resumed."""
     rows = list(log(seed, EARLY_ROWS + 700, dict(odd), sparse=sparse, norms=norms))
     run = Run("many", total_steps=total)
 
-    assert told(run, rows, 1) == told(run, rows, size)
+    assert told(run, rows, 1) == told(run, rows, size, resumed)
 
 
 @settings(max_examples=6, deadline=None)

@@ -98,6 +98,7 @@ class RobustBaseline(Stateful):
         "frozen_rows",
         "broken_rows",
         "clock",
+        "slow_scale",
     )
 
     def __init__(self, loss_scale: LossScale | None = None) -> None:
@@ -126,7 +127,6 @@ class RobustBaseline(Stateful):
 
     def _loaded(self) -> None:
         self.scale = self.scatter.scale
-        self.slow_scale = self.scale * self.scatter.wander
 
     def score(self, value: float) -> None:
         """Set `excess`, `sigmas`, `rise` and `middle` of one finite row against what came before it."""

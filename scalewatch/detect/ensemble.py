@@ -66,7 +66,7 @@ BLOCK_DETECTORS: tuple[Callable[[ChangepointWindow], AbstractBlockDetector], ...
 )
 
 #: Version of `state_dict`. By definition.
-STATE_VERSION = 12
+STATE_VERSION = 13
 #: Rows before the scale of one row is called known [rows]: by hand, four times what its prior counts for.
 NOISE_ROWS = 16
 #: A row above its baseline by no more than this belongs to no incident [scales]: by hand, `STAY_SIGMAS` of spikes.

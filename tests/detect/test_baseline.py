@@ -136,3 +136,14 @@ def test_rows_that_follow_each_other_stray_further_than_from_row_to_row(memory: 
         assert low < baseline.scatter.strays < high
         assert (baseline.alone(50.0) > 0.0) is (memory == 0.0)
         assert baseline.alone(1.0) == 0.0
+
+
+def test_a_level_that_is_resumed_after_any_row_scores_the_next_as_if_it_had_gone_on() -> None:
+    """Also where a block of rows has just ended, whose wander the row after it is the first to go by."""
+    random, baseline = np.random.default_rng(1), RobustBaseline()
+    for value in random.normal(1.0, 0.05, 800).tolist():
+        resumed = RobustBaseline()
+        resumed.load_state_dict(baseline.state_dict())
+        assert (resumed.scale, resumed.slow_scale) == (baseline.scale, baseline.slow_scale)
+        baseline.score(value)
+        baseline.update(False)
