@@ -76,10 +76,12 @@ class ScheduleDetector:
         )
 
     def calm_until(self, rows: CalmRows, first: int, end: int) -> int:
-        """Return how far from `first` on every rate is on its plan; `first` where it was off it before."""
-        if self._plan is None:
+        """Return how far from `first` on every rate is on its plan, or off it as it was before."""
+        if self._plan is None or first >= end:
             return end
-        if self._off or self.since is not None:
+        if self.since is not None:
+            return self._off_until(rows, first, end) if self._off else first
+        if self._off:
             return first
         for place, (rate, planned) in enumerate(self._compared(rows, first, end), first):
             if rate >= self._least and planned >= self._least:
@@ -88,10 +90,24 @@ class ScheduleDetector:
                     return place
         return end
 
+    def _off_until(self, rows: CalmRows, first: int, end: int) -> int:
+        """How far from `first` on no rate is near any that is planned for these rows."""
+        near = None if self._plan is None else self._plan[max(rows.steps[first] - 3, 0) : rows.steps[end - 1] + 2]
+        low, high = (float(near.min()), float(near.max())) if near is not None and len(near) else (0.0, 0.0)
+        for place, (rate, planned) in enumerate(self._compared(rows, first, end), first):
+            comparable = rate >= self._least and planned >= self._least
+            if comparable and low / RATE_TOLERANCE <= rate <= high * RATE_TOLERANCE:
+                return place
+        return end
+
     def follow(self, rows: CalmRows, first: int, end: int) -> None:
-        """Take in rows that are on plan by `calm_until`."""
+        """Take in rows that are calm by `calm_until`."""
         pairs, least = self._compared(rows, first, end), self._least
-        self._on += sum(rate >= least and planned >= least for rate, planned in pairs)
+        count = sum(rate >= least and planned >= least for rate, planned in pairs)
+        if self.since is None:
+            self._on += count
+        elif count:
+            self._on, self._off = 0, self._off + count
 
     def _compared(self, rows: CalmRows, first: int, end: int) -> list[tuple[float, float]]:
         """The rates that some rows show, and those planned; none where none is shown."""

@@ -2,7 +2,7 @@
 
 The model is so small that a step takes half a millisecond: the worst case for whatever is done in each step.
 All of them run in turn, several times, and the best of each counts, because other work on the machine can only
-make a time longer. For the same reason times are CPU times of the training thread; the middle of stretches of 16 steps,
+make a time longer. For the same reason times are CPU times of the training thread; the middle of stretches of 64 steps,
 which may be observed together, stands for a run, and the slowest step in a hundred is shown beside it.
 
     python tests/benchmarks/lightning_overhead.py [--steps 1000] [--repetitions 7]

@@ -59,7 +59,9 @@ class RunRecords:
             return
         found = list(found)
         phase = next((str(finding.evidence["phase"]) for finding in found if finding.kind is Kind.PHASE), None)
-        self._writer.append(observation_record(observation._replace(phase=phase)))
+        if phase != observation.phase:
+            observation = observation._replace(phase=phase)
+        self._writer.append(observation_record(observation))
         for finding in found:
             self._writer.append_through(finding_record(finding))
 
