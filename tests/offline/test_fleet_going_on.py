@@ -206,6 +206,22 @@ def test_whatever_is_kept_a_log_is_read(
     assert 2_300 == told(tmp_path / "fleet")["rows"]
 
 
+def test_what_is_kept_and_cannot_be_read_stops_no_look(tmp_path: Path) -> None:
+    """The log is read from its start, and what is kept of it is made anew."""
+    path = tmp_path / "logs/run.csv"
+    path.parent.mkdir()
+    path.write_bytes(written("csv", 2_100))
+    look(tmp_path / "logs", tmp_path / "fleet")
+    (kept,) = (tmp_path / "fleet/kept").glob("*/*")
+    kept.unlink()
+    kept.symlink_to(kept.name)
+    path.write_bytes(written("csv", 2_200))
+    found = look(tmp_path / "logs", tmp_path / "fleet")
+
+    assert (1, 0, 1) == (found.read, found.resumed, found.damaged)
+    assert kept.is_file()
+
+
 def test_nothing_is_kept_of_a_run_that_has_ended_or_is_gone(tmp_path: Path) -> None:
     """At its planned end, when its log is taken away, and a week after anybody wrote to it."""
 

@@ -132,8 +132,13 @@ class FleetStore:
         return _kept_name(unit.name) in self._kept_names()
 
     def kept(self, unit: Unit) -> bytes | None:
-        """Return what was kept of a unit to go on with, None if nothing was."""
-        return self.files.read(f"{self._kept}/{_kept_name(unit.name)}") if self.keeps(unit) else None
+        """Return what was kept of a unit to go on with, None if nothing was; what cannot be read is damaged."""
+        if not self.keeps(unit):
+            return None
+        try:
+            return self.files.read(f"{self._kept}/{_kept_name(unit.name)}")
+        except OSError:  # of one run; the look is of all
+            return b""
 
     def keep(self, unit: str, data: bytes | None) -> None:
         """Keep what a unit is to be gone on with at the next look, or nothing any more."""
