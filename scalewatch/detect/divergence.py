@@ -18,7 +18,7 @@ from scalewatch.detect.base import AbstractDetector, Sample, amount
 from scalewatch.detect.baseline import SPARSE_STEPS, UNKNOWN, RobustBaseline
 from scalewatch.detect.incident_state import IncidentState
 from scalewatch.detect.patience import GIVE_UP, GIVE_UP_CRITICAL, waited
-from scalewatch.detect.rise_sum import FREEZE, LIMIT, RiseSum
+from scalewatch.detect.rise_sum import LIMIT, RiseSum
 from scalewatch.detect.robust_scale import BLOCK_ROWS
 from scalewatch.detect.short_log import START_ROWS, FirstRows, LowestMedian
 from scalewatch.detect.state import Stateful
@@ -207,16 +207,17 @@ class Divergence(AbstractDetector):
     def _has_drifted_away(self) -> bool:
         """Whether a slow rise has lost more by now than was kept.
 
-        The sum of one that was followed began anew at each level; and of one that lasts as long as all before it
-        nothing is known from the past.
+        The sum of one that was followed began anew at each level, of one that lasts as long as all before it nothing is
+        known from the past, and one over tens of thousands of rows takes the slow mean with it.
         """
+        if not self.sum.freezes:
+            return False
         baseline, past = self._baseline, self._baseline.scatter.blocks.past
         noise = DRIFT_SIGMAS * baseline.slow_scale
         if self.drift.step >= 0:
-            return self.sum.total > FREEZE and MOST_LOST <= past.lost(baseline.slow_mean, noise) < math.inf
-        if self.sum.total <= LIMIT * baseline.memory**2:
-            return False
-        risen = baseline.slow_mean + self.mean_rise
+            return MOST_LOST <= past.lost(baseline.slow_mean, noise) < math.inf
+        told = self.sum.total > LIMIT * baseline.memory**2
+        risen = baseline.slow_mean + (self.mean_rise if told else 0.0)
         return MOST_LOST <= past.lost(risen - noise, noise) < math.inf and past.rises_slowly(risen, noise)
 
     def _follow(self, sample: Sample, *, tell: bool) -> Finding | None:

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scalewatch import Monitor, Observation, Run, Severity
+from scalewatch.columns import Columns
 from scalewatch.detect.past_levels import PastLevels
 from scalewatch.finding import Finding, Kind
 from scalewatch.status import State
@@ -120,6 +121,18 @@ def test_a_rise_that_noise_hides_at_each_level_is_told_when_most_is_lost() -> No
     monitor, pages = watched(fall * np.exp(np.random.default_rng(0).normal(0.0, 0.3, 3000)))
 
     assert pages[0].step < 2700
+    assert monitor.status.state is State.IN_TROUBLE
+
+
+def test_a_rise_over_tens_of_thousands_of_rows_is_told_while_half_of_the_loss_is_kept() -> None:
+    """No sum of rises sees it, for the level goes with it row by row."""
+    t = np.arange(100_000)
+    fall = 0.3 + 2.0 * np.exp(-t / 8_000) + 1.2 * np.clip((t - 40_000) / 60_000, 0, 1)
+    loss = fall * np.exp(np.random.default_rng(0).normal(0.0, 0.1, len(t)))
+    monitor = Monitor(Run("sick"))
+    found = monitor.observe_many(Columns.of([Observation(row, each) for row, each in enumerate(loss.tolist(), 1)]))
+
+    assert 60_000 < next(f.step for f in found if f.pages) < 80_000
     assert monitor.status.state is State.IN_TROUBLE
 
 
