@@ -294,7 +294,11 @@ class Divergence(AbstractDetector):
             message = f"loss has settled near {self._text(self.mean_rise)}, which is taken for its level from here on"
             found = incident.close(sample.step, message, self._evidence(sample))
             self.habit.settle(risen.level, risen.level + self.mean_rise)
+            # another level, and the same run: what it has learnt and may lose is known
+            past = baseline.scatter.blocks.past
+            learnt = past.state_dict()
             baseline.restart()
+            past.load_state_dict(learnt)
             self.restart()
             return found
         if known:

@@ -136,6 +136,18 @@ def test_a_rise_over_tens_of_thousands_of_rows_is_told_while_half_of_the_loss_is
     assert monitor.status.state is State.IN_TROUBLE
 
 
+def test_a_rise_of_which_the_beginning_was_told_and_settled_is_told_again_when_most_is_lost() -> None:
+    """What was learnt before a level was taken anew is still what the run may lose."""
+    t = np.arange(40_000)
+    fall = 0.3 + 2.0 * np.exp(-t / 3_200) + 1.2 * np.clip((t - 16_000) / 24_000, 0, 1)
+    loss = fall * np.exp(np.random.default_rng(2).normal(0.0, 0.1, len(t)))
+    found = Monitor(Run("sick")).observe_many(Columns.of([Observation(i, x) for i, x in enumerate(loss.tolist(), 1)]))
+    settled = next(f.step for f in found if "has settled" in f.message)
+
+    assert settled < 20_000
+    assert any(24_000 < f.step < 34_000 for f in found if f.pages)
+
+
 def test_an_absurd_first_row_does_not_make_any_rise_small() -> None:
     """A value loss begins at a thousand times what it is one row later."""
     loss = harder(0, by=1.3, over=600)
