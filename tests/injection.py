@@ -43,6 +43,7 @@ HOLDS_A_SIGNAL = ("::sigterm_held_back",)
 #: What begins and closes a watch: a fault there once left a thread; these are tried each time.
 CLOSES = (
     "scalewatch/alert/dispatcher.py::Dispatcher.close",
+    "scalewatch/phases.py::PhaseNotes.tell_first",
     "scalewatch/worker.py::Worker.close",
     "scalewatch_torch/watching/drawing.py::Drawing.close",
     "scalewatch_torch/watching/session.py::Session.begin",

@@ -236,17 +236,17 @@ class ScaleWatch(LightningCallback):
             if started.run.total_steps is None:
                 started.steps.end_by_time = tells_end(trainer, session.note)
             self._sensors.attach(trainer.lightning_module, started.steps.metrics.optimizer, session.note)
-        self._guard.call("act", self._acting.begin, trainer, session, started.steps.metrics)
+            self._guard.call("act", self._acting.begin, trainer, session, started.steps.metrics)
+            self._watch = Watch(
+                session,
+                started.steps.metrics,
+                sensors=self._sensors,
+                guard=self._guard,
+                checkpoint=self._checkpoint,
+                norm_every=self._options.grad_norm_every,
+                why_no_norm=partial(why_no_norm, trainer, started.steps.metrics.optimizer),
+            )
         self._steps = started.steps
-        self._watch = Watch(
-            session,
-            started.steps.metrics,
-            sensors=self._sensors,
-            guard=self._guard,
-            checkpoint=self._checkpoint,
-            norm_every=self._options.grad_norm_every,
-            why_no_norm=partial(why_no_norm, trainer, started.steps.metrics.optimizer),
-        )
 
     # --- in other hands than a trainer's -----------------------------------------------------------
 

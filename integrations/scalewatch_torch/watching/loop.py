@@ -116,15 +116,15 @@ def new_watch(
     with let_go_on_fault(session):
         session.begin()
         sensors.attach(model, optimizer, session.note)
-    return Watch(
-        session,
-        metrics,
-        sensors=sensors,
-        guard=guard,
-        checkpoint=checkpoint,
-        norm_every=options.grad_norm_every,
-        why_no_norm=lambda: (loop.no_norm or why_no_norm)(optimizer),
-    )
+        return Watch(
+            session,
+            metrics,
+            sensors=sensors,
+            guard=guard,
+            checkpoint=checkpoint,
+            norm_every=options.grad_norm_every,
+            why_no_norm=lambda: (loop.no_norm or why_no_norm)(optimizer),
+        )
 
 
 def follow(loop: Loop, reader: ScalarReader | None) -> StepMetrics | None:
