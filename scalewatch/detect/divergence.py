@@ -79,12 +79,17 @@ class _OpenRise(Stateful):
 
 @final
 class _Drift(Stateful):
-    """A slow rise that is followed: how far it was noted [log units], and the last step before it, -1 without one."""
+    """A slow rise that is followed: how far it was noted [log units], and the last step before it, -1 without one.
+
+    Attributes:
+        may_be_meant: whether the objective may be made harder on purpose, slowly; that of a language model is not.
+    """
 
     STATE = ("noted", "step")
 
     def __init__(self) -> None:
         self.noted, self.step = -UNKNOWN, -1
+        self.may_be_meant = True
 
 
 @final
@@ -200,6 +205,8 @@ class Divergence(AbstractDetector):
     def _is_drift(self) -> bool:
         """Whether the loss rises as slowly as it fell, and has kept more than it lost: an objective made harder."""
         baseline, past = self._baseline, self._baseline.scatter.blocks.past
+        if not self.drift.may_be_meant:
+            return False
         risen = baseline.slow_mean + self.mean_rise
         noise = DRIFT_SIGMAS * baseline.slow_scale
         return past.rises_slowly(risen, noise) and past.lost(risen, noise) < MOST_LOST
@@ -325,7 +332,7 @@ class Divergence(AbstractDetector):
         baseline, past = self._baseline, self._baseline.scatter.blocks.past
         now = self.open.level + self.mean_rise
         noise, unseen = DRIFT_SIGMAS * baseline.slow_scale, self.open.rows / BLOCK_ROWS
-        return past.lost(now - noise, noise) < 1.0 and past.rises_slowly(now, noise, unseen)
+        return self.drift.may_be_meant and past.lost(now - noise, noise) < 1.0 and past.rises_slowly(now, noise, unseen)
 
     def _has_settled(self, sample: Sample, steps: int) -> bool:
         """Whether it has stood here so long that this is its level: not if nothing is kept, or little, lost slowly."""

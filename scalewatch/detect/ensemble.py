@@ -147,7 +147,7 @@ class DetectorSet:
             if isinstance(detector, SuspiciousImprovement):
                 detector.of_text, detector.steps_per_epoch = run.is_text, run.steps_per_epoch
             elif isinstance(detector, Divergence):
-                detector.claims = not run.no_descent
+                detector.claims, detector.drift.may_be_meant = not run.no_descent, not run.is_text
 
     @property
     def sample(self) -> Sample:

@@ -44,6 +44,17 @@ def test_a_loss_that_rises_as_slowly_as_it_fell_is_a_note(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_a_language_model_that_rises_as_slowly_is_paged(seed: int) -> None:
+    """Nobody makes its text harder that slowly: what is lost there is lost."""
+    loss = harder(seed, by=0.4, over=600)
+    monitor = Monitor(Run("text", total_steps=len(loss), tokens_per_step=4096))
+    found = [f for row, each in enumerate(loss, 1) for f in monitor.observe(Observation(row, float(each)))]
+
+    assert any(f.pages for f in found)
+    assert not any("as slowly as it fell" in f.message for f in found)
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_what_is_lost_at_once_is_a_page_however_long_it_took_to_learn(seed: int) -> None:
     """The same rise within thirty steps."""
     loss = noisy(learnt() + 0.4 * np.clip((np.arange(ROWS) - 700) / 30, 0, 1), seed)
