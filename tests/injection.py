@@ -48,6 +48,7 @@ CLOSES = (
     "scalewatch_torch/watching/drawing.py::Drawing.close",
     "scalewatch_torch/watching/session.py::Session.begin",
     "scalewatch_torch/watching/session.py::Session.close",
+    "scalewatch_torch/watching/several.py::let_go_on_fault",
     "scalewatch_torch/watching/shutdown.py::Shutdown.again",
     "scalewatch_torch/watching/watch.py::Watch.finish",
 )

@@ -230,8 +230,8 @@ class ScaleWatch(LightningCallback):
         if folder is not None and self._options.directory is None:
             run_id = None if started.resumed is None else started.resumed.run_id
             folder = own_folder(folder, run_id, goes_on=started.resumed is not None)
-        session = new_session(trainer, started, self._options, self._guard, folder)
-        with let_go_on_fault(session):
+        with let_go_on_fault() as made:
+            made.append(session := new_session(trainer, started, self._options, self._guard, folder))
             session.begin()
             if started.run.total_steps is None:
                 started.steps.end_by_time = tells_end(trainer, session.note)

@@ -104,16 +104,17 @@ def new_watch(
         tokens=tokens_done(step, state, loop.tokens_per_step),
         tokens_per_step=None if loop.counts_tokens else loop.tokens_per_step,
     )
-    session = Session(
-        run,
-        options,
-        guard=guard,
-        terminal=Terminal(None, quiet=options.quiet),
-        folder=folder,
-        loggers=guard.call("loggers", loggers_of, loop.loggers) or [],
-        resumed=resumed_from(step, state),
-    )
-    with let_go_on_fault(session):
+    with let_go_on_fault() as made:
+        session = Session(
+            run,
+            options,
+            guard=guard,
+            terminal=Terminal(None, quiet=options.quiet),
+            folder=folder,
+            loggers=guard.call("loggers", loggers_of, loop.loggers) or [],
+            resumed=resumed_from(step, state),
+        )
+        made.append(session)
         session.begin()
         sensors.attach(model, optimizer, session.note)
         return Watch(

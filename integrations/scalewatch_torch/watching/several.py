@@ -32,12 +32,14 @@ def folder_of(loss: str) -> str:
 
 
 @contextmanager
-def let_go_on_fault(session: Session | Sessions) -> Iterator[None]:
-    """Where the block raises there is no watch that would close the session: its threads end here."""
+def let_go_on_fault() -> Iterator[list[Session | Sessions]]:
+    """Where the block raises there is no watch that would close the session put into the list: its threads end here."""
+    made: list[Session | Sessions] = []
     try:
-        yield
+        yield made
     except BaseException:
-        session.release()
+        for session in made:
+            session.release()
         raise
 
 
