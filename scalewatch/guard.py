@@ -97,7 +97,7 @@ class Guard:
             return FAULT
 
     def given(self, part: str, function: Callable[[T], R], given: T) -> R | Fault:
-        """Return `function(given)`, or `FAULT` if `part` is off or fails now: `outcome` at a third of its cost."""
+        """Return `function(given)`, or `FAULT` if `part` is off or fails now: `outcome` at half its cost."""
         if self.failed and (self.off or part in self.failed):
             return FAULT
         try:

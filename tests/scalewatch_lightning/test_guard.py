@@ -279,3 +279,20 @@ def test_a_copy_made_during_a_fit_is_a_callback_that_has_seen_nothing(
 
     steps = {name: len(read_journal(tmp_path / name).observations) for name in ("scalewatch", "copy/scalewatch")}
     assert {"scalewatch": 20, "copy/scalewatch": 7} == steps
+
+
+def test_a_hook_that_somebody_wrote_anew_is_called_at_each_batch(new_trainer: NewTrainer, tmp_path: Path) -> None:
+    """Those of ours in which there is nothing to do are left out after the first batch; theirs are not."""
+
+    class Counting(ScaleWatch):  # type: ignore[misc]  # at run time nothing forbids it
+        calls = 0
+
+        def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
+            super().on_after_backward(trainer, pl_module)
+            self.calls += 1
+
+    callback = Counting(quiet=True)
+    new_trainer([callback]).fit(TinyText(), loader())
+
+    assert 20 == callback.calls
+    assert 20 == len(read_journal(tmp_path / "scalewatch").observations)
